@@ -1,0 +1,54 @@
+"""``python -m disobey <stage>``: the commands that the rules call, and two to look around."""
+
+import sys
+
+STAGES = {
+    "prepare": "a data source -> results/data/<data>.nc",
+    "labels": "data -> the same labels with noise, results/labels/<labels>.nc",
+    "train": "data [and the teacher's logits] -> results/runs/<run>/",
+    "dump": "a run and its data -> results/logits/<run>.nc",
+    "confidence": "logits of teachers, references, students -> results/<study>/analysis/<setting>.nc",
+    "table": "analyses -> results/<study>/tables/<table>.csv",
+    "figure": "analyses -> results/<study>/figures/<figure>.pdf and .png",
+    "report": "tables, figures, manifests -> results/<study>/report.html",
+}
+TOOLS = {
+    "plan": "what a study file asks for: runs, pairs, jobs; or the first mistake in it",
+    "schema": "the JSON schema of study files, for editors",
+}
+
+
+def usage() -> str:
+    """Return the help text."""
+    width = max(map(len, (*STAGES, *TOOLS)))
+    lines = ["usage: python -m disobey <command> [options]   (<command> --help says more)", ""]
+    lines.append("stages, each one rule of the workflow:")
+    lines += [f"  {name:<{width}}  {text}" for name, text in STAGES.items()]
+    lines += ["", "tools:"]
+    lines += [f"  {name:<{width}}  {text}" for name, text in TOOLS.items()]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str]) -> int:
+    """Dispatch; imports only the command that was asked for."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if arguments else 2
+    command, rest = arguments[0], arguments[1:]
+    if command in STAGES:
+        from disobey.stages.command import main as run_stage
+
+        return run_stage(command, rest)
+    if command in TOOLS:
+        import importlib
+
+        return importlib.import_module(f"disobey.study.{command}_command").main(rest)
+    from disobey.errors import nearest
+
+    hint = nearest(command, (*STAGES, *TOOLS))
+    print(f"disobey: no command '{command}'; {hint}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""The analysis store of one setting: what tables, figures and claims read.
+
+For each split (groups ``train`` and ``test``) one dataset with
+
+- ``value(statistic, model, subset, seed)``: the statistic of each seed; NaN where it has no
+  meaning (a teacher compared with itself, a subset that is empty);
+- ``estimate``, ``low``, ``high`` ``(statistic, model, subset)``: mean over seeds and 95 % interval;
+  with a single seed there is no interval and both ends are NaN;
+- ``examples(subset, seed)``: how many examples the subset has;
+- ``density(compared, teacher_bin, model_bin)``: how many examples, over all seeds, fall into each
+  cell of teacher's confidence x model's confidence, both in logits on the edges
+  ``confidence_edge``; ``density_outside(compared)``: how many lie beyond them;
+- ``binned_teacher``, ``binned_model`` ``(compared, quantile)``: mean confidence of both within
+  quantile bins of the teacher's.
+
+Names of statistics, models and subsets: `disobey.analysis.names`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+if TYPE_CHECKING:
+    from disobey.stores.manifest import Manifest
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The analysis of one setting.
+
+    Attributes
+    ----------
+    setting : str
+        Its name in the study.
+    about : dict
+        ``dataset``, ``label_noise`` (rate), ``teacher``, ``student`` (the study's names of the
+        models), ``temperature``, ``weight``.
+    splits : dict of str to xarray.Dataset
+        ``train`` and ``test``, as described above.
+    """
+
+    setting: str
+    about: dict[str, Any]
+    splits: dict[str, xr.Dataset]
+
+    def number(
+        self, statistic: str, model: str, split: str = "test", subset: str = "all"
+    ) -> tuple[float, float, float]:
+        """Return estimate, low and high of one statistic."""
+        chosen = self.splits[split].sel(statistic=statistic, model=model, subset=subset)
+        return float(chosen.estimate), float(chosen.low), float(chosen.high)
+
+    def seeds(self, statistic: str, model: str, split: str = "test", subset: str = "all") -> Any:  # noqa: ANN401
+        """Return the statistic of each seed: array of shape (seed,)."""
+        return self.splits[split].value.sel(statistic=statistic, model=model, subset=subset).values
+
+
+def read_analysis(manifest: "Manifest") -> Analysis:
+    """Read a verified analysis store into memory."""
+    path: Path = manifest.file()
+    splits = {name: xr.load_dataset(path, group=name, engine="netcdf4") for name in SPLITS}
+    with xr.open_dataset(path, engine="netcdf4") as root:
+        about = json.loads(root.attrs["about"])
+    return Analysis(manifest.id, about, splits)
+
+
+def ordered(analyses: dict[str, Analysis], settings: Sequence[str]) -> dict[str, Analysis]:
+    """Return the analyses in the order of the study file."""
+    return {name: analyses[name] for name in settings}

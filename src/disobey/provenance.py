@@ -1,0 +1,199 @@
+"""What a result was made from: specs and their ids, code digests, versions, the state of git."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PACKAGE = "disobey"
+VERSIONED = (
+    "disobey", "torch", "numpy", "scipy", "xarray", "netCDF4", "transformers", "tokenizers",
+    "matplotlib", "snakemake", "scikit-learn", "mlxtend", "Babel",
+)  # fmt: skip
+
+
+def canonical(spec: Mapping[str, Any]) -> str:
+    """Return the one JSON text that stands for ``spec``, whatever the order of its keys.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinity, which JSON cannot say.
+    """
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def spec_hash(spec: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the canonical JSON of ``spec``, in hex."""
+    return hashlib.sha256(canonical(spec).encode()).hexdigest()
+
+
+def spec_id(prefix: str, spec: Mapping[str, Any]) -> str:
+    """Return ``prefix`` and eight hex digits of the spec.
+
+    Upstream stores stand in a spec by their ids, so the digits chain through the whole graph.
+    """
+    return f"{prefix}-{spec_hash(spec)[:8]}"
+
+
+def file_sha256(path: Path | str) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# --- code digests --------------------------------------------------------------------------
+
+
+def code_digest(modules: Iterable[str]) -> str:
+    """Digest the meaning of ``modules`` and of all they import inside this package.
+
+    Comments, docstrings and formatting do not count, and the digest is the same on every
+    supported Python.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Dotted names: the stage's module and the registry members that its spec names.
+
+    Returns
+    -------
+    str
+        16 hex digits.
+    """
+    reached: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        if module not in reached:
+            reached.add(module)
+            waiting.extend(_module(module)[1])
+    digest = hashlib.sha256()
+    for module in sorted(reached):
+        digest.update(f"{module}:{_module(module)[0]}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _module(name: str) -> tuple[str, tuple[str, ...]]:
+    """Return a module's own digest and the modules of this package that it imports."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(f"no module {name}: a registry member's file must bear its name")
+    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    return source_digest(tree), tuple(sorted(set(_imports(tree, name)) - {name}))
+
+
+def source_digest(tree: ast.AST) -> str:
+    """Digest a syntax tree without docstrings and positions.
+
+    Written out here since ``ast.dump`` and ``ast.unparse`` differ between Pythons; fields that are
+    empty are skipped, so a field that a later Python adds changes nothing.
+    """
+    digest = hashlib.sha256()
+    for token in _tokens(tree):
+        digest.update(token.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def _tokens(node: object) -> Iterator[str]:
+    if isinstance(node, ast.AST):
+        yield f"({type(node).__name__}"
+        for field, value in ast.iter_fields(node):
+            if field in ("ctx", "kind", "type_comment", "type_ignores") or value in (None, []):
+                if not (isinstance(node, ast.Constant) and field == "value"):
+                    continue
+            if field == "body" and _has_docstring(node):
+                value = value[1:]
+            yield f".{field}"
+            yield from _tokens(value)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for item in node:
+            yield from _tokens(item)
+        yield "]"
+    else:
+        yield f"{type(node).__name__} {node!r}"
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+
+
+def _imports(tree: ast.AST, module: str) -> Iterator[str]:
+    """Yield the package's modules named by any import statement, at any depth of the file."""
+    for node in _walk_runtime(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{module}: relative import; write it as {PACKAGE}.… instead")
+            base = node.module or ""
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.startswith(f"{PACKAGE}.") and _is_module(name):
+                yield name
+
+
+def _walk_runtime(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree without ``if TYPE_CHECKING:`` blocks, which never run."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            waiting.extend(node.orelse)
+            continue
+        yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+@functools.cache
+def _is_module(name: str) -> bool:
+    parent = name.rpartition(".")[0]
+    try:
+        return importlib.util.find_spec(parent) is not None and (
+            importlib.util.find_spec(name) is not None
+        )
+    except ModuleNotFoundError:
+        return False
+
+
+# --- the machine and the checkout -----------------------------------------------------------
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of the libraries that can change a number."""
+    installed = {}
+    for name in VERSIONED:
+        try:
+            installed[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return installed
+
+
+def git_state() -> dict[str, Any]:
+    """Return ``{"commit": str or None, "dirty": bool or None}`` of the checkout, if there is one."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        dirty = bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+    return {"commit": commit, "dirty": dirty}

@@ -1,0 +1,152 @@
+"""What all stages share: the command line, the inputs, and the manifest at the end."""
+
+import argparse
+import importlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from disobey import provenance
+from disobey.errors import UserError
+from disobey.stores.layout import store_of
+from disobey.stores.manifest import Manifest, describe, read_manifest, write_manifest
+from disobey.stores.writer import atomic
+
+
+@dataclass
+class Job:
+    """One call of one stage.
+
+    Attributes
+    ----------
+    stage : str
+        The stage's name.
+    spec : dict
+        What the stage depends on, and nothing else.
+    code : str
+        Digest of the code that the stage depends on; recorded, not used.
+    inputs : dict of str to Manifest
+        The upstream stores' manifests by id.
+    output : Path
+        The manifest to write.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    captions : Path
+        The folder of the figures' captions.
+    """
+
+    stage: str
+    spec: dict[str, Any]
+    code: str
+    inputs: dict[str, Manifest]
+    output: Path
+    device: str = "auto"
+    captions: Path = Path("workflow/report")
+    written: list[Path] = field(default_factory=list)
+
+    @property
+    def store(self) -> Path:
+        """The store to write: a file or a folder."""
+        return Path(store_of(str(self.output)))
+
+    @property
+    def id(self) -> str:
+        """The id of the store: its file name without the suffix of a file format."""
+        name = self.store.name
+        return name.removesuffix(".nc").removesuffix(".csv").removesuffix(".html")
+
+    def input(self, id: str) -> Manifest:
+        """Return the manifest of the upstream store ``id``.
+
+        Raises
+        ------
+        UserError
+            When the job was called without it.
+        """
+        if id not in self.inputs:
+            raise UserError(
+                f"{self.stage}: the spec names {id}, which is not among --inputs "
+                f"({', '.join(self.inputs) or 'none'})"
+            )
+        return self.inputs[id]
+
+    def write(self, path: Path) -> AbstractContextManager[Path]:
+        """Open a temporary name for ``path``, which becomes a file of the store on success."""
+        self.written.append(path)
+        return atomic(path)
+
+
+def parser(stage: str, summary: str) -> argparse.ArgumentParser:
+    """Return the command line that every stage has."""
+    made = argparse.ArgumentParser(prog=f"python -m disobey {stage}", description=summary)
+    made.add_argument("--spec", required=True, type=_json, help="what to make, as JSON")
+    made.add_argument("--code", default="by-hand", help="digest of the code, for the manifest")
+    made.add_argument("--inputs", nargs="*", default=[], help="manifests of the upstream stores")
+    made.add_argument("--output", required=True, type=Path, help="the manifest to write")
+    made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    made.add_argument(
+        "--captions", type=Path, default=Path("workflow/report"), help="figures' captions (.rst)"
+    )
+    return made
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("is not a JSON object")
+    return value
+
+
+def main(stage: str, arguments: Sequence[str]) -> int:
+    """Run one stage; return its exit status (2 when the user has to change something)."""
+    started = time.time()
+    module = importlib.import_module(f"disobey.stages.{stage}")
+    options = parser(stage, module.__doc__ or "").parse_args(arguments)
+    try:
+        manifests = [read_manifest(path) for path in options.inputs]
+        inputs = {manifest.id: manifest for manifest in manifests}
+        job = Job(
+            stage,
+            options.spec,
+            options.code,
+            inputs,
+            options.output,
+            options.device,
+            options.captions,
+        )
+        _check_id(job)
+        module.run(job)
+        record = describe(
+            stage=stage,
+            id=job.id,
+            spec=job.spec,
+            code=job.code,
+            files=job.written,
+            base=job.output.parent,
+            inputs=manifests,
+            started=started,
+        )
+        write_manifest(job.output, record)
+    except UserError as error:
+        print(f"disobey {stage}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _check_id(job: Job) -> None:
+    """Refuse to write one spec under another spec's id."""
+    digits = provenance.spec_hash(job.spec)[:8]
+    named = job.stage in ("prepare", "labels", "train")
+    if named and not job.id.endswith(f"-{digits}"):
+        raise UserError(
+            f"--output {job.output}: the id of this spec ends with -{digits}; another spec may "
+            f"not be stored under the name {job.id}"
+        )

@@ -1,0 +1,196 @@
+"""The manifest beside every store: what it is, what made it, and what its bytes hash to."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from disobey import provenance
+from disobey.errors import UserError
+from disobey.stores.layout import manifest_of, store_of
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A store's record, as read from ``<store>.json``.
+
+    Attributes
+    ----------
+    path : Path
+        Where the manifest lies.
+    record : dict
+        Its content; see `describe`.
+    """
+
+    path: Path
+    record: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The store's id: the last part of its path without a suffix of a file."""
+        return self.record["id"]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The resolved spec that the store was made from."""
+        return self.record["spec"]
+
+    @property
+    def content(self) -> str:
+        """One hash over the hashes of all files of the store."""
+        return self.record["content"]
+
+    @property
+    def store(self) -> Path:
+        """The store itself: a file, or a folder of the files in ``record["files"]``."""
+        return Path(store_of(str(self.path)))
+
+    def file(self, name: str | None = None) -> Path:
+        """Return one verified file of the store.
+
+        Parameters
+        ----------
+        name : str, optional
+            The file's name; not needed where the store is a single file.
+
+        Raises
+        ------
+        UserError
+            When the file is missing, was cut short or changed since the manifest was written.
+        """
+        files = self.record["files"]
+        name = next(iter(files)) if name is None else name
+        path = self.path.parent / name
+        if not path.is_file():
+            raise UserError(
+                f"{path}: is missing, though {self.path} vouches for it; "
+                f"call snakemake again, it makes what is missing"
+            )
+        expected, found = files[name]["sha256"], provenance.file_sha256(path)
+        if found != expected:
+            raise UserError(
+                f"{path}: has changed since it was written (SHA-256 {found[:12]}…, its manifest "
+                f"says {expected[:12]}…); delete {self.path} and call snakemake again"
+            )
+        return path
+
+
+def read_manifest(path: Path | str) -> Manifest:
+    """Read ``path``; its spec must hash to the hash written beside it.
+
+    Raises
+    ------
+    UserError
+        When there is no manifest (the store is unfinished or missing) or it was edited.
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        spec, written = record["spec"], record["spec_hash"]
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such manifest, so {store_of(str(path))} is missing or unfinished; "
+            f"call snakemake to make it"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path}: is not a manifest ({error}); delete it and call snakemake again"
+        ) from None
+    if provenance.spec_hash(spec) != written:
+        raise UserError(f"{path}: its spec was edited; delete it and call snakemake again")
+    return Manifest(path, record)
+
+
+def describe(
+    *,
+    stage: str,
+    id: str,
+    spec: Mapping[str, Any],
+    code: str,
+    files: Iterable[Path],
+    base: Path,
+    inputs: Iterable[Manifest],
+    started: float,
+) -> dict[str, Any]:
+    """Return the record of a store whose ``files`` are complete on disk."""
+    described = {
+        str(file.relative_to(base)): {
+            "bytes": file.stat().st_size,
+            "sha256": provenance.file_sha256(file),
+        }
+        for file in files
+    }
+    return {
+        "stage": stage,
+        "id": id,
+        "spec": dict(spec),
+        "spec_hash": provenance.spec_hash(spec),
+        "code": code,
+        "files": described,
+        "content": provenance.spec_hash({name: f["sha256"] for name, f in described.items()}),
+        "inputs": {str(manifest.path): manifest.content for manifest in inputs},
+        "versions": provenance.versions(),
+        "git": provenance.git_state(),
+        "host": platform.node(),
+        "python": platform.python_version(),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(time.time() - started, 3),
+        "cpu_seconds": round(sum(os.times()[:2]), 3),
+    }
+
+
+def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
+    """Write ``record`` to ``path`` in one step: a reader sees all of it or none."""
+    from disobey.stores.writer import atomic
+
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
+    """Delete each manifest whose store is missing or of another size than it says.
+
+    Snakemake then sees an output missing and makes the store, and what stands on it, again.
+
+    Returns
+    -------
+    list of str
+        One line of words for each manifest that was deleted.
+    """
+    removed = []
+    for name in manifests:
+        path = Path(name)
+        try:
+            files = json.loads(path.read_text(encoding="utf-8"))["files"]
+            sizes = {file: entry["bytes"] for file, entry in files.items()}
+        except FileNotFoundError:
+            continue
+        except (ValueError, KeyError, TypeError, AttributeError):
+            path.unlink()
+            removed.append(f"{path}: is not a manifest")
+            continue
+        for file, size in sizes.items():
+            try:
+                found = (path.parent / file).stat().st_size
+            except FileNotFoundError:
+                found = None
+            if found != size:
+                path.unlink()
+                what = "is missing" if found is None else f"has {found} bytes instead of {size}"
+                removed.append(f"{path.parent / file}: {what}")
+                break
+    return removed
+
+
+__all__ = [
+    "Manifest",
+    "describe",
+    "manifest_of",
+    "read_manifest",
+    "remove_broken_manifests",
+    "write_manifest",
+]

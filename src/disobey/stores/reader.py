@@ -1,0 +1,37 @@
+"""Read arrays out of a store, without xarray: training jobs start faster for it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+
+
+def read_arrays(path: Path, group: str = "/", *names: str) -> dict[str, np.ndarray]:
+    """Return the variables of one group as arrays.
+
+    Parameters
+    ----------
+    path : Path
+        A netCDF-4 file.
+    group : str
+        Its group; ``/`` is the root.
+    *names : str
+        Which variables; all of them if none is named.
+    """
+    import netCDF4
+
+    with netCDF4.Dataset(path, "r") as file:
+        place = file[group]
+        place.set_auto_mask(False)
+        return {name: place[name][...] for name in names or place.variables}
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """Return the global attributes of a netCDF-4 file."""
+    import netCDF4
+
+    with netCDF4.Dataset(path, "r") as file:
+        return {name: file.getncattr(name) for name in file.ncattrs()}

@@ -1,0 +1,131 @@
+"""The study file as pydantic models: what may be written, of what type, with which default."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
+
+from disobey.models.options import ModelOptions
+from disobey.strict import Strict
+
+# Names become parts of file names and of Snakemake wildcards.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)]
+Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class LabelNoise(Strict):
+    """Exactly round(rate x n) training labels, balanced by class, moved to another class."""
+
+    rate: float = Field(gt=0, lt=1, description="share of the training labels that are moved")
+    seed: Seed = Field(0, description="the draw; the same for every seed of the study")
+
+
+class Tokenizer(Strict):
+    """A byte-level BPE, trained on the training rows."""
+
+    vocabulary: int = Field(2000, ge=261, description="tokens, the 256 bytes and 5 special included")
+    max_tokens: int = Field(24, ge=3, description="longer rows are cut, <s> and </s> counted")
+
+
+class BuiltinImages(Strict):
+    """Images that come with an installed package."""
+
+    kind: ClassVar[str] = "image"
+
+    source: Literal["builtin"]
+    name: Literal["mnist5k", "digits"]
+    label_noise: LabelNoise | None = None
+
+
+class BuiltinText(Strict):
+    """Text that comes with an installed package."""
+
+    kind: ClassVar[str] = "text"
+
+    source: Literal["builtin"]
+    name: Literal["cldr-langid"]
+    tokenizer: Tokenizer = Tokenizer()
+    label_noise: LabelNoise | None = None
+
+
+Dataset = Annotated[BuiltinImages | BuiltinText, Field(discriminator="name")]
+
+
+class Recipe(Strict):
+    """How a model is trained; the same for teacher, reference and student unless said otherwise."""
+
+    optimizer: Literal["sgd", "adamw"]
+    lr: Positive = Field(description="peak learning rate")
+    epochs: PositiveInt
+    batch: PositiveInt = 128
+    schedule: Literal["constant", "cosine", "linear", "one_cycle", "steps"] = Field(
+        "cosine", description="shape of the learning rate after the warm-up"
+    )
+    warmup: Fraction | None = Field(None, description="share of all steps that warm up linearly")
+    milestones: list[Fraction] | None = Field(
+        None, description="schedule steps only: where, in shares of all steps, lr is divided by ten"
+    )
+    momentum: Fraction | None = Field(None, description="sgd only")
+    nesterov: bool = Field(False, description="sgd with momentum only")
+    weight_decay: float | None = Field(None, ge=0)
+    label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> "Recipe":
+        """Refuse an option that would silently do nothing."""
+        if self.optimizer != "sgd" and (self.momentum is not None or self.nesterov):
+            raise ValueError(
+                f"momentum and nesterov do nothing with optimizer {self.optimizer}; remove them"
+            )
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs momentum above 0; add momentum: 0.9")
+        if (self.schedule == "steps") != (self.milestones is not None):
+            raise ValueError(
+                "schedule: steps and milestones go together, e.g. milestones: [0.5, 0.75]"
+            )
+        if self.schedule == "one_cycle" and self.warmup is not None:
+            raise ValueError("schedule one_cycle has its own warm-up; remove warmup")
+        if self.milestones is not None and sorted(set(self.milestones)) != self.milestones:
+            raise ValueError(f"milestones must rise, got {self.milestones}")
+        return self
+
+
+class Distill(Strict):
+    """(1 - weight) CE(label, student) + weight T^2 KL(teacher^(T) || student^(T))."""
+
+    temperature: Positive
+    weight: Fraction = Field(1.0, description="of the teacher's term; 1 leaves the label out")
+
+
+class Setting(Strict):
+    """One row of a study: data set, teacher, student, recipe, distillation."""
+
+    dataset: Name
+    teacher: Name
+    student: Name
+    recipe: Name
+    teacher_recipe: Name | None = Field(None, description="where the teacher has another one")
+    distill: Distill
+
+
+class Analysis(Strict):
+    """How intervals are computed."""
+
+    resamples: int = Field(1000, ge=100, description="bootstrap resamples of the test examples")
+    seed: Seed = 0
+
+
+class Study(Strict):
+    """One experiment file."""
+
+    study: Name
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto takes a GPU where there is one"
+    )
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    models: Annotated[dict[Name, ModelOptions], Field(min_length=1)]
+    recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
+    settings: Annotated[dict[Name, Setting], Field(min_length=1)]
+    analysis: Analysis = Analysis()

@@ -1,0 +1,22 @@
+"""``python -m disobey schema``: print the JSON schema of study files, for editors."""
+
+import argparse
+import json
+from collections.abc import Sequence
+
+
+def schema() -> str:
+    """Return the JSON schema, generated from the pydantic models."""
+    from disobey.study.models import Study
+
+    content = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Study.model_json_schema()
+    return json.dumps(content, indent=1) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the schema."""
+    argparse.ArgumentParser(prog="python -m disobey schema", description=__doc__).parse_args(
+        arguments
+    )
+    print(schema(), end="")
+    return 0
