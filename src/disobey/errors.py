@@ -5,18 +5,20 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Bad input: says what is wrong, where, and what to write instead; shown without a traceback."""
+    """Bad input: says what is wrong, where and what to write instead; shown without traceback."""
 
 
-def nearest(name: object, known: Iterable[object]) -> str:
+def nearest(name: object, known: Iterable[object], similarity: float = 0.6) -> str:
     """Return a hint that names what the user probably meant.
 
     Parameters
     ----------
     name : object
-        What was written.
+        What was written; upper and lower case are taken for equal.
     known : iterable
         What may be written.
+    similarity : float
+        How close a name must be to be offered: 1 is equal, 0 is anything.
 
     Returns
     -------
@@ -24,7 +26,8 @@ def nearest(name: object, known: Iterable[object]) -> str:
         ``did you mean 'x'?`` for the closest name, else the list of all of them.
     """
     names = sorted(str(item) for item in known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    folded = {item.casefold(): item for item in names}
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=similarity)
     if close:
-        return f"did you mean '{close[0]}'?"
+        return f"did you mean '{folded[close[0]]}'?"
     return "there are none" if not names else "known: " + ", ".join(names)

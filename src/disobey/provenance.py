@@ -83,10 +83,10 @@ def code_digest(modules: Iterable[str]) -> str:
 @functools.cache
 def _module(name: str) -> tuple[str, tuple[str, ...]]:
     """Return a module's own digest and the modules of this package that it imports."""
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:
+    file = _file_of(name)
+    if file is None:
         raise ModuleNotFoundError(f"no module {name}: a registry member's file must bear its name")
-    tree = ast.parse(Path(found.origin).read_text(encoding="utf-8"))
+    tree = ast.parse(file.read_text(encoding="utf-8"))
     return source_digest(tree), tuple(sorted(set(_imports(tree, name)) - {name}))
 
 
@@ -106,9 +106,11 @@ def _tokens(node: object) -> Iterator[str]:
     if isinstance(node, ast.AST):
         yield f"({type(node).__name__}"
         for field, value in ast.iter_fields(node):
-            if field in ("ctx", "kind", "type_comment", "type_ignores") or value in (None, []):
-                if not (isinstance(node, ast.Constant) and field == "value"):
-                    continue
+            empty = value in (None, []) and not (
+                isinstance(node, ast.Constant) and field == "value"
+            )
+            if empty or field in ("ctx", "kind", "type_comment", "type_ignores"):
+                continue
             if field == "body" and _has_docstring(node):
                 value = value[1:]
             yield f".{field}"
@@ -119,8 +121,8 @@ def _tokens(node: object) -> Iterator[str]:
         for item in node:
             yield from _tokens(item)
         yield "]"
-    else:
-        yield f"{type(node).__name__} {node!r}"
+    else:  # ascii: what repr escapes depends on the Unicode version of a Python
+        yield f"{type(node).__name__} {node!a}"
 
 
 def _has_docstring(node: ast.AST) -> bool:
@@ -141,7 +143,7 @@ def _imports(tree: ast.AST, module: str) -> Iterator[str]:
         else:
             continue
         for name in names:
-            if name.startswith(f"{PACKAGE}.") and _is_module(name):
+            if name.startswith(f"{PACKAGE}.") and _file_of(name) is not None:
                 yield name
 
 
@@ -150,22 +152,28 @@ def _walk_runtime(tree: ast.AST) -> Iterator[ast.AST]:
     waiting = [tree]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
             waiting.extend(node.orelse)
             continue
         yield node
         waiting.extend(ast.iter_child_nodes(node))
 
 
+def _is_type_checking(test: ast.expr) -> bool:
+    return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))
+
+
 @functools.cache
-def _is_module(name: str) -> bool:
-    parent = name.rpartition(".")[0]
-    try:
-        return importlib.util.find_spec(parent) is not None and (
-            importlib.util.find_spec(name) is not None
-        )
-    except ModuleNotFoundError:
-        return False
+def _file_of(module: str) -> Path | None:
+    """Return a module's file, or None if there is none; imports nothing, torch least of all."""
+    package, *rest = module.split(".")
+    found = importlib.util.find_spec(package)
+    for folder in (found and found.submodule_search_locations) or ():
+        place = Path(folder, *rest)
+        for file in (place / "__init__.py", place.with_suffix(".py")):
+            if file.is_file():
+                return file
+    return None
 
 
 # --- the machine and the checkout -----------------------------------------------------------
@@ -183,7 +191,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any]:
-    """Return ``{"commit": str or None, "dirty": bool or None}`` of the checkout, if there is one."""
+    """Return ``{"commit": str, "dirty": bool}`` of the checkout; None where there is none."""
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
@@ -193,7 +201,7 @@ def git_state() -> dict[str, Any]:
 
     try:
         commit = git("rev-parse", "HEAD")
-        dirty = bool(git("status", "--porcelain", "--untracked-files=no"))
+        dirty = bool(git("status", "--porcelain", "--", str(here)))
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
     return {"commit": commit, "dirty": dirty}

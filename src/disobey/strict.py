@@ -17,13 +17,10 @@ class Strict(BaseModel):
     @classmethod
     def _known_keys_only(cls, data: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
         if isinstance(data, dict):
-            for key in data:
-                if key not in cls.model_fields:
-                    raise PydanticCustomError(
-                        "unknown_key",
-                        "unknown key '{key}'; {hint}",
-                        {"key": str(key), "hint": nearest(key, cls.model_fields)},
-                    )
+            known = cls.model_fields
+            hints = {key: nearest(key, known) for key in data if key not in known}
+            if hints:
+                raise PydanticCustomError("unknown_keys", "unknown keys: {hints}", {"hints": hints})
         return data
 
 

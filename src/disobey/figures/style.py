@@ -1,1 +1,185 @@
-"""One look for all figures."""
+"""One look for all figures: sizes, colours of the roles, wrapped text, reproducible files.
+
+Figures are made with `matplotlib.figure.Figure`, never with pyplot: no window system is asked for
+and no global figure list grows.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
+
+from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
+
+CM = 1 / 2.54
+# One column of a two-column page; figures are drawn at the size at which they are printed.
+COLUMN_WIDTH = 8 * CM
+POINT = 1 / 72
+DPI = 300
+
+FONT = "DejaVu Sans"
+BASE_SIZE, TITLE_SIZE, SMALL_SIZE = 7.0, 7.5, 6.0
+LINE_SPACING = 1.2
+THIN, MEDIUM, BOLD = 0.5, 0.8, 1.2
+MARKER_SIZE, BINNED_SIZE, SEED_SIZE = 3.4, 2.4, 1.5
+# An estimate that has no interval is drawn hollow: it must not look like a finding.
+HOLLOW = "white"
+INK, FAINT, BAND = "#1A1A1A", "#5F5F5F", "#F1F1F1"
+
+
+@dataclass(frozen=True)
+class Role:
+    """How a model is drawn and called in every figure."""
+
+    label: str
+    colour: str
+    marker: str
+    glyph: str
+
+
+# Okabe and Ito's palette; markers differ too, so that a black-and-white print can be read.
+ROLES = {
+    TEACHER: Role("teacher", "#0072B2", "D", "◆"),
+    REFERENCE: Role("one-hot reference", "#6E6E6E", "s", "■"),
+    STUDENT: Role("distilled student", "#D55E00", "o", "●"),
+    EFFECT: Role("student − reference", "#8F4A78", "^", "▲"),
+}
+
+_DENSITY_START, _DENSITY_END = "#FBEADD", "#E08A4A"
+# From nearly white to the student's hue, short of its full colour: lines must stay visible on it.
+DENSITY = LinearSegmentedColormap.from_list("student", [_DENSITY_START, _DENSITY_END])
+
+RC: dict[str, Any] = {
+    "font.family": FONT,
+    "font.size": BASE_SIZE,
+    "mathtext.fontset": "dejavusans",
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.labelsize": BASE_SIZE,
+    "axes.labelpad": 2.0,
+    "axes.titlesize": BASE_SIZE,
+    "axes.linewidth": THIN,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "xtick.labelsize": SMALL_SIZE,
+    "ytick.labelsize": SMALL_SIZE,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 2.0,
+    "ytick.major.size": 2.0,
+    "xtick.major.pad": 1.5,
+    "ytick.major.pad": 1.5,
+    "xtick.major.width": THIN,
+    "ytick.major.width": THIN,
+    "lines.linewidth": BOLD,
+    "lines.markersize": MARKER_SIZE,
+    "legend.fontsize": SMALL_SIZE,
+    "legend.frameon": False,
+    # Text stays text in a PDF: it can be searched, and the file stays small.
+    "pdf.fonttype": 42,
+}
+
+styled = matplotlib.rc_context(RC)
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: float, weight: str = "normal") -> float:
+    """Return the printed width of one line of text, in inches."""
+    if not text.strip():
+        return 0.0
+    font = FontProperties(family=FONT, weight=weight)
+    return float(TextPath((0, 0), text, size=size, prop=font).get_extents().x1) * POINT
+
+
+def line_height(size: float, lines: int = 1) -> float:
+    """Return the height of lines of text, in inches."""
+    return lines * size * LINE_SPACING * POINT
+
+
+def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """Break text so that no line is wider than ``width`` inches.
+
+    Lines break at blanks; a word that is wider than a line breaks after ``-``, ``_`` or ``.``, and
+    as a last resort anywhere. A no-break blank (U+00A0) never breaks, a line break always does.
+    """
+    return "\n".join(_wrapped(line, width, size, weight) for line in text.split("\n"))
+
+
+def _wrapped(text: str, width: float, size: float, weight: str) -> str:
+    lines = [""]
+    for word in text.split(" "):
+        blank = " " if lines[-1] else ""
+        if text_width(lines[-1] + blank + word, size, weight) <= width:
+            lines[-1] += blank + word
+        elif text_width(word, size, weight) <= width:
+            lines.append(word)
+        else:
+            lines += _broken(word, width, size, weight)
+    return "\n".join(line for line in lines if line)
+
+
+def _broken(word: str, width: float, size: float, weight: str) -> list[str]:
+    """Break a word that is wider than a line."""
+    lines = [""]
+    for piece in re.findall(r"[^-_.]*[-_.]|[^-_.]+", word):
+        fits = text_width(piece, size, weight) <= width
+        for part in [piece] if fits else piece:
+            if text_width(lines[-1] + part, size, weight) <= width:
+                lines[-1] += part
+            else:
+                lines.append(part)
+    return lines
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """Return a number in words of print: fixed decimals and a true minus sign."""
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def tick_labels(ticks: Sequence[float]) -> list[str]:
+    """Return the labels of ticks, all with as many decimals as the longest needs."""
+    decimals = max((len(f"{tick:.4g}".partition(".")[2]) for tick in ticks), default=0)
+    return [number(tick, decimals) for tick in ticks]
+
+
+def handle(model: str, **options: Any) -> Line2D:  # noqa: ANN401 - whatever Line2D takes
+    """Return the legend's entry of a model."""
+    role = ROLES[model]
+    drawn = {"color": role.colour, "marker": role.marker, "label": role.label} | options
+    return Line2D([], [], **drawn)
+
+
+def diagonal(axes: Axes) -> Line2D:
+    """Draw the line on which both models are equally confident; return it for the legend."""
+    line = axes.axline(
+        (0, 0), slope=1, color=INK, linewidth=MEDIUM, linestyle=(0, (3, 2)), label="equal"
+    )
+    return line
+
+
+def save(figure: Figure, pdf: Path, png: Path) -> None:
+    """Write a figure as PDF and as PNG, without dates: the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to write.
+    pdf, png : Path
+        The files; their names may have any suffix (a temporary one, for example).
+    """
+    with matplotlib.rc_context(RC):
+        undated = {"CreationDate": None, "Creator": None, "Producer": None}
+        figure.savefig(pdf, format="pdf", dpi=DPI, metadata=undated)
+        figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})

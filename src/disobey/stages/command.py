@@ -36,6 +36,8 @@ class Job:
         The manifest to write.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
+    threads : int
+        How many a training job may use; part of what makes a result equal bit for bit.
     captions : Path
         The folder of the figures' captions.
     """
@@ -46,6 +48,7 @@ class Job:
     inputs: dict[str, Manifest]
     output: Path
     device: str = "auto"
+    threads: int = 1
     captions: Path = Path("workflow/report")
     written: list[Path] = field(default_factory=list)
 
@@ -89,6 +92,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     made.add_argument("--inputs", nargs="*", default=[], help="manifests of the upstream stores")
     made.add_argument("--output", required=True, type=Path, help="the manifest to write")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    made.add_argument("--threads", type=int, default=1)
     made.add_argument(
         "--captions", type=Path, default=Path("workflow/report"), help="figures' captions (.rst)"
     )
@@ -120,6 +124,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             inputs,
             options.output,
             options.device,
+            options.threads,
             options.captions,
         )
         _check_id(job)

@@ -13,6 +13,8 @@ from disobey import provenance
 from disobey.errors import UserError
 from disobey.stores.layout import manifest_of, store_of
 
+NEEDED = {"id", "spec", "spec_hash", "files", "content"}
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -85,24 +87,32 @@ def read_manifest(path: Path | str) -> Manifest:
     Raises
     ------
     UserError
-        When there is no manifest (the store is unfinished or missing) or it was edited.
+        When there is no manifest (the store is unfinished or missing), it is broken or was edited.
     """
     path = Path(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        spec, written = record["spec"], record["spec_hash"]
+        record = _parse(path.read_text(encoding="utf-8"))
+        edited = provenance.spec_hash(record["spec"]) != record["spec_hash"]
     except FileNotFoundError:
         raise UserError(
             f"{path}: no such manifest, so {store_of(str(path))} is missing or unfinished; "
             f"call snakemake to make it"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise UserError(
             f"{path}: is not a manifest ({error}); delete it and call snakemake again"
         ) from None
-    if provenance.spec_hash(spec) != written:
+    if edited:
         raise UserError(f"{path}: its spec was edited; delete it and call snakemake again")
     return Manifest(path, record)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Return the record in a manifest's text; ValueError where it is none."""
+    record = json.loads(text)
+    if not isinstance(record, dict) or not record.keys() >= NEEDED or not record["files"]:
+        raise ValueError(f"it has no {', '.join(sorted(NEEDED))}")
+    return record
 
 
 def describe(
@@ -165,7 +175,7 @@ def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
     for name in manifests:
         path = Path(name)
         try:
-            files = json.loads(path.read_text(encoding="utf-8"))["files"]
+            files = _parse(path.read_text(encoding="utf-8"))["files"]
             sizes = {file: entry["bytes"] for file, entry in files.items()}
         except FileNotFoundError:
             continue

@@ -1,14 +1,16 @@
 """From a study file to a checked `Study`, or to a message that names file, line and key."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from disobey.errors import UserError, nearest
+from disobey.stores import layout
 from disobey.study.models import Study
-from disobey.study.yaml_lines import Location, load_with_lines
+from disobey.study.yaml_lines import FLOAT, INT, Location, dotted, load_with_lines
 
 # pydantic's words for a wrong type, in the words of somebody who writes YAML.
 WORDS = {
@@ -17,18 +19,22 @@ WORDS = {
     "float_type": "must be a number",
     "string_type": "must be a word",
     "bool_type": "must be true or false",
-    "list_type": "must be a list, like [0, 1, 2]",
+    "list_type": "must be a list",
     "dict_type": "must be a mapping of keys to values",
     "model_type": "must be a mapping of keys to values",
     "model_attributes_type": "must be a mapping of keys to values",
     "finite_number": "must be a finite number",
-    "missing": "is missing",
 }
+PLURAL = {"image": "images", "text": "text"}
 BOUNDS = {
     "greater_than": ("gt", "above"),
     "greater_than_equal": ("ge", "at least"),
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
+}
+# Folders below results/ that all studies share: no study may be called like one of them.
+SHARED = {
+    Path(pattern).parts[1] for pattern in (layout.DATA, layout.LABELS, layout.RUN, layout.LOGITS)
 }
 
 
@@ -42,62 +48,119 @@ def load_study(path: Path | str) -> Study:
     """
     path = Path(path)
     value, lines = load_with_lines(path)
+    if value is None:
+        raise UserError(f"{path}:1: is empty; start from a copy of config.yaml")
     if not isinstance(value, dict):
-        raise UserError(f"{path}:1: a study file must be a mapping of keys to values")
+        raise UserError(
+            f"{path}:1: a study file must be a mapping of keys to values, got {_shown(value)}; "
+            f"start from a copy of config.yaml"
+        )
     try:
         study = Study.model_validate(value)
     except ValidationError as error:
-        found = [_message(entry, value, lines, path) for entry in error.errors()]
-        raise UserError("\n".join(found)) from None
+        found = (pair for entry in error.errors() for pair in _mistakes(entry, value))
+        raise _refusal(path, lines, found) from None
     mistakes = list(_cross_checks(study))
     if mistakes:
-        raise UserError("\n".join(_at(path, lines, loc, text) for loc, text in mistakes))
+        raise _refusal(path, lines, mistakes)
     return study
 
 
-def _at(path: Path, lines: dict[Location, int], location: Location, text: str) -> str:
-    known = location
-    while known and known not in lines:
-        known = known[:-1]
-    where = ".".join(map(str, location))
-    return f"{path}:{lines.get(known, 1)}: {where + ': ' if where else ''}{text}"
+def _refusal(
+    path: Path, lines: dict[Location, int], mistakes: Iterable[tuple[Location, str]]
+) -> UserError:
+    """Return the error that lists all mistakes, one a line, from the top of the file down."""
+    found = []
+    for location, text in mistakes:
+        known = location
+        while known and known not in lines:
+            known = known[:-1]
+        line = lines.get(known, 1)
+        where = f"{dotted(location)}: " if location else ""
+        found.append((line, f"{path}:{line}: {where}{text}"))
+    found.sort(key=lambda pair: pair[0])
+    return UserError("\n".join(text for _, text in found))
 
 
-def _message(entry: Any, value: Any, lines: dict[Location, int], path: Path) -> str:  # noqa: ANN401
+def _mistakes(entry: Any, value: Any) -> Iterator[tuple[Location, str]]:  # noqa: ANN401
+    """Yield where and what, for one of pydantic's errors about the file's ``value``."""
     kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
     location = _in_file(entry["loc"], value, missing=kind == "missing")
-    got = f", got {given!r}" if not isinstance(given, dict | list) else ""
-    if kind == "unknown_key":
-        location, text = (*location, context["key"]), entry["msg"]
-    elif kind in WORDS:
-        text = WORDS[kind] + ("" if kind == "missing" else got)
-    elif kind in BOUNDS:
-        key, word = BOUNDS[kind]
-        text = f"must be {word} {context[key]:g}{got}"
-    elif kind == "literal_error":
-        choices = [part.strip("' ") for part in context["expected"].replace(" or ", ",").split(",")]
-        text = f"unknown value {given!r}; {nearest(given, choices)}"
+    if kind == "unknown_keys":
+        for key, hint in context["hints"].items():
+            yield (*location, key), f"unknown key '{key}'; {hint}"
     elif kind in ("union_tag_invalid", "union_tag_not_found"):
-        location, text = _tag_message(location, context, given)
-    elif kind == "string_pattern_mismatch":
-        text = f"{given!r} may hold only letters, digits, '_', '.' and '-'; rename it"
-    elif kind == "too_short":
-        text = "must not be empty"
+        yield _tag_mistake(location, context, given)
     else:
-        text = entry["msg"].removeprefix("Value error, ")
-    return _at(path, lines, location, text)
+        yield location, _wording(kind, context, given) or entry["msg"].removeprefix("Value error, ")
 
 
-def _tag_message(
+def _wording(kind: str, context: dict[str, Any], given: object) -> str | None:
+    """Word an error that concerns one value; None where pydantic's context has the words."""
+    if kind == "missing":
+        return "is missing"
+    if kind in WORDS:
+        return f"{WORDS[kind]}, got {_shown(given)}{_remedy(kind, given)}"
+    if kind in BOUNDS:
+        key, word = BOUNDS[kind]
+        return f"must be {word} {context[key]:.15g}, got {_shown(given)}"
+    if kind == "literal_error":
+        expected = context["expected"].replace(" or ", ",").split(",")
+        return _unknown_value(given, [part.strip("' ") for part in expected])
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{given!r} may hold only letters, digits, '_', '.' and '-', a letter or digit first; "
+            f"rename it"
+        )
+    if kind == "string_too_long":
+        return f"is longer than {context['max_length']} characters; shorten it"
+    return "must not be empty" if kind == "too_short" else None
+
+
+def _shown(value: object) -> str:
+    """Return a value as somebody who writes YAML would say it."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        return repr(value)
+    return "nothing" if value is None else yaml.safe_dump(value).partition("\n")[0]
+
+
+def _remedy(kind: str, given: object) -> str:
+    """Return what to write instead, where the wrong type tells."""
+    if kind == "list_type" and isinstance(given, str | int | float):
+        return f"; write [{given}]"
+    if kind in ("int_type", "int_from_float") and isinstance(given, float) and given.is_integer():
+        return f"; write {int(given)}"
+    quoted = isinstance(given, str) and (INT.match(given) or FLOAT.match(given))
+    if kind in ("int_type", "float_type") and quoted:
+        return "; remove the quotes"
+    if kind == "string_type" and isinstance(given, int | float):
+        return "; put it in quotes"
+    return ""
+
+
+def _unknown_value(given: object, choices: Sequence[str]) -> str:
+    known = ", ".join(sorted(choices))
+    if not isinstance(given, str):
+        return f"must be one of {known}; got {_shown(given)}"
+    hint = nearest(given, choices, similarity=0.8)  # or gpu would be taken for cpu
+    return f"unknown value '{given}'; {hint}" + ("" if known in hint else f" (known: {known})")
+
+
+def _tag_mistake(
     location: Location, context: dict[str, Any], given: object
 ) -> tuple[Location, str]:
     """Word the error of a mapping whose kind is chosen by one of its keys."""
     tag = context["discriminator"].strip("'")
+    if not isinstance(given, dict):
+        return location, f"{WORDS['dict_type']}, got {_shown(given)}"
     if "tag" in context:
         choices = [choice.strip("' ") for choice in context["expected_tags"].split(",")]
-        return (*location, tag), f"unknown value '{context['tag']}'; {nearest(context['tag'], choices)}"
-    if not isinstance(given, dict):
-        return location, f"must be a mapping of keys to values, got {given!r}"
+        return (*location, tag), _unknown_value(given[tag], choices)
+    for key in given:
+        if f"'{tag}'" in nearest(key, [tag]):
+            return (*location, key), f"unknown key '{key}'; {nearest(key, [tag])}"
     return (*location, tag), "is missing"
 
 
@@ -120,6 +183,8 @@ def _in_file(loc: Sequence[str | int], value: object, missing: bool) -> Location
 def _cross_checks(study: Study) -> list[tuple[Location, str]]:
     """Return the mistakes that lie between two parts of the file."""
     mistakes: list[tuple[Location, str]] = []
+    if study.study in SHARED:
+        mistakes.append((("study",), f"'{study.study}' is a folder of all studies; rename it"))
     repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
     if repeated:
         mistakes.append((("seeds",), f"{sorted(repeated)[0]} is repeated; each seed once"))
@@ -153,8 +218,8 @@ def _kind_mistakes(study: Study, name: str) -> list[tuple[Location, str]]:
             mistakes.append(
                 (
                     ("settings", name, role),
-                    f"'{model}' reads {study.models[model].inputs}, but data set "
-                    f"'{setting.dataset}' is {kind}; models for {kind}: "
+                    f"model '{model}' reads {PLURAL[study.models[model].inputs]}, but data set "
+                    f"'{setting.dataset}' holds {PLURAL[kind]}; models that read {PLURAL[kind]}: "
                     f"{', '.join(fitting) or 'none in this file'}",
                 )
             )

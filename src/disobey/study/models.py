@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, StringConstraints, model_validator
+from pydantic import Field, PositiveInt, StringConstraints, field_validator, model_validator
 
 from disobey.models.options import ModelOptions
 from disobey.strict import Strict
@@ -12,6 +12,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
 Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
 class LabelNoise(Strict):
@@ -24,7 +25,9 @@ class LabelNoise(Strict):
 class Tokenizer(Strict):
     """A byte-level BPE, trained on the training rows."""
 
-    vocabulary: int = Field(2000, ge=261, description="tokens, the 256 bytes and 5 special included")
+    vocabulary: int = Field(
+        2000, ge=261, description="tokens, with the 256 bytes and 5 special ones"
+    )
     max_tokens: int = Field(24, ge=3, description="longer rows are cut, <s> and </s> counted")
 
 
@@ -63,26 +66,40 @@ class Recipe(Strict):
         "cosine", description="shape of the learning rate after the warm-up"
     )
     warmup: Fraction | None = Field(None, description="share of all steps that warm up linearly")
-    milestones: list[Fraction] | None = Field(
+    milestones: Annotated[list[Inside], Field(min_length=1)] | None = Field(
         None, description="schedule steps only: where, in shares of all steps, lr is divided by ten"
     )
     momentum: Fraction | None = Field(None, description="sgd only")
     nesterov: bool = Field(False, description="sgd with momentum only")
     weight_decay: float | None = Field(None, ge=0)
     label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
+    precision: Literal["fp32", "bf16"] | None = Field(
+        None, description="of matrix products in training; fp32 if not given"
+    )
+
+    @field_validator("warmup", "momentum", "weight_decay", "label_smoothing")
+    @classmethod
+    def _zero_is_off(cls, value: float | None) -> float | None:
+        """Read 0 as not given: the same training has one id."""
+        return value or None
 
     @model_validator(mode="after")
     def _options_have_an_effect(self) -> "Recipe":
         """Refuse an option that would silently do nothing."""
-        if self.optimizer != "sgd" and (self.momentum is not None or self.nesterov):
+        given = [name for name in ("momentum", "nesterov") if getattr(self, name)]
+        if self.optimizer != "sgd" and given:
             raise ValueError(
-                f"momentum and nesterov do nothing with optimizer {self.optimizer}; remove them"
+                f"optimizer {self.optimizer} has no {' and no '.join(given)}; "
+                f"remove {' and '.join(given)}, or write optimizer: sgd"
             )
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs momentum above 0; add momentum: 0.9")
-        if (self.schedule == "steps") != (self.milestones is not None):
+        if self.schedule == "steps" and self.milestones is None:
+            raise ValueError("schedule steps needs milestones; add milestones: [0.5, 0.75]")
+        if self.schedule != "steps" and self.milestones is not None:
             raise ValueError(
-                "schedule: steps and milestones go together, e.g. milestones: [0.5, 0.75]"
+                f"schedule {self.schedule} has no milestones; "
+                f"remove milestones, or write schedule: steps"
             )
         if self.schedule == "one_cycle" and self.warmup is not None:
             raise ValueError("schedule one_cycle has its own warm-up; remove warmup")

@@ -22,10 +22,12 @@ STUDENT_SEEDS_FROM = 1_000_000
 
 SETTING_FIGURES = ("exaggeration",)
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
-TABLES = ("accuracy", "confidence", "claims")
+TABLES = ("accuracy", "confidence", "claims", "summary")
 
 # A shell line carries the spec; Linux refuses one argument above 128 KiB.
 LONGEST_SPEC = 64 * 1024
+# A network of many layers must still give a file name that file systems take (255 bytes).
+LONGEST_LABEL = 60
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,10 @@ class Plan:
         """Add a job unless it is there already; return its manifest."""
         text = canonical(spec)
         if len(text) > LONGEST_SPEC:
-            raise UserError(f"{store}: its spec has {len(text)} bytes, over {LONGEST_SPEC}")
+            raise UserError(
+                f"{store}: its spec has {len(text)} bytes, over {LONGEST_SPEC}; split the study "
+                f"into two files, or shorten the names of its settings"
+            )
         modules = (f"disobey.stages.{stage}", *members)
         job = PlannedJob(stage, key, text, modules, inputs, manifest_of(store), texts)
         known = self.jobs.setdefault((stage, key), job)
@@ -184,7 +189,8 @@ class _Planner:
             upstream.append(layout.LOGITS.format(run=distill["teacher"]))
             loss, how = "distillation", f"kd-T{distill['temperature']:g}"
         noisy = data if labels is None else labels
-        id = spec_id(f"{noisy.rpartition('-')[0]}-{options.label()}-{how}-s{seed}", spec)
+        shape = options.label()[:LONGEST_LABEL]
+        id = spec_id(f"{noisy.rpartition('-')[0]}-{shape}-{how}-s{seed}", spec)
         self.plan.add(
             "train",
             id,

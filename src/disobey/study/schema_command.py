@@ -9,7 +9,9 @@ def schema() -> str:
     """Return the JSON schema, generated from the pydantic models."""
     from disobey.study.models import Study
 
-    content = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Study.model_json_schema()
+    content = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema"
+    } | Study.model_json_schema()
     return json.dumps(content, indent=1) + "\n"
 
 

@@ -1,0 +1,56 @@
+"""The student-teacher plot as numbers: counts in cells, and means within quantile bins."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from disobey.analysis.confidence import quantile_bin
+
+CELLS = 60
+QUANTILES = 20
+# Tails beyond this share of the points do not stretch the axes; they are counted instead.
+TAIL = 0.001
+
+
+def student_teacher_plot(
+    compared: Sequence[str], teacher: np.ndarray, models: Sequence[np.ndarray]
+) -> xr.Dataset:
+    """Bin the points of a student-teacher plot.
+
+    Parameters
+    ----------
+    compared : sequence of str
+        Names of the models on the vertical axis.
+    teacher : ndarray, shape (point,)
+        Confidence logit of the teacher in its own prediction, all seeds one after another.
+    models : sequence of ndarray, shape (point,)
+        Confidence logit of each model in the same class.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``density``, ``density_outside``, ``confidence_edge``, ``binned_teacher``, ``binned_model``.
+    """
+    everything = np.concatenate([teacher, *models])
+    low, high = np.quantile(everything, [TAIL, 1 - TAIL])
+    margin = 0.02 * (high - low) or 1.0
+    edges = np.linspace(low - margin, high + margin, CELLS + 1)
+    counts = np.stack([np.histogram2d(teacher, model, (edges, edges))[0] for model in models])
+    inside = quantile_bin(teacher, np.ones(len(teacher), bool), QUANTILES)
+    number = np.bincount(inside, minlength=QUANTILES)
+
+    def binned(values: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore"):
+            return np.bincount(inside, values, minlength=QUANTILES) / number
+
+    return xr.Dataset(
+        {
+            "density": (("compared", "teacher_bin", "model_bin"), counts.astype(np.int64)),
+            "density_outside": ("compared", len(teacher) - counts.sum((1, 2)).astype(np.int64)),
+            "confidence_edge": ("edge", edges),
+            "binned_teacher": (("compared", "quantile"), np.stack([binned(teacher)] * len(models))),
+            "binned_model": (("compared", "quantile"), np.stack([binned(m) for m in models])),
+        },
+        coords={"compared": list(compared)},
+    )

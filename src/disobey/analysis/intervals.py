@@ -1,0 +1,123 @@
+"""Intervals for few seeds crossed with many test examples, and what follows from them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+LEVEL = 0.95
+HOLDS, CONTRARY, UNDECIDED = "holds", "contrary", "undecided"
+
+
+def half_width(
+    seed_variance: np.ndarray, seeds: int, example_variance: np.ndarray, level: float = LEVEL
+) -> np.ndarray:
+    """Return the half width sqrt(t^2 s^2 / S + z^2 v) of an interval.
+
+    Seeds and test examples are crossed, not nested: all seeds see the same examples, so their
+    uncertainty does not shrink with the number of seeds.
+
+    Parameters
+    ----------
+    seed_variance : ndarray
+        s^2, the variance over seeds (S - 1 in the denominator).
+    seeds : int
+        S; with fewer than two there is no interval.
+    example_variance : ndarray
+        v, the variance of the seed mean when test examples are resampled once, identically for all
+        seeds; 0 on the training set.
+    level : float
+        Coverage.
+
+    Returns
+    -------
+    ndarray
+        NaN with fewer than two seeds.
+    """
+    if seeds < 2:
+        return np.full(np.shape(seed_variance), np.nan)
+    from scipy.special import ndtri, stdtrit  # late: it takes a third of a second to import
+
+    t, z = stdtrit(seeds - 1, (1 + level) / 2), ndtri((1 + level) / 2)
+    return np.sqrt(t**2 * np.asarray(seed_variance) / seeds + z**2 * np.asarray(example_variance))
+
+
+def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return estimate, low and high of a statistic.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (seed, 1 + resample, ...)
+        The statistic of each seed on the full sample (row 0) and on the resamples of the test
+        examples; a single row stands for a training set, whose examples are not resampled.
+
+    Returns
+    -------
+    estimate, low, high : ndarray, shape (...)
+    """
+    seeds = len(rows)
+    per_seed = rows[:, 0]
+    estimate = per_seed.mean(0)
+    if seeds < 2:
+        return estimate, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
+    half = half_width(per_seed.var(0, ddof=1), seeds, example_variance(rows))
+    return estimate, estimate - half, estimate + half
+
+
+def example_variance(rows: np.ndarray) -> np.ndarray:
+    """Return v, the variance over resamples of the mean over seeds; see `half_width`."""
+    resampled = rows[:, 1:].mean(0)
+    if len(resampled) < 2:
+        return np.zeros(resampled.shape[1:])
+    # A resample without a single example of a small subset has no value: leave it out.
+    counted = np.isfinite(resampled)
+    number = counted.sum(0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(counted, resampled, 0).sum(0) / number
+        squares = np.where(counted, (resampled - mean) ** 2, 0).sum(0)
+        return np.where(number > 1, squares / np.maximum(number - 1, 1), np.nan)
+
+
+def verdict(low: float, high: float, null: float) -> str:
+    """Return ``holds`` above ``null``, ``contrary`` below it, else ``undecided``."""
+    if low > null:
+        return HOLDS
+    return CONTRARY if high < null else UNDECIDED
+
+
+def holm(p_values: Sequence[float], level: float = 1 - LEVEL) -> list[bool]:
+    """Return which hypotheses Holm's step-down procedure rejects at family-wise ``level``.
+
+    NaN, a claim without a test, is never rejected and does not count.
+    """
+    tested = sorted((p, i) for i, p in enumerate(p_values) if np.isfinite(p))
+    rejected = [False] * len(p_values)
+    for rank, (p, i) in enumerate(tested):
+        if p > level / (len(tested) - rank):
+            break
+        rejected[i] = True
+    return rejected
+
+
+def one_sided_p(
+    estimate: float, null: float, seed_variance: float, seeds: int, example_variance: float
+) -> float:
+    """Return the p-value of "the statistic is not above ``null``": the interval, inverted.
+
+    Half of the level at which the two-sided interval's lower end touches ``null``; found by
+    bisection, since t and normal quantiles are mixed.
+    """
+    distance = estimate - null
+    if seeds < 2 or not np.isfinite(distance):
+        return float("nan")
+
+    def reach(p: float) -> float:
+        variances = np.array(seed_variance), np.array(example_variance)
+        return float(half_width(variances[0], seeds, variances[1], 1 - 2 * p))
+
+    if reach(0.5 - 1e-12) >= abs(distance):
+        return 0.5
+    low, high = 1e-16, 0.5
+    for _ in range(100):
+        middle = np.sqrt(low * high)
+        low, high = (middle, high) if reach(middle) > abs(distance) else (low, middle)
+    return high if distance > 0 else 1 - high

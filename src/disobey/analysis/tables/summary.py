@@ -1,0 +1,32 @@
+"""summary.csv: each claim over all settings, k of n, with Holm and what chance would give."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from disobey.analysis.claims import CLAIMS, find, summarise
+from disobey.analysis.store import Analysis
+
+
+def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
+    """Return one row per claim."""
+    summaries = [
+        summarise(claim, [find(claim, analysis) for analysis in analyses.values()])
+        for claim in CLAIMS
+    ]
+    return pd.DataFrame(
+        {
+            "study": study,
+            "claim": found.claim.name,
+            "text": found.claim.text,
+            "source": found.claim.source,
+            "paper": found.claim.paper,
+            "settings": found.settings,
+            "holds": found.holds,
+            "contrary": found.contrary,
+            "undecided": found.undecided,
+            "holds_after_holm": found.holds_after_holm,
+            "expected_by_chance": found.expected_by_chance,
+        }
+        for found in summaries
+    )

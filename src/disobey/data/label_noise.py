@@ -1,0 +1,38 @@
+"""Label noise with an exact count, balanced by class."""
+
+import numpy as np
+
+
+def noisy_labels(label: np.ndarray, classes: int, rate: float, seed: int) -> np.ndarray:
+    """Move exactly round(rate x n) labels, uniformly, to *another* class.
+
+    Every class loses its share of the moved labels, up to rounding: largest remainders first.
+
+    Parameters
+    ----------
+    label : ndarray of int, shape (example,)
+        Clean labels, 0 to classes - 1.
+    classes : int
+        Two at least.
+    rate : float
+        Share of the labels to move.
+    seed : int
+        Names the draw.
+
+    Returns
+    -------
+    ndarray of int64, shape (example,)
+    """
+    if classes < 2:
+        raise ValueError("label noise needs two classes at least")
+    rng = np.random.default_rng(np.random.SeedSequence([seed, *b"label noise"]))
+    counts = np.bincount(label, minlength=classes)
+    share = counts * round(rate * len(label)) / len(label)
+    moved = np.floor(share).astype(int)
+    missing = round(rate * len(label)) - moved.sum()
+    moved[np.argsort(moved - share, kind="stable")[:missing]] += 1
+    noisy = label.astype(np.int64)
+    for one in range(classes):
+        chosen = rng.choice(np.flatnonzero(label == one), moved[one], replace=False)
+        noisy[chosen] = (one + rng.integers(1, classes, moved[one])) % classes
+    return noisy

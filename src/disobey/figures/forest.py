@@ -1,0 +1,242 @@
+"""Forest plots: one row per setting, one panel per statistic, one lane per model.
+
+The name of a setting stands above its row over the whole width, so that names of any length fit
+into one column.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from disobey.analysis.names import COMPARED
+from disobey.analysis.store import Analysis
+from disobey.figures import style
+from disobey.figures.message import size
+from disobey.figures.sheet import GAP, MARGIN, Sheet
+
+LANE = 0.078
+BODY_PADDING = 0.02
+ROW_GAP = 0.03
+PANEL_GAP = 0.13
+TICKS = 0.13
+SEED_OFFSET = 0.03
+MARGIN_SHARE = 0.12
+MAX_TICKS = 4
+TICK_STEPS = [1, 2, 2.5, 4, 5, 10]
+TICK_SPACE = 0.06
+# Above this many settings the lower axis is out of sight: ticks stand at both ends.
+TALL = 8
+
+NOTE = (
+    "Right of a name: seeds × test examples. Bars: 95 % intervals, each setting by itself "
+    "(not adjusted for their number). Hollow: no interval."
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One column of a forest plot.
+
+    Attributes
+    ----------
+    statistic : str
+        Which statistic (`disobey.analysis.names`).
+    label : str
+        What the axis shows, with its unit.
+    models : tuple of str
+        One lane each, from top to bottom.
+    null : float, optional
+        The value that means "no deviation"; marked by a line.
+    seeds : bool
+        Whether each seed is shown as a dot.
+    share : float
+        Width relative to the other panels.
+    """
+
+    statistic: str
+    label: str
+    models: tuple[str, ...] = COMPARED
+    null: float | None = None
+    seeds: bool = False
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """Where a setting stands: inches below the top of the plot."""
+
+    analysis: Analysis
+    name: str
+    top: float
+    body: float
+    bottom: float
+
+    def lane(self, index: int, lanes: int) -> float:
+        """Return the height of one of several lanes, centred in the body."""
+        return (self.body + self.bottom) / 2 + (index - (lanes - 1) / 2) * LANE
+
+
+def draw_forest(
+    sheet: Sheet, analyses: dict[str, Analysis], panels: Sequence[Panel]
+) -> dict[str, Axes]:
+    """Add a forest plot to a sheet.
+
+    Parameters
+    ----------
+    sheet : Sheet
+        Grows by the plot.
+    analyses : dict of str to Analysis
+        One row each, from top to bottom.
+    panels : sequence of Panel
+        From left to right.
+
+    Returns
+    -------
+    dict of str to matplotlib.axes.Axes
+        By ``statistic/last model`` of the panel.
+    """
+    rows = _rows(sheet, analyses, max(len(panel.models) for panel in panels))
+    height = rows[-1].bottom
+    unit = (sheet.width - PANEL_GAP * (len(panels) - 1)) / sum(panel.share for panel in panels)
+    labels = [style.wrap(panel.label, unit * panel.share, style.BASE_SIZE) for panel in panels]
+    lines = max(label.count("\n") + 1 for label in labels)
+    ticks_above = len(rows) > TALL
+    sheet.top += style.line_height(style.BASE_SIZE, lines) + TICKS * ticks_above
+    _names(sheet, rows, height)
+    made = {}
+    left = MARGIN
+    for panel, label in zip(panels, labels, strict=True):
+        axes = sheet.axes(left, unit * panel.share, height)
+        axes.set_ylim(height, 0)
+        axes.set_xlabel(label, linespacing=style.LINE_SPACING)
+        _panel(axes, panel, rows, unit * panel.share)
+        axes.tick_params(top=ticks_above, labeltop=ticks_above)
+        made[f"{panel.statistic}/{panel.models[-1]}"] = axes
+        left += unit * panel.share + PANEL_GAP
+    sheet.top += height + TICKS + GAP
+    return made
+
+
+def _rows(sheet: Sheet, analyses: dict[str, Analysis], lanes: int) -> list[Row]:
+    rows, top = [], 0.0
+    for setting, analysis in analyses.items():
+        free = sheet.width - style.text_width(size(analysis), style.SMALL_SIZE) - 2 * GAP
+        name = style.wrap(setting, free, style.SMALL_SIZE)
+        body = top + ROW_GAP + style.line_height(style.SMALL_SIZE, name.count("\n") + 1)
+        bottom = body + lanes * LANE + BODY_PADDING
+        rows.append(Row(analysis, name, top + ROW_GAP, body, bottom))
+        top = bottom
+    return rows
+
+
+def _names(sheet: Sheet, rows: list[Row], height: float) -> None:
+    axes = sheet.axes(MARGIN, sheet.width, height)
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(height, 0))
+    for row in rows:
+        common = {"va": "top", "size": style.SMALL_SIZE, "linespacing": style.LINE_SPACING}
+        axes.text(0, row.top, row.name, **common)
+        axes.text(1, row.top, size(row.analysis), ha="right", color=style.FAINT, **common)
+
+
+def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
+    axes.patch.set_visible(False)
+    axes.spines["left"].set_visible(False)
+    axes.set_yticks([])
+    axes.xaxis.set_label_position("top")
+    # Labels of one and of two lines share their last line.
+    axes.xaxis.label.set_verticalalignment("baseline")
+    for row in rows:
+        axes.axhspan(row.body, row.bottom, color=style.BAND, linewidth=0, zorder=0)
+        if not any(math.isfinite(row.analysis.number(panel.statistic, m)[0]) for m in panel.models):
+            _say_missing(axes, row)
+            continue
+        if panel.null is not None:
+            axes.vlines(panel.null, row.body, row.bottom, style.INK, linewidth=style.MEDIUM)
+        for index, model in enumerate(panel.models):
+            _lane(axes, panel, row, model, row.lane(index, len(panel.models)))
+    _scale(axes, _shown(panel, rows), width)
+
+
+def _say_missing(axes: Axes, row: Row) -> None:
+    axes.text(
+        0.5,
+        row.lane(0, 1),
+        "no estimate",
+        transform=axes.get_yaxis_transform(),
+        size=style.SMALL_SIZE,
+        color=style.FAINT,
+        ha="center",
+        va="center",
+    )
+
+
+def _lane(axes: Axes, panel: Panel, row: Row, model: str, height: float) -> None:
+    role = style.ROLES[model]
+    name = f"{panel.statistic}/{model}/{row.analysis.setting}"
+    estimate, low, high = row.analysis.number(panel.statistic, model)
+    decided = math.isfinite(low) and math.isfinite(high)
+    if panel.seeds:
+        each = row.analysis.seeds(panel.statistic, model)
+        below = np.full(len(each), height + SEED_OFFSET)
+        dots = {"markersize": style.SEED_SIZE, "markeredgewidth": 0, "alpha": 0.7}
+        axes.plot(each, below, "o", color=role.colour, gid=f"seeds/{name}", **dots)
+    axes.plot([low, high], [height, height], color=role.colour, gid=f"interval/{name}")
+    axes.plot(
+        [estimate],
+        [height],
+        role.marker,
+        color=role.colour,
+        markerfacecolor=role.colour if decided else style.HOLLOW,
+        markeredgewidth=style.MEDIUM,
+        gid=f"estimate/{name}",
+    )
+
+
+def _shown(panel: Panel, rows: list[Row]) -> list[float]:
+    """Return all numbers that a panel has to make room for."""
+    shown = [] if panel.null is None else [panel.null]
+    drawn = [(row.analysis, model) for row in rows for model in panel.models]
+    for analysis, model in drawn:
+        numbers = list(analysis.number(panel.statistic, model))
+        if panel.seeds:
+            numbers += [float(value) for value in analysis.seeds(panel.statistic, model)]
+        shown += [number for number in numbers if math.isfinite(number)]
+    return shown
+
+
+def _scale(axes: Axes, shown: list[float], width: float) -> None:
+    """Leave room around all numbers, and put as many ticks as have room for their labels."""
+    if not shown:
+        axes.set_xticks([])
+        return
+    spread = max(shown) - min(shown) or 1.0
+    low = min(shown) - MARGIN_SHARE * spread
+    high = max(shown) + MARGIN_SHARE * spread
+    axes.set_xlim(low, high)
+    axes.set_xticks(*_ticks(low, high, width))
+
+
+def _ticks(low: float, high: float, width: float) -> tuple[list[float], list[str]]:
+    """Choose as many ticks as fit, and their labels; none reaches into the next panel."""
+    best: tuple[list[float], list[str]] = ([], [])
+    for bins in range(1, 2 * MAX_TICKS):
+        proposed = MaxNLocator(bins, steps=TICK_STEPS, min_n_ticks=1).tick_values(low, high)
+        ticks = [float(tick) for tick in proposed if low <= tick <= high]
+        # Twice, because without its outer ticks a scale may need fewer decimals.
+        for _ in range(2):
+            needed = max((_label_width(label) for label in style.tick_labels(ticks)), default=0)
+            inner = max(0.0, (needed - PANEL_GAP + TICK_SPACE) / 2) * (high - low) / width
+            ticks = [tick for tick in ticks if low + inner <= tick <= high - inner]
+        apart = (proposed[1] - proposed[0]) / (high - low) * width
+        if len(best[0]) < len(ticks) <= MAX_TICKS and needed + TICK_SPACE <= apart:
+            best = (ticks, style.tick_labels(ticks))
+    return best
+
+
+def _label_width(label: str) -> float:
+    return style.text_width(label, style.SMALL_SIZE)

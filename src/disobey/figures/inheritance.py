@@ -1,0 +1,53 @@
+"""Does the student scale the signal that teachers share, or copy its own teacher's idiosyncrasy?"""
+
+from matplotlib.figure import Figure
+
+from disobey.analysis.names import COMPARED, INHERITANCE, SIGNAL_SCALE
+from disobey.analysis.store import Analysis
+from disobey.figures import style
+from disobey.figures.forest import NOTE, Panel, draw_forest
+from disobey.figures.message import Claim, headline
+from disobey.figures.sheet import Sheet
+
+COPIES = Claim(
+    subject="the teacher's idiosyncrasy",
+    above="inherited by its student",
+    below="opposed",
+    symbol="B",
+    statistic=INHERITANCE,
+    null=0.0,
+)
+SCALES = Claim(
+    subject="the signal that teachers share",
+    above="amplified",
+    below="dampened",
+    symbol=r"$\mathbf{A_z}$",
+    statistic=SIGNAL_SCALE,
+    null=1.0,
+)
+PANELS = (
+    Panel(SIGNAL_SCALE, "shared signal, $A_z$\n(1: as another teacher)", null=SCALES.null),
+    Panel(INHERITANCE, "idiosyncrasy, B\n(0: as another teacher)", null=COPIES.null),
+)
+
+
+@style.styled
+def draw(analyses: dict[str, Analysis]) -> Figure:
+    """Draw the scale of the shared signal and the inheritance of idiosyncrasy per setting.
+
+    Parameters
+    ----------
+    analyses : dict of str to Analysis
+        By setting, in the order of the study.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One column wide.
+    """
+    sheet = Sheet()
+    sheet.title(headline(analyses, COPIES, SCALES))
+    sheet.legend([style.handle(model) for model in COMPARED])
+    draw_forest(sheet, analyses, PANELS)
+    sheet.write(f"{NOTE} Lines: what a teacher of another seed would give. Both are ratios, without unit.")
+    return sheet.finish()

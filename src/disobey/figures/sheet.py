@@ -1,0 +1,127 @@
+"""A page of one column that grows downwards: text and panels are stacked, then it gets its height.
+
+Positions are in inches, so that a figure of thirty settings has the type size of one of a single
+setting, and nothing is squeezed to fit.
+"""
+
+from collections.abc import Sequence
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from disobey.figures import style
+
+MARGIN = 0.04
+GAP = 0.05
+LEGEND_HANDLE = 0.18
+LEGEND_GAP = 0.09
+
+
+class Sheet:
+    """A figure in the making.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+        The figure; complete after `finish`.
+    top : float
+        How far down, in inches, the sheet is filled.
+    """
+
+    def __init__(self) -> None:
+        self.figure = Figure(figsize=(style.COLUMN_WIDTH, style.COLUMN_WIDTH))
+        self.top = MARGIN
+        self._texts: list[tuple[Text, float]] = []
+        self._axes: list[tuple[Axes, float, float, float, float]] = []
+
+    @property
+    def width(self) -> float:
+        """What lies between the margins, in inches."""
+        return style.COLUMN_WIDTH - 2 * MARGIN
+
+    def write(
+        self,
+        text: str,
+        *,
+        size: float = style.SMALL_SIZE,
+        weight: str = "normal",
+        colour: str = style.FAINT,
+    ) -> None:
+        """Add a paragraph over the whole width."""
+        wrapped = style.wrap(text, self.width, size, weight)
+        drawn = self.figure.text(
+            MARGIN / style.COLUMN_WIDTH,
+            0,
+            wrapped,
+            size=size,
+            weight=weight,
+            color=colour,
+            va="top",
+            linespacing=style.LINE_SPACING,
+        )
+        self._texts.append((drawn, self.top))
+        self.top += style.line_height(size, wrapped.count("\n") + 1) + GAP
+
+    def title(self, text: str) -> None:
+        """Add the message of the figure."""
+        self.write(text, size=style.TITLE_SIZE, weight="bold", colour=style.INK)
+
+    def axes(self, left: float, width: float, height: float, *, down: float = 0.0) -> Axes:
+        """Add axes ``down`` inches below `top`; `top` stays where it is."""
+        made = self.figure.add_axes((0.0, 0.0, 1.0, 1.0), label=str(len(self._axes)))
+        self._axes.append((made, left, self.top + down, width, height))
+        return made
+
+    def legend(self, handles: Sequence[Artist]) -> None:
+        """Add a legend, in as many rows as its entries need."""
+        rows: list[list[Artist]] = [[]]
+        used = 0.0
+        for entry in handles:
+            text = style.text_width(str(entry.get_label()), style.SMALL_SIZE)
+            needed = LEGEND_HANDLE + LEGEND_GAP + text
+            if rows[-1] and used + needed > self.width:
+                rows.append([])
+                used = 0.0
+            rows[-1].append(entry)
+            used += needed
+        for row in rows:
+            self._legend_row(row)
+        self.top += GAP
+
+    def _legend_row(self, row: list[Artist]) -> None:
+        height = style.line_height(style.SMALL_SIZE)
+        axes = self.axes(MARGIN, self.width, height)
+        axes.set_axis_off()
+        points = 1 / (style.SMALL_SIZE * style.POINT)
+        axes.legend(
+            handles=row,
+            loc="upper left",
+            ncols=len(row),
+            borderpad=0,
+            borderaxespad=0,
+            handlelength=LEGEND_HANDLE * 0.75 * points,
+            handletextpad=LEGEND_HANDLE * 0.25 * points,
+            columnspacing=LEGEND_GAP * points,
+        )
+        self.top += height
+
+    def finish(self) -> Figure:
+        """Give the figure its height and put everything in its place."""
+        height = self.top + MARGIN
+        self.figure.set_size_inches(style.COLUMN_WIDTH, height)
+        for text, top in self._texts:
+            text.set_y(1 - top / height)
+        for axes, left, top, width, tall in self._axes:
+            axes.set_position(
+                (
+                    left / style.COLUMN_WIDTH,
+                    1 - (top + tall) / height,
+                    width / style.COLUMN_WIDTH,
+                    tall / height,
+                )
+            )
+        # Ticks are made when they are first drawn: they must be made in this style.
+        self.figure.draw_without_rendering()
+        return self.figure

@@ -1,0 +1,32 @@
+"""Build a model from its spec; the family's module is imported by name."""
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from disobey.members import member
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from disobey.data.prepared import Prepared
+
+
+def build_model(spec: Mapping[str, Any], data: "Prepared") -> "nn.Module":
+    """Return a freshly initialised model for ``data``.
+
+    Parameters
+    ----------
+    spec : mapping
+        ``family`` and the family's options.
+    data : Prepared
+        Says the shape of an example and the number of classes.
+
+    Returns
+    -------
+    torch.nn.Module
+        Maps a batch of inputs to logits of shape (batch, class), float32.
+    """
+    options = {key: value for key, value in spec.items() if key != "family"}
+    module = importlib.import_module(member("models", spec["family"]))
+    return module.build(options, data)

@@ -1,0 +1,50 @@
+"""A RoBERTa sequence classifier from a `transformers` configuration, from scratch."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from disobey.data.prepared import Prepared
+
+# RoBERTa's position ids start behind the padding index, 1.
+POSITIONS_BEFORE_TEXT = 2
+
+
+def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
+    """Return RoBERTa with ``layers`` layers of width ``hidden``, for the data's vocabulary."""
+    from transformers import RobertaConfig
+
+    config = RobertaConfig(
+        vocab_size=int(data.attributes["vocabulary"]),
+        pad_token_id=int(data.attributes["pad"]),
+        max_position_embeddings=data.train.inputs.shape[1] + POSITIONS_BEFORE_TEXT,
+        hidden_size=options["hidden"],
+        intermediate_size=4 * options["hidden"],
+        num_hidden_layers=options["layers"],
+        num_attention_heads=options["heads"],
+        hidden_dropout_prob=options["dropout"],
+        attention_probs_dropout_prob=options["dropout"],
+        num_labels=len(data.class_names),
+        type_vocab_size=1,
+    )
+    return Classifier(config)
+
+
+class Classifier(nn.Module):
+    """`transformers`' sequence classifier, from tokens to logits alone."""
+
+    def __init__(self, config: Any) -> None:  # noqa: ANN401 - transformers is untyped
+        super().__init__()
+        from transformers.models.roberta.modeling_roberta import RobertaForSequenceClassification
+
+        logging.getLogger("transformers").setLevel(logging.ERROR)
+        self.pad = config.pad_token_id
+        self.roberta = RobertaForSequenceClassification(config)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Map tokens (batch, token) to logits (batch, class)."""
+        return self.roberta(tokens, attention_mask=(tokens != self.pad).long()).logits

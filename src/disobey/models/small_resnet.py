@@ -1,0 +1,45 @@
+"""A small residual network for small images: 28 x 28 becomes 14, 7, 4."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from disobey.data.prepared import Prepared
+
+
+def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
+    """Return a strided stem, one strided residual block per width, mean over pixels, classifier."""
+    widths = [options["stem"], *options["widths"]]
+    blocks = [Block(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+    return nn.Sequential(
+        _convolution(data.train.inputs.shape[-1], widths[0], 3, stride=2),
+        nn.ReLU(),
+        *blocks,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(widths[-1], len(data.class_names)),
+    )
+
+
+class Block(nn.Module):
+    """Two 3 x 3 convolutions beside a strided 1 x 1 shortcut, each with batch normalisation."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.residual = nn.Sequential(
+            _convolution(channels, width, 3, stride=2), nn.ReLU(), _convolution(width, width, 3)
+        )
+        self.shortcut = _convolution(channels, width, 1, stride=2)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Map (batch, channels, y, x) to (batch, width, y / 2, x / 2)."""
+        return torch.relu(self.residual(inputs) + self.shortcut(inputs))
+
+
+def _convolution(channels: int, width: int, size: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, size, stride, size // 2, bias=False), nn.BatchNorm2d(width)
+    )

@@ -1,0 +1,22 @@
+"""Draw one figure from the analyses of its settings, as PDF and PNG."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+from disobey.analysis.store import ordered, read_analysis
+from disobey.figures.style import save
+from disobey.members import member
+from disobey.stores.layout import FIGURE_FORMATS
+
+if TYPE_CHECKING:
+    from disobey.stages.command import Job
+
+
+def run(job: "Job") -> None:
+    """Draw; a figure computes no statistic."""
+    read = {name: read_analysis(job.input(name)) for name in job.spec["settings"]}
+    analyses = ordered(read, job.spec["settings"])
+    figure = importlib.import_module(member("figures", job.spec["figure"])).draw(analyses)
+    for suffix in FIGURE_FORMATS:
+        with job.write(job.store.with_name(job.store.name + suffix)) as path:
+            save(figure, path, suffix)

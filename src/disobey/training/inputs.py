@@ -1,0 +1,62 @@
+"""Inputs that live on the device; a batch is one gather."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from disobey.data.prepared import Prepared, Split
+
+
+class Inputs(Protocol):
+    """Where batches come from."""
+
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        """Return the model's input for the examples ``index`` (batch,), on the device."""
+
+
+class ImageInputs:
+    """Images as bytes on the device, normalised batch by batch.
+
+    Parameters
+    ----------
+    split : Split
+        ``inputs`` uint8 of shape (example, y, x, channel).
+    data : Prepared
+        Gives each channel's mean and standard deviation over the training images.
+    """
+
+    def __init__(self, split: Split, data: Prepared, device: torch.device) -> None:
+        self._images = torch.from_numpy(split.inputs).to(device)
+        mean = np.atleast_1d(data.attributes["channel_mean"])
+        std = np.atleast_1d(data.attributes["channel_std"])
+        # A channel that never changes carries nothing: dividing it by 1 keeps it at 0.
+        std = np.where(std > 0, std, 1.0)
+        self._mean = torch.tensor(255 * mean, dtype=torch.float32, device=device)
+        self._scale = torch.tensor(1 / (255 * std), dtype=torch.float32, device=device)
+
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        """Return float32 images, (batch, channel, y, x), stored channel last."""
+        images = (self._images[index].float() - self._mean) * self._scale
+        return images.permute(0, 3, 1, 2)
+
+
+class TokenInputs:
+    """Tokens on the device; a batch is cut behind its longest text, which changes no logit."""
+
+    def __init__(self, split: Split, data: Prepared, device: torch.device) -> None:
+        pad = int(data.attributes["pad"])
+        self._tokens = torch.from_numpy(split.inputs).to(device)
+        # On the host, so that cutting a batch needs no wait for the device.
+        self._length = torch.from_numpy((split.inputs != pad).sum(1))
+
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        """Return int64 tokens, (batch, longest text)."""
+        longest = int(self._length[index.cpu()].max())
+        return self._tokens[index, :longest].long()
+
+
+def device_inputs(split: Split, data: Prepared, device: torch.device) -> Inputs:
+    """Put the inputs of a split on the device."""
+    kind = {"image": ImageInputs, "text": TokenInputs}[data.kind]
+    return kind(split, data, device)

@@ -1,0 +1,49 @@
+"""Distillation (Hinton et al.): the label's cross-entropy and the teacher's softened probabilities."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from disobey.training.losses.targets import Objective, Targets
+
+
+def distillation(
+    student_logits: torch.Tensor,
+    teacher_logits: torch.Tensor,
+    label: torch.Tensor,
+    temperature: float,
+    weight: float,
+) -> torch.Tensor:
+    """Return (1 - w) CE(y, p_st) + w T^2 KL(p_te^(T) || p_st^(T)), averaged over the batch.
+
+    p^(T) = softmax(z / T). All in log-space and float32, so that extreme logits give a finite loss
+    and gradient; T^2 is a convention that equalises gradients only as T grows.
+
+    Parameters
+    ----------
+    student_logits, teacher_logits : Tensor, shape (batch, class)
+    label : Tensor of int64, shape (batch,)
+    temperature : float
+        T, above 0.
+    weight : float
+        w, in [0, 1].
+    """
+    student = functional.log_softmax(student_logits.float() / temperature, 1)
+    teacher = functional.log_softmax(teacher_logits.float() / temperature, 1)
+    divergence = (teacher.exp() * (teacher - student)).sum(1).mean()
+    loss = weight * temperature**2 * divergence
+    if weight == 1:
+        return loss
+    return loss + (1 - weight) * functional.cross_entropy(student_logits.float(), label)
+
+
+def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
+    """Return the objective of a student that reads its teacher's stored logits."""
+    teacher, how = targets.teacher_logits, spec["distill"]
+    if teacher is None:
+        raise ValueError("distillation needs the teacher's logits")
+    return lambda logits, index: distillation(
+        logits, teacher[index], targets.label[index], how["temperature"], how["weight"]
+    )
