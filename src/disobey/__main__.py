@@ -7,13 +7,15 @@ STAGES = {
     "labels": "data -> the same labels with noise, results/labels/<labels>.nc",
     "train": "data [and the teacher's logits] -> results/runs/<run>/",
     "dump": "a run and its data -> results/logits/<run>.nc",
-    "confidence": "logits of teachers, references, students -> results/<study>/analysis/<setting>.nc",
+    "confidence": "logits of all models of a setting -> results/<study>/analysis/<setting>.nc",
     "table": "analyses -> results/<study>/tables/<table>.csv",
     "figure": "analyses -> results/<study>/figures/<figure>.pdf and .png",
     "report": "tables, figures, manifests -> results/<study>/report.html",
 }
 TOOLS = {
     "plan": "what a study file asks for: runs, pairs, jobs; or the first mistake in it",
+    "why": "which jobs would run now, and why, in plain words",
+    "explain": "what a store, table or figure is and what it came from",
     "schema": "the JSON schema of study files, for editors",
 }
 
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
     if command in TOOLS:
         import importlib
 
-        return importlib.import_module(f"disobey.study.{command}_command").main(rest)
+        return importlib.import_module(f"disobey.tools.{command}").main(rest)
     from disobey.errors import nearest
 
     hint = nearest(command, (*STAGES, *TOOLS))

@@ -1,5 +1,6 @@
 """Which module registers a name."""
 
+
 def member(registry: str, name: str) -> str:
     """Return the module that registers ``name`` under ``registry``, by naming convention.
 

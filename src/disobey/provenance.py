@@ -7,11 +7,13 @@ import importlib.metadata
 import importlib.util
 import json
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 PACKAGE = "disobey"
+NOT_MEANING = ("ctx", "kind", "type_comment", "type_ignores")  # fields of syntax trees
 VERSIONED = (
     "disobey", "torch", "numpy", "scipy", "xarray", "netCDF4", "transformers", "tokenizers",
     "matplotlib", "snakemake", "scikit-learn", "mlxtend", "Babel",
@@ -67,6 +69,14 @@ def code_digest(modules: Iterable[str]) -> str:
     str
         16 hex digits.
     """
+    digest = hashlib.sha256()
+    for module, own in module_digests(modules).items():
+        digest.update(f"{module}:{own}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def module_digests(modules: Iterable[str]) -> dict[str, str]:
+    """Return the digest of each of ``modules`` and of all they import inside this package."""
     reached: set[str] = set()
     waiting = list(modules)
     while waiting:
@@ -74,10 +84,13 @@ def code_digest(modules: Iterable[str]) -> str:
         if module not in reached:
             reached.add(module)
             waiting.extend(_module(module)[1])
-    digest = hashlib.sha256()
-    for module in sorted(reached):
-        digest.update(f"{module}:{_module(module)[0]}\n".encode())
-    return digest.hexdigest()[:16]
+    return {module: _module(module)[0] for module in sorted(reached)}
+
+
+def loaded_modules() -> dict[str, str]:
+    """Return the digest of every module of this package that the process has imported."""
+    names = [name for name in sys.modules if name.startswith(f"{PACKAGE}.")]
+    return {name: _module(name)[0] for name in sorted(names) if _file_of(name) is not None}
 
 
 @functools.cache
@@ -106,10 +119,9 @@ def _tokens(node: object) -> Iterator[str]:
     if isinstance(node, ast.AST):
         yield f"({type(node).__name__}"
         for field, value in ast.iter_fields(node):
-            empty = value in (None, []) and not (
-                isinstance(node, ast.Constant) and field == "value"
-            )
-            if empty or field in ("ctx", "kind", "type_comment", "type_ignores"):
+            if isinstance(node, ast.JoinedStr):
+                value = [piece for piece in value if not _is_empty_text(piece)]
+            if field in NOT_MEANING or value in (None, []):
                 continue
             if field == "body" and _has_docstring(node):
                 value = value[1:]
@@ -123,6 +135,11 @@ def _tokens(node: object) -> Iterator[str]:
         yield "]"
     else:  # ascii: what repr escapes depends on the Unicode version of a Python
         yield f"{type(node).__name__} {node!a}"
+
+
+def _is_empty_text(node: ast.AST) -> bool:
+    """Tell the empty pieces that Python 3.12.0 and 3.12.1 put into f-strings."""
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _has_docstring(node: ast.AST) -> bool:

@@ -1,9 +1,15 @@
 """The base of every model of a study file: nothing unknown passes."""
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from disobey.errors import nearest
 
@@ -13,15 +19,40 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _known_keys_only(cls, data: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
-        if isinstance(data, dict):
-            known = cls.model_fields
-            hints = {key: nearest(key, known) for key in data if key not in known}
-            if hints:
-                raise PydanticCustomError("unknown_keys", "unknown keys: {hints}", {"hints": hints})
-        return data
+    def _known_keys_only(
+        cls,
+        data: Any,  # noqa: ANN401 - whatever YAML gave
+        check: ModelWrapValidatorHandler[Self],
+    ) -> Self:
+        fields = cls.model_fields
+        unknown = [key for key in data if key not in fields] if isinstance(data, dict) else []
+        if not unknown:
+            return check(data)
+        mistakes = [_unknown_key(key, nearest(key, fields)) for key in unknown]
+        try:
+            check({key: value for key, value in data.items() if key in fields})
+        except ValidationError as error:
+            mistakes += [
+                _again(entry)
+                for entry in error.errors()
+                # a key that is missing here is most likely the one that is misspelt here
+                if entry["type"] != "missing" or len(entry["loc"]) > 1
+            ]
+        raise ValidationError.from_exception_data(cls.__name__, mistakes)
+
+
+def _unknown_key(key: str, hint: str) -> InitErrorDetails:
+    words = {"key": key, "hint": hint}
+    error = PydanticCustomError("unknown_key", "unknown key '{key}'; {hint}", words)
+    return InitErrorDetails(type=error, loc=(key,), input=None)
+
+
+def _again(entry: ErrorDetails) -> InitErrorDetails:
+    """Return an error in the form in which it can be raised once more."""
+    error = PydanticCustomError(entry["type"], entry["msg"], entry.get("ctx"))
+    return InitErrorDetails(type=error, loc=entry["loc"], input=entry["input"])
 
 
 def spec_of(model: BaseModel) -> dict[str, Any]:

@@ -4,16 +4,15 @@ The Snakefile calls `open_workflow` once; rules hand `Jobs.inputs`, `Jobs.spec` 
 Snakemake as functions of wildcards.
 """
 
-import functools
-import hashlib
+import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from disobey.errors import UserError, nearest
-from disobey.provenance import code_digest
 from disobey.stores.manifest import remove_broken_manifests
+from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.models import Study
 from disobey.study.plan import Plan, PlannedJob, make_plan
@@ -30,12 +29,17 @@ class Jobs:
         All jobs of the study.
     captions : Path
         The folder of the figures' captions.
+    python : str
+        The interpreter of all jobs. Rules take it as a resource: the one thing that a shell line
+        may name and whose change, say to another virtual environment, makes nothing stale.
     """
 
-    def __init__(self, study: Study, plan: Plan, captions: Path) -> None:
+    def __init__(self, study: Study, plan: Plan, captions: Path, python: str) -> None:
         self.study = study
         self.plan = plan
         self.captions = captions
+        self.python = python
+        self._digests = CodeDigests(captions)
 
     def inputs(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's upstream manifests."""
@@ -47,26 +51,10 @@ class Jobs:
 
     def code(self, stage: str) -> ByWildcards:
         """Return the function that gives the digest of the code that a job depends on."""
-        return lambda wildcards: self.digest(self._job(stage, wildcards))
+        return lambda wildcards: self._digests.of(self._job(stage, wildcards))
 
-    def digest(self, job: PlannedJob) -> str:
-        """Return the digest of the modules and texts that ``job`` depends on."""
-        code = self._modules(job.modules)
-        if not job.texts:
-            return code
-        texts = hashlib.sha256()
-        for name in job.texts:
-            texts.update((self.captions / f"{name}.rst").read_bytes())
-        for template in sorted(Path(__file__).parent.glob("stages/*.jinja")):
-            texts.update(template.read_bytes())
-        return f"{code}+{texts.hexdigest()[:16]}"
-
-    @functools.cached_property
-    def _modules(self) -> Callable[[tuple[str, ...]], str]:
-        return functools.cache(code_digest)
-
-    def _job(self, stage: str, wildcards: Mapping[str, str]) -> PlannedJob:
-        key = "/".join(wildcards.values())
+    def _job(self, stage: str, wildcards: Iterable[str]) -> PlannedJob:
+        key = "/".join(wildcards)  # in the order of the output's pattern
         try:
             return self.plan.jobs[stage, key]
         except KeyError:
@@ -95,13 +83,29 @@ def open_workflow(workflow: Any, default: str = "config.yaml") -> Jobs:  # noqa:
 
     try:
         study = load_study(_study_file(workflow, default))
-        jobs = Jobs(study, make_plan(study), Path(workflow.basedir) / "workflow" / "report")
+        captions = Path(workflow.basedir) / "workflow" / "report"
+        jobs = Jobs(study, make_plan(study), captions, _python(workflow))
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
+    _prepare_children(workflow)
     if workflow.is_main_process:
         for line in remove_broken_manifests(jobs.plan.manifests()):
             print(f"disobey: will be made again: {line}", file=sys.stderr)
     return jobs
+
+
+def _python(workflow: Any) -> str:  # noqa: ANN401
+    """Return this very interpreter, or the environment's own where Snakemake deploys conda."""
+    methods = {str(method).rpartition(".")[2].lower() for method in
+               workflow.deployment_settings.deployment_method}  # fmt: skip
+    return "python" if "conda" in methods else sys.executable
+
+
+def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
+    """Let jobs find this very package, and keep HDF5 from locking on cluster file systems."""
+    os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+    paths = [str(Path(workflow.basedir) / "src"), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def _study_file(workflow: Any, default: str) -> Path:  # noqa: ANN401

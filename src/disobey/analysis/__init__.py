@@ -1,0 +1,1 @@
+"""Statistics of stored logits: numpy and xarray, no torch."""

@@ -3,6 +3,7 @@
 One primary statistic per claim and setting: the test split, all examples.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -138,7 +139,8 @@ def find(claim: Claim, analysis: Analysis) -> Finding:
     estimate, low, high = (float(here[name]) for name in ("estimate", "low", "high"))
     seeds = here.sizes["seed"]
     sign = 1 if claim.above else -1
-    side = verdict(*sorted((sign * low, sign * high)), sign * claim.null)
+    ends = sorted((sign * low, sign * high))
+    side = verdict(ends[0], ends[1], sign * claim.null)
     p = one_sided_p(
         sign * estimate,
         sign * claim.null,
@@ -146,7 +148,9 @@ def find(claim: Claim, analysis: Analysis) -> Finding:
         seeds,
         float(here.example_variance),
     )
-    control = float("nan") if claim.control is None else float(cell.sel(model=claim.control).estimate)
+    control = float("nan")
+    if claim.control is not None:
+        control = float(cell.sel(model=claim.control).estimate)
     return Finding(
         claim, analysis.setting, estimate, low, high, control, seeds,
         round(float(here.examples.mean())), p, side,
@@ -178,8 +182,16 @@ class Summary:
 
 def summarise(claim: Claim, findings: Sequence[Finding]) -> Summary:
     """Count the verdicts of one claim over all settings."""
-    counts = [sum(f.verdict == which for f in findings) for which in (HOLDS, CONTRARY, UNDECIDED)]
+    counts = Counter(found.verdict for found in findings)
     # Two-sided like the interval, so that Holm with one setting agrees with the verdict.
     rejected = holm([2 * f.p for f in findings])
     tested = sum(f.seeds > 1 for f in findings)
-    return Summary(claim, len(findings), *counts, sum(rejected), ONE_SIDE * tested)
+    return Summary(
+        claim,
+        settings=len(findings),
+        holds=counts[HOLDS],
+        contrary=counts[CONTRARY],
+        undecided=counts[UNDECIDED],
+        holds_after_holm=sum(rejected),
+        expected_by_chance=ONE_SIDE * tested,
+    )

@@ -12,6 +12,8 @@ from disobey.analysis.resampling import Resamples
 # Rows of logits turned into float64 at a time.
 BLOCK = 1 << 16
 QUARTER, TENTH = 0.25, 0.1
+# A covariance below this share of E[xy] is rounding error.
+ROUNDING = 1e-12
 
 
 def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -82,7 +84,7 @@ def primary(
     with np.errstate(invalid="ignore", divide="ignore"):
         statistics = {
             EXAGGERATION: (means[:, 3] - means[:, 0] * means[:, 2])
-            / (means[:, 4] - means[:, 1] * means[:, 2])
+            / _spread(means[:, 4], means[:, 1] * means[:, 2])
         }
     inside = quantile_bin(phi_replicate, where, DECILES)[:, None] == np.arange(DECILES)
     gap = (phi_model - phi_teacher)[:, None] * inside
@@ -176,8 +178,17 @@ def plotted(
 def _fit(means: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return least-squares slope of m on t, both means and both variances."""
     mean_m, mean_t, mt, tt, mm = means.T
-    var_m, var_t = mm - mean_m**2, tt - mean_t**2
+    var_m, var_t = mm - mean_m**2, _spread(tt, mean_t**2)
     return (mt - mean_m * mean_t) / var_t, mean_m, mean_t, var_m, var_t
+
+
+def _spread(mean_product: np.ndarray, product_of_means: np.ndarray) -> np.ndarray:
+    """Return E[xy] - E[x] E[y] to divide by: NaN where nothing but rounding error is left.
+
+    So it is in a resample of a small subset that drew one example only: the ratio has no value.
+    """
+    spread = mean_product - product_of_means
+    return np.where(np.abs(spread) > ROUNDING * np.abs(mean_product), spread, np.nan)
 
 
 def quantile_bin(values: np.ndarray, where: np.ndarray, bins: int) -> np.ndarray:

@@ -107,7 +107,7 @@ def one_sided_p(
     bisection, since t and normal quantiles are mixed.
     """
     distance = estimate - null
-    if seeds < 2 or not np.isfinite(distance):
+    if seeds < 2 or not np.isfinite([distance, seed_variance, example_variance]).all():
         return float("nan")
 
     def reach(p: float) -> float:

@@ -1,5 +1,7 @@
 """How good a model is, and how faithful to its teacher: features whose means are the statistics."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from disobey.analysis.confidence import BLOCK
@@ -16,7 +18,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
-def blockwise(function, *arrays: np.ndarray) -> np.ndarray:  # noqa: ANN001
+def blockwise(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
     """Apply a row-wise ``function`` to blocks of rows, so that memory stays small."""
     return np.concatenate(
         [

@@ -26,7 +26,7 @@ class Resamples:
 
     @classmethod
     def draw(cls, examples: int, resamples: int, seed: int) -> "Resamples":
-        """Draw resamples of ``examples`` with replacement; 0 resamples keep the full sample only."""
+        """Draw resamples of all examples with replacement; 0 of them keep the full sample only."""
         rng = np.random.default_rng(np.random.SeedSequence([seed, *b"resamples"]))
         counts = np.ones((1 + resamples, examples))
         for row in range(1, 1 + resamples):

@@ -1,6 +1,5 @@
 """The confidence analysis of one setting and split: from logits to a labelled dataset."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,9 +120,7 @@ class SplitAnalysis:
         data, where = self.data, self.subset(subset, seed)
         logits = data.logits[model][seed]
         own = confidence.confidence_logit(logits, logits.argmax(1))
-        found = quality.quality(
-            self.resamples, logits, data.label, data.clean_label, own, where
-        )
+        found = quality.quality(self.resamples, logits, data.label, data.clean_label, own, where)
         if model == TEACHER:
             return found
         teacher = data.logits[TEACHER][seed]
@@ -139,16 +136,13 @@ class SplitAnalysis:
             if other == seed:
                 continue
             where = self.subset(subset, other)
-            phis = (self.phi[who][i][other] for who, i in
-                    ((model, seed), (TEACHER, seed), (TEACHER, other)))  # fmt: skip
-            centred = (
-                confidence.centred_logits(self.data.logits[who][i], where)
-                for who, i in ((model, seed), (TEACHER, seed), (TEACHER, other))
+            trio = ((model, seed), (TEACHER, seed), (TEACHER, other))
+            m, t, r = (self.phi[who][i][other] for who, i in trio)
+            found.append(confidence.primary(self.resamples, m, t, r, where))
+            m, t, r = (
+                confidence.centred_logits(self.data.logits[who][i], where) for who, i in trio
             )
-            found.append(
-                confidence.primary(self.resamples, *phis, where)
-                | confidence.inheritance(self.resamples, *centred, where)
-            )
+            found[-1] |= confidence.inheritance(self.resamples, m, t, r, where)
         return {name: np.mean([f[name] for f in found], 0) for name in found[0]} if found else {}
 
     # --- the plot ---------------------------------------------------------------------------
@@ -162,9 +156,7 @@ class SplitAnalysis:
         return student_teacher_plot(COMPARED, diagonal(TEACHER), [diagonal(m) for m in COMPARED])
 
 
-def analyse(
-    split: SplitLogits, resamples: int, seed: int, progress: Callable[[str], None] = lambda _: None
-) -> xr.Dataset:
+def analyse(split: SplitLogits, resamples: int, seed: int) -> xr.Dataset:
     """Analyse one split.
 
     Parameters
@@ -174,8 +166,5 @@ def analyse(
         Bootstrap resamples of the examples; 0 for a training split.
     seed : int
         Of the resamples.
-    progress : callable
-        Told in words what is being done.
     """
-    progress(f"{len(split.label)} examples, {resamples} resamples")
     return SplitAnalysis(split, Resamples.draw(len(split.label), resamples, seed)).dataset()

@@ -1,0 +1,1 @@
+"""From a source to arrays that a model can read."""

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def train_tokenizer(texts: Sequence[str], vocabulary: int, max_tokens: int) -> T
     return TrainedTokenizer(tokenizer.to_str(), max_tokens)
 
 
-def _tokenizers():  # noqa: ANN202 - an untyped module
+def _tokenizers() -> Any:  # noqa: ANN401 - an untyped module
     # One thread: the jobs of a workflow run side by side already.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import tokenizers

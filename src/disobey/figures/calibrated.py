@@ -11,19 +11,16 @@ from disobey.analysis.names import COMPARED, DECILES, EFFECT, EXAGGERATION, GAPS
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.forest import NOTE, Panel, draw_forest
-from disobey.figures.message import Claim, headline
+from disobey.figures.message import EXAGGERATES, headline
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 
-CLAIM = Claim(
-    subject="the student's confidence",
-    above="exaggerated",
-    below="attenuated",
-    symbol="A",
-    statistic=EXAGGERATION,
-    null=1.0,
-)
 PANELS = (
-    Panel(EXAGGERATION, "exaggeration A\n(ratio; 1: as another teacher)", null=1.0, share=1.3),
+    Panel(
+        EXAGGERATION,
+        "exaggeration A\n(ratio; 1: as another teacher)",
+        null=EXAGGERATES.null,
+        share=1.3,
+    ),
     Panel(EXAGGERATION, "student − reference\n(difference of A)", (EFFECT,), null=0.0),
 )
 
@@ -39,6 +36,8 @@ DODGE = 0.12
 MAX_TICKS = 3
 # Shares of the height: above and below the data, and kept free of ticks.
 ROOM, TICK_FREE = 0.12, 0.1
+# Logits; smaller gaps are shown as what they are, none.
+LEAST_GAP = 0.05
 
 
 @style.styled
@@ -56,7 +55,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         One column wide.
     """
     sheet = Sheet()
-    sheet.title(headline(analyses, CLAIM))
+    sheet.title(headline(analyses, EXAGGERATES))
     sheet.legend([style.handle(model) for model in COMPARED])
     draw_forest(sheet, analyses, PANELS)
     sheet.write(
@@ -85,7 +84,7 @@ def _grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
                 left + CELL_LEFT, width - CELL_LEFT - CELL_RIGHT, CELL_HEIGHT, down=above
             )
             _gaps(axes, analyses[name])
-            _head(axes, names[name], width)
+            _head(axes, names[name], CELL_LEFT + LABEL_LEFT * (column == 0))
             if column == 0:
                 axes.set_ylabel("G (logits)", size=style.SMALL_SIZE)
             if start + columns + column >= len(order):
@@ -95,14 +94,14 @@ def _grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
         sheet.top += above + CELL_HEIGHT + (CELL_BOTTOM if last else ROW_GAP) + GAP
 
 
-def _head(axes: Axes, name: str, width: float) -> None:
-    """Write the setting's name from the left edge of the cell, not of the axes."""
-    inside = width - CELL_LEFT - CELL_RIGHT
-    axes.text(
-        -CELL_LEFT / inside,
-        1 + style.THIN * style.POINT / CELL_HEIGHT,
+def _head(axes: Axes, name: str, left: float) -> None:
+    """Write the setting's name from the left edge of the cell, ``left`` inches before the axes."""
+    axes.annotate(
         name,
-        transform=axes.transAxes,
+        xy=(0, 1),
+        xycoords="axes fraction",
+        xytext=(-left / style.POINT, 1),
+        textcoords="offset points",
         size=style.SMALL_SIZE,
         va="bottom",
         linespacing=style.LINE_SPACING,
@@ -151,6 +150,8 @@ def _vertical_scale(axes: Axes) -> None:
     """Put ticks away from both ends: a name stands above, the next row below."""
     axes.margins(y=ROOM)
     low, high = axes.get_ylim()
+    low, high = min(low, -LEAST_GAP), max(high, LEAST_GAP)
+    axes.set_ylim(low, high)
     free = TICK_FREE * (high - low)
     for bins in range(MAX_TICKS - 1, 2 * MAX_TICKS):
         proposed = MaxNLocator(bins).tick_values(low, high)

@@ -8,20 +8,12 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from disobey.analysis.names import ALL, COMPARED, EXAGGERATION, STUDENT
+from disobey.analysis.names import ALL, COMPARED, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import style
-from disobey.figures.message import Claim, headline, interval_text, size
+from disobey.figures.message import EXAGGERATES, headline, interval_text, size
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 
-CLAIM = Claim(
-    subject="the student's confidence",
-    above="exaggerated",
-    below="attenuated",
-    symbol="A",
-    statistic=EXAGGERATION,
-    null=1.0,
-)
 LEFT = 0.34
 BETWEEN = 0.12
 BELOW = 0.28
@@ -57,7 +49,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         )
     (analysis,) = analyses.values()
     sheet = Sheet()
-    sheet.title(headline(analyses, CLAIM))
+    sheet.title(headline(analyses, EXAGGERATES))
     equal = style.handle(STUDENT, color=style.INK, marker="", linestyle=(0, (3, 2)))
     equal.set(label="equal confidence", linewidth=style.MEDIUM)
     sheet.legend([*(style.handle(model) for model in COMPARED), equal])

@@ -21,7 +21,7 @@ CLAIM = Claim(
 )
 PANELS = (
     Panel("agreement", "agreement\n(share of test\nexamples)"),
-    Panel("kl_from_teacher", "KL(teacher ‖\nmodel)\n(nats)"),
+    Panel("kl_from_teacher", "KL divergence\nfrom teacher\n(nats)"),
     Panel("ece", "calibration\nerror, ECE\n(probability)", MODELS),
 )
 

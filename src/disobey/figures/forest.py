@@ -7,6 +7,7 @@ into one column.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -23,6 +24,7 @@ BODY_PADDING = 0.02
 ROW_GAP = 0.03
 PANEL_GAP = 0.13
 TICKS = 0.13
+LABEL_PAD = 3.0
 SEED_OFFSET = 0.03
 MARGIN_SHARE = 0.12
 MAX_TICKS = 4
@@ -80,9 +82,7 @@ class Row:
         return (self.body + self.bottom) / 2 + (index - (lanes - 1) / 2) * LANE
 
 
-def draw_forest(
-    sheet: Sheet, analyses: dict[str, Analysis], panels: Sequence[Panel]
-) -> dict[str, Axes]:
+def draw_forest(sheet: Sheet, analyses: dict[str, Analysis], panels: Sequence[Panel]) -> None:
     """Add a forest plot to a sheet.
 
     Parameters
@@ -93,11 +93,6 @@ def draw_forest(
         One row each, from top to bottom.
     panels : sequence of Panel
         From left to right.
-
-    Returns
-    -------
-    dict of str to matplotlib.axes.Axes
-        By ``statistic/last model`` of the panel.
     """
     rows = _rows(sheet, analyses, max(len(panel.models) for panel in panels))
     height = rows[-1].bottom
@@ -107,18 +102,15 @@ def draw_forest(
     ticks_above = len(rows) > TALL
     sheet.top += style.line_height(style.BASE_SIZE, lines) + TICKS * ticks_above
     _names(sheet, rows, height)
-    made = {}
     left = MARGIN
     for panel, label in zip(panels, labels, strict=True):
         axes = sheet.axes(left, unit * panel.share, height)
         axes.set_ylim(height, 0)
-        axes.set_xlabel(label, linespacing=style.LINE_SPACING)
+        axes.set_xlabel(label, labelpad=LABEL_PAD, linespacing=style.LINE_SPACING)
         _panel(axes, panel, rows, unit * panel.share)
         axes.tick_params(top=ticks_above, labeltop=ticks_above)
-        made[f"{panel.statistic}/{panel.models[-1]}"] = axes
         left += unit * panel.share + PANEL_GAP
     sheet.top += height + TICKS + GAP
-    return made
 
 
 def _rows(sheet: Sheet, analyses: dict[str, Analysis], lanes: int) -> list[Row]:
@@ -138,7 +130,11 @@ def _names(sheet: Sheet, rows: list[Row], height: float) -> None:
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(height, 0))
     for row in rows:
-        common = {"va": "top", "size": style.SMALL_SIZE, "linespacing": style.LINE_SPACING}
+        common: dict[str, Any] = {
+            "va": "top",
+            "size": style.SMALL_SIZE,
+            "linespacing": style.LINE_SPACING,
+        }
         axes.text(0, row.top, row.name, **common)
         axes.text(1, row.top, size(row.analysis), ha="right", color=style.FAINT, **common)
 
@@ -183,7 +179,7 @@ def _lane(axes: Axes, panel: Panel, row: Row, model: str, height: float) -> None
     if panel.seeds:
         each = row.analysis.seeds(panel.statistic, model)
         below = np.full(len(each), height + SEED_OFFSET)
-        dots = {"markersize": style.SEED_SIZE, "markeredgewidth": 0, "alpha": 0.7}
+        dots: dict[str, Any] = {"markersize": style.SEED_SIZE, "markeredgewidth": 0, "alpha": 0.7}
         axes.plot(each, below, "o", color=role.colour, gid=f"seeds/{name}", **dots)
     axes.plot([low, high], [height, height], color=role.colour, gid=f"interval/{name}")
     axes.plot(

@@ -1,4 +1,4 @@
-"""Does the student scale the signal that teachers share, or copy its own teacher's idiosyncrasy?"""
+"""Whether a student scales the signal that teachers share, or copies its own teacher's quirks."""
 
 from matplotlib.figure import Figure
 
@@ -49,5 +49,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     sheet.title(headline(analyses, COPIES, SCALES))
     sheet.legend([style.handle(model) for model in COMPARED])
     draw_forest(sheet, analyses, PANELS)
-    sheet.write(f"{NOTE} Lines: what a teacher of another seed would give. Both are ratios, without unit.")
+    sheet.write(
+        f"{NOTE} Lines: what a teacher of another seed would give. Both are ratios, without unit."
+    )
     return sheet.finish()

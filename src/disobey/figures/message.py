@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from disobey.analysis.names import ALL, STUDENT
+from disobey.analysis.names import ALL, EXAGGERATION, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures.style import number
 
@@ -17,6 +17,8 @@ from disobey.figures.style import number
 NBSP = "\u00a0"
 MAX_DECIMALS = 4
 MIN_DECIMALS = 2
+# An interval spans at least so many units of the last decimal.
+LEAST_STEPS = 4
 
 
 class Side(Enum):
@@ -70,6 +72,17 @@ class Claim:
         return Side.BELOW if high < self.null else Side.UNDECIDED
 
 
+# The primary claim, which two figures show.
+EXAGGERATES = Claim(
+    subject="the student's confidence",
+    above="exaggerated",
+    below="attenuated",
+    symbol="A",
+    statistic=EXAGGERATION,
+    null=1.0,
+)
+
+
 def seeds(analysis: Analysis, split: str = "test") -> int:
     """Return the number of seeds."""
     return int(analysis.splits[split].sizes["seed"])
@@ -91,7 +104,9 @@ def interval_text(estimate: float, low: float, high: float) -> str:
         return number(estimate, MIN_DECIMALS)
     decimals = MIN_DECIMALS
     if high > low:
-        decimals = min(max(-math.floor(math.log10(high - low)), MIN_DECIMALS), MAX_DECIMALS)
+        decimals = min(
+            max(-math.floor(math.log10((high - low) / LEAST_STEPS)), MIN_DECIMALS), MAX_DECIMALS
+        )
     middle, left, right = (number(value, decimals) for value in (estimate, low, high))
     return f"{middle}{NBSP}[{left},{NBSP}{right}]"
 
@@ -121,18 +136,18 @@ def _verdict(claim: Claim, analysis: Analysis) -> str:
 def _counted(claim: Claim, analyses: Iterable[Analysis]) -> str:
     sides = Counter(claim.side(analysis) for analysis in analyses)
     total = sides.total()
-    null = f"{claim.null:g}"
     if sum(sides[side] for side in WITHOUT_VERDICT) == total:
         reasons = " or ".join(side.value for side in WITHOUT_VERDICT if sides[side])
         return f"{reasons}: no verdict whether {claim.subject} is {claim.above} ({total} settings)"
     parts = [
         f"{claim.subject} is {claim.above} in {sides[Side.ABOVE]} of {total} settings"
-        f" ({claim.symbol}{NBSP}>{NBSP}{null})"
+        f" ({claim.symbol}{NBSP}>{NBSP}{claim.null:g})"
     ]
     if sides[Side.BELOW]:
-        count = sides[Side.BELOW]
-        parts.append(f"{claim.below} in {count} ({claim.symbol}{NBSP}<{NBSP}{null})")
+        parts.append(f"{claim.below} in {sides[Side.BELOW]}")
     if sides[Side.UNDECIDED]:
         parts.append(f"undecided in {sides[Side.UNDECIDED]}")
-    parts += [f"{side.value}: no verdict in {sides[side]}" for side in WITHOUT_VERDICT if sides[side]]
+    parts += [
+        f"{side.value}: no verdict in {sides[side]}" for side in WITHOUT_VERDICT if sides[side]
+    ]
     return ", ".join(parts)

@@ -47,19 +47,21 @@ class Role:
     glyph: str
 
 
-# Okabe and Ito's palette; markers differ too, so that a black-and-white print can be read.
+# After Okabe and Ito; the effect is darker, so that it differs from grey for everybody. Markers
+# differ too, so that a black-and-white print can be read.
 ROLES = {
     TEACHER: Role("teacher", "#0072B2", "D", "◆"),
     REFERENCE: Role("one-hot reference", "#6E6E6E", "s", "■"),
     STUDENT: Role("distilled student", "#D55E00", "o", "●"),
-    EFFECT: Role("student − reference", "#8F4A78", "^", "▲"),
+    EFFECT: Role("student − reference", "#5B2A6E", "^", "▲"),
 }
 
 _DENSITY_START, _DENSITY_END = "#FBEADD", "#E08A4A"
 # From nearly white to the student's hue, short of its full colour: lines must stay visible on it.
 DENSITY = LinearSegmentedColormap.from_list("student", [_DENSITY_START, _DENSITY_END])
 
-RC: dict[str, Any] = {
+# Any: matplotlib's type for the keys changes with its version.
+RC: Any = {
     "font.family": FONT,
     "font.size": BASE_SIZE,
     "mathtext.fontset": "dejavusans",

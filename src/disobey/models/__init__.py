@@ -1,0 +1,1 @@
+"""One module per family, each with ``build(options, data)``; options without torch."""

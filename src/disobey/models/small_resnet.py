@@ -1,5 +1,6 @@
 """A small residual network for small images: 28 x 28 becomes 14, 7, 4."""
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     """Return a strided stem, one strided residual block per width, mean over pixels, classifier."""
     widths = [options["stem"], *options["widths"]]
-    blocks = [Block(a, b) for a, b in zip(widths, widths[1:], strict=False)]
+    blocks = [Block(a, b) for a, b in itertools.pairwise(widths)]
     return nn.Sequential(
         _convolution(data.train.inputs.shape[-1], widths[0], 3, stride=2),
         nn.ReLU(),

@@ -28,12 +28,8 @@ def run(job: "Job") -> None:
             split = read_split(job, spec, name)
             # On the training set the examples are the population: nothing to resample.
             resamples = spec["analysis"]["resamples"] if name == "test" else 0
-            found = analyse(
-                split,
-                resamples,
-                spec["analysis"]["seed"],
-                lambda text, name=name: print(f"{job.id} {name}: {text}", file=sys.stderr),
-            )
+            print(f"{name}: {len(split.label)} examples, {resamples} resamples", file=sys.stderr)
+            found = analyse(split, resamples, spec["analysis"]["seed"])
             found = found.assign_coords(seed=("seed", list(spec["seeds"])))
             write_dataset(writer, name, found)
 

@@ -17,6 +17,6 @@ def run(job: "Job") -> None:
     read = {name: read_analysis(job.input(name)) for name in job.spec["settings"]}
     analyses = ordered(read, job.spec["settings"])
     figure = importlib.import_module(member("figures", job.spec["figure"])).draw(analyses)
-    for suffix in FIGURE_FORMATS:
-        with job.write(job.store.with_name(job.store.name + suffix)) as path:
-            save(figure, path, suffix)
+    pdf, png = (job.store.with_name(job.store.name + suffix) for suffix in FIGURE_FORMATS)
+    with job.write(pdf) as temporary_pdf, job.write(png) as temporary_png:
+        save(figure, temporary_pdf, temporary_png)

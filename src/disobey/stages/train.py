@@ -1,5 +1,6 @@
 """Train one model: a teacher or reference on labels, a student on its teacher's logits."""
 
+import hashlib
 import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +12,13 @@ from disobey.data.prepared import Prepared
 from disobey.errors import UserError
 from disobey.members import member
 from disobey.models.registry import build_model
-from disobey.stores.layout import HISTORY, WEIGHTS
+from disobey.stores.layout import CHECKPOINTS, HISTORY, WEIGHTS
 from disobey.stores.reader import read_arrays
 from disobey.stores.writer import NetcdfWriter
+from disobey.training.checkpoint import Checkpoints, Keeper
 from disobey.training.device import choose_device
 from disobey.training.inputs import device_inputs
-from disobey.training.loop import History, train
+from disobey.training.loop import History, Training
 from disobey.training.losses.targets import Targets
 from disobey.training.seeds import torch_seed
 from disobey.training.weights import for_device, save_weights
@@ -36,11 +38,24 @@ def run(job: "Job") -> None:
     name = "distillation" if "distill" in spec else "one_hot"
     objective = importlib.import_module(member("training.losses", name)).build(spec, targets)
     inputs = device_inputs(data.train, data, device)
-    history = train(model, inputs, targets, objective, spec["recipe"], spec["seeds"]["order"])
+    training = Training(model, inputs, targets, objective, spec["recipe"], spec["seeds"]["order"])
+    checkpoints = Checkpoints(_checkpoint_folder(job))
+    checkpoints.resume(training)
+    keeper = Keeper(checkpoints, training)
+    with keeper.watching():
+        history = training.run(keeper.after_step)
     with job.write(job.store / WEIGHTS) as path:
         save_weights(model, path)
     with job.write(job.store / HISTORY) as path:
         write_history(history, path)
+    checkpoints.discard()
+
+
+def _checkpoint_folder(job: "Job") -> Path:
+    """Return a folder named by all that could change a number: spec, code and data."""
+    made_of = [job.code, torch.__version__, *(job.inputs[id].content for id in sorted(job.inputs))]
+    digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()
+    return Path(CHECKPOINTS) / f"{job.id}-{digest[:12]}"
 
 
 def _targets(job: "Job", data: Prepared, device: torch.device) -> Targets:

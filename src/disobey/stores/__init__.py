@@ -1,0 +1,1 @@
+"""Labelled files with manifests: the only thing that passes between stages."""

@@ -14,6 +14,12 @@ TABLE = f"{ROOT}/{{study}}/tables/{{table}}.csv"
 FIGURE = f"{ROOT}/{{study}}/figures/{{figure}}"
 REPORT = f"{ROOT}/{{study}}/report.html"
 
+# No rule declares it: Snakemake would delete it with the other outputs of a failed job.
+CHECKPOINTS = f"{ROOT}/checkpoints"
+
+# Folders of results/ that no study may be called like.
+SHARED_FOLDERS = ("data", "labels", "runs", "logits", "logs", "views", "basis", "checkpoints")
+
 WEIGHTS = "model.safetensors"
 HISTORY = "history.nc"
 FIGURE_FORMATS = (".pdf", ".png")

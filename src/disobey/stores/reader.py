@@ -24,7 +24,7 @@ def read_arrays(path: Path, group: str = "/", *names: str) -> dict[str, np.ndarr
     import netCDF4
 
     with netCDF4.Dataset(path, "r") as file:
-        place = file[group]
+        place = file if group == "/" else file[group]
         place.set_auto_mask(False)
         return {name: place[name][...] for name in names or place.variables}
 

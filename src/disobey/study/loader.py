@@ -1,6 +1,6 @@
 """From a study file to a checked `Study`, or to a message that names file, line and key."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ import yaml
 from pydantic import ValidationError
 
 from disobey.errors import UserError, nearest
-from disobey.stores import layout
 from disobey.study.models import Study
 from disobey.study.yaml_lines import FLOAT, INT, Location, dotted, load_with_lines
 
@@ -32,10 +31,6 @@ BOUNDS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
 }
-# Folders below results/ that all studies share: no study may be called like one of them.
-SHARED = {
-    Path(pattern).parts[1] for pattern in (layout.DATA, layout.LABELS, layout.RUN, layout.LOGITS)
-}
 
 
 def load_study(path: Path | str) -> Study:
@@ -58,8 +53,7 @@ def load_study(path: Path | str) -> Study:
     try:
         study = Study.model_validate(value)
     except ValidationError as error:
-        found = (pair for entry in error.errors() for pair in _mistakes(entry, value))
-        raise _refusal(path, lines, found) from None
+        raise _refusal(path, lines, [_mistake(entry, value) for entry in error.errors()]) from None
     mistakes = list(_cross_checks(study))
     if mistakes:
         raise _refusal(path, lines, mistakes)
@@ -82,17 +76,13 @@ def _refusal(
     return UserError("\n".join(text for _, text in found))
 
 
-def _mistakes(entry: Any, value: Any) -> Iterator[tuple[Location, str]]:  # noqa: ANN401
-    """Yield where and what, for one of pydantic's errors about the file's ``value``."""
+def _mistake(entry: Any, value: Any) -> tuple[Location, str]:  # noqa: ANN401
+    """Return where and what, for one of pydantic's errors about the file's ``value``."""
     kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
     location = _in_file(entry["loc"], value, missing=kind == "missing")
-    if kind == "unknown_keys":
-        for key, hint in context["hints"].items():
-            yield (*location, key), f"unknown key '{key}'; {hint}"
-    elif kind in ("union_tag_invalid", "union_tag_not_found"):
-        yield _tag_mistake(location, context, given)
-    else:
-        yield location, _wording(kind, context, given) or entry["msg"].removeprefix("Value error, ")
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _tag_mistake(location, context, given)
+    return location, _wording(kind, context, given) or entry["msg"].removeprefix("Value error, ")
 
 
 def _wording(kind: str, context: dict[str, Any], given: object) -> str | None:
@@ -183,8 +173,6 @@ def _in_file(loc: Sequence[str | int], value: object, missing: bool) -> Location
 def _cross_checks(study: Study) -> list[tuple[Location, str]]:
     """Return the mistakes that lie between two parts of the file."""
     mistakes: list[tuple[Location, str]] = []
-    if study.study in SHARED:
-        mistakes.append((("study",), f"'{study.study}' is a folder of all studies; rename it"))
     repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
     if repeated:
         mistakes.append((("seeds",), f"{sorted(repeated)[0]} is repeated; each seed once"))

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveInt, StringConstraints, field_validator, model_validator
 
 from disobey.models.options import ModelOptions
+from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 
 # Names become parts of file names and of Snakemake wildcards.
@@ -146,3 +147,11 @@ class Study(Strict):
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
     settings: Annotated[dict[Name, Setting], Field(min_length=1)]
     analysis: Analysis = Analysis()
+
+    @field_validator("study")
+    @classmethod
+    def _own_folder(cls, name: str) -> str:
+        """A study's results lie beside the stores that all studies share."""
+        if name in SHARED_FOLDERS:
+            raise ValueError(f"'{name}' is a folder of results/ already; choose another name")
+        return name

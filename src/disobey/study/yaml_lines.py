@@ -76,7 +76,7 @@ def load_with_lines(path: Path) -> tuple[Any, dict[Location, int]]:
         node = loader.get_single_node()
         if node is None:
             return None, lines
-        _check_keys(node, (), path, set())
+        _check_keys(node, (), path)
         return _construct(loader, node, (), lines, path), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -110,17 +110,14 @@ def _problem(error: yaml.MarkedYAMLError) -> str:
     return next((words for said, words in PROBLEMS.items() if said in problem), problem)
 
 
-def _check_keys(node: yaml.Node, here: Location, path: Path, checked: set[int]) -> None:
+def _check_keys(node: yaml.Node, here: Location, path: Path) -> None:
     """Refuse keys given twice and keys that are not words.
 
     Before any merge (``<<``), which copies keys from one mapping into another.
     """
-    if id(node) in checked:  # an alias
-        return
-    checked.add(id(node))
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _check_keys(item, (*here, index), path, checked)
+            _check_keys(item, (*here, index), path)
     if not isinstance(node, yaml.MappingNode):
         return
     first: dict[str, int] = {}
@@ -134,7 +131,7 @@ def _check_keys(node: yaml.Node, here: Location, path: Path, checked: set[int]) 
                     f"line {first[key_node.value]}; remove or rename one of them"
                 )
             first[key_node.value] = line
-        _check_keys(value_node, (*here, str(key_node.value)), path, checked)
+        _check_keys(value_node, (*here, str(key_node.value)), path)
 
 
 def _check_word(key: yaml.Node, here: Location, path: Path) -> None:

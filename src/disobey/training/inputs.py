@@ -9,7 +9,15 @@ from disobey.data.prepared import Prepared, Split
 
 
 class Inputs(Protocol):
-    """Where batches come from."""
+    """Where batches come from.
+
+    Attributes
+    ----------
+    length : ndarray of int, shape (example,), or None
+        Of each text; None where all examples are of one size.
+    """
+
+    length: np.ndarray | None
 
     def gather(self, index: torch.Tensor) -> torch.Tensor:
         """Return the model's input for the examples ``index`` (batch,), on the device."""
@@ -27,6 +35,7 @@ class ImageInputs:
     """
 
     def __init__(self, split: Split, data: Prepared, device: torch.device) -> None:
+        self.length: np.ndarray | None = None
         self._images = torch.from_numpy(split.inputs).to(device)
         mean = np.atleast_1d(data.attributes["channel_mean"])
         std = np.atleast_1d(data.attributes["channel_std"])
@@ -48,15 +57,16 @@ class TokenInputs:
         pad = int(data.attributes["pad"])
         self._tokens = torch.from_numpy(split.inputs).to(device)
         # On the host, so that cutting a batch needs no wait for the device.
-        self._length = torch.from_numpy((split.inputs != pad).sum(1))
+        self.length = (split.inputs != pad).sum(1)
 
     def gather(self, index: torch.Tensor) -> torch.Tensor:
         """Return int64 tokens, (batch, longest text)."""
-        longest = int(self._length[index.cpu()].max())
+        longest = int(self.length[index.cpu().numpy()].max())
         return self._tokens[index, :longest].long()
 
 
 def device_inputs(split: Split, data: Prepared, device: torch.device) -> Inputs:
     """Put the inputs of a split on the device."""
-    kind = {"image": ImageInputs, "text": TokenInputs}[data.kind]
-    return kind(split, data, device)
+    if data.kind == "text":
+        return TokenInputs(split, data, device)
+    return ImageInputs(split, data, device)

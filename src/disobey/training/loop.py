@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ from disobey.training.losses.targets import Objective, Targets
 from disobey.training.schedules import learning_rates
 from disobey.training.seeds import stream, torch_seed
 
+LENGTH_GROUP = 16
+
 
 @dataclass
 class History:
@@ -30,6 +32,7 @@ class History:
     learning_rate : list of float
         At the epoch's last step.
     seconds : list of float
+        Wall time; of a resumed epoch only the part after the last resume.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -38,20 +41,13 @@ class History:
     seconds: list[float] = field(default_factory=list)
 
 
-def train(
-    model: nn.Module,
-    inputs: Inputs,
-    targets: Targets,
-    objective: Objective,
-    recipe: Mapping[str, Any],
-    order_seed: int,
-) -> History:
-    """Train ``model`` in place.
+class Training:
+    """The training of one model, step by step, with a state that can be saved at any step.
 
     Parameters
     ----------
     model : nn.Module
-        On the device of the targets.
+        Trained in place; on the device of the targets.
     inputs, targets : Inputs, Targets
         All training examples.
     objective : callable
@@ -60,59 +56,157 @@ def train(
         Optimizer, learning rate, schedule, epochs, batch; as in a run's spec.
     order_seed : int
         Names the batch orders and the dropout masks.
-
-    Raises
-    ------
-    UserError
-        When a loss is not finite, with step and learning rate.
     """
-    examples, device = len(targets.label), targets.label.device
-    per_epoch = -(-examples // recipe["batch"])
-    rates = learning_rates(recipe, recipe["epochs"] * per_epoch)
-    optimizer = make_optimizer(model, recipe, device)
-    history = History()
-    bar = tqdm(total=len(rates), unit="step", file=sys.stderr, mininterval=5.0)
-    model.train()
-    for epoch in range(recipe["epochs"]):
-        started = time.perf_counter()
-        torch.manual_seed(torch_seed(order_seed, "dropout", epoch))
-        losses = torch.zeros(per_epoch, device=device)
-        correct = torch.zeros((), dtype=torch.int64, device=device)
-        sizes = np.zeros(per_epoch)
-        for step, index in enumerate(batches(examples, recipe["batch"], order_seed, epoch)):
-            index = index.to(device, non_blocking=True)
-            _set_rate(optimizer, rates[epoch * per_epoch + step])
-            with torch.autocast(device.type, torch.bfloat16, recipe.get("precision") == "bf16"):
-                logits = model(inputs.gather(index))
-            loss = objective(logits, index)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            # Kept on the device: reading a number back in every step would stall a GPU.
-            losses[step] = loss.detach()
-            correct += (logits.detach().argmax(1) == targets.label[index]).sum()
-            sizes[step] = len(index)
-            bar.update()
-        means = losses.double().cpu().numpy()
-        _refuse_divergence(means, rates, epoch * per_epoch)
-        history.train_loss.append(float(means @ sizes / examples))
-        history.train_accuracy.append(int(correct) / examples)
-        history.learning_rate.append(float(rates[(epoch + 1) * per_epoch - 1]))
-        history.seconds.append(time.perf_counter() - started)
-        bar.set_postfix(loss=f"{history.train_loss[-1]:.4f}", refresh=False)
-    bar.close()
-    return history
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        targets: Targets,
+        objective: Objective,
+        recipe: Mapping[str, Any],
+        order_seed: int,
+    ) -> None:
+        self.model, self.inputs, self.targets = model, inputs, targets
+        self.objective, self.recipe, self.order_seed = objective, recipe, order_seed
+        self.device = targets.label.device
+        self.per_epoch = -(-len(targets.label) // recipe["batch"])
+        self.rates = learning_rates(recipe, recipe["epochs"] * self.per_epoch)
+        self.optimizer = make_optimizer(model, recipe)
+        self.history = History()
+        self.step = 0
+        # Of the epoch under way; kept on the device, since reading a number back in every step
+        # would stall a GPU.
+        self._losses = torch.zeros(self.per_epoch, device=self.device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
+
+    def run(self, after_step: Callable[[], None] = lambda: None) -> History:
+        """Train to the end, from wherever the state is.
+
+        Parameters
+        ----------
+        after_step : callable
+            Called after every step; may save the state, or raise to stop.
+
+        Raises
+        ------
+        UserError
+            When a loss is not finite, with step and learning rate.
+        """
+        bar = tqdm(
+            total=len(self.rates), initial=self.step, unit="step", file=sys.stderr, mininterval=5.0
+        )
+        self.model.train()
+        resumed_inside = self.step % self.per_epoch != 0
+        for epoch in range(self.step // self.per_epoch, self.recipe["epochs"]):
+            if not resumed_inside:
+                self._begin_epoch(epoch)
+            resumed_inside = False
+            started = time.perf_counter()
+            order = self._order(epoch)
+            for index in order[self.step - epoch * self.per_epoch :]:
+                self._step(index)
+                bar.update()
+                if self.step % self.per_epoch == 0:
+                    self._end_epoch(order, time.perf_counter() - started)
+                    bar.set_postfix(loss=f"{self.history.train_loss[-1]:.4f}", refresh=False)
+                after_step()
+        bar.close()
+        return self.history
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a resumed training needs to end like an uninterrupted one."""
+        cuda = self.device.type == "cuda"
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "history": vars(self.history),
+            "losses": self._losses,
+            "correct": self._correct,
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state() if cuda else None,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved `state`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+        self.history = History(**state["history"])
+        self._losses.copy_(state["losses"])
+        self._correct.copy_(state["correct"])
+        torch.set_rng_state(state["random"].cpu())
+        if state["random_cuda"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_cuda"].cpu())
+
+    def _order(self, epoch: int) -> list[torch.Tensor]:
+        examples = len(self.targets.label)
+        return batches(examples, self.recipe["batch"], self.order_seed, epoch, self.inputs.length)
+
+    def _begin_epoch(self, epoch: int) -> None:
+        torch.manual_seed(torch_seed(self.order_seed, "dropout", epoch))
+        self._losses.zero_()
+        self._correct.zero_()
+
+    def _step(self, index: torch.Tensor) -> None:
+        index = index.to(self.device, non_blocking=True)
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(self.rates[self.step])
+        bf16 = self.recipe.get("precision") == "bf16"
+        with torch.autocast(self.device.type, torch.bfloat16, bf16):
+            logits = self.model(self.inputs.gather(index))
+        loss = self.objective(logits, index)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self._losses[self.step % self.per_epoch] = loss.detach()
+        self._correct += (logits.detach().argmax(1) == self.targets.label[index]).sum()
+        self.step += 1
+
+    def _end_epoch(self, order: list[torch.Tensor], seconds: float) -> None:
+        losses = self._losses.double().cpu().numpy()
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if bad.size:
+            step = self.step - self.per_epoch + int(bad[0])
+            raise UserError(
+                f"the loss became {losses[bad[0]]} at step {step} of {len(self.rates)}, learning "
+                f"rate {self.rates[step]:.3g}; a lower lr or a longer warmup in the recipe may help"
+            )
+        examples = len(self.targets.label)
+        sizes = np.array([len(index) for index in order])
+        self.history.train_loss.append(float(losses @ sizes / examples))
+        self.history.train_accuracy.append(int(self._correct) / examples)
+        self.history.learning_rate.append(float(self.rates[self.step - 1]))
+        self.history.seconds.append(seconds)
 
 
-def batches(examples: int, batch: int, order_seed: int, epoch: int) -> Iterator[torch.Tensor]:
-    """Yield the indices of each batch of an epoch, in a seeded order; the last may be smaller."""
-    order = stream(order_seed, "batch order", epoch).permutation(examples)
-    yield from torch.from_numpy(order).split(batch)
+def batches(
+    examples: int, batch: int, order_seed: int, epoch: int, length: np.ndarray | None = None
+) -> list[torch.Tensor]:
+    """Return the indices of each batch of an epoch, in a seeded order; every example once.
+
+    Parameters
+    ----------
+    examples, batch : int
+        How many examples there are, and how many a batch has; one batch may be smaller.
+    order_seed, epoch : int
+        Name the order.
+    length : ndarray of int, shape (example,), optional
+        Of each text. Batches then hold texts of similar length, cut out of random groups of
+        `LENGTH_GROUP` batches [our choice]: half of the time would go into padding otherwise.
+    """
+    rng = stream(order_seed, "batch order", epoch)
+    order = rng.permutation(examples)
+    if length is None:
+        return list(torch.from_numpy(order).split(batch))
+    groups = [order[i : i + LENGTH_GROUP * batch] for i in range(0, examples, LENGTH_GROUP * batch)]
+    alike = np.concatenate([group[np.argsort(length[group], kind="stable")] for group in groups])
+    cut = torch.from_numpy(alike).split(batch)
+    return [cut[i] for i in rng.permutation(len(cut))]
 
 
-def make_optimizer(
-    model: nn.Module, recipe: Mapping[str, Any], device: torch.device
-) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.Optimizer:
     """Return the recipe's optimizer over all parameters, fused into one kernel."""
     common = {"lr": recipe["lr"], "weight_decay": recipe.get("weight_decay", 0.0), "fused": True}
     if recipe["optimizer"] == "adamw":
@@ -123,18 +217,3 @@ def make_optimizer(
         nesterov=recipe.get("nesterov", False),
         **common,
     )
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = float(rate)
-
-
-def _refuse_divergence(losses: np.ndarray, rates: np.ndarray, first_step: int) -> None:
-    bad = np.flatnonzero(~np.isfinite(losses))
-    if bad.size:
-        step = first_step + int(bad[0])
-        raise UserError(
-            f"the loss became {losses[bad[0]]} at step {step} of {len(rates)}, learning rate "
-            f"{rates[step]:.3g}; a lower lr or a longer warmup in the recipe may help"
-        )

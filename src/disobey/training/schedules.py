@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-# One-cycle [C]: rises for the first 30 % of the steps from 1/25 of the peak, then falls to nearly 0.
+# One-cycle [our choice]: rises for 30 % of the steps from 1/25 of the peak, then falls to nearly 0.
 ONE_CYCLE_RISE = 0.3
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_END = 1e-5

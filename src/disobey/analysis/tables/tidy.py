@@ -40,9 +40,7 @@ def _rows(dataset: Any, place: tuple[str, str, str]) -> Iterator[tuple[Any, ...]
     axes = {name: list(dataset[name].values) for name in ("subset", "statistic", "model")}
     order = ("subset", "statistic", "model")
     value = dataset.value.transpose(*order, "seed").values
-    pooled = {
-        name: dataset[name].transpose(*order).values for name in ("estimate", "low", "high")
-    }
+    pooled = {name: dataset[name].transpose(*order).values for name in ("estimate", "low", "high")}
     for cell in np.ndindex(value.shape[:-1]):
         if not np.isfinite(pooled["estimate"][cell]):
             continue

@@ -1,0 +1,1 @@
+"""One module per built-in source, each with ``load()``."""

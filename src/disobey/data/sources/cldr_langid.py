@@ -10,7 +10,10 @@ import numpy as np
 
 from disobey.data.raw import RawData, RawSplit
 
-LANGUAGES = tuple("nb nn da sv is de nl af lb es pt gl ca it ro hr sl sk cs pl".split())
+LANGUAGES = (
+    "nb", "nn", "da", "sv", "is", "de", "nl", "af", "lb", "es",
+    "pt", "gl", "ca", "it", "ro", "hr", "sl", "sk", "cs", "pl",
+)  # fmt: skip
 KINDS = ("territories", "languages", "currencies", "scripts", "variants")
 # A name that more than two languages share tells nothing of the language.
 MOST_LANGUAGES_PER_NAME = 2

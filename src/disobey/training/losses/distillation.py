@@ -1,4 +1,4 @@
-"""Distillation (Hinton et al.): the label's cross-entropy and the teacher's softened probabilities."""
+"""Distillation: the label's cross-entropy and the teacher's softened probabilities."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,0 +1,51 @@
+# make figures | test | lint | status; each creates .venv first, with nothing but PyPI.
+PYTHON ?= python3
+CORES ?= all
+STUDY ?= config.yaml
+# Where an index offers builds of torch for other devices: make figures TORCH_INDEX=<its address>
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.PHONY: figures test test-fast lint plan schema clean-venv
+
+figures: $(VENV)/.installed
+	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
+
+plan: $(VENV)/.installed
+	$(BIN)/python -m disobey plan $(STUDY)
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+# Without the tests that run the whole workflow.
+test-fast: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m "not workflow"
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check --quiet Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+# Run it after a change of the study models; a test fails while the file is out of date.
+schema: $(VENV)/.installed
+	$(BIN)/python -m disobey schema > workflow/schemas/study.schema.json
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is older than Python 3.11; name another one: make figures PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(PIP) --constraint constraints.txt --index-url $(TORCH_INDEX) torch)
+	$(PIP) --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean-venv:
+	rm -rf $(VENV)

@@ -1,0 +1,51 @@
+"""Student-teacher deviations in distillation: data -> teacher -> logits -> student -> figures.
+
+snakemake --cores all                                   the default study, config.yaml
+snakemake --cores all --configfile workflow/studies/X.yaml   another one
+"""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(workflow.basedir, "src"))
+
+from disobey.stores import layout
+from disobey.stores.layout import manifest_of
+from disobey.study.plan import SETTING_FIGURES, STUDY_FIGURES
+from disobey.workflow import open_workflow
+
+# Snakemake merges a --configfile into the default one: load the default only when there is none.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
+
+JOBS = open_workflow(workflow)
+
+
+report: "workflow/report/workflow.rst"
+
+
+wildcard_constraints:
+    data="[^/]+",
+    labels="[^/]+",
+    run="[^/]+",
+    study="[^/]+",
+    setting="[^/]+",
+    table="[^/]+",
+    figure="[^/]+",
+
+
+rule all:
+    """Everything the study asks for: every store, table, figure and the report."""
+    input:
+        JOBS.plan.manifests(),
+
+
+include: "rules/data.smk"
+include: "rules/training.smk"
+include: "rules/logits.smk"
+include: "rules/confidence.smk"
+include: "rules/tables.smk"
+include: "rules/figures.smk"
+include: "rules/report.smk"

@@ -1,0 +1,22 @@
+rule confidence:
+    """Logits of a setting's teachers, references and students -> all statistics of confidence."""
+    input:
+        JOBS.inputs("confidence"),
+    output:
+        store=layout.ANALYSIS,
+        manifest=manifest_of(layout.ANALYSIS),
+    log:
+        "results/logs/confidence/{study}/{setting}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        python=JOBS.python,
+        mem_mb=3000,
+        runtime="30m",
+    params:
+        spec=JOBS.spec("confidence"),
+        code=JOBS.code("confidence"),
+    shell:
+        "{resources.python:q} -m disobey confidence --spec {params.spec:q} --code {params.code:q}"
+        " --inputs {input:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -1,0 +1,44 @@
+rule prepare:
+    """A data source -> uint8 images or tokens, labels and ids."""
+    output:
+        store=layout.DATA,
+        manifest=manifest_of(layout.DATA),
+    log:
+        "results/logs/prepare/{data}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        python=JOBS.python,
+        mem_mb=2000,
+        runtime="10m",
+    params:
+        spec=JOBS.spec("prepare"),
+        code=JOBS.code("prepare"),
+    shell:
+        "{resources.python:q} -m disobey prepare --spec {params.spec:q} --code {params.code:q}"
+        " --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule labels:
+    """Prepared data -> the same training labels with noise."""
+    input:
+        JOBS.inputs("labels"),
+    output:
+        store=layout.LABELS,
+        manifest=manifest_of(layout.LABELS),
+    log:
+        "results/logs/labels/{labels}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        python=JOBS.python,
+        mem_mb=1000,
+        runtime="10m",
+    params:
+        spec=JOBS.spec("labels"),
+        code=JOBS.code("labels"),
+    shell:
+        "{resources.python:q} -m disobey labels --spec {params.spec:q} --code {params.code:q}"
+        " --inputs {input:q} --output {output.manifest:q} > {log:q} 2>&1"

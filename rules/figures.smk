@@ -1,0 +1,34 @@
+# A caption belongs to a rule's output, so each kind of figure is a rule of its own.
+for kind in SETTING_FIGURES + STUDY_FIGURES:
+
+    rule:
+        name:
+            f"figure_{kind}"
+        input:
+            JOBS.inputs("figure"),
+        output:
+            pdf=f"{layout.FIGURE}.pdf",
+            png=report(
+                f"{layout.FIGURE}.png",
+                caption=f"../workflow/report/{kind}.rst",
+                category="Figures",
+                labels={"figure": "{figure}"},
+            ),
+            manifest=manifest_of(layout.FIGURE),
+        log:
+            "results/logs/figure/{study}/{figure}.log",
+        wildcard_constraints:
+            figure=f"{kind}(-.+)?",
+        conda:
+            "../envs/cpu.yaml"
+        threads: 1
+        resources:
+            python=JOBS.python,
+            mem_mb=1000,
+            runtime="10m",
+        params:
+            spec=JOBS.spec("figure"),
+            code=JOBS.code("figure"),
+        shell:
+            "{resources.python:q} -m disobey figure --spec {params.spec:q} --code {params.code:q}"
+            " --inputs {input:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -1,0 +1,24 @@
+rule dump:
+    """A trained model and its data -> logits of every training and test example."""
+    input:
+        JOBS.inputs("dump"),
+    output:
+        store=layout.LOGITS,
+        manifest=manifest_of(layout.LOGITS),
+    log:
+        "results/logs/dump/{run}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        python=JOBS.python,
+        device=JOBS.study.device,
+        mem_mb=2000,
+        runtime="30m",
+    params:
+        spec=JOBS.spec("dump"),
+        code=JOBS.code("dump"),
+    shell:
+        "{resources.python:q} -m disobey dump --spec {params.spec:q} --code {params.code:q}"
+        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads}"
+        " > {log:q} 2>&1"

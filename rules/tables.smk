@@ -1,0 +1,26 @@
+rule table:
+    """Analyses of all settings -> one table."""
+    input:
+        JOBS.inputs("table"),
+    output:
+        table=report(
+            layout.TABLE,
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
+        manifest=manifest_of(layout.TABLE),
+    log:
+        "results/logs/table/{study}/{table}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        python=JOBS.python,
+        mem_mb=1000,
+        runtime="10m",
+    params:
+        spec=JOBS.spec("table"),
+        code=JOBS.code("table"),
+    shell:
+        "{resources.python:q} -m disobey table --spec {params.spec:q} --code {params.code:q}"
+        " --inputs {input:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -1,0 +1,26 @@
+rule train:
+    """Data, and a student's teacher's logits -> weights and history of one model."""
+    input:
+        JOBS.inputs("train"),
+    output:
+        weights=f"{layout.RUN}/{layout.WEIGHTS}",
+        history=f"{layout.RUN}/{layout.HISTORY}",
+        manifest=manifest_of(layout.RUN),
+    log:
+        "results/logs/train/{run}.log",
+    conda:
+        "../envs/cpu.yaml"
+    # One thread a job: models this small gain little from a second one, and two jobs gain all.
+    threads: 1
+    resources:
+        python=JOBS.python,
+        device=JOBS.study.device,
+        mem_mb=2000,
+        runtime="1h",
+    params:
+        spec=JOBS.spec("train"),
+        code=JOBS.code("train"),
+    shell:
+        "{resources.python:q} -m disobey train --spec {params.spec:q} --code {params.code:q}"
+        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads}"
+        " > {log:q} 2>&1"

@@ -1,0 +1,118 @@
+"""What was run: read from the manifests of everything that the page stands on."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from disobey.__main__ import STAGES
+from disobey.stores.lineage import upstream
+from disobey.stores.manifest import Manifest
+
+SHORT_COMMIT = 10
+
+
+def walk(manifests: Iterable[Manifest], root: Path) -> tuple[list[Manifest], list[str]]:
+    """Return ``manifests`` and everything upstream of them, each once, and what is missing.
+
+    Parameters
+    ----------
+    manifests : iterable of Manifest
+        The page's own inputs.
+    root : Path
+        The folder that the paths in manifests are relative to.
+
+    Returns
+    -------
+    found : list of Manifest
+    missing : list of str
+        Paths of manifests that are no longer there or cannot be read.
+    """
+    own = {str(manifest.path): manifest.content for manifest in manifests}
+    page = Manifest(root, {"inputs": own})
+    found, missing = [], []
+    for _, path, manifest in upstream(page, root):
+        if manifest is None:
+            missing.append(path)
+        else:
+            found.append(manifest)
+    return found, sorted(missing)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """All jobs of one stage.
+
+    Attributes
+    ----------
+    name, what : str
+        The stage, and what it makes out of what.
+    jobs : int
+    seconds, cpu_seconds : float
+        Added up over jobs.
+    hosts, commits : list of str
+    first, last : str
+        When the first and the last store were written.
+    """
+
+    name: str
+    what: str
+    jobs: int
+    seconds: float
+    cpu_seconds: float
+    hosts: list[str]
+    commits: list[str]
+    first: str
+    last: str
+
+
+def by_stage(manifests: Iterable[Manifest]) -> list[Stage]:
+    """Return one entry per stage, from the data down to the figures."""
+    records: dict[str, list[Mapping[str, Any]]] = {}
+    for manifest in manifests:
+        records.setdefault(manifest.record["stage"], []).append(manifest.record)
+    order = list(STAGES)
+    known = sorted(records, key=lambda name: order.index(name) if name in order else len(order))
+    return [stage(name, records[name]) for name in known]
+
+
+def stage(name: str, records: list[Mapping[str, Any]]) -> Stage:
+    """Add up the records of one stage."""
+    written = sorted(record["written"] for record in records)
+    return Stage(
+        name,
+        STAGES.get(name, ""),
+        len(records),
+        sum(record["seconds"] for record in records),
+        sum(record["cpu_seconds"] for record in records),
+        sorted({record["host"] for record in records}),
+        sorted({commit(record["git"]) for record in records}),
+        written[0],
+        written[-1],
+    )
+
+
+def commit(git: Mapping[str, Any]) -> str:
+    """Return the short commit, and whether files differed from it."""
+    if git["commit"] is None:
+        return "no git checkout"
+    return git["commit"][:SHORT_COMMIT] + (" (dirty)" if git["dirty"] else "")
+
+
+def versions(manifests: Iterable[Manifest]) -> dict[str, str]:
+    """Return the versions by library; where jobs differ, with how many jobs had each."""
+    seen: dict[str, Counter[str]] = {}
+    for manifest in manifests:
+        record = manifest.record
+        for library, version in {"Python": record["python"], **record["versions"]}.items():
+            seen.setdefault(library, Counter())[version] += 1
+    return {library: _counted(seen[library]) for library in sorted(seen, key=str.casefold)}
+
+
+def _counted(found: Counter[str]) -> str:
+    if len(found) == 1:
+        return next(iter(found))
+    return ", ".join(
+        f"{version} ({jobs} job{'' if jobs == 1 else 's'})" for version, jobs in found.most_common()
+    )

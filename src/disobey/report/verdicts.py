@@ -1,0 +1,176 @@
+"""Verdicts and accuracies, from the study's tables."""
+
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from disobey.analysis.names import (
+    DECILES,
+    EFFECT,
+    EXAGGERATION,
+    GAPS,
+    INHERITANCE,
+    REFERENCE,
+    SIGNAL_SCALE,
+    STUDENT,
+    TEACHER,
+)
+from disobey.report.numbers import NBSP, interval, number, parse
+
+if TYPE_CHECKING:
+    from disobey.stores.manifest import Manifest
+
+Cells = dict[str, str]
+MODELS = (TEACHER, REFERENCE, STUDENT, EFFECT)
+PERCENT = 100.0
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """How a statistic is called, its unit, and the factor from the table's number to it."""
+
+    label: str
+    unit: str
+    scale: float = 1.0
+
+
+STATISTICS = {
+    EXAGGERATION: Statistic("A", "ratio"),
+    SIGNAL_SCALE: Statistic("A_z", "ratio"),
+    INHERITANCE: Statistic("B", "ratio"),
+    "accuracy": Statistic("accuracy", "percentage points", PERCENT),
+    **{
+        name: Statistic(f"G in decile {i} of {DECILES}", "logits") for i, name in enumerate(GAPS, 1)
+    },
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim in one setting, as printed."""
+
+    setting: str
+    estimate: str
+    control: str
+    seeds: int
+    examples: int
+    verdict: str
+
+
+@dataclass
+class Claim:
+    """A claim over all settings, as printed.
+
+    Attributes
+    ----------
+    name, text, source, paper : str
+        As in the table; see `disobey.analysis.claims.Claim`.
+    statistic, model, side, null, unit : str
+        What decides, of which model, and where its interval has to lie.
+    counts : dict of str to str
+        The claim's row of the summary.
+    findings : list of Finding
+        One per setting.
+    """
+
+    name: str
+    text: str
+    source: str
+    paper: str
+    statistic: str
+    model: str
+    side: str
+    null: str
+    unit: str
+    counts: Cells
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def controlled(self) -> bool:
+        """Whether any setting has a control."""
+        return any(finding.control for finding in self.findings)
+
+
+def read_table(manifest: "Manifest") -> list[Cells]:
+    """Return the rows of a verified table, every cell as text."""
+    with open(manifest.file(), encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Claim]:
+    """Return the claims in the order of the table ``claims``, each with its settings and counts."""
+    counts = {row["claim"]: row for row in summary}
+    found: dict[str, Claim] = {}
+    for row in rows:
+        how = STATISTICS.get(row["statistic"], Statistic(row["statistic"], ""))
+        claim = found.setdefault(row["claim"], _claim(row, how, counts[row["claim"]]))
+        value, low, high, control = (
+            how.scale * parse(row[name]) for name in ("value", "low", "high", "control")
+        )
+        claim.findings.append(
+            Finding(
+                row["setting"],
+                interval(value, low, high),
+                number(control) if row["control"] else "",
+                int(row["seeds"]),
+                int(row["n"]),
+                row["verdict"],
+            )
+        )
+    return list(found.values())
+
+
+def _claim(row: Cells, how: Statistic, counts: Cells) -> Claim:
+    return Claim(
+        name=row["claim"],
+        text=_unbroken(row["text"]),
+        source=row["source"],
+        paper=row["paper"],
+        side=row["side"],
+        statistic=how.label,
+        model=_printed(row["model"]),
+        null=f"{how.scale * parse(row['null']):g}",
+        unit=how.unit,
+        counts=counts,
+    )
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """Test accuracy in one setting, in per cent: ``mean [low, high]`` by model."""
+
+    setting: str
+    seeds: int
+    examples: int
+    by_model: dict[str, str]
+
+
+def accuracies(rows: Iterable[Cells], settings: Sequence[str]) -> list[Accuracies]:
+    """Return the test accuracy of every model, per setting, from the table ``accuracy``."""
+    wanted = {"statistic": "accuracy", "split": "test", "subset": "all", "seed": "mean"}
+    chosen = [row for row in rows if all(row[name] == wanted[name] for name in wanted)]
+    found = []
+    for setting in settings:
+        of_models = {row["model"]: row for row in chosen if row["setting"] == setting}
+        if of_models:
+            any_row = next(iter(of_models.values()))
+            texts = {_printed(m): _percent(of_models[m]) for m in MODELS if m in of_models}
+            found.append(Accuracies(setting, int(any_row["seeds"]), int(any_row["n"]), texts))
+    return found
+
+
+def _percent(row: Cells) -> str:
+    value, low, high = (PERCENT * parse(row[name]) for name in ("value", "low", "high"))
+    return interval(value, low, high)
+
+
+def _printed(model: str) -> str:
+    """Return a model's name with a true minus sign."""
+    return model.replace(" - ", " − ")
+
+
+def _unbroken(text: str) -> str:
+    """Keep comparisons such as ``A > 1`` on one line."""
+    return re.sub(r" ([<>=]) ", rf"{NBSP}\1{NBSP}", text)

@@ -1,0 +1,50 @@
+"""The code that a planned job depends on, as one digest: the ``code`` param of every rule."""
+
+import functools
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from disobey import provenance
+from disobey.study.plan import PlannedJob
+
+if TYPE_CHECKING:
+    from disobey.stores.manifest import Manifest
+
+PACKAGE_FOLDER = Path(provenance.__file__).parent
+
+
+class CodeDigests:
+    """Digests of modules and of the texts that a page is made of.
+
+    Parameters
+    ----------
+    captions : Path
+        The folder of the figures' captions.
+    """
+
+    def __init__(self, captions: Path) -> None:
+        self.captions = captions
+        self._modules = functools.cache(provenance.code_digest)
+        self._texts = functools.cache(self._digest_texts)
+
+    def of(self, job: PlannedJob) -> str:
+        """Return the digest of everything that ``job`` runs or reads of this package."""
+        code = self._modules(job.modules)
+        return f"{code}+{self._texts(job.texts)}" if job.texts else code
+
+    def changed(self, job: PlannedJob, manifest: "Manifest") -> list[str]:
+        """Return the modules of ``job`` that differ from those that made ``manifest``."""
+        before = manifest.record.get("modules", {})
+        now = provenance.module_digests(job.modules)
+        names = [name for name in now if name in before and now[name] != before[name]]
+        names += [f"{name} (new)" for name in now if name not in before]
+        return names or ["captions or templates"]
+
+    def _digest_texts(self, names: tuple[str, ...]) -> str:
+        digest = hashlib.sha256()
+        for path in [self.captions / f"{name}.rst" for name in names] + sorted(
+            PACKAGE_FOLDER.glob("stages/*.jinja")
+        ):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]

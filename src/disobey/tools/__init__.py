@@ -1,0 +1,1 @@
+"""Commands to look around with; no rule calls them."""

@@ -1,0 +1,93 @@
+"""``python -m disobey why [STUDY]``: which jobs would run now, and why, in plain words."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from disobey.errors import UserError
+from disobey.stores.manifest import Manifest, broken_store, read_manifest
+from disobey.study.digests import CodeDigests
+from disobey.study.loader import load_study
+from disobey.study.plan import Plan, PlannedJob, make_plan
+
+# Of a checkout; a wheel has no workflow beside it.
+CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print one line per stale job; 2 where the study file cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m disobey why", description=__doc__)
+    parser.add_argument("study", nargs="?", default="config.yaml")
+    parser.add_argument("--captions", type=Path, default=CAPTIONS)
+    options = parser.parse_args(arguments)
+    try:
+        plan = make_plan(load_study(options.study))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    reasons = why(plan, CodeDigests(options.captions))
+    for (stage, key), words in reasons.items():
+        print(f"{stage} {key}: {'; '.join(words)}")
+    print(f"{len(reasons)} of {len(plan.jobs)} jobs would run" if reasons else "nothing to be done")
+    return 0
+
+
+def why(plan: Plan, digests: CodeDigests) -> dict[tuple[str, str], list[str]]:
+    """Return the reasons of every job that would run, upstream first.
+
+    Compares the plan with the manifests on disk; Snakemake comes to the same jobs by its own
+    records, which a test holds it to.
+    """
+    stale: dict[tuple[str, str], list[str]] = {}
+    runs: dict[str, str] = {}
+    for name, job in plan.jobs.items():
+        words = _own_reasons(job, digests)
+        words += [f"{runs[path]} runs again" for path in job.inputs if path in runs]
+        if words:
+            stale[name] = words
+            runs[job.manifest] = " ".join(name)
+    return stale
+
+
+def _own_reasons(job: PlannedJob, digests: CodeDigests) -> list[str]:
+    """Return why a job is stale by itself, whatever its upstream does."""
+    path = Path(job.manifest)
+    if not path.exists():
+        return ["has not been made"]
+    broken = broken_store(path)
+    if broken:
+        return [broken]
+    manifest = read_manifest(path)
+    reasons = []
+    if manifest.record["spec_hash"] != job.spec_hash:
+        reasons.append("its spec changed: " + _changed(manifest, job))
+    if manifest.record["code"] != digests.of(job):
+        reasons.append("its code changed: " + ", ".join(digests.changed(job, manifest)))
+    return reasons + _changed_inputs(job, manifest)
+
+
+def _changed_inputs(job: PlannedJob, manifest: Manifest) -> list[str]:
+    recorded = manifest.record["inputs"]
+    reasons = [f"{path} is a new input" for path in job.inputs if path not in recorded]
+    for path in job.inputs:
+        if path in recorded and Path(path).exists():
+            if read_manifest(path).content != recorded[path]:
+                reasons.append(f"{path} was made again since")
+    return reasons
+
+
+def _changed(manifest: Manifest, job: PlannedJob) -> str:
+    """Name the entries of a spec that differ."""
+    before, now = _flat(manifest.spec), _flat(json.loads(job.spec))
+    keys = [key for key in (before | now) if before.get(key) != now.get(key)]
+    return ", ".join(f"{key} {before.get(key, 'unset')} -> {now.get(key, 'unset')}" for key in keys)
+
+
+def _flat(value: object, key: str = "") -> dict[str, object]:
+    if isinstance(value, dict):
+        return {
+            k: v for name, item in value.items() for k, v in _flat(item, f"{key}.{name}").items()
+        }
+    return {key.removeprefix("."): value}

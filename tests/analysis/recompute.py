@@ -1,0 +1,351 @@
+"""Compute every row of confidence.csv and accuracy.csv again, sharing no code with the package.
+
+``recompute(folder)`` reads the tables, the specs in the manifests of the analyses and the logits;
+it returns what does not fit, in words. By hand, in the folder that holds results/:
+
+    python tests/analysis/recompute.py .
+
+Resamples are physical here: rows are repeated as often as they were drawn, and each statistic is
+computed on those rows by ordinary formulas.
+"""
+
+import csv
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+from scipy import stats
+
+SUBSETS = ("all", "teacher right", "teacher wrong", "clean", "mislabelled")
+TABLES = ("confidence", "accuracy")
+EFFECT = "student - reference"
+QUALITY = ("accuracy", "clean_accuracy", "nll", "brier", "ece", "saturated")
+TOLERANCE = 1e-6
+NAN = float("nan")
+
+
+def recompute(folder):
+    """Return a list of mismatches, empty where all tables below ``folder``/results are right."""
+    results = Path(folder) / "results"
+    tables = sorted(results.glob("*/tables/confidence.csv"))
+    if not tables:
+        return [f"{results}: there is no confidence.csv to check"]
+    return [line for table in tables for line in _study(results, table.parent.parent)]
+
+
+def _study(results, study):
+    expected = {}
+    for manifest in sorted((study / "analysis").glob("*.nc.json")):
+        record = json.loads(manifest.read_text())
+        for split in ("train", "test"):
+            cells = _setting(results / "logits", record["spec"], split)
+            for key, row in cells.items():
+                expected[record["id"], *key] = row
+    mismatches = []
+    for table in TABLES:
+        path = study / "tables" / f"{table}.csv"
+        if path.exists():
+            here = {k: row for k, row in expected.items() if _table_of(k) == table}
+            mismatches += [f"{path}: {line}" for line in _compare(_read(path, study.name), here)]
+    return mismatches
+
+
+def _table_of(key):
+    return "accuracy" if key[-1] in QUALITY else "confidence"
+
+
+# --- comparing -------------------------------------------------------------------------------
+
+
+def _read(path, study):
+    """Return {(setting, model, seed, split, subset, statistic): (value, low, high, seeds, n)}."""
+    found = {}
+    with open(path, newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            key = tuple(
+                row[name] for name in ("setting", "model", "seed", "split", "subset", "statistic")
+            )
+            number = [float(row[name] or "nan") for name in ("value", "low", "high", "seeds", "n")]
+            if row["study"] != study:
+                key = (f"study {row['study']}", *key)
+            if key in found:
+                key = (*key, "again")
+            found[key] = number
+    return found
+
+
+def _compare(found, expected):
+    for key in expected.keys() - found.keys():
+        yield f"{key}: the row is missing, its value is {expected[key][0]}"
+    for key in found.keys() - expected.keys():
+        yield f"{key}: the row should not be there"
+    for key in expected.keys() & found.keys():
+        names = ("value", "low", "high", "seeds", "n")
+        for name, was, should in zip(names, found[key], expected[key], strict=True):
+            if not np.isclose(was, should, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
+                yield f"{key}: {name} is {was}, recomputed {should}"
+
+
+# --- one setting and split -------------------------------------------------------------------
+
+
+def _load(path, split):
+    with netCDF4.Dataset(path) as file:
+        group = file[split]
+        return {name: np.array(group[name][:]) for name in ("logits", "label", "clean_label")}
+
+
+def _setting(folder, spec, split):
+    """Return {(model, seed, split, subset, statistic): (value, low, high, seeds, n)}."""
+    stores = {
+        role: [_load(folder / f"{run}.nc", split) for run in spec[f"{role}s"]]
+        for role in ("teacher", "reference", "student")
+    }
+    label, clean = (stores["teacher"][0][name] for name in ("label", "clean_label"))
+    logits = {role: [s["logits"].astype(float) for s in per] for role, per in stores.items()}
+    n, seeds = len(label), spec["seeds"]
+    samples = [np.arange(n)]
+    if split == "test":
+        rng = np.random.default_rng(
+            np.random.SeedSequence([spec["analysis"]["seed"], *b"resamples"])
+        )
+        samples += [rng.integers(n, size=n) for _ in range(spec["analysis"]["resamples"])]
+
+    def member(subset, judge):
+        right = logits["teacher"][judge].argmax(1) == label
+        return [
+            np.ones(n, bool), right, ~right, label == clean, label != clean
+        ][SUBSETS.index(subset)]  # fmt: skip
+
+    rows = {}
+    for subset in SUBSETS:
+        per_model = {
+            role: [
+                _model(logits, label, clean, role, i, lambda j, s=subset: member(s, j), samples)
+                for i in range(len(seeds))
+            ]
+            for role in logits
+        }
+        counts = [int(member(subset, i).sum()) for i in range(len(seeds))]
+        for key, row in _rows(per_model, seeds, counts):
+            rows[key[0], key[1], split, subset, key[2]] = row
+    return rows
+
+
+def _rows(per_model, seeds, counts):
+    """Yield rows per seed and over all seeds, with the interval."""
+    per_model = dict(per_model)
+    per_model[EFFECT] = [
+        {name: values - reference[name] for name, values in student.items()}
+        for student, reference in zip(per_model["student"], per_model["reference"], strict=True)
+    ]
+    for model, per_seed in per_model.items():
+        for name in per_seed[0]:
+            values = np.array([found[name] for found in per_seed])  # (seed, sample)
+            full = values[:, 0]
+            if not np.isfinite(full).all():
+                continue
+            for i, seed in enumerate(seeds):
+                yield (model, str(seed), name), (full[i], NAN, NAN, 1, counts[i])
+            half = _half_width(values)
+            mean = sum(full) / len(full)
+            number = round(sum(counts) / len(counts))
+            yield (model, "mean", name), (mean, mean - half, mean + half, len(seeds), number)
+
+
+def _half_width(values):
+    seeds = len(values)
+    if seeds < 2:
+        return NAN
+    v = 0.0
+    if values.shape[1] > 1:
+        means = [column.mean() for column in values[:, 1:].T if np.isfinite(column).all()]
+        v = np.var(means, ddof=1) if len(means) > 1 else NAN
+    s2 = np.var(values[:, 0], ddof=1)
+    t, z = stats.t.ppf(0.975, seeds - 1), stats.norm.ppf(0.975)
+    return np.sqrt(t**2 * s2 / seeds + z**2 * v)
+
+
+def _model(logits, label, clean, role, i, member, samples):
+    """Return {statistic: value on each sample} of one model of seed ``i``."""
+    model, teacher = logits[role][i], logits["teacher"][i]
+    where = member(i)
+    found = _quality(model, label, clean, samples, where)
+    if role == "teacher":
+        return found
+    found |= _fidelity(model, teacher, samples, where)
+    found |= _plot(model, teacher, samples, where)
+    replicated = [
+        _replicate(model, teacher, logits["teacher"][j], samples, member(j))
+        for j in range(len(logits["teacher"]))
+        if j != i
+    ]
+    if replicated:
+        found |= {
+            name: sum(one[name] for one in replicated) / len(replicated) for name in replicated[0]
+        }
+    return found
+
+
+# --- the statistics --------------------------------------------------------------------------
+
+
+def _phi(logits, chosen):
+    """ln(p / (1 - p)) of the chosen class of each example."""
+    own = np.eye(logits.shape[1], dtype=bool)[chosen]
+    return logits[own] - np.logaddexp.reduce(np.where(own, -np.inf, logits), axis=1)
+
+
+def _over(samples, where, statistics):
+    """Evaluate ``statistics(rows) -> dict`` on the rows of the subset in every sample."""
+    found = [statistics(sample[where[sample]]) for sample in samples]
+    return {name: np.array([one[name] for one in found]) for name in found[0]}
+
+
+def _mean(values):
+    return values.mean() if len(values) else NAN
+
+
+def _distinct(rows):
+    return len(rows) > 1 and (rows != rows[0]).any()
+
+
+def _covariance(x, y):
+    return ((x - x.mean()) * (y - y.mean())).sum() / len(x)
+
+
+def _slope(x, y, rows):
+    """Least squares of y on x; none for a single distinct example."""
+    return _covariance(x[rows], y[rows]) / _covariance(x[rows], x[rows]) if _distinct(rows) else NAN
+
+
+def _probabilities(logits):
+    powers = np.exp(logits - logits.max(1)[:, None])
+    return powers / powers.sum(1)[:, None]
+
+
+def _log_probabilities(logits):
+    return logits - np.logaddexp.reduce(logits, axis=1)[:, None]
+
+
+def _quality(model, label, clean, samples, where):
+    p, n = _probabilities(model), len(label)
+    predicted = np.array([int(np.argmax(z)) for z in model])
+    log_p = _log_probabilities(model)
+    nll = np.array([-log_p[i, label[i]] for i in range(n)])
+    one_hot = np.eye(p.shape[1])[label]
+    brier = ((p - one_hot) ** 2).sum(1)
+    correct, confidence = predicted == label, p.max(1)
+    saturated = _phi(model, predicted) > 24 * np.log(2)
+    bins = [(confidence >= k / 15) & ((confidence < (k + 1) / 15) | (k == 14)) for k in range(15)]
+
+    def calibration(rows):
+        if not len(rows):
+            return NAN
+        error = 0.0
+        for inside in bins:
+            chosen = rows[inside[rows]]
+            if len(chosen):
+                gap = abs(correct[chosen].mean() - confidence[chosen].mean())
+                error += len(chosen) / len(rows) * gap
+        return error
+
+    return _over(
+        samples,
+        where,
+        lambda rows: {
+            "accuracy": _mean(correct[rows]),
+            "clean_accuracy": _mean((predicted == clean)[rows]),
+            "nll": _mean(nll[rows]),
+            "brier": _mean(brier[rows]),
+            "ece": calibration(rows),
+            "saturated": _mean(saturated[rows]),
+        },
+    )
+
+
+def _fidelity(model, teacher, samples, where):
+    p, q = _probabilities(teacher), _probabilities(model)
+    agree = p.argmax(1) == q.argmax(1)
+    kl = (p * (_log_probabilities(teacher) - _log_probabilities(model))).sum(1)
+    distance = np.maximum(p - q, 0).sum(1)
+    return _over(
+        samples,
+        where,
+        lambda rows: {
+            "agreement": _mean(agree[rows]),
+            "kl_from_teacher": _mean(kl[rows]),
+            "total_variation": _mean(distance[rows]),
+        },
+    )
+
+
+def _plot(model, teacher, samples, where):
+    """Return the paper's plot; class and quantiles by the teacher, quantiles of the full sample."""
+    chosen = teacher.argmax(1)
+    m, t = _phi(model, chosen), _phi(teacher, chosen)
+    empty = not where.any()
+    quarter, tenth, top = (
+        NAN if empty else np.quantile(t[where], share) for share in (0.25, 0.1, 0.9)
+    )
+
+    def fits(rows):
+        low = rows[t[rows] <= quarter]
+        slope = _slope(t, m, rows)
+        ratio = NAN
+        if _distinct(rows):
+            ratio = m[rows].std() / t[rows].std()
+        return {
+            "plot_slope": slope,
+            "plot_intercept": _mean(m[rows]) - slope * _mean(t[rows]),
+            "plot_slope_bottom_quartile": _slope(t, m, low),
+            "plot_gap_bottom_decile": _mean((m - t)[rows[t[rows] <= tenth]]),
+            "plot_gap_top_decile": _mean((m - t)[rows[t[rows] >= top]]),
+            "plot_share_below_diagonal": _mean((m < t)[low]),
+            "plot_sd_ratio": ratio,
+        }
+
+    return _over(samples, where, fits)
+
+
+def _centred(logits, where):
+    logits = logits - logits.mean(1)[:, None]
+    return logits - logits[where].mean(0) if where.any() else logits
+
+
+def _replicate(model, teacher, replicate, samples, where):
+    """Return A, G(q), A_z and B given one replicate; deciles and class means are the sample's."""
+    chosen = replicate.argmax(1)
+    m, t, r = (_phi(z, chosen) for z in (model, teacher, replicate))
+    edges = [np.quantile(r[where], k / 10) for k in range(1, 10)] if where.any() else []
+    decile = np.array([sum(value >= edge for edge in edges) for value in r])
+    zm, zt, zr = (_centred(z, where) for z in (model, teacher, replicate))
+    inner = {
+        name: (a * b).sum(1)
+        for name, a, b in (("mr", zm, zr), ("tr", zt, zr), ("mt", zm, zt), ("tt", zt, zt))
+    }
+
+    def primary(rows):
+        found = {"exaggeration": NAN}
+        if _distinct(rows):
+            above, below = _covariance(m[rows], r[rows]), _covariance(t[rows], r[rows])
+            found["exaggeration"] = above / below
+        for k in range(10):
+            found[f"gap_decile_{k + 1}"] = _mean((m - t)[rows[decile[rows] == k]])
+        mr, tr, mt, tt = (_mean(inner[name][rows]) for name in ("mr", "tr", "mt", "tt"))
+        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found["signal_scale"] = np.divide(mr, tr)
+            found["inheritance"] = np.divide(mt - mr, tt - tr)
+        return found
+
+    return _over(samples, where, primary)
+
+
+if __name__ == "__main__":
+    lines = recompute(sys.argv[1] if len(sys.argv) > 1 else ".")
+    print("\n".join(lines) or "every row agrees")
+    sys.exit(bool(lines))

@@ -1,0 +1,279 @@
+"""All figures: they draw whatever a study holds, at column width, and are reproducible."""
+
+import itertools
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from synthetic_analyses import blank, make_analyses, make_analysis, put
+
+from disobey.analysis.names import COMPARED, EFFECT, GAPS, REFERENCE, STUDENT, TEACHER
+from disobey.figures import style
+from disobey.study.plan import SETTING_FIGURES, STUDY_FIGURES
+
+FIGURES = (*SETTING_FIGURES, *STUDY_FIGURES)
+COUNTS = {**dict.fromkeys(SETTING_FIGURES, (1,)), **dict.fromkeys(STUDY_FIGURES, (1, 6, 30))}
+DRAWN = [(figure, count) for figure in FIGURES for count in COUNTS[figure]]
+MEGABYTE = 1_000_000
+
+
+def draw(figure, analyses):
+    return import_module(f"disobey.figures.{figure}").draw(analyses)
+
+
+def title(figure):
+    """The first text of a figure is its title; wrapped lines are joined."""
+    return figure.texts[0].get_text().replace("\n", " ").replace("\u00a0", " ")
+
+
+def artists(figure, prefix):
+    return {
+        artist.get_gid(): artist
+        for artist in figure.findobj()
+        if (artist.get_gid() or "").startswith(prefix)
+    }
+
+
+def assert_texts_are_apart_and_inside(figure, texts):
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
+    assert len(boxes) > 3
+    for text, box in boxes:
+        inside = box.x0 >= 0 and box.y0 >= 0
+        inside &= box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+        assert inside, f"{text!r} leaves the canvas: {box}"
+    # Boxes hold the blank above and below letters: let those touch by half a point.
+    slack = 0.5 * figure.dpi * style.POINT
+    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+        wide = min(a.x1, b.x1) - max(a.x0, b.x0)
+        tall = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert wide <= 0 or tall <= slack, f"{one!r} and {other!r} overlap"
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize(("figure", "count"), DRAWN)
+def test_no_text_overlaps_or_leaves_the_column(figure, count, seeds, drawn_texts):
+    drawn = draw(figure, make_analyses(count, seeds))
+    drawn.set_dpi(style.DPI)
+    assert drawn.get_figwidth() == pytest.approx(8 / 2.54)
+    assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("figure", STUDY_FIGURES)
+def test_tick_labels_keep_apart_on_scales_of_any_size(figure, scale, drawn_texts):
+    analyses = make_analyses(2)
+    for data in (analysis.splits["test"] for analysis in analyses.values()):
+        for name in ("value", "estimate", "low", "high"):
+            data[name] *= scale
+    drawn = draw(figure, analyses)
+    drawn.set_dpi(style.DPI)
+    assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
+
+
+@pytest.mark.parametrize(("figure", "count"), DRAWN)
+def test_missing_numbers_are_said_not_drawn(figure, count, drawn_texts):
+    analyses = make_analyses(count)
+    for analysis in analyses.values():
+        blank(analysis)
+    drawn = draw(figure, analyses)
+    drawn.set_dpi(style.DPI)
+    texts = drawn_texts(drawn)
+    assert_texts_are_apart_and_inside(drawn, texts)
+    assert any("no" in text.get_text() and "estimate" in text.get_text() for text in texts)
+    assert "no verdict" in title(drawn)
+
+
+@pytest.mark.parametrize("figure", STUDY_FIGURES)
+def test_one_setting_without_numbers_does_not_hide_the_others(figure):
+    analyses = make_analyses(2)
+    first, second = analyses
+    blank(analyses[first])
+    drawn = draw(figure, analyses)
+    estimates = artists(drawn, "estimate/")
+    assert not any(gid.endswith(first) for gid in estimates)
+    assert any(gid.endswith(second) for gid in estimates)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("figure", FIGURES)
+def test_one_seed_gives_no_verdict(figure, count):
+    if count in COUNTS[figure]:
+        assert "one seed: no verdict" in title(draw(figure, make_analyses(count, 1))).lower()
+
+
+@pytest.mark.parametrize(
+    ("figure", "statistic", "model", "null", "above", "below"),
+    [
+        ("exaggeration", "exaggeration", STUDENT, 1, "is exaggerated", "is attenuated"),
+        ("calibrated", "exaggeration", STUDENT, 1, "is exaggerated", "is attenuated"),
+        ("inheritance", "inheritance", STUDENT, 0, "is inherited", "is opposed"),
+        ("inheritance", "signal_scale", STUDENT, 1, "is amplified", "is dampened"),
+        ("accuracy", "accuracy", EFFECT, 0, "is raised", "is lowered"),
+        ("fidelity", "agreement", EFFECT, 0, "is raised", "is lowered"),
+    ],
+)
+def test_title_follows_the_side_of_the_interval(figure, statistic, model, null, above, below):
+    said = []
+    for shift in (0.2, -0.2, 0.0):
+        analysis = make_analysis()
+        middle = null + shift
+        put(analysis, statistic, model, (middle, middle - 0.1, middle + 0.1))
+        said.append(title(draw(figure, {analysis.setting: analysis})))
+    assert above in said[0] and below not in said[0]
+    assert below in said[1] and above not in said[1]
+    assert "undecided" in said[2]
+    assert f"{null + 0.2:.2f} [{null + 0.1:.2f}, {null + 0.3:.2f}]" in said[0]
+
+
+def test_title_counts_settings():
+    analyses = make_analyses(6)
+    for k, analysis in enumerate(analyses.values()):
+        middle = (1.2, 0.8, 0.8, 0.8, 1.0, 1.0)[k]
+        put(analysis, "exaggeration", STUDENT, (middle, middle - 0.1, middle + 0.1))
+    assert title(draw("calibrated", analyses)) == (
+        "The student's confidence is exaggerated in 1 of 6 settings (A > 1), attenuated in 3, "
+        "undecided in 2"
+    )
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_files_are_small_and_the_same_bytes_each_time(figure, tmp_path):
+    count = max(COUNTS[figure])
+    for name in ("one", "two"):
+        drawn = draw(figure, make_analyses(count))
+        style.save(drawn, tmp_path / f"{name}.pdf.tmp", tmp_path / f"{name}.png.tmp")
+    for suffix, magic in (("pdf", b"%PDF"), ("png", b"\x89PNG")):
+        one, two = ((tmp_path / f"{name}.{suffix}.tmp").read_bytes() for name in ("one", "two"))
+        assert one.startswith(magic)
+        assert one == two
+        assert len(one) < MEGABYTE
+    assert b"CreationDate" not in (tmp_path / "one.pdf.tmp").read_bytes()
+
+
+def test_another_process_writes_the_same_bytes(tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from synthetic_analyses import make_analyses\n"
+        "from disobey.figures import exaggeration, style\n"
+        "here = Path(sys.argv[2])\n"
+        "style.save(exaggeration.draw(make_analyses()), here / 'a.pdf', here / 'a.png')"
+    )
+    written = []
+    for hash_seed in ("1", "2"):
+        folder = tmp_path / hash_seed
+        folder.mkdir()
+        command = [sys.executable, "-c", script, str(Path(__file__).parent), str(folder)]
+        subprocess.run(command, check=True, env={"PYTHONHASHSEED": hash_seed})
+        written.append([(folder / name).read_bytes() for name in ("a.pdf", "a.png")])
+    assert written[0] == written[1]
+
+
+def test_forest_draws_the_estimates_of_the_store():
+    analyses = make_analyses(6)
+    drawn = draw("accuracy", analyses)
+    estimates, intervals = artists(drawn, "estimate/"), artists(drawn, "interval/")
+    dots = artists(drawn, "seeds/")
+    for setting, analysis in analyses.items():
+        for model in (TEACHER, REFERENCE, STUDENT, EFFECT):
+            name = f"accuracy/{model}/{setting}"
+            estimate, low, high = analysis.number("accuracy", model)
+            assert list(estimates[f"estimate/{name}"].get_xdata()) == [estimate]
+            assert list(intervals[f"interval/{name}"].get_xdata()) == [low, high]
+            np.testing.assert_array_equal(
+                dots[f"seeds/{name}"].get_xdata(), analysis.seeds("accuracy", model)
+            )
+
+
+def test_every_number_lies_inside_its_panel():
+    drawn = draw("accuracy", make_analyses(6))
+    for artist in artists(drawn, ("interval/")).values():
+        low, high = artist.axes.get_xlim()
+        assert low <= min(artist.get_xdata()) <= max(artist.get_xdata()) <= high
+
+
+def test_gaps_are_those_of_the_store():
+    analyses = make_analyses(2)
+    drawn = artists(draw("calibrated", analyses), "gap/")
+    for setting, analysis in analyses.items():
+        for model in COMPARED:
+            expected = [analysis.number(gap, model)[0] for gap in GAPS]
+            assert list(drawn[f"gap/{model}/{setting}"].get_ydata()) == expected
+
+
+def test_paper_plot_draws_binned_means_and_the_fitted_line():
+    analysis = make_analysis()
+    put(analysis, "plot_slope", STUDENT, (2.0, 1.9, 2.1), "train")
+    put(analysis, "plot_intercept", STUDENT, (-3.0, -3.1, -2.9), "train")
+    drawn = draw("exaggeration", {analysis.setting: analysis})
+    train = artists(drawn, "fit/student")["fit/student"].axes
+    fits = [line for line in drawn.findobj() if line.get_gid() == "fit/student"]
+    fit = next(line for line in fits if line.axes is train or line.get_ydata()[0] < 0)
+    slopes = {round(np.diff(f.get_ydata())[0] / np.diff(f.get_xdata())[0], 6) for f in fits}
+    assert 2.0 in slopes
+    assert fit.get_ydata()[0] == pytest.approx(-3 + 2 * fit.get_xdata()[0])
+    binned = analysis.splits["train"].sel(compared=STUDENT)
+    shown = [line for line in drawn.findobj() if line.get_gid() == "binned/student"]
+    assert any(np.array_equal(line.get_ydata(), binned.binned_model.values) for line in shown)
+
+
+def test_paper_plot_prints_the_slope_of_each_split(drawn_texts):
+    analysis = make_analysis()
+    put(analysis, "plot_slope", STUDENT, (1.3, 1.2, 1.4), "train")
+    put(analysis, "plot_slope", STUDENT, (0.7, 0.6, 0.8), "test")
+    texts = drawn_texts(draw("exaggeration", {analysis.setting: analysis}))
+    printed = {text.get_text().replace("\u00a0", " "): text.axes for text in texts}
+    train = next(axes for text, axes in printed.items() if text.startswith("train"))
+    assert printed["● slope 1.30 [1.20, 1.40]"] is train
+    assert printed["● slope 0.70 [0.60, 0.80]"] is not train
+
+
+def test_density_has_the_teacher_across():
+    analysis = make_analysis()
+    for data in analysis.splits.values():
+        data["density"][:] = 0
+        data["density"].loc[{"compared": STUDENT}][60, 50] = 7
+    drawn = draw("exaggeration", {analysis.setting: analysis})
+    meshes = [c for axes in drawn.axes for c in axes.collections if c.get_array() is not None]
+    cells = next(mesh.get_array() for mesh in meshes if mesh.get_array().shape == (100, 100))
+    assert cells[50, 60] == 7
+    assert cells.count() == 1
+
+
+def test_paper_plot_says_what_lies_beyond_its_scale():
+    analysis = make_analysis()
+    analysis.splits["test"]["density_outside"][:] = 12
+    drawn = draw("exaggeration", {analysis.setting: analysis})
+    assert "12 (test)" in drawn.texts[-1].get_text().replace("\n", " ")
+
+
+def test_paper_plot_refuses_several_settings():
+    with pytest.raises(ValueError, match="one setting, got 2"):
+        draw("exaggeration", make_analyses(2))
+
+
+@pytest.mark.parametrize("figure", STUDY_FIGURES)
+def test_a_role_has_one_colour_everywhere(figure):
+    drawn = artists(draw(figure, make_analyses(2)), ("estimate/", "interval/", "seeds/"))
+    assert drawn
+    for gid, artist in drawn.items():
+        model = gid.split("/")[2]
+        assert to_hex(artist.get_color()).upper() == style.ROLES[model].colour
+
+
+def test_estimate_without_interval_is_hollow():
+    for seeds, filled in ((1, False), (3, True)):
+        for gid, artist in artists(draw("fidelity", make_analyses(1, seeds)), "estimate/").items():
+            own = style.ROLES[gid.split("/")[2]].colour
+            if np.isfinite(artist.get_xdata()[0]):
+                assert (artist.get_markerfacecolor() == own) is filled
+
+
+def test_number_of_seeds_and_examples_is_printed(drawn_texts):
+    for figure in FIGURES:
+        drawn = draw(figure, make_analyses(1, 4))
+        texts = [text.get_text().replace("\u00a0", " ") for text in drawn_texts(drawn)]
+        assert any("4 × 10,000" in text for text in texts)

@@ -1,0 +1,75 @@
+"""The look: wrapped text, colours that everybody can tell apart, a quick and headless import."""
+
+import subprocess
+import sys
+from itertools import combinations
+
+import pytest
+from matplotlib.colors import to_rgb
+
+from disobey.figures import style
+from disobey.figures.message import interval_text
+
+
+def test_wrapped_lines_are_not_wider_than_asked():
+    text = "Distilled students exaggerate tiny-imagenet-resnet50-to-mobilenetv2_second.recipe " * 3
+    lines = style.wrap(text, 1.0, 7).split("\n")
+    assert all(style.text_width(line, 7) <= 1.0 for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_a_word_without_hyphens_is_broken_as_a_last_resort():
+    lines = style.wrap("x" * 60, 0.5, 7).split("\n")
+    assert len(lines) > 1
+    assert "".join(lines) == "x" * 60
+
+
+def test_a_number_stays_with_its_interval():
+    lines = style.wrap("one two three " + interval_text(0.93, 0.9, 0.96), 1.2, 7).split("\n")
+    assert lines[-1] == "0.93\u00a0[0.90,\u00a00.96]"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ((0.931, 0.9, 0.96), "0.93 [0.90, 0.96]"),
+        ((0.0123, 0.0111, 0.0135), "0.0123 [0.0111, 0.0135]"),
+        ((-0.5, -0.6, -0.4), "−0.50 [−0.60, −0.40]"),
+        ((1.0, 1.0, 1.0), "1.00 [1.00, 1.00]"),
+        ((0.93, float("nan"), float("nan")), "0.93"),
+        ((float("nan"),) * 3, "not estimated"),
+    ],
+)
+def test_intervals_are_printed_as_finely_as_they_resolve(numbers, text):
+    assert interval_text(*numbers).replace("\u00a0", " ") == text
+
+
+# Viénot, Brettel and Mollon (1999), on linear RGB: what a person without red or green cones sees.
+BLIND = {
+    "protan": ((0.1124, 0.8876, 0.0), (0.1124, 0.8876, 0.0), (0.0040, -0.0040, 1.0)),
+    "deutan": ((0.2928, 0.7072, 0.0), (0.2928, 0.7072, 0.0), (-0.0223, 0.0223, 1.0)),
+}
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_roles_can_be_told_apart_without_red_or_green_cones(kind):
+    seen = []
+    for role in style.ROLES.values():
+        linear = [channel**2.2 for channel in to_rgb(role.colour)]
+        mixed = [sum(w * c for w, c in zip(row, linear, strict=True)) for row in BLIND[kind]]
+        seen.append([max(channel, 0) ** (1 / 2.2) for channel in mixed])
+    for one, other in combinations(seen, 2):
+        assert sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5 > 0.2
+
+
+def test_roles_differ_in_marker_too():
+    assert len({role.marker for role in style.ROLES.values()}) == len(style.ROLES)
+
+
+def test_figures_need_no_window_system():
+    script = (
+        "import sys\n"
+        "from disobey.figures import accuracy, calibrated, exaggeration, fidelity, inheritance\n"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

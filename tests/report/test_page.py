@@ -1,0 +1,265 @@
+"""The page: self-contained, verdicts first and as in the tables, what was run from manifests."""
+
+import html as html_module
+import itertools
+import json
+import math
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from finished_study import RECIPE, STUDY, FinishedStudy
+
+from disobey.figures.message import interval_text
+from disobey.report.numbers import duration, interval, number
+from disobey.stores import layout
+from disobey.study.plan import SETTING_FIGURES, STUDY_FIGURES
+
+PAPER = "https://arxiv.org/abs/2301.12923"
+STAGES = ["prepare", "train", "dump", "confidence", "table", "figure"]
+
+
+def manifests():
+    """Read every manifest on disk but the page's own; independent of the walk upstream."""
+    paths = [path for path in Path("results").rglob("*.json") if path.name != "report.html.json"]
+    return {str(path): json.loads(path.read_text()) for path in paths}
+
+
+def printed(text):
+    """Return a text of a table as the page prints it, but for no-break blanks."""
+    return " ".join(text.replace("\u00a0", " ").split())
+
+
+# --- a single file ---------------------------------------------------------------------------
+
+
+def test_page_loads_nothing_from_outside(page, seen):
+    tags = seen(page).tags
+    assert {tag for tag, _ in tags}.isdisjoint({"script", "link", "iframe", "object", "base"})
+    sources = [value for _, attributes in tags if (value := attributes.get("src"))]
+    assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not re.search(r"url\(|@import|srcset", page)
+
+
+def test_links_lead_within_the_page_to_the_paper_or_to_a_pdf_beside_it(page, seen):
+    tags = seen(page).tags
+    ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
+    links = {attributes["href"] for tag, attributes in tags if tag == "a"}
+    assert PAPER in links
+    for link in links - {PAPER}:
+        if link.startswith("#"):
+            assert link[1:] in ids
+        else:
+            assert link.endswith(".pdf") and (Path("results") / STUDY / unquote(link)).is_file()
+
+
+def test_every_figure_is_shown_also_one_that_shares_its_name_with_a_table(page, seen, study):
+    tags = seen(page).tags
+    linked = {attributes["href"] for tag, attributes in tags if tag == "a"}
+    names = [f"{kind}-{name}" for kind in SETTING_FIGURES for name in study.settings]
+    assert {f"figures/{name}.pdf" for name in (*names, *STUDY_FIGURES)} <= linked
+    pictures = [attributes for tag, attributes in tags if tag == "img"]
+    assert len(pictures) == len(names) + len(STUDY_FIGURES)
+    assert all(len(picture["alt"]) > 40 for picture in pictures)
+    assert "accuracy" in {Path(path).name.partition(".")[0] for path in study.tables}
+
+
+def test_page_says_its_language_and_its_headings_are_in_order(page, seen):
+    looked = seen(page)
+    assert ("html", {"lang": "en"}) in looked.tags
+    levels = [int(tag[1]) for tag, _ in looked.headings]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels))
+
+
+def test_ids_are_unique(page, seen):
+    ids = [attributes["id"] for _, attributes in seen(page).tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+# --- verdicts --------------------------------------------------------------------------------
+
+
+def test_verdicts_are_those_of_the_table(page, seen, study):
+    looked = seen(page)
+    for claim in study.summary:
+        _, *rows = looked.table(f"claim-{claim['claim']}")
+        wanted = [row for row in study.claims if row["claim"] == claim["claim"]]
+        assert [row[0] for row in rows] == [row["setting"] for row in wanted]
+        assert [row[1].split()[-1] for row in rows] == [row["verdict"] for row in wanted]
+
+
+def test_summary_counts_are_those_of_the_table(page, seen, study):
+    _, *rows = seen(page).table("verdicts")
+    assert len(rows) == len(study.summary)
+    for row, wanted in zip(rows, study.summary, strict=True):
+        counts = ("holds", "contrary", "undecided", "holds_after_holm")
+        assert row[1:5] == [f"{wanted[name]} of {wanted['settings']}" for name in counts]
+        assert row[0].startswith(printed(wanted["text"]))
+        assert ("the paper’s claim" in row[0]) == (wanted["source"] == "paper")
+        assert row[5:] == [str(wanted["expected_by_chance"]), printed(wanted["paper"])]
+
+
+def test_verdicts_differ_without_colour(page):
+    cells = re.findall(r'<td class="verdict (\w+)"><span aria-hidden="true">(.)</span> (\w+)', page)
+    assert {(name, text) for name, _, text in cells} == {
+        (side, side) for side in ("holds", "contrary", "undecided")
+    }
+    assert len({symbol for _, symbol, _ in cells}) == 3
+
+
+def test_verdicts_come_before_figures_and_what_was_run_comes_last(page, seen):
+    titles = [text for tag, text in seen(page).headings if tag == "h2"]
+    assert titles == ["Verdicts", "Figures", "Accuracy", "Settings", "Intervals", "What was run"]
+
+
+def test_accuracy_is_a_share_in_the_store_and_per_cent_on_the_page(page, seen):
+    rows = seen(page).table("claim-accuracy_gain")
+    assert rows[1][2] == "112.50 [102.50, 122.50]"  # of the synthetic table: 0.5 + 5 / 8
+    rows = seen(page).table("accuracy")
+    assert rows[0][:4] == ["Setting", "Teacher", "Reference", "Student"]
+    assert rows[1][:4] == ["noisy-self", *(f"{x:.2f} [{x - 1:.2f}, {x + 1:.2f}]"
+                           for x in (91.0, 88.0, 90.5))]  # fmt: skip
+
+
+def test_single_seed_gives_no_interval_and_the_page_says_so(folder, seen):
+    status, page = FinishedStudy(["only"], seeds=[0]).report()
+    assert status == 0 and "No verdict with one seed" in page
+    _, row = seen(page).table("claim-exaggeration")
+    assert row[1].endswith("undecided") and row[2] == "0.50"
+
+
+def test_two_seeds_give_no_warning_about_one(page):
+    assert "No verdict with one seed" not in page
+
+
+# --- what others wrote is escaped ------------------------------------------------------------
+
+
+def test_html_in_a_name_is_text(folder, seen):
+    name = 'a<b onclick="x">&amp;'
+    status, page = FinishedStudy([name, "plain"]).report()
+    assert status == 0
+    assert "<b onclick" not in page and html_module.escape(name, quote=False)[:4] in page
+    assert [row[0] for row in seen(page).table("claim-exaggeration")[1:]] == [name, "plain"]
+
+
+# --- what was run ----------------------------------------------------------------------------
+
+
+def values(page):
+    """Return (stage, jobs, seconds, CPU seconds) as written for machines."""
+    body = page.partition('id="jobs"')[2].partition("</table>")[0]
+    found = {}
+    for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)[1:]:
+        stage = re.search(r'class="text">(\w+)', row)[1]
+        jobs = int(re.search(r'<td class="number">([\d,]+)</td>', row)[1].replace(",", ""))
+        found[stage] = (jobs, *map(float, re.findall(r'<data value="([\d.]+)"', row)))
+    return found
+
+
+def test_jobs_and_durations_add_up_over_all_manifests_each_once(page):
+    records = manifests().values()
+    found = values(page)
+    assert list(found) == [*STAGES, "total"]
+    for stage in found:
+        here = [record for record in records if stage in ("total", record["stage"])]
+        seconds, cpu = (sum(r[name] for r in here) for name in ("seconds", "cpu_seconds"))
+        assert found[stage][0] == len(here)
+        assert found[stage][1:] == pytest.approx((seconds, cpu), abs=2e-3)
+    assert found["total"][1] == pytest.approx(sum(found[stage][1] for stage in STAGES), abs=1e-2)
+
+
+def test_missing_upstream_manifest_is_named_and_the_rest_is_shown(study):
+    gone = Path(layout.LOGITS.format(run="student-noisy-small-s1") + ".json")
+    gone.unlink()
+    status, page = study.report()
+    assert status == 0
+    assert re.search(rf'id="missing">\s*<li><code>{re.escape(str(gone))}</code></li>\s*</ul>', page)
+    # Without it the run behind it cannot be found either.
+    assert values(page)["total"][0] == len(manifests()) - 1
+
+
+def test_nothing_is_called_missing_in_a_complete_study(page):
+    assert 'id="missing"' not in page
+
+
+def test_recipes_and_models_are_read_from_the_runs(page, study):
+    assert "optimizer sgd, lr 0.05, epochs 3, batch 64, schedule cosine" in page
+    assert "family mlp, hidden (32, 16)" in page
+    for path in Path("results/runs").glob("*.json"):
+        path.unlink()
+    _, page = study.report()
+    assert f"lr {RECIPE['lr']}" not in page and "manifest missing" in page
+
+
+def test_differing_versions_are_shown_with_how_many_jobs_had_each(study):
+    path = Path(layout.DATA.format(data="digits-1") + ".json")
+    record = json.loads(path.read_text())
+    record["versions"]["numpy"] = "1.0.0"
+    record["git"] = {"commit": None, "dirty": None}
+    path.write_text(json.dumps(record))
+    _, page = study.report()
+    assert re.search(r"\d jobs\), 1\.0\.0 \(1 job\)", page) and "no git checkout" in page
+
+
+# --- captions that cannot be rendered --------------------------------------------------------
+
+
+def test_missing_caption_is_named(study, tmp_path, capsys):
+    status, _ = study.report(captions=tmp_path / "nowhere")
+    assert status == 2
+    assert "nowhere" in (said := capsys.readouterr().err) and ".rst: no such caption" in said
+
+
+@pytest.mark.parametrize(
+    "text", ["``open", "{{ snakemake.wildcard }}", "{{", ".. raw:: html\n\n x"]
+)
+def test_broken_caption_is_named_and_never_printed(study, tmp_path, capsys, text):
+    for kind in (*SETTING_FIGURES, *STUDY_FIGURES):
+        (tmp_path / f"{kind}.rst").write_text(text)
+    status, page = study.report(captions=tmp_path)
+    assert status == 2 and page == ""
+    assert ".rst: " in capsys.readouterr().err
+
+
+def test_captions_may_name_the_figure(study, tmp_path):
+    for kind in (*SETTING_FIGURES, *STUDY_FIGURES):
+        text = "Figure ``{{ snakemake.wildcards.figure }}``."
+        (tmp_path / f"{kind}.rst").write_text(text)
+    _, page = study.report(captions=tmp_path)
+    assert all(f">exaggeration-{name}</span>" in page for name in study.settings)
+
+
+# --- numbers ---------------------------------------------------------------------------------
+
+TRIPLES = [
+    (0.963209947, 0.924760657, 1.00165924), (-0.1, -0.3, 0.1), (1.0, 0.99991, 1.00009),
+    (12.3, -400.0, 424.6), (0.5, 0.5, 0.5), (0.25, math.nan, math.nan), (math.nan,) * 3,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("triple", TRIPLES)
+def test_page_rounds_as_the_titles_of_the_figures_do(triple):
+    assert interval(*triple) == interval_text(*triple)
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert number(-0.001) == "0.00" and number(-0.006) == "−0.01"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (59.94, "59.9 s"),
+        (59.96, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3599.7, "1 h 00 min"),
+        (3720, "1 h 02 min"),
+        (360_000, "100 h 00 min"),
+    ],
+)
+def test_durations_in_words(seconds, text):
+    assert duration(seconds).replace("\u00a0", " ") == text

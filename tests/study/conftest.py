@@ -1,0 +1,69 @@
+"""One small valid study, which the tests change by replacing a piece of its text."""
+
+import pytest
+
+from disobey.study.loader import load_study
+
+BASE = """\
+study: small
+seeds: [0, 1]
+datasets:
+  digits: {source: builtin, name: digits}
+  noisy:
+    source: builtin
+    name: digits
+    label_noise: {rate: 0.2, seed: 7}
+  words:
+    source: builtin
+    name: cldr-langid
+    tokenizer: {vocabulary: 300, max_tokens: 16}
+models:
+  mlp: {family: mlp, hidden: [8]}
+  wide: {family: mlp, hidden: [16]}
+  resnet: {family: small_resnet, stem: 4, widths: [8]}
+  roberta: {family: roberta, hidden: 16, layers: 1, heads: 2}
+recipes:
+  image: {optimizer: sgd, lr: 0.05, momentum: 0.9, epochs: 2}
+  text: {optimizer: adamw, lr: 1e-3, epochs: 1}
+settings:
+  self:
+    dataset: noisy
+    teacher: mlp
+    student: mlp
+    recipe: image
+    distill: {temperature: 4, weight: 0.5}
+  langid:
+    dataset: words
+    teacher: roberta
+    student: roberta
+    recipe: text
+    distill: {temperature: 2}
+analysis: {resamples: 100, seed: 0}
+"""
+
+
+@pytest.fixture
+def base():
+    """The text of the study."""
+    return BASE
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    """Write the study with some pieces of its text replaced; return the file."""
+
+    def write(*edits, text=BASE):
+        for old, new in edits:
+            assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in the study"
+            text = text.replace(old, new)
+        path = tmp_path / "study.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def study(study_file):
+    """Load the study with some pieces of its text replaced."""
+    return lambda *edits: load_study(study_file(*edits))

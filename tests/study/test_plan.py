@@ -1,0 +1,318 @@
+"""Which jobs a study asks for, and what moves their ids."""
+
+import json
+import re
+
+import pytest
+
+from disobey.errors import UserError
+from disobey.stores.layout import store_of
+from disobey.strict import spec_of
+from disobey.study import plan as plan_module
+from disobey.study.loader import load_study
+from disobey.study.models import Distill, Recipe
+from disobey.study.plan import make_plan
+
+SHARED_STAGES = ("prepare", "labels", "train", "dump")
+
+
+@pytest.fixture
+def plan(study):
+    return lambda *edits: make_plan(study(*edits))
+
+
+@pytest.fixture
+def runs(plan):
+    """Return the runs of the setting ``self`` in a changed study."""
+
+    def of(*edits, setting="self"):
+        return plan(*edits).settings[setting]
+
+    return of
+
+
+def specs(planned, stage):
+    """Return all specs of a stage by their keys."""
+    return {key: json.loads(job.spec) for (kind, key), job in planned.jobs.items() if kind == stage}
+
+
+TO_IMAGES = (
+    ("    teacher: roberta", "    teacher: wide"),
+    ("    student: roberta", "    student: wide"),
+)
+
+# --- what an id is made of ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{optimizer: sgd, lr: 0.05, momentum: 0.9,", "{lr: 0.05, momentum: 0.9, optimizer: sgd,"),
+        ("    teacher: mlp\n    student: mlp\n", "    student: mlp\n    teacher: mlp\n"),
+        ("{temperature: 4, weight: 0.5}", "{weight: 0.5, temperature: 4}"),
+        ("lr: 0.05", "lr: 5e-2"),
+        ("temperature: 4", "temperature: 4.0"),
+        ("epochs: 2", "epochs: 2, nesterov: false"),
+        ("epochs: 2", "epochs: 2, batch: 128"),  # the default
+        ("epochs: 2", "epochs: 2, label_smoothing: null"),
+        ("epochs: 2", "epochs: 2, weight_decay: 0"),
+        ("recipe: image", "recipe: image\n    teacher_recipe: image"),
+        ("study: small", "study: other\ndevice: cpu"),
+        ("resamples: 100", "resamples: 200"),
+    ],
+)
+def test_id_is_the_same_however_the_same_run_is_written(runs, old, new):
+    assert runs((old, new)) == runs()
+
+
+def test_id_does_not_know_the_names_in_the_study(base, study_file):
+    renamed = base
+    for old, new in [("noisy", "dirty"), ("mlp", "net"), ("image", "quick"), ("self", "twin")]:
+        renamed = re.sub(rf"(?<!family: )\b{old}\b", new, renamed)
+    assert "  net: {family: mlp" in renamed
+    assert "dataset: dirty\n    teacher: net\n    student: net\n    recipe: quick" in renamed
+    before = make_plan(load_study(study_file()))
+    after = make_plan(load_study(study_file(text=renamed)))
+    assert after.settings["twin"] == before.settings["self"]
+
+
+TEACHERS, REFERENCES, STUDENTS = "teachers", "references", "students"
+ALL = {TEACHERS, REFERENCES, STUDENTS}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "moved"),
+    [
+        ("temperature: 4", "temperature: 2", {STUDENTS}),
+        ("weight: 0.5", "weight: 0.25", {STUDENTS}),
+        ("lr: 0.05", "lr: 0.1", ALL),
+        ("epochs: 2", "epochs: 3", ALL),
+        ("epochs: 2", "epochs: 2, batch: 64", ALL),
+        ("epochs: 2", "epochs: 2, nesterov: true", ALL),
+        ("mlp, hidden: [8]", "mlp, hidden: [9]", ALL),
+        ("mlp, hidden: [8]", "mlp, hidden: [8, 8]", ALL),
+        ("rate: 0.2", "rate: 0.3", ALL),
+        ("seed: 7", "seed: 8", ALL),
+        ("    label_noise: {rate: 0.2, seed: 7}\n", "", ALL),
+        ("    teacher: mlp", "    teacher: wide", {TEACHERS, STUDENTS}),
+        ("    student: mlp", "    student: wide", {REFERENCES, STUDENTS}),
+        (
+            "recipe: image",
+            "recipe: image\n    teacher_recipe: text",
+            {TEACHERS, STUDENTS},
+        ),
+        ("seeds: [0, 1]", "seeds: [2, 3]", ALL),
+    ],
+)
+def test_a_change_moves_the_ids_of_what_it_changes(runs, old, new, moved):
+    before, after = runs(), runs((old, new))
+    for role in ALL:
+        shared = set(getattr(before, role)) & set(getattr(after, role))
+        assert not shared if role in moved else len(shared) == 2, role
+
+
+def test_two_values_that_change_places_move_the_id(runs):
+    # Snakemake compares params as an unnamed set; an id of values alone would not move either
+    one = runs(("temperature: 4, weight: 0.5", "temperature: 1.0, weight: 0.5"))
+    other = runs(("temperature: 4, weight: 0.5", "temperature: 0.5, weight: 1.0"))
+    assert not set(one.students) & set(other.students)
+    assert one.references == other.references
+
+
+def test_tokenizer_moves_data_and_runs(plan):
+    before, after = plan(), plan(("max_tokens: 16", "max_tokens: 8"))
+    moved = {key for stage, key in before.jobs.keys() - after.jobs.keys() if stage == "prepare"}
+    assert len(moved) == 1
+    assert moved.pop().startswith("cldr-langid-")
+    assert not set(before.settings["langid"].all()) & set(after.settings["langid"].all())
+    assert before.settings["self"] == after.settings["self"]
+
+
+def test_a_new_seed_leaves_the_runs_of_the_old_seeds(runs):
+    before, after = runs(), runs(("seeds: [0, 1]", "seeds: [1, 2, 0]"))
+    for role in ALL:
+        assert set(getattr(before, role)) < set(getattr(after, role))
+
+
+def test_id_ends_with_the_hash_of_its_own_spec(plan):
+    from hashlib import sha256
+
+    for job in plan().jobs.values():
+        if job.stage in ("prepare", "labels", "train"):
+            assert job.key.endswith("-" + sha256(job.spec.encode()).hexdigest()[:8])
+
+
+def test_a_new_option_that_is_off_changes_no_spec():
+    class Later(Recipe):
+        x: int | None = None
+        y: bool = False
+
+    values = {"optimizer": "sgd", "lr": 0.1, "epochs": 1}
+    assert spec_of(Later(**values)) == spec_of(Recipe(**values))
+    assert spec_of(Later(**values, x=3)) == spec_of(Recipe(**values)) | {"x": 3}
+
+
+def test_zero_is_not_off():
+    class Later(Distill):
+        switch_point: float | None = None
+
+    assert spec_of(Later(temperature=1, weight=0.0, switch_point=0.0)) == {
+        "temperature": 1.0,
+        "weight": 0.0,
+        "switch_point": 0.0,
+    }
+
+
+def test_name_of_a_deep_network_fits_a_file_name(plan):
+    deep = ", ".join(100 * ["256"])
+    planned = plan(("mlp, hidden: [8]", f"mlp, hidden: [{deep}]"))
+    temporary = [
+        f".{store_of(name).rpartition('/')[2]}.json.4194304.tmp" for name in planned.manifests()
+    ]
+    assert max(map(len, temporary)) <= 255
+
+
+def test_noisy_and_clean_labels_share_their_data(plan):
+    planned = plan(("    dataset: words", "    dataset: digits"), *TO_IMAGES)
+    assert [key.partition("-")[0] for key in specs(planned, "prepare")] == ["digits"]
+    assert len(specs(planned, "labels")) == 1
+
+
+# --- seeds ----------------------------------------------------------------------------------
+
+
+def test_students_never_share_a_seed_with_a_teacher(plan):
+    planned = plan(("seeds: [0, 1]", "seeds: [0, 1, 999999]"))
+    train = specs(planned, "train")
+
+    def seeds(role):
+        return {
+            train[run]["seeds"]["initialisation"]
+            for setting in planned.settings.values()
+            for run in getattr(setting, role)
+        }
+
+    assert len(seeds(TEACHERS)) == 3
+    assert not seeds(TEACHERS) & seeds(STUDENTS)
+    assert seeds(REFERENCES) == seeds(STUDENTS)
+
+
+def test_reference_is_its_student_without_the_teacher(plan):
+    planned = plan()
+    train = specs(planned, "train")
+    for setting in planned.settings.values():
+        for reference, student in zip(setting.references, setting.students, strict=True):
+            without = {key: value for key, value in train[student].items() if key != "distill"}
+            assert train[reference] == without
+
+
+def test_student_reads_the_teacher_of_its_own_seed(plan):
+    planned = plan()
+    train = specs(planned, "train")
+    for setting in planned.settings.values():
+        assert [train[run]["distill"]["teacher"] for run in setting.students] == list(
+            setting.teachers
+        )
+
+
+def test_no_reference_of_a_self_distillation_is_its_teacher(runs):
+    chosen = runs()
+    assert not set(chosen.teachers) & set(chosen.references)
+
+
+# --- jobs and their inputs ------------------------------------------------------------------
+
+COLDER = """\
+  colder:
+    dataset: noisy
+    teacher: mlp
+    student: mlp
+    recipe: image
+    distill: {temperature: 1}
+"""
+
+
+def test_equal_runs_are_one_job_however_many_settings_use_them(plan):
+    planned = plan(("settings:\n", f"settings:\n{COLDER}"))
+    one, other = planned.settings["self"], planned.settings["colder"]
+    assert one.teachers == other.teachers
+    assert one.references == other.references
+    assert not set(one.students) & set(other.students)
+    # two seeds of teacher, reference, two students; two of teacher, reference, student
+    assert len(specs(planned, "train")) == len(specs(planned, "dump")) == 2 * 4 + 2 * 3
+
+
+def test_adding_a_setting_leaves_all_other_jobs_as_they_were(plan):
+    before, after = plan(), plan(("settings:\n", f"settings:\n{COLDER}"))
+    everything = json.dumps({"settings": list(before.settings)}, separators=(",", ":")).strip("{}")
+    kept = {key: job for key, job in before.jobs.items() if everything not in job.spec}
+    assert {job.stage for job in kept.values()} == {*SHARED_STAGES, "confidence", "figure"}
+    assert {key: after.jobs.get(key) for key in kept} == kept
+
+
+def test_every_input_is_made_by_an_earlier_job(plan):
+    made = set()
+    for job in plan().jobs.values():
+        assert set(job.inputs) <= made, f"{job.stage} {job.key}"
+        made.add(job.manifest)
+
+
+def test_no_two_jobs_write_the_same_manifest(plan):
+    manifests = plan().manifests()
+    assert len(set(manifests)) == len(manifests)
+
+
+def test_every_job_leads_to_the_report(plan):
+    jobs = {job.manifest: job for job in plan().jobs.values()}
+    waiting = [job.manifest for job in jobs.values() if job.stage == "report"]
+    reached = set()
+    while waiting:
+        manifest = waiting.pop()
+        reached.add(manifest)
+        waiting += jobs[manifest].inputs
+    assert reached == jobs.keys()
+
+
+def test_every_store_that_a_spec_names_is_an_input(plan):
+    planned = plan()
+    shared = {key for stage, key in planned.jobs if stage in SHARED_STAGES}
+    for job in planned.jobs.values():
+        if job.stage in SHARED_STAGES:
+            named = {key for key in shared if f'"{key}"' in job.spec}
+            given = {store_of(path).rpartition("/")[2].removesuffix(".nc") for path in job.inputs}
+            assert named == given, f"{job.stage} {job.key}"
+
+
+def test_a_job_counts_only_the_code_that_its_spec_names(plan):
+    planned = plan()
+    jobs = planned.jobs
+    for run in planned.settings["self"].students:
+        assert jobs["train", run].modules == (
+            "disobey.stages.train",
+            "disobey.models.mlp",
+            "disobey.training.losses.distillation",
+        )
+        assert jobs["dump", run].modules == ("disobey.stages.dump", "disobey.models.mlp")
+    for run in planned.settings["langid"].references:
+        assert jobs["train", run].modules == (
+            "disobey.stages.train",
+            "disobey.models.roberta",
+            "disobey.training.losses.one_hot",
+        )
+
+
+def test_spec_too_long_for_a_shell_line_is_refused(plan, monkeypatch):
+    longest = max(len(job.spec) for job in plan().jobs.values())
+    monkeypatch.setattr(plan_module, "LONGEST_SPEC", longest)
+    plan()
+    monkeypatch.setattr(plan_module, "LONGEST_SPEC", longest - 1)
+    with pytest.raises(UserError, match=rf"{longest} bytes, over {longest - 1}; split the study"):
+        plan()
+
+
+def test_two_specs_of_one_id_are_refused(plan, monkeypatch):
+    two = ("settings:\n", f"settings:\n{COLDER}"), ("temperature: 1", "temperature: 4")
+    assert plan(*two)
+    monkeypatch.setattr(plan_module, "spec_id", lambda prefix, spec: f"{prefix}-00000000")
+    with pytest.raises(UserError, match="two different jobs are both called train"):
+        plan(*two)

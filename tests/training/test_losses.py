@@ -1,0 +1,184 @@
+"""The losses against sums by hand, in the extremes, and as temperature grows."""
+
+import numpy as np
+import pytest
+import torch
+
+from disobey.training.losses import distillation as distillation_module
+from disobey.training.losses import one_hot as one_hot_module
+from disobey.training.losses.distillation import distillation
+from disobey.training.losses.one_hot import one_hot
+from disobey.training.losses.targets import Targets
+
+TEMPERATURES = (0.05, 1.0, 1e3)
+
+
+def batch(examples=6, classes=5, scale=2.0, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    student = (scale * torch.randn(examples, classes, generator=generator)).requires_grad_()
+    teacher = scale * torch.randn(examples, classes, generator=generator)
+    label = torch.randint(classes, (examples,), generator=generator)
+    return student, teacher, label
+
+
+def softmax(z):
+    powers = [np.exp(v - max(z)) for v in z]
+    return [v / sum(powers) for v in powers]
+
+
+def by_hand(student, teacher, label, temperature, weight):
+    """(1 - w) CE(y, p_st) + w T^2 KL(p_te^(T) || p_st^(T)), one example after another."""
+    total = 0.0
+    rows = student.detach().double().numpy(), teacher.double().numpy(), label.numpy()
+    for s, t, y in zip(*rows, strict=True):
+        p, q = softmax(t / temperature), softmax(s / temperature)
+        kl = sum(a * (np.log(a) - np.log(b)) for a, b in zip(p, q, strict=True))
+        total += (1 - weight) * -np.log(softmax(s)[y]) + weight * temperature**2 * kl
+    return total / len(student)
+
+
+def gradient(student, *rest):
+    student.grad = None
+    distillation(student, *rest).backward()
+    return student.grad.clone()
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0, 16.0])
+@pytest.mark.parametrize("weight", [0.0, 0.3, 0.9, 1.0])
+def test_distillation_equals_the_sum_by_hand(temperature, weight):
+    student, teacher, label = batch()
+    found = distillation(student, teacher, label, temperature, weight)
+    expected = by_hand(student, teacher, label, temperature, weight)
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradient_equals_the_formula():
+    """d loss / d z = [(1 - w) (p - y) + w T (p_st^(T) - p_te^(T))] / batch."""
+    student, teacher, label = batch()
+    temperature, weight = 3.0, 0.7
+    p, q, r = (
+        torch.softmax(z.detach().double(), 1)
+        for z in (student, student / temperature, teacher / temperature)
+    )
+    one = torch.nn.functional.one_hot(label, 5)
+    expected = ((1 - weight) * (p - one) + weight * temperature * (q - r)) / 6
+    found = gradient(student, teacher, label, temperature, weight)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0.4, 1.0])
+def test_a_duplicated_batch_has_the_same_loss(weight):
+    student, teacher, label = batch()
+    twice = distillation(*(torch.cat([x, x]) for x in (student, teacher, label)), 4.0, weight)
+    once = distillation(student, teacher, label, 4.0, weight)
+    assert float(twice) == pytest.approx(float(once), rel=1e-6)
+    assert float(one_hot(torch.cat([student, student]), torch.cat([label, label]))) == (
+        pytest.approx(float(one_hot(student, label)), rel=1e-6)
+    )
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+def test_a_student_that_equals_its_teacher_has_no_loss_and_no_gradient(temperature):
+    student, teacher, label = batch(classes=20)
+    other = gradient(student, teacher, label, temperature, 1.0).norm()
+    same = student.detach()
+    assert float(distillation(student, same, label, temperature, 1.0)) == 0
+    # T times the rounding error of a sum of probabilities in float32.
+    assert gradient(student, same, label, temperature, 1.0).norm() < 1e-4 * other
+
+
+def test_a_shift_of_the_student_s_logits_changes_nothing():
+    student, teacher, label = batch()
+    shifted = distillation(student + 3, teacher - 5, label, 4.0, 1.0)
+    assert float(shifted) == pytest.approx(
+        float(distillation(student, teacher, label, 4.0, 1.0)), rel=1e-4
+    )
+
+
+def test_gradient_tends_to_a_constant_as_temperature_grows():
+    """To that of half the mean squared difference of centred logits, over the class count."""
+    student, teacher, label = batch()
+    difference = (student - teacher).detach()
+    limit = (difference - difference.mean(1, keepdim=True)) / (5 * 6)
+    for temperature in (100.0, 1000.0):
+        found = gradient(student, teacher, label, temperature, 1.0)
+        assert (found - limit).norm() < 0.05 * limit.norm()
+
+
+def test_temperature_softens_both_sides():
+    """A student T times as sharp as its teacher agrees with it only where one side is softened."""
+    student, _, label = batch()
+    for teacher in (student.detach() * 4, student.detach() / 4):
+        assert float(distillation(student, teacher, label, 4.0, 1.0)) > 0.05
+    scaled = distillation(4 * student, 4 * student.detach() + 4, label, 4.0, 1.0)
+    assert float(scaled) == pytest.approx(0, abs=1e-5)
+
+
+def test_without_weight_only_the_label_counts():
+    student, teacher, label = batch()
+    found = distillation(student, teacher, label, 4.0, 0.0)
+    expected = -np.mean([np.log(softmax(z)[y]) for z, y in
+                         zip(student.detach().double().numpy(), label.numpy(), strict=True)])  # fmt: skip
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    other = distillation(student, -teacher, label, 2.0, 0.0)
+    assert float(other) == float(found)
+
+
+def test_with_full_weight_the_label_does_not_count():
+    student, teacher, label = batch()
+    first = distillation(student, teacher, label, 4.0, 1.0)
+    assert float(first) == float(distillation(student, teacher, (label + 1) % 5, 4.0, 1.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("temperature", [0.05, 1.0, 16.0, 1e3])
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_extreme_logits_give_a_finite_loss_and_gradient(dtype, temperature, weight):
+    student = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4], [0.0, 0.0, 0.0]], dtype=dtype)
+    teacher = student.flip(1).clone()
+    student.requires_grad_()
+    label = torch.tensor([1, 0, 2])
+    loss = distillation(student, teacher, label, temperature, weight)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss)
+    assert torch.isfinite(student.grad).all()
+    assert float(loss) > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_extreme_logits_and_labels(dtype):
+    student = torch.tensor([[1e4, -1e4, 0.0]], dtype=dtype, requires_grad=True)
+    loss = one_hot(student, torch.tensor([1]))
+    loss.backward()
+    assert float(loss) == pytest.approx(2e4, rel=1e-2)
+    assert torch.isfinite(student.grad).all()
+
+
+def test_one_hot_equals_the_sum_by_hand_with_smoothing():
+    student, _, label = batch()
+    for smoothing in (0.0, 0.1):
+        total = 0.0
+        for z, y in zip(student.detach().double().numpy(), label.numpy(), strict=True):
+            log_p = np.log(softmax(z))
+            total -= (1 - smoothing) * log_p[y] + smoothing * log_p.mean()
+        found = one_hot(student, label, smoothing)
+        assert float(found) == pytest.approx(total / 6, rel=1e-5)
+
+
+def test_an_objective_pairs_each_example_with_its_own_teacher_row():
+    student, teacher, label = batch(examples=8)
+    index = torch.tensor([5, 0, 3])
+    targets = Targets(label, teacher)
+    spec = {"distill": {"temperature": 2.0, "weight": 0.6}, "recipe": {}}
+    found = distillation_module.build(spec, targets)(student[index], index)
+    expected = by_hand(student[index], teacher[index], label[index], 2.0, 0.6)
+    assert found.item() == pytest.approx(expected, rel=1e-4)
+    spec = {"recipe": {"label_smoothing": 0.1}}
+    found = one_hot_module.build(spec, targets)(student[index], index)
+    assert float(found) == pytest.approx(float(one_hot(student[index], label[index], 0.1)))
+
+
+def test_distillation_without_a_teacher_is_refused():
+    with pytest.raises(ValueError, match="teacher"):
+        distillation_module.build({"distill": {}}, Targets(torch.zeros(2, dtype=torch.int64)))

@@ -1,0 +1,126 @@
+"""A tiny study, run once by the real Snakemake; tests work on copies of it."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = Path(__file__).with_name("tiny.yaml")
+
+
+@dataclass
+class Workflow:
+    """A folder with a study in it, and the Snakemake of this environment."""
+
+    folder: Path
+    repository: Path = REPOSITORY
+
+    @property
+    def study(self) -> Path:
+        return self.folder / "study.yaml"
+
+    def command(self, *words: str) -> list[str]:
+        return [
+            sys.executable, "-m", "snakemake", "--snakefile", str(self.repository / "Snakefile"),
+            "--directory", str(self.folder), "--configfile", str(self.study), "--cores", "2",
+            *words,
+        ]  # fmt: skip
+
+    def snakemake(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*words), capture_output=True, text=True, timeout=timeout, cwd=self.folder
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start in a process group of its own, as a terminal would, so that Ctrl-C can be sent."""
+        return subprocess.Popen(
+            self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            cwd=self.folder, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+
+    def edit(self, old: str, new: str) -> None:
+        text = self.study.read_text()
+        assert old in text, f"{old!r} is not in the study"
+        self.study.write_text(text.replace(old, new))
+
+    def would_run(self, *words: str) -> set[str]:
+        """Return ``rule wildcards`` of every job that a call would run now."""
+        result = self.snakemake("--dry-run", *words)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return jobs_in(result.stdout + result.stderr)
+
+    def why(self) -> set[str]:
+        """Return ``rule wildcards`` of every job that ``python -m disobey why`` names."""
+        result = subprocess.run(
+            [sys.executable, "-m", "disobey", "why", str(self.study)],
+            cwd=self.folder, capture_output=True, text=True,
+            env=os.environ | {"PYTHONPATH": str(self.repository / "src")},
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        names = set()
+        for stage, key in re.findall(r"^(\w+) (\S+): ", result.stdout, re.M):
+            rule = f"figure_{key.split('/')[1].split('-')[0]}" if stage == "figure" else stage
+            names.add(" ".join([rule, *key.split("/")]))
+        return names
+
+    def manifests(self) -> list[Path]:
+        return sorted(self.folder.glob("results/**/*.json"))
+
+
+def jobs_in(output: str) -> set[str]:
+    """Read the jobs out of what a dry run prints."""
+    jobs = set()
+    for block in re.split(r"\n(?=(?:local)?rule |\[)", output):
+        rule = re.match(r"(?:local)?rule (\w+):", block)
+        if rule and rule[1] != "all":
+            wildcards = re.search(r"wildcards: (.+)", block)
+            values = re.findall(r"\w+=([^,\n]+)", wildcards[1]) if wildcards else []
+            jobs.add(" ".join([rule[1], *values]))
+    return jobs
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
+    """The tiny study, run to the end; do not change it, take a `copy`."""
+    workflow = Workflow(tmp_path_factory.mktemp("tiny"))
+    shutil.copy(TINY, workflow.study)
+    result = workflow.snakemake("--printshellcmds")
+    assert result.returncode == 0, result.stdout + result.stderr
+    (workflow.folder / "first-run.txt").write_text(result.stdout + result.stderr)
+    return workflow
+
+
+@pytest.fixture
+def copy(finished: Workflow, tmp_path: Path) -> Workflow:
+    """A copy of the finished study, modification times kept."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished.folder, folder, copy_function=shutil.copy2)
+    return Workflow(folder)
+
+
+def copy_repository(target: Path) -> Path:
+    """Copy what the workflow runs from, as a fresh checkout would: all times are new."""
+    for name in ("src", "rules", "workflow", "envs", "profiles"):
+        shutil.copytree(
+            REPOSITORY / name, target / name, copy_function=shutil.copyfile,
+            ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+        )  # fmt: skip
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copyfile(REPOSITORY / name, target / name)
+    return target
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Workflow:
+    """An empty folder with the tiny study file."""
+    workflow = Workflow(tmp_path)
+    shutil.copy(TINY, workflow.study)
+    return workflow
