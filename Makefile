@@ -1,4 +1,4 @@
-# make figures | test | lint | status; each creates .venv first, with nothing but PyPI.
+# make figures | test | lint | why | plan; each creates .venv first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
@@ -9,10 +9,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: figures test test-fast lint plan schema clean-venv
+.PHONY: figures test test-fast lint plan why schema clean-venv
 
 figures: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
+
+why: $(VENV)/.installed
+	$(BIN)/python -m disobey why $(STUDY)
 
 plan: $(VENV)/.installed
 	$(BIN)/python -m disobey plan $(STUDY)

@@ -58,7 +58,7 @@ def test_students_read_the_stored_logits_of_their_own_teacher(finished):
 def test_each_rules_shell_line_works_by_hand(copy):
     """A line that --printshellcmds shows, pasted into a shell, makes the store again."""
     printed = (copy.folder / "first-run.txt").read_text()
-    lines = re.findall(r"^\s*(\S*python\S* -m disobey .+)$", printed, re.M)
+    lines = re.findall(r"^Shell command: (.+ -m disobey .+)$", printed, re.M)
     by_stage = {shlex.split(line)[3]: line.strip() for line in lines}
     stages = {"prepare", "labels", "train", "dump", "confidence", "table", "figure", "report"}
     assert set(by_stage) == stages

@@ -165,8 +165,8 @@ class Summary:
     ----------
     holds, contrary, undecided : int
         Settings by verdict, one by one.
-    holds_after_holm : int
-        Settings where it still holds when all are tested together (family-wise 5 %).
+    holds_after_holm, contrary_after_holm : int
+        Settings where the verdict stands when all are tested together (family-wise 5 %).
     expected_by_chance : float
         Settings where it would hold if there were no effect in any.
     """
@@ -177,6 +177,7 @@ class Summary:
     contrary: int
     undecided: int
     holds_after_holm: int
+    contrary_after_holm: int
     expected_by_chance: float
 
 
@@ -184,7 +185,8 @@ def summarise(claim: Claim, findings: Sequence[Finding]) -> Summary:
     """Count the verdicts of one claim over all settings."""
     counts = Counter(found.verdict for found in findings)
     # Two-sided like the interval, so that Holm with one setting agrees with the verdict.
-    rejected = holm([2 * f.p for f in findings])
+    rejected = holm([2 * min(found.p, 1 - found.p) for found in findings])
+    after_holm = Counter(f.verdict for f, sure in zip(findings, rejected, strict=True) if sure)
     tested = sum(f.seeds > 1 for f in findings)
     return Summary(
         claim,
@@ -192,6 +194,7 @@ def summarise(claim: Claim, findings: Sequence[Finding]) -> Summary:
         holds=counts[HOLDS],
         contrary=counts[CONTRARY],
         undecided=counts[UNDECIDED],
-        holds_after_holm=sum(rejected),
+        holds_after_holm=after_holm[HOLDS],
+        contrary_after_holm=after_holm[CONTRARY],
         expected_by_chance=ONE_SIDE * tested,
     )

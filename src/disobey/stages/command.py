@@ -30,8 +30,8 @@ class Job:
         What the stage depends on, and nothing else.
     code : str
         Digest of the code that the stage depends on; recorded, not used.
-    inputs : dict of str to Manifest
-        The upstream stores' manifests by id.
+    inputs : tuple of Manifest
+        The manifests of the upstream stores.
     output : Path
         The manifest to write.
     device : str
@@ -45,7 +45,7 @@ class Job:
     stage: str
     spec: dict[str, Any]
     code: str
-    inputs: dict[str, Manifest]
+    inputs: tuple[Manifest, ...]
     output: Path
     device: str = "auto"
     threads: int = 1
@@ -60,8 +60,8 @@ class Job:
     @property
     def id(self) -> str:
         """The id of the store: its file name without the suffix of a file format."""
-        name = self.store.name
-        return name.removesuffix(".nc").removesuffix(".csv").removesuffix(".html")
+        store = self.store
+        return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
 
     def input(self, id: str) -> Manifest:
         """Return the manifest of the upstream store ``id``.
@@ -71,12 +71,13 @@ class Job:
         UserError
             When the job was called without it.
         """
-        if id not in self.inputs:
-            raise UserError(
-                f"{self.stage}: the spec names {id}, which is not among --inputs "
-                f"({', '.join(self.inputs) or 'none'})"
-            )
-        return self.inputs[id]
+        for manifest in self.inputs:
+            if manifest.id == id:
+                return manifest
+        given = ", ".join(manifest.id for manifest in self.inputs)
+        raise UserError(
+            f"{self.stage}: the spec names {id}, which is not among --inputs ({given or 'none'})"
+        )
 
     def write(self, path: Path) -> AbstractContextManager[Path]:
         """Open a temporary name for ``path``, which becomes a file of the store on success."""
@@ -115,8 +116,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
     module = importlib.import_module(f"disobey.stages.{stage}")
     options = parser(stage, module.__doc__ or "").parse_args(arguments)
     try:
-        manifests = [read_manifest(path) for path in options.inputs]
-        inputs = {manifest.id: manifest for manifest in manifests}
+        inputs = tuple(read_manifest(path) for path in options.inputs)
         job = Job(
             stage,
             options.spec,
@@ -136,7 +136,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             code=job.code,
             files=job.written,
             base=job.output.parent,
-            inputs=manifests,
+            inputs=inputs,
             started=started,
         )
         write_manifest(job.output, record)

@@ -9,15 +9,14 @@ from disobey.report.history import by_stage, stage, versions, walk
 from disobey.report.numbers import duration
 from disobey.report.settings import settings
 from disobey.report.verdicts import accuracies, claims, read_table
-from disobey.stores import layout
-from disobey.stores.layout import manifest_of
-from disobey.stores.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from disobey.stages.command import Job
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
+# A table, a figure and a setting may bear the same name: told apart by the stage that made them.
+STAGES_READ = ("table", "figure", "confidence")
 
 
 def run(job: "Job") -> None:
@@ -30,13 +29,13 @@ def run(job: "Job") -> None:
 def content(job: "Job") -> dict[str, Any]:
     """Return all that the template prints."""
     spec = job.spec
-    # By path: a table and a figure may have the same id, and of these job.inputs knows only one.
-    tables = {name: _table(spec["study"], name) for name in TABLES}
-    rows = {name: read_table(manifest) for name, manifest in tables.items()}
-    figures = [m for m in job.inputs.values() if m.record["stage"] == "figure"]
-    analyses = [job.input(name) for name in spec["settings"]]
-    direct = {manifest.path: manifest for manifest in (*job.inputs.values(), *tables.values())}
-    found, missing = walk(direct.values(), Path())
+    made = {which: [m for m in job.inputs if m.record["stage"] == which] for which in STAGES_READ}
+    tables = {manifest.id: manifest for manifest in made["table"]}
+    rows = {name: read_table(tables[name]) for name in TABLES}
+    figures = made["figure"]
+    analysed = {manifest.id: manifest for manifest in made["confidence"]}
+    analyses = [analysed[name] for name in spec["settings"]]
+    found, missing = walk(job.inputs, Path())
     held = claims(rows["claims"], rows["summary"])
     return {
         "spec": spec,
@@ -52,10 +51,6 @@ def content(job: "Job") -> dict[str, Any]:
         "missing": missing,
         "level": f"{LEVEL:.0%}".replace("%", "\u00a0%"),
     }
-
-
-def _table(study: str, name: str) -> Manifest:
-    return read_manifest(manifest_of(layout.TABLE.format(study=study, table=name)))
 
 
 def render(values: dict[str, Any]) -> str:

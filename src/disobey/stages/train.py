@@ -53,7 +53,8 @@ def run(job: "Job") -> None:
 
 def _checkpoint_folder(job: "Job") -> Path:
     """Return a folder named by all that could change a number: spec, code and data."""
-    made_of = [job.code, torch.__version__, *(job.inputs[id].content for id in sorted(job.inputs))]
+    contents = sorted(manifest.content for manifest in job.inputs)
+    made_of = [job.code, torch.__version__, *contents]
     digest = hashlib.sha256("\n".join(made_of).encode()).hexdigest()
     return Path(CHECKPOINTS) / f"{job.id}-{digest[:12]}"
 

@@ -78,6 +78,12 @@ class Recipe(Strict):
         None, description="of matrix products in training; fp32 if not given"
     )
 
+    @field_validator("precision")
+    @classmethod
+    def _fp32_is_off(cls, value: str | None) -> str | None:
+        """Read fp32 as not given: the same training has one id."""
+        return None if value == "fp32" else value
+
     @field_validator("warmup", "momentum", "weight_decay", "label_smoothing")
     @classmethod
     def _zero_is_off(cls, value: float | None) -> float | None:

@@ -72,9 +72,9 @@ def _changed_inputs(job: PlannedJob, manifest: Manifest) -> list[str]:
     recorded = manifest.record["inputs"]
     reasons = [f"{path} is a new input" for path in job.inputs if path not in recorded]
     for path in job.inputs:
-        if path in recorded and Path(path).exists():
-            if read_manifest(path).content != recorded[path]:
-                reasons.append(f"{path} was made again since")
+        known = path in recorded and Path(path).exists()
+        if known and read_manifest(path).content != recorded[path]:
+            reasons.append(f"{path} was made again since")
     return reasons
 
 

@@ -26,6 +26,7 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
             "contrary": found.contrary,
             "undecided": found.undecided,
             "holds_after_holm": found.holds_after_holm,
+            "contrary_after_holm": found.contrary_after_holm,
             "expected_by_chance": found.expected_by_chance,
         }
         for found in summaries

@@ -15,6 +15,7 @@ def distillation(
     label: torch.Tensor,
     temperature: float,
     weight: float,
+    smoothing: float = 0.0,
 ) -> torch.Tensor:
     """Return (1 - w) CE(y, p_st) + w T^2 KL(p_te^(T) || p_st^(T)), averaged over the batch.
 
@@ -29,6 +30,8 @@ def distillation(
         T, above 0.
     weight : float
         w, in [0, 1].
+    smoothing : float
+        Of the label's term; see `disobey.training.losses.one_hot`.
     """
     student = functional.log_softmax(student_logits.float() / temperature, 1)
     teacher = functional.log_softmax(teacher_logits.float() / temperature, 1)
@@ -36,14 +39,21 @@ def distillation(
     loss = weight * temperature**2 * divergence
     if weight == 1:
         return loss
-    return loss + (1 - weight) * functional.cross_entropy(student_logits.float(), label)
+    given = functional.cross_entropy(student_logits.float(), label, label_smoothing=smoothing)
+    return loss + (1 - weight) * given
 
 
 def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
     """Return the objective of a student that reads its teacher's stored logits."""
     teacher, how = targets.teacher_logits, spec["distill"]
+    smoothing = spec["recipe"].get("label_smoothing", 0.0)
     if teacher is None:
         raise ValueError("distillation needs the teacher's logits")
     return lambda logits, index: distillation(
-        logits, teacher[index], targets.label[index], how["temperature"], how["weight"]
+        logits,
+        teacher[index],
+        targets.label[index],
+        how["temperature"],
+        how["weight"],
+        smoothing,
     )
