@@ -1,17 +1,9 @@
-"""``python -m disobey <stage>``: the commands that the rules call, and two to look around."""
+"""``python -m disobey <stage>``: the commands that the rules call, and tools to look around."""
 
 import sys
 
-STAGES = {
-    "prepare": "a data source -> results/data/<data>.nc",
-    "labels": "data -> the same labels with noise, results/labels/<labels>.nc",
-    "train": "data [and the teacher's logits] -> results/runs/<run>/",
-    "dump": "a run and its data -> results/logits/<run>.nc",
-    "confidence": "logits of all models of a setting -> results/<study>/analysis/<setting>.nc",
-    "table": "analyses -> results/<study>/tables/<table>.csv",
-    "figure": "analyses -> results/<study>/figures/<figure>.pdf and .png",
-    "report": "tables, figures, manifests -> results/<study>/report.html",
-}
+from disobey.stages import STAGES
+
 TOOLS = {
     "plan": "what a study file asks for: runs, pairs, jobs; or the first mistake in it",
     "why": "which jobs would run now, and why, in plain words",

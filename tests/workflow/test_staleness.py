@@ -122,13 +122,13 @@ def _(scene):
 
 @row("formatting of a module")
 def _(scene):
-    scene.code("training/seeds.py", "[seed, *position, *name.encode()]",
-               "[\n            seed,\n            *position, *name.encode(),\n        ]")  # fmt: skip
+    wrapped = "[\n            seed,\n            *position, *name.encode(),\n        ]"
+    scene.code("training/seeds.py", "[seed, *position, *name.encode()]", wrapped)
 
 
 @row("the colour of figures", lambda plan: of_stage(plan, "figure"))
 def _(scene):
-    scene.code("figures/style.py", 'STUDENT: "#', 'STUDENT: "#1')
+    scene.code("figures/style.py", "#D55E00", "#D55E01")
 
 
 @row("a caption", lambda plan: of_stage(plan, "report"))

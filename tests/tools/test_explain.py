@@ -1,0 +1,89 @@
+"""``explain`` names what a file is and everything it came from, for every kind of file."""
+
+import pytest
+
+from disobey.__main__ import main
+from disobey.stages.command import main as run_stage
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+
+STUDY = """
+study: small
+seeds: [0]
+device: cpu
+datasets: {d: {source: builtin, name: digits, label_noise: {rate: 0.1}}}
+models: {m: {family: mlp, hidden: [4]}}
+recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}
+settings: {s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperature: 2}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Data, labels, one teacher and its logits, made by the stages themselves."""
+    folder = tmp_path_factory.mktemp("explain")
+    (folder / "study.yaml").write_text(STUDY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        plan = make_plan(load_study("study.yaml"))
+        teacher = plan.settings["s"].teachers[0]
+        wanted = {("train", teacher), ("dump", teacher)}
+        for (stage, key), job in plan.jobs.items():
+            if stage in ("prepare", "labels") or (stage, key) in wanted:
+                words = ["--spec", job.spec, "--code", "0123", "--output", job.manifest]
+                assert run_stage(stage, [*words, "--inputs", *job.inputs]) == 0
+    return folder, plan, teacher
+
+
+def explained(folder, capsys, file, code=0):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["explain", str(file)]) == code
+    captured = capsys.readouterr()
+    return captured.out if code == 0 else captured.err
+
+
+@pytest.mark.parametrize("file", ["logits/{}.nc", "logits/{}.nc.json"])
+def test_a_store_is_explained_down_to_its_data(folder, capsys, file):
+    root, plan, teacher = folder
+    text = explained(root, capsys, f"results/{file.format(teacher)}")
+    for (stage, _), job in plan.jobs.items():
+        if stage in ("prepare", "labels"):
+            assert job.manifest.removesuffix(".json") in text
+    assert f"results/runs/{teacher}" in text
+    assert "stage     dump" in text and "code      0123" in text and "torch 2" in text
+
+
+def test_one_file_of_a_run_is_explained_by_the_run(folder, capsys):
+    root, _, teacher = folder
+    text = explained(root, capsys, f"results/runs/{teacher}/model.safetensors")
+    assert text.startswith(f"results/runs/{teacher}\n") and "stage     train" in text
+
+
+def test_a_store_without_upstream_says_so(folder, capsys):
+    root, plan, _ = folder
+    data = next(job for job in plan.jobs.values() if job.stage == "prepare")
+    text = explained(root, capsys, data.manifest.removesuffix(".json"))
+    assert "made from: nothing upstream" in text
+
+
+def test_upstream_that_was_made_again_or_is_gone_is_marked(folder, capsys, tmp_path):
+    root, plan, teacher = folder
+    labels = next(job for job in plan.jobs.values() if job.stage == "labels")
+    path = root / labels.manifest
+    kept = path.read_text()
+    try:
+        path.write_text(kept.replace('"content": "', '"content": "00'))
+        text = explained(root, capsys, f"results/runs/{teacher}")
+        assert "(made again since)" in text
+        path.unlink()
+        text = explained(root, capsys, f"results/runs/{teacher}")
+        assert f"{labels.manifest}: is gone or cannot be read" in text
+    finally:
+        path.write_text(kept)
+
+
+def test_a_file_that_nothing_vouches_for_is_refused(folder, capsys):
+    root, *_ = folder
+    text = explained(root, capsys, "results/data/other.nc", code=2)
+    assert text.startswith("results/data/other.nc: no manifest vouches for it")

@@ -1,0 +1,74 @@
+"""``why`` says in plain words what changed; which jobs it names is held to Snakemake elsewhere."""
+
+from pathlib import Path
+
+import pytest
+
+from disobey import provenance
+from disobey.stages.command import main as run_stage
+from disobey.study.digests import CodeDigests
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+from disobey.tools.why import CAPTIONS, why
+
+STUDY = """
+study: small
+seeds: [0]
+datasets: {d: {source: builtin, name: digits, label_noise: {rate: 0.1}}}
+models: {m: {family: mlp, hidden: [4]}}
+recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}
+settings: {s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperature: 2}}}
+"""
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A plan with its data and labels on disk."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    plan = make_plan(load_study("study.yaml"))
+    digests = CodeDigests(CAPTIONS)
+    for (stage, _), job in plan.jobs.items():
+        if stage in ("prepare", "labels"):
+            words = ["--spec", job.spec, "--code", digests.of(job), "--output", job.manifest]
+            assert run_stage(stage, [*words, "--inputs", *job.inputs]) == 0
+    return plan, digests, {stage: job for (stage, _), job in plan.jobs.items()}
+
+
+def reasons(plan, digests, stage):
+    return next((words for name, words in why(plan, digests).items() if name[0] == stage), None)
+
+
+def test_what_is_up_to_date_is_not_named(made):
+    plan, digests, _ = made
+    assert reasons(plan, digests, "prepare") is None
+    assert reasons(plan, digests, "labels") is None
+    assert "has not been made" in reasons(plan, digests, "train")
+
+
+def test_a_store_cut_short_and_its_consumers_are_named(made, tmp_path):
+    plan, digests, jobs = made
+    store = tmp_path / jobs["prepare"].manifest.removesuffix(".json")
+    store.write_bytes(store.read_bytes()[:-1])
+    assert "bytes instead of" in reasons(plan, digests, "prepare")[0]
+    assert reasons(plan, digests, "labels") == [f"prepare {jobs['prepare'].key} runs again"]
+
+
+def test_changed_code_is_named_by_module(made, monkeypatch):
+    plan, _, _ = made
+    real = provenance._module
+    changed = "disobey.data.label_noise"
+    monkeypatch.setattr(
+        provenance, "_module", lambda name: ("other", ()) if name == changed else real(name)
+    )
+    fresh = CodeDigests(CAPTIONS)
+    assert reasons(plan, fresh, "labels") == [f"its code changed: {changed}"]
+    assert reasons(plan, fresh, "prepare") is None
+
+
+def test_data_made_again_since_is_named(made):
+    plan, digests, jobs = made
+    job = jobs["prepare"]
+    path = Path(job.manifest)
+    path.write_text(path.read_text().replace('"content": "', '"content": "00'))
+    assert reasons(plan, digests, "labels") == [f"{job.manifest} was made again since"]
