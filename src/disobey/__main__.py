@@ -2,7 +2,7 @@
 
 import sys
 
-from disobey.stages import STAGES
+from disobey.stage_names import STAGES
 
 TOOLS = {
     "plan": "what a study file asks for: runs, pairs, jobs; or the first mistake in it",

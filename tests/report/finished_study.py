@@ -97,7 +97,8 @@ class FinishedStudy:
                 {
                     "claim": claim.name, "text": claim.text, "source": claim.source,
                     "paper": claim.paper, "settings": len(found), **counts,
-                    "holds_after_holm": 0, "contrary_after_holm": 0, "expected_by_chance": 0.025 * len(found),
+                    "holds_after_holm": 0, "contrary_after_holm": 0,
+                    "expected_by_chance": 0.025 * len(found),
                 }
             )  # fmt: skip
         self.accuracy = [

@@ -117,8 +117,8 @@ def test_temperature_softens_both_sides():
 def test_without_weight_only_the_label_counts():
     student, teacher, label = batch()
     found = distillation(student, teacher, label, 4.0, 0.0)
-    expected = -np.mean([np.log(softmax(z)[y]) for z, y in
-                         zip(student.detach().double().numpy(), label.numpy(), strict=True)])  # fmt: skip
+    rows = zip(student.detach().double().numpy(), label.numpy(), strict=True)
+    expected = -np.mean([np.log(softmax(z)[y]) for z, y in rows])
     assert float(found) == pytest.approx(expected, rel=1e-5)
     other = distillation(student, -teacher, label, 2.0, 0.0)
     assert float(other) == float(found)
@@ -181,4 +181,6 @@ def test_an_objective_pairs_each_example_with_its_own_teacher_row():
 
 def test_distillation_without_a_teacher_is_refused():
     with pytest.raises(ValueError, match="teacher"):
-        distillation_module.build({"distill": {}}, Targets(torch.zeros(2, dtype=torch.int64)))
+        distillation_module.build(
+            {"distill": {}, "recipe": {}}, Targets(torch.zeros(2, dtype=torch.int64))
+        )

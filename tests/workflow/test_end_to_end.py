@@ -47,6 +47,15 @@ def test_claims_come_with_verdicts_for_every_setting(finished):
         assert row["verdict"] == expected
 
 
+def test_every_number_of_the_tables_is_recomputed_from_the_logits(finished):
+    """By code that shares nothing with the package; estimates to 1e-6, intervals by their seed."""
+    script = Path(__file__).parents[1] / "analysis" / "recompute.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(finished.folder)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_students_read_the_stored_logits_of_their_own_teacher(finished):
     plan = make_plan(load_study(finished.study))
     runs = plan.settings["noisy-self"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from disobey.stages import STAGES
+from disobey.stage_names import STAGES
 from disobey.stores.lineage import upstream
 from disobey.stores.manifest import Manifest
 

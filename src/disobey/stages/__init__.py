@@ -1,13 +1,1 @@
 """One thin command per rule of the workflow, each with ``run(job)``."""
-
-# In the order of the graph, with what goes in and what comes out.
-STAGES = {
-    "prepare": "a data source -> results/data/<data>.nc",
-    "labels": "data -> the same labels with noise, results/labels/<labels>.nc",
-    "train": "data [and the teacher's logits] -> results/runs/<run>/",
-    "dump": "a run and its data -> results/logits/<run>.nc",
-    "confidence": "logits of all models of a setting -> results/<study>/analysis/<setting>.nc",
-    "table": "analyses -> results/<study>/tables/<table>.csv",
-    "figure": "analyses -> results/<study>/figures/<figure>.pdf and .png",
-    "report": "tables, figures, manifests -> results/<study>/report.html",
-}

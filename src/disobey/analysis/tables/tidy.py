@@ -22,7 +22,8 @@ def tidy(study: str, analyses: Mapping[str, Analysis], statistics: Sequence[str]
     DataFrame
         Columns `COLUMNS`; ``seed`` is a seed, or ``mean`` over all of them with the 95 % interval
         ``low`` to ``high``; ``seeds`` how many seeds, ``n`` how many examples (their mean over
-        seeds) stand behind the value. Statistics without a value are left out.
+        seeds, the subset as the student's own teacher cuts it) stand behind the value. Statistics
+        without a value are left out.
     """
     rows = [
         row
