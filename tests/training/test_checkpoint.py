@@ -1,0 +1,118 @@
+"""A training that is stopped anywhere ends like one that was not, bit for bit."""
+
+import os
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from disobey.errors import UserError
+from disobey.models.registry import build_model
+from disobey.training.checkpoint import Checkpoints, Keeper
+from disobey.training.inputs import ImageInputs, TokenInputs
+from disobey.training.loop import Training
+from disobey.training.losses import distillation
+from disobey.training.losses.targets import Targets
+
+CPU = torch.device("cpu")
+EXAMPLES, BATCH = 22, 8  # three steps an epoch, the last one partial
+RECIPE = {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "epochs": 3, "batch": BATCH,
+          "schedule": "cosine"}  # fmt: skip
+
+
+def training(kind):
+    rng = np.random.default_rng(0)
+    if kind == "text":
+        tokens = rng.integers(5, 40, (EXAMPLES, 9)).astype(np.int32)
+        tokens[np.arange(9) >= rng.integers(3, 10, EXAMPLES)[:, None]] = 1
+        split, attributes = SimpleNamespace(inputs=tokens), {"vocabulary": 40, "pad": 1}
+        model = {"family": "roberta", "hidden": 8, "layers": 1, "heads": 2, "dropout": 0.3}
+        inputs = TokenInputs
+    else:
+        images = rng.integers(0, 256, (EXAMPLES, 8, 8, 1)).astype(np.uint8)
+        split = SimpleNamespace(inputs=images)
+        attributes = {"channel_mean": 0.5, "channel_std": 0.3}
+        model = {"family": "small_resnet", "stem": 2, "widths": [3]}
+        inputs = ImageInputs
+    data = SimpleNamespace(train=split, class_names=tuple("abc"), attributes=attributes)
+    torch.manual_seed(1)
+    built = build_model(model, data)
+    teacher = torch.from_numpy(rng.normal(size=(EXAMPLES, 3)).astype(np.float32))
+    targets = Targets(torch.from_numpy(rng.integers(0, 3, EXAMPLES)), teacher)
+    spec = {"recipe": RECIPE, "distill": {"temperature": 2.0, "weight": 0.5}}
+    objective = distillation.build(spec, targets)
+    return Training(built, inputs(split, data, CPU), targets, objective, RECIPE, 4)
+
+
+def outcome(done):
+    history = {k: v for k, v in vars(done.history).items() if k != "seconds"}
+    return {k: v.clone() for k, v in done.model.state_dict().items()}, history
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(step, run, checkpoints):
+    def after_step():
+        if run.step == step:
+            checkpoints.save(run)
+            raise Stopped
+
+    return after_step
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+@pytest.mark.parametrize("step", [1, 3, 5, 8])
+def test_a_resumed_training_ends_bit_equal(kind, step, tmp_path):
+    whole = training(kind)
+    whole.run()
+    checkpoints = Checkpoints(tmp_path / "states")
+    first = training(kind)
+    with pytest.raises(Stopped):
+        first.run(stop_at(step, first, checkpoints))
+    torch.manual_seed(99)  # another process starts with other random numbers
+    second = training(kind)
+    checkpoints.resume(second)
+    assert second.step == step
+    second.run()
+    (weights, history), (expected, expected_history) = outcome(second), outcome(whole)
+    assert history == expected_history
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no checkpoint", None])
+def test_a_state_cut_short_is_passed_over_for_the_one_before(damage, tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    run = training("image")
+
+    def save():
+        if run.step in (2, 4, 6):
+            checkpoints.save(run)
+
+    run.run(save)
+    kept = sorted(tmp_path.glob("*.pt"))
+    assert [int(path.stem) for path in kept] == [4, 6]
+    kept[1].write_bytes(kept[1].read_bytes()[:-50] if damage is None else damage)
+    again = training("image")
+    checkpoints.resume(again)
+    assert again.step == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_saves_and_stops(number, tmp_path):
+    run = training("image")
+    keeper = Keeper(Checkpoints(tmp_path), run, every=1e9)
+
+    def after_step():
+        if run.step == 2:
+            os.kill(os.getpid(), number)
+        keeper.after_step()
+
+    before = signal.getsignal(number)
+    with keeper.watching(), pytest.raises(UserError, match=f"stopped by {number.name} at step"):
+        run.run(after_step)
+    assert signal.getsignal(number) is before
+    assert len(list(tmp_path.glob("*.pt"))) == 1
