@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: figures test test-fast lint plan why schema clean-venv
+.PHONY: figures test test-fast test-slurm lint plan why schema clean-venv
 
 figures: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
@@ -25,7 +25,11 @@ test: $(VENV)/.installed-dev
 
 # Without the tests that run the whole workflow.
 test-fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not workflow"
+	$(BIN)/python -m pytest -m "not workflow and not slurm"
+
+# Needs the one-node SLURM of slurm-up.sh, see docs/cluster.md; elsewhere it says what it skipped.
+test-slurm: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/slurm -m slurm -rs
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

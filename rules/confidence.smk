@@ -12,8 +12,8 @@ rule confidence:
     threads: 1
     resources:
         python=JOBS.python,
-        mem_mb=3000,
-        runtime="30m",
+        mem_mb=JOBS.memory("confidence"),
+        runtime=JOBS.runtime("confidence"),
     params:
         spec=JOBS.spec("confidence"),
         code=JOBS.code("confidence"),

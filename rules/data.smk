@@ -10,8 +10,8 @@ rule prepare:
     threads: 1
     resources:
         python=JOBS.python,
-        mem_mb=2000,
-        runtime="10m",
+        mem_mb=JOBS.memory("prepare"),
+        runtime=JOBS.runtime("prepare"),
     params:
         spec=JOBS.spec("prepare"),
         code=JOBS.code("prepare"),
@@ -34,8 +34,8 @@ rule labels:
     threads: 1
     resources:
         python=JOBS.python,
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=JOBS.memory("labels"),
+        runtime=JOBS.runtime("labels"),
     params:
         spec=JOBS.spec("labels"),
         code=JOBS.code("labels"),

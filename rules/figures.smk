@@ -19,13 +19,14 @@ for kind in SETTING_FIGURES + STUDY_FIGURES:
             "results/logs/figure/{study}/{figure}.log",
         wildcard_constraints:
             figure=f"{kind}(-.+)?",
+        localrule: True
         conda:
             "../envs/cpu.yaml"
         threads: 1
         resources:
             python=JOBS.python,
-            mem_mb=1000,
-            runtime="10m",
+            mem_mb=JOBS.memory("figure"),
+            runtime=JOBS.runtime("figure"),
         params:
             spec=JOBS.spec("figure"),
             code=JOBS.code("figure"),

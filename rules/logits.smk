@@ -13,8 +13,10 @@ rule dump:
     resources:
         python=JOBS.python,
         device=JOBS.study.device,
-        mem_mb=2000,
-        runtime="30m",
+        mem_mb=JOBS.memory("dump"),
+        runtime=JOBS.runtime("dump"),
+        gpu=JOBS.gpu,
+        nodes=1,
     params:
         spec=JOBS.spec("dump"),
         code=JOBS.code("dump"),

@@ -7,14 +7,15 @@ rule report:
         manifest=manifest_of(layout.REPORT),
     log:
         "results/logs/report/{study}.log",
+    localrule: True
     conda:
         "../envs/cpu.yaml"
     threads: 1
     resources:
         python=JOBS.python,
         captions=str(JOBS.captions),
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=JOBS.memory("report"),
+        runtime=JOBS.runtime("report"),
     params:
         spec=JOBS.spec("report"),
         code=JOBS.code("report"),

@@ -11,13 +11,14 @@ rule table:
         manifest=manifest_of(layout.TABLE),
     log:
         "results/logs/table/{study}/{table}.log",
+    localrule: True
     conda:
         "../envs/cpu.yaml"
     threads: 1
     resources:
         python=JOBS.python,
-        mem_mb=1000,
-        runtime="10m",
+        mem_mb=JOBS.memory("table"),
+        runtime=JOBS.runtime("table"),
     params:
         spec=JOBS.spec("table"),
         code=JOBS.code("table"),

@@ -15,8 +15,12 @@ rule train:
     resources:
         python=JOBS.python,
         device=JOBS.study.device,
-        mem_mb=2000,
-        runtime="1h",
+        mem_mb=JOBS.memory("train"),
+        runtime=JOBS.runtime("train"),
+        gpu=JOBS.gpu,
+        nodes=1,
+        # A minute before its time limit SLURM tells training to save its state and end.
+        slurm_extra="--signal=USR1@60",
     params:
         spec=JOBS.spec("train"),
         code=JOBS.code("train"),

@@ -4,7 +4,9 @@ The Snakefile calls `open_workflow` once; rules hand `Jobs.inputs`, `Jobs.spec` 
 Snakemake as functions of wildcards.
 """
 
+import glob
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,8 +18,12 @@ from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.models import Study
 from disobey.study.plan import Plan, PlannedJob, make_plan
+from disobey.study.resources import GPU_MB, Need, need_of
 
 ByWildcards = Callable[[Any], Any]
+ByAttempt = Callable[[Any, int], int]
+
+RUN_A_MODEL = ("train", "dump")
 
 
 class Jobs:
@@ -32,14 +38,18 @@ class Jobs:
     python : str
         The interpreter of all jobs. Rules take it as a resource: the one thing that a shell line
         may name and whose change, say to another virtual environment, makes nothing stale.
+    gpu : int
+        How many GPUs a job that runs a model asks for: 1, or 0 where it runs on the CPU.
     """
 
-    def __init__(self, study: Study, plan: Plan, captions: Path, python: str) -> None:
+    def __init__(self, study: Study, plan: Plan, captions: Path, python: str, gpu: int = 0) -> None:
         self.study = study
         self.plan = plan
         self.captions = captions
         self.python = python
+        self.gpu = gpu
         self._digests = CodeDigests(captions)
+        self._needs: dict[tuple[str, str], Need] = {}
 
     def inputs(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's upstream manifests."""
@@ -52,6 +62,22 @@ class Jobs:
     def code(self, stage: str) -> ByWildcards:
         """Return the function that gives the digest of the code that a job depends on."""
         return lambda wildcards: self._digests.of(self._job(stage, wildcards))
+
+    def memory(self, stage: str) -> ByAttempt:
+        """Return the function that gives a job's memory in MB, more with each attempt."""
+        extra = GPU_MB * self.gpu if stage in RUN_A_MODEL else 0
+        return lambda wildcards, attempt: attempt * (self._need(stage, wildcards).memory_mb + extra)
+
+    def runtime(self, stage: str) -> ByAttempt:
+        """Return the function that gives a job's time limit in minutes, more with each attempt."""
+        return lambda wildcards, attempt: attempt * self._need(stage, wildcards).minutes
+
+    def _need(self, stage: str, wildcards: Iterable[str]) -> Need:
+        key = "/".join(wildcards)
+        if (stage, key) not in self._needs:
+            self._job(stage, wildcards)  # says so where there is no such job
+            self._needs[stage, key] = need_of(self.plan, stage, key)
+        return self._needs[stage, key]
 
     def _job(self, stage: str, wildcards: Iterable[str]) -> PlannedJob:
         key = "/".join(wildcards)  # in the order of the output's pattern
@@ -84,7 +110,8 @@ def open_workflow(workflow: Any, default: str = "config.yaml") -> Jobs:  # noqa:
     try:
         study = load_study(_study_file(workflow, default))
         captions = Path(workflow.basedir) / "workflow" / "report"
-        jobs = Jobs(study, make_plan(study), captions, _python(workflow))
+        gpu = gpus_of_a_job(study.device, on_cluster=_on_cluster(workflow))
+        jobs = Jobs(study, make_plan(study), captions, _python(workflow), gpu)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)
@@ -101,11 +128,51 @@ def _python(workflow: Any) -> str:  # noqa: ANN401
     return "python" if "conda" in methods else sys.executable
 
 
+def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
+    """Return how many GPUs a job that runs a model asks for.
+
+    On a cluster ``auto`` asks for one: the submitting machine cannot know what the others have.
+    Here it asks for one only where there is one, so that a cap on GPUs never makes jobs that train
+    on the CPU wait for each other.
+    """
+    if device == "auto":
+        return int(on_cluster or _sees_gpu())
+    return int(device == "cuda")
+
+
+def _sees_gpu() -> bool:
+    """Return whether this machine shows a GPU; torch would tell for sure, after a second."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
+        return False
+    # NVIDIA's, AMD's, and what Windows shows to Linux
+    return any(map(glob.glob, ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg")))
+
+
+def _on_cluster(workflow: Any) -> bool:  # noqa: ANN401
+    """Return whether jobs go to, or this is, another machine: only then Snakemake counts nodes."""
+    return workflow.remote_exec or workflow.resource_settings.nodes is not None
+
+
 def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
     """Let jobs find this very package, and keep HDF5 from locking on cluster file systems."""
+    if workflow.remote_exec:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        _outlive_signals()
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
     paths = [str(Path(workflow.basedir) / "src"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
+
+def _outlive_signals() -> None:
+    """Let training save its state when SLURM signals a job.
+
+    The signal reaches all processes of the job. Training heeds it; the Snakemake and the shell
+    around it must live on until the state is saved, or what is left is killed with them.
+    """
+    from snakemake.shell import shell
+
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # before the time limit; children inherit this
+    shell.prefix("set -euo pipefail; trap : TERM; ")  # at the limit, and of scancel
 
 
 def _study_file(workflow: Any, default: str) -> Path:  # noqa: ANN401

@@ -4,10 +4,13 @@ Stages do not import this module: they get plain values out of their spec, so a 
 makes nothing stale.
 """
 
+import itertools
+import math
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from disobey.models.cost import Cost, Shape, convolution, linear
 from disobey.strict import Strict
 
 Widths = Annotated[list[PositiveInt], Field(min_length=1)]
@@ -25,6 +28,11 @@ class Mlp(Strict):
         """Return a name for run ids."""
         return "mlp" + "x".join(map(str, self.hidden))
 
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        widths = [math.prod(shape.inputs), *self.hidden, shape.classes]
+        return sum((linear(a, b) for a, b in itertools.pairwise(widths)), Cost())
+
 
 class SmallResnet(Strict):
     """A small residual network: a strided stem, then one strided block per width."""
@@ -38,6 +46,17 @@ class SmallResnet(Strict):
     def label(self) -> str:
         """Return a name for run ids."""
         return "resnet" + "x".join(map(str, [self.stem, *self.widths]))
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        y, x, channels = shape.inputs
+        pixels = -(-y // 2) * -(-x // 2)
+        total = convolution(channels, self.stem, 3, pixels)
+        for depth, (before, width) in enumerate(itertools.pairwise([self.stem, *self.widths]), 2):
+            pixels = -(-y // 2**depth) * -(-x // 2**depth)
+            total += convolution(before, width, 3, pixels) + convolution(width, width, 3, pixels)
+            total += convolution(before, width, 1, pixels)
+        return total + linear(self.widths[-1], shape.classes)
 
 
 class Roberta(Strict):
@@ -63,6 +82,19 @@ class Roberta(Strict):
     def label(self) -> str:
         """Return a name for run ids."""
         return f"roberta{self.hidden}x{self.layers}"
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster; activations after Korthikanti et al. 2023."""
+        (tokens,), width = shape.inputs, self.hidden
+        positions = tokens + 2  # as many as the model has, see `disobey.models.roberta`
+        embeddings = Cost((shape.vocabulary + positions + 1) * width + 2 * width, tokens * width)
+        layer = Cost(
+            12 * width**2 + 13 * width,
+            17 * tokens * width + 3 * self.heads * tokens**2,
+            12 * tokens * width**2 + 2 * tokens**2 * width,
+        )
+        layers = sum(itertools.repeat(layer, self.layers), Cost())
+        return embeddings + layers + linear(width, width) + linear(width, shape.classes)
 
 
 ModelOptions = Annotated[Mlp | SmallResnet | Roberta, Field(discriminator="family")]

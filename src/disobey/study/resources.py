@@ -1,0 +1,159 @@
+"""What a job asks a cluster for: memory and time, from what the study says of it. Pure.
+
+The numbers are meant to be enough, not tight; what was not enough is asked for again, doubled,
+tripled, by the attempt. The formulas are ours; `tests/study/test_resources.py` holds sizes of
+models and data against the real ones.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from disobey.models.cost import Cost, Shape
+from disobey.models.options import ModelOptions
+from disobey.study.models import Tokenizer
+from disobey.study.plan import Plan
+
+MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
+
+# All of these are our choice.
+PROCESS_MB = 1000  # Python with numpy, and the two Snakemakes that stand around a cluster job
+TORCH_MB = 500  # what torch adds
+GPU_MB = 3000  # what CUDA's libraries add in the host's memory
+START_MINUTES = 15  # imports over a slow file system; and a signal needs time before the limit
+# One slow core. The networks of the default study ran five to fifteen times as fast on one thread.
+OPERATIONS_PER_SECOND = 1e10
+SECONDS_PER_STEP = 0.01
+SAFETY = 3  # on the estimated time
+DUMP_BATCH = 512  # as in `disobey.stages.dump`, which imports torch
+FLOAT, DOUBLE, MB = 4, 8, 1e6
+
+
+@dataclass(frozen=True)
+class Data:
+    """Sizes of a data set: examples of both splits, shape, bytes of one number in the store."""
+
+    train: int
+    test: int
+    shape: Shape
+    itemsize: int
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of the inputs of both splits."""
+        return (self.train + self.test) * math.prod(self.shape.inputs) * self.itemsize
+
+    @property
+    def logit_bytes(self) -> int:
+        """Bytes of one model's logits."""
+        return (self.train + self.test) * self.shape.classes * FLOAT
+
+
+@dataclass(frozen=True)
+class Need:
+    """What the first attempt of a job asks for.
+
+    Attributes
+    ----------
+    memory_mb, minutes : int
+    """
+
+    memory_mb: int
+    minutes: int
+
+
+SOURCES: dict[str, Data] = {
+    "digits": Data(1442, 355, Shape((8, 8, 1), 10), itemsize=1),
+    "mnist5k": Data(4000, 1000, Shape((28, 28, 1), 10), itemsize=1),
+    "cldr-langid": Data(14_110, 3683, Shape((24,), 20), itemsize=4),
+}
+
+
+def data_of(spec: Mapping[str, Any]) -> Data:
+    """Return the sizes of the data that a spec of `prepare` names."""
+    known = SOURCES[spec["name"]]
+    if "tokenizer" not in spec:
+        return known
+    tokenizer = Tokenizer.model_validate(spec["tokenizer"])
+    shape = Shape((tokenizer.max_tokens,), known.shape.classes, tokenizer.vocabulary)
+    return Data(known.train, known.test, shape, known.itemsize)
+
+
+def need_of(plan: Plan, stage: str, key: str) -> Need:
+    """Return what the job ``stage``, ``key`` of the plan asks for at its first attempt."""
+    return NEEDS[stage](plan, json.loads(plan.jobs[stage, key].spec))
+
+
+def _need(megabytes: float, seconds: float = 0.0) -> Need:
+    """Round up: memory to whole hundreds, time to whole minutes."""
+    minutes = START_MINUTES + math.ceil(SAFETY * seconds / 60)
+    return Need(100 * math.ceil((PROCESS_MB + megabytes) / 100), minutes)
+
+
+def _prepare(_: Plan, spec: Mapping[str, Any]) -> Need:
+    # read as floats, cut into bytes, written
+    return _need(10 * data_of(spec).input_bytes / MB)
+
+
+def _labels(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    return _need(2 * _data(plan, spec).input_bytes / MB)
+
+
+def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    data, recipe = _data(plan, spec), spec["recipe"]
+    cost = _cost(spec["model"], data)
+    held = 2 * data.input_bytes + 2 * data.logit_bytes
+    # weights, gradients, two moments, and a state on its way to disk
+    held += FLOAT * (7 * cost.parameters + 2 * recipe["batch"] * cost.activations)
+    operations = 3 * 2 * cost.multiply_adds * data.train  # forward, and twice that back
+    steps = math.ceil(data.train / recipe["batch"])
+    epoch = operations / OPERATIONS_PER_SECOND + steps * SECONDS_PER_STEP
+    return _need(TORCH_MB + held / MB, recipe["epochs"] * epoch)
+
+
+def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    data = _data(plan, spec)
+    run = json.loads(plan.jobs["train", spec["run"]].spec)
+    cost = _cost(run["model"], data)
+    held = 2 * data.input_bytes + 2 * data.logit_bytes
+    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
+    operations = 2 * cost.multiply_adds * (data.train + data.test)
+    return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
+
+
+def _confidence(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    runs = {*spec["teachers"], *spec["references"], *spec["students"]}
+    data = _data(plan, json.loads(plan.jobs["dump", spec["teachers"][0]].spec))
+    weights = spec["analysis"]["resamples"] * data.test
+    # logits once as they are and as doubles in the analysis; counts of all resamples
+    held = 4 * len(runs) * data.logit_bytes + 3 * DOUBLE * weights
+    return _need(held / MB, 1e-6 * len(runs) * weights)
+
+
+def _light(_: Plan, __: Mapping[str, Any]) -> Need:
+    """Tables, figures and the report read small stores."""
+    return _need(0)
+
+
+NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
+    "prepare": _prepare,
+    "labels": _labels,
+    "train": _train,
+    "dump": _dump,
+    "confidence": _confidence,
+    "table": _light,
+    "figure": _light,
+    "report": _light,
+}
+
+
+def _data(plan: Plan, spec: Mapping[str, Any]) -> Data:
+    return data_of(json.loads(plan.jobs["prepare", spec["data"]].spec))
+
+
+def _cost(model: Mapping[str, Any], data: Data) -> Cost:
+    return MODEL.validate_python(model).cost(data.shape)

@@ -1,0 +1,114 @@
+"""What jobs ask a cluster for: sizes against the real models and data, and how needs grow."""
+
+import numpy as np
+import pytest
+
+from disobey.data.prepared import Prepared, Split
+from disobey.models.registry import build_model
+from disobey.stages import dump as dump_stage
+from disobey.strict import spec_of
+from disobey.study import models as study_models
+from disobey.study.plan import make_plan
+from disobey.study.resources import DUMP_BATCH, MODEL, SOURCES, data_of, need_of
+
+IMAGES = ("digits", "mnist5k")
+
+
+def prepared(inputs: np.ndarray, classes: int, **attributes: object) -> Prepared:
+    zeros = np.zeros(len(inputs), np.int64)
+    split = Split(inputs, zeros, zeros, zeros)
+    return Prepared(split, split, tuple(map(str, range(classes))), attributes)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"family": "mlp", "hidden": [7, 5]},
+        {"family": "small_resnet", "stem": 3, "widths": [4, 6]},
+    ],
+    ids=lambda spec: spec["family"],
+)
+def test_parameters_of_an_image_model_are_those_of_the_real_one(name, spec):
+    shape = SOURCES[name].shape
+    model = build_model(spec, prepared(np.zeros((1, *shape.inputs), np.uint8), shape.classes))
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    assert MODEL.validate_python(spec).cost(shape).parameters == counted
+
+
+def test_parameters_of_a_text_model_are_those_of_the_real_one():
+    spec = {"family": "roberta", "hidden": 8, "layers": 3, "heads": 2, "dropout": 0.1}
+    source = {"name": "cldr-langid", "tokenizer": {"vocabulary": 300, "max_tokens": 16}}
+    shape = data_of(source).shape
+    assert (shape.inputs, shape.vocabulary) == ((16,), 300)
+    tokens = np.zeros((1, 16), np.int32)
+    model = build_model(spec, prepared(tokens, shape.classes, vocabulary=300, pad=1))
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    assert MODEL.validate_python(spec).cost(shape).parameters == counted
+
+
+def test_multiply_adds_of_a_small_case_by_hand():
+    resnet = MODEL.validate_python({"family": "small_resnet", "stem": 2, "widths": [3]})
+    # 8 x 8 x 1: stem 4 x 4 positions, block 2 x 2, classifier
+    by_hand = 9 * 2 * 16 + (9 * 2 * 3 + 9 * 3 * 3 + 2 * 3) * 4 + 3 * 10
+    assert resnet.cost(SOURCES["digits"].shape).multiply_adds == by_hand
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_sizes_of_sources_are_the_real_ones(name):
+    import importlib
+
+    from disobey.members import member
+
+    raw = importlib.import_module(member("data.sources", name)).load()
+    data = SOURCES[name]
+    assert data.train == pytest.approx(len(raw.train.label), rel=0.02)
+    assert data.test == pytest.approx(len(raw.test.label), rel=0.02)
+    assert data.shape.classes == len(raw.class_names)
+    if name in IMAGES:
+        assert data.shape.inputs == np.shape(raw.train.inputs)[1:]
+
+
+def test_every_source_that_a_study_may_name_has_its_sizes():
+    kinds = (study_models.BuiltinImages, study_models.BuiltinText)
+    names = {name for kind in kinds for name in kind.model_fields["name"].annotation.__args__}
+    assert names == set(SOURCES)
+
+
+def test_the_batch_of_a_dump_is_the_stages_own():
+    assert dump_stage.BATCH == DUMP_BATCH
+
+
+def test_every_job_of_a_study_has_a_need(study):
+    plan = make_plan(study())
+    for stage, key in plan.jobs:
+        need = need_of(plan, stage, key)
+        assert 1000 <= need.memory_mb < 2500 and 15 <= need.minutes < 60, (stage, key, need)
+
+
+def needs(study, stage, *edits):
+    plan = make_plan(study(*edits))
+    runs = plan.settings["langid"].teachers
+    return [need_of(plan, stage, run) for run in runs]
+
+
+def test_more_epochs_take_more_time_and_no_more_memory(study):
+    edit = ("optimizer: adamw, lr: 1e-3, epochs: 1", "optimizer: adamw, lr: 1e-3, epochs: 1000")
+    for short, long in zip(needs(study, "train"), needs(study, "train", edit), strict=True):
+        assert long.minutes > 5 * short.minutes
+        assert long.memory_mb == short.memory_mb
+    assert needs(study, "dump", edit) == needs(study, "dump")
+
+
+@pytest.mark.parametrize("stage", ["train", "dump"])
+def test_a_larger_model_takes_more_memory_and_time(stage, study):
+    edit = ("hidden: 16, layers: 1, heads: 2", "hidden: 1024, layers: 24, heads: 16")
+    for small, large in zip(needs(study, stage), needs(study, stage, edit), strict=True):
+        # 300 million parameters: 1.2 GB of weights, seven times that in training
+        assert large.memory_mb > small.memory_mb + (8000 if stage == "train" else 2000)
+        assert large.minutes > small.minutes
+
+
+def test_options_survive_the_way_through_a_spec(study):
+    for options in study().models.values():
+        assert MODEL.validate_python(spec_of(options)) == options

@@ -1,0 +1,176 @@
+"""Profiles against the rules: what is misspelt there, Snakemake passes over in silence."""
+
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from snakemake.cli import get_argument_parser
+
+from disobey import workflow as bridge
+from disobey.stage_names import STAGES
+
+from .conftest import REPOSITORY
+
+SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("default", "slurm")}
+SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
+# Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
+RESOURCES = {"mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "device", "captions"}
+OF_A_SITE = {"slurm_account", "slurm_partition", "gpu_model", "qos", "constraint", "clusters"}
+
+
+def read(path):
+    return yaml.safe_load(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def options():
+    """Every long option of Snakemake and its plugins."""
+    parser = get_argument_parser()
+    return {
+        word.removeprefix("--")
+        for action in parser._actions
+        for word in action.option_strings
+        if word.startswith("--")
+    }
+
+
+@pytest.fixture(scope="module")
+def dry_run(tmp_path_factory):
+    """What a dry run on SLURM prints; it submits nothing and needs no SLURM."""
+    folder = tmp_path_factory.mktemp("dry")
+    command = (
+        sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
+        "--directory", str(folder), "--dry-run",
+        "--configfile", str(REPOSITORY / "config.yaml"),
+        "--workflow-profile", str(REPOSITORY / "profiles/slurm"),
+    )  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def rules_of(printed):
+    """Return ``(rule, resources)`` of every job that a dry run prints."""
+    blocks = re.findall(r"^rule (\w+):\n((?: .*\n)+)", printed, re.M)
+    return [
+        (rule, dict(re.findall(r"(\w+)=([^,\n]+)", found[1])))
+        for rule, text in blocks
+        if (found := re.search(r"resources: (.+)", text))
+    ]
+
+
+@pytest.mark.parametrize("path", [*SHIPPED.values(), SITE], ids=lambda path: path.parent.name)
+def test_every_key_is_an_option_of_snakemake(path, options):
+    assert set(read(path)) <= options
+
+
+def test_what_the_default_profile_says_stands_in_the_slurm_profile_too():
+    default, slurm = read(SHIPPED["default"]), read(SHIPPED["slurm"])
+    assert {key: slurm.get(key) for key in default} == default
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_rules_that_a_profile_names_exist(name, dry_run):
+    profile, rules = read(SHIPPED[name]), {rule for rule, _ in rules_of(dry_run)}
+    for key in ("set-threads", "set-resources", "groups"):
+        assert set(profile.get(key, {})) <= rules
+    for resources in profile.get("set-resources", {}).values():
+        assert set(resources) <= RESOURCES | OF_A_SITE
+
+
+def test_the_shipped_slurm_profile_holds_nothing_of_a_site_and_no_cap_on_gpus():
+    text = SHIPPED["slurm"].read_text()
+    keys = "\n".join(line.partition("#")[0] for line in text.splitlines())
+    assert not re.search(r"account|partition|qos|constraint", keys)
+    assert not {"resources", "slurm-efficiency-report"} & set(read(SHIPPED["slurm"]))
+
+
+def test_the_example_names_what_a_site_fills_in_and_all_of_it_is_known():
+    text = SITE.read_text()
+    named = set(re.findall(r"^  (?:# )?(\w+): \"'", text, re.M))
+    assert {"slurm_account", "slurm_partition", "gpu_model"} <= named <= OF_A_SITE
+
+
+def test_each_job_asks_for_known_resources_alone(dry_run):
+    jobs = rules_of(dry_run)
+    assert len(jobs) > 50
+    from_snakemake = {"tmpdir", "mem", "mem_mib", "disk", "disk_mb", "disk_mib"}
+    for rule, resources in jobs:
+        assert set(resources) <= RESOURCES | from_snakemake, rule
+        if rule != "all":
+            assert {"mem_mb", "runtime", "python"} <= set(resources), rule
+
+
+def test_gpus_nodes_and_the_signal_are_asked_for_where_models_run(dry_run):
+    for rule, resources in rules_of(dry_run):
+        runs_a_model = rule in ("train", "dump")
+        assert (resources.get("gpu"), resources.get("nodes")) == (
+            ("1", "1") if runs_a_model else (None, None)
+        ), rule
+        assert resources.get("slurm_extra") == ("--signal=USR1@60" if rule == "train" else None)
+
+
+def test_only_tables_figures_and_the_report_are_made_on_the_submitting_machine():
+    """A dry run does not tell; tests/slurm sees it on a real cluster."""
+    stages = {True: set(), False: set()}
+    for path in REPOSITORY.glob("rules/*.smk"):
+        for rule in re.split(r"^ *rule\b", path.read_text(), flags=re.M)[1:]:
+            stages["localrule: True" in rule].add(re.search(r"-m disobey (\w+)", rule)[1])
+    assert stages[True] == {"table", "figure", "report"}
+    assert stages[False] == set(STAGES) - stages[True]
+
+
+@pytest.mark.parametrize(
+    ("device", "on_cluster", "seen", "expected"),
+    [
+        ("cpu", True, True, 0),
+        ("cpu", False, True, 0),
+        ("cuda", True, False, 1),
+        ("cuda", False, False, 1),
+        ("auto", True, False, 1),
+        ("auto", False, True, 1),
+        ("auto", False, False, 0),
+    ],
+)
+def test_how_many_gpus_a_job_asks_for(device, on_cluster, seen, expected, monkeypatch):
+    monkeypatch.setattr(bridge, "_sees_gpu", lambda: seen)
+    assert bridge.gpus_of_a_job(device, on_cluster=on_cluster) == expected
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_a_gpu_that_is_hidden_is_not_asked_for(hidden, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    monkeypatch.setattr(bridge.glob, "glob", lambda pattern: ["/dev/nvidia0"])
+    assert not bridge._sees_gpu()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert bridge._sees_gpu()
+
+
+def test_memory_and_time_grow_with_the_attempt(tmp_path):
+    from disobey.study.loader import load_study
+    from disobey.study.plan import make_plan
+
+    study = load_study(REPOSITORY / "tests/workflow/tiny.yaml")
+    jobs = bridge.Jobs(study, make_plan(study), tmp_path, "python", gpu=1)
+    for stage, key in jobs.plan.jobs:
+        wildcards = key.split("/")
+        memory = [jobs.memory(stage)(wildcards, attempt) for attempt in (1, 2, 3)]
+        minutes = [jobs.runtime(stage)(wildcards, attempt) for attempt in (1, 2, 3)]
+        assert memory == [memory[0], 2 * memory[0], 3 * memory[0]]
+        assert minutes == [minutes[0], 2 * minutes[0], 3 * minutes[0]]
+
+
+def test_jobs_of_a_cluster_stay_off_the_hub(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(bridge, "_outlive_signals", lambda: None)
+    for name in ("PYTHONPATH", "HDF5_USE_FILE_LOCKING"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    bridge._prepare_children(SimpleNamespace(remote_exec=False, basedir=str(REPOSITORY)))
+    assert "HF_HUB_OFFLINE" not in os.environ
+    bridge._prepare_children(SimpleNamespace(remote_exec=True, basedir=str(REPOSITORY)))
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
+    monkeypatch.delenv("HF_HUB_OFFLINE")
