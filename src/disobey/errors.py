@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exceptions that a user is meant to read."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 class UserError(Exception):
     """Bad input: says what is wrong, where and what to write instead; shown without traceback."""
+
+
+class DiskFull(UserError):
+    """A file could not be written for want of space; nothing that was there before is lost."""
 
 
 def nearest(name: object, known: Iterable[object], similarity: float = 0.6) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.errors import UserError, nearest
+from disobey.lease import looking_around, work_alone
 from disobey.stores.manifest import remove_broken_manifests
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
@@ -23,7 +24,7 @@ from disobey.study.resources import GPU_MB, Need, need_of
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
-RUN_A_MODEL = ("train", "dump")
+RUN_A_MODEL = ("train", "dump", "basis")
 
 
 class Jobs:
@@ -91,7 +92,7 @@ class Jobs:
 
 
 def open_workflow(workflow: Any, default: str = "config.yaml") -> Jobs:  # noqa: ANN401
-    """Load the study, plan its jobs and tidy up after broken stores.
+    """Load the study, plan its jobs, tidy up and keep other runs out of the folder.
 
     Parameters
     ----------
@@ -116,9 +117,17 @@ def open_workflow(workflow: Any, default: str = "config.yaml") -> Jobs:  # noqa:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)
     if workflow.is_main_process:
-        for line in remove_broken_manifests(jobs.plan.manifests()):
-            print(f"disobey: will be made again: {line}", file=sys.stderr)
+        _tidy(jobs.plan.manifests())
+        work_alone(workflow, jobs.plan.manifests())
     return jobs
+
+
+def _tidy(manifests: list[str]) -> None:
+    """Clear away what was left broken; not under the feet of a run that is at work."""
+    with looking_around() as nobody_works:
+        if nobody_works:
+            for line in remove_broken_manifests(manifests):
+                print(f"disobey: will be made again: {line}", file=sys.stderr)
 
 
 def _python(workflow: Any) -> str:  # noqa: ANN401

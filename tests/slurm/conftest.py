@@ -1,4 +1,4 @@
-"""The tiny study on the one-node SLURM of slurm-up.sh, and next to it on this machine alone.
+"""The small study on the one-node SLURM of slurm-up.sh, and next to it on this machine alone.
 
 The tests start no SLURM: `.ci/run` does. They cancel jobs and drain the node, so they run on that
 cluster only, never on a real one.
@@ -21,7 +21,7 @@ import pytest
 from disobey.study.loader import load_study
 from disobey.study.plan import Plan, make_plan
 
-from ..workflow.conftest import REPOSITORY, TINY, Workflow, copy_repository
+from ..workflow.conftest import REPOSITORY, SMALL, Workflow, copy_repository
 
 TEST_CLUSTER = "ci"  # as slurm-up.sh calls it
 QUICK = Path(__file__).with_name("quick_snakemake.py")
@@ -78,7 +78,7 @@ class Cluster(Workflow):
     @property
     def one_run(self) -> str:
         """The training that the tests interrupt."""
-        return self.plan.settings["clean-self"].teachers[0]
+        return self.plan.settings["self"].teachers[0]
 
     @contextmanager
     def running(self, *words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
@@ -119,12 +119,10 @@ def wait_until(true: Callable[[], object], seconds: float, what: str) -> None:
 
 
 def write_study(folder: Path) -> None:
-    """Write the tiny study with one seed, and a device that asks a cluster for GPUs."""
-    text = TINY.read_text()
-    for old, new in (("seeds: [0, 1]", "seeds: [0]"), ("device: cpu", "device: auto")):
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "study.yaml").write_text(text)
+    """Write the small study with a device that asks a cluster for GPUs."""
+    text = SMALL.read_text()
+    assert "device: cpu" in text
+    (folder / "study.yaml").write_text(text.replace("device: cpu", "device: auto"))
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import torch
 
 from disobey.errors import UserError
 from disobey.models.registry import build_model
-from disobey.training.checkpoint import Checkpoints, Keeper
+from disobey.training.checkpoint import Checkpoints, Keeper, seconds_between_states
 from disobey.training.inputs import ImageInputs, TokenInputs
 from disobey.training.loop import Training
 from disobey.training.losses import distillation
@@ -116,3 +116,17 @@ def test_a_signal_saves_and_stops(number, tmp_path):
         run.run(after_step)
     assert signal.getsignal(number) is before
     assert len(list(tmp_path.glob("*.pt"))) == 1
+
+
+def test_states_are_saved_every_minute_or_as_the_environment_says(monkeypatch):
+    monkeypatch.delenv("DISOBEY_SAVE_EVERY", raising=False)
+    assert seconds_between_states() == 60
+    monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0.2")
+    assert seconds_between_states() == 0.2
+
+
+@pytest.mark.parametrize("text", ["", "often", "-1", "nan"])
+def test_no_time_between_states_is_refused_with_what_to_write(text, monkeypatch):
+    monkeypatch.setenv("DISOBEY_SAVE_EVERY", text)
+    with pytest.raises(UserError, match="is no number of seconds; write DISOBEY_SAVE_EVERY=60"):
+        seconds_between_states()

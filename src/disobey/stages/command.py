@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from disobey import provenance
+from disobey.cards import take_card
 from disobey.errors import UserError
+from disobey.stages.alone import alone, drop_states, made_meanwhile
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import Manifest, describe, read_manifest, write_manifest
-from disobey.stores.writer import atomic
+from disobey.stores.writer import FULL, atomic, sweep
+
+BY_HAND = "by-hand"
 
 
 @dataclass
@@ -40,6 +44,8 @@ class Job:
         How many a training job may use; part of what makes a result equal bit for bit.
     captions : Path
         The folder of the figures' captions.
+    alone : bool
+        Whether a lock keeps every other process away from the store.
     """
 
     stage: str
@@ -50,7 +56,13 @@ class Job:
     device: str = "auto"
     threads: int = 1
     captions: Path = Path("workflow/report")
+    alone: bool = False
     written: list[Path] = field(default_factory=list)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the digest of the code is unknown, so that no earlier store can be equal."""
+        return self.code == BY_HAND
 
     @property
     def store(self) -> Path:
@@ -63,8 +75,14 @@ class Job:
         store = self.store
         return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
 
-    def input(self, id: str) -> Manifest:
+    def input(self, id: str, stage: str | None = None) -> Manifest:
         """Return the manifest of the upstream store ``id``.
+
+        Parameters
+        ----------
+        id : str
+        stage : str, optional
+            Which stage made it, where two stores of one id are among the inputs.
 
         Raises
         ------
@@ -72,7 +90,7 @@ class Job:
             When the job was called without it.
         """
         for manifest in self.inputs:
-            if manifest.id == id:
+            if manifest.id == id and stage in (None, manifest.record["stage"]):
                 return manifest
         given = ", ".join(manifest.id for manifest in self.inputs)
         raise UserError(
@@ -82,14 +100,36 @@ class Job:
     def write(self, path: Path) -> AbstractContextManager[Path]:
         """Open a temporary name for ``path``, which becomes a file of the store on success."""
         self.written.append(path)
+        if self.alone:
+            sweep(path)
         return atomic(path)
+
+    def take_card(self, cards: Sequence[str]) -> int:
+        """Return the position of a GPU that is this process's own, after waiting for one."""
+        return take_card(cards)
+
+    def record(self, started: float) -> None:
+        """Write the manifest of the finished store."""
+        record = describe(
+            stage=self.stage,
+            id=self.id,
+            spec=self.spec,
+            code=self.code,
+            files=self.written,
+            base=self.output.parent,
+            inputs=self.inputs,
+            started=started,
+        )
+        if self.alone:
+            sweep(self.output)
+        write_manifest(self.output, record)
 
 
 def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     """Return the command line that every stage has."""
     made = argparse.ArgumentParser(prog=f"python -m disobey {stage}", description=summary)
     made.add_argument("--spec", required=True, type=_json, help="what to make, as JSON")
-    made.add_argument("--code", default="by-hand", help="digest of the code, for the manifest")
+    made.add_argument("--code", default=BY_HAND, help="digest of the code, for the manifest")
     made.add_argument("--inputs", nargs="*", default=[], help="manifests of the upstream stores")
     made.add_argument("--output", required=True, type=Path, help="the manifest to write")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -112,36 +152,33 @@ def _json(text: str) -> dict[str, Any]:
 
 def main(stage: str, arguments: Sequence[str]) -> int:
     """Run one stage; return its exit status (2 when the user has to change something)."""
-    started = time.time()
     module = importlib.import_module(f"disobey.stages.{stage}")
     options = parser(stage, module.__doc__ or "").parse_args(arguments)
     try:
-        inputs = tuple(read_manifest(path) for path in options.inputs)
         job = Job(
             stage,
             options.spec,
             options.code,
-            inputs,
+            tuple(read_manifest(path) for path in options.inputs),
             options.output,
             options.device,
             options.threads,
             options.captions,
         )
         _check_id(job)
-        module.run(job)
-        record = describe(
-            stage=stage,
-            id=job.id,
-            spec=job.spec,
-            code=job.code,
-            files=job.written,
-            base=job.output.parent,
-            inputs=inputs,
-            started=started,
-        )
-        write_manifest(job.output, record)
+        with alone(job):
+            started = time.time()
+            if not made_meanwhile(job):
+                module.run(job)
+                job.record(started)
+        drop_states(job.inputs)
     except UserError as error:
         print(f"disobey {stage}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # where nothing of the store was being written
+        if error.errno not in FULL:
+            raise
+        print(f"disobey {stage}: {error}; free some space and call again", file=sys.stderr)
         return 2
     return 0
 
@@ -149,7 +186,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
 def _check_id(job: Job) -> None:
     """Refuse to write one spec under another spec's id."""
     digits = provenance.spec_hash(job.spec)[:8]
-    named = job.stage in ("prepare", "labels", "train")
+    named = job.stage in ("prepare", "labels", "train", "basis")
     if named and not job.id.endswith(f"-{digits}"):
         raise UserError(
             f"--output {job.output}: the id of this spec ends with -{digits}; another spec may "

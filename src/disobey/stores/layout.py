@@ -4,12 +4,18 @@ The patterns are Snakemake's: rules use them for ``output:``, the plan formats t
 The manifest of a store is the store's path with ``.json`` after it.
 """
 
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
 ROOT = "results"
 DATA = f"{ROOT}/data/{{data}}.nc"
 LABELS = f"{ROOT}/labels/{{labels}}.nc"
 RUN = f"{ROOT}/runs/{{run}}"
 LOGITS = f"{ROOT}/logits/{{run}}.nc"
+BASIS = f"{ROOT}/basis/{{basis}}.nc"
 ANALYSIS = f"{ROOT}/{{study}}/analysis/{{setting}}.nc"
+BIAS = f"{ROOT}/{{study}}/bias/{{setting}}.nc"
 TABLE = f"{ROOT}/{{study}}/tables/{{table}}.csv"
 FIGURE = f"{ROOT}/{{study}}/figures/{{figure}}"
 REPORT = f"{ROOT}/{{study}}/report.html"
@@ -22,7 +28,13 @@ SHARED_FOLDERS = ("data", "labels", "runs", "logits", "logs", "views", "basis", 
 
 WEIGHTS = "model.safetensors"
 HISTORY = "history.nc"
+SNAPSHOT = "snapshot-{epoch}.safetensors"
 FIGURE_FORMATS = (".pdf", ".png")
+
+
+def snapshot_of(run: str, epoch: int) -> str:
+    """Return the id of a run as it was after an epoch."""
+    return f"{run}@{epoch}"
 
 
 def manifest_of(store: str) -> str:
@@ -33,3 +45,25 @@ def manifest_of(store: str) -> str:
 def store_of(manifest: str) -> str:
     """Return the store that ``manifest`` vouches for; inverse of `manifest_of`."""
     return manifest.removesuffix(".json")
+
+
+def lock_of(manifest: str | Path) -> Path:
+    """Return the file that a job locks while it makes the store of ``manifest``."""
+    path = Path(manifest)
+    return path.with_name(f".{path.name}.lock")
+
+
+def states_of(run: str, code: str, torch: str, contents: Iterable[str]) -> Path:
+    """Return the folder of a training's saved states, named by all that could change a number.
+
+    Parameters
+    ----------
+    run : str
+        The run's id, which stands for its spec.
+    code, torch : str
+        The digest of the code and the version of torch.
+    contents : iterable of str
+        The hashes of the input stores.
+    """
+    made_of = "\n".join([code, torch, *sorted(contents)])
+    return Path(CHECKPOINTS) / f"{run}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"

@@ -29,9 +29,18 @@ def read_arrays(path: Path, group: str = "/", *names: str) -> dict[str, np.ndarr
         return {name: place[name][...] for name in names or place.variables}
 
 
-def read_attributes(path: Path) -> dict[str, Any]:
-    """Return the global attributes of a netCDF-4 file."""
+def read_attributes(path: Path, group: str = "/") -> dict[str, Any]:
+    """Return the attributes of one group of a netCDF-4 file; ``/`` is the root."""
     import netCDF4
 
     with netCDF4.Dataset(path, "r") as file:
-        return {name: file.getncattr(name) for name in file.ncattrs()}
+        place = file if group == "/" else file[group]
+        return {name: place.getncattr(name) for name in place.ncattrs()}
+
+
+def read_groups(path: Path, group: str) -> list[str]:
+    """Return the names of the groups inside ``group``; none where there is no such group."""
+    import netCDF4
+
+    with netCDF4.Dataset(path, "r") as file:
+        return list(file[group].groups) if group in file.groups else []

@@ -1,6 +1,10 @@
 """Write files so that a reader never meets half of one."""
 
+import errno
+import glob
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,9 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from disobey.errors import DiskFull, UserError
+
 # Before netCDF4 is imported anywhere: HDF5's own locks fail on many cluster file systems, and
 # each file of ours has one writer.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota, the limit of a shell
+PROBE = 1 << 20  # bytes
 
 
 @contextmanager
@@ -18,16 +27,67 @@ def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary name beside ``path``; on success it is synced and renamed to ``path``.
 
     On failure the temporary file is removed and ``path`` is left as it was.
+
+    Raises
+    ------
+    DiskFull
+        When writing failed because no space is left; says how much is needed and free.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
         os.replace(temporary, path)
+    except UserError:
+        raise
+    except Exception as error:  # HDF5, torch and safetensors each have their own for a full disk
+        if not _is_full(error, path.parent):
+            raise
+        raise DiskFull(_what_is_missing(path, temporary)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove temporary files of ``path`` that a killed process left.
+
+    Call it only while a lock keeps every other writer of ``path`` away.
+    """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def _is_full(error: Exception, folder: Path) -> bool:
+    """Return whether writing failed for want of space; where the error does not say so, try.
+
+    On a full disk HDF5 says "HDF error" or even "Permission denied", and safetensors has no errno.
+    """
+    number = error.errno if isinstance(error, OSError) else None
+    if number in FULL or any(os.strerror(known) in str(error) for known in FULL):
+        return True
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(bytes(PROBE))
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as failure:
+        return failure.errno in FULL
+    return False
+
+
+def _what_is_missing(path: Path, temporary: Path) -> str:
+    size = temporary.stat().st_size if temporary.exists() else 0
+    if size:  # whoever failed to write may still have it open, so that removing frees nothing
+        os.truncate(temporary, 0)
+    needed = f"it needs more than {size:,} bytes" if size else "it does not fit"
+    free = shutil.disk_usage(path.parent).free
+    return (
+        f"{path}: no space is left on its disk: {needed}, {free:,} are free there. Free some, or "
+        f"move results/ to a larger disk and leave a link; then call the same command again: all "
+        f"that is finished stays"
+    )
 
 
 class NetcdfWriter:
@@ -52,6 +112,11 @@ class NetcdfWriter:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+    def annotate(self, group: str, **attributes: Any) -> None:  # noqa: ANN401
+        """Set attributes of a group, and create it if it is not there yet."""
+        place = self._file if group == "/" else self._file.createGroup(group)
+        place.setncatts(attributes)
 
     def declare(
         self,
@@ -88,3 +153,9 @@ class NetcdfWriter:
         dtype = str if array.dtype.kind in "UO" else array.dtype
         variable = self.declare(group, name, dims, array.shape, dtype, **attributes)
         variable[...] = array.astype(object) if dtype is str else array
+
+    def write_dataset(self, group: str, dataset: Any) -> None:  # noqa: ANN401 - without xarray
+        """Write variables, coordinates and attributes of an `xarray.Dataset` into a group."""
+        self.annotate(group, **dataset.attrs)
+        for name, variable in dataset.variables.items():
+            self.write(group, str(name), [str(dim) for dim in variable.dims], variable.values)

@@ -1,7 +1,7 @@
 """Nothing that took time to compute is lost: save while training, resume where it stopped."""
 
 import contextlib
-import shutil
+import os
 import signal
 import sys
 import time
@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
-from disobey.errors import UserError
+from disobey.errors import DiskFull, UserError
 from disobey.stores.writer import atomic
 from disobey.training.loop import Training
 
 SAVE_EVERY = 60.0  # seconds [our choice]: the most that a killed job repeats
+SAVE_EVERY_FROM = "DISOBEY_SAVE_EVERY"  # the environment may say otherwise
 KEPT = 2
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -24,8 +25,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 class Checkpoints:
     """Saved states of one training, in a folder that no rule declares.
 
-    Snakemake deletes the declared outputs of a failed job; this folder stays, and goes when the
-    training is complete.
+    Snakemake deletes the declared outputs of a failed job, and those of a job that it has not seen
+    end; this folder stays until another stage has read the trained model.
 
     Parameters
     ----------
@@ -48,17 +49,51 @@ class Checkpoints:
             print(f"resumed at step {training.step} from {path}", file=sys.stderr)
             return
 
-    def save(self, training: Training) -> None:
-        """Write the state in one step and drop all but the last `KEPT`."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with atomic(self.folder / f"{training.step:012}.pt") as path:
-            torch.save(training.state(), path)
-        for old in self._newest_first()[KEPT:]:
-            old.unlink()
+    def save(self, training: Training) -> bool:
+        """Write the state in one step and drop all but the last `KEPT`.
 
-    def discard(self) -> None:
-        """Remove the folder: the training is complete and its store is written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        A state that cannot be written is no reason to lose the training: the log says why, and the
+        older ones stay.
+
+        Returns
+        -------
+        bool
+            Whether it was written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with atomic(self.folder / f"{training.step:012}.pt") as path:
+                torch.save(training.state(), path)
+        except (DiskFull, OSError) as error:
+            there = self._newest_first()
+            last = f"step {int(there[0].stem)}" if there else "none"
+            print(
+                f"step {training.step}: the state could not be saved, training goes on; the last "
+                f"one is of {last}. {error}",
+                file=sys.stderr,
+            )
+            return False
+        self._drop_all_but(KEPT)
+        return True
+
+    @contextlib.contextmanager
+    def finishing(self, training: Training) -> Iterator[None]:
+        """Write the store inside: when that fails, the finished training is saved as a state."""
+        try:
+            yield
+        except Exception:
+            self.save(training)
+            raise
+        self._drop_all_but(1)
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half written; only under the lock of the run."""
+        for left in self.folder.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
+
+    def _drop_all_but(self, number: int) -> None:
+        for old in self._newest_first()[number:]:
+            old.unlink()
 
     def _newest_first(self) -> list[Path]:
         return sorted(self.folder.glob("[0-9]*.pt"), reverse=True)
@@ -71,14 +106,15 @@ class Keeper:
     ----------
     checkpoints : Checkpoints
     training : Training
-    every : float
-        Seconds between two states.
+    every : float, optional
+        Seconds between two states; `seconds_between_states` if not given.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, training: Training, every: float = SAVE_EVERY
+        self, checkpoints: Checkpoints, training: Training, every: float | None = None
     ) -> None:
-        self.checkpoints, self.training, self.every = checkpoints, training, every
+        self.checkpoints, self.training = checkpoints, training
+        self.every = seconds_between_states() if every is None else every
         self._last = time.monotonic()
         self._asked: int | None = None
 
@@ -88,16 +124,17 @@ class Keeper:
         Raises
         ------
         UserError
-            When a signal asked to stop; the state is saved then.
+            When a signal asked to stop; the state is saved then, if that can be.
         """
         if self._asked is None and time.monotonic() - self._last < self.every:
             return
-        self.checkpoints.save(self.training)
+        saved = self.checkpoints.save(self.training)
         self._last = time.monotonic()
         if self._asked is not None:
+            where = "there" if saved else "at the last saved state, see above"
             raise UserError(
                 f"stopped by {signal.Signals(self._asked).name} at step {self.training.step} of "
-                f"{len(self.training.rates)}; the same command resumes there"
+                f"{len(self.training.rates)}; the same command resumes {where}"
             )
 
     @contextlib.contextmanager
@@ -113,3 +150,24 @@ class Keeper:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def seconds_between_states() -> float:
+    """Return how often a state is saved: every minute, or as the environment says.
+
+    Raises
+    ------
+    UserError
+        Where the environment says something that is no time.
+    """
+    text = os.environ.get(SAVE_EVERY_FROM, str(SAVE_EVERY))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = float("nan")
+    if not seconds >= 0:
+        raise UserError(
+            f"{SAVE_EVERY_FROM}={text}: is no number of seconds; write {SAVE_EVERY_FROM}=60, or "
+            f"unset it"
+        )
+    return seconds

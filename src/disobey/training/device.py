@@ -1,14 +1,23 @@
 """Which device a job runs on."""
 
+import os
 import sys
+from collections.abc import Callable, Sequence
 
 import torch
 
 from disobey.errors import UserError
 
 
-def choose_device(wanted: str) -> torch.device:
+def choose_device(wanted: str, take_card: Callable[[Sequence[str]], int]) -> torch.device:
     """Return the device for ``auto``, ``cpu`` or ``cuda``; says so where auto falls back.
+
+    Parameters
+    ----------
+    wanted : str
+        As the study says.
+    take_card : callable
+        Given the names of the GPUs that torch sees, returns the position of one to use.
 
     Raises
     ------
@@ -18,7 +27,9 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
-        return torch.device("cuda")
+        device = torch.device("cuda", take_card(card_names()))
+        torch.cuda.set_device(device)
+        return device
     if wanted == "cuda":
         raise UserError(
             "device: cuda, but torch finds no GPU here (torch "
@@ -26,3 +37,16 @@ def choose_device(wanted: str) -> torch.device:
         )
     print("device: auto -> cpu, torch finds no GPU", file=sys.stderr)
     return torch.device("cpu")
+
+
+def card_names() -> list[str]:
+    """Return a name for each GPU that torch sees; CUDA_VISIBLE_DEVICES hides the others.
+
+    The same card has the same name in every process, whatever the process may see: positions would
+    not do. Parts of a card (MIG) are named as CUDA_VISIBLE_DEVICES names them, one a process.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    if visible[0].startswith("MIG-"):
+        return visible[:1]
+    count = torch.cuda.device_count()
+    return [str(torch.cuda.get_device_properties(card).uuid) for card in range(count)]

@@ -1,0 +1,221 @@
+"""A job that outlives its Snakemake, and the one that is to make the same store."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from disobey.locks import Holder, Lock
+from disobey.provenance import spec_id
+from disobey.stages.alone import ask_to_stop
+from disobey.stages.command import main
+from disobey.stores.layout import lock_of
+from disobey.training.loop import Training
+
+from .conftest import raw_images
+
+LONG = 1_000_000  # epochs; more than a test may take
+
+
+class Scene:
+    """One training, which several processes are told to make."""
+
+    def __init__(self, workplace, folder, monkeypatch):
+        self.workplace, self.folder = workplace, folder
+        self.data = workplace.prepare(monkeypatch, raw_images())
+        self.processes = []
+
+    def plan(self, epochs):
+        recipe = {"optimizer": "sgd", "lr": 0.05, "epochs": epochs, "batch": 16,
+                  "schedule": "constant"}  # fmt: skip
+        self.spec = self.workplace.run_spec(self.data, recipe=recipe)
+        self.run = spec_id("run", self.spec)
+        self.manifest = self.workplace.path("runs", f"{self.run}.json")
+
+    def words(self, code="c0de"):
+        data = f"{self.workplace.path('data', self.data)}.json"
+        return ["train", "--spec", json.dumps(self.spec), "--code", code, "--inputs", data,
+                "--output", str(self.manifest), "--device", "cpu"]  # fmt: skip
+
+    def start(self, **environment):
+        """Start a training in a process of its own."""
+        log = self.folder / f"log-{len(self.processes)}"
+        with open(log, "w") as stream:
+            self.processes.append(subprocess.Popen(
+                [sys.executable, "-m", "disobey", *self.words()], stderr=stream, cwd=self.folder,
+                env=os.environ | {"DISOBEY_SAVE_EVERY": "0"} | environment,
+            ))  # fmt: skip
+        return self.processes[-1], log
+
+    def states(self):
+        return sorted(self.folder.glob("results/checkpoints/*/*.pt"))
+
+
+def wait_until(true, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def scene(workplace, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = Scene(workplace, tmp_path, monkeypatch)
+    yield made
+    for process in made.processes:
+        process.kill()
+        process.wait()
+
+
+def test_the_second_waits_and_goes_on_from_the_first_ones_state(scene):
+    scene.plan(epochs=LONG)
+    first, _ = scene.start()
+    wait_until(scene.states)
+    second, log = scene.start()
+    wait_until(log.read_text)
+    said = rf"{scene.run}\.json: process {first.pid} on \S+ since .* still makes it; waiting for"
+    assert re.search(said, log.read_text())
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(30) == 2
+    wait_until(lambda: "resumed at step" in log.read_text())
+    second.kill()
+
+
+def test_what_an_orphan_finished_is_not_made_again(scene, capsys):
+    scene.plan(epochs=2)
+    assert main("train", scene.words()[1:]) == 0
+    record = scene.manifest.read_text()
+    times = [path.stat().st_mtime_ns for path in scene.manifest.with_suffix("").iterdir()]
+    assert main("train", scene.words()[1:]) == 0
+    assert "is there already, of the same spec, code and inputs" in capsys.readouterr().err
+    assert scene.manifest.read_text() == record
+    # Snakemake refuses outputs that are older than inputs
+    after = [path.stat().st_mtime_ns for path in scene.manifest.with_suffix("").iterdir()]
+    assert min(after) > max(times)
+
+
+def other_code(scene):
+    return scene.words(code="0ther")
+
+
+def damaged(scene):
+    path = scene.manifest.with_suffix("") / "history.nc"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    return scene.words()
+
+
+def other_versions(scene):
+    record = json.loads(scene.manifest.read_text())
+    record["versions"]["torch"] = "1.0"
+    scene.manifest.write_text(json.dumps(record))
+    return scene.words()
+
+
+def code_unknown(scene):
+    record = json.loads(scene.manifest.read_text()) | {"code": "by-hand"}
+    scene.manifest.write_text(json.dumps(record))
+    return scene.words(code="by-hand")
+
+
+@pytest.mark.parametrize("change", [other_code, damaged, other_versions, code_unknown])
+def test_what_is_not_the_same_is_made_again(change, scene, capsys):
+    scene.plan(epochs=2)
+    main("train", scene.words()[1:])
+    before = json.loads(scene.manifest.read_text())["seconds"]
+    words = change(scene)
+    assert main("train", words[1:]) == 0
+    assert "is there already" not in capsys.readouterr().err
+    after = json.loads(scene.manifest.read_text())
+    assert after["seconds"] != before and after["code"] == words[words.index("--code") + 1]
+
+
+def test_states_stay_until_the_model_was_read(scene):
+    """Snakemake deletes the store of a job that it has not seen end, say an orphan's."""
+    scene.plan(epochs=2)
+    process, _ = scene.start()
+    assert process.wait(60) == 0
+    assert len(scene.states()) == 1
+    scene.workplace.dump(scene.run, scene.data)
+    assert not list(scene.folder.glob("results/checkpoints/*"))
+
+
+def test_states_of_a_training_at_work_are_not_taken_away(scene):
+    scene.plan(epochs=2)
+    process, _ = scene.start()
+    assert process.wait(60) == 0
+    lock = Lock(lock_of(scene.manifest))
+    assert lock.try_take()
+    scene.workplace.dump(scene.run, scene.data)
+    assert len(scene.states()) == 1
+    lock.release()
+
+
+def test_what_a_killed_job_left_half_written_goes(scene, monkeypatch):
+    scene.plan(epochs=LONG)
+    process, _ = scene.start()
+    wait_until(scene.states)
+    process.kill()
+    process.wait()
+    (state,) = scene.states()[-1:]
+    (scene.manifest.with_suffix("")).mkdir()
+    left = [
+        path.with_name(f".{path.name}.{process.pid}.tmp")
+        for path in (state, scene.manifest.with_suffix("") / "history.nc", scene.manifest)
+    ]
+    for path in left:
+        path.touch()
+    other = scene.manifest.with_name(f".other.json.{process.pid}.tmp")
+    other.touch()
+    monkeypatch.setattr(Training, "run", lambda self, after_step: self.history)  # ends at once
+    assert main("train", scene.words()[1:]) == 0
+    assert not any(path.exists() for path in left)
+    assert other.exists()  # somebody else's, who may be writing it
+
+
+# --- SLURM ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scancel(tmp_path, monkeypatch):
+    """Return the ids of cancelled jobs, of a scancel that only notes them."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = folder / "scancel"
+    script.write_text(f'#!/bin/sh\necho "$@" >> {folder}/cancelled\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    cancelled = folder / "cancelled"
+    return lambda: cancelled.read_text().split() if cancelled.exists() else []
+
+
+def test_on_slurm_the_earlier_job_is_cancelled(scene, scancel):
+    scene.plan(epochs=LONG)
+    scene.start(SLURM_JOB_ID="41")
+    wait_until(scene.states)
+    scene.start(SLURM_JOB_ID="42")
+    wait_until(scancel)
+    assert scancel() == ["41"]
+
+
+@pytest.mark.parametrize(
+    ("mine", "its"), [(None, "41"), ("41", "41"), ("42", None)], ids=["local", "requeued", "orphan"]
+)
+def test_no_other_job_is_cancelled(mine, its, scancel, monkeypatch):
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    if mine:
+        monkeypatch.setenv("SLURM_JOB_ID", mine)
+    ask_to_stop(Holder(1, "node", "now", its))
+    assert scancel() == []
+
+
+def test_where_scancel_fails_the_job_waits(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    ask_to_stop(Holder(1, "node", "now", "41"))
+    assert "waiting for the job to end by itself" in capsys.readouterr().err

@@ -1,0 +1,287 @@
+"""Killed at random moments, in every way: the normal command goes on, and the tables are equal.
+
+Which signals, to whom and when is drawn from a seed (DISOBEY_TEST_SEED, printed). What a kill hits
+depends on the machine all the same, so a failure prints every kill and what was running then.
+"""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+
+from .conftest import SMALL, Workflow
+
+pytestmark = pytest.mark.workflow
+
+SEED = int(os.environ.get("DISOBEY_TEST_SEED", "0"))
+STUDIES = 3
+# Signal, and whether Snakemake and a job get it. Training heeds SIGUSR1, what SLURM sends.
+KINDS = [
+    (number, *whom)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    for whom in ((True, False), (False, True), (True, True))
+] + [(signal.SIGUSR1, False, True)]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """One kill: drawn before anything runs.
+
+    Attributes
+    ----------
+    starts : int
+        How many jobs must start first: work is under way then.
+    delay : float
+        Seconds after that.
+    choice : float
+        Which of the running jobs, from 0 to 1.
+    """
+
+    number: signal.Signals
+    of_snakemake: bool
+    of_job: bool
+    starts: int
+    delay: float
+    choice: float
+
+
+def drawn(seed: int) -> list[Kill]:
+    """Return 20 kills, each kind twice."""
+    rng = random.Random(seed)
+    kinds = 2 * KINDS
+    rng.shuffle(kinds)
+    # A start takes two seconds of importing; what follows is work.
+    return [Kill(*kind, rng.randrange(1, 3), rng.uniform(0, 3.5), rng.random()) for kind in kinds]
+
+
+def write_study(folder: Path, epochs: int = 150) -> None:
+    """Write the small study with trainings of some seconds; a snapshot is kept early in them."""
+    text = SMALL.read_text()
+    assert "epochs: 3" in text
+    (folder / "study.yaml").write_text(text.replace("epochs: 3", f"epochs: {epochs}"))
+
+
+def jobs_at_work(folder: Path) -> dict[int, str]:
+    """Return the stages' processes that run in ``folder`` now, orphans too: pid, stage and store.
+
+    The shell around a job has other words, and a zombie has none.
+    """
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+            if words[1:3] == ["-m", "disobey"] and (process / "cwd").resolve() == folder:
+                store = words[words.index("--output") + 1]
+                found[int(process.name)] = f"{words[3]} {Path(store).name}"
+        except (OSError, ValueError):
+            continue  # it has just ended
+    return found
+
+
+@dataclass
+class Ordeal:
+    """A study that is killed again and again."""
+
+    workflow: Workflow
+    events: list[str] = field(default_factory=list)
+    target: str = "all"
+    calls: int = 0
+    snakemake: subprocess.Popen[str] | None = None
+
+    @property
+    def output(self) -> Path:
+        return self.workflow.folder / f"call-{self.calls}.txt"
+
+    def call(self) -> None:
+        """Call the normal command, unless it is still at work."""
+        if self.snakemake is not None and self.snakemake.poll() is None:
+            return
+        self.calls += 1
+        with open(self.output, "w") as output:
+            self.snakemake = subprocess.Popen(
+                self.workflow.command(self.target), stdout=output, stderr=subprocess.STDOUT,
+                text=True, cwd=self.workflow.folder, start_new_session=True,
+                env=os.environ | {"DISOBEY_SAVE_EVERY": "0.2"},
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )  # fmt: skip
+
+    @property
+    def done(self) -> bool:
+        return self.snakemake is not None and self.snakemake.poll() == 0
+
+    def suffer(self, kill: Kill) -> bool:
+        """Kill once at work; return False where the study was finished before."""
+        self.call()
+        if not self.wait_for_starts(kill.starts):
+            return False
+        time.sleep(kill.delay)
+        jobs = jobs_at_work(self.workflow.folder)
+        if self.done:
+            return False
+        hit = []
+        if kill.of_snakemake and self.snakemake.poll() is None:
+            hit.append(self.snakemake.pid)
+        if kill.of_job and jobs:
+            hit.append(sorted(jobs)[int(kill.choice * len(jobs))])
+        for pid in hit:
+            try:
+                os.kill(pid, kill.number)
+            except ProcessLookupError:
+                hit = [other for other in hit if other != pid]
+        names = [jobs.get(pid, "snakemake") for pid in hit]
+        self.events.append(f"{kill.number.name} of {names} while {sorted(jobs.values())}")
+        if kill.of_snakemake and kill.number == signal.SIGKILL:
+            self.snakemake.wait()
+        return bool(hit)
+
+    def wait_for_starts(self, number: int) -> bool:
+        """Wait until jobs have started since now; False where Snakemake ended well instead."""
+        seen = set(jobs_at_work(self.workflow.folder))
+        deadline = time.monotonic() + 120
+        while number > 0:
+            assert time.monotonic() < deadline, self.story("no job starts")
+            if self.snakemake.poll() is not None:
+                if self.done:
+                    return False
+                self.call()  # it ended for an earlier kill, late
+            now = set(jobs_at_work(self.workflow.folder))
+            number -= len(now - seen)
+            seen |= now
+            time.sleep(0.02)
+        return True
+
+    def finish(self) -> None:
+        """Let a Snakemake that was hit end as it likes; then the normal command must succeed."""
+        self.snakemake.wait(timeout=240)
+        if not self.done:
+            self.call()
+            self.snakemake.wait(timeout=240)
+        assert self.done, self.story("the normal command fails")
+
+    def story(self, what: str) -> str:
+        calls = sorted(self.workflow.folder.glob("call-*.txt"))
+        said = "\n".join(f"--- {path.name}\n{path.read_text()[-3000:]}" for path in calls[-3:])
+        return "\n".join([f"{what}; seed {SEED}", *self.events, said])
+
+
+def new_study(folder: Path) -> Workflow:
+    folder.mkdir()
+    write_study(folder)
+    return Workflow(folder.resolve())
+
+
+@pytest.fixture(scope="module")
+def ordeals(tmp_path_factory):
+    """The same study, undisturbed, and beside it under 20 kills."""
+    root = tmp_path_factory.mktemp("recovery")
+    undisturbed = Ordeal(new_study(root / "undisturbed"))
+    undisturbed.call()
+    killed = [Ordeal(new_study(root / "killed-0"))]
+    try:
+        kills = drawn(SEED)
+        for kill in kills:
+            while not killed[-1].suffer(kill):
+                if killed[-1].done:
+                    killed.append(Ordeal(new_study(root / f"killed-{len(killed)}")))
+        killed[-1].finish()
+        undisturbed.finish()
+        yield undisturbed, killed
+    finally:
+        for ordeal in [undisturbed, *killed]:
+            left = [*jobs_at_work(ordeal.workflow.folder)]
+            if ordeal.snakemake.poll() is None:
+                left.insert(0, ordeal.snakemake.pid)
+            for pid in left:
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_every_kill_hit_something_at_work(ordeals):
+    _, killed = ordeals
+    events = [event for ordeal in killed for event in ordeal.events if " of [] " not in event]
+    print(f"seed {SEED}", *events, sep="\n")
+    assert len(events) == 20
+    assert len(killed) <= STUDIES, "the studies are too short for 20 kills"
+
+
+def test_tables_and_weights_are_those_of_an_undisturbed_run(ordeals):
+    undisturbed, killed = ordeals
+    kinds = ("results/*/tables/*.csv", "results/runs/*/*.safetensors")
+    expected = {
+        path.relative_to(undisturbed.workflow.folder): path.read_bytes()
+        for kind in kinds
+        for path in undisturbed.workflow.folder.glob(kind)
+    }
+    assert {path.name for path in expected} >= {"bias.csv", "snapshot-1.safetensors"}
+    for ordeal in killed:
+        for name, content in expected.items():
+            assert (ordeal.workflow.folder / name).read_bytes() == content, ordeal.story(str(name))
+
+
+def test_nothing_is_left_of_the_kills(ordeals):
+    _, killed = ordeals
+    for ordeal in killed:
+        results = ordeal.workflow.folder / "results"
+        left = [path for path in results.rglob(".*") if path.suffix in (".tmp", ".lock")]
+        assert left == [], ordeal.story(str(left))
+        assert list(results.glob("checkpoints/*")) == []
+        again = ordeal.workflow.snakemake("--dry-run")
+        assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_killed_trainings_resumed(ordeals):
+    """Else equal tables would only show that training is repeatable."""
+    _, killed = ordeals
+    logs = [
+        path.read_text(errors="replace")  # an orphan and its successor write into one log
+        for ordeal in killed
+        for pattern in ("results/logs/train/*.log", "call-*.txt")
+        for path in ordeal.workflow.folder.glob(pattern)
+    ]
+    assert any(re.search(r"resumed at step [1-9]", text) for text in logs)
+
+
+def test_a_job_waits_for_an_orphan_and_takes_over_what_it_made(tmp_path):
+    """After kill -9 of Snakemake alone; what the orphan finishes is not computed again."""
+    write_study(tmp_path, epochs=1500)
+    workflow = Workflow(tmp_path.resolve())
+    plan = make_plan(load_study(workflow.study))
+    run = plan.settings["noisy-self"].teachers[0]
+    manifest, log = (tmp_path / f"results/{name}" for name in (f"runs/{run}.json", "orphan.log"))
+    ordeal = Ordeal(workflow, target=str(manifest.relative_to(tmp_path)))
+    ordeal.call()
+    wait_until(lambda: list(tmp_path.glob("results/checkpoints/*/*.pt")), ordeal)
+    os.kill(ordeal.snakemake.pid, signal.SIGKILL)
+    ordeal.snakemake.wait()
+    (orphan,) = jobs_at_work(workflow.folder)
+    # The shell that follows empties the log, so the orphan's own lines go elsewhere.
+    (tmp_path / f"results/logs/train/{run}.log").rename(log)
+    ordeal.call()
+    try:
+        assert ordeal.snakemake.wait(timeout=240) == 0, ordeal.story("the normal command fails")
+    finally:
+        for pid in jobs_at_work(workflow.folder):
+            os.kill(pid, signal.SIGKILL)
+    assert f"process {orphan} on " in ordeal.output.read_text()  # named before work begins
+    said = (tmp_path / f"results/logs/train/{run}.log").read_text()
+    assert f"process {orphan} on " in said and "still makes it; waiting for that" in said
+    assert "is there already, of the same spec, code and inputs" in said
+    assert "step/s" in log.read_text() and "step/s" not in said  # one trained, the other did not
+    again = workflow.snakemake("--dry-run", ordeal.target)
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def wait_until(true: Callable[[], object], ordeal: Ordeal) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline, ordeal.story("not after two minutes")
+        time.sleep(0.05)
