@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
-from disobey.study.plan import SETTING_FIGURES, STUDY_FIGURES
+from disobey.study.figures import FIGURES
 from disobey.workflow import open_workflow
 
 # Snakemake merges a --configfile into the default one: load the default only when there is none.
@@ -27,6 +27,7 @@ report: "workflow/report/workflow.rst"
 
 
 wildcard_constraints:
+    basis="[^/]+",
     data="[^/]+",
     labels="[^/]+",
     run="[^/]+",
@@ -46,6 +47,7 @@ include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/logits.smk"
 include: "rules/confidence.smk"
+include: "rules/bias.smk"
 include: "rules/tables.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"

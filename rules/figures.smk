@@ -1,9 +1,9 @@
 # A caption belongs to a rule's output, so each kind of figure is a rule of its own.
-for kind in SETTING_FIGURES + STUDY_FIGURES:
+for kind in FIGURES:
 
     rule:
         name:
-            f"figure_{kind}"
+            f"figure_{kind}".replace("-", "_")
         input:
             JOBS.inputs("figure"),
         output:

@@ -2,12 +2,14 @@
 
 import sys
 
+from disobey.full_log import survive_a_full_disk
 from disobey.stage_names import STAGES
 
 TOOLS = {
     "plan": "what a study file asks for: runs, pairs, jobs; or the first mistake in it",
     "why": "which jobs would run now, and why, in plain words",
     "explain": "what a store, table or figure is and what it came from",
+    "results": "a finished study's tables and how they were made, as Markdown",
     "schema": "the JSON schema of study files, for editors",
 }
 
@@ -45,4 +47,6 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in STAGES:
+        survive_a_full_disk()
     sys.exit(main(sys.argv[1:]))

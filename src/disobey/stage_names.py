@@ -4,9 +4,11 @@
 STAGES = {
     "prepare": "a data source -> results/data/<data>.nc",
     "labels": "data -> the same labels with noise, results/labels/<labels>.nc",
+    "basis": "data [and a trained teacher] -> eigendirections, results/basis/<basis>.nc",
     "train": "data [and the teacher's logits] -> results/runs/<run>/",
     "dump": "a run and its data -> results/logits/<run>.nc",
     "confidence": "logits of all models of a setting -> results/<study>/analysis/<setting>.nc",
+    "bias": "histories of a setting and its placebos -> results/<study>/bias/<setting>.nc",
     "table": "analyses -> results/<study>/tables/<table>.csv",
     "figure": "analyses -> results/<study>/figures/<figure>.pdf and .png",
     "report": "tables, figures, manifests -> results/<study>/report.html",

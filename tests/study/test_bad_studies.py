@@ -29,7 +29,7 @@ UNKNOWN_KEYS = [
         "study: small",
         "study: small\nworkers: 3",
         "2: workers: unknown key 'workers'; known: analysis, datasets, device, models, recipes, "
-        "seeds, settings, study",
+        "seeds, settings, study, sweeps",
     ),
     (
         DIGITS,
@@ -39,7 +39,8 @@ UNKNOWN_KEYS = [
     (
         DIGITS,
         "digits: {source: builtin, name: digits, tokenizer: {}}",
-        "4: datasets.digits.tokenizer: unknown key 'tokenizer'; known: label_noise, name, source",
+        "4: datasets.digits.tokenizer: unknown key 'tokenizer'; known: centre, label_noise, name, "
+        "source",
     ),
     (
         DIGITS,

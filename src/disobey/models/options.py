@@ -6,6 +6,7 @@ makes nothing stale.
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -14,6 +15,22 @@ from disobey.models.cost import Cost, Shape, convolution, linear
 from disobey.strict import Strict
 
 Widths = Annotated[list[PositiveInt], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer whose weights can be tracked along eigendirections of its input.
+
+    Attributes
+    ----------
+    first : bool
+        Whether its input is the data itself; else it is what a trained teacher's layers make of it.
+    unit_norm : bool
+        Whether batch normalisation follows, so that only the direction of a filter has an effect.
+    """
+
+    first: bool = False
+    unit_norm: bool = False
 
 
 class Mlp(Strict):
@@ -32,6 +49,11 @@ class Mlp(Strict):
         """Return size and work, for asking a cluster."""
         widths = [math.prod(shape.inputs), *self.hidden, shape.classes]
         return sum((linear(a, b) for a, b in itertools.pairwise(widths)), Cost())
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        hidden = [f"hidden_{i}" for i in range(1, len(self.hidden) + 1)]
+        return {name: Layer(first=name == hidden[0]) for name in [*hidden, "classifier"]}
 
 
 class SmallResnet(Strict):
@@ -57,6 +79,14 @@ class SmallResnet(Strict):
             total += convolution(before, width, 3, pixels) + convolution(width, width, 3, pixels)
             total += convolution(before, width, 1, pixels)
         return total + linear(self.widths[-1], shape.classes)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        found = {"stem.convolution": Layer(first=True, unit_norm=True)}
+        for i in range(1, len(self.widths) + 1):
+            for part in ("residual.first", "residual.second", "shortcut"):
+                found[f"block_{i}.{part}.convolution"] = Layer(unit_norm=True)
+        return found | {"classifier": Layer()}
 
 
 class Roberta(Strict):
@@ -93,8 +123,17 @@ class Roberta(Strict):
             17 * tokens * width + 3 * self.heads * tokens**2,
             12 * tokens * width**2 + 2 * tokens**2 * width,
         )
-        layers = sum(itertools.repeat(layer, self.layers), Cost())
-        return embeddings + layers + linear(width, width) + linear(width, shape.classes)
+        blocks = sum(itertools.repeat(layer, self.layers), Cost())
+        return embeddings + blocks + linear(width, width) + linear(width, shape.classes)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        attention = [f"attention.self.{part}" for part in ("query", "key", "value")]
+        parts = [*attention, "attention.output.dense", "intermediate.dense", "output.dense"]
+        depths = range(self.layers)
+        names = [f"roberta.roberta.encoder.layer.{i}.{part}" for i in depths for part in parts]
+        ends = ["roberta.classifier.dense", "roberta.classifier.out_proj"]
+        return {name: Layer() for name in [*names, *ends]}
 
 
 ModelOptions = Annotated[Mlp | SmallResnet | Roberta, Field(discriminator="family")]

@@ -1,6 +1,7 @@
 """A small residual network for small images: 28 x 28 becomes 14, 7, 4."""
 
 import itertools
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,16 @@ if TYPE_CHECKING:
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     """Return a strided stem, one strided residual block per width, mean over pixels, classifier."""
     widths = [options["stem"], *options["widths"]]
-    blocks = [Block(a, b) for a, b in itertools.pairwise(widths)]
-    return nn.Sequential(
-        _convolution(data.train.inputs.shape[-1], widths[0], 3, stride=2),
-        nn.ReLU(),
-        *blocks,
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(widths[-1], len(data.class_names)),
-    )
+    pairs = enumerate(itertools.pairwise(widths), 1)
+    layers: dict[str, nn.Module] = {
+        "stem": _convolution(data.train.inputs.shape[-1], widths[0], 3, stride=2),
+        "relu": nn.ReLU(),
+        **{f"block_{depth}": Block(before, width) for depth, (before, width) in pairs},
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "flatten": nn.Flatten(),
+        "classifier": nn.Linear(widths[-1], len(data.class_names)),
+    }
+    return nn.Sequential(OrderedDict(layers))
 
 
 class Block(nn.Module):
@@ -30,9 +32,12 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.residual = nn.Sequential(
-            _convolution(channels, width, 3, stride=2), nn.ReLU(), _convolution(width, width, 3)
-        )
+        parts: dict[str, nn.Module] = {
+            "first": _convolution(channels, width, 3, stride=2),
+            "relu": nn.ReLU(),
+            "second": _convolution(width, width, 3),
+        }
+        self.residual = nn.Sequential(OrderedDict(parts))
         self.shortcut = _convolution(channels, width, 1, stride=2)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -41,6 +46,8 @@ class Block(nn.Module):
 
 
 def _convolution(channels: int, width: int, size: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, width, size, stride, size // 2, bias=False), nn.BatchNorm2d(width)
-    )
+    parts: dict[str, nn.Module] = {
+        "convolution": nn.Conv2d(channels, width, size, stride, size // 2, bias=False),
+        "normalisation": nn.BatchNorm2d(width),
+    }
+    return nn.Sequential(OrderedDict(parts))

@@ -1,6 +1,6 @@
 """From a study file to a checked `Study`, or to a message that names file, line and key."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,9 @@ import yaml
 from pydantic import ValidationError
 
 from disobey.errors import UserError, nearest
+from disobey.study.checks import Mistake, cross_checks
 from disobey.study.models import Study
+from disobey.study.sweeps import expand
 from disobey.study.yaml_lines import FLOAT, INT, Location, dotted, load_with_lines
 
 # pydantic's words for a wrong type, in the words of somebody who writes YAML.
@@ -24,7 +26,6 @@ WORDS = {
     "model_attributes_type": "must be a mapping of keys to values",
     "finite_number": "must be a finite number",
 }
-PLURAL = {"image": "images", "text": "text"}
 BOUNDS = {
     "greater_than": ("gt", "above"),
     "greater_than_equal": ("ge", "at least"),
@@ -54,15 +55,21 @@ def load_study(path: Path | str) -> Study:
         study = Study.model_validate(value)
     except ValidationError as error:
         raise _refusal(path, lines, [_mistake(entry, value) for entry in error.errors()]) from None
-    mistakes = list(_cross_checks(study))
+    study, origin, mistakes = expand(study)
+    mistakes += [_at_origin(origin, *mistake) for mistake in cross_checks(study)]
     if mistakes:
         raise _refusal(path, lines, mistakes)
     return study
 
 
-def _refusal(
-    path: Path, lines: dict[Location, int], mistakes: Iterable[tuple[Location, str]]
-) -> UserError:
+def _at_origin(origin: Mapping[str, Location], location: Location, text: str) -> Mistake:
+    """Return a mistake in a setting that a sweep made as one in the sweep."""
+    if location[0] != "settings" or location[1] not in origin:
+        return location, text
+    return origin[str(location[1])], f"its setting {dotted(location[1:])}: {text}"
+
+
+def _refusal(path: Path, lines: dict[Location, int], mistakes: Iterable[Mistake]) -> UserError:
     """Return the error that lists all mistakes, one a line, from the top of the file down."""
     found = []
     for location, text in mistakes:
@@ -76,7 +83,7 @@ def _refusal(
     return UserError("\n".join(text for _, text in found))
 
 
-def _mistake(entry: Any, value: Any) -> tuple[Location, str]:  # noqa: ANN401
+def _mistake(entry: Any, value: Any) -> Mistake:  # noqa: ANN401
     """Return where and what, for one of pydantic's errors about the file's ``value``."""
     kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
     location = _in_file(entry["loc"], value, missing=kind == "missing")
@@ -138,9 +145,7 @@ def _unknown_value(given: object, choices: Sequence[str]) -> str:
     return f"unknown value '{given}'; {hint}" + ("" if known in hint else f" (known: {known})")
 
 
-def _tag_mistake(
-    location: Location, context: dict[str, Any], given: object
-) -> tuple[Location, str]:
+def _tag_mistake(location: Location, context: dict[str, Any], given: object) -> Mistake:
     """Word the error of a mapping whose kind is chosen by one of its keys."""
     tag = context["discriminator"].strip("'")
     if not isinstance(given, dict):
@@ -168,47 +173,3 @@ def _in_file(loc: Sequence[str | int], value: object, missing: bool) -> Location
         elif missing and index == len(parts) - 1:
             found.append(part)
     return tuple(found)
-
-
-def _cross_checks(study: Study) -> list[tuple[Location, str]]:
-    """Return the mistakes that lie between two parts of the file."""
-    mistakes: list[tuple[Location, str]] = []
-    repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
-    if repeated:
-        mistakes.append((("seeds",), f"{sorted(repeated)[0]} is repeated; each seed once"))
-    for name, setting in study.settings.items():
-        here = ("settings", name)
-        unknown = [
-            ((*here, key), f"there is no {table[:-1]} '{given}'; {nearest(given, known)}")
-            for key, given, table, known in (
-                ("dataset", setting.dataset, "datasets", study.datasets),
-                ("teacher", setting.teacher, "models", study.models),
-                ("student", setting.student, "models", study.models),
-                ("recipe", setting.recipe, "recipes", study.recipes),
-                ("teacher_recipe", setting.teacher_recipe, "recipes", study.recipes),
-            )
-            if given is not None and given not in known
-        ]
-        mistakes += unknown
-        if not unknown:
-            mistakes += _kind_mistakes(study, name)
-    return mistakes
-
-
-def _kind_mistakes(study: Study, name: str) -> list[tuple[Location, str]]:
-    setting = study.settings[name]
-    kind = study.datasets[setting.dataset].kind
-    mistakes: list[tuple[Location, str]] = []
-    for role in ("teacher", "student"):
-        model = getattr(setting, role)
-        if study.models[model].inputs != kind:
-            fitting = [other for other, options in study.models.items() if options.inputs == kind]
-            mistakes.append(
-                (
-                    ("settings", name, role),
-                    f"model '{model}' reads {PLURAL[study.models[model].inputs]}, but data set "
-                    f"'{setting.dataset}' holds {PLURAL[kind]}; models that read {PLURAL[kind]}: "
-                    f"{', '.join(fitting) or 'none in this file'}",
-                )
-            )
-    return mistakes

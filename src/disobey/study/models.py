@@ -1,9 +1,19 @@
 """The study file as pydantic models: what may be written, of what type, with which default."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
+from disobey.analysis.names import PLACEBOS
 from disobey.models.options import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
@@ -14,6 +24,15 @@ Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+    if not isinstance(value, str | int | float | bool):
+        raise ValueError("must be a word, a number, true or false")
+    return value
+
+
+Value = Annotated[Any, AfterValidator(_plain)]
 
 
 class LabelNoise(Strict):
@@ -40,6 +59,9 @@ class BuiltinImages(Strict):
     source: Literal["builtin"]
     name: Literal["mnist5k", "digits"]
     label_noise: LabelNoise | None = None
+    centre: Literal["pixel"] | None = Field(
+        None, description="subtract the mean training image, not only each channel's mean"
+    )
 
 
 class BuiltinText(Strict):
@@ -76,6 +98,9 @@ class Recipe(Strict):
     label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
     precision: Literal["fp32", "bf16"] | None = Field(
         None, description="of matrix products in training; fp32 if not given"
+    )
+    snapshots: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
+        None, description="epochs after which the weights are kept, for over_training"
     )
 
     @field_validator("precision")
@@ -114,23 +139,104 @@ class Recipe(Strict):
             raise ValueError(f"milestones must rise, got {self.milestones}")
         return self
 
+    @model_validator(mode="after")
+    def _snapshots_lie_inside(self) -> "Recipe":
+        kept = self.snapshots or []
+        if sorted(set(kept)) != kept:
+            raise ValueError(f"snapshots must rise, got {kept}")
+        if kept and kept[-1] >= self.epochs:
+            raise ValueError(
+                f"snapshots must lie before the last epoch, {self.epochs}, which is kept anyway; "
+                f"got {kept[-1]}"
+            )
+        return self
+
+
+class Switch(Strict):
+    """A change between distillation and one-hot labels within one training."""
+
+    order: Literal["distillation_first", "one_hot_first"]
+    at: Fraction = Field(description="share of the cumulative learning rate")
+    ramp: Fraction | None = Field(
+        None, description="share of it over which the change takes place, centred; 0 is at once"
+    )
+
+    @field_validator("ramp")
+    @classmethod
+    def _zero_is_off(cls, value: float | None) -> float | None:
+        return value or None
+
 
 class Distill(Strict):
     """(1 - weight) CE(label, student) + weight T^2 KL(teacher^(T) || student^(T))."""
 
     temperature: Positive
     weight: Fraction = Field(1.0, description="of the teacher's term; 1 leaves the label out")
+    switch: Switch | None = Field(None, description="distil for a part of the training only")
+
+
+class Bias(Strict):
+    """Measure the implicit bias: progress of weights along eigendirections of a layer's input."""
+
+    layers: Annotated[list[str], Field(min_length=1)] = Field(description="names in the model")
+    directions: Annotated[list[PositiveInt], Field(min_length=2)] | None = Field(
+        None, description="ranks of eigenvalues, 1 first; if not given: 1, 2, 3, 5, 9, 17, ..."
+    )
+    placebos: list[Literal[PLACEBOS]] = Field(  # type: ignore[valid-type]
+        list(PLACEBOS), description="one-hot runs that no distillation made differ"
+    )
+    smoothing: Inside = Field(0.1, description="of the labels, in the placebo label_smoothing")
+
+    @field_validator("directions")
+    @classmethod
+    def _leading_first(cls, ranks: list[int] | None) -> list[int] | None:
+        """The clock is progress along the leading direction: it must be there."""
+        if ranks is not None and (ranks[0] != 1 or sorted(set(ranks)) != ranks):
+            raise ValueError(f"directions must rise from 1, got {ranks}")
+        return ranks
+
+
+class StudentOf(Strict):
+    """A teacher that is another setting's student: repeated distillation."""
+
+    setting: Name
+
+
+def _kind_of_teacher(value: object) -> str:
+    return "setting" if isinstance(value, dict | StudentOf) else "model"
+
+
+Teacher = Annotated[
+    Annotated[Name, Tag("model")] | Annotated[StudentOf, Tag("setting")],
+    Discriminator(_kind_of_teacher),
+]
 
 
 class Setting(Strict):
     """One row of a study: data set, teacher, student, recipe, distillation."""
 
     dataset: Name
-    teacher: Name
+    teacher: Teacher = Field(description="a model, or {setting: NAME} for that setting's student")
     student: Name
     recipe: Name
     teacher_recipe: Name | None = Field(None, description="where the teacher has another one")
+    teacher_fits: Literal["interpolating", "non_interpolating"] | None = Field(
+        None,
+        description="what the teacher must turn out to be: with 99.5 % of its given training "
+        "labels right, or with fewer; else verdicts on it are withheld",
+    )
     distill: Distill
+    bias: Bias | None = None
+    over_training: bool = Field(False, description="analyse the recipe's snapshots too")
+
+
+class Sweep(Strict):
+    """Copies of a setting that differ in the values of some of its keys, in all combinations."""
+
+    base: Name = Field(description="a setting of this file")
+    vary: Annotated[dict[str, Annotated[list[Value], Field(min_length=1)]], Field(min_length=1)] = (
+        Field(description="key of the setting, with dots, to a list of values")
+    )
 
 
 class Analysis(Strict):
@@ -152,6 +258,7 @@ class Study(Strict):
     models: Annotated[dict[Name, ModelOptions], Field(min_length=1)]
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
     settings: Annotated[dict[Name, Setting], Field(min_length=1)]
+    sweeps: dict[Name, Sweep] = Field(default_factory=dict)
     analysis: Analysis = Analysis()
 
     @field_validator("study")

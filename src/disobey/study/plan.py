@@ -5,24 +5,30 @@ made from stand by their ids. Nothing here knows a setting's name except what is
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
 from disobey.members import member
 from disobey.provenance import canonical, spec_id
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
-from disobey.study.models import Setting, Study
+from disobey.study.figures import BIAS_FIGURES, figures_of
+from disobey.study.models import Setting, StudentOf, Study
+from disobey.training.parts import modules_of
 
 # A student of seed s must not start like the teacher of seed s: with the same initialisation and
 # batch order the reference of a self-distillation would *be* the teacher.
 STUDENT_SEEDS_FROM = 1_000_000
+# The placebo of another batch order: an order that no run of the study has.
+PLACEBO_ORDERS_FROM = 1_000_000_000
+# Shares of the common range of leading progress over which ratios are averaged [our choice]:
+# beyond lies a plateau where even two one-hot models differ.
+MATCHED_RANGE = (0.2, 0.7)
 
-SETTING_FIGURES = ("exaggeration",)
-STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 TABLES = ("accuracy", "confidence", "claims", "summary")
 
 # A shell line carries the spec; Linux refuses one argument above 128 KiB.
@@ -74,10 +80,12 @@ class SettingRuns:
     teachers: tuple[str, ...]
     references: tuple[str, ...]
     students: tuple[str, ...]
+    placebos: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def all(self) -> tuple[str, ...]:
         """Return every run once."""
-        return tuple(dict.fromkeys((*self.teachers, *self.references, *self.students)))
+        placebos = (run for runs in self.placebos.values() for run in runs)
+        return tuple(dict.fromkeys((*self.teachers, *self.references, *self.students, *placebos)))
 
 
 @dataclass
@@ -129,8 +137,8 @@ def make_plan(study: Study) -> Plan:
     >>> [job.stage for job in plan.jobs.values()]  # doctest: +SKIP
     """
     planner = _Planner(study, Plan(study.study))
-    for name, setting in study.settings.items():
-        planner.setting(name, setting)
+    for name in study.settings:
+        planner.setting(name)
     planner.results()
     return planner.plan
 
@@ -141,14 +149,20 @@ class _Planner:
     def __init__(self, study: Study, plan: Plan) -> None:
         self.study = study
         self.plan = plan
+        # Manifests by the name of the setting, or of a setting's snapshot.
         self.analyses: dict[str, str] = {}
+        self.snapshots: dict[str, str] = {}
+        self.biases: dict[str, str] = {}
+        # Data set and model of each run, by their names in the study.
+        self.made_of: dict[str, tuple[str, str]] = {}
 
     # --- data -------------------------------------------------------------------------------
 
     def data(self, dataset: str) -> str:
         """Plan the prepared data; return its id."""
         spec = spec_of(self.study.datasets[dataset])
-        spec.pop("label_noise", None)
+        for of_runs in ("label_noise", "centre"):  # the store is the same with and without
+            spec.pop(of_runs, None)
         id = spec_id(spec["name"], spec)
         members = (member("data.sources", spec["name"]),)
         self.plan.add("prepare", id, spec, layout.DATA.format(data=id), members=members)
@@ -173,137 +187,306 @@ class _Planner:
         self,
         dataset: str,
         model: str,
-        recipe: str,
-        seed: int,
+        recipe: Mapping[str, Any],
+        seeds: Mapping[str, int],
         distill: Mapping[str, Any] | None = None,
+        progress: Mapping[str, Any] | None = None,
     ) -> str:
-        """Plan the training of one model and the dump of its logits; return the run's id."""
-        options, data, labels = self.study.models[model], self.data(dataset), self.labels(dataset)
-        spec: dict[str, Any] = {
-            "data": data,
-            "model": spec_of(options),
-            "recipe": spec_of(self.study.recipes[recipe]),
-            "seeds": {"initialisation": seed, "order": seed},
-        }
-        upstream = [layout.DATA.format(data=data)]
-        loss, how = "one_hot", "onehot"
-        if labels is not None:
-            spec["labels"] = labels
-            upstream.append(layout.LABELS.format(labels=labels))
+        """Plan the training of one model; return the run's id.
+
+        Parameters
+        ----------
+        dataset, model : str
+            Their names in the study.
+        recipe, seeds, distill, progress : mapping
+            As they stand in a run's spec.
+        """
+        options, labels = self.study.models[model], self.labels(dataset)
+        spec = self._on_data(dataset) | {"model": spec_of(options), "recipe": dict(recipe)}
+        spec["seeds"] = dict(seeds)
+        upstream = self._data_stores(dataset)
+        how = "onehot"
         if distill is not None:
             spec["distill"] = dict(distill)
             upstream.append(layout.LOGITS.format(run=distill["teacher"]))
-            loss, how = "distillation", f"kd-T{distill['temperature']:g}"
-        noisy = data if labels is None else labels
+            how = f"kd-T{distill['temperature']:g}"
+        if progress is not None:
+            spec["progress"] = dict(progress)
+            upstream.append(layout.BASIS.format(basis=progress["basis"]))
+        noisy = spec["data"] if labels is None else labels
         shape = options.label()[:LONGEST_LABEL]
-        id = spec_id(f"{noisy.rpartition('-')[0]}-{shape}-{how}-s{seed}", spec)
+        number = seeds["initialisation"]
+        id = spec_id(f"{noisy.rpartition('-')[0]}-{shape}-{how}-s{number}", spec)
         self.plan.add(
             "train",
             id,
             spec,
             layout.RUN.format(run=id),
             tuple(map(manifest_of, upstream)),
-            (member("models", options.family), member("training.losses", loss)),
+            (member("models", options.family), *modules_of(spec)),
         )
-        self._dump(id, data, labels, options.family)
+        self.made_of[id] = (dataset, model)
         return id
 
-    def _dump(self, run: str, data: str, labels: str | None, family: str) -> None:
-        spec = {"run": run, "data": data} | ({} if labels is None else {"labels": labels})
-        upstream = [layout.RUN.format(run=run), layout.DATA.format(data=data)]
+    def logits(self, run: str, epoch: int | None = None) -> str:
+        """Plan the dump of a run's logits, or of a snapshot's; return the id of the store."""
+        dataset, model = self.made_of[run]
+        spec: dict[str, Any] = {"run": run, "data": self.data(dataset)}
+        labels = self.labels(dataset)
         if labels is not None:
-            upstream.append(layout.LABELS.format(labels=labels))
+            spec["labels"] = labels
+        id = run
+        if epoch is not None:
+            spec["epoch"], id = epoch, layout.snapshot_of(run, epoch)
+        upstream = [layout.RUN.format(run=run), *self._data_stores(dataset)]
         self.plan.add(
             "dump",
-            run,
+            id,
             spec,
-            layout.LOGITS.format(run=run),
+            layout.LOGITS.format(run=id),
             tuple(map(manifest_of, upstream)),
-            (member("models", family),),
+            (member("models", self.study.models[model].family),),
         )
+        return id
+
+    def basis(self, setting: Setting, teacher: str) -> dict[str, Any]:
+        """Plan the eigendirections of a setting's tracked layers.
+
+        Returns
+        -------
+        dict
+            ``progress`` of the specs of the runs that are tracked.
+        """
+        bias, options = setting.bias, self.study.models[setting.student]
+        assert bias is not None
+        known = options.trackable()
+        spec = self._on_data(setting.dataset, labels=False) | {
+            "model": spec_of(options),
+            "layers": sorted(bias.layers),
+        }
+        upstream = self._data_stores(setting.dataset, labels=False)
+        if not all(known[layer].first for layer in bias.layers):
+            spec["run"] = teacher
+            upstream.append(layout.RUN.format(run=teacher))
+        prefix = spec["data"].rpartition("-")[0]
+        id = spec_id(f"{prefix}-{options.label()[:LONGEST_LABEL]}", spec)
+        self.plan.add(
+            "basis",
+            id,
+            spec,
+            layout.BASIS.format(basis=id),
+            tuple(map(manifest_of, upstream)),
+            (member("models", options.family),),
+        )
+        layers = {
+            name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers
+        }
+        progress: dict[str, Any] = {"basis": id, "layers": layers}
+        return progress | ({"directions": bias.directions} if bias.directions else {})
+
+    def _on_data(self, dataset: str, *, labels: bool = True) -> dict[str, Any]:
+        """Return what a spec says of the data that a model sees."""
+        spec: dict[str, Any] = {"data": self.data(dataset)}
+        noisy = self.labels(dataset) if labels else None
+        centre = getattr(self.study.datasets[dataset], "centre", None)
+        given = {"labels": noisy, "centre": centre}
+        return spec | {key: value for key, value in given.items() if value is not None}
+
+    def _data_stores(self, dataset: str, *, labels: bool = True) -> list[str]:
+        noisy = self.labels(dataset) if labels else None
+        stores = [layout.DATA.format(data=self.data(dataset))]
+        return stores if noisy is None else [*stores, layout.LABELS.format(labels=noisy)]
 
     # --- what is made per setting -------------------------------------------------------------
 
-    def setting(self, name: str, setting: Setting) -> None:
-        """Plan teachers, references and students of a setting, and their analysis."""
-        teachers, references, students = [], [], []
-        for seed in self.study.seeds:
-            teacher_recipe = setting.teacher_recipe or setting.recipe
-            teacher = self.run(setting.dataset, setting.teacher, teacher_recipe, seed)
-            other = STUDENT_SEEDS_FROM + seed
-            of_student = (setting.dataset, setting.student, setting.recipe, other)
-            distill = spec_of(setting.distill) | {"teacher": teacher}
-            teachers.append(teacher)
-            references.append(self.run(*of_student))
-            students.append(self.run(*of_student, distill))
-        runs = SettingRuns(tuple(teachers), tuple(references), tuple(students))
+    def setting(self, name: str) -> SettingRuns:
+        """Plan teachers, references, students and placebos of a setting, and their analyses."""
+        if name in self.plan.settings:
+            return self.plan.settings[name]
+        per_seed = [self._runs_of(name, i, seed) for i, seed in enumerate(self.study.seeds)]
+        by_role = {role: tuple(runs[role] for runs in per_seed) for role in per_seed[0]}
+        placebos = {role: by_role[role] for role in by_role if role in PLACEBOS}
+        runs = SettingRuns(by_role[TEACHER], by_role[REFERENCE], by_role[STUDENT], placebos)
         self.plan.settings[name] = runs
+        self.analyses[name] = self._confidence(name)
+        setting = self.study.settings[name]
+        if setting.over_training:
+            for epoch in self.study.recipes[setting.recipe].snapshots or []:
+                self.snapshots[layout.snapshot_of(name, epoch)] = self._confidence(name, epoch)
+        if setting.bias is not None:
+            self.biases[name] = self._bias(name)
+        return runs
+
+    def _runs_of(self, name: str, index: int, seed: int) -> dict[str, str]:
+        """Plan the runs of one seed of a setting; return their ids by role."""
+        setting = self.study.settings[name]
+        teacher = self._teacher(setting, index, seed)
+        other = STUDENT_SEEDS_FROM * self.round(name) + seed
+        seeds = {"initialisation": other, "order": other}
+        recipe = spec_of(self.study.recipes[setting.recipe])
+        progress = None if setting.bias is None else self.basis(setting, teacher)
+
+        def one_hot(recipe: Mapping[str, Any] = recipe, **changed: int) -> str:
+            of_student = (setting.dataset, setting.student, recipe, seeds | changed)
+            return self.run(*of_student, progress=progress)
+
+        runs = {TEACHER: teacher, REFERENCE: one_hot()}
+        for placebo in setting.bias.placebos if setting.bias else ():
+            changed_recipe, changed_seeds = _placebo(placebo, recipe, setting, other)
+            runs[placebo] = one_hot(changed_recipe, **changed_seeds)
+        distill = spec_of(setting.distill) | {"teacher": self.logits(teacher)}
+        runs[STUDENT] = self._student(setting, recipe, seeds, distill, progress) or runs[REFERENCE]
+        return runs
+
+    def _student(
+        self,
+        setting: Setting,
+        recipe: Mapping[str, Any],
+        seeds: Mapping[str, int],
+        distill: dict[str, Any],
+        progress: Mapping[str, Any] | None,
+    ) -> str | None:
+        """Plan a distilled student; None where its switch leaves only one-hot labels."""
+        switch = setting.distill.switch
+        if switch is not None and not switch.ramp and switch.at in (0, 1):
+            if (switch.order == "distillation_first") == (switch.at == 0):
+                return None
+            del distill["switch"]
+        of_student = (setting.dataset, setting.student, recipe, seeds)
+        return self.run(*of_student, distill, progress)
+
+    def _teacher(self, setting: Setting, index: int, seed: int) -> str:
+        if isinstance(setting.teacher, StudentOf):
+            return self.setting(setting.teacher.setting).students[index]
+        recipe = spec_of(self.study.recipes[setting.teacher_recipe or setting.recipe])
+        seeds = {"initialisation": seed, "order": seed}
+        return self.run(setting.dataset, setting.teacher, recipe, seeds)
+
+    def round(self, name: str) -> int:
+        """Return how many distillations lie between a setting's student and one-hot labels."""
+        teacher = self.study.settings[name].teacher
+        return 1 + (self.round(teacher.setting) if isinstance(teacher, StudentOf) else 0)
+
+    def _confidence(self, name: str, epoch: int | None = None) -> str:
+        runs = self.plan.settings[name]
+        teachers = [self.logits(run) for run in runs.teachers]
+        references = [self.logits(run, epoch) for run in runs.references]
+        students = [self.logits(run, epoch) for run in runs.students]
+        about = self.about(name) | ({} if epoch is None else {"epoch": epoch})
         spec = {
-            "about": self._about(setting),
+            "about": about,
             "seeds": list(self.study.seeds),
             "teachers": teachers,
             "references": references,
             "students": students,
             "analysis": spec_of(self.study.analysis),
         }
-        upstream = tuple(manifest_of(layout.LOGITS.format(run=run)) for run in runs.all())
-        store = layout.ANALYSIS.format(study=self.study.study, setting=name)
-        key = f"{self.study.study}/{name}"
-        self.analyses[name] = self.plan.add("confidence", key, spec, store, upstream)
+        stores = dict.fromkeys((*teachers, *references, *students))
+        upstream = tuple(manifest_of(layout.LOGITS.format(run=id)) for id in stores)
+        called = name if epoch is None else layout.snapshot_of(name, epoch)
+        store = layout.ANALYSIS.format(study=self.study.study, setting=called)
+        return self.plan.add("confidence", f"{self.study.study}/{called}", spec, store, upstream)
 
-    def _about(self, setting: Setting) -> dict[str, Any]:
+    def _bias(self, name: str) -> str:
+        runs, bias = self.plan.settings[name], self.study.settings[name].bias
+        assert bias is not None
+        by_role = {REFERENCE: runs.references, STUDENT: runs.students, **runs.placebos}
+        spec = {
+            "about": self.about(name),
+            "seeds": list(self.study.seeds),
+            "runs": {role: list(ids) for role, ids in by_role.items()},
+            "layers": list(bias.layers),
+            "range": list(MATCHED_RANGE),
+        }
+        ids = dict.fromkeys(id for ids in by_role.values() for id in ids)
+        upstream = tuple(manifest_of(layout.RUN.format(run=id)) for id in ids)
+        store = layout.BIAS.format(study=self.study.study, setting=name)
+        return self.plan.add("bias", f"{self.study.study}/{name}", spec, store, upstream)
+
+    def about(self, name: str) -> dict[str, Any]:
         """Return the words that figures and tables say of a setting."""
-        dataset = self.study.datasets[setting.dataset]
-        return {
+        setting = self.study.settings[name]
+        dataset, recipe = self.study.datasets[setting.dataset], self.study.recipes[setting.recipe]
+        teacher = setting.teacher
+        about: dict[str, Any] = {
             "dataset": dataset.name,
             "label_noise": dataset.label_noise.rate if dataset.label_noise else 0.0,
-            "teacher": setting.teacher,
+            "teacher": f"student of {teacher.setting}"
+            if isinstance(teacher, StudentOf)
+            else teacher,
             "student": setting.student,
             "temperature": setting.distill.temperature,
             "weight": setting.distill.weight,
+            "recipe": setting.recipe,
+            "lr": recipe.lr,
+            "epochs": recipe.epochs,
         }
+        if not isinstance(teacher, StudentOf):
+            about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
+        centre = getattr(dataset, "centre", None)
+        about |= {} if centre is None else {"centre": centre}
+        if setting.distill.switch is not None:
+            about["switch"] = spec_of(setting.distill.switch)
+        if setting.teacher_fits is not None:
+            about["teacher_fits"] = setting.teacher_fits
+        return about | ({"round": self.round(name)} if isinstance(teacher, StudentOf) else {})
 
     # --- what is made per study ---------------------------------------------------------------
 
     def results(self) -> None:
         """Plan tables, figures and the report."""
         study, everything = self.study.study, tuple(self.analyses.values())
+        biases = tuple(self.biases.values())
         common = {"study": study, "settings": list(self.analyses)}
+        if biases:
+            common["biases"] = list(self.biases)
         tables = tuple(
             self.plan.add(
                 "table",
                 f"{study}/{table}",
                 common | {"table": table},
                 layout.TABLE.format(study=study, table=table),
-                everything,
+                everything + biases,
                 (member("analysis.tables", table),),
             )
-            for table in TABLES
+            for table in (*TABLES, *(["bias"] if biases else []))
         )
-        figures = [
-            self._figure(figure, f"{figure}-{name}", [name], (analysis,))
-            for figure in SETTING_FIGURES
-            for name, analysis in self.analyses.items()
-        ]
-        figures += [
-            self._figure(figure, figure, list(self.analyses), everything)
-            for figure in STUDY_FIGURES
-        ]
+        drawn = figures_of(self.study)
+        figures = [self._figure(*figure) for figure in drawn]
         spec = common | {"seeds": list(self.study.seeds)}
         store = layout.REPORT.format(study=study)
-        upstream = (*tables, *figures, *everything)
-        texts = (*SETTING_FIGURES, *STUDY_FIGURES)
+        upstream = (*tables, *figures, *everything, *biases)
+        texts = tuple(dict.fromkeys(figure.kind for figure in drawn))
         self.plan.add("report", study, spec, store, upstream, texts=texts)
 
-    def _figure(
-        self, figure: str, name: str, settings: list[str], analyses: tuple[str, ...]
-    ) -> str:
+    def _figure(self, kind: str, name: str, settings: Sequence[str]) -> str:
+        """Plan one figure of the analyses, and of the biases where there are, of ``settings``."""
         study = self.study.study
+        spec: dict[str, Any] = {"study": study, "figure": kind, "settings": list(settings)}
+        known = self.analyses | self.snapshots
+        upstream = [known[setting] for setting in settings]
+        if kind in BIAS_FIGURES:
+            biases = [setting for setting in settings if setting in self.biases]
+            upstream += [self.biases[setting] for setting in biases]
+            spec |= {"biases": biases} if biases else {}
         return self.plan.add(
             "figure",
             f"{study}/{name}",
-            {"study": study, "figure": figure, "settings": settings},
+            spec,
             layout.FIGURE.format(study=study, figure=name),
-            analyses,
-            (member("figures", figure),),
+            tuple(upstream),
+            (member("figures", kind),),
         )
+
+
+def _placebo(
+    placebo: str, recipe: Mapping[str, Any], setting: Setting, seed: int
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return recipe and changed seeds of a one-hot run that differs in what is no distillation."""
+    plain = {key: value for key, value in recipe.items() if key != "snapshots"}
+    if placebo == "batch_order":
+        return plain, {"order": PLACEBO_ORDERS_FROM + seed}
+    if placebo == "label_smoothing":
+        assert setting.bias is not None
+        return plain | {"label_smoothing": setting.bias.smoothing}, {}
+    return plain | {"lr": plain["lr"] * {"half_lr": 0.5, "double_lr": 2.0}[placebo]}, {}

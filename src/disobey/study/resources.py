@@ -125,6 +125,15 @@ def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
     return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
 
 
+def _basis(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    data = _data(plan, spec)
+    cost, features = _cost(spec["model"], data), math.prod(data.shape.inputs)
+    # covariance, its eigenvectors and what the decomposition works in
+    held = 2 * data.input_bytes + 6 * DOUBLE * features**2 + FLOAT * DUMP_BATCH * cost.activations
+    operations = 2 * data.train * (cost.multiply_adds + features**2) + 25 * features**3
+    return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
+
+
 def _confidence(plan: Plan, spec: Mapping[str, Any]) -> Need:
     runs = {*spec["teachers"], *spec["references"], *spec["students"]}
     data = _data(plan, json.loads(plan.jobs["dump", spec["teachers"][0]].spec))
@@ -135,7 +144,7 @@ def _confidence(plan: Plan, spec: Mapping[str, Any]) -> Need:
 
 
 def _light(_: Plan, __: Mapping[str, Any]) -> Need:
-    """Tables, figures and the report read small stores."""
+    """Bias analyses, tables, figures and the report read small stores."""
     return _need(0)
 
 
@@ -144,7 +153,9 @@ NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
     "labels": _labels,
     "train": _train,
     "dump": _dump,
+    "basis": _basis,
     "confidence": _confidence,
+    "bias": _light,
     "table": _light,
     "figure": _light,
     "report": _light,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from disobey.errors import UserError
 from disobey.study.loader import load_study
+from disobey.study.models import Setting, StudentOf
 from disobey.study.plan import make_plan
 
 
@@ -23,17 +24,31 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     print(f"study {study.study}: seeds {', '.join(map(str, study.seeds))}")
     for name, runs in plan.settings.items():
-        setting = study.settings[name]
-        print(
-            f"  {name}: {setting.teacher} -> {setting.student} on {setting.dataset}, "
-            f"T = {setting.distill.temperature:g}, weight = {setting.distill.weight:g}"
-        )
-        for role, ids in (
-            ("teacher", runs.teachers),
-            ("reference", runs.references),
-            ("student", runs.students),
-        ):
-            print(f"    {role:<9} {'  '.join(ids)}")
+        print(f"  {name}: {in_words(study.settings[name])}")
+        roles = {
+            "teacher": runs.teachers, "reference": runs.references, "student": runs.students,
+            **runs.placebos,
+        }  # fmt: skip
+        width = max(map(len, roles))
+        for role, ids in roles.items():
+            print(f"    {role:<{width}} {'  '.join(ids)}")
     for stage, count in Counter(stage for stage, _ in plan.jobs).items():
         print(f"  {count:>5} {stage}")
     return 0
+
+
+def in_words(setting: Setting) -> str:
+    """Return one line that says what a setting is."""
+    teacher, distill = setting.teacher, setting.distill
+    of = f"student of {teacher.setting}" if isinstance(teacher, StudentOf) else teacher
+    words = [
+        f"{of} -> {setting.student} on {setting.dataset}",
+        f"T = {distill.temperature:g}",
+        f"weight = {distill.weight:g}",
+    ]
+    if distill.switch is not None:
+        order = distill.switch.order.replace("_", " ")
+        words.append(f"{order}, switch at {distill.switch.at:g} of the learning rate")
+    if setting.bias is not None:
+        words.append(f"bias of {', '.join(setting.bias.layers)}")
+    return ", ".join(words)

@@ -1,0 +1,181 @@
+"""What a study file must satisfy beyond types: names that exist, parts that fit together."""
+
+from collections.abc import Iterator
+
+from disobey.errors import nearest
+from disobey.study.models import Recipe, Setting, StudentOf, Study
+from disobey.study.yaml_lines import Location
+
+Mistake = tuple[Location, str]
+
+PLURAL = {"image": "images", "text": "text"}
+
+
+def cross_checks(study: Study) -> list[Mistake]:
+    """Return the mistakes that lie between two parts of the file."""
+    mistakes: list[Mistake] = []
+    repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
+    if repeated:
+        mistakes.append((("seeds",), f"{sorted(repeated)[0]} is repeated; each seed once"))
+    unknown = {name: list(_unknown_names(study, name)) for name in study.settings}
+    mistakes += [mistake for found in unknown.values() for mistake in found]
+    for name, found in unknown.items():
+        if found or any(unknown[earlier] for earlier in chain(study, name)[1:]):
+            continue  # what stands on a wrong name cannot be checked
+        circle = circular(study, name)
+        if circle is not None:
+            mistakes.append((("settings", name, "teacher"), circle))
+            continue
+        mistakes += _kinds(study, name)
+        mistakes += _chained(study, name)
+        mistakes += _bias(study, name)
+        if study.settings[name].over_training and not _recipe(study, name).snapshots:
+            words = (
+                f"recipe '{study.settings[name].recipe}' keeps no snapshots; "
+                f"add to it, for example, snapshots: [1, 2, 5, 10]"
+            )
+            mistakes.append((("settings", name, "over_training"), words))
+    return mistakes
+
+
+def chain(study: Study, name: str) -> list[str]:
+    """Return a setting and those whose students are its teacher, its teacher's teacher, ...
+
+    Ends before a name that comes twice or does not exist.
+    """
+    found = [name]
+    while True:
+        teacher = study.settings[found[-1]].teacher
+        if not isinstance(teacher, StudentOf) or teacher.setting not in study.settings:
+            return found
+        if teacher.setting in found:
+            return found
+        found.append(teacher.setting)
+
+
+def circular(study: Study, name: str) -> str | None:
+    """Return in words the circle that a chain of teachers ends in, or None."""
+    found = chain(study, name)
+    teacher = study.settings[found[-1]].teacher
+    if isinstance(teacher, StudentOf) and teacher.setting in found:
+        circle = " -> ".join([*found, teacher.setting])
+        return f"is taught by itself in the end ({circle}); let one of them have a model as teacher"
+    return None
+
+
+def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
+    setting = study.settings[name]
+    teacher = setting.teacher
+    chained = isinstance(teacher, StudentOf)
+    for key, given, table, known in (
+        ("dataset", setting.dataset, "dataset", study.datasets),
+        ("teacher", None if chained else teacher, "model", study.models),
+        ("student", setting.student, "model", study.models),
+        ("recipe", setting.recipe, "recipe", study.recipes),
+        ("teacher_recipe", setting.teacher_recipe, "recipe", study.recipes),
+    ):
+        if given is not None and given not in known:
+            words = f"there is no {table} '{given}'; {nearest(str(given), known)}"
+            yield ("settings", name, key), words
+    if isinstance(teacher, StudentOf) and teacher.setting not in study.settings:
+        words = f"there is no setting '{teacher.setting}'; "
+        yield (
+            ("settings", name, "teacher", "setting"),
+            words + nearest(teacher.setting, study.settings),
+        )
+
+
+def _kinds(study: Study, name: str) -> Iterator[Mistake]:
+    setting = study.settings[name]
+    kind = study.datasets[setting.dataset].kind
+    for role in ("teacher", "student"):
+        model = getattr(setting, role)
+        if isinstance(model, StudentOf) or study.models[model].inputs == kind:
+            continue
+        fitting = [other for other, options in study.models.items() if options.inputs == kind]
+        yield (
+            ("settings", name, role),
+            f"model '{model}' reads {PLURAL[study.models[model].inputs]}, but data set "
+            f"'{setting.dataset}' holds {PLURAL[kind]}; models that read {PLURAL[kind]}: "
+            f"{', '.join(fitting) or 'none in this file'}",
+        )
+
+
+def _chained(study: Study, name: str) -> Iterator[Mistake]:
+    """Check a setting whose teacher is another setting's student."""
+    setting, here = study.settings[name], ("settings", name)
+    if not isinstance(setting.teacher, StudentOf):
+        return
+    teacher = study.settings[setting.teacher.setting]
+    if teacher.dataset != setting.dataset:
+        yield (
+            (*here, "teacher", "setting"),
+            f"the student of '{setting.teacher.setting}' learnt '{teacher.dataset}', this setting "
+            f"is about '{setting.dataset}'; both must be of one data set",
+        )
+    if setting.teacher_recipe is not None:
+        yield (
+            (*here, "teacher_recipe"),
+            f"the teacher is trained by the recipe of setting '{setting.teacher.setting}'; "
+            f"remove teacher_recipe",
+        )
+
+
+# --- bias ------------------------------------------------------------------------------------
+
+
+def _bias(study: Study, name: str) -> Iterator[Mistake]:
+    setting, here = study.settings[name], ("settings", name, "bias")
+    if setting.bias is None:
+        return
+    yield from _layers(study, setting, here)
+    recipe = _recipe(study, name)
+    spoilt = [key for key in ("momentum", "weight_decay") if getattr(recipe, key)]
+    if recipe.optimizer != "sgd" or spoilt:
+        what = "optimizer adamw" if recipe.optimizer != "sgd" else " and ".join(spoilt)
+        yield (
+            here,
+            f"recipe '{setting.recipe}' has {what}, under which progress along eigendirections is "
+            f"not gradient descent's; use a recipe with optimizer: sgd and without momentum and "
+            f"weight_decay",
+        )
+    if recipe.label_smoothing and "label_smoothing" in setting.bias.placebos:
+        yield (
+            (*here, "placebos"),
+            f"recipe '{setting.recipe}' smooths labels already; remove label_smoothing from one",
+        )
+
+
+def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]:
+    bias = setting.bias
+    assert bias is not None
+    known = study.models[setting.student].trackable()
+    for index, layer in enumerate(bias.layers):
+        if layer not in known:
+            hint = nearest(layer, known)
+            words = f"model '{setting.student}' has no layer '{layer}' with a matrix of weights"
+            yield (*here, "layers", index), f"{words}; {hint} (known: {', '.join(known)})"
+            continue
+        centred = getattr(study.datasets[setting.dataset], "centre", None) == "pixel"
+        if known[layer].first and not centred:
+            yield (
+                (*here, "layers", index),
+                f"'{layer}' reads the images, whose mean would be the leading direction; "
+                f"add centre: pixel to data set '{setting.dataset}'",
+            )
+        if not known[layer].first and not _same_model(study, setting):
+            yield (
+                (*here, "layers", index),
+                f"'{layer}' reads activations, whose eigendirections are the trained teacher's: "
+                f"teacher and student must be the same model; track a layer that reads the data",
+            )
+
+
+def _same_model(study: Study, setting: Setting) -> bool:
+    teacher = setting.teacher
+    name = study.settings[teacher.setting].student if isinstance(teacher, StudentOf) else teacher
+    return study.models[name] == study.models[setting.student]
+
+
+def _recipe(study: Study, name: str) -> Recipe:
+    return study.recipes[study.settings[name].recipe]

@@ -1,0 +1,134 @@
+"""Which figures a study has: each is drawn where the study holds what it shows. Pure."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from disobey.stores import layout
+from disobey.strict import spec_of
+from disobey.study.models import StudentOf, Study
+
+
+class Planned(NamedTuple):
+    """A figure: its kind, its name, and the settings (or snapshots of them) that it shows."""
+
+    kind: str
+    name: str
+    settings: tuple[str, ...]
+
+
+def figures_of(study: Study) -> list[Planned]:
+    """Return all figures of a study, those of the whole study first."""
+    return [figure for kind, plan in FIGURES.items() for figure in plan(kind, study)]
+
+
+def _all(kind: str, study: Study) -> Iterator[Planned]:
+    yield Planned(kind, kind, tuple(study.settings))
+
+
+def _each(kind: str, study: Study) -> Iterator[Planned]:
+    for name in study.settings:
+        yield Planned(kind, f"{kind}-{name}", (name,))
+
+
+def _biased(least: int) -> "PlanFigures":
+    def plan(kind: str, study: Study) -> Iterator[Planned]:
+        names = tuple(name for name, setting in study.settings.items() if setting.bias is not None)
+        if len(names) >= least:
+            yield Planned(kind, kind, names)
+
+    return plan
+
+
+def _overview(kind: str, study: Study) -> Iterator[Planned]:
+    """The first setting whose bias is measured, for both halves."""
+    for figure in _biased(1)(kind, study):
+        yield Planned(kind, kind, figure.settings[:1])
+
+
+def _noise(kind: str, study: Study) -> Iterator[Planned]:
+    noisy = tuple(
+        name
+        for name, setting in study.settings.items()
+        if study.datasets[setting.dataset].label_noise is not None
+    )
+    if noisy:
+        yield Planned(kind, kind, noisy)
+
+
+def _switching(kind: str, study: Study) -> Iterator[Planned]:
+    """Settings with a switch, and those that are the same without one: the ends of the axis."""
+    switched = {n for n, setting in study.settings.items() if setting.distill.switch is not None}
+    alike = {_but(study, name, "switch") for name in switched}
+    names = tuple(
+        name for name in study.settings if name in switched or _but(study, name, "switch") in alike
+    )
+    if switched:
+        yield Planned(kind, kind, names)
+
+
+def _over_training(kind: str, study: Study) -> Iterator[Planned]:
+    for name, setting in study.settings.items():
+        if setting.over_training:
+            epochs = study.recipes[setting.recipe].snapshots or []
+            snapshots = [layout.snapshot_of(name, epoch) for epoch in epochs]
+            yield Planned(kind, f"{kind}-{name}", (*snapshots, name))
+
+
+def _temperature(kind: str, study: Study) -> Iterator[Planned]:
+    """Settings that differ in temperature, and maybe in learning rate."""
+    groups: dict[str, list[str]] = {}
+    for name, setting in study.settings.items():
+        if setting.distill.switch is None and not isinstance(setting.teacher, StudentOf):
+            groups.setdefault(_but(study, name, "temperature", "lr"), []).append(name)
+    shown = [
+        name
+        for names in groups.values()
+        if len({study.settings[name].distill.temperature for name in names}) > 1
+        for name in names
+    ]
+    if shown:
+        yield Planned(kind, kind, tuple(shown))
+
+
+def _rounds(kind: str, study: Study) -> Iterator[Planned]:
+    """Chains of settings: each one's teacher is the student of the one before."""
+    teachers = {n: s.teacher.setting for n, s in study.settings.items()
+                if isinstance(s.teacher, StudentOf)}  # fmt: skip
+    shown = tuple(name for name in study.settings if name in {*teachers, *teachers.values()})
+    if shown:
+        yield Planned(kind, kind, shown)
+
+
+def _but(study: Study, name: str, *left_out: str) -> str:
+    """Return a setting as text without what a figure varies, for comparing."""
+    setting = study.settings[name]
+    distill: dict[str, Any] = spec_of(setting.distill)
+    recipe: dict[str, Any] = spec_of(study.recipes[setting.recipe])
+    for key in (*left_out, "snapshots"):
+        distill.pop(key, None)
+        recipe.pop(key, None)
+    teacher_recipe = setting.teacher_recipe or setting.recipe
+    return repr(
+        (setting.dataset, setting.teacher, teacher_recipe, setting.student, distill, recipe)
+    )
+
+
+PlanFigures = Callable[[str, Study], Iterator[Planned]]
+
+FIGURES: dict[str, PlanFigures] = {
+    "overview": _overview,
+    "calibrated": _all,
+    "inheritance": _all,
+    "accuracy": _all,
+    "fidelity": _all,
+    "bias": _biased(1),
+    "link": _biased(2),
+    "noise": _noise,
+    "switching": _switching,
+    "temperature": _temperature,
+    "rounds": _rounds,
+    "over-training": _over_training,
+    "exaggeration": _each,
+}
+# Those that show biases beside confidence.
+BIAS_FIGURES: Sequence[str] = ("overview", "bias", "link", "temperature", "rounds", "over-training")

@@ -1,0 +1,260 @@
+# ruff: noqa: E501 - pieces of the study's text, and messages, stand whole
+"""Settings made by sweeps, chains of teachers, and what measures the bias."""
+
+import json
+
+import pytest
+
+from disobey.errors import UserError
+from disobey.study.figures import figures_of
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+
+BIASED = """\
+study: biased
+seeds: [0, 1]
+datasets:
+  noisy: {source: builtin, name: digits, centre: pixel, label_noise: {rate: 0.2, seed: 7}}
+  clean: {source: builtin, name: digits, centre: pixel}
+  plain: {source: builtin, name: digits}
+models:
+  mlp: {family: mlp, hidden: [8]}
+  deep: {family: mlp, hidden: [8, 8]}
+  conv: {family: small_resnet, stem: 4, widths: [6]}
+recipes:
+  bias: {optimizer: sgd, lr: 0.1, epochs: 5, snapshots: [1, 3]}
+  faster: {optimizer: sgd, lr: 0.2, epochs: 5, snapshots: [1, 3]}
+  short: {optimizer: sgd, lr: 0.1, momentum: 0.9, epochs: 2}
+settings:
+  self:
+    dataset: noisy
+    teacher: mlp
+    student: mlp
+    recipe: bias
+    teacher_recipe: bias
+    distill: {temperature: 4}
+    bias: {layers: [hidden_1], placebos: [batch_order, half_lr]}
+    over_training: true
+  switch:
+    dataset: noisy
+    teacher: mlp
+    student: mlp
+    recipe: bias
+    distill: {temperature: 4, switch: {order: distillation_first, at: 0.5}}
+  again: {dataset: noisy, teacher: {setting: self}, student: mlp, recipe: bias, distill: {temperature: 4}}
+sweeps:
+  temperature: {base: self, vary: {distill.temperature: [1, 4, 8]}}
+  lr: {base: self, vary: {distill.temperature: [1], recipe: [faster]}}
+  point: {base: switch, vary: {distill.switch.order: [distillation_first, one_hot_first], distill.switch.at: [0, 0.5, 1]}}
+"""
+
+
+@pytest.fixture
+def load(study_file):
+    return lambda *edits: load_study(study_file(*edits, text=BIASED))
+
+
+@pytest.fixture
+def plan(load):
+    return lambda *edits: make_plan(load(*edits))
+
+
+def specs(plan, stage):
+    return [json.loads(job.spec) for job in plan.jobs.values() if job.stage == stage]
+
+
+def refusal(load, *edits):
+    with pytest.raises(UserError) as caught:
+        load(*edits)
+    return str(caught.value).partition("study.yaml:")[2]
+
+
+# --- sweeps ------------------------------------------------------------------------------------
+
+
+def test_a_sweep_makes_a_setting_of_every_combination(load):
+    study = load()
+    assert [name for name in study.settings if name.startswith(("temperature", "lr", "point"))] == [
+        "temperature-1", "temperature-4", "temperature-8", "lr-1-faster",
+        "point-distillation_first-0", "point-distillation_first-0.5", "point-distillation_first-1",
+        "point-one_hot_first-0", "point-one_hot_first-0.5", "point-one_hot_first-1",
+    ]  # fmt: skip
+    assert study.settings["temperature-8"].distill.temperature == 8
+    changed = study.settings["lr-1-faster"]
+    assert changed == study.settings["self"].model_copy(
+        update={"recipe": "faster", "distill": changed.distill}
+    )
+
+
+def test_a_setting_of_a_sweep_that_equals_its_base_trains_nothing_new(plan):
+    settings = plan().settings
+    assert settings["temperature-4"] == settings["self"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (("base: self, vary: {distill.temperature: [1, 4", "base: sef, vary: {distill.temperature: [1, 4"),
+         "33: sweeps.temperature.base: there is no setting 'sef'; did you mean 'self'?"),
+        (("[1, 4, 8]", "[1, 4, -8]"),
+         "33: sweeps.temperature.vary: setting 'temperature--8': distill.temperature: "
+         "Input should be greater than 0"),
+        (("[1, 4, 8]", "[1, 1]"),
+         "33: sweeps.temperature.vary: setting 'temperature-1': there is one of this name already; "
+         "rename the sweep, or give each value once"),
+        (("[1, 4, 8]", "[[1]]"),
+         "33: sweeps.temperature.vary.distill.temperature[0]: must be a word, a number, true or false"),
+        (("recipe: [faster]", "recipe: [fastr]"),
+         "34: sweeps.lr: its setting lr-1-fastr.recipe: there is no recipe 'fastr'; "
+         "did you mean 'faster'?"),
+        (("vary: {distill.temperature: [1, 4", "vary: {distill.temprature: [1, 4"),
+         "33: sweeps.temperature.vary: setting 'temperature-1': distill.temprature: "
+         "unknown key 'temprature'; did you mean 'temperature'?"),
+    ],
+)  # fmt: skip
+def test_a_wrong_sweep_is_refused_at_its_line(load, edit, message):
+    assert refusal(load, edit).splitlines()[0] == message
+
+
+# --- switching ---------------------------------------------------------------------------------
+
+
+def test_a_switch_at_an_end_is_no_switch(plan):
+    settings = plan().settings
+    plain, switched = settings["self"], settings["switch"]
+    assert settings["point-distillation_first-0"].students == switched.references
+    assert settings["point-one_hot_first-1"].students == switched.references
+    throughout = settings["point-distillation_first-1"].students
+    assert settings["point-one_hot_first-0"].students == throughout
+    # the bias of `self` is tracked: its runs have another spec, though not another training
+    assert not set(throughout) & set(plain.students)
+
+
+# --- chains --------------------------------------------------------------------------------------
+
+
+def test_a_student_of_a_student_has_seeds_of_its_own(plan):
+    planned = plan()
+    first, second = planned.settings["self"], planned.settings["again"]
+    assert second.teachers == first.students
+    seeds = {spec["seeds"]["initialisation"] for spec in specs(planned, "train")}
+    assert seeds == {0, 1, 1_000_000, 1_000_001, 2_000_000, 2_000_001}
+    about = specs(planned, "confidence")
+    assert {spec["about"].get("round", 1) for spec in about} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (("{setting: self}", "{setting: again}"),
+         "31: settings.again.teacher: is taught by itself in the end (again -> again); "
+         "let one of them have a model as teacher"),
+        (("{setting: self}", "{setting: selv}"),
+         "31: settings.again.teacher.setting: there is no setting 'selv'; did you mean 'self'?"),
+        (("again: {dataset: noisy", "again: {dataset: clean"),
+         "31: settings.again.teacher.setting: the student of 'self' learnt 'noisy', this setting is "
+         "about 'clean'; both must be of one data set"),
+        (("student: mlp, recipe: bias", "student: mlp, teacher_recipe: short, recipe: bias"),
+         "31: settings.again.teacher_recipe: the teacher is trained by the recipe of setting "
+         "'self'; remove teacher_recipe"),
+    ],
+)  # fmt: skip
+def test_a_wrong_chain_is_refused(load, edit, message):
+    assert refusal(load, edit).splitlines()[0] == message
+
+
+# --- bias ----------------------------------------------------------------------------------------
+
+
+def test_placebos_start_like_the_reference_and_differ_in_one_thing(plan):
+    planned = plan()
+    runs = planned.settings["self"]
+    made = {json.loads(job.spec)["seeds"]["initialisation"]: job for job in planned.jobs.values()
+            if job.stage == "train"}  # fmt: skip
+    assert made
+    spec = {key[1]: json.loads(job.spec) for key, job in planned.jobs.items() if key[0] == "train"}
+    reference = spec[runs.references[0]]
+    order, slower = (spec[runs.placebos[name][0]] for name in ("batch_order", "half_lr"))
+    assert order["seeds"]["initialisation"] == reference["seeds"]["initialisation"]
+    assert order["seeds"]["order"] != reference["seeds"]["order"]
+    assert slower["seeds"] == reference["seeds"]
+    assert slower["recipe"]["lr"] == reference["recipe"]["lr"] / 2
+    assert {s["progress"]["basis"] for s in (reference, order, slower)} == {
+        reference["progress"]["basis"]
+    }
+
+
+def test_logits_of_placebos_are_not_asked_for(plan):
+    planned = plan()
+    dumped = {key for stage, key in planned.jobs if stage == "dump"}
+    assert not dumped & {run for runs in planned.settings["self"].placebos.values() for run in runs}
+
+
+def test_deeper_layers_are_measured_in_the_basis_of_each_seed_s_teacher(plan):
+    planned = plan(("    teacher: mlp\n    student: mlp\n    recipe: bias\n    teacher_recipe: bias",
+                    "    teacher: deep\n    student: deep\n    recipe: bias\n    teacher_recipe: bias"),
+                   ("[hidden_1]", "[hidden_1, hidden_2]"))  # fmt: skip
+    bases = [spec for spec in specs(planned, "basis") if "run" in spec]
+    assert {spec["run"] for spec in bases} == set(planned.settings["self"].teachers)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (("[hidden_1]", "[hiden_1]"),
+         "23: settings.self.bias.layers[0]: model 'mlp' has no layer 'hiden_1' with a matrix of "
+         "weights; did you mean 'hidden_1'? (known: hidden_1, classifier)"),
+        (("    dataset: noisy\n    teacher: mlp\n    student: mlp\n    recipe: bias\n    teacher_recipe",
+          "    dataset: plain\n    teacher: mlp\n    student: mlp\n    recipe: bias\n    teacher_recipe"),
+         "23: settings.self.bias.layers[0]: 'hidden_1' reads the images, whose mean would be the "
+         "leading direction; add centre: pixel to data set 'plain'"),
+        (("    recipe: bias\n    teacher_recipe", "    recipe: short\n    teacher_recipe"),
+         "23: settings.self.bias: recipe 'short' has momentum, under which progress along "
+         "eigendirections is not gradient descent's; use a recipe with optimizer: sgd and without "
+         "momentum and weight_decay"),
+        (("placebos: [batch_order, half_lr]", "directions: [2, 3]"),
+         "23: settings.self.bias.directions: directions must rise from 1, got [2, 3]"),
+        (("snapshots: [1, 3]}\n  faster", "snapshots: [1, 5]}\n  faster"),
+         "12: recipes.bias: snapshots must lie before the last epoch, 5, which is kept anyway; got 5"),
+    ],
+)  # fmt: skip
+def test_a_bias_that_cannot_be_measured_is_refused(load, edit, message):
+    assert refusal(load, edit).splitlines()[0] == message
+
+
+def test_over_training_needs_snapshots(load):
+    without = ("lr: 0.1, epochs: 5, snapshots: [1, 3]", "lr: 0.1, epochs: 5")
+    assert refusal(load, without).splitlines()[0] == (
+        "24: settings.self.over_training: recipe 'bias' keeps no snapshots; "
+        "add to it, for example, snapshots: [1, 2, 5, 10]"
+    )
+
+
+# --- figures ---------------------------------------------------------------------------------------
+
+
+def test_figures_are_drawn_where_the_study_holds_what_they_show(load):
+    drawn = {figure.name: figure.settings for figure in figures_of(load())}
+    assert drawn["overview"] == ("self",)
+    assert drawn["rounds"] == ("self", "again")
+    assert drawn["over-training-self"] == ("self@1", "self@3", "self")
+    assert set(drawn["temperature"]) == {
+        "self", "temperature-1", "temperature-4", "temperature-8", "lr-1-faster"
+    }  # fmt: skip
+    assert {"switch", "self", "point-one_hot_first-0.5"} <= set(drawn["switching"])
+    assert "temperature-1" not in drawn["switching"]
+
+
+def test_a_study_without_them_has_only_the_figures_of_confidence(study_file):
+    study = load_study(study_file(("    label_noise: {rate: 0.2, seed: 7}\n", "")))
+    assert {figure.kind for figure in figures_of(study)} == {
+        "calibrated", "inheritance", "accuracy", "fidelity", "exaggeration"
+    }  # fmt: skip
+
+
+def test_snapshots_are_analysed_and_dumped_but_not_trained_again(plan):
+    planned = plan()
+    assert ("confidence", "biased/self@1") in planned.jobs
+    student = planned.settings["self"].students[0]
+    assert ("dump", f"{student}@3") in planned.jobs
+    assert ("train", f"{student}@3") not in planned.jobs
