@@ -171,16 +171,15 @@ def test_an_objective_pairs_each_example_with_its_own_teacher_row():
     index = torch.tensor([5, 0, 3])
     targets = Targets(label, teacher)
     spec = {"distill": {"temperature": 2.0, "weight": 0.6}, "recipe": {}}
-    found = distillation_module.build(spec, targets)(student[index], index)
+    found = distillation_module.build(spec, targets)(student[index], index, 0.0)
     expected = by_hand(student[index], teacher[index], label[index], 2.0, 0.6)
     assert found.item() == pytest.approx(expected, rel=1e-4)
     spec = {"recipe": {"label_smoothing": 0.1}}
-    found = one_hot_module.build(spec, targets)(student[index], index)
+    found = one_hot_module.build(spec, targets)(student[index], index, 0.0)
     assert float(found) == pytest.approx(float(one_hot(student[index], label[index], 0.1)))
 
 
 def test_distillation_without_a_teacher_is_refused():
+    spec = {"distill": {"temperature": 1.0, "weight": 1.0}, "recipe": {}}
     with pytest.raises(ValueError, match="teacher"):
-        distillation_module.build(
-            {"distill": {}, "recipe": {}}, Targets(torch.zeros(2, dtype=torch.int64))
-        )
+        distillation_module.build(spec, Targets(torch.zeros(2, dtype=torch.int64)))

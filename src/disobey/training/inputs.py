@@ -32,15 +32,21 @@ class ImageInputs:
         ``inputs`` uint8 of shape (example, y, x, channel).
     data : Prepared
         Gives each channel's mean and standard deviation over the training images.
+    centre : str, optional
+        ``pixel``: subtract the mean training image instead of each channel's mean.
     """
 
-    def __init__(self, split: Split, data: Prepared, device: torch.device) -> None:
+    def __init__(
+        self, split: Split, data: Prepared, device: torch.device, centre: str | None = None
+    ) -> None:
         self.length: np.ndarray | None = None
         self._images = torch.from_numpy(split.inputs).to(device)
         mean = np.atleast_1d(data.attributes["channel_mean"])
         std = np.atleast_1d(data.attributes["channel_std"])
         # A channel that never changes carries nothing: dividing it by 1 keeps it at 0.
         std = np.where(std > 0, std, 1.0)
+        if centre == "pixel":
+            mean = data.train.inputs.mean(0, dtype=np.float64) / 255
         self._mean = torch.tensor(255 * mean, dtype=torch.float32, device=device)
         self._scale = torch.tensor(1 / (255 * std), dtype=torch.float32, device=device)
 
@@ -65,8 +71,10 @@ class TokenInputs:
         return self._tokens[index, :longest].long()
 
 
-def device_inputs(split: Split, data: Prepared, device: torch.device) -> Inputs:
-    """Put the inputs of a split on the device."""
+def device_inputs(
+    split: Split, data: Prepared, device: torch.device, centre: str | None = None
+) -> Inputs:
+    """Put the inputs of a split on the device; ``centre`` is of images, see `ImageInputs`."""
     if data.kind == "text":
         return TokenInputs(split, data, device)
-    return ImageInputs(split, data, device)
+    return ImageInputs(split, data, device, centre)

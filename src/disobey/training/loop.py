@@ -16,6 +16,7 @@ from disobey.training.inputs import Inputs
 from disobey.training.losses.targets import Objective, Targets
 from disobey.training.schedules import learning_rates
 from disobey.training.seeds import stream, torch_seed
+from disobey.training.untracked import Tracker, Untracked
 
 LENGTH_GROUP = 16
 
@@ -56,6 +57,9 @@ class Training:
         Optimizer, learning rate, schedule, epochs, batch; as in a run's spec.
     order_seed : int
         Names the batch orders and the dropout masks.
+    track : callable, optional
+        Given the number of steps, makes the tracker of progress along eigendirections; without it
+        nothing is tracked.
     """
 
     def __init__(
@@ -66,13 +70,17 @@ class Training:
         objective: Objective,
         recipe: Mapping[str, Any],
         order_seed: int,
+        track: Callable[[int], Tracker] | None = None,
     ) -> None:
         self.model, self.inputs, self.targets = model, inputs, targets
         self.objective, self.recipe, self.order_seed = objective, recipe, order_seed
         self.device = targets.label.device
         self.per_epoch = -(-len(targets.label) // recipe["batch"])
         self.rates = learning_rates(recipe, recipe["epochs"] * self.per_epoch)
+        # Before a step, the share of all learning rates that lies behind it.
+        self.spent = (np.cumsum(self.rates) - self.rates) / self.rates.sum()
         self.optimizer = make_optimizer(model, recipe)
+        self.tracker = Untracked() if track is None else track(len(self.rates))
         self.history = History()
         self.step = 0
         # Of the epoch under way; kept on the device, since reading a number back in every step
@@ -124,6 +132,7 @@ class Training:
             "history": vars(self.history),
             "losses": self._losses,
             "correct": self._correct,
+            "progress": self.tracker.state(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state() if cuda else None,
         }
@@ -136,6 +145,7 @@ class Training:
         self.history = History(**state["history"])
         self._losses.copy_(state["losses"])
         self._correct.copy_(state["correct"])
+        self.tracker.restore(state["progress"])
         torch.set_rng_state(state["random"].cpu())
         if state["random_cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"].cpu())
@@ -156,13 +166,14 @@ class Training:
         bf16 = self.recipe.get("precision") == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, bf16):
             logits = self.model(self.inputs.gather(index))
-        loss = self.objective(logits, index)
+        loss = self.objective(logits, index, float(self.spent[self.step]))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         self._losses[self.step % self.per_epoch] = loss.detach()
         self._correct += (logits.detach().argmax(1) == self.targets.label[index]).sum()
         self.step += 1
+        self.tracker.after_step(self.step)
 
     def _end_epoch(self, order: list[torch.Tensor], seconds: float) -> None:
         losses = self._losses.double().cpu().numpy()

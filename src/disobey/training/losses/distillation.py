@@ -1,6 +1,6 @@
 """Distillation: the label's cross-entropy and the teacher's softened probabilities."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -45,15 +45,21 @@ def distillation(
 
 def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
     """Return the objective of a student that reads its teacher's stored logits."""
-    teacher, how = targets.teacher_logits, spec["distill"]
+    weight = spec["distill"]["weight"]
+    return objective_of(spec, targets, lambda _: weight)
+
+
+def objective_of(
+    spec: Mapping[str, Any], targets: Targets, weight_at: Callable[[float], float]
+) -> Objective:
+    """Return the objective whose w is given by the share of the cumulative learning rate."""
+    teacher, temperature = targets.teacher_logits, spec["distill"]["temperature"]
     smoothing = spec["recipe"].get("label_smoothing", 0.0)
     if teacher is None:
         raise ValueError("distillation needs the teacher's logits")
-    return lambda logits, index: distillation(
-        logits,
-        teacher[index],
-        targets.label[index],
-        how["temperature"],
-        how["weight"],
-        smoothing,
-    )
+
+    def objective(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
+        label = targets.label[index]
+        return distillation(logits, teacher[index], label, temperature, weight_at(spent), smoothing)
+
+    return objective

@@ -27,4 +27,4 @@ def one_hot(
 def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
     """Return the objective of a run without a teacher."""
     smoothing = spec["recipe"].get("label_smoothing", 0.0)
-    return lambda logits, index: one_hot(logits, targets.label[index], smoothing)
+    return lambda logits, index, _: one_hot(logits, targets.label[index], smoothing)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
-# (student_logits (batch, class), index of the batch's examples (batch,)) -> scalar loss
-Objective = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+# (student_logits (batch, class), index of the batch's examples (batch,), share of the cumulative
+# learning rate that lies behind) -> scalar loss
+Objective = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,174 @@
+"""Eigendirections of what a layer sees: the covariance of its input over the training set.
+
+The input of a linear layer is a vector, that of a convolution the patches under its kernel. Where
+the data itself is the input the mean is subtracted by the data's own centring; what another layer
+has made (activations after a ReLU have a large mean) keeps its mean direction apart: the
+eigendirections are those orthogonal to it [our choice].
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from disobey.errors import UserError
+from disobey.training.inputs import Inputs
+from disobey.training.layers import weight_of
+
+BATCH = 512
+# Eigenvalues below this share of the largest are rounding: the input has no such direction.
+RANK_TOLERANCE = 1e-9
+# A direction of mean is kept apart where its square is above this share of all variance.
+CENTRED = 1e-6
+
+
+@dataclass(frozen=True)
+class Eigenbasis:
+    """Eigenvectors of one layer's input, largest variance first.
+
+    Attributes
+    ----------
+    eigenvalue : Tensor of float64, shape (rank,)
+    eigenvector : Tensor of float64, shape (rank, feature)
+    mean : Tensor of float64, shape (feature,)
+        The input's mean.
+    mean_direction : Tensor or None
+        Its unit vector, where the input is not centred.
+    """
+
+    eigenvalue: torch.Tensor
+    eigenvector: torch.Tensor
+    mean: torch.Tensor
+    mean_direction: torch.Tensor | None
+
+
+class Moments:
+    """Mean and covariance of rows, added block by block.
+
+    Rows are shifted by the first block's mean: sums of squares of uncentred rows would cancel.
+    """
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._shift: torch.Tensor | None = None
+        self._sum = torch.zeros(())
+        self._squares = torch.zeros(())
+
+    def add(self, rows: torch.Tensor) -> None:
+        """Add a block of rows, (row, feature)."""
+        rows = rows.double()
+        if self._shift is None:
+            self._shift = rows.mean(0)
+            self._sum = torch.zeros_like(self._shift)
+            self._squares = rows.new_zeros(rows.shape[1], rows.shape[1])
+        rows = rows - self._shift
+        self._sum += rows.sum(0)
+        self._squares.addmm_(rows.T, rows)
+        self.rows += len(rows)
+
+    def covariance(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return mean (feature,) and covariance (feature, feature)."""
+        if self._shift is None:
+            raise UserError("the layer was never called: it takes no part in the model")
+        mean = self._sum / self.rows
+        return self._shift + mean, self._squares / self.rows - torch.outer(mean, mean)
+
+
+def eigenbasis(mean: torch.Tensor, covariance: torch.Tensor) -> Eigenbasis:
+    """Return the eigendirections of a layer's input.
+
+    Parameters
+    ----------
+    mean : Tensor, shape (feature,)
+    covariance : Tensor, shape (feature, feature)
+
+    Raises
+    ------
+    UserError
+        When the input does not vary, or is not finite.
+    """
+    variance = covariance.trace()
+    if not torch.isfinite(variance) or variance <= 0:
+        raise UserError(f"the layer's input has variance {float(variance):g}; nothing to decompose")
+    direction = None
+    if mean @ mean > CENTRED * variance:
+        direction = mean / mean.norm()
+        along = covariance @ direction
+        covariance = covariance - torch.outer(direction, along) - torch.outer(along, direction)
+        covariance += (direction @ along) * torch.outer(direction, direction)
+    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = values.flip(0), vectors.T.flip(0)
+    kept = values > RANK_TOLERANCE * values[0]
+    return Eigenbasis(values[kept], vectors[kept], mean, direction)
+
+
+@torch.inference_mode()
+def layer_moments(
+    model: nn.Module,
+    layers: Sequence[str],
+    inputs: Inputs,
+    examples: int,
+    device: torch.device,
+    pad: int | None = None,
+) -> dict[str, Moments]:
+    """Run the model over all examples and gather the moments of each layer's input.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In eval mode.
+    layers : sequence of str
+    inputs : Inputs
+        The training examples.
+    examples : int
+    pad : int, optional
+        The token of texts that is no input.
+    """
+    moments = {layer: Moments() for layer in layers}
+    modules = dict(model.named_modules())
+    kept: list[torch.Tensor] = []
+    hooks = []
+    for layer in layers:
+        weight_of(model, layer)
+
+        def gather(module: nn.Module, given: tuple[torch.Tensor, ...], layer: str = layer) -> None:
+            for rows in input_rows(module, given[0], kept):
+                moments[layer].add(rows)
+
+        hooks.append(modules[layer].register_forward_pre_hook(gather))
+    for index in torch.arange(examples).split(BATCH):
+        batch = inputs.gather(index.to(device))
+        kept[:] = [] if pad is None else [batch != pad]
+        model(batch)
+    for hook in hooks:
+        hook.remove()
+    return moments
+
+
+def input_rows(
+    module: nn.Module, given: torch.Tensor, kept: Sequence[torch.Tensor]
+) -> Iterator[torch.Tensor]:
+    """Yield what one row of the layer's weights is multiplied with, (row, feature).
+
+    Parameters
+    ----------
+    module : nn.Module
+        A linear layer or a convolution.
+    given : Tensor
+        Its input.
+    kept : sequence of Tensor
+        For texts, which tokens are no padding, (batch, token).
+    """
+    if isinstance(module, nn.Conv2d):
+        assert not isinstance(module.padding, str)  # "same" has no place in these models
+        # In pieces: the patches of a batch are a kernel's area times larger than the batch.
+        for piece in given.split(64):
+            patches = nn.functional.unfold(
+                piece, module.kernel_size, module.dilation, module.padding, module.stride
+            )
+            yield patches.transpose(1, 2).reshape(-1, patches.shape[1])
+    elif given.dim() == 3 and kept:
+        yield given[kept[0]]
+    else:
+        yield given.reshape(-1, given.shape[-1])

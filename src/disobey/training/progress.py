@@ -1,0 +1,214 @@
+"""Progress of weights along eigendirections of a layer's input, recorded while training.
+
+c_k(t) = || (W(t) - W(0)) v_k ||, with v_k the k-th eigenvector of the covariance of the layer's
+input over the training set; before batch normalisation the rows of W are filters of norm 1, since
+their length has no effect. Only these numbers are kept, no weights.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from disobey.errors import UserError
+from disobey.stores.reader import read_arrays
+from disobey.stores.writer import NetcdfWriter
+from disobey.training.layers import weight_of
+
+POINTS = 120  # recorded steps, logarithmically spaced [our choice]
+SHARE = 0.99  # of the variance that the default directions reach [our choice]
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Eigendirections of one layer's input.
+
+    Attributes
+    ----------
+    rank : ndarray of int, shape (direction,)
+        1 is the direction of largest variance.
+    eigenvalue : ndarray, shape (direction,)
+        Variance along each.
+    eigenvector : ndarray, shape (direction, feature)
+        Unit vectors.
+    mean : ndarray, shape (feature,), or None
+        Unit vector of the input's mean, where that is kept apart.
+    total_variance : float
+    """
+
+    rank: np.ndarray
+    eigenvalue: np.ndarray
+    eigenvector: np.ndarray
+    mean: np.ndarray | None
+    total_variance: float
+
+
+def read_basis(store: Path, layer: str, directions: Sequence[int] | None) -> Basis:
+    """Read the directions to track out of a basis store.
+
+    Parameters
+    ----------
+    store : Path
+    layer : str
+    directions : sequence of int, optional
+        Ranks; if not given 1, 2, 3, 5, 9, ..., up to the rank that holds `SHARE` of the variance.
+
+    Raises
+    ------
+    UserError
+        For a direction beyond the rank of the layer's input.
+    """
+    arrays = read_arrays(store, layer)
+    eigenvalue = arrays["eigenvalue"]
+    rank = len(eigenvalue)
+    ranks = np.array(directions or default_ranks(eigenvalue))
+    if ranks.max() > rank:
+        raise UserError(
+            f"direction {ranks.max()} of layer {layer}: its input has rank {rank}; "
+            f"write directions up to {rank}, or leave them out"
+        )
+    mean = arrays.get("mean_direction")
+    vectors = arrays["eigenvector"][ranks - 1]
+    return Basis(ranks, eigenvalue[ranks - 1], vectors, mean, float(arrays["total_variance"]))
+
+
+def default_ranks(eigenvalue: np.ndarray) -> list[int]:
+    """Return 1 and 1 + 2^j up to the rank that holds `SHARE` of the variance, two at least."""
+    held = np.cumsum(eigenvalue) / eigenvalue.sum()
+    last = max(2, int(np.searchsorted(held, SHARE)) + 1)
+    ranks = [1, *(1 + 2**j for j in range(last.bit_length()))]
+    return [rank for rank in ranks if rank <= min(last, len(eigenvalue))]
+
+
+def recorded_steps(steps: int) -> np.ndarray:
+    """Return after which steps progress is recorded: `POINTS` of them, the first and the last."""
+    return np.unique(np.geomspace(1, steps, POINTS).round().astype(int))
+
+
+@dataclass
+class Record:
+    """What was recorded of one layer: one row a recorded step."""
+
+    progress: list[list[float]] = field(default_factory=list)
+    mean_progress: list[float] = field(default_factory=list)
+
+
+class TrackedLayer:
+    """One layer's way from its initialisation.
+
+    Parameters
+    ----------
+    weight : nn.Parameter
+        Its first axis are units; the others are the input's features.
+    basis : Basis
+    unit_norm : bool
+        Whether rows are filters before batch normalisation.
+    """
+
+    def __init__(self, weight: nn.Parameter, basis: Basis, *, unit_norm: bool) -> None:
+        self.weight, self.basis, self.unit_norm = weight, basis, unit_norm
+        vectors = basis.eigenvector
+        if basis.mean is not None:
+            vectors = np.vstack([vectors, basis.mean])
+        self._vectors = torch.tensor(vectors.T, dtype=torch.float64, device=weight.device)
+        self._start = self._rows()
+        raw = weight.detach().cpu().contiguous().numpy().tobytes()
+        self.initialisation = hashlib.sha256(raw).hexdigest()
+        self.record = Record()
+
+    def measure(self) -> None:
+        """Append c_k of the weights as they are."""
+        moved = (self._rows() - self._start) @ self._vectors
+        progress = moved.norm(dim=0).tolist()
+        ranks = len(self.basis.rank)
+        self.record.progress.append(progress[:ranks])
+        self.record.mean_progress += progress[ranks:] or [float("nan")]
+
+    def _rows(self) -> torch.Tensor:
+        rows = self.weight.detach().flatten(1).double()
+        return nn.functional.normalize(rows, dim=1) if self.unit_norm else rows.clone()
+
+
+class Tracker:
+    """The tracked layers of one training.
+
+    Parameters
+    ----------
+    layers : dict of str to TrackedLayer
+        Made before the first step.
+    steps : int
+        How many the training has.
+    basis : str
+        Id of the basis store.
+    """
+
+    def __init__(self, layers: Mapping[str, TrackedLayer], steps: int, basis: str) -> None:
+        self.layers, self.basis = layers, basis
+        self.steps = recorded_steps(steps)
+        self._wanted = set(self.steps.tolist())
+
+    def after_step(self, step: int) -> None:
+        """Record, if ``step`` steps are one of the points."""
+        if step in self._wanted:
+            for layer in self.layers.values():
+                layer.measure()
+
+    def state(self) -> dict[str, Any]:
+        """Return what a resumed training needs: the initial weights are made again by its seed."""
+        return {name: vars(layer.record) for name, layer in self.layers.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved `state`."""
+        for name, layer in self.layers.items():
+            layer.record = Record(**state[name])
+
+    def write(self, writer: NetcdfWriter) -> None:
+        """Write the group ``progress``, with one group per layer in it."""
+        writer.annotate("progress", basis=self.basis)
+        for name, layer in self.layers.items():
+            group, basis = f"progress/{name}", layer.basis
+            writer.write(group, "step", ("point",), self.steps)
+            writer.write(group, "progress", ("point", "direction"), layer.record.progress)
+            writer.write(group, "mean_progress", ("point",), layer.record.mean_progress)
+            writer.write(group, "rank", ("direction",), basis.rank)
+            writer.write(group, "eigenvalue", ("direction",), basis.eigenvalue)
+            writer.annotate(
+                group,
+                initialisation=layer.initialisation,
+                unit_norm=int(layer.unit_norm),
+                total_variance=basis.total_variance,
+            )
+
+
+def make_tracker(model: nn.Module, spec: Mapping[str, Any], store: Path, steps: int) -> Tracker:
+    """Return the tracker of a run's spec.
+
+    Parameters
+    ----------
+    model : nn.Module
+        As it is initialised.
+    spec : mapping
+        ``basis``, ``layers`` (name to ``unit_norm`` or nothing) and, if given, ``directions``.
+    store : Path
+        The basis store.
+    steps : int
+
+    Raises
+    ------
+    UserError
+        For a layer that does not exist, has no matrix of weights or another input than its basis.
+    """
+    layers = {
+        name: TrackedLayer(
+            weight_of(model, name),
+            read_basis(store, name, spec.get("directions")),
+            unit_norm=bool(how.get("unit_norm")),
+        )
+        for name, how in spec["layers"].items()
+    }
+    return Tracker(layers, steps, spec["basis"])
