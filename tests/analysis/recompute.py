@@ -1,7 +1,8 @@
-"""Compute every row of confidence.csv and accuracy.csv again, sharing no code with the package.
+"""Compute every row of the tables again, sharing no code with the package.
 
-``recompute(folder)`` reads the tables, the specs in the manifests of the analyses and the logits;
-it returns what does not fit, in words. By hand, in the folder that holds results/:
+``recompute(folder)`` reads the tables confidence, accuracy, bias and claims, the specs in the
+manifests of the analyses, the logits and the histories; it returns what does not fit, in words. By
+hand, in the folder that holds results/:
 
     python tests/analysis/recompute.py .
 
@@ -14,15 +15,27 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import netCDF4
 import numpy as np
-from scipy import stats
+import recompute_claims
+from recompute_bias import bias_setting
+from recompute_claims import half_width
 
 SUBSETS = ("all", "teacher right", "teacher wrong", "clean", "mislabelled")
 TABLES = ("confidence", "accuracy")
 EFFECT = "student - reference"
-QUALITY = ("accuracy", "clean_accuracy", "nll", "brier", "ece", "saturated")
+QUALITY = (
+    "accuracy", "clean_accuracy", "nll", "brier", "ece", "saturated",
+    "given_label_confidence", "clean_label_confidence",
+)  # fmt: skip
+STATISTICS = (
+    "exaggeration", *(f"gap_decile_{k}" for k in range(1, 11)), "signal_scale", "inheritance",
+    "plot_slope", "plot_intercept", "plot_slope_bottom_quartile", "plot_gap_bottom_decile",
+    "plot_gap_top_decile", "plot_share_below_diagonal", "plot_sd_ratio", "agreement",
+    "kl_from_teacher", "total_variation", *QUALITY,
+)  # fmt: skip
 TOLERANCE = 1e-6
 NAN = float("nan")
 
@@ -37,20 +50,56 @@ def recompute(folder):
 
 
 def _study(results, study):
-    expected = {}
+    expected, settings, bias = {}, {}, {}
     for manifest in sorted((study / "analysis").glob("*.nc.json")):
         record = json.loads(manifest.read_text())
+        spec, name = record["spec"], record["id"]
+        if "epoch" in spec["about"]:
+            continue  # a snapshot: figures show it, tables do not
+        setting = SimpleNamespace(about=spec["about"], values={}, counts={}, bias=None)
         for split in ("train", "test"):
-            cells = _setting(results / "logits", record["spec"], split)
-            for key, row in cells.items():
-                expected[record["id"], *key] = row
+            for key, row in _setting(results / "logits", spec, split, setting).items():
+                expected[name, *key] = row
+        settings[name] = setting
+    for manifest in sorted((study / "bias").glob("*.nc.json")):
+        record = json.loads(manifest.read_text())
+        name = record["id"]
+        layers, rows = bias_setting(results / "runs", record["spec"], _interval)
+        settings[name].bias = layers
+        bias |= {(name, *key): row for key, row in rows.items()}
     mismatches = []
     for table in TABLES:
         path = study / "tables" / f"{table}.csv"
         if path.exists():
             here = {k: row for k, row in expected.items() if _table_of(k) == table}
-            mismatches += [f"{path}: {line}" for line in _compare(_read(path, study.name), here)]
-    return mismatches
+            found = _read(path, study.name, CONFIDENCE_KEY, NUMBERS)
+            mismatches += [f"{path}: {line}" for line in _compare(found, here, NUMBERS)]
+    mismatches += _bias_table(study, bias)
+    return mismatches + _claims_table(study, settings)
+
+
+def _bias_table(study, expected):
+    path = study / "tables" / "bias.csv"
+    if not path.exists():
+        return [f"{path}: is missing"] if expected else []
+    names = ("value", "low", "high", "seeds", "eigenvalue")
+    found = _read(path, study.name, BIAS_KEY, names)
+    return [f"{path}: {line}" for line in _compare(found, expected, names)]
+
+
+def _claims_table(study, settings):
+    path = study / "tables" / "claims.csv"
+    if not path.exists():
+        return []
+    names, words = recompute_claims.NAMES, ("side", "verdict", "counted")
+    rows = recompute_claims.claims(settings)
+    found = _read(path, study.name, CLAIMS_KEY, names)
+    said = _read(path, study.name, CLAIMS_KEY, words, str)
+    lines = list(_compare(found, {key: row[0] for key, row in rows.items()}, names))
+    for key in rows.keys() & said.keys():
+        if said[key] != [str(word) for word in rows[key][1:]]:
+            lines.append(f"{key}: says {said[key]}, recomputed {rows[key][1:]}")
+    return [f"{path}: {line}" for line in lines]
 
 
 def _table_of(key):
@@ -59,31 +108,36 @@ def _table_of(key):
 
 # --- comparing -------------------------------------------------------------------------------
 
+NUMBERS = ("value", "low", "high", "seeds", "n")
+CONFIDENCE_KEY = ("setting", "model", "seed", "split", "subset", "statistic")
+BIAS_KEY = ("setting", "layer", "seed", "compared", "against", "rank", "statistic")
+CLAIMS_KEY = ("claim", "setting", "layer", "placebo", "control_name")
 
-def _read(path, study):
-    """Return {(setting, model, seed, split, subset, statistic): (value, low, high, seeds, n)}."""
+
+def _number(text):
+    return float(text or "nan")
+
+
+def _read(path, study, key_names, names, kind=_number):
+    """Return {key: numbers} of a table."""
     found = {}
     with open(path, newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
-            key = tuple(
-                row[name] for name in ("setting", "model", "seed", "split", "subset", "statistic")
-            )
-            number = [float(row[name] or "nan") for name in ("value", "low", "high", "seeds", "n")]
+            key = tuple(row[name] for name in key_names)
             if row["study"] != study:
                 key = (f"study {row['study']}", *key)
             if key in found:
                 key = (*key, "again")
-            found[key] = number
+            found[key] = [kind(row[name]) for name in names]
     return found
 
 
-def _compare(found, expected):
+def _compare(found, expected, names):
     for key in expected.keys() - found.keys():
         yield f"{key}: the row is missing, its value is {expected[key][0]}"
     for key in found.keys() - expected.keys():
         yield f"{key}: the row should not be there"
     for key in expected.keys() & found.keys():
-        names = ("value", "low", "high", "seeds", "n")
         for name, was, should in zip(names, found[key], expected[key], strict=True):
             if not np.isclose(was, should, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
                 yield f"{key}: {name} is {was}, recomputed {should}"
@@ -98,8 +152,11 @@ def _load(path, split):
         return {name: np.array(group[name][:]) for name in ("logits", "label", "clean_label")}
 
 
-def _setting(folder, spec, split):
-    """Return {(model, seed, split, subset, statistic): (value, low, high, seeds, n)}."""
+def _setting(folder, spec, split, setting):
+    """Return {(model, seed, split, subset, statistic): (value, low, high, seeds, n)}.
+
+    Values by seed and sample, and counts of examples, are put into ``setting``.
+    """
     stores = {
         role: [_load(folder / f"{run}.nc", split) for run in spec[f"{role}s"]]
         for role in ("teacher", "reference", "student")
@@ -129,44 +186,39 @@ def _setting(folder, spec, split):
             ]
             for role in logits
         }
+        per_model[EFFECT] = [
+            {name: values - reference[name] for name, values in student.items()}
+            for student, reference in zip(per_model["student"], per_model["reference"], strict=True)
+        ]
         counts = [int(member(subset, i).sum()) for i in range(len(seeds))]
-        for key, row in _rows(per_model, seeds, counts):
+        setting.counts[split, subset] = round(sum(counts) / len(counts))
+        for model, per_seed in per_model.items():
+            for name in STATISTICS:
+                one = [found.get(name, np.full(len(samples), NAN)) for found in per_seed]
+                setting.values[split, subset, model, name] = np.array(one)  # (seed, sample)
+        for key, row in _rows(setting.values, split, subset, seeds, counts):
             rows[key[0], key[1], split, subset, key[2]] = row
     return rows
 
 
-def _rows(per_model, seeds, counts):
+def _rows(by_place, split, subset, seeds, counts):
     """Yield rows per seed and over all seeds, with the interval."""
-    per_model = dict(per_model)
-    per_model[EFFECT] = [
-        {name: values - reference[name] for name, values in student.items()}
-        for student, reference in zip(per_model["student"], per_model["reference"], strict=True)
-    ]
-    for model, per_seed in per_model.items():
-        for name in per_seed[0]:
-            values = np.array([found[name] for found in per_seed])  # (seed, sample)
+    for model in ("teacher", "reference", "student", EFFECT):
+        for name in STATISTICS:
+            values = by_place[split, subset, model, name]
             full = values[:, 0]
             if not np.isfinite(full).all():
                 continue
             for i, seed in enumerate(seeds):
                 yield (model, str(seed), name), (full[i], NAN, NAN, 1, counts[i])
-            half = _half_width(values)
-            mean = sum(full) / len(full)
             number = round(sum(counts) / len(counts))
-            yield (model, "mean", name), (mean, mean - half, mean + half, len(seeds), number)
+            yield (model, "mean", name), (*_interval(values), len(seeds), number)
 
 
-def _half_width(values):
-    seeds = len(values)
-    if seeds < 2:
-        return NAN
-    v = 0.0
-    if values.shape[1] > 1:
-        means = [column.mean() for column in values[:, 1:].T if np.isfinite(column).all()]
-        v = np.var(means, ddof=1) if len(means) > 1 else NAN
-    s2 = np.var(values[:, 0], ddof=1)
-    t, z = stats.t.ppf(0.975, seeds - 1), stats.norm.ppf(0.975)
-    return np.sqrt(t**2 * s2 / seeds + z**2 * v)
+def _interval(values):
+    """Return mean, low and high of values of shape (seed, sample)."""
+    mean, half = sum(values[:, 0]) / len(values), half_width(values)
+    return mean, mean - half, mean + half
 
 
 def _model(logits, label, clean, role, i, member, samples):
@@ -263,6 +315,8 @@ def _quality(model, label, clean, samples, where):
             "brier": _mean(brier[rows]),
             "ece": calibration(rows),
             "saturated": _mean(saturated[rows]),
+            "given_label_confidence": _mean(p[rows, label[rows]]),
+            "clean_label_confidence": _mean(p[rows, clean[rows]]),
         },
     )
 

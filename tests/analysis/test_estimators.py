@@ -393,3 +393,18 @@ def test_binned_means_are_those_of_twenty_equal_groups():
     order = np.argsort(teacher).reshape(20, 20)
     np.testing.assert_allclose(plot.binned_teacher[0], teacher[order].mean(1))
     np.testing.assert_allclose(plot.binned_model[0], model[order].mean(1))
+
+
+def test_resampled_means_have_the_example_variance_and_share_their_draws_between_settings():
+    found = analyse(simulated(3), 40, 0)
+    exact = found.example_variance.sel(subset="all")
+    assert found.resampled.dtype == np.float32
+    np.testing.assert_allclose(found.resampled.var("resample", ddof=1), exact, rtol=1e-3, atol=1e-9)
+    data = simulated(3)
+    other = SplitLogits(
+        data.logits | {"student": data.logits["reference"]}, data.label, data.clean_label
+    )
+    as_student = analyse(other, 40, 0).resampled.sel(statistic="accuracy", model="student")
+    as_reference = found.resampled.sel(statistic="accuracy", model="reference")
+    np.testing.assert_array_equal(as_student, as_reference)
+    assert "resampled" not in analyse(simulated(3), 0, 0)

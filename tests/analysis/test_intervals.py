@@ -9,7 +9,9 @@ import xarray as xr
 from scipy import stats
 
 from disobey.analysis import setting
-from disobey.analysis.claims import CLAIMS, find, summarise
+from disobey.analysis.claims.claim import find
+from disobey.analysis.claims.registry import CLAIMS
+from disobey.analysis.claims.summary import summarise
 from disobey.analysis.intervals import (
     crossed_interval,
     example_variance,

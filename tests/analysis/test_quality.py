@@ -65,6 +65,8 @@ def test_quality_equals_scikit_learn_on_the_sample_and_on_each_resample(case):
             "brier": brier,
             "ece": calibration_error(p[rows], label[rows]),
             "saturated": 0.0,
+            "given_label_confidence": np.mean([p[i, label[i]] for i in rows]),
+            "clean_label_confidence": np.mean([p[i, clean[i]] for i in rows]),
         }
         assert set(found) == set(expected)
         for name, value in expected.items():
@@ -112,7 +114,8 @@ def test_extreme_logits_give_exact_finite_numbers():
         found |= fidelity(one, logits, teacher, everything)
     expected = {
         "accuracy": 0.5, "clean_accuracy": 0.5, "nll": 1e4, "brier": 1.0, "ece": 0.5,
-        "saturated": 1.0, "agreement": 0.0, "kl_from_teacher": 2e4, "total_variation": 1.0,
+        "saturated": 1.0, "given_label_confidence": 0.5, "clean_label_confidence": 0.5,
+        "agreement": 0.0, "kl_from_teacher": 2e4, "total_variation": 1.0,
     }  # fmt: skip
     assert {name: float(values[0]) for name, values in found.items()} == pytest.approx(expected)
 

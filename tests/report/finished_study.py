@@ -8,18 +8,21 @@ from pathlib import Path
 
 from PIL import Image
 
-from disobey.analysis.claims import CLAIMS
+from disobey.analysis.claims.claim import WITHHELD
+from disobey.analysis.claims.registry import CLAIMS
 from disobey.analysis.intervals import CONTRARY, HOLDS, UNDECIDED
 from disobey.stages.command import main
 from disobey.stores import layout
 from disobey.stores.layout import FIGURE_FORMATS, manifest_of
 from disobey.stores.manifest import describe, read_manifest, write_manifest
-from disobey.study.plan import SETTING_FIGURES, STUDY_FIGURES
+
+SETTING_FIGURES = ("exaggeration",)
+STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 STUDY = "small"
 RECIPE = {"optimizer": "sgd", "lr": 0.05, "epochs": 3, "batch": 64, "schedule": "cosine"}
-SIDES = (HOLDS, CONTRARY, UNDECIDED)
+SIDES = (HOLDS, CONTRARY, UNDECIDED, WITHHELD)
 
 
 class FinishedStudy:
@@ -91,7 +94,7 @@ class FinishedStudy:
     def _tables(self):
         for index, claim in enumerate(CLAIMS):
             found = [self._finding(claim, i + index, name) for i, name in enumerate(self.settings)]
-            self.claims += found
+            self.claims += found + [self._beside(row) for row in found if claim.name == "bias"]
             counts = {side: sum(row["verdict"] == side for row in found) for side in SIDES}
             self.summary.append(
                 {
@@ -128,15 +131,28 @@ class FinishedStudy:
 
     def _finding(self, claim, number, setting):
         one = len(self.seeds) == 1
+        biased = claim.name.startswith("bias")
         return {
             "claim": claim.name, "text": claim.text, "source": claim.source, "paper": claim.paper,
-            "setting": setting, "statistic": claim.statistic, "model": claim.model,
-            "null": claim.null, "side": "above" if claim.above else "below",
+            "setting": setting, "layer": "hidden_1" if biased else "",
+            "placebo": "all" if claim.name == "bias" else "", "statistic": claim.statistic,
+            "model": claim.model, "split": claim.split, "subset": claim.subset,
+            "null": claim.null, "side": claim.side,
             "value": 0.5 + number / 8, "low": "" if one else 0.4 + number / 8,
-            "high": "" if one else 0.6 + number / 8, "control": 0.25 if claim.control else "",
-            "seeds": len(self.seeds), "n": 360, "p": "" if one else 0.1,
-            "verdict": UNDECIDED if one else SIDES[number % 3],
+            "high": "" if one else 0.6 + number / 8,
+            "control_name": claim.control or "", "control": 0.25 if claim.control else "",
+            "seeds": len(self.seeds), "n": "" if biased else 1360, "p": "" if one else 0.1,
+            "verdict": UNDECIDED if one else SIDES[number % 4], "counted": True,
+            "remark": f"remark {number} where p < 1" if claim.name == "switching" else "",
         }  # fmt: skip
+
+    def _beside(self, row):
+        return row | {
+            "placebo": "half_lr",
+            "control_name": "half_lr",
+            "control": -0.125,
+            "counted": False,
+        }
 
     def _figure(self, kind, name, settings):
         spec = {"study": STUDY, "figure": kind, "settings": settings}

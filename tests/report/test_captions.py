@@ -11,7 +11,9 @@ from jinja2 import Environment
 from markupsafe import escape
 
 from disobey.report.captions import to_html
-from disobey.study.plan import SETTING_FIGURES, STUDY_FIGURES
+
+SETTING_FIGURES = ("exaggeration",)
+STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 
 FIGURES = (*SETTING_FIGURES, *STUDY_FIGURES)
 # What Snakemake appends to every caption.

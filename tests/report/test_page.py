@@ -14,7 +14,9 @@ from finished_study import RECIPE, STUDY, FinishedStudy
 from disobey.figures.message import interval_text
 from disobey.report.numbers import duration, interval, number
 from disobey.stores import layout
-from disobey.study.plan import SETTING_FIGURES, STUDY_FIGURES
+
+SETTING_FIGURES = ("exaggeration",)
+STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 
 PAPER = "https://arxiv.org/abs/2301.12923"
 STAGES = ["prepare", "train", "dump", "confidence", "table", "figure"]
@@ -81,34 +83,68 @@ def test_ids_are_unique(page, seen):
 # --- verdicts --------------------------------------------------------------------------------
 
 
+def findings(looked, claim):
+    """Return the rows of one claim, each a dict by the heads of the columns."""
+    heads, *rows = looked.table(f"claim-{claim}")
+    heads = [head.split()[0] for head in heads]
+    return [dict(zip(heads, row, strict=True)) for row in rows]
+
+
 def test_verdicts_are_those_of_the_table(page, seen, study):
     looked = seen(page)
     for claim in study.summary:
-        _, *rows = looked.table(f"claim-{claim['claim']}")
+        rows = findings(looked, claim["claim"])
         wanted = [row for row in study.claims if row["claim"] == claim["claim"]]
-        assert [row[0] for row in rows] == [row["setting"] for row in wanted]
-        assert [row[1].split()[-1] for row in rows] == [row["verdict"] for row in wanted]
+        assert [row["Setting"] for row in rows] == [row["setting"] for row in wanted]
+        assert [row["Verdict"].split()[-1] for row in rows] == [row["verdict"] for row in wanted]
 
 
 def test_summary_counts_are_those_of_the_table(page, seen, study):
     _, *rows = seen(page).table("verdicts")
     assert len(rows) == len(study.summary)
     for row, wanted in zip(rows, study.summary, strict=True):
-        counts = ("holds", "contrary", "undecided")
-        assert row[1:4] == [f"{wanted[name]} of {wanted['settings']}" for name in counts]
+        counts = ("holds", "contrary", "undecided", "withheld")
+        assert row[1:5] == [f"{wanted[name]} of {wanted['settings']}" for name in counts]
         after_holm = f"{wanted['holds_after_holm']} / {wanted['contrary_after_holm']}"
-        assert row[4] == f"{after_holm} of {wanted['settings']}"
+        assert row[5] == f"{after_holm} of {wanted['settings']}"
         assert row[0].startswith(printed(wanted["text"]))
         assert ("the paper’s claim" in row[0]) == (wanted["source"] == "paper")
-        assert row[5:] == [str(wanted["expected_by_chance"]), printed(wanted["paper"])]
+        assert row[6:] == [str(wanted["expected_by_chance"]), printed(wanted["paper"])]
 
 
 def test_verdicts_differ_without_colour(page):
     cells = re.findall(r'<td class="verdict (\w+)"><span aria-hidden="true">(.)</span> (\w+)', page)
     assert {(name, text) for name, _, text in cells} == {
-        (side, side) for side in ("holds", "contrary", "undecided")
+        (side, side) for side in ("holds", "contrary", "undecided", "withheld")
     }
-    assert len({symbol for _, symbol, _ in cells}) == 3
+    assert len({symbol for _, symbol, _ in cells}) == 4
+
+
+def test_claims_on_bias_name_layer_and_placebo_and_have_no_number_of_examples(page, seen, study):
+    rows = findings(seen(page), "bias")
+    assert [row["Layer"] for row in rows] == ["hidden_1"] * 6
+    assert [row["Placebo"] for row in rows] == ["all"] * 3 + ["half_lr"] * 3
+    assert {row["n"] for row in rows} == {"–"}
+    assert [row["Control"] for row in rows] == [""] * 3 + ["−0.12"] * 3
+    # Those against one placebo stand beside the one that is counted.
+    assert page.count('<tr class="beside">') == 3
+    assert "Placebo" not in findings(seen(page), "bias_trend")[0]
+    assert {row["n"] for row in findings(seen(page), "exaggeration")} == {"1,360"}
+
+
+def test_remarks_are_shown_where_there_are_any(page, seen):
+    rows = findings(seen(page), "switching")
+    assert all(re.fullmatch(r"remark \d+ where p < 1", row["Remark"]) for row in rows)
+    assert "Remark" not in findings(seen(page), "accuracy_gain")[0]
+
+
+def test_a_claim_says_which_examples_it_is_about_and_which_side(page):
+    text = printed(re.sub(r"<[^>]+>", "", page))
+    assert (
+        "mean probability of the given label, student − reference, lies below 0; mislabelled "
+        "train examples" in text
+    )
+    assert "accuracy, non-interpolating − interpolating, lies clear of 0 " in text
 
 
 def test_verdicts_come_before_figures_and_what_was_run_comes_last(page, seen):
@@ -128,8 +164,8 @@ def test_accuracy_is_a_share_in_the_store_and_per_cent_on_the_page(page, seen):
 def test_single_seed_gives_no_interval_and_the_page_says_so(folder, seen):
     status, page = FinishedStudy(["only"], seeds=[0]).report()
     assert status == 0 and "No verdict with one seed" in page
-    _, row = seen(page).table("claim-exaggeration")
-    assert row[1].endswith("undecided") and row[2] == "0.50"
+    (row,) = findings(seen(page), "exaggeration")
+    assert row["Verdict"].endswith("undecided") and row["Estimate"] == "0.50"
 
 
 def test_two_seeds_give_no_warning_about_one(page):

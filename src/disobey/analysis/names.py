@@ -5,6 +5,8 @@ TEACHER, REFERENCE, STUDENT = "teacher", "reference", "student"
 EFFECT = "student - reference"
 MODELS = (TEACHER, REFERENCE, STUDENT, EFFECT)
 COMPARED = (REFERENCE, STUDENT)
+# One-hot runs with the reference's initialisation that differ in what is not distillation.
+PLACEBOS = ("batch_order", "half_lr", "double_lr", "label_smoothing")
 
 ALL = "all"
 SUBSETS = (ALL, "teacher right", "teacher wrong", "clean", "mislabelled")
@@ -28,5 +30,15 @@ PLOTTED = (
     "plot_sd_ratio",
 )
 FIDELITY = ("agreement", "kl_from_teacher", "total_variation")
-QUALITY = ("accuracy", "clean_accuracy", "nll", "brier", "ece", "saturated")
+QUALITY = (
+    "accuracy",
+    "clean_accuracy",
+    "nll",
+    "brier",
+    "ece",
+    "saturated",
+    # mean probability of the given label, and of the one before noise
+    "given_label_confidence",
+    "clean_label_confidence",
+)
 STATISTICS = (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY)

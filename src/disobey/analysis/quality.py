@@ -10,6 +10,7 @@ from disobey.analysis.resampling import Resamples
 ECE_BINS = 15
 # The confidence logit beyond which a float32 probability rounds to 1.
 SATURATION = 24 * np.log(2)
+OF_PROBABILITIES = ("nll", "brier", "given_label_confidence", "clean_label_confidence")
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -36,7 +37,7 @@ def quality(
     phi_own: np.ndarray,
     where: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Return accuracy, clean accuracy, NLL, Brier score, ECE and the share of saturated points.
+    """Return accuracy, NLL, Brier score, ECE, saturation, and confidence in both labels.
 
     Parameters
     ----------
@@ -53,25 +54,29 @@ def quality(
     -------
     dict of str to ndarray, shape (1 + resample,)
         NLL in nats; Brier as the squared distance to the one-hot label; ECE over 15 bins of equal
-        width of the model's confidence in its own prediction.
+        width of the model's confidence in its own prediction; confidence in the given and in the
+        clean label as a probability.
     """
-    nll_brier = blockwise(_nll_and_brier, logits, label)
+    of_probabilities = blockwise(_of_probabilities, logits, label, clean_label)
     predicted = logits.argmax(1)
     correct = predicted == label
-    columns = [correct, predicted == clean_label, *nll_brier.T, phi_own > SATURATION]
+    columns = [correct, predicted == clean_label, phi_own > SATURATION, *of_probabilities.T]
     means = resamples.means(np.column_stack(columns), where).T
-    names = ("accuracy", "clean_accuracy", "nll", "brier", "saturated")
+    names = ("accuracy", "clean_accuracy", "saturated", *OF_PROBABILITIES)
     return dict(zip(names, means, strict=True)) | {
         "ece": _ece(resamples, 1 / (1 + np.exp(-phi_own)), correct, where)
     }
 
 
-def _nll_and_brier(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
+def _of_probabilities(logits: np.ndarray, label: np.ndarray, clean_label: np.ndarray) -> np.ndarray:
+    """Return the columns `OF_PROBABILITIES`."""
     log_p = log_softmax(logits)
-    rows = np.arange(len(label)), label
+    rows = np.arange(len(label))
+    given, clean = log_p[rows, label], log_p[rows, clean_label]
     distance = np.exp(log_p)
-    distance[rows] -= 1
-    return np.column_stack([-log_p[rows], (distance**2).sum(1)])
+    distance[rows, label] -= 1
+    brier = (distance**2).sum(1)
+    return np.column_stack([-given, brier, np.exp(given), np.exp(clean)])
 
 
 def _ece(

@@ -83,16 +83,16 @@ class SplitAnalysis:
 
     def dataset(self) -> xr.Dataset:
         """Compute everything."""
-        parts = [self._statistics(name) for name in SUBSETS]
+        tables = {name: self._table(name) for name in SUBSETS}
+        parts = [self._statistics(name, table) for name, table in tables.items()]
         summary = xr.concat(parts, xr.IndexVariable("subset", list(SUBSETS)))
-        return xr.merge([summary, self._plot()])
+        return xr.merge([summary, self._plot(), resampled(tables[ALL])])
 
     # --- statistics -------------------------------------------------------------------------
 
-    def _statistics(self, subset: str) -> xr.Dataset:
-        """Return value, estimate, interval, variance and counts of one subset."""
-        rows = 1 + len(self.resamples.counts[1:])
-        shape = (len(STATISTICS), len(MODELS), len(self.seeds), rows)
+    def _table(self, subset: str) -> np.ndarray:
+        """Return all statistics, (statistic, model, seed, 1 + resample); NaN without a meaning."""
+        shape = (len(STATISTICS), len(MODELS), len(self.seeds), len(self.resamples.counts))
         table = np.full(shape, np.nan)
         for seed in self.seeds:
             for model in (TEACHER, REFERENCE, STUDENT):
@@ -100,6 +100,10 @@ class SplitAnalysis:
                     table[STATISTICS.index(name), MODELS.index(model), seed] = values
         student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
         table[:, MODELS.index(EFFECT)] = table[:, student] - table[:, reference]
+        return table
+
+    def _statistics(self, subset: str, table: np.ndarray) -> xr.Dataset:
+        """Return value, estimate, interval, variance and counts of one subset."""
         by_seed = np.moveaxis(table, (2, 3), (0, 1))  # (seed, row, statistic, model)
         estimate, low, high = crossed_interval(by_seed)
         cell = ("statistic", "model")
@@ -154,6 +158,18 @@ class SplitAnalysis:
             return np.concatenate([self.phi[model][i][i] for i in self.seeds])
 
         return student_teacher_plot(COMPARED, diagonal(TEACHER), [diagonal(m) for m in COMPARED])
+
+
+def resampled(table: np.ndarray) -> xr.Dataset:
+    """Return the mean over seeds of each resample, (statistic, model, resample); empty without any.
+
+    The draws depend on the number of examples and on the seed of the study alone, so settings over
+    the same test set share them, and a contrast of two settings has its exact example variance.
+    """
+    if table.shape[-1] == 1:
+        return xr.Dataset()
+    means = table[..., 1:].mean(2).astype(np.float32)
+    return xr.Dataset({"resampled": (("statistic", "model", "resample"), means)})
 
 
 def analyse(split: SplitLogits, resamples: int, seed: int) -> xr.Dataset:

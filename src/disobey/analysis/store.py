@@ -6,6 +6,9 @@ For each split (groups ``train`` and ``test``) one dataset with
   meaning (a teacher compared with itself, a subset that is empty);
 - ``estimate``, ``low``, ``high`` ``(statistic, model, subset)``: mean over seeds and 95 % interval;
   with a single seed there is no interval and both ends are NaN;
+- ``example_variance(statistic, model, subset)``: variance of the mean over seeds when examples are
+  resampled; ``resampled(statistic, model, resample)``: that mean in each resample (``test`` only,
+  subset all), equal draws in all settings over the same test set;
 - ``examples(subset, seed)``: how many examples the subset has;
 - ``density(compared, teacher_bin, model_bin)``: how many examples, over all seeds, fall into each
   cell of teacher's confidence x model's confidence, both in logits on the edges
@@ -17,12 +20,15 @@ Names of statistics, models and subsets: `disobey.analysis.names`.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
+
+from disobey.analysis.bias_store import Bias, read_bias
+from disobey.errors import UserError
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
@@ -43,11 +49,14 @@ class Analysis:
         models), ``temperature``, ``weight``.
     splits : dict of str to xarray.Dataset
         ``train`` and ``test``, as described above.
+    bias : Bias or None
+        The setting's bias analysis, where the study asks for one.
     """
 
     setting: str
     about: dict[str, Any]
     splits: dict[str, xr.Dataset]
+    bias: Bias | None = None
 
     def number(
         self, statistic: str, model: str, split: str = "test", subset: str = "all"
@@ -70,6 +79,26 @@ def read_analysis(manifest: "Manifest") -> Analysis:
     return Analysis(manifest.id, about, splits)
 
 
-def ordered(analyses: dict[str, Analysis], settings: Sequence[str]) -> dict[str, Analysis]:
-    """Return the analyses in the order of the study file."""
-    return {name: analyses[name] for name in settings}
+def read_analyses(manifests: Iterable["Manifest"], settings: Sequence[str]) -> dict[str, Analysis]:
+    """Read the analyses of ``settings``, in their order, each with its bias analysis if it has one.
+
+    A setting's two stores bear the same id, the setting's name: told apart by their stages.
+
+    Raises
+    ------
+    UserError
+        When a setting's confidence analysis is not among the manifests.
+    """
+    stores = {(manifest.record["stage"], manifest.id): manifest for manifest in manifests}
+    found = {}
+    for name in settings:
+        if ("confidence", name) not in stores:
+            given = ", ".join(id for stage, id in stores if stage == "confidence")
+            raise UserError(
+                f"--inputs: the spec names the setting {name}, whose analysis is not among them "
+                f"({given or 'none'}); add the manifest of its confidence job"
+            )
+        bias = stores.get(("bias", name))
+        analysis = read_analysis(stores["confidence", name])
+        found[name] = replace(analysis, bias=None if bias is None else read_bias(bias))
+    return found

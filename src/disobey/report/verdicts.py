@@ -12,6 +12,7 @@ from disobey.analysis.names import (
     EXAGGERATION,
     GAPS,
     INHERITANCE,
+    PLACEBOS,
     REFERENCE,
     SIGNAL_SCALE,
     STUDENT,
@@ -41,6 +42,11 @@ STATISTICS = {
     SIGNAL_SCALE: Statistic("A_z", "ratio"),
     INHERITANCE: Statistic("B", "ratio"),
     "accuracy": Statistic("accuracy", "percentage points", PERCENT),
+    "given_label_confidence": Statistic(
+        "mean probability of the given label", "percentage points", PERCENT
+    ),
+    "overall_difference": Statistic("overall log ratio", "ln(ratio)"),
+    "trend": Statistic("change of the overall log ratio over the range", "ln(ratio)"),
     **{
         name: Statistic(f"G in decile {i} of {DECILES}", "logits") for i, name in enumerate(GAPS, 1)
     },
@@ -49,14 +55,32 @@ STATISTICS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A claim in one setting, as printed."""
+    """A claim in one setting, as printed.
+
+    Attributes
+    ----------
+    setting, layer, placebo : str
+        What it was held against; the last two are empty where the claim is not about any.
+    estimate, control : str
+        With what the control is, unless it is the reference.
+    seeds : int
+    examples : str
+        How many, or a dash where the number is not over examples.
+    verdict, remark : str
+    counted : bool
+        Whether it decides its setting, or stands beside the one that does.
+    """
 
     setting: str
+    layer: str
+    placebo: str
     estimate: str
     control: str
     seeds: int
-    examples: int
+    examples: str
     verdict: str
+    counted: bool
+    remark: str
 
 
 @dataclass
@@ -66,9 +90,11 @@ class Claim:
     Attributes
     ----------
     name, text, source, paper : str
-        As in the table; see `disobey.analysis.claims.Claim`.
+        As in the table; see `disobey.analysis.claims.claim.Claim`.
     statistic, model, side, null, unit : str
         What decides, of which model, and where its interval has to lie.
+    where : str
+        The examples, unless they are all test examples.
     counts : dict of str to str
         The claim's row of the summary.
     findings : list of Finding
@@ -84,6 +110,7 @@ class Claim:
     side: str
     null: str
     unit: str
+    where: str
     counts: Cells
     findings: list[Finding] = field(default_factory=list)
 
@@ -91,6 +118,21 @@ class Claim:
     def controlled(self) -> bool:
         """Whether any setting has a control."""
         return any(finding.control for finding in self.findings)
+
+    @property
+    def layered(self) -> bool:
+        """Whether it is about layers of a network."""
+        return any(finding.layer for finding in self.findings)
+
+    @property
+    def placebos(self) -> bool:
+        """Whether it was held against placebos."""
+        return any(finding.placebo for finding in self.findings)
+
+    @property
+    def remarks(self) -> bool:
+        """Whether there is a word to say of any finding."""
+        return any(finding.remark for finding in self.findings)
 
 
 def read_table(manifest: "Manifest") -> list[Cells]:
@@ -106,20 +148,32 @@ def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Claim]:
     for row in rows:
         how = STATISTICS.get(row["statistic"], Statistic(row["statistic"], ""))
         claim = found.setdefault(row["claim"], _claim(row, how, counts[row["claim"]]))
-        value, low, high, control = (
-            how.scale * parse(row[name]) for name in ("value", "low", "high", "control")
-        )
-        claim.findings.append(
-            Finding(
-                row["setting"],
-                interval(value, low, high),
-                number(control) if row["control"] else "",
-                int(row["seeds"]),
-                int(row["n"]),
-                row["verdict"],
-            )
-        )
+        claim.findings.append(_finding(row, how.scale))
     return list(found.values())
+
+
+def _finding(row: Cells, scale: float) -> Finding:
+    value, low, high, control = (
+        scale * parse(row[name]) for name in ("value", "low", "high", "control")
+    )
+    return Finding(
+        row["setting"],
+        row["layer"],
+        row["placebo"],
+        interval(value, low, high),
+        _control(row["control_name"], control) if row["control"] else "",
+        int(row["seeds"]),
+        f"{int(row['n']):,}" if row["n"] else "–",
+        row["verdict"],
+        row["counted"] == "True",
+        _unbroken(row["remark"]),
+    )
+
+
+def _control(name: str, value: float) -> str:
+    """Return the control, with its name where it is not the reference or the placebo of the row."""
+    text = number(value)
+    return text if name in (REFERENCE, *PLACEBOS) else f"{text} ({name})"
 
 
 def _claim(row: Cells, how: Statistic, counts: Cells) -> Claim:
@@ -133,8 +187,15 @@ def _claim(row: Cells, how: Statistic, counts: Cells) -> Claim:
         model=_printed(row["model"]),
         null=f"{how.scale * parse(row['null']):g}",
         unit=how.unit,
+        where=_where(row["split"], row["subset"]),
         counts=counts,
     )
+
+
+def _where(split: str, subset: str) -> str:
+    if (split, subset) == ("test", "all"):
+        return ""
+    return f"{'' if subset == 'all' else subset + ' '}{split} examples"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.setting import SplitLogits, analyse
@@ -31,7 +30,7 @@ def run(job: "Job") -> None:
             print(f"{name}: {len(split.label)} examples, {resamples} resamples", file=sys.stderr)
             found = analyse(split, resamples, spec["analysis"]["seed"])
             found = found.assign_coords(seed=("seed", list(spec["seeds"])))
-            write_dataset(writer, name, found)
+            writer.write_dataset(name, found)
 
 
 def read_split(job: "Job", spec: Mapping[str, Any], split: str) -> SplitLogits:
@@ -65,9 +64,3 @@ def read_split(job: "Job", spec: Mapping[str, Any], split: str) -> SplitLogits:
                 raise UserError(f"{id} and {first}: have different numbers of classes")
             logits[role].append(values)
     return SplitLogits(logits, shared["label"], shared["clean_label"])
-
-
-def write_dataset(writer: NetcdfWriter, group: str, dataset: xr.Dataset) -> None:
-    """Write all variables and coordinates of a dataset into a group."""
-    for name, variable in dataset.variables.items():
-        writer.write(group, str(name), [str(dim) for dim in variable.dims], variable.values)

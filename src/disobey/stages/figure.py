@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from disobey.analysis.store import ordered, read_analysis
+from disobey.analysis.store import read_analyses
 from disobey.figures.style import save
 from disobey.members import member
 from disobey.stores.layout import FIGURE_FORMATS
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 def run(job: "Job") -> None:
     """Draw; a figure computes no statistic."""
-    read = {name: read_analysis(job.input(name)) for name in job.spec["settings"]}
-    analyses = ordered(read, job.spec["settings"])
+    analyses = read_analyses(job.inputs, job.spec["settings"])
     figure = importlib.import_module(member("figures", job.spec["figure"])).draw(analyses)
     pdf, png = (job.store.with_name(job.store.name + suffix) for suffix in FIGURE_FORMATS)
     with job.write(pdf) as temporary_pdf, job.write(png) as temporary_png:

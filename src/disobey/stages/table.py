@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from disobey.analysis.store import ordered, read_analysis
+from disobey.analysis.store import read_analyses
 from disobey.members import member
 
 if TYPE_CHECKING:
@@ -16,8 +16,7 @@ FLOAT_FORMAT = "%.9g"
 def run(job: "Job") -> None:
     """Build the table that the spec names."""
     spec = job.spec
-    read = {name: read_analysis(job.input(name)) for name in spec["settings"]}
-    analyses = ordered(read, spec["settings"])
+    analyses = read_analyses(job.inputs, spec["settings"])
     module = importlib.import_module(member("analysis.tables", spec["table"]))
     with job.write(job.store) as path:
         module.table(spec["study"], analyses).to_csv(path, index=False, float_format=FLOAT_FORMAT)

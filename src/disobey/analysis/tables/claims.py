@@ -4,13 +4,15 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from disobey.analysis.claims import CLAIMS, find
+from disobey.analysis.claims.registry import findings
 from disobey.analysis.store import Analysis
 
 
 def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
-    """Return one row per claim and setting."""
-    findings = [find(claim, analysis) for claim in CLAIMS for analysis in analyses.values()]
+    """Return one row per claim and setting; for claims on bias also per layer and placebo.
+
+    Rows that are not ``counted`` stand beside the one that decides their setting.
+    """
     return pd.DataFrame(
         {
             "study": study,
@@ -19,18 +21,25 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
             "source": found.claim.source,
             "paper": found.claim.paper,
             "setting": found.setting,
+            "layer": found.layer,
+            "placebo": found.placebo,
             "statistic": found.claim.statistic,
             "model": found.claim.model,
+            "split": found.claim.split,
+            "subset": found.claim.subset,
             "null": found.claim.null,
-            "side": "above" if found.claim.above else "below",
-            "value": found.estimate,
-            "low": found.low,
-            "high": found.high,
+            "side": found.claim.side,
+            "value": found.number.estimate,
+            "low": found.number.low,
+            "high": found.number.high,
+            "control_name": found.control_name,
             "control": found.control,
             "seeds": found.seeds,
             "n": found.examples,
             "p": found.p,
             "verdict": found.verdict,
+            "counted": found.counted,
+            "remark": found.remark,
         }
-        for found in findings
+        for found in findings(analyses)
     )

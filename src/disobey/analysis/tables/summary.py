@@ -4,16 +4,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from disobey.analysis.claims import CLAIMS, find, summarise
+from disobey.analysis.claims.registry import findings, summaries
 from disobey.analysis.store import Analysis
 
 
 def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
-    """Return one row per claim."""
-    summaries = [
-        summarise(claim, [find(claim, analysis) for analysis in analyses.values()])
-        for claim in CLAIMS
-    ]
+    """Return one row per claim that is about a setting of the study."""
     return pd.DataFrame(
         {
             "study": study,
@@ -25,9 +21,10 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
             "holds": found.holds,
             "contrary": found.contrary,
             "undecided": found.undecided,
+            "withheld": found.withheld,
             "holds_after_holm": found.holds_after_holm,
             "contrary_after_holm": found.contrary_after_holm,
             "expected_by_chance": found.expected_by_chance,
         }
-        for found in summaries
+        for found in summaries(findings(analyses))
     )

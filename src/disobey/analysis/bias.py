@@ -1,0 +1,331 @@
+"""Exaggerated implicit bias in networks: two runs compared at equal leading progress.
+
+Words: c_k is a run's *progress* along direction k, ||(W(t) - W(0)) v_k||; *leading* is the first
+direction, of the largest eigenvalue. The *clock* is the first passage of c_1, its running maximum:
+how fast a run trains, and what it does while it falls back, then plays no part. The *common range*
+of two runs reaches from 0, where both start, to the smaller of their largest c_1; a *share* is a
+level of c_1 as a share of it.
+
+What the paper summarises over a network's units is unknown to us: norm, clock, range and means are
+our choice [C].
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from disobey.analysis import linear
+from disobey.analysis.intervals import crossed_interval
+from disobey.analysis.names import REFERENCE, STUDENT
+
+# Shares at which the curve of the ratio is kept.
+SHARES = np.linspace(0.02, 1, 50)
+# Means over the matched range are over so many shares, equally far apart: uniform in c_1.
+LEVELS = 101
+# In the linear theory the teacher stops when it has learnt this share of the leading direction.
+LINEAR_STOP = 0.9
+# When that is, in units of 1 / leading eigenvalue.
+LINEAR_TEACHER = -np.log1p(-LINEAR_STOP)
+LINEAR_POINTS = 200
+# A range that holds fewer recorded points shows the interpolation, not the training.
+LEAST_POINTS = 2
+
+
+@dataclass(frozen=True)
+class Passage:
+    """When a run's c_1 first reaches some levels, as a place between two recorded points.
+
+    Attributes
+    ----------
+    point : ndarray of int, shape (level,)
+        The recorded point at or after the passage.
+    fraction : ndarray, shape (level,)
+        How far from the point before it to this one, above 0 and up to 1.
+    """
+
+    point: np.ndarray
+    fraction: np.ndarray
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Return recorded ``values(point, ...)`` at the passages, linear in c_1: (level, ...)."""
+        before, after = values[self.point - 1], values[self.point]
+        fraction = self.fraction.reshape(-1, *[1] * (values.ndim - 1))
+        return before + fraction * (after - before)
+
+
+def first_passage(leading: np.ndarray, levels: np.ndarray) -> Passage:
+    """Find where c_1 reaches each level for the first time.
+
+    Parameters
+    ----------
+    leading : ndarray, shape (point,)
+        c_1, beginning with the start of training, where it is 0.
+    levels : ndarray, shape (level,)
+        Above 0, up to the largest c_1.
+
+    Returns
+    -------
+    Passage
+
+    Raises
+    ------
+    ValueError
+        For a level that is not reached, or is not above the start.
+    """
+    running = np.maximum.accumulate(leading)
+    if levels.min() <= running[0] or levels.max() > running[-1]:
+        raise ValueError(
+            f"levels must lie above the start, {running[0]:g}, and up to the largest leading "
+            f"progress, {running[-1]:g}; got {levels.min():g} to {levels.max():g}"
+        )
+    point = np.searchsorted(running, levels)
+    # The point before need not be the running maximum: c_1 may have fallen back in between.
+    before, after = leading[point - 1], leading[point]
+    return Passage(point, (levels - before) / (after - before))
+
+
+def from_start(recorded: np.ndarray) -> np.ndarray:
+    """Put the start of training, where step and progress are 0, before the first point."""
+    return np.concatenate([np.zeros((1, *recorded.shape[1:])), recorded])
+
+
+def common_range(compared: np.ndarray, reference: np.ndarray) -> float:
+    """Return the largest c_1 that both runs reach; arguments of shape (point, direction)."""
+    return float(min(compared[:, 0].max(), reference[:, 0].max()))
+
+
+def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return ln(c_k of compared / c_k of reference) where both first reach equal c_1.
+
+    Parameters
+    ----------
+    compared, reference : ndarray, shape (point, direction)
+        Progress as recorded, the leading direction first, both from the same W(0); they need not
+        have been recorded at the same steps. Positive wherever c_1 is.
+    shares : ndarray, shape (share,)
+        Of the common range of c_1, above 0 and up to 1.
+
+    Returns
+    -------
+    ndarray, shape (share, direction)
+
+    Raises
+    ------
+    ValueError
+        See `first_passage`.
+    """
+    levels = shares * common_range(compared, reference)
+    logs = []
+    for progress in map(from_start, (compared, reference)):
+        logs.append(np.log(first_passage(progress[:, 0], levels).of(progress)))
+    ratio = logs[0] - logs[1]
+    ratio[:, 0] = 0  # equal by construction: what is left is rounding
+    return ratio
+
+
+def steps_at(progress: np.ndarray, step: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return the steps taken when c_1 first reaches each level, shape (level,); see `Passage`."""
+    return first_passage(from_start(progress[:, 0]), levels).of(from_start(step))
+
+
+def points_inside(progress: np.ndarray, low: float, high: float) -> int:
+    """Count the recorded points that pass a new c_1 between ``low`` and ``high``."""
+    leading = progress[:, 0]
+    before = np.maximum.accumulate(from_start(leading))[:-1]
+    return int(((leading > before) & (leading >= low) & (leading <= high)).sum())
+
+
+@dataclass(frozen=True)
+class LayerProgress:
+    """Progress of all runs of a setting in one layer.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Reference, student, then placebos.
+    seeds : tuple of int
+    step : ndarray of int, shape (point,)
+    progress : ndarray, shape (model, seed, point, direction)
+    rank : ndarray of int, shape (direction,)
+        The leading one first.
+    eigenvalue : ndarray, shape (direction,)
+    """
+
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+    step: np.ndarray
+    progress: np.ndarray
+    rank: np.ndarray
+    eigenvalue: np.ndarray
+
+
+def analyse(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
+    """Compare student and placebos with the reference, seed by seed.
+
+    Parameters
+    ----------
+    layer : LayerProgress
+    matched : tuple of float
+        Beginning and end of the matched range, as shares of the common range of c_1.
+
+    Returns
+    -------
+    xarray.Dataset
+        See `disobey.analysis.bias_store`.
+
+    Raises
+    ------
+    ValueError
+        For a range that is not inside of 0 to 1, for other models than described, or for the
+        leading direction alone.
+    """
+    if not 0 < matched[0] < matched[1] <= 1:
+        raise ValueError(f"range must be two shares, 0 < beginning < end <= 1, got {matched}")
+    if layer.models[:2] != (REFERENCE, STUDENT) or len(layer.rank) < 2:
+        raise ValueError(
+            f"models must begin with reference and student and directions must be two at least, "
+            f"got {layer.models} and {len(layer.rank)}"
+        )
+    found = _recorded(layer).merge(_compared(layer, matched))
+    placebos = list(layer.models[2:])
+    if placebos:
+        found = found.merge(_differences(found, placebos))
+    return found.merge(theory(layer.eigenvalue, matched)).assign_attrs(range=list(matched))
+
+
+def _recorded(layer: LayerProgress) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            "step": ("point", layer.step),
+            "rank": ("direction", layer.rank),
+            "eigenvalue": ("direction", layer.eigenvalue),
+            "progress": (("model", "seed", "point", "direction"), layer.progress),
+        },
+        coords={"model": list(layer.models), "seed": list(layer.seeds), "share": SHARES},
+    )
+
+
+def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
+    """Return curves, their means over the range, trends, steps, and intervals over seeds."""
+    inside = _of_pairs(layer, np.linspace(*matched, LEVELS))
+    log_ratio, change = inside.mean(2), inside[:, :, -1] - inside[:, :, 0]
+    curve = np.moveaxis(_of_pairs(layer, SHARES), 2, 3)
+    dataset = xr.Dataset(
+        {
+            "log_ratio_curve": (("compared", "seed", "direction", "share"), curve),
+            "log_ratio": (("compared", "seed", "direction"), log_ratio),
+            "overall": (("compared", "seed"), overall(log_ratio)),
+            "trend": (("compared", "seed"), overall(change)),
+            "steps": (("compared", "seed", "side", "end"), _steps(layer, matched)),
+        },
+        coords={"compared": list(layer.models[1:])},
+    )
+    return dataset.assign(
+        _interval(dataset.log_ratio)
+        | _interval(dataset.overall, "overall_")
+        | _interval(dataset.trend, "trend_")
+    )
+
+
+def _of_pairs(layer: LayerProgress, shares: np.ndarray) -> np.ndarray:
+    """Return `log_ratio_at` of every model but the reference, (compared, seed, share, ...)."""
+    reference, *others = layer.progress
+    pairs = [zip(model, reference, strict=True) for model in others]
+    return np.array([[log_ratio_at(c, r, shares) for c, r in of_model] for of_model in pairs])
+
+
+def overall(log_ratio: np.ndarray) -> np.ndarray:
+    """Average log ratios (..., direction) over all directions but the leading one."""
+    return log_ratio[..., 1:].mean(-1)
+
+
+def _steps(layer: LayerProgress, matched: tuple[float, float]) -> np.ndarray:
+    """Return steps taken at both ends of the range, (compared, seed, side, end)."""
+    reference, *others = layer.progress
+    ends = np.array(matched)
+
+    def of_pair(compared: np.ndarray, one_hot: np.ndarray) -> list[np.ndarray]:
+        levels = ends * common_range(compared, one_hot)
+        return [steps_at(progress, layer.step, levels) for progress in (compared, one_hot)]
+
+    pairs = [[of_pair(c, r) for c, r in zip(model, reference, strict=True)] for model in others]
+    return np.array(pairs)
+
+
+def _differences(found: xr.Dataset, placebos: Sequence[str]) -> xr.Dataset:
+    """Return the student's log ratio minus each placebo's, paired by seed."""
+    dataset = xr.Dataset(coords={"placebo": list(placebos)})
+
+    def difference(values: xr.DataArray) -> xr.DataArray:
+        of_placebos = values.sel(compared=list(placebos)).rename(compared="placebo")
+        return values.sel(compared=STUDENT, drop=True) - of_placebos
+
+    per_direction = _interval(difference(found.log_ratio), "difference_")
+    dataset = dataset.assign(per_direction)
+    dataset["overall_difference"] = difference(found.overall).transpose("placebo", "seed")
+    return dataset.assign(_interval(dataset.overall_difference, "overall_difference_"))
+
+
+def _interval(values: xr.DataArray, prefix: str = "") -> dict[str, xr.DataArray]:
+    """Return mean over seeds and t interval; NaN ends with one seed."""
+    by_seed = values.transpose("seed", ...)
+    # No resamples: examples enter by way of training, and every seed trains on the same ones.
+    numbers = crossed_interval(by_seed.values[:, None])
+    like = by_seed.isel(seed=0, drop=True)
+    names = (f"{prefix}{end}" for end in ("estimate", "low", "high"))
+    return {name: like.copy(data=number) for name, number in zip(names, numbers, strict=True)}
+
+
+def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:
+    """Return what linear regression with this spectrum does: see `disobey.analysis.linear`.
+
+    One round of distillation; the teacher stops when it has learnt `LINEAR_STOP` of direction 1, so
+    that the common range of b_1 ends there, and a share of it is the student's own progress.
+
+    Parameters
+    ----------
+    eigenvalue : ndarray, shape (direction,)
+        The leading one first.
+    matched : tuple of float
+        As in `analyse`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``theorem_log_ratio``, ``theorem``, ``theorem_overall``, ``theorem_trend``, ``linear``,
+        ``linear_time`` (in units of 1 / leading eigenvalue).
+    """
+    # Rounding may leave an eigenvalue of a covariance a little below 0.
+    spectrum = np.maximum(eigenvalue, 0) / eigenvalue[0]
+    inside = _theorem(spectrum, np.linspace(*matched, LEVELS))
+    return _linear_paths(spectrum).assign(
+        {
+            "theorem_log_ratio": (("direction", "share"), _theorem(spectrum, SHARES).T),
+            "theorem": ("direction", inside.mean(0)),
+            "theorem_overall": overall(inside.mean(0)),
+            "theorem_trend": overall(inside[-1] - inside[0]),
+        }
+    )
+
+
+def _theorem(spectrum: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the linear model's log ratio, (share, direction)."""
+    with np.errstate(divide="ignore"):  # share 1 is reached at no finite time
+        times = -np.log1p(-shares)
+    return linear.log_ratio_at(times, spectrum, [LINEAR_TEACHER])
+
+
+def _linear_paths(spectrum: np.ndarray) -> xr.Dataset:
+    """Return the paths, from next to nothing until the slowest direction is learnt."""
+    times = np.geomspace(1e-3, 10 / spectrum[spectrum > 0].min(), LINEAR_POINTS)
+    one_hot = linear.filters(spectrum, times)
+    shares = np.stack([one_hot, one_hot * linear.filters(spectrum, LINEAR_TEACHER)])
+    return xr.Dataset(
+        {
+            "linear_time": ("linear_point", times),
+            "linear": (("linear_model", "linear_point", "direction"), shares),
+        },
+        coords={"linear_model": [REFERENCE, STUDENT]},
+    )

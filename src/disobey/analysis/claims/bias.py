@@ -1,0 +1,164 @@
+"""Claims about the implicit bias: the student's matched progress against placebos and theorem."""
+
+from collections.abc import Iterator, Mapping
+
+import xarray as xr
+
+from disobey.analysis.bias_store import OVERALL, OVERALL_DIFFERENCE, TREND, Bias
+from disobey.analysis.claims.claim import (
+    ABOVE,
+    BELOW,
+    NAN,
+    WITHHELD,
+    Claim,
+    Finding,
+    Number,
+    decide,
+)
+from disobey.analysis.intervals import CONTRARY, HOLDS, UNDECIDED, verdict
+from disobey.analysis.names import STUDENT
+from disobey.analysis.store import Analysis
+
+ALL_PLACEBOS = "all"
+
+EXAGGERATED = Claim(
+    "bias",
+    "Distillation exaggerates the implicit bias towards the top eigendirections: at equal leading "
+    "progress the student has made less along the others than one-hot placebos",
+    "paper",
+    "shown as trajectories, without placebos; no number at hand",
+    OVERALL_DIFFERENCE,
+    f"{STUDENT} - placebo",
+    0.0,
+    BELOW,
+)
+RISING = Claim(
+    "bias_trend",
+    "The ratio of student to reference rises with progress, as the linear theorem says",
+    "paper",
+    "a theorem on linear regression; no number for networks at hand",
+    TREND,
+    STUDENT,
+    0.0,
+    ABOVE,
+)
+CLAIMS = (EXAGGERATED, RISING)
+
+
+def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
+    """Hold one claim against every layer of every setting with a bias analysis.
+
+    The first layer of a setting is counted, the others stand beside it.
+    """
+    find = _against_placebos if claim is EXAGGERATED else _trend
+    for analysis in analyses.values():
+        if analysis.bias is not None:
+            for layer in analysis.bias.layers:
+                yield from find(claim, analysis.bias, layer)
+
+
+def _counted(bias: Bias, layer: str) -> bool:
+    return layer == next(iter(bias.layers))
+
+
+# --- against placebos ------------------------------------------------------------------------
+
+
+def _against_placebos(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
+    """Yield the finding over all placebos, which is the verdict, then those against each."""
+    dataset, placebos = bias.layers[layer], bias.placebos(layer)
+    each = [_against(claim, bias, layer, placebo) for placebo in placebos]
+    if not each:
+        number = Number.of(dataset[OVERALL].sel(compared=STUDENT).values)
+        yield Finding(
+            claim, bias.setting, number, WITHHELD, NAN, layer=layer,
+            counted=_counted(bias, layer),
+            remark="compared with the reference, since the study names no placebos: another "
+            "training run may differ as much; add placebos to the setting's bias",
+        )  # fmt: skip
+        return
+    yield _against_all(each, _counted(bias, layer))
+    yield from each
+
+
+def _against(claim: Claim, bias: Bias, layer: str, placebo: str) -> Finding:
+    dataset = bias.layers[layer]
+    number = Number.of(dataset[OVERALL_DIFFERENCE].sel(placebo=placebo).values)
+    control = float(dataset[f"{OVERALL}_estimate"].sel(compared=placebo))
+    side, p = decide(claim, number)
+    return Finding(
+        claim, bias.setting, number, side, p, control_name=placebo, control=control, layer=layer,
+        placebo=placebo, counted=False,
+    )  # fmt: skip
+
+
+def _against_all(each: list[Finding], counted: bool) -> Finding:
+    """Put the findings against each placebo together: it holds if it holds against each.
+
+    Estimate and control are means over placebos; the interval spans those of all, so that it lies
+    on one side exactly if each does. So does p: the largest, or the smallest of the other side.
+    """
+    first, numbers = each[0], [found.number for found in each]
+    low, high = min(n.low for n in numbers), max(n.high for n in numbers)
+    estimate = sum(n.estimate for n in numbers) / len(numbers)
+    span = Number(estimate, low, high, NAN, NAN, first.seeds)
+    side = {CONTRARY: HOLDS, HOLDS: CONTRARY}.get(verdict(low, high, first.claim.null), UNDECIDED)
+    p = NAN if first.seeds < 2 else _joint_p([found.p for found in each])
+    closest = max(each, key=lambda found: found.number.estimate)
+    kept = sum(found.verdict == HOLDS for found in each)
+    return Finding(
+        first.claim, first.setting, span, side, p,
+        control_name="mean of placebos", control=sum(f.control for f in each) / len(each),
+        layer=first.layer, placebo=ALL_PLACEBOS, counted=counted,
+        remark=f"holds against {kept} of {len(each)} placebos; closest is {closest.placebo}, "
+        f"{closest.number.words}",
+    )  # fmt: skip
+
+
+def _joint_p(p_values: list[float]) -> float:
+    """Return the p of "it holds against each": the largest; of "contrary against each" likewise."""
+    if max(p_values) < 1 / 2:
+        return max(p_values)
+    return max(min(p_values), 1 / 2)
+
+
+# --- against the theorem ---------------------------------------------------------------------
+
+
+def _trend(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
+    dataset = bias.layers[layer]
+    student = dataset.sel(compared=STUDENT)
+    number = Number.of(student[TREND].values)
+    side, p = decide(claim, number)
+    placebos = bias.placebos(layer)
+    control = NAN
+    if placebos:
+        control = float(dataset[f"{TREND}_estimate"].sel(compared=list(placebos)).mean())
+    yield Finding(
+        claim, bias.setting, number, side, p,
+        control_name="mean of placebos" if placebos else "", control=control, layer=layer,
+        counted=_counted(bias, layer),
+        remark=against_theorem(Number.of(student[OVERALL].values), number, dataset),
+    )  # fmt: skip
+
+
+def against_theorem(overall: Number, trend: Number, dataset: xr.Dataset) -> str:
+    """Say whether sign and shape of the ratio are those of linear regression, with the numbers."""
+    parts = (
+        ("sign", "log ratio", overall, float(dataset.theorem_overall)),
+        ("shape", "its change over the range", trend, float(dataset.theorem_trend)),
+    )
+    words = [
+        f"{what} {_agreement(number, theorem)}: {name} {number.words}, in linear regression "
+        f"{theorem:z.2f}"
+        for what, name, number, theorem in parts
+    ]
+    return "; ".join(words)
+
+
+def _agreement(number: Number, theorem: float) -> str:
+    side = verdict(number.low, number.high, 0.0)
+    if side == UNDECIDED:
+        return "undecided"
+    same = (side == HOLDS) == (theorem > 0)
+    return "agrees with the theorem" if same else "differs from the theorem"

@@ -1,0 +1,231 @@
+"""What a claim is, what is found of it, and how an interval decides it."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from disobey.analysis.intervals import (
+    CONTRARY,
+    HOLDS,
+    UNDECIDED,
+    half_width,
+    one_sided_p,
+    verdict,
+)
+from disobey.analysis.store import Analysis
+
+ABOVE, BELOW = "above", "below"
+# On either side: a claim that something depends on something, without saying how.
+CLEAR_OF = "clear of"
+# No verdict although there is an interval: the settings are not what the claim is about.
+WITHHELD = "withheld"
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement that a statistic decides.
+
+    Attributes
+    ----------
+    name : str
+    text : str
+        The statement, in words.
+    source : str
+        ``paper``, or ``ours`` where the paper does not make it or does not say on which side.
+    paper : str
+        What the paper reports, where it gives a number.
+    statistic, model : str
+        See `disobey.analysis.names`; for a contrast the model says what is subtracted from what.
+    null : float
+        The value without an effect.
+    side : str
+        Where the interval lies when the claim holds: ``above``, ``below`` or ``clear of`` the null.
+    split, subset : str
+        The examples.
+    control : str or None
+        The model whose same statistic stands beside it.
+    """
+
+    name: str
+    text: str
+    source: str
+    paper: str
+    statistic: str
+    model: str
+    null: float
+    side: str
+    split: str = "test"
+    subset: str = "all"
+    control: str | None = None
+
+
+@dataclass(frozen=True)
+class Number:
+    """An estimate with its interval and what the interval is made of.
+
+    Attributes
+    ----------
+    estimate, low, high : float
+        Both ends are NaN with a single seed.
+    seed_variance, example_variance : float
+        s^2 and v; see `disobey.analysis.intervals.half_width`.
+    seeds : int
+    """
+
+    estimate: float
+    low: float
+    high: float
+    seed_variance: float
+    example_variance: float
+    seeds: int
+
+    @classmethod
+    def of(cls, per_seed: np.ndarray, example_variance: float = 0.0) -> Self:
+        """Return mean and interval of ``per_seed``, shape (seed,)."""
+        seeds = len(per_seed)
+        estimate = float(per_seed.mean())
+        spread = float(per_seed.var(ddof=1)) if seeds > 1 else NAN
+        half = float(half_width(np.asarray(spread), seeds, np.asarray(example_variance)))
+        return cls(estimate, estimate - half, estimate + half, spread, example_variance, seeds)
+
+    @property
+    def words(self) -> str:
+        """``-0.31 [-0.40, -0.22]``, without an interval the estimate alone."""
+        if math.isnan(self.low):
+            return f"{self.estimate:z.2f}"
+        return f"{self.estimate:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim in one setting.
+
+    Attributes
+    ----------
+    claim : Claim
+    setting : str
+    number : Number
+    verdict : str
+        ``holds``, ``contrary``, ``undecided`` or ``withheld``.
+    p : float
+        Of "the statistic is not on the claimed side", one-sided; two-sided where the claim has no
+        side. NaN without a test.
+    examples : float
+        How many stand behind it; NaN where the statistic is not over examples.
+    control_name : str
+    control : float
+        What the same statistic is without the effect.
+    layer, placebo : str
+        Where the claim is about one.
+    counted : bool
+        Whether the summary counts it: one finding per claim and setting.
+    remark : str
+    """
+
+    claim: Claim
+    setting: str
+    number: Number
+    verdict: str
+    p: float
+    examples: float = NAN
+    control_name: str = ""
+    control: float = NAN
+    layer: str = ""
+    placebo: str = ""
+    counted: bool = True
+    remark: str = ""
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds stand behind it."""
+        return self.number.seeds
+
+
+def decide(claim: Claim, number: Number) -> tuple[str, float]:
+    """Return verdict and p by the side of the interval."""
+    above = one_sided_p(
+        number.estimate, claim.null, number.seed_variance, number.seeds, number.example_variance
+    )
+    side = verdict(number.low, number.high, claim.null)
+    if claim.side == ABOVE:
+        return side, above
+    if claim.side == BELOW:
+        return {HOLDS: CONTRARY, CONTRARY: HOLDS}.get(side, UNDECIDED), 1 - above
+    return HOLDS if side != UNDECIDED else UNDECIDED, 2 * min(above, 1 - above)
+
+
+def two_sided(claim: Claim, p: float) -> float:
+    """Return the two-sided p-value of a finding's ``p``: as strict as the interval."""
+    return p if claim.side == CLEAR_OF else 2 * min(p, 1 - p)
+
+
+def number_of(
+    analysis: Analysis, statistic: str, model: str, split: str = "test", subset: str = "all"
+) -> Number:
+    """Return one statistic of one setting with all that its interval is made of."""
+    here = analysis.splits[split].sel(statistic=statistic, model=model, subset=subset)
+    estimate, low, high = (float(here[name]) for name in ("estimate", "low", "high"))
+    seeds = here.sizes["seed"]
+    spread = float(here.value.var("seed", ddof=1)) if seeds > 1 else NAN
+    return Number(estimate, low, high, spread, float(here.example_variance), seeds)
+
+
+def examples_of(analysis: Analysis, split: str = "test", subset: str = "all") -> int:
+    """Return how many examples a subset has, as the mean over seeds."""
+    return round(float(analysis.splits[split].examples.sel(subset=subset).mean()))
+
+
+def find(claim: Claim, analysis: Analysis) -> Finding:
+    """Hold one claim about a stored statistic against one setting."""
+    where = claim.split, claim.subset
+    number = number_of(analysis, claim.statistic, claim.model, *where)
+    side, p = decide(claim, number)
+    control = NAN
+    if claim.control is not None:
+        control = number_of(analysis, claim.statistic, claim.control, *where).estimate
+    return Finding(
+        claim,
+        analysis.setting,
+        number,
+        side,
+        p,
+        examples_of(analysis, *where),
+        claim.control or "",
+        control,
+    )
+
+
+def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> Number:
+    """Return a signed sum of one test statistic over settings, paired by seed.
+
+    All settings share the draws of the test examples, so that v is the variance over resamples of
+    the contrast itself: what the settings have in common cancels.
+
+    Parameters
+    ----------
+    terms : list of (sign, Analysis)
+    statistic, model : str
+
+    Raises
+    ------
+    ValueError
+        For settings of different seeds or test sets.
+    """
+    cells = [
+        (sign, analysis.splits["test"].sel(statistic=statistic, model=model, subset="all"))
+        for sign, analysis in terms
+    ]
+    first = cells[0][1]
+    for _, cell in cells:
+        same = cell.sizes == first.sizes and np.array_equal(cell.seed, first.seed)
+        if not same or not np.array_equal(cell.examples, first.examples):
+            names = ", ".join(analysis.setting for _, analysis in terms)
+            raise ValueError(f"{names}: cannot be contrasted, their seeds or test sets differ")
+    per_seed = sum(sign * cell.value.values for sign, cell in cells)
+    if "resampled" not in first:
+        return Number.of(np.asarray(per_seed))
+    resampled = sum(sign * cell.resampled.values.astype(np.float64) for sign, cell in cells)
+    return Number.of(np.asarray(per_seed), float(np.var(resampled, ddof=1)))

@@ -1,0 +1,211 @@
+"""Claims about teachers that do or do not interpolate, and about switching: between settings."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from disobey.analysis.claims.claim import (
+    ABOVE,
+    CLEAR_OF,
+    NAN,
+    WITHHELD,
+    Claim,
+    Finding,
+    Number,
+    contrast,
+    decide,
+    examples_of,
+    number_of,
+)
+from disobey.analysis.names import EFFECT, STUDENT, TEACHER
+from disobey.analysis.store import Analysis
+
+STATISTIC = "accuracy"
+INTERPOLATING, NON_INTERPOLATING = "interpolating", "non_interpolating"
+# A teacher interpolates when it fits at least this share of its given training labels [C].
+FITTED = 0.995
+
+SWITCHING = Claim(
+    "switching",
+    "Switching between distillation and one-hot labels within one training makes the student more "
+    "accurate than distilling throughout",
+    "ours",
+    "acts differently with teachers that do and do not interpolate; no number at hand",
+    STATISTIC,
+    "switched - unswitched",
+    0.0,
+    ABOVE,
+)
+BETWEEN_TEACHERS = "non-interpolating - interpolating"
+SWITCHING_DEPENDS = Claim(
+    "switching_depends_on_teacher",
+    "What switching does to the student's accuracy depends on whether the teacher interpolates its "
+    "training labels",
+    "paper",
+    "acts differently; no number at hand",
+    STATISTIC,
+    BETWEEN_TEACHERS,
+    0.0,
+    CLEAR_OF,
+)
+GAIN_DEPENDS = Claim(
+    "gain_depends_on_teacher",
+    "What distillation does to accuracy depends on whether the teacher interpolates its training "
+    "labels",
+    "paper",
+    "no number at hand",
+    STATISTIC,
+    BETWEEN_TEACHERS,
+    0.0,
+    CLEAR_OF,
+)
+CLAIMS = (SWITCHING, SWITCHING_DEPENDS, GAIN_DEPENDS)
+
+
+def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
+    """Hold one claim against every contrast of settings that it is about."""
+    everything = list(analyses.values())
+    if claim is SWITCHING:
+        for switched in everything:
+            if "switch" in switched.about:
+                yield _switching(claim, switched, everything)
+        return
+    switches = claim is SWITCHING_DEPENDS
+    for analysis in everything:
+        fits = analysis.about.get("teacher_fits") == NON_INTERPOLATING
+        if fits and ("switch" in analysis.about) == switches:
+            yield from _between_teachers(claim, analysis, everything)
+
+
+def _alike(analysis: Analysis, others: Iterable[Analysis], but: tuple[str, ...]) -> list[Analysis]:
+    """Return the other settings that are the same in all that is said of them ``but`` these."""
+
+    def rest(about: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in about.items() if name not in but}
+
+    wanted = rest(analysis.about)
+    return [other for other in others if other is not analysis and rest(other.about) == wanted]
+
+
+def is_an_end(analysis: Analysis, everything: Iterable[Analysis]) -> bool:
+    """Whether a setting's switch leaves only one-hot labels, or only what another setting does."""
+    switch = analysis.about.get("switch")
+    if switch is None or "ramp" in switch or 0 < switch["at"] < 1:
+        return False
+    distils = (switch["order"] == "distillation_first") == (switch["at"] == 1)
+    return not distils or bool(_unswitched(analysis, everything))
+
+
+# --- switched against unswitched -------------------------------------------------------------
+
+
+def _unswitched(switched: Analysis, everything: Iterable[Analysis]) -> list[Analysis]:
+    alike = _alike(switched, everything, ("switch",))
+    return [other for other in alike if "switch" not in other.about]
+
+
+def _switching(claim: Claim, switched: Analysis, everything: list[Analysis]) -> Finding:
+    base = _unswitched(switched, everything)
+    if len(base) != 1:
+        return _without_base(claim, switched, base)
+    number = contrast([(1, switched), (-1, base[0])], STATISTIC, STUDENT)
+    said = switch_words(switched.about)
+    missed = teacher_misses(switched)
+    side, p = (WITHHELD, NAN) if missed else decide(claim, number)
+    return Finding(
+        claim, switched.setting, number, side, p, examples_of(switched),
+        control_name=base[0].setting,
+        control=number_of(base[0], STATISTIC, STUDENT).estimate,
+        remark=f"{said}; {missed}" if missed else said,
+    )  # fmt: skip
+
+
+def _without_base(claim: Claim, switched: Analysis, base: list[Analysis]) -> Finding:
+    nothing = Number(NAN, NAN, NAN, NAN, NAN, switched.splits["test"].sizes["seed"])
+    which = ", ".join(other.setting for other in base)
+    remark = (
+        f"several settings are the same without the switch ({which}): keep one of them"
+        if base
+        else "no setting of the study is the same without the switch: add it"
+    )
+    return Finding(
+        claim, switched.setting, nothing, WITHHELD, NAN, examples_of(switched), remark=remark
+    )
+
+
+def switch_words(about: Mapping[str, Any]) -> str:
+    """Return a switch, and the teacher it is made with, in words."""
+    switch = about["switch"]
+    order = switch["order"].replace("_", " ").replace("one hot", "one-hot")
+    words = f"{order}, switched at {switch['at']:g} of the learning rate"
+    if "ramp" in switch:
+        words += f" over {switch['ramp']:g}"
+    fits = about.get("teacher_fits")
+    return f"{words}, {fits.replace('_', '-')} teacher" if fits else words
+
+
+# --- between teachers ------------------------------------------------------------------------
+
+
+def _between_teachers(
+    claim: Claim, analysis: Analysis, everything: list[Analysis]
+) -> Iterator[Finding]:
+    """Yield the contrast with each same setting whose teacher interpolates; the first counts.
+
+    Where one of them has a teacher of the same architecture, the others are not asked.
+    """
+    alike = _alike(analysis, everything, ("teacher_fits", "teacher"))
+    alike = [other for other in alike if other.about.get("teacher_fits") == INTERPOLATING]
+    same = [other for other in alike if other.about.get("teacher") == analysis.about.get("teacher")]
+    for index, other in enumerate(same or alike):
+        terms = [(1, analysis), (-1, other)]
+        if claim is SWITCHING_DEPENDS:
+            bases = [_unswitched(setting, everything) for setting in (analysis, other)]
+            if any(len(base) != 1 for base in bases):
+                continue  # the claim on switching says what is missing
+            terms += [(-1, bases[0][0]), (1, bases[1][0])]
+        yield replace(_contrast_of_teachers(claim, terms), counted=index == 0)
+
+
+def _contrast_of_teachers(claim: Claim, terms: list[tuple[int, Analysis]]) -> Finding:
+    """Return the finding; the interpolating teacher's part is the control."""
+    (_, analysis), (_, other) = terms[:2]
+    model = STUDENT if claim is SWITCHING_DEPENDS else EFFECT
+    number = contrast(terms, STATISTIC, model)
+    control = contrast([(-sign, a) for sign, a in terms[1::2]], STATISTIC, model)
+    remarks = [words for words in map(teacher_misses, (analysis, other)) if words]
+    side, p = (WITHHELD, NAN) if remarks else decide(claim, number)
+    if claim is SWITCHING_DEPENDS:
+        remarks.insert(0, switch_words({"switch": analysis.about["switch"]}))
+    return Finding(
+        claim, analysis.setting, number, side, p, examples_of(analysis),
+        control_name=other.setting, control=control.estimate, remark="; ".join(remarks),
+    )  # fmt: skip
+
+
+def teacher_misses(analysis: Analysis) -> str:
+    """Say where a teacher is not what the study calls it; empty where it is, or is called nothing.
+
+    Interpolating means that it fits `FITTED` of its given training labels, in every seed.
+    """
+    fits = analysis.about.get("teacher_fits")
+    if fits is None:
+        return ""
+    values = analysis.seeds(STATISTIC, TEACHER, "train")
+    interpolates = fits == INTERPOLATING
+    worst = int(np.argmin(values) if interpolates else np.argmax(values))
+    if (values[worst] >= FITTED) == interpolates:
+        return ""
+    seed = int(analysis.splits["train"].seed[worst])
+    needs, change, other = (
+        ("at least", "longer", NON_INTERPOLATING)
+        if interpolates
+        else ("less than", "shorter", INTERPOLATING)
+    )
+    return (
+        f"the teacher of {analysis.setting} fits {100 * values[worst]:.5g} % of its given training "
+        f"labels in seed {seed}, where {fits} means {needs} {100 * FITTED:g} %: train it {change}, "
+        f"or write teacher_fits: {other}"
+    )

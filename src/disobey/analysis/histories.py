@@ -1,0 +1,233 @@
+"""Progress along eigendirections as training recorded it, and what may be compared with what."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from disobey.analysis.bias import LEAST_POINTS, common_range, points_inside
+from disobey.errors import UserError, nearest
+from disobey.stores.reader import read_arrays, read_attributes, read_groups
+
+PROGRESS = "progress"
+VARIABLES = ("step", "progress", "rank", "eigenvalue")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What one run recorded of one layer.
+
+    Attributes
+    ----------
+    run, layer : str
+    basis : str
+        Id of the store of the eigendirections.
+    initialisation : str
+        Hash of W(0).
+    unit_norm : bool
+        Whether filters were normalised before their progress was taken.
+    total_variance : float
+        Of the layer's input.
+    step : ndarray of int, shape (point,)
+    progress : ndarray, shape (point, direction)
+    rank : ndarray of int, shape (direction,)
+    eigenvalue : ndarray, shape (direction,)
+    """
+
+    run: str
+    layer: str
+    basis: str
+    initialisation: str
+    unit_norm: bool
+    total_variance: float
+    step: np.ndarray
+    progress: np.ndarray
+    rank: np.ndarray
+    eigenvalue: np.ndarray
+
+    def along(self, ranks: np.ndarray) -> "Recording":
+        """Return the recording of some of its ranks."""
+        kept = np.isin(self.rank, ranks)
+        return replace(
+            self,
+            progress=self.progress[:, kept],
+            rank=self.rank[kept],
+            eigenvalue=self.eigenvalue[kept],
+        )
+
+
+def read_recording(history: Path, run: str, layer: str) -> Recording:
+    """Read one layer's progress from a run's history.
+
+    Raises
+    ------
+    UserError
+        When the layer was not tracked, its progress is not finite or its leading direction never
+        moves.
+    """
+    tracked = read_groups(history, PROGRESS)
+    if layer not in tracked:
+        raise UserError(
+            f"{run}: layer {layer!r} was not tracked in training; write a tracked layer instead, "
+            f"{nearest(layer, tracked)}"
+        )
+    group = f"{PROGRESS}/{layer}"
+    arrays = read_arrays(history, group, *VARIABLES)
+    attributes = read_attributes(history, group)
+    recording = Recording(
+        run,
+        layer,
+        str(read_attributes(history, PROGRESS)["basis"]),
+        str(attributes["initialisation"]),
+        bool(attributes["unit_norm"]),
+        float(attributes["total_variance"]),
+        **arrays,
+    )
+    _check_movement(recording)
+    return recording
+
+
+def _check_movement(recording: Recording) -> None:
+    progress, step = recording.progress, recording.step
+    where = f"{recording.run}, layer {recording.layer}"
+    if not np.isfinite(progress).all():
+        point, direction = np.argwhere(~np.isfinite(progress))[0]
+        raise UserError(
+            f"{where}: progress along rank {recording.rank[direction]} is "
+            f"{progress[point, direction]} at step {step[point]}: the training diverged; "
+            f"lower its learning rate"
+        )
+    if len(recording.rank) == 1:
+        raise UserError(
+            f"{where}: only the leading direction was tracked; track a second rank to compare"
+        )
+    moving = progress[:, 0] > 0
+    if not moving.any():
+        raise UserError(
+            f"{where}: never moves along its leading direction (rank {recording.rank[0]}), by "
+            f"which runs are matched; write a layer that is trained"
+        )
+    still = np.argwhere((progress == 0) & moving[:, None])
+    if len(still):
+        point, direction = still[0]
+        raise UserError(
+            f"{where}: has not moved along rank {recording.rank[direction]} at step {step[point]}, "
+            f"so there is no ratio; leave this rank out"
+        )
+
+
+def check_same_directions(recordings: Iterable[Recording]) -> None:
+    """Refuse runs of one seed whose progress was taken otherwise than the first one's.
+
+    Raises
+    ------
+    UserError
+        Naming both runs: other basis, ranks or normalisation.
+    """
+    first, *others = recordings
+    for other in others:
+        pair = _pair(other, first)
+        if other.basis != first.basis:
+            raise UserError(
+                f"{pair} was tracked in different bases ({other.basis} and {first.basis}); train "
+                f"both with the same basis"
+            )
+        if not np.array_equal(other.rank, first.rank):
+            raise UserError(
+                f"{pair} was tracked along different ranks ({_listed(other.rank)} and "
+                f"{_listed(first.rank)}); write the same ranks for both"
+            )
+        if other.unit_norm != first.unit_norm:
+            raise UserError(
+                f"{pair} has normalised filters in one of them only; compare runs of one "
+                f"architecture"
+            )
+
+
+def check_same_steps(recordings: Iterable[Recording]) -> None:
+    """Refuse runs that were recorded at other steps than the first one.
+
+    Raises
+    ------
+    UserError
+        Naming both runs and their steps.
+    """
+    first, *others = recordings
+    for other in others:
+        if not np.array_equal(other.step, first.step):
+            raise UserError(
+                f"{_pair(other, first)} was recorded at different steps ({_ends(other.step)} and "
+                f"{_ends(first.step)}); train both for equally many epochs with the same batch size"
+            )
+
+
+def common_ranks(references: Iterable[Recording]) -> np.ndarray:
+    """Return the ranks that were tracked in every seed, in order.
+
+    A deeper layer's input comes from the seed's own teacher, and so do basis and number of ranks.
+
+    Raises
+    ------
+    UserError
+        When the leading direction is all that they have in common.
+    """
+    first, *others = references
+    ranks = first.rank
+    for other in others:
+        ranks = ranks[np.isin(ranks, other.rank)]
+    if len(ranks) == 1:
+        raise UserError(
+            f"{first.run}, layer {first.layer}: has no rank but {ranks[0]} in common with the "
+            f"references of the other seeds; write the ranks to track as directions of the bias"
+        )
+    return ranks
+
+
+def check_same_start(compared: Recording, reference: Recording, seed: int) -> None:
+    """Refuse a run that does not start from the reference's W(0).
+
+    Raises
+    ------
+    UserError
+        Naming both runs and the seed.
+    """
+    if compared.initialisation != reference.initialisation:
+        raise UserError(
+            f"{compared.run}: layer {compared.layer} starts from another initialisation than the "
+            f"reference of seed {seed}, {reference.run}; both need the same seed of the "
+            f"initialisation"
+        )
+
+
+def check_points(compared: Recording, reference: Recording, matched: tuple[float, float]) -> None:
+    """Refuse a pair with fewer than `LEAST_POINTS` recorded points inside the matched range.
+
+    Raises
+    ------
+    UserError
+        Naming the run, how many points it has there and the range.
+    """
+    top = common_range(compared.progress, reference.progress)
+    low, high = (share * top for share in matched)
+    for recording in (compared, reference):
+        count = points_inside(recording.progress, low, high)
+        if count < LEAST_POINTS:
+            raise UserError(
+                f"{recording.run}, layer {recording.layer}: {count} recorded points lie inside "
+                f"the matched range, {matched[0]:.0%} to {matched[1]:.0%} of the leading progress "
+                f"in common with {(reference if recording is compared else compared).run}; "
+                f"{LEAST_POINTS} are needed: widen the range, or record more points"
+            )
+
+
+def _pair(one: Recording, other: Recording) -> str:
+    return f"{one.run} and {other.run}: layer {one.layer}"
+
+
+def _listed(rank: np.ndarray) -> str:
+    return ", ".join(map(str, rank))
+
+
+def _ends(step: np.ndarray) -> str:
+    return f"{len(step)} points, {step[0]} to {step[-1]}"

@@ -1,0 +1,149 @@
+"""Compute bias.csv again from the histories of the runs; shares no code with the package.
+
+Levels of leading progress are searched one after another, paths are straight lines between recorded
+points, the theorem is f(p) f(q) / f(p q) with f(a) = 1 - (1 - a)^r.
+"""
+
+import math
+
+import netCDF4
+import numpy as np
+
+NAN = float("nan")
+LEVELS = 101
+STOP = 0.9
+
+
+def bias_setting(runs, spec, interval):
+    """Return numbers by layer, and rows by key.
+
+    ``interval`` takes values of shape (seed, sample) and returns mean, low, high.
+    Keys: (layer, seed, compared, against, rank, statistic); rows: (value, low, high, seeds,
+    eigenvalue).
+    """
+    layers, rows = {}, {}
+    for layer in spec["layers"]:
+        numbers = _layer(runs, spec, layer)
+        layers[layer] = numbers
+        for key, row in _rows(numbers, spec["seeds"], interval):
+            rows[layer, *key] = row
+    return layers, rows
+
+
+def _layer(runs, spec, layer):
+    """Return {model: {statistic: array over seeds first}} and the spectrum."""
+    stores = {
+        model: [_history(runs / id / "history.nc", layer) for id in ids]
+        for model, ids in spec["runs"].items()
+    }
+    # Seeds may have bases of their own: the ranks of all of them, and the mean of their spectra.
+    references = stores["reference"]
+    ranks = [r for r in references[0]["rank"] if all(r in other["rank"] for other in references)]
+    for histories in stores.values():
+        for history in histories:
+            kept = [list(history["rank"]).index(rank) for rank in ranks]
+            history["progress"] = history["progress"][:, kept]
+            history["eigenvalue"] = history["eigenvalue"][kept]
+    eigenvalue = sum(reference["eigenvalue"] for reference in references) / len(references)
+    numbers = {"rank": ranks, "eigenvalue": eigenvalue, "models": {}}
+    for model, histories in stores.items():
+        if model != "reference":
+            pairs = zip(histories, stores["reference"], strict=True)
+            found = [_pair(one, other, spec["range"]) for one, other in pairs]
+            numbers["models"][model] = {
+                name: np.array([f[name] for f in found]) for name in found[0]
+            }
+    numbers["theorem"] = _theorem(eigenvalue, spec["range"])
+    return numbers
+
+
+def _history(path, layer):
+    with netCDF4.Dataset(path) as file:
+        group = file["progress"][layer]
+        return {
+            name: np.array(group[name][:]) for name in ("step", "progress", "rank", "eigenvalue")
+        }
+
+
+def _pair(compared, reference, matched):
+    """Return log ratio per direction, overall, trend and steps of one pair of runs."""
+    tops = [history["progress"][:, 0].max() for history in (compared, reference)]
+    shares = [matched[0] + (matched[1] - matched[0]) * i / (LEVELS - 1) for i in range(LEVELS)]
+    logs, steps = [], []
+    for share in shares:
+        here = [_at(history, share * min(tops)) for history in (compared, reference)]
+        # a row: steps, then progress along all directions
+        logs.append([math.log(c / r) for c, r in zip(here[0][1:], here[1][1:], strict=True)])
+        steps.append([here[0][0], here[1][0]])
+    logs = np.array(logs)
+    change = logs[-1] - logs[0]
+    return {
+        "log_ratio": logs.sum(0) / LEVELS,
+        "overall": sum(logs[:, k].mean() for k in range(1, logs.shape[1])) / (logs.shape[1] - 1),
+        "trend": sum(change[1:]) / len(change[1:]),
+        "steps": np.array([steps[0], steps[-1]]).T,  # side, end
+    }
+
+
+def _at(history, level):
+    """Walk along the path until leading progress is first at ``level``."""
+    before = np.zeros(1 + history["progress"].shape[1])
+    for step, progress in zip(history["step"], history["progress"], strict=True):
+        here = np.array([step, *progress])
+        if here[1] >= level:
+            part = (level - before[1]) / (here[1] - before[1])
+            return (1 - part) * before + part * here
+        before = here
+    raise AssertionError("a level of the common range must be reached")
+
+
+def _theorem(eigenvalue, matched):
+    shares = np.linspace(matched[0], matched[1], LEVELS)[:, None]
+    r = np.maximum(eigenvalue, 0) / eigenvalue[0]
+
+    def learnt(a):
+        return 1 - (1 - a) ** r
+
+    with np.errstate(invalid="ignore"):
+        logs = np.log(learnt(shares) * learnt(STOP) / learnt(STOP * shares))
+    change = logs[-1] - logs[0]
+    return {"log_ratio": logs.mean(0), "overall": logs[:, 1:].mean(), "trend": change[1:].mean()}
+
+
+def _rows(numbers, seeds, interval):
+    for model, found in numbers["models"].items():
+        yield from _of_pair(numbers, found, (model, "reference"), seeds, interval, "")
+        for side, name in enumerate(("compared", "against")):
+            for end, where in enumerate(("begin", "end")):
+                values = found["steps"][:, side, end]
+                key = (model, "reference", "", f"steps_{name}_{where}")
+                for seed, value in zip(seeds, values, strict=True):
+                    yield (str(seed), *key), (value, NAN, NAN, 1, NAN)
+                yield ("mean", *key), (values.mean(), NAN, NAN, len(seeds), NAN)
+        if model == "student":
+            continue
+        student = numbers["models"]["student"]
+        paired = {name: student[name] - found[name] for name in ("log_ratio", "overall")}
+        yield from _of_pair(numbers, paired, ("student", model), seeds, interval, "_difference")
+    pair = ("linear regression", "reference")
+    theorem = numbers["theorem"]
+    for k, value in enumerate(theorem["log_ratio"]):
+        eigenvalue = numbers["eigenvalue"][k]
+        key = ("mean", *pair, str(numbers["rank"][k]), "log_ratio")
+        yield key, (value, NAN, NAN, 0, eigenvalue)
+    for name in ("overall", "trend"):
+        yield ("mean", *pair, "", name), (theorem[name], NAN, NAN, 0, NAN)
+
+
+def _of_pair(numbers, found, pair, seeds, interval, suffix):
+    """Yield the rows per seed and over seeds of everything but steps."""
+    table = [
+        (str(rank), "log_ratio", numbers["eigenvalue"][k], found["log_ratio"][:, k])
+        for k, rank in enumerate(numbers["rank"])
+    ]
+    table += [("", name, NAN, found[name]) for name in ("overall", "trend") if name in found]
+    for rank, name, eigenvalue, values in table:
+        key = (*pair, rank, name + suffix)
+        for seed, value in zip(seeds, values, strict=True):
+            yield (str(seed), *key), (value, NAN, NAN, 1, eigenvalue)
+        yield ("mean", *key), (*interval(values[:, None]), len(seeds), eigenvalue)

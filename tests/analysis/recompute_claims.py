@@ -1,0 +1,240 @@
+"""Decide every row of claims.csv again, from recomputed numbers; shares no code with the package.
+
+A setting is a namespace: ``about``, ``values[split, subset, model, statistic]`` of shape (seed,
+sample), ``counts[split, subset]`` (mean number of examples), ``bias`` (numbers by layer, or None).
+"""
+
+import numpy as np
+from scipy import optimize, stats
+
+NAN = float("nan")
+EFFECT = "student - reference"
+# claim: statistic, model, null, side, split, subset, control
+STORED = {
+    "exaggeration": ("exaggeration", "student", 1, "above", "test", "all", "reference"),
+    "low_confidence_underfitting": (
+        "gap_decile_1", "student", 0, "below", "test", "all", "reference",
+    ),
+    "high_confidence_overfitting": (
+        "gap_decile_10", "student", 0, "above", "test", "all", "reference",
+    ),
+    "distillation_exaggerates": ("exaggeration", EFFECT, 0, "above", "test", "all", ""),
+    "inheritance": ("inheritance", "student", 0, "above", "test", "all", "reference"),
+    "accuracy_gain": ("accuracy", EFFECT, 0, "above", "test", "all", ""),
+    "denoising": (
+        "given_label_confidence", EFFECT, 0, "below", "train", "mislabelled", "clean points",
+    ),
+}  # fmt: skip
+NAMES = ("value", "low", "high", "null", "control", "seeds", "n", "p")
+
+
+def claims(settings):
+    """Return {(claim, setting, layer, placebo, control name): (numbers, side, verdict, counted)}.
+
+    Numbers are in the order of `NAMES`.
+    """
+    final = {name: s for name, s in settings.items() if not _is_an_end(s, settings)}
+    rows = {}
+    for name, setting in final.items():
+        for claim, how in STORED.items():
+            if claim != "denoising" or setting.about.get("label_noise"):
+                rows[claim, name, "", "", how[-1]] = _stored(setting, how)
+        if setting.bias:
+            for index, layer in enumerate(setting.bias):
+                for key, row in _bias(setting.bias[layer], index == 0):
+                    rows[key[0], name, layer, *key[1:]] = row
+        if "switch" in setting.about:
+            control, row = _switching(setting, final)
+            rows["switching", name, "", "", control] = row
+        for claim, control, row in _teachers(setting, final):
+            rows[claim, name, "", "", control] = row
+    return rows
+
+
+# --- deciding --------------------------------------------------------------------------------
+
+
+def spread(values):
+    """Return s^2 over seeds and v over resamples of their mean."""
+    seeds, samples = values.shape
+    s2 = values[:, 0].var(ddof=1) if seeds > 1 else NAN
+    v = 0.0
+    if samples > 1:
+        means = values[:, 1:].mean(0)
+        means = means[np.isfinite(means)]
+        v = means.var(ddof=1) if len(means) > 1 else NAN
+    return s2, v
+
+
+def half_width(values, level=0.95):
+    """Return sqrt(t^2 s^2 / S + z^2 v)."""
+    s2, v = spread(values)
+    if len(values) < 2:
+        return NAN
+    q = (1 + level) / 2
+    t, z = stats.t.ppf(q, len(values) - 1), stats.norm.ppf(q)
+    return np.sqrt(t**2 * s2 / len(values) + z**2 * v)
+
+
+def p_above(values, null):
+    """Return half of the level at which the interval touches ``null``, by Brent's method."""
+    distance, seeds = values[:, 0].mean() - null, len(values)
+    s2, v = spread(values)
+    if seeds < 2 or not np.isfinite([distance, s2, v]).all():
+        return NAN
+
+    def reach(log_p):
+        t, z = stats.t.isf(np.exp(log_p), seeds - 1), stats.norm.isf(np.exp(log_p))
+        return np.sqrt(t**2 * s2 / seeds + z**2 * v) - abs(distance)
+
+    lowest = np.log(1e-16)
+    if distance == 0:
+        p = 0.5
+    elif reach(lowest) <= 0:
+        p = 0.0
+    else:
+        p = np.exp(optimize.brentq(reach, lowest, np.log(0.5), xtol=1e-12))
+    return p if distance > 0 else 1 - p
+
+
+def decide(values, null, side):
+    """Return value, low, high, p, verdict."""
+    mean, half = values[:, 0].mean(), half_width(values)
+    low, high, p = mean - half, mean + half, p_above(values, null)
+    where = "above" if low > null else "below" if high < null else ""
+    if side == "clear of":
+        return mean, low, high, 2 * min(p, 1 - p), "holds" if where else "undecided"
+    verdict = {"": "undecided", side: "holds"}.get(where, "contrary")
+    return mean, low, high, p if side == "above" else 1 - p, verdict
+
+
+def _row(values, null, side, control, n, counted=True, withheld=False):
+    value, low, high, p, verdict = decide(values, null, side)
+    if withheld:
+        p, verdict = NAN, "withheld"
+    return (value, low, high, null, control, len(values), n, p), side, verdict, counted
+
+
+# --- one setting -----------------------------------------------------------------------------
+
+
+def _stored(setting, how):
+    statistic, model, null, side, split, subset, beside = how
+    control = NAN
+    if beside == "reference":
+        control = setting.values[split, subset, beside, statistic][:, 0].mean()
+    elif beside:
+        control = setting.values[split, "clean", model, statistic][:, 0].mean()
+    values = setting.values[split, subset, model, statistic]
+    return _row(values, null, side, control, setting.counts[split, subset])
+
+
+def _bias(numbers, first):
+    """Yield ((claim, placebo, control name), row)."""
+    models = numbers["models"]
+    student, placebos = models["student"], [name for name in models if name != "student"]
+    trends = [models[name]["trend"].mean() for name in placebos]
+    named = "mean of placebos" if placebos else ""
+    control = np.mean(trends) if placebos else NAN
+    trend = student["trend"][:, None]
+    yield ("bias_trend", "", named), _row(trend, 0, "above", control, NAN, first)
+    if not placebos:
+        row = _row(student["overall"][:, None], 0, "below", NAN, NAN, first, withheld=True)
+        yield ("bias", "", ""), row
+        return
+    each = {}
+    for name in placebos:
+        values = (student["overall"] - models[name]["overall"])[:, None]
+        each[name] = _row(values, 0, "below", models[name]["overall"].mean(), NAN, False)
+        yield ("bias", name, name), each[name]
+    table = np.array([row[0] for row in each.values()])
+    verdicts = {row[2] for row in each.values()}
+    p_values = table[:, 7]
+    p = next((edge for edge, there in (
+        (p_values.max(), p_values.max() < 0.5), (p_values.min(), p_values.min() > 0.5),
+        (NAN, np.isnan(p_values).any()),
+    ) if there), 0.5)  # fmt: skip
+    numbers = (
+        table[:, 0].mean(), table[:, 1].min(), table[:, 2].max(), 0, table[:, 4].mean(),
+        table[0, 5], NAN, p,
+    )  # fmt: skip
+    verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
+    yield ("bias", "all", "mean of placebos"), (numbers, "below", verdict, first)
+
+
+# --- several settings ------------------------------------------------------------------------
+
+
+def _accuracy(setting, model="student"):
+    return setting.values["test", "all", model, "accuracy"]
+
+
+def _misses(setting):
+    fits = setting.about.get("teacher_fits")
+    if fits is None:
+        return False
+    fitted = setting.values["train", "all", "teacher", "accuracy"][:, 0] >= 0.995
+    return not fitted.all() if fits == "interpolating" else fitted.any()
+
+
+def _same(one, other, *but):
+    keys = (one.about.keys() | other.about.keys()) - set(but)
+    missing = object()
+    return all(one.about.get(key, missing) == other.about.get(key, missing) for key in keys)
+
+
+def _is_an_end(setting, settings):
+    """Nothing is distilled, or no less than in another setting."""
+    switch = setting.about.get("switch")
+    if switch is None or "ramp" in switch or switch["at"] not in (0, 1):
+        return False
+    if (switch["order"], switch["at"]) in (("distillation_first", 0), ("one_hot_first", 1)):
+        return True
+    return any("switch" not in o.about and _same(setting, o, "switch") for o in settings.values())
+
+
+def _unswitched(setting, settings):
+    found = [
+        (name, other)
+        for name, other in settings.items()
+        if "switch" not in other.about and _same(setting, other, "switch")
+    ]
+    return found[0] if len(found) == 1 else ("", None)
+
+
+def _switching(setting, settings):
+    name, base = _unswitched(setting, settings)
+    n = setting.counts["test", "all"]
+    if base is None:
+        numbers = (NAN, NAN, NAN, 0, NAN, len(_accuracy(setting)), n, NAN)
+        return "", (numbers, "above", "withheld", True)
+    effect = _accuracy(setting) - _accuracy(base)
+    control = _accuracy(base)[:, 0].mean()
+    return name, _row(effect, 0, "above", control, n, withheld=_misses(setting))
+
+
+def _teachers(setting, settings):
+    """Yield (claim, control name, row) where the teacher does not interpolate and another does."""
+    if setting.about.get("teacher_fits") != "non_interpolating":
+        return
+    pairs = [
+        (name, other)
+        for name, other in settings.items()
+        if other.about.get("teacher_fits") == "interpolating"
+        and _same(setting, other, "teacher_fits", "teacher")
+    ]
+    twins = [pair for pair in pairs if pair[1].about.get("teacher") == setting.about.get("teacher")]
+    for index, (name, other) in enumerate(twins or pairs):
+        claim, effects = "gain_depends_on_teacher", []
+        for one in (setting, other):
+            if "switch" in setting.about:
+                claim, base = "switching_depends_on_teacher", _unswitched(one, settings)[1]
+                effects.append(None if base is None else _accuracy(one) - _accuracy(base))
+            else:
+                effects.append(_accuracy(one, EFFECT))
+        if any(effect is None for effect in effects):
+            continue
+        withheld = _misses(setting) or _misses(other)
+        control, n = effects[1][:, 0].mean(), setting.counts["test", "all"]
+        values = effects[0] - effects[1]
+        yield claim, name, _row(values, 0, "clear of", control, n, index == 0, withheld)
