@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 from matplotlib.colors import to_rgb
 
+from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.figures import style
 from disobey.figures.message import interval_text
 
@@ -51,25 +52,43 @@ BLIND = {
 }
 
 
-@pytest.mark.parametrize("kind", BLIND)
-def test_roles_can_be_told_apart_without_red_or_green_cones(kind):
+def least_distance(roles, kind):
     seen = []
-    for role in style.ROLES.values():
+    for role in roles:
         linear = [channel**2.2 for channel in to_rgb(role.colour)]
         mixed = [sum(w * c for w, c in zip(row, linear, strict=True)) for row in BLIND[kind]]
         seen.append([max(channel, 0) ** (1 / 2.2) for channel in mixed])
-    for one, other in combinations(seen, 2):
-        assert sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5 > 0.2
+    return min(
+        sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5
+        for one, other in combinations(seen, 2)
+    )
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_roles_can_be_told_apart_without_red_or_green_cones(kind):
+    assert least_distance(style.ROLES.values(), kind) > 0.2
+
+
+@pytest.mark.parametrize("kind", BLIND)
+def test_placebos_can_be_told_from_each_other_and_from_whom_they_stand_beside(kind):
+    assert least_distance(style.PLACEBO_ROLES.values(), kind) > 0.15
+    for placebo in style.PLACEBO_ROLES.values():
+        for model in (REFERENCE, STUDENT):
+            assert least_distance([placebo, style.ROLES[model]], kind) > 0.2
 
 
 def test_roles_differ_in_marker_too():
-    assert len({role.marker for role in style.ROLES.values()}) == len(style.ROLES)
+    roles = [*style.ROLES.values(), *style.PLACEBO_ROLES.values()]
+    assert len({role.marker for role in roles}) == len(roles)
+    assert len({role.glyph for role in roles}) == len(roles)
 
 
 def test_figures_need_no_window_system():
     script = (
         "import sys\n"
         "from disobey.figures import accuracy, calibrated, exaggeration, fidelity, inheritance\n"
+        "from disobey.figures import bias, link, over_training, overview\n"
+        "from disobey.figures import noise, rounds, switching, temperature\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,5 +1,7 @@
 """The paper's plot: the student's confidence against its teacher's, in one setting."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -67,13 +69,13 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
 def _panels(sheet: Sheet, analysis: Analysis, side: float) -> None:
     """Draw one square per split, and the colour scale that they share."""
     above = style.line_height(style.SMALL_SIZE, 1 + len(COMPARED)) + GAP
-    limits = _limits(analysis)
+    limits = plot_limits(list(analysis.splits.values()))
     most = max(float(data.density.sel(compared=STUDENT).max()) for data in analysis.splits.values())
     norm = LogNorm(1, max(most, 2.0))
     for column, split in enumerate(SPLITS):
         left = MARGIN + LEFT + column * (side + BETWEEN)
         axes = sheet.axes(left, side, side, down=above)
-        mesh = _panel(axes, analysis.splits[split], norm)
+        mesh = draw_plot(axes, analysis.splits[split], norm)
         _head(axes, analysis, split, side)
         axes.set(xlim=limits, ylim=limits)
         for axis in (axes.xaxis, axes.yaxis):
@@ -90,7 +92,22 @@ def _panels(sheet: Sheet, analysis: Analysis, side: float) -> None:
     sheet.top += BAR_HEIGHT + BAR_BELOW + GAP
 
 
-def _panel(axes: Axes, data: xr.Dataset, norm: LogNorm) -> QuadMesh:
+def draw_plot(axes: Axes, data: xr.Dataset, norm: LogNorm) -> QuadMesh:
+    """Draw the paper's plot of one split: density of the student, binned means, fitted lines.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    data : xarray.Dataset
+        One split of an analysis.
+    norm : matplotlib.colors.LogNorm
+        From examples per cell to shades.
+
+    Returns
+    -------
+    matplotlib.collections.QuadMesh
+        The density, for a colour bar.
+    """
     edges = data.confidence_edge.values
     cells = data.density.sel(compared=STUDENT).transpose("model_bin", "teacher_bin").values
     mesh = axes.pcolormesh(
@@ -151,10 +168,10 @@ def _head(axes: Axes, analysis: Analysis, split: str, side: float) -> None:
         )
 
 
-def _limits(analysis: Analysis) -> tuple[float, float]:
+def plot_limits(splits: Sequence[xr.Dataset]) -> tuple[float, float]:
     """Return the part of the scale that holds any example, the same for both axes and splits."""
     ends: list[float] = []
-    for data in analysis.splits.values():
+    for data in splits:
         edges = data.confidence_edge.values
         filled = data.density.values > 0
         for axis in ("teacher_bin", "model_bin"):

@@ -5,7 +5,7 @@ into one column.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from disobey.analysis.names import COMPARED
+from disobey.analysis.names import ALL, COMPARED
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.message import size
@@ -57,6 +57,8 @@ class Panel:
         Whether each seed is shown as a dot.
     share : float
         Width relative to the other panels.
+    split, subset : str
+        Of which examples.
     """
 
     statistic: str
@@ -65,6 +67,22 @@ class Panel:
     null: float | None = None
     seeds: bool = False
     share: float = 1.0
+    split: str = "test"
+    subset: str = ALL
+
+    def number(self, analysis: Analysis, model: str) -> tuple[float, float, float]:
+        """Return estimate, low and high."""
+        return analysis.number(self.statistic, model, self.split, self.subset)
+
+    def each(self, analysis: Analysis, model: str) -> list[float]:
+        """Return the statistic of each seed."""
+        of_seeds = analysis.seeds(self.statistic, model, self.split, self.subset)
+        return [float(value) for value in of_seeds]
+
+    def name(self, analysis: Analysis, model: str) -> str:
+        """Return what drawn elements are called."""
+        examples = "" if self.subset == ALL else f" ({self.subset})"
+        return f"{self.statistic}{examples}/{model}/{analysis.setting}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +91,7 @@ class Row:
 
     analysis: Analysis
     name: str
+    size: str
     top: float
     body: float
     bottom: float
@@ -82,7 +101,12 @@ class Row:
         return (self.body + self.bottom) / 2 + (index - (lanes - 1) / 2) * LANE
 
 
-def draw_forest(sheet: Sheet, analyses: dict[str, Analysis], panels: Sequence[Panel]) -> None:
+def draw_forest(
+    sheet: Sheet,
+    analyses: dict[str, Analysis],
+    panels: Sequence[Panel],
+    sized: Callable[[Analysis], str] = size,
+) -> None:
     """Add a forest plot to a sheet.
 
     Parameters
@@ -93,8 +117,10 @@ def draw_forest(sheet: Sheet, analyses: dict[str, Analysis], panels: Sequence[Pa
         One row each, from top to bottom.
     panels : sequence of Panel
         From left to right.
+    sized : callable
+        Returns what stands right of a setting's name: how much data its row rests on.
     """
-    rows = _rows(sheet, analyses, max(len(panel.models) for panel in panels))
+    rows = _rows(sheet, analyses, max(len(panel.models) for panel in panels), sized)
     height = rows[-1].bottom
     unit = (sheet.width - PANEL_GAP * (len(panels) - 1)) / sum(panel.share for panel in panels)
     labels = [style.wrap(panel.label, unit * panel.share, style.BASE_SIZE) for panel in panels]
@@ -113,14 +139,20 @@ def draw_forest(sheet: Sheet, analyses: dict[str, Analysis], panels: Sequence[Pa
     sheet.top += height + TICKS + GAP
 
 
-def _rows(sheet: Sheet, analyses: dict[str, Analysis], lanes: int) -> list[Row]:
+def _rows(
+    sheet: Sheet,
+    analyses: dict[str, Analysis],
+    lanes: int,
+    sized: Callable[[Analysis], str],
+) -> list[Row]:
     rows, top = [], 0.0
     for setting, analysis in analyses.items():
-        free = sheet.width - style.text_width(size(analysis), style.SMALL_SIZE) - 2 * GAP
+        counted = sized(analysis)
+        free = sheet.width - style.text_width(counted, style.SMALL_SIZE) - 2 * GAP
         name = style.wrap(setting, free, style.SMALL_SIZE)
         body = top + ROW_GAP + style.line_height(style.SMALL_SIZE, name.count("\n") + 1)
         bottom = body + lanes * LANE + BODY_PADDING
-        rows.append(Row(analysis, name, top + ROW_GAP, body, bottom))
+        rows.append(Row(analysis, name, counted, top + ROW_GAP, body, bottom))
         top = bottom
     return rows
 
@@ -136,7 +168,7 @@ def _names(sheet: Sheet, rows: list[Row], height: float) -> None:
             "linespacing": style.LINE_SPACING,
         }
         axes.text(0, row.top, row.name, **common)
-        axes.text(1, row.top, size(row.analysis), ha="right", color=style.FAINT, **common)
+        axes.text(1, row.top, row.size, ha="right", color=style.FAINT, **common)
 
 
 def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
@@ -148,7 +180,7 @@ def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
     axes.xaxis.label.set_verticalalignment("baseline")
     for row in rows:
         axes.axhspan(row.body, row.bottom, color=style.BAND, linewidth=0, zorder=0)
-        if not any(math.isfinite(row.analysis.number(panel.statistic, m)[0]) for m in panel.models):
+        if not any(math.isfinite(panel.number(row.analysis, m)[0]) for m in panel.models):
             _say_missing(axes, row)
             continue
         if panel.null is not None:
@@ -173,11 +205,11 @@ def _say_missing(axes: Axes, row: Row) -> None:
 
 def _lane(axes: Axes, panel: Panel, row: Row, model: str, height: float) -> None:
     role = style.ROLES[model]
-    name = f"{panel.statistic}/{model}/{row.analysis.setting}"
-    estimate, low, high = row.analysis.number(panel.statistic, model)
+    name = panel.name(row.analysis, model)
+    estimate, low, high = panel.number(row.analysis, model)
     decided = math.isfinite(low) and math.isfinite(high)
     if panel.seeds:
-        each = row.analysis.seeds(panel.statistic, model)
+        each = panel.each(row.analysis, model)
         below = np.full(len(each), height + SEED_OFFSET)
         dots: dict[str, Any] = {"markersize": style.SEED_SIZE, "markeredgewidth": 0, "alpha": 0.7}
         axes.plot(each, below, "o", color=role.colour, gid=f"seeds/{name}", **dots)
@@ -198,9 +230,9 @@ def _shown(panel: Panel, rows: list[Row]) -> list[float]:
     shown = [] if panel.null is None else [panel.null]
     drawn = [(row.analysis, model) for row in rows for model in panel.models]
     for analysis, model in drawn:
-        numbers = list(analysis.number(panel.statistic, model))
+        numbers = list(panel.number(analysis, model))
         if panel.seeds:
-            numbers += [float(value) for value in analysis.seeds(panel.statistic, model)]
+            numbers += panel.each(analysis, model)
         shown += [number for number in numbers if math.isfinite(number)]
     return shown
 

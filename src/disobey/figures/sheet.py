@@ -1,4 +1,4 @@
-"""A page of one column that grows downwards: text and panels are stacked, then it gets its height.
+"""A page that grows downwards: text and panels are stacked, then it gets its height.
 
 Positions are in inches, so that a figure of thirty settings has the type size of one of a single
 setting, and nothing is squeezed to fit.
@@ -22,16 +22,24 @@ LEGEND_GAP = 0.09
 class Sheet:
     """A figure in the making.
 
+    Parameters
+    ----------
+    page : float
+        Width of the page in inches; one column without it.
+
     Attributes
     ----------
     figure : matplotlib.figure.Figure
         The figure; complete after `finish`.
+    page : float
+        Width of the page, in inches.
     top : float
         How far down, in inches, the sheet is filled.
     """
 
-    def __init__(self) -> None:
-        self.figure = Figure(figsize=(style.COLUMN_WIDTH, style.COLUMN_WIDTH))
+    def __init__(self, page: float = style.COLUMN_WIDTH) -> None:
+        self.page = page
+        self.figure = Figure(figsize=(page, page))
         self.top = MARGIN
         self._texts: list[tuple[Text, float]] = []
         self._axes: list[tuple[Axes, float, float, float, float]] = []
@@ -39,7 +47,7 @@ class Sheet:
     @property
     def width(self) -> float:
         """What lies between the margins, in inches."""
-        return style.COLUMN_WIDTH - 2 * MARGIN
+        return self.page - 2 * MARGIN
 
     def write(
         self,
@@ -52,7 +60,7 @@ class Sheet:
         """Add a paragraph over the whole width."""
         wrapped = style.wrap(text, self.width, size, weight)
         drawn = self.figure.text(
-            MARGIN / style.COLUMN_WIDTH,
+            MARGIN / self.page,
             0,
             wrapped,
             size=size,
@@ -110,15 +118,15 @@ class Sheet:
     def finish(self) -> Figure:
         """Give the figure its height and put everything in its place."""
         height = self.top + MARGIN
-        self.figure.set_size_inches(style.COLUMN_WIDTH, height)
+        self.figure.set_size_inches(self.page, height)
         for text, top in self._texts:
             text.set_y(1 - top / height)
         for axes, left, top, width, tall in self._axes:
             axes.set_position(
                 (
-                    left / style.COLUMN_WIDTH,
+                    left / self.page,
                     1 - (top + tall) / height,
-                    width / style.COLUMN_WIDTH,
+                    width / self.page,
                     tall / height,
                 )
             )

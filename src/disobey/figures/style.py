@@ -19,11 +19,13 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
-from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
 
 CM = 1 / 2.54
 # One column of a two-column page; figures are drawn at the size at which they are printed.
 COLUMN_WIDTH = 8 * CM
+# For the one figure of a talk.
+WIDE = 13 * CM
 POINT = 1 / 72
 DPI = 300
 
@@ -54,6 +56,27 @@ ROLES = {
     REFERENCE: Role("one-hot reference", "#6E6E6E", "s", "■"),
     STUDENT: Role("distilled student", "#D55E00", "o", "●"),
     EFFECT: Role("student − reference", "#5B2A6E", "^", "▲"),
+}
+# One-hot runs as the reference, with one thing changed: blues, from light to dark with the rate.
+PLACEBO_ROLES = dict(
+    zip(
+        PLACEBOS,
+        (
+            Role("other batch order", "#4FA3D9", "v", "▼"),
+            Role("learning rate × ½", "#B4C2CB", "<", "◀"),
+            Role("learning rate × 2", "#10243E", ">", "▶"),
+            Role("label smoothing", "#6670E0", "d", "◊"),
+        ),
+        strict=True,
+    )
+)
+
+# Orders of switched training; what begins distilled has the student's colour. The other one is
+# also after Okabe and Ito, and can be told from the student's and the reference's by everybody.
+DISTILLATION_FIRST, ONE_HOT_FIRST = "distillation_first", "one_hot_first"
+ORDER_ROLES = {
+    DISTILLATION_FIRST: Role("distillation first", ROLES[STUDENT].colour, ">", "▶"),
+    ONE_HOT_FIRST: Role("one-hot first", "#CC79A7", "<", "◀"),
 }
 
 _DENSITY_START, _DENSITY_END = "#FBEADD", "#E08A4A"
@@ -156,9 +179,14 @@ def tick_labels(ticks: Sequence[float]) -> list[str]:
     return [number(tick, decimals) for tick in ticks]
 
 
+def role_of(model: str) -> Role:
+    """Return how a model, placebos included, is drawn and called."""
+    return (ROLES | PLACEBO_ROLES)[model]
+
+
 def handle(model: str, **options: Any) -> Line2D:  # noqa: ANN401 - whatever Line2D takes
     """Return the legend's entry of a model."""
-    role = ROLES[model]
+    role = role_of(model)
     drawn = {"color": role.colour, "marker": role.marker, "label": role.label} | options
     return Line2D([], [], **drawn)
 

@@ -1,0 +1,236 @@
+"""Families: settings that differ in nothing but what a figure varies."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from disobey.analysis.store import Analysis
+from disobey.figures.bias_message import Numbers, bias_side, first_layer, progress_ratio
+from disobey.figures.message import (
+    NBSP,
+    Claim,
+    Side,
+    counted,
+    in_sequence,
+    placed,
+    sentence,
+    size,
+    verdict,
+)
+from disobey.figures.series import Across, Series, SeriesPanel
+from disobey.figures.style import ROLES, Role
+
+UNKNOWN: Numbers = (math.nan, math.nan, math.nan)
+BIAS = "bias"
+# Said of every family; anything else only where two families differ in it.
+ALWAYS = ("dataset", "label_noise", "teacher", "student")
+WORDS: dict[str, Callable[[Any], str]] = {
+    "temperature": lambda value: f"T{NBSP}={NBSP}{value:g}",
+    "weight": lambda value: f"weight{NBSP}{value:g}",
+    "lr": lambda value: f"lr{NBSP}{value:g}",
+    "recipe": lambda value: f"recipe{NBSP}{value}",
+    "teacher_recipe": lambda value: f"teacher's recipe {value}",
+    "centre": lambda value: f"centred by {value}",
+    "epochs": lambda value: f"{value}{NBSP}epochs",
+    "teacher_fits": lambda value: f"{value} teacher".replace("_", "-"),
+    "switch": lambda value: f"{value['order']} until {value['at']:g}".replace("_", " "),
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """Settings that differ in what a figure varies.
+
+    Attributes
+    ----------
+    name : str
+        What they have in common, in words; different for each family of a figure.
+    analyses : tuple of Analysis
+        In the order of the study.
+    """
+
+    name: str
+    analyses: tuple[Analysis, ...]
+
+    @property
+    def head(self) -> str:
+        """Name and size."""
+        sizes = dict.fromkeys(size(analysis) for analysis in self.analyses)
+        return f"{self.name}, n{NBSP}={NBSP}{' / '.join(sizes)}"
+
+
+def families(analyses: Sequence[Analysis], varied: Sequence[str]) -> list[Family]:
+    """Group settings by all that is said about them, except what is varied.
+
+    Parameters
+    ----------
+    analyses : sequence of Analysis
+    varied : sequence of str
+        Keys of `Analysis.about` in which the members of a family may differ.
+
+    Returns
+    -------
+    list of Family
+        In the order of their first members.
+    """
+    groups: dict[str, list[Analysis]] = {}
+    for analysis in analyses:
+        common = {key: value for key, value in analysis.about.items() if key not in varied}
+        groups.setdefault(json.dumps(common, sort_keys=True), []).append(analysis)
+    return named([tuple(group) for group in groups.values()], varied)
+
+
+def named(groups: Sequence[tuple[Analysis, ...]], varied: Sequence[str]) -> list[Family]:
+    """Name groups of settings after their first members."""
+    abouts = [group[0].about for group in groups]
+    told = [key for key in _differing(abouts) if key not in (*ALWAYS, *varied)]
+    return [
+        Family(", ".join([*_always(about), *_told(about, told)]), group)
+        for about, group in zip(abouts, groups, strict=True)
+    ]
+
+
+def _differing(abouts: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the keys whose values are not the same everywhere."""
+    keys = dict.fromkeys(key for about in abouts for key in about)
+    return [key for key in keys if len({json.dumps(about.get(key)) for about in abouts}) > 1]
+
+
+def _always(about: dict[str, Any]) -> list[str]:
+    words = [str(about.get("dataset", "?"))]
+    if about.get("label_noise"):
+        words.append(f"{100 * about['label_noise']:g}{NBSP}% label noise")
+    return [*words, f"{about.get('teacher', '?')} → {about.get('student', '?')}"]
+
+
+def _told(about: dict[str, Any], keys: Sequence[str]) -> list[str]:
+    return [
+        WORDS.get(key, lambda value, key=key: f"{key}{NBSP}{value}")(about[key])
+        for key in keys
+        if key in about
+    ]
+
+
+def line(
+    statistic: str,
+    model: str,
+    family: Family,
+    members: Sequence[tuple[float, Analysis]],
+    role: Role | None = None,
+    linestyle: str = "-",
+) -> Series:
+    """Return a line through one statistic of some settings, each at its place.
+
+    Parameters
+    ----------
+    statistic, model : str
+        See `disobey.analysis.names`; or `BIAS` of the student.
+    family : Family
+        Gives the line its name.
+    members : sequence of (float, Analysis)
+        Place and setting, in any order.
+    role : disobey.figures.style.Role, optional
+        How it is drawn, where not like every number of ``model``.
+    linestyle : str
+        Of the line; a blank draws none.
+    """
+    ordered = sorted(members, key=lambda member: member[0])
+    numbers = [
+        BIAS_EXAGGERATES.number(analysis)
+        if statistic == BIAS
+        else analysis.number(statistic, model)
+        for _, analysis in ordered
+    ]
+    role = role or ROLES[model]
+    name = f"{statistic}/{model}/{family.name}/{role.label}"
+    return Series(name, role, tuple(place for place, _ in ordered), tuple(numbers), linestyle)
+
+
+def bias_panel(lines: Sequence[Series], across: Across) -> SeriesPanel:
+    """Return a panel of progress ratios."""
+    head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
+    return SeriesPanel(head, tuple(lines), across, BIAS_EXAGGERATES.null, ratio=True)
+
+
+def bias_note(analyses: Iterable[Analysis]) -> str:
+    """Say what a progress ratio is, and of which layer; nothing where no setting has one."""
+    known = [analysis.bias for analysis in analyses if analysis.bias is not None]
+    layers = " or ".join(dict.fromkeys(map(first_layer, known)))
+    if not layers:
+        return ""
+    return (
+        f" Progress ratio: of the weights of {layers} along all eigendirections of its input but "
+        "the leading one, at equal progress along that; below 1: stronger bias. Its verdict is "
+        "against every placebo, see the figure bias."
+    )
+
+
+@dataclass(frozen=True)
+class BiasClaim(Claim):
+    """The claim about the implicit bias: it is decided against every placebo."""
+
+    def number(self, analysis: Analysis) -> Numbers:
+        """Return the progress ratio of the first layer, unknown without a bias analysis."""
+        if analysis.bias is None:
+            return UNKNOWN
+        return progress_ratio(analysis.bias, first_layer(analysis.bias))
+
+    def side(self, analysis: Analysis) -> Side:
+        """Return the verdict against all placebos."""
+        if analysis.bias is None:
+            return Side.NO_INTERVAL
+        return bias_side(analysis.bias, first_layer(analysis.bias))
+
+    def bound(self, side: Side) -> str:
+        """Say what is compared."""
+        less = "less" if side is Side.BELOW else "more"
+        return f"{less} progress than every placebo"
+
+
+BIAS_EXAGGERATES = BiasClaim(
+    subject="the bias",
+    above="weakened",
+    below="exaggerated",
+    symbol="progress ratio",
+    statistic=BIAS,
+    # The ratio of two models that progress alike.
+    null=1.0,
+    claimed=Side.BELOW,
+)
+
+
+def message(
+    analyses: dict[str, Analysis],
+    places: Sequence[tuple[str, Analysis]],
+    at: tuple[str, str],
+    *claims: Claim,
+) -> str:
+    """Return the title of a figure whose settings differ in one thing.
+
+    Parameters
+    ----------
+    analyses : dict of str to Analysis
+        All settings of the figure: counted where they are no single sequence.
+    places : sequence of (str, Analysis)
+        What varies, as it is called; empty where there are several families.
+    at : (str, str)
+        What stands before one place, and before several.
+    claims : Claim
+        Those about bias only look at settings that have a bias analysis.
+    """
+    said = []
+    for claim in claims:
+        of_bias = isinstance(claim, BiasClaim)
+        counting = {n: a for n, a in analyses.items() if not of_bias or a.bias is not None}
+        chosen = [(place, a) for place, a in places if not of_bias or a.bias is not None]
+        if in_sequence(places) and chosen:
+            said.append(placed(claim, chosen, at))
+        elif len(analyses) == 1 and counting:
+            said += [verdict(claim, analysis) for analysis in counting.values()]
+        elif counting:
+            said.append(counted(claim, counting.values()))
+    if len(analyses) == 1:
+        return f"{next(iter(analyses))}: {'; '.join(said)}"
+    return sentence("; ".join(said))

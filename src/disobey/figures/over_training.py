@@ -1,0 +1,243 @@
+"""Both exaggerations over training: of confidence by epoch, of the bias by matched progress."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from disobey.analysis.bias_store import Bias
+from disobey.analysis.names import COMPARED, GAPS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.store import Analysis
+from disobey.figures import style
+from disobey.figures.bias import draw_theorem, matched_range, ratio_handles
+from disobey.figures.bias_message import first_layer, trend_verdict, trends_counted, units
+from disobey.figures.message import EXAGGERATES, NBSP, WITHOUT_VERDICT, Side, interval_text, size
+from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
+from disobey.figures.series import Across, Series, SeriesPanel, draw_panel
+from disobey.figures.sheet import Sheet
+
+# Between a setting's name and the epoch of a snapshot.
+AT = "@"
+COLUMNS, HEIGHT = 2, 0.85
+# Epochs that reach over so many times the first one are spread logarithmically.
+LOG_FROM = 10
+NOTE = (
+    "n: seeds × test examples. At every epoch teachers are the finished ones; A and gap G (bottom "
+    "decile) are conditioned on one of another seed. Bars: 95 % intervals, each by itself. Hollow: "
+    "no interval."
+)
+RATIO_NOTE = (
+    " Progress ratio: student or placebo over reference, a line per seed, along the last tracked "
+    "direction k, at equal progress along the leading one (across, as a share of what both "
+    "reach); shaded: the range, {range}, over which ratios are averaged elsewhere and beyond "
+    "which lines may leave the panel."
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A setting, analysed at several epochs.
+
+    Attributes
+    ----------
+    setting : str
+        Its name.
+    analyses : tuple of Analysis
+        In order of epoch.
+    epochs : tuple of float
+        Of each analysis.
+    bias : Bias or None
+        Of the whole training.
+    """
+
+    setting: str
+    analyses: tuple[Analysis, ...]
+    epochs: tuple[float, ...]
+    bias: Bias | None
+
+    @property
+    def across(self) -> Across:
+        """The axis of epochs."""
+        first, last = self.epochs[0], self.epochs[-1]
+        return Across("epoch", log=first > 0 and last >= LOG_FROM * first)
+
+
+@style.styled
+def draw(analyses: dict[str, Analysis]) -> Figure:
+    """Draw A, gap and accuracy against the epoch, and the ratio of progress against progress.
+
+    Parameters
+    ----------
+    analyses : dict of str to Analysis
+        Snapshots, named ``<setting>@<epoch>``, and their settings; other settings are left out.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One column wide.
+
+    Raises
+    ------
+    ValueError
+        When there is no snapshot.
+    """
+    trainings = _trainings(analyses)
+    if not trainings:
+        raise ValueError(
+            f"the figure over-training needs snapshots, named <setting>{AT}<epoch>, got none among "
+            f"{', '.join(analyses) or 'no setting'}"
+        )
+    tracked = units({each.setting: each.analyses[-1] for each in trainings})
+    sheet = Sheet()
+    sheet.title(_title(trainings))
+    sheet.legend([style.handle(model) for model in (TEACHER, *COMPARED)])
+    if tracked:
+        _, *others = ratio_handles(tracked)
+        sheet.legend(others)
+    for training in trainings:
+        _training(sheet, training)
+    sheet.write(NOTE + (RATIO_NOTE.format(range=matched_range(tracked[0])) if tracked else ""))
+    return sheet.finish()
+
+
+def _trainings(analyses: dict[str, Analysis]) -> list[Training]:
+    """Group snapshots by setting, in order of epoch; the setting itself is the last."""
+    snapshots: dict[str, list[tuple[float, Analysis]]] = {}
+    for name, analysis in analyses.items():
+        setting, at, _ = name.rpartition(AT)
+        if at:
+            snapshots.setdefault(setting, []).append((float(analysis.about["epoch"]), analysis))
+    found = []
+    for setting, dated in snapshots.items():
+        whole = analyses.get(setting)
+        if whole is not None:
+            dated.append((float(whole.about["epochs"]), whole))
+        epochs, ordered = zip(*sorted(dated, key=lambda pair: pair[0]), strict=True)
+        found.append(Training(setting, ordered, epochs, whole.bias if whole else None))
+    return found
+
+
+def _training(sheet: Sheet, training: Training) -> None:
+    """Draw the panels of one setting under its name."""
+    last = training.analyses[-1]
+    sheet.write(
+        f"{training.setting}, n{NBSP}={NBSP}{size(last)}", size=style.BASE_SIZE, colour=style.INK
+    )
+    panels = [
+        _panel(training, "exaggeration A (ratio)", EXAGGERATES.statistic, null=EXAGGERATES.null),
+        _panel(training, "G, bottom decile (logits)", GAPS[0], null=0.0),
+        _panel(
+            training,
+            "accuracy (share of test examples)",
+            "accuracy",
+            models=(TEACHER, REFERENCE, STUDENT),
+        ),
+    ]
+    heads = [panel.head for panel in panels]
+    width = sheet.width / COLUMNS - LEFT - RIGHT
+    if training.bias is not None:
+        data = training.bias.layers[first_layer(training.bias)]
+        heads.append(f"progress ratio, k{NBSP}={NBSP}{int(data['rank'][-1])} (log scale)")
+    made = grid(sheet, heads, COLUMNS, height=HEIGHT)
+    for axes, panel in zip(made, panels, strict=False):
+        draw_panel(axes, panel, width)
+    if training.bias is not None:
+        _curves(made[-1], training.bias, width)
+
+
+def _panel(
+    training: Training,
+    head: str,
+    statistic: str,
+    models: Sequence[str] = COMPARED,
+    null: float | None = None,
+) -> SeriesPanel:
+    lines = [
+        Series(
+            f"{statistic}/{model}/{training.setting}",
+            style.ROLES[model],
+            training.epochs,
+            tuple(analysis.number(statistic, model) for analysis in training.analyses),
+        )
+        for model in models
+    ]
+    return SeriesPanel(head, tuple(lines), training.across, null=null)
+
+
+def _curves(axes: Axes, bias: Bias, width: float) -> None:
+    """Draw the ratio of every seed along the last direction, against matched progress."""
+    layer = first_layer(bias)
+    data = bias.layers[layer].isel(direction=-1)
+    shares = data.share.values
+    axes.set_xlabel(f"share of progress, k{NBSP}={NBSP}1", size=style.SMALL_SIZE)
+    curves = {
+        model: np.exp(data.log_ratio_curve.sel(compared=model).transpose("seed", "share").values)
+        for model in (STUDENT, *bias.placebos(layer))
+    }
+    if not any(np.isfinite(curve).any() for curve in curves.values()):
+        say(axes)
+        return
+    low, high = data.attrs["range"]
+    axes.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
+    axes.axhline(1, color=style.INK, linewidth=style.MEDIUM, linestyle=(0, (3, 2)), zorder=1)
+    for model, curve in reversed(curves.items()):
+        for seed in curve:
+            axes.plot(
+                shares,
+                seed,
+                color=style.role_of(model).colour,
+                linewidth=style.THIN if model != STUDENT else style.MEDIUM,
+                gid=f"curve/{model}/{bias.setting}",
+            )
+    scale(axes, "x", [0.0, *shares], width=width)
+    # Beyond the range lies the plateau, where ratios run away: they must not squeeze the others.
+    kept = [curve[:, shares <= high].ravel() for curve in curves.values()]
+    scale(axes, "y", [*np.concatenate(kept), 1.0], log=True)
+    draw_theorem(axes, shares, data.theorem_log_ratio.values, bias.setting)
+
+
+def _title(trainings: list[Training]) -> str:
+    subject = EXAGGERATES.subject
+    if len(trainings) == 1:
+        (training,) = trainings
+        first, last = (
+            f"{_state(training.analyses[index])} at epoch{NBSP}{training.epochs[index]:g}"
+            for index in (0, -1)
+        )
+        text = f"{training.setting}: {subject} is {first}, {last}"
+        if training.bias is None:
+            return text
+        return f"{text}; {trend_verdict(training.bias, first_layer(training.bias))}"
+    tracked = [each.bias for each in trainings if each.bias is not None]
+    return "; ".join([_counted(trainings), *([trends_counted(tracked)] if tracked else [])])
+
+
+def _counted(trainings: list[Training]) -> str:
+    """Count the settings whose confidence is exaggerated at the first and at the last epoch."""
+    first, last = (
+        [EXAGGERATES.side(each.analyses[index]) for each in trainings] for index in (0, -1)
+    )
+    without = [side for side in WITHOUT_VERDICT if side in first + last]
+    subject = EXAGGERATES.subject
+    if set(first + last) <= set(without):
+        text = f"{' or '.join(side.value for side in without)}: no verdict whether {subject} is"
+        return f"{text[0].upper()}{text[1:]} {EXAGGERATES.above} ({len(trainings)} settings)"
+    return (
+        f"{subject[0].upper()}{subject[1:]} is {EXAGGERATES.above} at the first epoch in "
+        f"{first.count(Side.ABOVE)} of {len(trainings)} settings, at the last in "
+        f"{last.count(Side.ABOVE)}"
+    )
+
+
+def _state(analysis: Analysis) -> str:
+    """Return what one analysis says of A."""
+    side = EXAGGERATES.side(analysis)
+    words = {
+        Side.ABOVE: EXAGGERATES.above,
+        Side.BELOW: EXAGGERATES.below,
+        Side.UNDECIDED: Side.UNDECIDED.value,
+    }
+    value = interval_text(*EXAGGERATES.number(analysis))
+    return f"{words.get(side, f'without verdict ({side.value})')} (A{NBSP}={NBSP}{value})"

@@ -1,0 +1,139 @@
+"""Belief in given and clean labels: mislabelled and clean training points are kept apart."""
+
+import numpy as np
+import pytest
+from reading_figures import artists, assert_texts_are_apart_and_inside, title
+from synthetic_analyses import blank, make_analyses
+from synthetic_noise import COUNTS, make_noisy
+
+from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.setting import SplitLogits, analyse
+from disobey.analysis.store import Analysis
+from disobey.figures import noise, style
+from disobey.figures.noise import BEFORE_NOISE, CLEAN, GIVEN, MISLABELLED
+
+
+def only(analyses):
+    (analysis,) = analyses.values()
+    return analysis
+
+
+def put_effect(analysis, middle):
+    place = {"statistic": GIVEN, "model": EFFECT, "subset": MISLABELLED}
+    for name, shift in (("estimate", 0), ("low", -0.1), ("high", 0.1)):
+        analysis.splits["train"][name].loc[place] = middle + shift
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("count", [1, 6, 30])
+def test_no_text_overlaps_or_leaves_the_column(count, seeds, drawn_texts):
+    drawn = noise.draw(make_noisy(count, seeds))
+    drawn.set_dpi(style.DPI)
+    assert drawn.get_figwidth() == pytest.approx(style.COLUMN_WIDTH)
+    assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
+
+
+@pytest.mark.parametrize(
+    ("middle", "said", "unsaid"),
+    [
+        (-0.2, "wrong labels is weakened by distillation", "strengthened"),
+        (0.2, "wrong labels is strengthened by distillation", "weakened"),
+        (0.0, "undecided whether the student's belief in wrong labels is weakened", "no verdict"),
+    ],
+)
+def test_title_follows_mislabelled_training_points(middle, said, unsaid):
+    analyses = make_noisy()
+    put_effect(only(analyses), middle)
+    message = title(noise.draw(analyses))
+    assert said in message and unsaid not in message
+    assert f"{style.number(middle)} [{style.number(middle - 0.1)}, " in message
+
+
+def test_title_counts_denoising_settings_first():
+    analyses = make_noisy(6)
+    for analysis, middle in zip(analyses.values(), (-0.2, -0.2, 0.2, 0, 0, 0), strict=True):
+        put_effect(analysis, middle)
+    assert title(noise.draw(analyses)) == (
+        "The student's belief in wrong labels is weakened by distillation in 2 of 6 settings "
+        "(student − reference < 0), strengthened by distillation in 1, undecided in 3"
+    )
+
+
+def test_drawn_are_the_numbers_of_both_subsets():
+    analyses = make_noisy(2)
+    drawn = noise.draw(analyses)
+    estimates, intervals = artists(drawn, "estimate/"), artists(drawn, "interval/")
+    wanted = [
+        (GIVEN, MISLABELLED, (TEACHER, REFERENCE, STUDENT, EFFECT)),
+        (BEFORE_NOISE, MISLABELLED, (TEACHER, REFERENCE, STUDENT)),
+        (GIVEN, CLEAN, (TEACHER, REFERENCE, STUDENT)),
+    ]
+    names = set()
+    for setting, analysis in analyses.items():
+        for statistic, subset, models in wanted:
+            for model in models:
+                name = f"{statistic} ({subset})/{model}/{setting}"
+                estimate, low, high = analysis.number(statistic, model, "train", subset)
+                assert list(estimates[f"estimate/{name}"].get_xdata()) == [estimate]
+                assert list(intervals[f"interval/{name}"].get_xdata()) == [low, high]
+                names.add(f"estimate/{name}")
+    assert names == set(estimates), "clean points have one label: it is drawn once"
+
+
+def test_sizes_are_those_of_both_subsets(drawn_texts):
+    texts = {t.get_text().replace("\u00a0", " ") for t in drawn_texts(noise.draw(make_noisy(1, 4)))}
+    assert f"4 × ({COUNTS[MISLABELLED]:,} + {COUNTS[CLEAN]:,})" in texts
+
+
+def test_one_seed_gives_no_verdict_and_hollow_markers():
+    for count in (1, 6):
+        drawn = noise.draw(make_noisy(count, 1))
+        assert "one seed: no verdict" in title(drawn).lower()
+        for artist in artists(drawn, "estimate/").values():
+            assert artist.get_markerfacecolor() == style.HOLLOW
+
+
+def test_a_setting_without_mislabelled_points_is_said_not_drawn(drawn_texts):
+    analyses = make_noisy() | {"clean": only(make_analyses())}
+    drawn = noise.draw(analyses)
+    assert any("no estimate" in text.get_text() for text in drawn_texts(drawn))
+    assert "no interval: no verdict in 1" in title(drawn)
+
+
+def test_missing_numbers_are_said(drawn_texts):
+    analyses = make_noisy()
+    blank(only(analyses))
+    drawn = noise.draw(analyses)
+    drawn.set_dpi(style.DPI)
+    texts = drawn_texts(drawn)
+    assert_texts_are_apart_and_inside(drawn, texts)
+    assert any("no estimate" in text.get_text() for text in texts)
+    assert "no verdict" in title(drawn)
+
+
+def test_numbers_are_those_that_the_analysis_computes():
+    """From logits to the figure: the mean probability of wrong labels, by hand."""
+    rng = np.random.default_rng(0)
+    label, clean_label = rng.integers(0, 4, (2, 60))
+    models = (TEACHER, REFERENCE, STUDENT)
+    logits = {model: [rng.normal(size=(60, 4)) for _ in range(2)] for model in models}
+    split = analyse(SplitLogits(logits, label, clean_label), resamples=0, seed=0)
+    analysis = Analysis("mine", {}, {"train": split, "test": split})
+    estimates = artists(noise.draw({"mine": analysis}), "estimate/")
+    wrong = label != clean_label
+    for model in models:
+        probabilities = [
+            np.exp(each) / np.exp(each).sum(1, keepdims=True) for each in logits[model]
+        ]
+        for statistic, chosen in ((GIVEN, label), (BEFORE_NOISE, clean_label)):
+            believed = [p[np.arange(60), chosen][wrong].mean() for p in probabilities]
+            (drawn,) = estimates[f"estimate/{statistic} (mislabelled)/{model}/mine"].get_xdata()
+            assert drawn == pytest.approx(np.mean(believed))
+
+
+def test_the_same_bytes_each_time(tmp_path):
+    for name in ("one", "two"):
+        style.save(noise.draw(make_noisy(2)), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    for suffix in ("pdf", "png"):
+        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
+        assert one == two

@@ -1,0 +1,143 @@
+"""Over temperature: one line at the usual learning rate, markers beside it at others."""
+
+import pytest
+from matplotlib.colors import to_hex
+from reading_figures import artists, assert_texts_are_apart_and_inside, title
+from synthetic_analyses import blank, make_analyses, put
+from synthetic_families import make_temperatures, member
+
+from disobey.analysis.names import EFFECT, EXAGGERATION, STUDENT
+from disobey.figures import style, temperature
+
+
+@pytest.mark.parametrize(
+    "analyses",
+    [
+        make_temperatures(),
+        make_temperatures(1, 1, (4,), ()),
+        make_temperatures(2, bias=False),
+        make_temperatures(4),
+        make_temperatures(temperatures=(0.5, 1, 1.5, 2, 3, 4, 8, 20, 64), rates=(0.1, 0.25, 3, 10)),
+        make_analyses(6),
+        make_analyses(30, 1),
+    ],
+)
+def test_no_text_overlaps_or_leaves_the_column(analyses, drawn_texts):
+    drawn = temperature.draw(analyses)
+    drawn.set_dpi(style.DPI)
+    assert drawn.get_figwidth() == pytest.approx(style.COLUMN_WIDTH)
+    assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
+
+
+def role_in(gid):
+    return gid.split("/", 4)[4]
+
+
+def points(drawn, prefix):
+    """Every place and estimate drawn, by the line's role."""
+    found = {}
+    for gid, line in artists(drawn, f"estimate/{prefix}").items():
+        found[role_in(gid)] = dict(zip(line.get_xdata(), line.get_ydata(), strict=True))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("statistic", "model"),
+    [(EXAGGERATION, STUDENT), (EXAGGERATION, EFFECT), ("accuracy", EFFECT)],
+)
+def test_drawn_are_the_numbers_of_each_learning_rate(statistic, model):
+    analyses = make_temperatures()
+    expected = {}
+    for analysis in analyses.values():
+        words = {0.05: "lr × 1/2", 0.1: style.ROLES[model].label, 0.2: "lr × 2"}
+        line = expected.setdefault(words[round(analysis.about["lr"], 3)], {})
+        line[analysis.about["temperature"]] = analysis.number(statistic, model)[0]
+    drawn = points(temperature.draw(analyses), f"{statistic}/{model}/")
+    assert {role.replace("\u00a0", " "): line for role, line in drawn.items()} == expected
+
+
+def test_the_usual_rate_is_joined_by_a_line_and_others_are_not():
+    drawn = temperature.draw(make_temperatures())
+    for gid, line in artists(drawn, "estimate/").items():
+        assert (line.get_linestyle() == "-") is ("lr" not in role_in(gid))
+        model = gid.split("/")[2]
+        assert to_hex(line.get_color()).upper() == style.ROLES[model].colour
+
+
+def test_every_number_lies_inside_its_panel():
+    for artist in artists(temperature.draw(make_temperatures()), "estimate/").values():
+        left, right = artist.axes.get_xlim()
+        low, high = artist.axes.get_ylim()
+        assert left < min(artist.get_xdata()) and max(artist.get_xdata()) < right
+        assert low < min(artist.get_ydata()) and max(artist.get_ydata()) < high
+
+
+def test_temperatures_are_evenly_spaced_on_the_axis():
+    drawn = temperature.draw(make_temperatures())
+    (axes, *_) = (line.axes for line in artists(drawn, "estimate/").values())
+    at = axes.transData.transform([(t, 1) for t in (1, 2, 4, 8)])[:, 0]
+    assert at[1] - at[0] == pytest.approx(at[3] - at[2])
+
+
+def test_title_says_at_which_temperatures():
+    analyses = make_temperatures(temperatures=(1, 2, 4), bias=False)
+    sides = {1: 0.8, 2: 1.2, 4: 1.0}
+    for analysis in analyses.values():
+        usual = analysis.about["lr"] == 0.1
+        middle = sides[analysis.about["temperature"]] if usual else 0.5
+        put(analysis, EXAGGERATION, STUDENT, (middle, middle - 0.1, middle + 0.1))
+        put(analysis, "accuracy", EFFECT, (0.1, 0.05, 0.15))
+    assert title(temperature.draw(analyses)) == (
+        "The student's confidence is exaggerated (A > 1) at T = 2, attenuated at T = 1, undecided "
+        "at T = 4; test accuracy is raised by distillation (student − reference > 0) at T = 1, 2, 4"
+    )
+
+
+def test_title_takes_the_verdict_on_bias_from_the_placebos():
+    analyses = make_temperatures(temperatures=(1, 2), rates=())
+    assert title(temperature.draw(analyses)).endswith(
+        "the bias is exaggerated (less progress than every placebo) at T = 1, 2"
+    )
+    first = next(iter(analyses.values()))
+    layer = first.bias.layers["hidden_1"]
+    layer["overall_difference_high"].loc[{"placebo": "half_lr"}] = 0.1
+    assert title(temperature.draw(analyses)).endswith("at T = 2, undecided at T = 1")
+
+
+def test_a_lone_setting_and_several_families_are_counted():
+    said = title(temperature.draw(make_temperatures(temperatures=(4,), rates=())))
+    assert "A = 1.050 [1.040, 1.060]" in said
+    assert "progress ratio = 0.78" in said
+    assert " of 18 settings" in title(temperature.draw(make_temperatures(2)))
+
+
+def test_settings_that_differ_in_more_are_other_families():
+    analyses = make_temperatures() | {"other": member("other", {"weight": 0.5})}
+    heads = [text.get_text() for text in temperature.draw(analyses).texts]
+    assert any("weight 0.5" in head.replace("\u00a0", " ") for head in heads)
+    assert any("weight 1" in head.replace("\u00a0", " ") for head in heads)
+
+
+def test_one_seed_and_missing_numbers_give_no_verdict(drawn_texts):
+    said = title(temperature.draw(make_temperatures(seeds=1))).lower()
+    assert said.count("one seed: no verdict") == 3
+    analyses = make_temperatures(bias=False)
+    for analysis in analyses.values():
+        blank(analysis)
+    drawn = temperature.draw(analyses)
+    assert "no interval: no verdict" in title(drawn).lower()
+    assert "no estimate" in {text.get_text() for text in drawn_texts(drawn)}
+
+
+def test_settings_without_a_learning_rate_are_drawn_as_usual():
+    drawn = temperature.draw(make_analyses(2))
+    assert not any("lr" in role_in(gid) for gid in artists(drawn, "estimate/"))
+
+
+def test_the_same_bytes_each_time(tmp_path):
+    for name in ("one", "two"):
+        drawn = temperature.draw(make_temperatures())
+        style.save(drawn, tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    for suffix in ("pdf", "png"):
+        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
+        assert one == two
