@@ -6,6 +6,9 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import os
+import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -205,6 +208,27 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return installed
+
+
+@functools.cache
+def machine() -> str:
+    """Return in words what the process runs on: processor, its cores, memory and GPU."""
+    names = re.findall(r"^model name\s*: (.+)$", _text("/proc/cpuinfo"), re.M)
+    memory = re.search(r"MemTotal:\s+(\d+) kB", _text("/proc/meminfo"))
+    words = [names[0] if names else platform.processor() or platform.machine()]
+    words.append(f"{os.cpu_count()} cores")
+    words += [f"{round(int(memory[1]) / 2**20)} GiB"] if memory else []
+    torch = sys.modules.get("torch")  # asked only where a stage has imported it anyway
+    if torch is not None and torch.cuda.is_available():
+        words.append(torch.cuda.get_device_name())
+    return ", ".join(words)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def git_state() -> dict[str, Any]:

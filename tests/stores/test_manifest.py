@@ -81,7 +81,7 @@ def test_manifest_says_where_when_and_with_what_a_store_was_made(single):
     record = read_manifest(single).record
     assert record["versions"]["numpy"] == __import__("numpy").__version__
     assert set(record["git"]) == {"commit", "dirty"}
-    assert record["host"]
+    assert record["host"] and record["machine"]
     assert record["seconds"] > 0
 
 

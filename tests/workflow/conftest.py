@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from disobey.study.figures import FIGURES
+
 REPOSITORY = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
+SMALL = Path(__file__).with_name("small.yaml")
 
 
 @dataclass
@@ -67,12 +70,20 @@ class Workflow:
         assert result.returncode == 0, result.stderr
         names = set()
         for stage, key in re.findall(r"^(\w+) (\S+): ", result.stdout, re.M):
-            rule = f"figure_{key.split('/')[1].split('-')[0]}" if stage == "figure" else stage
-            names.add(" ".join([rule, *key.split("/")]))
+            names.add(in_dry_run(stage, key))
         return names
 
     def manifests(self) -> list[Path]:
         return sorted(self.folder.glob("results/**/*.json"))
+
+
+def in_dry_run(stage: str, key: str) -> str:
+    """Return ``rule wildcards`` of a job of the plan; each kind of figure has a rule of its own."""
+    rule, values = stage, key.split("/")
+    if stage == "figure":
+        (kind,) = (kind for kind in FIGURES if f"{values[1]}-".startswith(f"{kind}-"))
+        rule = f"figure_{kind}".replace("-", "_")
+    return " ".join([rule, *values])
 
 
 def jobs_in(output: str) -> set[str]:

@@ -15,7 +15,7 @@ import pytest
 from disobey.study.loader import load_study
 from disobey.study.plan import Plan, make_plan
 
-from .conftest import Workflow, copy_repository
+from .conftest import Workflow, copy_repository, in_dry_run
 
 pytestmark = pytest.mark.workflow
 
@@ -36,6 +36,12 @@ class Scene:
         assert old in text, f"{old!r} is not in {module}"
         path.write_text(text.replace(old, new, 1))
 
+    def line(self, name: str) -> str:
+        """Return the line of the study that defines ``name``."""
+        lines = self.workflow.study.read_text().splitlines()
+        (found,) = (line for line in lines if line.startswith(f"  {name}:"))
+        return found
+
     def results(self, pattern: str) -> list[Path]:
         found = sorted(self.workflow.folder.glob(pattern))
         assert found, f"nothing matches {pattern}"
@@ -47,17 +53,6 @@ def scene(copy: Workflow, tmp_path: Path) -> Scene:
     return Scene(Workflow(copy.folder, copy_repository(tmp_path / "checkout")))
 
 
-def named(plan: Plan, jobs: Iterable[tuple[str, str]]) -> set[str]:
-    """Return jobs as the dry run names them."""
-    names = set()
-    for stage, key in jobs:
-        rule = stage
-        if stage == "figure":
-            rule = "figure_" + key.split("/")[1].split("-")[0]
-        names.add(" ".join([rule, *key.split("/")]))
-    return names
-
-
 def with_downstream(plan: Plan, touched: Iterable[tuple[str, str]]) -> set[str]:
     stale = set(touched)
     assert stale <= set(plan.jobs), stale - set(plan.jobs)
@@ -66,21 +61,54 @@ def with_downstream(plan: Plan, touched: Iterable[tuple[str, str]]) -> set[str]:
         if manifests & set(job.inputs):
             stale.add(name)
             manifests.add(job.manifest)
-    return named(plan, stale)
+    return {in_dry_run(*name) for name in stale}
 
 
 def of_stage(plan: Plan, *stages: str) -> set[tuple[str, str]]:
     return {name for name in plan.jobs if name[0] in stages}
 
 
+NOISY = ("noisy-self", "noisy-small", "switch-distillation_first-0.5")
+BIASED = ("clean-self", "clean-T1")
+# Figures of all settings of a study.
+OF_ALL = ("calibrated", "inheritance", "accuracy", "fidelity")
+
+
+def trained(plan: Plan, *settings: str, role: str | None = None) -> set[tuple[str, str]]:
+    """Return the trainings of some settings (all if none is named), of one role or of all."""
+    runs = [plan.settings[name] for name in settings or plan.settings]
+    return {("train", id) for of in runs for id in (getattr(of, role) if role else of.all())}
+
+
 def students(plan: Plan, *settings: str) -> set[tuple[str, str]]:
-    return {("train", run) for s in settings or plan.settings for run in plan.settings[s].students}
+    return trained(plan, *settings, role="students")
+
+
+def teachers(plan: Plan, *settings: str) -> set[tuple[str, str]]:
+    return trained(plan, *settings, role="teachers")
+
+
+def references(plan: Plan, *settings: str) -> set[tuple[str, str]]:
+    return trained(plan, *settings, role="references")
+
+
+def placebos(plan: Plan, setting: str, *names: str) -> set[tuple[str, str]]:
+    of = plan.settings[setting].placebos
+    return {("train", id) for name in names or of for id in of[name]}
+
+
+def tracked(plan: Plan, *settings: str) -> set[tuple[str, str]]:
+    """Return the trainings of biased settings whose progress is recorded: all but teachers."""
+    return trained(plan, *settings) - teachers(plan, *settings)
+
+
+def analyses(plan: Plan, stage: str, *names: str) -> set[tuple[str, str]]:
+    return {(stage, f"{plan.study}/{name}") for name in names}
 
 
 def per_study(plan: Plan) -> set[tuple[str, str]]:
-    """Tables, figures over all settings and the report: they change with the list of settings."""
-    alone = {("figure", f"{plan.study}/exaggeration-{name}") for name in plan.settings}
-    return of_stage(plan, "table", "figure", "report") - alone
+    """Return what changes with the list of settings: tables, figures of all, and the report."""
+    return of_stage(plan, "table", "report") | analyses(plan, "figure", *OF_ALL)
 
 
 Edit = Callable[[Scene], None]
@@ -170,7 +198,7 @@ def _(scene):
     scene.code("models/roberta.py", "type_vocab_size=1", "type_vocab_size=2")
 
 
-@row("this model's module", lambda plan: of_stage(plan, "train", "dump"))
+@row("this model's module", lambda plan: of_stage(plan, "train", "dump", "basis"))
 def _(scene):
     scene.code("models/mlp.py", "nn.ReLU()", "nn.GELU()")
 
@@ -204,60 +232,56 @@ def _(scene):
 
 @row(
     "one setting's temperature",
-    lambda plan: students(plan, "noisy-self") | {("confidence", "tiny/noisy-self")},
+    lambda plan: students(plan, *NOISY),  # the switched one is a copy, the small one's teacher is
 )
 def _(scene):
     scene.workflow.edit(
-        "student: big, recipe: short, distill: {temperature: 4}}\n  noisy-small",
-        "student: big, recipe: short, distill: {temperature: 3}}\n  noisy-small",
+        "student: big, recipe: short, distill: {temperature: 4}",
+        "student: big, recipe: short, distill: {temperature: 3}",
     )
 
 
 @row(
     "temperature and weight swapped",
-    lambda plan: students(plan, "noisy-small") | {("confidence", "tiny/noisy-small")},
+    lambda plan: students(plan, "noisy-small"),
 )
 def _(scene):
     scene.workflow.edit("temperature: 0.9, weight: 0.5", "temperature: 0.5, weight: 0.9")
 
 
-@row("a setting renamed", lambda plan: {("confidence", "tiny/renamed")} | per_study(plan))
+@row(
+    "a setting renamed",
+    lambda plan: (
+        analyses(plan, "confidence", "renamed", "renamed@1")
+        | analyses(plan, "bias", "renamed")
+        | per_study(plan)
+    ),
+)
 def _(scene):
     scene.workflow.edit("clean-self:", "renamed:")
 
 
 @row(
     "a setting added, whose runs are there",
-    lambda plan: {("confidence", "tiny/again")} | per_study(plan),
-)
-def _(scene):
-    text = scene.workflow.study.read_text()
-    line = next(line for line in text.splitlines() if line.startswith("  clean-self:"))
-    scene.workflow.edit(line, f"{line}\n{line.replace('clean-self', 'again')}")
-
-
-@row("a setting removed", per_study)
-def _(scene):
-    text = scene.workflow.study.read_text()
-    line = next(line for line in text.splitlines() if line.startswith("  clean-self:"))
-    scene.workflow.edit(line + "\n", "")
-
-
-@row(
-    "the recipe of one data set",
     lambda plan: (
-        {("train", run) for run in plan.settings["clean-self"].all()}
-        | {("confidence", "tiny/clean-self")}
+        analyses(plan, "confidence", "again") | analyses(plan, "bias", "again") | per_study(plan)
     ),
 )
 def _(scene):
-    text = scene.workflow.study.read_text()
-    short = next(line for line in text.splitlines() if line.startswith("  short:"))
-    scene.workflow.edit(
-        short, short + "\n" + short.replace("short:", "long:").replace("epochs: 3", "epochs: 4")
-    )
-    line = next(line for line in text.splitlines() if line.startswith("  clean-self:"))
-    scene.workflow.edit(line, line.replace("recipe: short", "recipe: long"))
+    line = scene.line("clean-T1")
+    scene.workflow.edit(line, f"{line}\n{line.replace('clean-T1', 'again')}")
+
+
+# Temperatures are not compared any more, and there is no second bias to link.
+@row("a setting removed", lambda plan: per_study(plan) | analyses(plan, "figure", "bias"))
+def _(scene):
+    scene.workflow.edit(scene.line("clean-T1") + "\n", "")
+
+
+@row("the recipe of one data set", lambda plan: trained(plan, *BIASED))
+def _(scene):
+    line = scene.line("descent")
+    scene.workflow.edit(line, line.replace("epochs: 3", "epochs: 4"))
 
 
 @row(
@@ -265,10 +289,10 @@ def _(scene):
     lambda plan: (
         {
             ("train", runs[2])
-            for setting in plan.settings.values()
-            for runs in (setting.teachers, setting.references, setting.students)
+            for of in plan.settings.values()
+            for runs in (of.teachers, of.references, of.students, *of.placebos.values())
         }
-        | of_stage(plan, "confidence", "report")
+        | of_stage(plan, "confidence", "bias", "report")
     ),
 )
 def _(scene):
@@ -289,16 +313,7 @@ def _(scene):
 
 @row(
     "the student's width",
-    lambda plan: (
-        {
-            ("train", run)
-            for run in (
-                *plan.settings["noisy-small"].references,
-                *plan.settings["noisy-small"].students,
-            )
-        }
-        | {("confidence", "tiny/noisy-small")}
-    ),
+    lambda plan: references(plan, "noisy-small") | students(plan, "noisy-small"),
 )
 def _(scene):
     scene.workflow.edit("hidden: [8]", "hidden: [9]")
@@ -306,13 +321,7 @@ def _(scene):
 
 @row(
     "the teacher's width",
-    lambda plan: (
-        (
-            of_stage(plan, "train")
-            - {("train", run) for run in plan.settings["noisy-small"].references}
-        )
-        | of_stage(plan, "confidence")
-    ),
+    lambda plan: of_stage(plan, "train", "basis") - references(plan, "noisy-small"),
 )
 def _(scene):
     scene.workflow.edit("hidden: [32]", "hidden: [33]")
@@ -350,9 +359,180 @@ def _(scene):
     (scene.workflow.folder / "results/tiny/figures/accuracy.pdf").unlink()
 
 
-@row("a second study over the same runs", lambda plan: of_stage(plan, "confidence"))
+@row("a second study over the same runs", lambda plan: of_stage(plan, "confidence", "bias"))
 def _(scene):
     scene.workflow.edit("study: tiny", "study: second")
+
+
+# --- switches, chains and sweeps -------------------------------------------------------------
+
+
+@row("when a switched student listens", lambda plan: students(plan, NOISY[2]))
+def _(scene):
+    scene.code("training/switch.py", "spent >= switch", "spent > switch")
+
+
+@row("the switched loss", lambda plan: students(plan, NOISY[2]))
+def _(scene):
+    scene.code("training/losses/switched_distillation.py", 'how["weight"]', '1 * how["weight"]')
+
+
+@row(
+    "the switch point",
+    lambda plan: (
+        students(plan, "switch-distillation_first-0.4")
+        | analyses(plan, "confidence", "switch-distillation_first-0.4")
+        | per_study(plan)
+    ),
+)
+def _(scene):
+    scene.workflow.edit("at: [0.5]", "at: [0.4]")
+
+
+@row(
+    "a value of a sweep added",
+    lambda plan: (
+        students(plan, "switch-distillation_first-0.4")
+        | analyses(plan, "confidence", "switch-distillation_first-0.4")
+        | per_study(plan)
+    ),
+)
+def _(scene):
+    scene.workflow.edit("at: [0.5]", "at: [0.5, 0.4]")
+
+
+@row(
+    "what a sweep is called",
+    lambda plan: analyses(plan, "confidence", "when-distillation_first-0.5") | per_study(plan),
+)
+def _(scene):
+    scene.workflow.edit("  switch: {base", "  when: {base")
+
+
+@row(
+    "the teacher of a chain",  # the reference knows its round, not its teacher
+    lambda plan: students(plan, "noisy-small") | analyses(plan, "figure", "rounds"),
+)
+def _(scene):
+    scene.workflow.edit("{setting: noisy-self}", f"{{setting: {NOISY[2]}}}")
+
+
+@row(
+    "a chain cut short",  # one round less: other seeds
+    lambda plan: references(plan, "noisy-small") | students(plan, "noisy-small"),
+)
+def _(scene):
+    scene.workflow.edit("{setting: noisy-self}", "big")
+
+
+@row("what a teacher must turn out to be", lambda plan: analyses(plan, "confidence", *NOISY[::2]))
+def _(scene):
+    scene.workflow.edit("teacher_fits: non_interpolating, ", "")
+
+
+# --- bias --------------------------------------------------------------------------------------
+
+
+@row("the levels of the matched range", lambda plan: of_stage(plan, "bias"))
+def _(scene):
+    scene.code("analysis/bias.py", "LEVELS = 101", "LEVELS = 51")
+
+
+@row("the matched range", lambda plan: of_stage(plan, "bias"))
+def _(scene):
+    scene.code("study/plan.py", "MATCHED_RANGE = (0.2, 0.7)", "MATCHED_RANGE = (0.2, 0.6)")
+
+
+@row("the clock", lambda plan: of_stage(plan, "bias"))
+def _(scene):
+    scene.code("analysis/bias.py", "np.maximum.accumulate(", "+np.maximum.accumulate(")
+
+
+@row("how progress is recorded", lambda plan: tracked(plan, *BIASED))
+def _(scene):
+    scene.code("training/progress.py", "POINTS = 120", "POINTS = 121")
+
+
+@row("how eigendirections are found", lambda plan: of_stage(plan, "basis"))
+def _(scene):
+    scene.code("training/eigenbasis.py", "RANK_TOLERANCE = 1e-9", "RANK_TOLERANCE = 1e-8")
+
+
+@row("which directions are tracked", lambda plan: tracked(plan, "clean-T1"))
+def _(scene):
+    line = scene.line("clean-T1")
+    directions = line.replace("layers: [hidden_1]", "layers: [hidden_1], directions: [1, 2, 4]")
+    scene.workflow.edit(line, directions)
+
+
+@row(
+    "a placebo added",
+    lambda plan: placebos(plan, "clean-T1", "batch_order") | analyses(plan, "bias", "clean-T1"),
+)
+def _(scene):
+    line = scene.line("clean-T1")
+    scene.workflow.edit(line, line.replace("[half_lr]", "[half_lr, batch_order]"))
+
+
+@row("a placebo removed", lambda plan: analyses(plan, "bias", "clean-T1"))
+def _(scene):
+    line = scene.line("clean-T1")
+    scene.workflow.edit(line, line.replace("[half_lr]", "[]"))
+
+
+@row(
+    "a setting's bias no longer measured",  # its runs become untracked ones; teachers are as before
+    lambda plan: (
+        references(plan, "clean-T1")
+        | students(plan, "clean-T1")
+        | per_study(plan)
+        | analyses(plan, "figure", "bias")
+    ),
+)
+def _(scene):
+    line = scene.line("clean-T1")
+    scene.workflow.edit(line, line.partition(", bias:")[0] + "}")
+
+
+# --- snapshots and centring --------------------------------------------------------------------
+
+
+def with_snapshots(plan: Plan) -> set[tuple[str, str]]:
+    """Return the trainings that keep snapshots: placebos do without."""
+    return trained(plan, *BIASED) - placebos(plan, "clean-self")
+
+
+@row("how snapshots are kept", with_snapshots)
+def _(scene):
+    scene.code("training/snapshots.py", "path is not None", "path")
+
+
+# The weights in between are gone: each run of the recipe is trained again.
+@row(
+    "one more snapshot",
+    lambda plan: with_snapshots(plan) | analyses(plan, "confidence", "clean-self@2"),
+)
+def _(scene):
+    scene.workflow.edit("snapshots: [1]", "snapshots: [1, 2]")
+
+
+@row("a snapshot deleted", lambda plan: {("train", plan.settings["clean-self"].students[0])})
+def _(scene):
+    run = scene.plan.settings["clean-self"].students[0]
+    (scene.workflow.folder / f"results/runs/{run}/snapshot-1.safetensors").unlink()
+
+
+@row("snapshots no longer analysed", lambda plan: of_stage(plan, "report"))
+def _(scene):
+    scene.workflow.edit(", over_training: true", "")
+
+
+@row("the mean image subtracted", lambda plan: trained(plan, *NOISY))
+def _(scene):
+    scene.workflow.edit("seed: 3}", "seed: 3}, centre: pixel")
+
+
+# --- the matrix --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", MATRIX)
@@ -366,14 +546,14 @@ def test_exactly_what_depends_on_it_runs_again(name, scene):
 
 
 def test_back_to_the_old_value_trains_nothing(scene):
-    old = "student: big, recipe: short, distill: {temperature: 4}}\n  noisy-small"
+    old = "student: big, recipe: short, distill: {temperature: 4}"
     new = old.replace("4", "3")
     scene.workflow.edit(old, new)
     done = scene.workflow.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
     scene.workflow.edit(new, old)
     plan = scene.plan
-    expected = with_downstream(plan, {("confidence", "tiny/noisy-self")})
+    expected = with_downstream(plan, analyses(plan, "confidence", *NOISY))
     assert scene.workflow.would_run() == scene.workflow.why() == expected
 
 

@@ -147,6 +147,7 @@ def describe(
         "versions": provenance.versions(),
         "git": provenance.git_state(),
         "host": platform.node(),
+        "machine": provenance.machine(),
         "python": platform.python_version(),
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 3),

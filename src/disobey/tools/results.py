@@ -1,0 +1,128 @@
+"""``python -m disobey results STUDY``: a finished study's tables, as Markdown.
+
+What it prints stands in docs/results.md: nothing in there is typed in.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from disobey.errors import UserError
+from disobey.report.history import by_stage, stage, walk
+from disobey.report.numbers import NBSP, duration
+from disobey.report.verdicts import Claim, accuracies, claims, read_table
+from disobey.stores import layout
+from disobey.stores.layout import manifest_of
+from disobey.stores.manifest import Manifest, read_manifest
+from disobey.study.loader import load_study
+
+Rows = Iterable[Sequence[object]]
+COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
+          "expected_by_chance")  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the results of a study; 2 where they are not there."""
+    parser = argparse.ArgumentParser(prog="python -m disobey results", description=__doc__)
+    parser.add_argument("study", nargs="?", default="config.yaml", help="the study file")
+    options = parser.parse_args(arguments)
+    try:
+        print("\n".join(results(options.study)))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def results(path: str) -> Iterator[str]:
+    """Yield the lines of the page.
+
+    Raises
+    ------
+    UserError
+        When the study file cannot be used, or its tables have not been made.
+    """
+    study = load_study(path)
+    report = read_manifest(manifest_of(layout.REPORT.format(study=study.study)))
+    tables = {name: _table(study.study, name) for name in ("summary", "claims", "accuracy")}
+    rows = {name: read_table(manifest) for name, manifest in tables.items()}
+    found = claims(rows["claims"], rows["summary"])
+    yield f"## Study `{study.study}` (`{path}`)"
+    yield ""
+    yield from _provenance(report)
+    yield from ("", "### Claims", "")
+    yield from markdown(
+        ("claim", "whose", *(name.replace("_", " ") for name in COUNTS)),
+        ((claim.text, claim.source, *(claim.counts[name] for name in COUNTS)) for claim in found),
+    )
+    for claim in found:
+        yield from _claim(claim)
+    yield from ("", "### Test accuracy, per cent", "")
+    shown = accuracies(rows["accuracy"], list(study.settings))
+    models = list(shown[0].by_model) if shown else []
+    yield from markdown(
+        ("setting", *models, f"seeds{NBSP}×{NBSP}examples"),
+        (
+            (row.setting, *row.by_model.values(), f"{row.seeds}{NBSP}×{NBSP}{row.examples:,}")
+            for row in shown
+        ),
+    )
+
+
+def _table(study: str, name: str) -> Manifest:
+    return read_manifest(manifest_of(layout.TABLE.format(study=study, table=name)))
+
+
+def _provenance(report: Manifest) -> Iterator[str]:
+    """Yield what was run, where and how long, from the manifests of all stores."""
+    inputs = [read_manifest(path) for path in report.record["inputs"]]
+    found, missing = walk(inputs, Path())
+    if missing:
+        raise UserError(f"{missing[0]}: is gone; call snakemake to make it again")
+    total = stage("all", [manifest.record for manifest in found])
+    machines = sorted({m.record["machine"] for m in found})
+    yield (
+        f"{total.jobs:,} jobs from {total.first} to {total.last}: {duration(total.seconds)} of "
+        f"jobs, {duration(total.cpu_seconds)} of CPU. Commit {', '.join(total.commits)}. "
+        f"Machine: {'; '.join(machines)}."
+    )
+    yield ""
+    yield from markdown(
+        ("stage", "jobs", "time of jobs", "CPU"),
+        (
+            (row.name, f"{row.jobs:,}", duration(row.seconds), duration(row.cpu_seconds))
+            for row in by_stage(found)
+        ),
+    )
+
+
+def _claim(claim: Claim) -> Iterator[str]:
+    """Yield one claim with its findings; placebos one by one only stand in the tables."""
+    where = f", {claim.where}" if claim.where else ""
+    unit = f" ({claim.unit})" if claim.unit else ""
+    yield ""
+    yield f"#### {claim.text}"
+    yield ""
+    yield (
+        f"Decided by {claim.statistic}{unit} of {claim.model}{where}: {claim.side} {claim.null}. "
+        f"The paper: {claim.paper}."
+    )
+    yield ""
+    columns = ["setting", f"estimate{NBSP}[95{NBSP}%]", "control", "seeds", "verdict"]
+    rows = [
+        [f.setting + (f", {f.layer}" if f.layer else ""), f.estimate, f.control, f.seeds, f.verdict]
+        for f in claim.findings
+        if f.counted
+    ]
+    remarks = [f.remark for f in claim.findings if f.counted]
+    if any(remarks):
+        columns.append("remark")
+        rows = [[*row, remark] for row, remark in zip(rows, remarks, strict=True)]
+    yield from markdown(columns, rows)
+
+
+def markdown(columns: Sequence[str], rows: Rows) -> Iterator[str]:
+    """Yield a Markdown table."""
+    for cells in (columns, ["---"] * len(columns), *rows):
+        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
