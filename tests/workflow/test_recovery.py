@@ -4,6 +4,7 @@ Which signals, to whom and when is drawn from a seed (DISOBEY_TEST_SEED, printed
 depends on the machine all the same, so a failure prints every kill and what was running then.
 """
 
+import contextlib
 import os
 import random
 import re
@@ -95,6 +96,7 @@ class Ordeal:
     workflow: Workflow
     events: list[str] = field(default_factory=list)
     target: str = "all"
+    log: Path = Path()
     calls: int = 0
     snakemake: subprocess.Popen[str] | None = None
 
@@ -238,41 +240,47 @@ def test_nothing_is_left_of_the_kills(ordeals):
         assert "Nothing to be done" in again.stdout + again.stderr
 
 
-def test_killed_trainings_resumed(ordeals):
-    """Else equal tables would only show that training is repeatable."""
-    _, killed = ordeals
-    logs = [
-        path.read_text(errors="replace")  # an orphan and its successor write into one log
-        for ordeal in killed
-        for pattern in ("results/logs/train/*.log", "call-*.txt")
-        for path in ordeal.workflow.folder.glob(pattern)
-    ]
-    assert any(re.search(r"resumed at step [1-9]", text) for text in logs)
-
-
-def test_a_job_waits_for_an_orphan_and_takes_over_what_it_made(tmp_path):
-    """After kill -9 of Snakemake alone; what the orphan finishes is not computed again."""
+@pytest.fixture
+def one_training(tmp_path):
+    """Snakemake at work on one training of which a state is saved."""
     write_study(tmp_path, epochs=1500)
     workflow = Workflow(tmp_path.resolve())
-    plan = make_plan(load_study(workflow.study))
-    run = plan.settings["noisy-self"].teachers[0]
-    manifest, log = (tmp_path / f"results/{name}" for name in (f"runs/{run}.json", "orphan.log"))
-    ordeal = Ordeal(workflow, target=str(manifest.relative_to(tmp_path)))
+    run = make_plan(load_study(workflow.study)).settings["noisy-self"].teachers[0]
+    ordeal = Ordeal(workflow, target=f"results/runs/{run}.json")
+    ordeal.log = tmp_path / f"results/logs/train/{run}.log"
     ordeal.call()
-    wait_until(lambda: list(tmp_path.glob("results/checkpoints/*/*.pt")), ordeal)
+    try:
+        wait_until(lambda: list(tmp_path.glob("results/checkpoints/*/*.pt")), ordeal)
+        yield ordeal
+    finally:
+        ordeal.snakemake.kill()  # does nothing where it has ended
+        for pid in jobs_at_work(workflow.folder):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_a_killed_training_goes_on_from_its_state(one_training):
+    """Else equal tables would only show that training is repeatable."""
+    for pid in (one_training.snakemake.pid, *jobs_at_work(one_training.workflow.folder)):
+        os.kill(pid, signal.SIGKILL)
+    one_training.snakemake.wait()
+    one_training.call()
+    assert one_training.snakemake.wait(timeout=240) == 0, one_training.story("it fails")
+    assert re.search(r"resumed at step [1-9]", one_training.log.read_text())
+
+
+def test_a_job_waits_for_an_orphan_and_takes_over_what_it_made(one_training):
+    """After kill -9 of Snakemake alone; what the orphan finishes is not computed again."""
+    ordeal, workflow = one_training, one_training.workflow
     os.kill(ordeal.snakemake.pid, signal.SIGKILL)
     ordeal.snakemake.wait()
     (orphan,) = jobs_at_work(workflow.folder)
     # The shell that follows empties the log, so the orphan's own lines go elsewhere.
-    (tmp_path / f"results/logs/train/{run}.log").rename(log)
+    log = ordeal.log.rename(workflow.folder / "orphan.log")
     ordeal.call()
-    try:
-        assert ordeal.snakemake.wait(timeout=240) == 0, ordeal.story("the normal command fails")
-    finally:
-        for pid in jobs_at_work(workflow.folder):
-            os.kill(pid, signal.SIGKILL)
+    assert ordeal.snakemake.wait(timeout=240) == 0, ordeal.story("the normal command fails")
     assert f"process {orphan} on " in ordeal.output.read_text()  # named before work begins
-    said = (tmp_path / f"results/logs/train/{run}.log").read_text()
+    said = ordeal.log.read_text()
     assert f"process {orphan} on " in said and "still makes it; waiting for that" in said
     assert "is there already, of the same spec, code and inputs" in said
     assert "step/s" in log.read_text() and "step/s" not in said  # one trained, the other did not
