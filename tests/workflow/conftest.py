@@ -36,7 +36,7 @@ class Workflow:
             *words,
         ]  # fmt: skip
 
-    def snakemake(self, *words: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def snakemake(self, *words: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*words), capture_output=True, text=True, timeout=timeout, cwd=self.folder
         )
@@ -131,7 +131,7 @@ def copy_repository(target: Path) -> Path:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Workflow:
-    """An empty folder with the tiny study file."""
+    """An empty folder with the small study file."""
     workflow = Workflow(tmp_path)
-    shutil.copy(TINY, workflow.study)
+    shutil.copy(SMALL, workflow.study)
     return workflow

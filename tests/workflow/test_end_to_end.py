@@ -27,6 +27,9 @@ pytestmark = pytest.mark.workflow
 SETTINGS = {
     "noisy-self", "noisy-small", "clean-self", "clean-T1", "switch-distillation_first-0.5"
 }  # fmt: skip
+# Not training, whose history holds seconds, and not what holds the time of making. Statistics may
+# differ in the last bit: Snakemake gives numpy one thread, a shell as many as there are.
+SAME_BY_HAND = {"prepare", "labels", "basis", "dump", "bias"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 # What surrounds a job and can change no number: its code is in no digest.
 AROUND_JOBS = {
@@ -70,7 +73,7 @@ def is_package(name):
 
 
 def test_packages_hold_nothing_but_a_docstring():
-    for path in REPOSITORY.glob("src/disobey/**/__init__.py"):
+    for path in REPOSITORY.glob("src/disobey/*/**/__init__.py"):
         body = ast.parse(path.read_text()).body
         assert [type(node) for node in body] in ([], [ast.Expr]), path
 
@@ -174,8 +177,7 @@ def test_each_rules_shell_line_works_by_hand(copy):
         done = subprocess.run(line, shell=True, cwd=copy.folder, env=ENVIRONMENT)
         assert done.returncode == 0, stage
         again = json.loads(manifest.read_text())["content"]
-        # a history holds seconds, a figure and the page when they were made
-        assert again == content or stage in ("train", "figure", "report"), stage
+        assert again == content or stage not in SAME_BY_HAND, stage
 
 
 def test_ctrl_c_in_the_middle_then_the_same_command_finishes(fresh):
@@ -187,18 +189,18 @@ def test_ctrl_c_in_the_middle_then_the_same_command_finishes(fresh):
     os.killpg(running.pid, signal.SIGINT)
     output, _ = running.communicate(timeout=60)
     assert running.returncode != 0, output
-    assert not (fresh.folder / "results/tiny/report.html").exists()
+    assert not (fresh.folder / "results/small/report.html").exists()
     done = fresh.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (fresh.folder / "results/tiny/report.html").exists()
+    assert (fresh.folder / "results/small/report.html").exists()
 
 
 def test_a_bad_study_is_refused_in_words_before_any_job(fresh):
-    fresh.edit("temperature: 0.9,", "temprature: 0.9,")
+    fresh.edit("temperature: 4", "temprature: 4")
     result = fresh.snakemake()
     printed = result.stdout + result.stderr
     assert result.returncode != 0
-    assert "settings.noisy-small.distill.temprature: unknown key" in printed
+    assert "settings.self.distill.temprature: unknown key" in printed
     assert "did you mean 'temperature'?" in printed
     assert "Traceback" not in printed
     assert not (fresh.folder / "results").exists()

@@ -1,0 +1,38 @@
+"""A run depends on the code of what its spec asks for, and on nothing else that is optional."""
+
+import importlib
+
+import netCDF4
+import pytest
+
+from disobey.training.parts import modules_of
+from tests.training.conftest import raw_images
+
+ONE_HOT = {"recipe": {"epochs": 2}}
+DISTILL = {"teacher": "t", "temperature": 4, "weight": 1}
+SWITCH = {"order": "one_hot_first", "at": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        (ONE_HOT, ["losses.one_hot"]),
+        (ONE_HOT | {"distill": DISTILL}, ["losses.distillation"]),
+        (ONE_HOT | {"distill": DISTILL | {"switch": SWITCH}}, ["losses.switched_distillation"]),
+        (ONE_HOT | {"progress": {"basis": "b", "layers": {}}}, ["losses.one_hot", "progress"]),
+        ({"recipe": {"epochs": 2, "snapshots": [1]}}, ["losses.one_hot", "snapshots"]),
+    ],
+)
+def test_a_spec_names_what_it_uses(spec, expected):
+    found = modules_of(spec)
+    assert list(found) == [f"disobey.training.{name}" for name in expected]
+    for module in found:
+        importlib.import_module(module)
+
+
+def test_the_history_of_an_untracked_run_says_that_nothing_was_tracked(workplace, monkeypatch):
+    data = workplace.prepare(monkeypatch, raw_images())
+    run = workplace.train(data)
+    with netCDF4.Dataset(workplace.path("runs", run) / "history.nc") as history:
+        group = history["progress"]
+        assert group.basis == "" and not group.groups and not group.variables
