@@ -205,6 +205,21 @@ def test_ratios_and_intervals_are_those_of_the_store(figure):
         np.testing.assert_allclose(ends, np.stack([of_store.low, of_store.high], 1)[1:])
 
 
+@pytest.mark.parametrize("ranks", [2, 3, 4, 10])
+def test_ratios_of_few_ranks_stay_inside_their_panel(ranks):
+    analyses = with_bias(1)
+    ((name, analysis),) = analyses.items()
+    few = {LAYER: analysis.bias.layers[LAYER].isel(direction=slice(ranks))}
+    bias = replace(analysis.bias, layers=few)
+    drawn = draw("bias", {name: replace(analysis, bias=bias)})
+    estimates = artists(drawn, "estimate/ratio/")
+    assert len(estimates) == 1 + len(PLACEBOS)
+    for line in estimates.values():
+        inside = line.axes.bbox
+        across = line.get_transform().transform(line.get_xydata())[:, 0]
+        assert (across > inside.x0).all() and (across < inside.x1).all()
+
+
 def test_theory_that_leaves_the_panel_is_said(drawn_texts):
     analyses = with_bias(1)
     ((name, analysis),) = analyses.items()

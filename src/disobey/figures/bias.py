@@ -22,7 +22,7 @@ from disobey.figures.bias_message import (
     units,
 )
 from disobey.figures.message import NBSP, interval_text
-from disobey.figures.panels import LEFT, RIGHT, grid, say, scale, ticks_at
+from disobey.figures.panels import LEFT, RIGHT, ROOM, grid, say, scale, ticks_at
 from disobey.figures.series import Series, draw_line
 from disobey.figures.sheet import Sheet
 
@@ -201,7 +201,9 @@ def draw_ratios(axes: Axes, unit: Unit, width: float) -> None:
         say(axes)
         return
     axes.axhline(1, color=style.INK, linewidth=style.MEDIUM, linestyle=(0, (3, 2)), zorder=1)
-    step = SPREAD * width / max(len(ranks), 2) / len(models)
+    # Beside the first and the last rank there is only the scale's own room.
+    spread = min(SPREAD / max(len(ranks), 2), 2 * ROOM / (1 + 2 * ROOM))
+    step = spread * width / len(models)
     for index, model in reversed(list(enumerate(models))):
         line = Series(
             f"ratio/{model}/{bias.setting}/{layer}",
