@@ -258,3 +258,16 @@ def test_snapshots_are_analysed_and_dumped_but_not_trained_again(plan):
     student = planned.settings["self"].students[0]
     assert ("dump", f"{student}@3") in planned.jobs
     assert ("train", f"{student}@3") not in planned.jobs
+
+
+def test_only_what_is_analysed_keeps_snapshots(plan):
+    """One more snapshot would else train teachers and placebos again, for nothing."""
+    planned = plan()
+    runs = planned.settings["self"]
+
+    def keep(*ids):
+        specs = [json.loads(planned.jobs["train", id].spec) for id in ids]
+        return {"snapshots" in spec["recipe"] for spec in specs}
+
+    assert keep(*runs.references, *runs.students) == {True}
+    assert keep(*runs.teachers, *(id for ids in runs.placebos.values() for id in ids)) == {False}

@@ -498,8 +498,8 @@ def _(scene):
 
 
 def with_snapshots(plan: Plan) -> set[tuple[str, str]]:
-    """Return the trainings that keep snapshots: placebos do without."""
-    return trained(plan, *BIASED) - placebos(plan, "clean-self")
+    """Return the trainings that keep snapshots: teachers and placebos do without."""
+    return references(plan, *BIASED) | students(plan, *BIASED)
 
 
 @row("how snapshots are kept", with_snapshots)

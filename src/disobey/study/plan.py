@@ -360,7 +360,7 @@ class _Planner:
             return self.setting(setting.teacher.setting).students[index]
         recipe = spec_of(self.study.recipes[setting.teacher_recipe or setting.recipe])
         seeds = {"initialisation": seed, "order": seed}
-        return self.run(setting.dataset, setting.teacher, recipe, seeds)
+        return self.run(setting.dataset, setting.teacher, _without_snapshots(recipe), seeds)
 
     def round(self, name: str) -> int:
         """Return how many distillations lie between a setting's student and one-hot labels."""
@@ -483,10 +483,15 @@ def _placebo(
     placebo: str, recipe: Mapping[str, Any], setting: Setting, seed: int
 ) -> tuple[dict[str, Any], dict[str, int]]:
     """Return recipe and changed seeds of a one-hot run that differs in what is no distillation."""
-    plain = {key: value for key, value in recipe.items() if key != "snapshots"}
+    plain = _without_snapshots(recipe)
     if placebo == "batch_order":
         return plain, {"order": PLACEBO_ORDERS_FROM + seed}
     if placebo == "label_smoothing":
         assert setting.bias is not None
         return plain | {"label_smoothing": setting.bias.smoothing}, {}
     return plain | {"lr": plain["lr"] * {"half_lr": 0.5, "double_lr": 2.0}[placebo]}, {}
+
+
+def _without_snapshots(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the recipe of a run whose earlier weights nobody analyses."""
+    return {key: value for key, value in recipe.items() if key != "snapshots"}
