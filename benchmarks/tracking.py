@@ -1,0 +1,101 @@
+"""What recording progress along eigendirections costs: trainings with and without, in turn.
+
+    python benchmarks/tracking.py [rounds]
+
+The perceptron and the convolution of the default study's bias settings, on one
+thread; user CPU seconds of the training loop, median of all rounds, and the median of the ratios
+within rounds.
+"""
+
+import contextlib
+import io
+import statistics
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from disobey.data.prepared import Prepared, Split
+from disobey.data.sources import mnist5k
+from disobey.models.registry import build_model
+from disobey.stages.basis import write_basis
+from disobey.stores.writer import NetcdfWriter
+from disobey.training.eigenbasis import eigenbasis, layer_moments
+from disobey.training.inputs import device_inputs
+from disobey.training.loop import Training
+from disobey.training.losses import one_hot
+from disobey.training.losses.targets import Targets
+from disobey.training.progress import make_tracker
+from disobey.training.weights import for_device
+
+CPU = torch.device("cpu")
+RECIPE = {"optimizer": "sgd", "batch": 128, "schedule": "cosine"}
+CASES = {
+    "mlp": (
+        {"family": "mlp", "hidden": [256]},
+        {"hidden_1": {}},
+        RECIPE | {"lr": 0.05, "epochs": 40},
+    ),
+    "conv": (
+        {"family": "small_resnet", "stem": 16, "widths": [32]},
+        {"stem.convolution": {"unit_norm": True}},
+        RECIPE | {"lr": 0.2, "epochs": 10},
+    ),
+}
+
+
+def prepared() -> Prepared:
+    """Return MNIST-5k as a data store would hold it."""
+    raw = mnist5k.load()
+    halves = (
+        Split(half.inputs, half.label, half.label, half.example_id)
+        for half in (raw.train, raw.test)
+    )
+    pixels = raw.train.inputs / 255
+    moments = {"channel_mean": pixels.mean((0, 1, 2)), "channel_std": pixels.std((0, 1, 2))}
+    return Prepared(*halves, tuple(raw.class_names), moments)
+
+
+def seconds(case: str, data: Prepared, store: Path | None) -> float:
+    """Train once; return the user CPU seconds of the loop."""
+    options, layers, recipe = CASES[case]
+    torch.manual_seed(0)
+    model = for_device(build_model(options, data), CPU)
+    targets = Targets(torch.from_numpy(data.train.label))
+    inputs = device_inputs(data.train, data, CPU, "pixel")
+    spec = {"basis": "b", "layers": layers}
+    track = None if store is None else partial(make_tracker, model, spec, store)
+    objective = one_hot.build({"recipe": recipe}, targets)
+    with contextlib.redirect_stderr(io.StringIO()):
+        training = Training(model, inputs, targets, objective, recipe, 0, track)
+        started = time.process_time()
+        training.run()
+    return time.process_time() - started
+
+
+def main(rounds: int) -> None:
+    """Print one line per case."""
+    torch.set_num_threads(1)
+    data = prepared()
+    for case, (options, layers, _) in CASES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            store = Path(folder) / "basis.nc"
+            model = for_device(build_model(options, data), CPU).eval()
+            inputs = device_inputs(data.train, data, CPU, "pixel")
+            found = layer_moments(model, list(layers), inputs, len(data.train), CPU)
+            with NetcdfWriter(store) as writer:
+                for layer, moments in found.items():
+                    mean, covariance = moments.covariance()
+                    basis = eigenbasis(mean, covariance)
+                    write_basis(writer, layer, basis, float(covariance.trace()))
+            pairs = [(seconds(case, data, None), seconds(case, data, store)) for _ in range(rounds)]
+        plain, tracked = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(b / a for a, b in pairs)
+        print(f"{case}: {plain:.2f} s without, {tracked:.2f} s with, ratio {ratio:.3f}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 5)
