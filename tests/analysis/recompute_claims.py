@@ -37,7 +37,8 @@ def claims(settings):
     rows = {}
     for name, setting in final.items():
         for claim, how in STORED.items():
-            if claim != "denoising" or setting.about.get("label_noise"):
+            throughout = "switch" not in setting.about
+            if throughout and (claim != "denoising" or setting.about.get("label_noise")):
                 rows[claim, name, "", "", how[-1]] = _stored(setting, how)
         if setting.bias:
             for index, layer in enumerate(setting.bias):

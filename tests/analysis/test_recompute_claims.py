@@ -147,11 +147,9 @@ def test_the_study_has_claims_of_every_kind_and_verdict(study):
     switching = withheld.setting[withheld.claim == "switching"]
     assert set(switching) == {"lonely-switch", "liar-switch"}
     assert (withheld.remark != "").all()
-    assert set(claims.setting[claims.claim == "denoising"]) == set(SETTINGS) - {
-        "clean",
-        "noisy@5",
-        "end-switch",
-    }
+    throughout = {name for name in SETTINGS if not name.endswith("-switch")} - {"noisy@5"}
+    assert set(claims.setting[claims.claim == "exaggeration"]) == throughout
+    assert set(claims.setting[claims.claim == "denoising"]) == throughout - {"clean"}
 
 
 def test_settings_without_a_partner_have_no_contrast(study):

@@ -104,12 +104,11 @@ def test_summary_counts_are_those_of_the_table(page, seen, study):
     assert len(rows) == len(study.summary)
     for row, wanted in zip(rows, study.summary, strict=True):
         counts = ("holds", "contrary", "undecided", "withheld")
-        assert row[1:5] == [f"{wanted[name]} of {wanted['settings']}" for name in counts]
-        after_holm = f"{wanted['holds_after_holm']} / {wanted['contrary_after_holm']}"
-        assert row[5] == f"{after_holm} of {wanted['settings']}"
+        assert row[1:6] == [str(wanted[name]) for name in ("settings", *counts)]
+        assert row[6] == f"{wanted['holds_after_holm']} / {wanted['contrary_after_holm']}"
         assert row[0].startswith(printed(wanted["text"]))
         assert ("the paper’s claim" in row[0]) == (wanted["source"] == "paper")
-        assert row[6:] == [str(wanted["expected_by_chance"]), printed(wanted["paper"])]
+        assert row[7:] == [str(wanted["expected_by_chance"]), printed(wanted["paper"])]
 
 
 def test_verdicts_differ_without_colour(page):

@@ -243,6 +243,7 @@ def test_figures_are_drawn_where_the_study_holds_what_they_show(load):
     }  # fmt: skip
     assert {"switch", "self", "point-one_hot_first-0.5"} <= set(drawn["switching"])
     assert "temperature-1" not in drawn["switching"]
+    assert not [name for name in drawn["calibrated"] if name.startswith(("switch", "point"))]
 
 
 def test_a_study_without_them_has_only_the_figures_of_confidence(study_file):

@@ -21,8 +21,11 @@ def figures_of(study: Study) -> list[Planned]:
     return [figure for kind, plan in FIGURES.items() for figure in plan(kind, study)]
 
 
-def _all(kind: str, study: Study) -> Iterator[Planned]:
-    yield Planned(kind, kind, tuple(study.settings))
+def _distilled(kind: str, study: Study) -> Iterator[Planned]:
+    """Settings that are distilled throughout: the others have a figure of their own."""
+    names = tuple(n for n, setting in study.settings.items() if setting.distill.switch is None)
+    if names:
+        yield Planned(kind, kind, names)
 
 
 def _each(kind: str, study: Study) -> Iterator[Planned]:
@@ -50,6 +53,7 @@ def _noise(kind: str, study: Study) -> Iterator[Planned]:
         name
         for name, setting in study.settings.items()
         if study.datasets[setting.dataset].label_noise is not None
+        and setting.distill.switch is None
     )
     if noisy:
         yield Planned(kind, kind, noisy)
@@ -117,10 +121,10 @@ PlanFigures = Callable[[str, Study], Iterator[Planned]]
 
 FIGURES: dict[str, PlanFigures] = {
     "overview": _overview,
-    "calibrated": _all,
-    "inheritance": _all,
-    "accuracy": _all,
-    "fidelity": _all,
+    "calibrated": _distilled,
+    "inheritance": _distilled,
+    "accuracy": _distilled,
+    "fidelity": _distilled,
     "bias": _biased(1),
     "link": _biased(2),
     "noise": _noise,

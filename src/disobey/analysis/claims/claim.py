@@ -1,6 +1,7 @@
 """What a claim is, what is found of it, and how an interval decides it."""
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -229,3 +230,14 @@ def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> N
         return Number.of(np.asarray(per_seed))
     resampled = sum(sign * cell.resampled.values.astype(np.float64) for sign, cell in cells)
     return Number.of(np.asarray(per_seed), float(np.var(resampled, ddof=1)))
+
+
+def distilled_throughout(analyses: Mapping[str, Analysis]) -> Iterator[Analysis]:
+    """Yield the settings that claims on distillation are about: those without a switch.
+
+    Where distillation is switched on or off within one training its effect is a mixture, about
+    which there are claims of its own.
+    """
+    for analysis in analyses.values():
+        if "switch" not in analysis.about:
+            yield analysis

@@ -5,7 +5,7 @@ One primary statistic per claim and setting: the test split, all examples.
 
 from collections.abc import Iterator, Mapping
 
-from disobey.analysis.claims.claim import ABOVE, BELOW, Claim, Finding, find
+from disobey.analysis.claims.claim import ABOVE, BELOW, Claim, Finding, distilled_throughout, find
 from disobey.analysis.names import EFFECT, EXAGGERATION, GAPS, INHERITANCE, REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
 
@@ -79,6 +79,6 @@ CLAIMS = (
 
 
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
-    """Hold one claim against every setting."""
-    for analysis in analyses.values():
+    """Hold one claim against every setting that is distilled throughout."""
+    for analysis in distilled_throughout(analyses):
         yield find(claim, analysis)

@@ -3,7 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from disobey.analysis.claims.claim import BELOW, Claim, Finding, find, number_of
+from disobey.analysis.claims.claim import (
+    BELOW,
+    Claim,
+    Finding,
+    distilled_throughout,
+    find,
+    number_of,
+)
 from disobey.analysis.names import EFFECT
 from disobey.analysis.store import Analysis
 
@@ -27,8 +34,8 @@ CONTROL = "clean"
 
 
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
-    """Hold one claim against every setting with label noise."""
-    for analysis in analyses.values():
+    """Hold one claim against every setting with label noise that is distilled throughout."""
+    for analysis in distilled_throughout(analyses):
         if analysis.about.get("label_noise"):
             control = number_of(analysis, claim.statistic, claim.model, claim.split, CONTROL)
             yield replace(
