@@ -245,7 +245,7 @@ def one_training(tmp_path):
     """Snakemake at work on one training of which a state is saved."""
     write_study(tmp_path, epochs=1500)
     workflow = Workflow(tmp_path.resolve())
-    run = make_plan(load_study(workflow.study)).settings["noisy-self"].teachers[0]
+    run = make_plan(load_study(workflow.study)).settings["self"].teachers[0]
     ordeal = Ordeal(workflow, target=f"results/runs/{run}.json")
     ordeal.log = tmp_path / f"results/logs/train/{run}.log"
     ordeal.call()
