@@ -16,9 +16,10 @@ from disobey.errors import UserError, nearest
 from disobey.lease import looking_around, work_alone
 from disobey.stores.manifest import remove_broken_manifests
 from disobey.study.digests import CodeDigests
+from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.models import Study
-from disobey.study.plan import Plan, PlannedJob, make_plan
+from disobey.study.plan import make_plan
 from disobey.study.resources import GPU_MB, Need, need_of
 
 ByWildcards = Callable[[Any], Any]

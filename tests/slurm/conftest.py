@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
-from disobey.study.plan import Plan, make_plan
+from disobey.study.plan import make_plan
 
 from ..workflow.conftest import REPOSITORY, SMALL, Workflow, copy_repository
 

@@ -8,7 +8,8 @@ import pytest
 from disobey.errors import UserError
 from disobey.stores.layout import store_of
 from disobey.strict import spec_of
-from disobey.study import plan as plan_module
+from disobey.study import jobs
+from disobey.study import runs as shared_runs
 from disobey.study.loader import load_study
 from disobey.study.models import Distill, Recipe
 from disobey.study.plan import make_plan
@@ -306,9 +307,9 @@ def test_a_job_counts_only_the_code_that_its_spec_names(plan):
 
 def test_spec_too_long_for_a_shell_line_is_refused(plan, monkeypatch):
     longest = max(len(job.spec) for job in plan().jobs.values())
-    monkeypatch.setattr(plan_module, "LONGEST_SPEC", longest)
+    monkeypatch.setattr(jobs, "LONGEST_SPEC", longest)
     plan()
-    monkeypatch.setattr(plan_module, "LONGEST_SPEC", longest - 1)
+    monkeypatch.setattr(jobs, "LONGEST_SPEC", longest - 1)
     with pytest.raises(UserError, match=rf"{longest} bytes, over {longest - 1}; split the study"):
         plan()
 
@@ -316,6 +317,6 @@ def test_spec_too_long_for_a_shell_line_is_refused(plan, monkeypatch):
 def test_two_specs_of_one_id_are_refused(plan, monkeypatch):
     two = ("settings:\n", f"settings:\n{COLDER}"), ("temperature: 1", "temperature: 4")
     assert plan(*two)
-    monkeypatch.setattr(plan_module, "spec_id", lambda prefix, spec: f"{prefix}-00000000")
+    monkeypatch.setattr(shared_runs, "spec_id", lambda prefix, spec: f"{prefix}-00000000")
     with pytest.raises(UserError, match="two different jobs are both called train"):
         plan(*two)

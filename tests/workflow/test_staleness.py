@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
-from disobey.study.plan import Plan, make_plan
+from disobey.study.plan import make_plan
 
 from .conftest import Workflow, copy_repository, in_dry_run
 
@@ -109,6 +110,11 @@ def analyses(plan: Plan, stage: str, *names: str) -> set[tuple[str, str]]:
 def per_study(plan: Plan) -> set[tuple[str, str]]:
     """Return what changes with the list of settings: tables, figures of all, and the report."""
     return of_stage(plan, "table", "report") | analyses(plan, "figure", *OF_ALL)
+
+
+def lists_of_switches(plan: Plan) -> set[tuple[str, str]]:
+    """Return what changes with the list of switched settings: figures of all leave them out."""
+    return of_stage(plan, "table", "report") | analyses(plan, "figure", "switching")
 
 
 Edit = Callable[[Scene], None]
@@ -383,7 +389,7 @@ def _(scene):
     lambda plan: (
         students(plan, "switch-distillation_first-0.4")
         | analyses(plan, "confidence", "switch-distillation_first-0.4")
-        | per_study(plan)
+        | lists_of_switches(plan)
     ),
 )
 def _(scene):
@@ -395,7 +401,7 @@ def _(scene):
     lambda plan: (
         students(plan, "switch-distillation_first-0.4")
         | analyses(plan, "confidence", "switch-distillation_first-0.4")
-        | per_study(plan)
+        | lists_of_switches(plan)
     ),
 )
 def _(scene):
@@ -404,7 +410,9 @@ def _(scene):
 
 @row(
     "what a sweep is called",
-    lambda plan: analyses(plan, "confidence", "when-distillation_first-0.5") | per_study(plan),
+    lambda plan: (
+        analyses(plan, "confidence", "when-distillation_first-0.5") | lists_of_switches(plan)
+    ),
 )
 def _(scene):
     scene.workflow.edit("  switch: {base", "  when: {base")

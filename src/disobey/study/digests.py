@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from disobey import provenance
-from disobey.study.plan import PlannedJob
+from disobey.study.jobs import PlannedJob
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest

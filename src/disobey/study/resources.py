@@ -15,8 +15,8 @@ from pydantic import TypeAdapter
 
 from disobey.models.cost import Cost, Shape
 from disobey.models.options import ModelOptions
+from disobey.study.jobs import Plan
 from disobey.study.models import Tokenizer
-from disobey.study.plan import Plan
 
 MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
 

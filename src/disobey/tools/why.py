@@ -9,8 +9,9 @@ from pathlib import Path
 from disobey.errors import UserError
 from disobey.stores.manifest import Manifest, broken_store, read_manifest
 from disobey.study.digests import CodeDigests
+from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
-from disobey.study.plan import Plan, PlannedJob, make_plan
+from disobey.study.plan import make_plan
 
 # Of a checkout; a wheel has no workflow beside it.
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"

@@ -1,0 +1,104 @@
+"""A study's jobs as values: what a plan consists of. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from disobey.errors import UserError
+from disobey.provenance import canonical
+from disobey.stores.layout import manifest_of
+
+# A shell line carries the spec; Linux refuses one argument above 128 KiB.
+LONGEST_SPEC = 64 * 1024
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One job of the workflow.
+
+    Attributes
+    ----------
+    stage : str
+        Which command makes it.
+    key : str
+        The values of the rule's wildcards, joined by ``/``.
+    spec : str
+        Canonical JSON of all that the job depends on.
+    modules : tuple of str
+        The stage's module and the registry members that the spec names.
+    inputs : tuple of str
+        Manifests of the upstream stores.
+    manifest : str
+        The manifest that it writes.
+    texts : tuple of str
+        Names of captions that the job reads: part of its code.
+    """
+
+    stage: str
+    key: str
+    spec: str
+    modules: tuple[str, ...]
+    inputs: tuple[str, ...]
+    manifest: str
+    texts: tuple[str, ...] = ()
+
+    @property
+    def spec_hash(self) -> str:
+        """The hash that the manifest of an up-to-date store has."""
+        return hashlib.sha256(self.spec.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class SettingRuns:
+    """The runs of one setting, in the order of the study's seeds."""
+
+    teachers: tuple[str, ...]
+    references: tuple[str, ...]
+    students: tuple[str, ...]
+    placebos: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def all(self) -> tuple[str, ...]:
+        """Return every run once."""
+        placebos = (run for runs in self.placebos.values() for run in runs)
+        return tuple(dict.fromkeys((*self.teachers, *self.references, *self.students, *placebos)))
+
+
+@dataclass
+class Plan:
+    """All jobs of a study, by stage and key; equal jobs are one."""
+
+    study: str
+    jobs: dict[tuple[str, str], PlannedJob] = field(default_factory=dict)
+    settings: dict[str, SettingRuns] = field(default_factory=dict)
+
+    def manifests(self) -> list[str]:
+        """Return every manifest, upstream before downstream."""
+        return [job.manifest for job in self.jobs.values()]
+
+    def add(
+        self,
+        stage: str,
+        key: str,
+        spec: Mapping[str, Any],
+        store: str,
+        inputs: tuple[str, ...] = (),
+        members: tuple[str, ...] = (),
+        texts: tuple[str, ...] = (),
+    ) -> str:
+        """Add a job unless it is there already; return its manifest."""
+        text = canonical(spec)
+        if len(text) > LONGEST_SPEC:
+            raise UserError(
+                f"{store}: its spec has {len(text)} bytes, over {LONGEST_SPEC}; split the study "
+                f"into two files, or shorten the names of its settings"
+            )
+        modules = (f"disobey.stages.{stage}", *members)
+        job = PlannedJob(stage, key, text, modules, inputs, manifest_of(store), texts)
+        known = self.jobs.setdefault((stage, key), job)
+        if known != job:
+            raise UserError(
+                f"two different jobs are both called {stage} {key}: eight hex digits collided; "
+                f"change any value of one of them"
+            )
+        return job.manifest

@@ -1,0 +1,179 @@
+"""Jobs that all studies share: data, labels, trainings, logits, eigendirections. Pure.
+
+A store's id is a readable prefix and eight hex digits of its spec, in which the stores that it is
+made from stand by their ids: never by the name of a setting.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from disobey.members import member
+from disobey.provenance import spec_id
+from disobey.stores import layout
+from disobey.stores.layout import manifest_of
+from disobey.strict import spec_of
+from disobey.study.jobs import Plan
+from disobey.study.models import Setting, Study
+from disobey.training.parts import modules_of
+
+# A network of many layers must still give a file name that file systems take (255 bytes).
+LONGEST_LABEL = 60
+
+
+class Runs:
+    """Adds the jobs that make shared stores; equal ones are one job.
+
+    Parameters
+    ----------
+    study : Study
+        Names data sets and models.
+    plan : Plan
+        Grows by the jobs.
+    """
+
+    def __init__(self, study: Study, plan: Plan) -> None:
+        self.study = study
+        self.plan = plan
+        # Data set and model of each run, by their names in the study.
+        self._made_of: dict[str, tuple[str, str]] = {}
+
+    # --- data -------------------------------------------------------------------------------
+
+    def data(self, dataset: str) -> str:
+        """Plan the prepared data; return its id."""
+        spec = spec_of(self.study.datasets[dataset])
+        for of_runs in ("label_noise", "centre"):  # the store is the same with and without
+            spec.pop(of_runs, None)
+        id = spec_id(spec["name"], spec)
+        members = (member("data.sources", spec["name"]),)
+        self.plan.add("prepare", id, spec, layout.DATA.format(data=id), members=members)
+        return id
+
+    def labels(self, dataset: str) -> str | None:
+        """Plan the noisy labels; return their id, or None where labels are clean."""
+        noise = self.study.datasets[dataset].label_noise
+        if noise is None:
+            return None
+        data = self.data(dataset)
+        spec = {"data": data, "label_noise": spec_of(noise)}
+        name = self.study.datasets[dataset].name
+        id = spec_id(f"{name}-noise{noise.rate:g}", spec)
+        upstream = (manifest_of(layout.DATA.format(data=data)),)
+        self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream)
+        return id
+
+    # --- runs -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        dataset: str,
+        model: str,
+        recipe: Mapping[str, Any],
+        seeds: Mapping[str, int],
+        distill: Mapping[str, Any] | None = None,
+        progress: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Plan the training of one model; return the run's id.
+
+        Parameters
+        ----------
+        dataset, model : str
+            Their names in the study.
+        recipe, seeds, distill, progress : mapping
+            As they stand in a run's spec.
+        """
+        options, labels = self.study.models[model], self.labels(dataset)
+        spec = self._on_data(dataset) | {"model": spec_of(options), "recipe": dict(recipe)}
+        spec["seeds"] = dict(seeds)
+        upstream = self._data_stores(dataset)
+        how = "onehot"
+        if distill is not None:
+            spec["distill"] = dict(distill)
+            upstream.append(layout.LOGITS.format(run=distill["teacher"]))
+            how = f"kd-T{distill['temperature']:g}"
+        if progress is not None:
+            spec["progress"] = dict(progress)
+            upstream.append(layout.BASIS.format(basis=progress["basis"]))
+        noisy = spec["data"] if labels is None else labels
+        shape = options.label()[:LONGEST_LABEL]
+        number = seeds["initialisation"]
+        id = spec_id(f"{noisy.rpartition('-')[0]}-{shape}-{how}-s{number}", spec)
+        self.plan.add(
+            "train",
+            id,
+            spec,
+            layout.RUN.format(run=id),
+            tuple(map(manifest_of, upstream)),
+            (member("models", options.family), *modules_of(spec)),
+        )
+        self._made_of[id] = (dataset, model)
+        return id
+
+    def logits(self, run: str, epoch: int | None = None) -> str:
+        """Plan the dump of a run's logits, or of a snapshot's; return the id of the store."""
+        dataset, model = self._made_of[run]
+        spec: dict[str, Any] = {"run": run, "data": self.data(dataset)}
+        labels = self.labels(dataset)
+        if labels is not None:
+            spec["labels"] = labels
+        id = run
+        if epoch is not None:
+            spec["epoch"], id = epoch, layout.snapshot_of(run, epoch)
+        upstream = [layout.RUN.format(run=run), *self._data_stores(dataset)]
+        self.plan.add(
+            "dump",
+            id,
+            spec,
+            layout.LOGITS.format(run=id),
+            tuple(map(manifest_of, upstream)),
+            (member("models", self.study.models[model].family),),
+        )
+        return id
+
+    def basis(self, setting: Setting, teacher: str) -> dict[str, Any]:
+        """Plan the eigendirections of a setting's tracked layers.
+
+        Returns
+        -------
+        dict
+            ``progress`` of the specs of the runs that are tracked.
+        """
+        bias, options = setting.bias, self.study.models[setting.student]
+        assert bias is not None
+        known = options.trackable()
+        spec = self._on_data(setting.dataset, labels=False) | {
+            "model": spec_of(options),
+            "layers": sorted(bias.layers),
+        }
+        upstream = self._data_stores(setting.dataset, labels=False)
+        if not all(known[layer].first for layer in bias.layers):
+            spec["run"] = teacher
+            upstream.append(layout.RUN.format(run=teacher))
+        prefix = spec["data"].rpartition("-")[0]
+        id = spec_id(f"{prefix}-{options.label()[:LONGEST_LABEL]}", spec)
+        self.plan.add(
+            "basis",
+            id,
+            spec,
+            layout.BASIS.format(basis=id),
+            tuple(map(manifest_of, upstream)),
+            (member("models", options.family),),
+        )
+        layers = {
+            name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers
+        }
+        progress: dict[str, Any] = {"basis": id, "layers": layers}
+        return progress | ({"directions": bias.directions} if bias.directions else {})
+
+    def _on_data(self, dataset: str, *, labels: bool = True) -> dict[str, Any]:
+        """Return what a spec says of the data that a model sees."""
+        spec: dict[str, Any] = {"data": self.data(dataset)}
+        noisy = self.labels(dataset) if labels else None
+        centre = getattr(self.study.datasets[dataset], "centre", None)
+        given = {"labels": noisy, "centre": centre}
+        return spec | {key: value for key, value in given.items() if value is not None}
+
+    def _data_stores(self, dataset: str, *, labels: bool = True) -> list[str]:
+        noisy = self.labels(dataset) if labels else None
+        stores = [layout.DATA.format(data=self.data(dataset))]
+        return stores if noisy is None else [*stores, layout.LABELS.format(labels=noisy)]
