@@ -1,4 +1,4 @@
-# make figures | test | lint | why | plan; each creates .venv first, with nothing but PyPI.
+# make figures | test | lint | why | plan | results; each creates .venv first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
@@ -9,13 +9,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: figures test test-fast test-slurm lint plan why schema clean-venv
+.PHONY: figures test test-fast test-slurm lint plan why results schema clean-venv
 
 figures: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
 
 why: $(VENV)/.installed
 	$(BIN)/python -m disobey why $(STUDY)
+
+# The tables of a finished study as Markdown; docs/results.md is made of this.
+results: $(VENV)/.installed
+	@$(BIN)/python -m disobey results $(STUDY)
 
 plan: $(VENV)/.installed
 	$(BIN)/python -m disobey plan $(STUDY)

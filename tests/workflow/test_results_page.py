@@ -1,0 +1,40 @@
+"""The page of results, from a finished study."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from disobey.tools.results import main, markdown
+
+from .conftest import TINY
+
+
+def test_cells_that_hold_a_bar_stay_one_cell():
+    lines = list(markdown(["a", "b"], [["x|y", 1]]))
+    assert lines == ["| a | b |", "| --- | --- |", "| x\\|y | 1 |"]
+
+
+def test_a_study_that_was_not_run_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([str(TINY)]) == 2
+    assert "no such manifest" in capsys.readouterr().err
+
+
+@pytest.mark.workflow
+def test_the_page_says_what_the_tables_say(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished.folder)
+    assert main([str(finished.study)]) == 0
+    page = capsys.readouterr().out
+    summary = pd.read_csv("results/tiny/tables/summary.csv")
+    claims = pd.read_csv("results/tiny/tables/claims.csv")
+    for row in summary.itertuples():
+        counts = f"| {row.settings} | {row.holds} | {row.contrary} | {row.undecided} |"
+        assert any(counts in line for line in page.splitlines() if line.startswith("| "))
+    shown = [line for line in page.splitlines() if line.count("|") >= 6]
+    for row in claims[claims.counted].itertuples():
+        assert any(f"| {row.setting}" in line and f"| {row.verdict} " in line for line in shown)
+    record = json.loads((finished.folder / "results/tiny/report.html.json").read_text())
+    assert record["machine"] in page
+    assert re.search(r"\d+ jobs from \d{4}-", page)
