@@ -191,7 +191,8 @@ def test_bias_holds_by_chance_at_most_as_often_as_its_level_says():
 # --- contrasts of settings -------------------------------------------------------------------
 
 EXAMPLES, CLASSES, RESAMPLES = 150, 4, 40
-FITS, MISSES = {"teacher_fits": "interpolating"}, {"teacher_fits": "non_interpolating"}
+FITS = {"teacher_fits": "interpolating", "teacher_recipe": "long"}
+MISSES = {"teacher_fits": "non_interpolating", "teacher_recipe": "short"}
 SWITCH = {"switch": {"order": "one_hot_first", "at": 0.25}}
 
 

@@ -25,7 +25,8 @@ ABOUT = {
 }  # fmt: skip
 SWITCH = {"switch": {"order": "distillation_first", "at": 0.5}}
 OTHER_SWITCH = {"switch": {"order": "one_hot_first", "at": 0.5, "ramp": 0.25}}
-FITS, MISSES = {"teacher_fits": "interpolating"}, {"teacher_fits": "non_interpolating"}
+FITS = {"teacher_fits": "interpolating", "teacher_recipe": "long"}
+MISSES = {"teacher_fits": "non_interpolating", "teacher_recipe": "short"}
 LONGER = {"epochs": 16}
 NEVER = {"switch": {"order": "one_hot_first", "at": 1}}
 # setting: teacher, student, what is said of it besides ABOUT, seeds

@@ -149,17 +149,22 @@ def switch_words(about: Mapping[str, Any]) -> str:
 # --- between teachers ------------------------------------------------------------------------
 
 
+def _beside_another_teacher(analysis: Analysis, everything: Iterable[Analysis]) -> list[Analysis]:
+    """Return the settings that are the same but for a teacher that interpolates.
+
+    Where one of them has a teacher of the same architecture, the others are left out.
+    """
+    alike = _alike(analysis, everything, ("teacher_fits", "teacher", "teacher_recipe"))
+    alike = [other for other in alike if other.about.get("teacher_fits") == INTERPOLATING]
+    same = [other for other in alike if other.about.get("teacher") == analysis.about.get("teacher")]
+    return same or alike
+
+
 def _between_teachers(
     claim: Claim, analysis: Analysis, everything: list[Analysis]
 ) -> Iterator[Finding]:
-    """Yield the contrast with each same setting whose teacher interpolates; the first counts.
-
-    Where one of them has a teacher of the same architecture, the others are not asked.
-    """
-    alike = _alike(analysis, everything, ("teacher_fits", "teacher"))
-    alike = [other for other in alike if other.about.get("teacher_fits") == INTERPOLATING]
-    same = [other for other in alike if other.about.get("teacher") == analysis.about.get("teacher")]
-    for index, other in enumerate(same or alike):
+    """Yield the contrast with each same setting whose teacher interpolates; the first counts."""
+    for index, other in enumerate(_beside_another_teacher(analysis, everything)):
         terms = [(1, analysis), (-1, other)]
         if claim is SWITCHING_DEPENDS:
             bases = [_unswitched(setting, everything) for setting in (analysis, other)]

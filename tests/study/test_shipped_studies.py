@@ -1,0 +1,45 @@
+"""The studies that come with the project: each resolves, and its claims find what they compare."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from disobey.analysis.claims import switching
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+
+REPOSITORY = Path(__file__).parents[2]
+SHIPPED = [REPOSITORY / "config.yaml", *sorted(REPOSITORY.glob("workflow/studies/*.yaml"))]
+
+
+@pytest.fixture(params=SHIPPED, ids=lambda path: path.stem)
+def settings(request):
+    """What is said of each setting of a shipped study, as its analyses will hold it."""
+    plan = make_plan(load_study(request.param))
+    specs = {k: json.loads(j.spec) for (s, k), j in plan.jobs.items() if s == "confidence"}
+    return [
+        SimpleNamespace(setting=key.split("/")[1], about=spec["about"])
+        for key, spec in specs.items()
+        if "epoch" not in spec["about"]
+    ]
+
+
+def test_every_switched_setting_has_one_that_is_the_same_without_the_switch(settings):
+    for setting in settings:
+        if "switch" in setting.about and not switching.is_an_end(setting, settings):
+            assert len(switching._unswitched(setting, settings)) == 1, setting.setting
+
+
+def test_every_teacher_that_does_not_interpolate_has_one_that_does_beside_it(settings):
+    for setting in settings:
+        if setting.about.get("teacher_fits") == "non_interpolating":
+            beside = switching._beside_another_teacher(setting, settings)
+            assert len(beside) == 1, setting.setting
+
+
+def test_no_setting_is_there_twice_under_two_names(settings):
+    said = [json.dumps(setting.about, sort_keys=True) for setting in settings]
+    twice = [s.setting for s, text in zip(settings, said, strict=True) if said.count(text) > 1]
+    assert not twice
