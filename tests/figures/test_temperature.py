@@ -87,6 +87,8 @@ def test_title_says_at_which_temperatures():
         middle = sides[analysis.about["temperature"]] if usual else 0.5
         put(analysis, EXAGGERATION, STUDENT, (middle, middle - 0.1, middle + 0.1))
         put(analysis, "accuracy", EFFECT, (0.1, 0.05, 0.15))
+    backwards = dict(reversed(analyses.items()))
+    assert title(temperature.draw(backwards)) == title(temperature.draw(analyses))
     assert title(temperature.draw(analyses)) == (
         "The student's confidence is exaggerated (A > 1) at T = 2, attenuated at T = 1, undecided "
         "at T = 4; test accuracy is raised by distillation (student − reference > 0) at T = 1, 2, 4"

@@ -58,6 +58,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     note = bias_note(analyses.values())
     sheet = Sheet()
     usual = [a for a in found[0].analyses if rate(a, found[0]) == 1] if len(found) == 1 else []
+    usual.sort(key=lambda analysis: analysis.about["temperature"])
     places = [(f"{a.about['temperature']:g}", a) for a in usual]
     sheet.title(message(analyses, places, AT, *CLAIMS))
     factors = sorted({rate(analysis, family) for family in found for analysis in family.analyses})
