@@ -13,8 +13,9 @@ from disobey.models.registry import build_model
 from disobey.training.checkpoint import Checkpoints, Keeper, seconds_between_states
 from disobey.training.inputs import ImageInputs, TokenInputs
 from disobey.training.loop import Training
-from disobey.training.losses import distillation
+from disobey.training.losses import distillation, switched_distillation
 from disobey.training.losses.targets import Targets
+from disobey.training.progress import Basis, TrackedLayer, Tracker
 
 CPU = torch.device("cpu")
 EXAMPLES, BATCH = 22, 8  # three steps an epoch, the last one partial
@@ -41,13 +42,26 @@ def training(kind):
     built = build_model(model, data)
     teacher = torch.from_numpy(rng.normal(size=(EXAMPLES, 3)).astype(np.float32))
     targets = Targets(torch.from_numpy(rng.integers(0, 3, EXAMPLES)), teacher)
-    spec = {"recipe": RECIPE, "distill": {"temperature": 2.0, "weight": 0.5}}
-    objective = distillation.build(spec, targets)
-    return Training(built, inputs(split, data, CPU), targets, objective, RECIPE, 4)
+    distill = {"temperature": 2.0, "weight": 0.5}
+    if kind != "switched":
+        objective = distillation.build({"recipe": RECIPE, "distill": distill}, targets)
+        return Training(built, inputs(split, data, CPU), targets, objective, RECIPE, 4)
+    distill["switch"] = {"order": "one_hot_first", "at": 0.5, "ramp": 0.6}
+    objective = switched_distillation.build({"recipe": RECIPE, "distill": distill}, targets)
+    return Training(built, inputs(split, data, CPU), targets, objective, RECIPE, 4, tracker(built))
+
+
+def tracker(model):
+    """Follow the first convolution along the axes of its patches."""
+    basis = Basis(np.arange(1, 10), np.arange(9, 0, -1.0), np.eye(9), None, 45.0)
+    layer = TrackedLayer(model.get_submodule("stem.convolution").weight, basis, unit_norm=True)
+    return lambda steps: Tracker({"stem.convolution": layer}, steps, "axes")
 
 
 def outcome(done):
     history = {k: v for k, v in vars(done.history).items() if k != "seconds"}
+    progress = done.tracker.state().get("stem.convolution", {}).get("progress")
+    history["progress"] = progress
     return {k: v.clone() for k, v in done.model.state_dict().items()}, history
 
 
@@ -64,8 +78,9 @@ def stop_at(step, run, checkpoints):
     return after_step
 
 
-@pytest.mark.parametrize("kind", ["image", "text"])
-@pytest.mark.parametrize("step", [1, 3, 5, 8])
+# Of its nine steps the switched one mixes both losses in the middle ones.
+@pytest.mark.parametrize("kind", ["image", "text", "switched"])
+@pytest.mark.parametrize("step", [1, 3, 4, 5, 8])
 def test_a_resumed_training_ends_bit_equal(kind, step, tmp_path):
     whole = training(kind)
     whole.run()
@@ -80,6 +95,7 @@ def test_a_resumed_training_ends_bit_equal(kind, step, tmp_path):
     second.run()
     (weights, history), (expected, expected_history) = outcome(second), outcome(whole)
     assert history == expected_history
+    assert (len(history["progress"] or ()) == 9) == (kind == "switched")
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
