@@ -48,14 +48,14 @@ def _write_layer(
     group.createVariable("eigenvalue", "f8", ("direction",))[:] = eigenvalue[:directions]
 
 
-def write_run(folder, run, step, progress, **changed):
+def write_run(folder, run, step, progress, data=None, **changed):
     """Write a run's history and manifest below ``folder``/results; return the manifest's path."""
     runs = folder / "results" / "runs"
     history = runs / run / "history.nc"
     write_history(history, step, progress, **changed)
     record = describe(
-        stage="train", id=run, spec={"run": run}, code="", files=[history], base=runs,
-        inputs=[], started=time.time(),
+        stage="train", id=run, spec={"run": run} | (data or {}), code="", files=[history],
+        base=runs, inputs=[], started=time.time(),
     )  # fmt: skip
     manifest = runs / f"{run}.json"
     write_manifest(manifest, record)

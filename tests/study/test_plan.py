@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -252,6 +253,15 @@ def test_adding_a_setting_leaves_all_other_jobs_as_they_were(plan):
     kept = {key: job for key, job in before.jobs.items() if key not in aggregates}
     assert {job.stage for job in kept.values()} == {*SHARED_STAGES, "confidence", "figure"}
     assert {key: after.jobs.get(key) for key in kept} == kept
+
+
+def test_only_tables_that_read_biases_depend_on_them():
+    planned = make_plan(load_study(Path(__file__).parents[2] / "config.yaml"))
+    tables = {key.split("/")[1]: job for (stage, key), job in planned.jobs.items()
+              if stage == "table"}  # fmt: skip
+    depending = {name for name, job in tables.items() if any("/bias/" in i for i in job.inputs)}
+    assert depending == {"bias", "claims", "summary"}
+    assert {name for name, job in tables.items() if "biases" in json.loads(job.spec)} == depending
 
 
 def test_every_input_is_made_by_an_earlier_job(plan):

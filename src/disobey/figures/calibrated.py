@@ -12,6 +12,7 @@ from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.forest import NOTE, Panel, draw_forest
 from disobey.figures.message import EXAGGERATES, headline
+from disobey.figures.panels import write_head
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 
 PANELS = (
@@ -84,7 +85,7 @@ def _grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
                 left + CELL_LEFT, width - CELL_LEFT - CELL_RIGHT, CELL_HEIGHT, down=above
             )
             _gaps(axes, analyses[name])
-            _head(axes, names[name], CELL_LEFT + LABEL_LEFT * (column == 0))
+            write_head(axes, names[name], CELL_LEFT + LABEL_LEFT * (column == 0))
             if column == 0:
                 axes.set_ylabel("G (logits)", size=style.SMALL_SIZE)
             if start + columns + column >= len(order):
@@ -92,20 +93,6 @@ def _grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
                 axes.tick_params(labelbottom=True)
         last = start + columns >= len(order)
         sheet.top += above + CELL_HEIGHT + (CELL_BOTTOM if last else ROW_GAP) + GAP
-
-
-def _head(axes: Axes, name: str, left: float) -> None:
-    """Write the setting's name from the left edge of the cell, ``left`` inches before the axes."""
-    axes.annotate(
-        name,
-        xy=(0, 1),
-        xycoords="axes fraction",
-        xytext=(-left / style.POINT, 1),
-        textcoords="offset points",
-        size=style.SMALL_SIZE,
-        va="bottom",
-        linespacing=style.LINE_SPACING,
-    )
 
 
 def _gaps(axes: Axes, analysis: Analysis) -> None:

@@ -66,13 +66,13 @@ def grid(
         for column, head in enumerate(row):
             edge = MARGIN + column * cell + left
             axes = sheet.axes(edge, cell - left - RIGHT, height, down=above)
-            _head(axes, head, left)
+            write_head(axes, head, left)
             made.append(axes)
         sheet.top += above + height + below + GAP
     return made
 
 
-def _head(axes: Axes, head: str, left: float) -> None:
+def write_head(axes: Axes, head: str, left: float) -> None:
     """Write a heading from the left edge of the cell, ``left`` inches before the axes."""
     axes.annotate(
         head,

@@ -156,7 +156,7 @@ def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]
             words = f"model '{setting.student}' has no layer '{layer}' with a matrix of weights"
             yield (*here, "layers", index), f"{words}; {hint} (known: {', '.join(known)})"
             continue
-        centred = getattr(study.datasets[setting.dataset], "centre", None) == "pixel"
+        centred = study.datasets[setting.dataset].centre == "pixel"
         if known[layer].first and not centred:
             yield (
                 (*here, "layers", index),

@@ -68,6 +68,7 @@ class BuiltinText(Strict):
     """Text that comes with an installed package."""
 
     kind: ClassVar[str] = "text"
+    centre: ClassVar[str | None] = None  # tokens have no mean
 
     source: Literal["builtin"]
     name: Literal["cldr-langid"]

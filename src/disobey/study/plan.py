@@ -27,6 +27,8 @@ PLACEBO_ORDERS_FROM = 1_000_000_000
 MATCHED_RANGE = (0.2, 0.7)
 
 TABLES = ("accuracy", "confidence", "claims", "summary")
+# Those that read biases too; the first one is there only where a study has any.
+BIAS_TABLES = ("bias", "claims", "summary")
 
 
 def make_plan(study: Study) -> Plan:
@@ -182,8 +184,8 @@ class _Planner:
         }
         if not isinstance(teacher, StudentOf):
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
-        centre = getattr(dataset, "centre", None)
-        about |= {} if centre is None else {"centre": centre}
+        if dataset.centre is not None:
+            about["centre"] = dataset.centre
         if setting.distill.switch is not None:
             about["switch"] = spec_of(setting.distill.switch)
         if setting.teacher_fits is not None:
@@ -197,19 +199,10 @@ class _Planner:
         study, everything = self.study.study, tuple(self.analyses.values())
         biases = tuple(self.biases.values())
         common = {"study": study, "settings": list(self.analyses)}
+        tables = [self._table(table, common) for table in TABLES]
         if biases:
+            tables.append(self._table("bias", common))
             common["biases"] = list(self.biases)
-        tables = tuple(
-            self.plan.add(
-                "table",
-                f"{study}/{table}",
-                common | {"table": table},
-                layout.TABLE.format(study=study, table=table),
-                everything + biases,
-                (member("analysis.tables", table),),
-            )
-            for table in (*TABLES, *(["bias"] if biases else []))
-        )
         drawn = figures_of(self.study)
         figures = [self._figure(*figure) for figure in drawn]
         spec = common | {"seeds": list(self.study.seeds)}
@@ -217,6 +210,16 @@ class _Planner:
         upstream = (*tables, *figures, *everything, *biases)
         texts = tuple(dict.fromkeys(figure.kind for figure in drawn))
         self.plan.add("report", study, spec, store, upstream, texts=texts)
+
+    def _table(self, table: str, common: Mapping[str, Any]) -> str:
+        study, upstream = self.study.study, list(self.analyses.values())
+        spec: dict[str, Any] = {**common, "table": table}
+        if table in BIAS_TABLES and self.biases:
+            upstream += self.biases.values()
+            spec["biases"] = list(self.biases)
+        store = layout.TABLE.format(study=study, table=table)
+        members = (member("analysis.tables", table),)
+        return self.plan.add("table", f"{study}/{table}", spec, store, tuple(upstream), members)
 
     def _figure(self, kind: str, name: str, settings: Sequence[str]) -> str:
         """Plan one figure of the analyses, and of the biases where there are, of ``settings``."""

@@ -169,8 +169,7 @@ class Runs:
         """Return what a spec says of the data that a model sees."""
         spec: dict[str, Any] = {"data": self.data(dataset)}
         noisy = self.labels(dataset) if labels else None
-        centre = getattr(self.study.datasets[dataset], "centre", None)
-        given = {"labels": noisy, "centre": centre}
+        given = {"labels": noisy, "centre": self.study.datasets[dataset].centre}
         return spec | {key: value for key, value in given.items() if value is not None}
 
     def _data_stores(self, dataset: str, *, labels: bool = True) -> list[str]:

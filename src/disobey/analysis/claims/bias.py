@@ -34,9 +34,9 @@ EXAGGERATED = Claim(
 )
 RISING = Claim(
     "bias_trend",
-    "The ratio of student to reference rises with progress, as the linear theorem says",
-    "paper",
-    "a theorem on linear regression; no number for networks at hand",
+    "The ratio of student to reference rises with progress, as in linear regression",
+    "ours",
+    "its theorem says that the ratio is below 1 there; that it rises is derived here",
     TREND,
     STUDENT,
     0.0,
