@@ -200,14 +200,20 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """The whole study on SLURM; each sbatch line and all training processes on record."""
+def finished(
+    slurm: None, slow_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Finished:
+    """The whole study on SLURM; each sbatch line and all training processes on record.
+
+    Trainings last some ten seconds, so that two that SLURM starts together are at work together,
+    however unlike the starts of their processes are on a busy machine.
+    """
     folder = tmp_path_factory.mktemp("cluster").resolve()
-    cluster, lines, moments = Cluster(folder), folder / "sbatch.jsonl", []
+    cluster, lines, moments = Cluster(folder, slow_repository), folder / "sbatch.jsonl", []
     write_study(folder)
     record_sbatch(folder / "bin", lines)
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    with cluster.running(PATH=path) as process:
+    with cluster.running(PATH=path, DISOBEY_TEST_PAUSE="0.15") as process:
         while process.poll() is None:
             moments.append(trainings(folder))
             time.sleep(0.1)
