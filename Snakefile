@@ -28,6 +28,7 @@ report: "workflow/report/workflow.rst"
 
 wildcard_constraints:
     basis="[^/]+",
+    block="[^/]+",
     data="[^/]+",
     labels="[^/]+",
     run="[^/]+",
@@ -46,6 +47,7 @@ rule all:
 include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/logits.smk"
+include: "rules/views.smk"
 include: "rules/confidence.smk"
 include: "rules/bias.smk"
 include: "rules/tables.smk"

@@ -25,7 +25,7 @@ from disobey.study.resources import GPU_MB, Need, need_of
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
-RUN_A_MODEL = ("train", "dump", "basis")
+RUN_A_MODEL = ("train", "dump", "views", "basis")
 
 
 class Jobs:

@@ -29,7 +29,7 @@ UNKNOWN_KEYS = [
         "study: small",
         "study: small\nworkers: 3",
         "2: workers: unknown key 'workers'; known: analysis, datasets, device, models, recipes, "
-        "seeds, settings, study, sweeps",
+        "seeds, settings, study, sweeps, views",
     ),
     (
         DIGITS,
@@ -39,8 +39,8 @@ UNKNOWN_KEYS = [
     (
         DIGITS,
         "digits: {source: builtin, name: digits, tokenizer: {}}",
-        "4: datasets.digits.tokenizer: unknown key 'tokenizer'; known: centre, label_noise, name, "
-        "source",
+        "4: datasets.digits.tokenizer: unknown key 'tokenizer'; known: augment, centre, "
+        "label_noise, name, source",
     ),
     (
         DIGITS,
@@ -271,13 +271,14 @@ NAMES = [
     (
         "family: mlp, hidden: [8]",
         "family: vgg",
-        "14: models.mlp.family: unknown value 'vgg'; known: mlp, roberta, small_resnet",
+        "14: models.mlp.family: unknown value 'vgg'; known: cifar_resnet, mlp, roberta, "
+        "small_resnet",
     ),
     (
         "family: small_resnet",
         "family: smallresnet",
         "16: models.resnet.family: unknown value 'smallresnet'; did you mean 'small_resnet'? "
-        "(known: mlp, roberta, small_resnet)",
+        "(known: cifar_resnet, mlp, roberta, small_resnet)",
     ),
     (
         DIGITS,

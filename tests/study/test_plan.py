@@ -305,6 +305,7 @@ def test_a_job_counts_only_the_code_that_its_spec_names(plan):
             "disobey.stages.train",
             "disobey.models.mlp",
             "disobey.training.losses.distillation",
+            "disobey.training.teachers.one_view",
         )
         assert jobs["dump", run].modules == ("disobey.stages.dump", "disobey.models.mlp")
     for run in planned.settings["langid"].references:

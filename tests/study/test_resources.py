@@ -5,11 +5,11 @@ import pytest
 
 from disobey.data.prepared import Prepared, Split
 from disobey.models.registry import build_model
-from disobey.stages import dump as dump_stage
 from disobey.strict import spec_of
 from disobey.study import models as study_models
 from disobey.study.plan import make_plan
 from disobey.study.resources import DUMP_BATCH, MODEL, SOURCES, data_of, need_of
+from disobey.training import predictions
 
 IMAGES = ("digits", "mnist5k")
 
@@ -26,6 +26,8 @@ def prepared(inputs: np.ndarray, classes: int, **attributes: object) -> Prepared
     [
         {"family": "mlp", "hidden": [7, 5]},
         {"family": "small_resnet", "stem": 3, "widths": [4, 6]},
+        {"family": "cifar_resnet", "depth": 14, "widths": [3, 4, 4]},
+        {"family": "cifar_resnet", "depth": 14, "widths": [3, 4, 4], "pre_activation": True},
     ],
     ids=lambda spec: spec["family"],
 )
@@ -76,7 +78,7 @@ def test_every_source_that_a_study_may_name_has_its_sizes():
 
 
 def test_the_batch_of_a_dump_is_the_stages_own():
-    assert dump_stage.BATCH == DUMP_BATCH
+    assert predictions.BATCH == DUMP_BATCH
 
 
 def test_every_job_of_a_study_has_a_need(study):

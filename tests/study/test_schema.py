@@ -41,7 +41,7 @@ def test_small_study_fits_the_schema(validator, study_file):
     ("old", "new"),
     [
         ("seeds: [0, 1]", "seeds: [0, 1]\nsedes: [0]"),
-        ("source: builtin, name: digits", "source: builtin, name: digits, augment: {}"),
+        ("source: builtin, name: digits", "source: builtin, name: digits, augment: {shear: 3}"),
         ("rate: 0.2", "rat: 0.2"),
         ("max_tokens: 16", "max_token: 16"),
         ("family: mlp, hidden: [8]", "family: mlp, hiden: [8]"),

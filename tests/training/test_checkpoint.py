@@ -10,6 +10,7 @@ import torch
 
 from disobey.errors import UserError
 from disobey.models.registry import build_model
+from disobey.training import augmented
 from disobey.training.checkpoint import Checkpoints, Keeper, seconds_between_states
 from disobey.training.inputs import ImageInputs, TokenInputs
 from disobey.training.loop import Training
@@ -23,6 +24,24 @@ RECIPE = {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "epochs": 3, "batch":
           "schedule": "cosine"}  # fmt: skip
 
 
+class Examples(SimpleNamespace):
+    def __len__(self):
+        return EXAMPLES
+
+
+class Slabs:
+    """A teacher's logits on each view: (slab, example, class)."""
+
+    def __init__(self, logits):
+        self.logits, self.slab = logits, 0
+
+    def __call__(self, index):
+        return self.logits[self.slab, index]
+
+    def show(self, slab):
+        self.slab = slab
+
+
 def training(kind):
     rng = np.random.default_rng(0)
     if kind == "text":
@@ -33,16 +52,22 @@ def training(kind):
         inputs = TokenInputs
     else:
         images = rng.integers(0, 256, (EXAMPLES, 8, 8, 1)).astype(np.uint8)
-        split = SimpleNamespace(inputs=images)
+        split = Examples(inputs=images)
         attributes = {"channel_mean": 0.5, "channel_std": 0.3}
         model = {"family": "small_resnet", "stem": 2, "widths": [3]}
         inputs = ImageInputs
     data = SimpleNamespace(train=split, class_names=tuple("abc"), attributes=attributes)
     torch.manual_seed(1)
     built = build_model(model, data)
-    teacher = torch.from_numpy(rng.normal(size=(EXAMPLES, 3)).astype(np.float32))
+    teacher = Slabs(torch.from_numpy(rng.normal(size=(2, EXAMPLES, 3)).astype(np.float32)))
     targets = Targets(torch.from_numpy(rng.integers(0, 3, EXAMPLES)), teacher)
     distill = {"temperature": 2.0, "weight": 0.5}
+    if kind == "views":  # two of them for three epochs: one comes again
+        spec = {"seeds": {"views": 6, "draw": 0}, "augment": {"flip": True}, "recipe": RECIPE}
+        shown = augmented.build(spec, data, CPU)
+        objective = distillation.build({"recipe": RECIPE, "distill": distill}, targets)
+        before_epoch = augmented.shown_by_epoch(spec, shown, teacher)
+        return Training(built, shown, targets, objective, RECIPE, 4, before_epoch=before_epoch)
     if kind != "switched":
         objective = distillation.build({"recipe": RECIPE, "distill": distill}, targets)
         return Training(built, inputs(split, data, CPU), targets, objective, RECIPE, 4)
@@ -79,7 +104,7 @@ def stop_at(step, run, checkpoints):
 
 
 # Of its nine steps the switched one mixes both losses in the middle ones.
-@pytest.mark.parametrize("kind", ["image", "text", "switched"])
+@pytest.mark.parametrize("kind", ["image", "text", "switched", "views"])
 @pytest.mark.parametrize("step", [1, 3, 4, 5, 8])
 def test_a_resumed_training_ends_bit_equal(kind, step, tmp_path):
     whole = training(kind)

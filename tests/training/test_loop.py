@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from disobey.errors import UserError
+from disobey.seeds import stream, torch_seed
 from disobey.training.inputs import ImageInputs, TokenInputs
 from disobey.training.loop import LENGTH_GROUP, Training, batches, make_optimizer
 from disobey.training.losses import distillation, one_hot
 from disobey.training.losses.targets import Targets
-from disobey.training.seeds import stream, torch_seed
+from disobey.training.teachers.one_view import StoredLogits
 
 CPU = torch.device("cpu")
 SGD = {"optimizer": "sgd", "lr": 0.1, "epochs": 2, "batch": 4, "schedule": "constant"}
@@ -35,7 +36,7 @@ def equal(first, second):
 
 
 def run(model, toy, recipe, order=0, spec=None, teacher=None):
-    targets = Targets(toy.label, teacher)
+    targets = Targets(toy.label, None if teacher is None else StoredLogits(teacher))
     module = one_hot if spec is None else distillation
     objective = module.build({"recipe": recipe, "distill": spec}, targets)
     return train(model, toy.inputs, targets, objective, recipe, order)

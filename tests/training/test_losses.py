@@ -9,6 +9,7 @@ from disobey.training.losses import one_hot as one_hot_module
 from disobey.training.losses.distillation import distillation
 from disobey.training.losses.one_hot import one_hot
 from disobey.training.losses.targets import Targets
+from disobey.training.teachers.one_view import StoredLogits
 
 TEMPERATURES = (0.05, 1.0, 1e3)
 
@@ -169,7 +170,7 @@ def test_one_hot_equals_the_sum_by_hand_with_smoothing():
 def test_an_objective_pairs_each_example_with_its_own_teacher_row():
     student, teacher, label = batch(examples=8)
     index = torch.tensor([5, 0, 3])
-    targets = Targets(label, teacher)
+    targets = Targets(label, StoredLogits(teacher))
     spec = {"distill": {"temperature": 2.0, "weight": 0.6}, "recipe": {}}
     found = distillation_module.build(spec, targets)(student[index], index, 0.0)
     expected = by_hand(student[index], teacher[index], label[index], 2.0, 0.6)

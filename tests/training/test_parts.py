@@ -10,6 +10,7 @@ from tests.training.conftest import raw_images
 
 ONE_HOT = {"recipe": {"epochs": 2}}
 DISTILL = {"teacher": "t", "temperature": 4, "weight": 1}
+AUGMENT = {"augment": {"flip": True}}
 SWITCH = {"order": "one_hot_first", "at": 0.5}
 
 
@@ -17,8 +18,21 @@ SWITCH = {"order": "one_hot_first", "at": 0.5}
     ("spec", "expected"),
     [
         (ONE_HOT, ["losses.one_hot"]),
-        (ONE_HOT | {"distill": DISTILL}, ["losses.distillation"]),
-        (ONE_HOT | {"distill": DISTILL | {"switch": SWITCH}}, ["losses.switched_distillation"]),
+        (ONE_HOT | {"distill": DISTILL}, ["losses.distillation", "teachers.one_view"]),
+        (
+            ONE_HOT | {"distill": DISTILL | {"switch": SWITCH}},
+            ["losses.switched_distillation", "teachers.one_view"],
+        ),
+        (ONE_HOT | AUGMENT, ["losses.one_hot", "augmented"]),
+        (
+            ONE_HOT | AUGMENT | {"distill": DISTILL},
+            ["losses.distillation", "augmented", "teachers.views"],
+        ),
+        (
+            ONE_HOT | AUGMENT | {"distill": DISTILL | {"live": True}},
+            ["losses.distillation", "augmented", "teachers.live"],
+        ),
+        ({"recipe": {"epochs": 2, "compile": True}}, ["losses.one_hot", "compiled"]),
         (ONE_HOT | {"progress": {"basis": "b", "layers": {}}}, ["losses.one_hot", "progress"]),
         ({"recipe": {"epochs": 2, "snapshots": [1]}}, ["losses.one_hot", "snapshots"]),
     ],

@@ -23,6 +23,7 @@ from disobey.training.progress import (
     recorded_steps,
 )
 from disobey.training.switch import distillation_weight
+from disobey.training.teachers.one_view import StoredLogits
 from tests.training.conftest import raw_images
 
 CPU = torch.device("cpu")
@@ -297,7 +298,7 @@ def test_a_ramp_is_linear_and_centred_on_the_switch_point():
 def test_a_switched_students_loss_is_the_one_on_its_side_of_the_switch(order):
     generator = torch.Generator().manual_seed(5)
     logits, teacher = (torch.randn(4, 3, generator=generator) for _ in range(2))
-    targets = Targets(torch.tensor([0, 1, 2, 0]), teacher)
+    targets = Targets(torch.tensor([0, 1, 2, 0]), StoredLogits(teacher))
     distill = {"teacher": "t", "temperature": 2.0, "weight": 0.7}
     plain = {"distill": distill, "recipe": {}}
     switched = {"distill": distill | {"switch": {"order": order, "at": 0.5}}, "recipe": {}}

@@ -242,7 +242,7 @@ def test_nothing_is_left_of_the_kills(ordeals):
 
 @pytest.fixture
 def one_training(tmp_path):
-    """Snakemake at work on one training of which a state is saved."""
+    """Snakemake at work on one training, which is held still once a state of it is saved."""
     write_study(tmp_path, epochs=1500)
     workflow = Workflow(tmp_path.resolve())
     run = make_plan(load_study(workflow.study)).settings["self"].teachers[0]
@@ -251,6 +251,8 @@ def one_training(tmp_path):
     ordeal.call()
     try:
         wait_until(lambda: list(tmp_path.glob("results/checkpoints/*/*.pt")), ordeal)
+        (training,) = jobs_at_work(workflow.folder)
+        os.kill(training, signal.SIGSTOP)  # else how far it gets depends on the machine
         yield ordeal
     finally:
         ordeal.snakemake.kill()  # does nothing where it has ended
@@ -278,10 +280,12 @@ def test_a_job_waits_for_an_orphan_and_takes_over_what_it_made(one_training):
     # The shell that follows empties the log, so the orphan's own lines go elsewhere.
     log = ordeal.log.rename(workflow.folder / "orphan.log")
     ordeal.call()
-    assert ordeal.snakemake.wait(timeout=240) == 0, ordeal.story("the normal command fails")
+    wait_until(lambda: ordeal.log.exists() and "waiting for that" in ordeal.log.read_text(), ordeal)
     assert f"process {orphan} on " in ordeal.output.read_text()  # named before work begins
+    assert f"process {orphan} on " in ordeal.log.read_text()
+    os.kill(orphan, signal.SIGCONT)
+    assert ordeal.snakemake.wait(timeout=240) == 0, ordeal.story("the normal command fails")
     said = ordeal.log.read_text()
-    assert f"process {orphan} on " in said and "still makes it; waiting for that" in said
     assert "is there already, of the same spec, code and inputs" in said
     assert "step/s" in log.read_text() and "step/s" not in said  # one trained, the other did not
     again = workflow.snakemake("--dry-run", ordeal.target)

@@ -157,7 +157,7 @@ def _(scene):
 @row("formatting of a module")
 def _(scene):
     wrapped = "[\n            seed,\n            *position, *name.encode(),\n        ]"
-    scene.code("training/seeds.py", "[seed, *position, *name.encode()]", wrapped)
+    scene.code("seeds.py", "[seed, *position, *name.encode()]", wrapped)
 
 
 @row("the colour of figures", lambda plan: of_stage(plan, "figure"))

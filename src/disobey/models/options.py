@@ -89,6 +89,72 @@ class SmallResnet(Strict):
         return found | {"classifier": Layer()}
 
 
+class CifarResnet(Strict):
+    """A residual network for 32 x 32 images, of depth 6n + 2 (He et al. 2015)."""
+
+    inputs: ClassVar[str] = "image"
+
+    family: Literal["cifar_resnet"]
+    depth: PositiveInt = Field(20, description="6n + 2: 8, 20, 32, 56, 110")
+    widths: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)] = Field(
+        [16, 32, 64], description="channels of the three stages"
+    )
+    pre_activation: bool = Field(
+        False, description="normalisation and ReLU before each convolution (He et al. 2016)"
+    )
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> "CifarResnet":
+        if self.depth % 6 != 2:
+            nearest = 6 * max(1, round((self.depth - 2) / 6)) + 2
+            raise ValueError(f"depth must be 6n + 2, got {self.depth}; write depth: {nearest}")
+        return self
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        widths = "" if self.widths == [16, 32, 64] else "x" + "x".join(map(str, self.widths))
+        return f"resnet{self.depth}{widths}{'-pre' if self.pre_activation else ''}"
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        y, x, channels = shape.inputs
+        total = convolution(channels, self.widths[0], 3, y * x)
+        before = self.widths[0]
+        for stage, width in enumerate(self.widths):
+            pixels = -(-y // 2**stage) * -(-x // 2**stage)
+            total += convolution(before, width, 3, pixels) + convolution(width, width, 3, pixels)
+            if before != width or stage:
+                total += convolution(before, width, 1, pixels)
+                if self.pre_activation:  # its shortcut shares the block's normalisation
+                    total += Cost(parameters=-2 * width)
+            for _ in range(2 * ((self.depth - 2) // 6 - 1)):
+                total += convolution(width, width, 3, pixels)
+            before = width
+        return total + linear(self.widths[-1], shape.classes)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        # Before activation a filter's scale is normalised away only where normalisation follows.
+        unit = not self.pre_activation
+        found = {"stem.convolution": Layer(first=True, unit_norm=unit)}
+        for stage, width in enumerate(self.widths, 1):
+            before = self.widths[max(stage - 2, 0)]
+            for block in range(1, (self.depth - 2) // 6 + 1):
+                changes = block == 1 and (stage > 1 or width != before)
+                names = self._convolutions(changes)
+                found |= {f"stage_{stage}.block_{block}.{name}": Layer(unit_norm=norm)
+                          for name, norm in names.items()}  # fmt: skip
+        return found | {"classifier": Layer()}
+
+    def _convolutions(self, changes: bool) -> dict[str, bool]:
+        """Return a block's convolutions, and whether normalisation follows each."""
+        if self.pre_activation:
+            names = {"convolution_1": True, "convolution_2": False}
+            return names | ({"shortcut": False} if changes else {})
+        names = {"first.convolution": True, "second.convolution": True}
+        return names | ({"shortcut.convolution": True} if changes else {})
+
+
 class Roberta(Strict):
     """A RoBERTa sequence classifier from a `transformers` configuration, from scratch."""
 
@@ -136,4 +202,4 @@ class Roberta(Strict):
         return {name: Layer() for name in [*names, *ends]}
 
 
-ModelOptions = Annotated[Mlp | SmallResnet | Roberta, Field(discriminator="family")]
+ModelOptions = Annotated[Mlp | SmallResnet | CifarResnet | Roberta, Field(discriminator="family")]

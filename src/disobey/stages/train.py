@@ -6,25 +6,30 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from disobey.data.of_job import prepared_data
 from disobey.data.prepared import Prepared
-from disobey.errors import UserError
 from disobey.models.registry import build_model
+from disobey.seeds import torch_seed
 from disobey.stores.layout import HISTORY, SNAPSHOT, WEIGHTS, states_of
-from disobey.stores.reader import read_arrays
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.checkpoint import Checkpoints, Keeper
 from disobey.training.device import choose_device
 from disobey.training.inputs import device_inputs
 from disobey.training.loop import History, Training
 from disobey.training.losses.targets import Targets
-from disobey.training.parts import loss_module, progress_module, snapshots_module
-from disobey.training.seeds import torch_seed
+from disobey.training.parts import (
+    augmented_module,
+    compiled_module,
+    loss_module,
+    progress_module,
+    snapshots_module,
+    teacher_module,
+)
 from disobey.training.untracked import Tracker
 from disobey.training.weights import for_device, save_weights
 
@@ -40,18 +45,7 @@ def run(job: "Job") -> None:
     data = prepared_data(job)
     torch.manual_seed(torch_seed(spec["seeds"]["initialisation"], "initialisation"))
     model = for_device(build_model(spec["model"], data), device)
-    targets = _targets(job, data, device)
-    objective = importlib.import_module(loss_module(spec)).build(spec, targets)
-    inputs = device_inputs(data.train, data, device, spec.get("centre"))
-    training = Training(
-        model,
-        inputs,
-        targets,
-        objective,
-        spec["recipe"],
-        spec["seeds"]["order"],
-        _tracker(job, model),
-    )
+    training = _training(job, model, data, device)
     checkpoints = Checkpoints(_checkpoint_folder(job))
     snapshots = _snapshots(job, checkpoints, training)
     if job.alone:
@@ -68,6 +62,39 @@ def run(job: "Job") -> None:
         training.run(after_step)
     with checkpoints.finishing(training):
         write_store(job, training, snapshots)
+
+
+def _training(job: "Job", model: nn.Module, data: Prepared, device: torch.device) -> Training:
+    """Return the training of ``model`` at its first step, of whatever parts the spec names."""
+    spec = job.spec
+    augmented = augmented_module(spec)
+    if augmented is None:
+        inputs = device_inputs(data.train, data, device, spec.get("centre"))
+    else:
+        inputs = importlib.import_module(augmented).build(spec, data, device)
+    teacher = None
+    if "distill" in spec:
+        teacher = importlib.import_module(teacher_module(spec)).build(job, data, inputs, device)
+    targets = Targets(torch.from_numpy(data.train.label).to(device), teacher)
+    optional: dict[str, Any] = {}
+    if augmented is not None:
+        shown_by_epoch = importlib.import_module(augmented).shown_by_epoch
+        optional["before_epoch"] = shown_by_epoch(spec, inputs, teacher)
+    compiled = compiled_module(spec)
+    if compiled is not None:
+        compiled_forward = importlib.import_module(compiled).compiled_forward
+        varying = inputs.length is not None
+        optional["forward"] = compiled_forward(model, spec["recipe"]["batch"], varying=varying)
+    return Training(
+        model,
+        inputs,
+        targets,
+        importlib.import_module(loss_module(spec)).build(spec, targets),
+        spec["recipe"],
+        spec["seeds"]["order"],
+        _tracker(job, model),
+        **optional,
+    )
 
 
 def write_store(job: "Job", training: Training, snapshots: "Snapshots | None") -> None:
@@ -104,34 +131,6 @@ def _checkpoint_folder(job: "Job") -> Path:
     """Return a folder named by all that could change a number: spec, code and data."""
     contents = [manifest.content for manifest in job.inputs]
     return states_of(job.id, job.code, version("torch"), contents)
-
-
-def _targets(job: "Job", data: Prepared, device: torch.device) -> Targets:
-    label = torch.from_numpy(data.train.label).to(device)
-    if "distill" not in job.spec:
-        return Targets(label)
-    logits = teacher_logits(job.input(job.spec["distill"]["teacher"]).file(), data)
-    return Targets(label, logits.to(device))
-
-
-def teacher_logits(store: Path, data: Prepared) -> torch.Tensor:
-    """Return a teacher's training logits: float32, (example, class), row by row those of ``data``.
-
-    Raises
-    ------
-    UserError
-        When the store holds other examples, or another number of classes.
-    """
-    arrays = read_arrays(store, "train", "logits", "example_id")
-    if not (arrays["example_id"] == data.train.example_id).all():
-        raise UserError(f"{store}: holds other examples than the student's data set")
-    classes = arrays["logits"].shape[1]
-    if classes != len(data.class_names):
-        raise UserError(
-            f"{store}: the teacher has {classes} classes, the student's data set has "
-            f"{len(data.class_names)}: {', '.join(data.class_names[:20])}"
-        )
-    return torch.from_numpy(arrays["logits"])
 
 
 def write_history(history: History, writer: NetcdfWriter) -> None:

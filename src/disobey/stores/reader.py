@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from disobey.stores.half import BITS_OF, from_half_bits
+
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 
@@ -27,6 +29,17 @@ def read_arrays(path: Path, group: str = "/", *names: str) -> dict[str, np.ndarr
         place = file if group == "/" else file[group]
         place.set_auto_mask(False)
         return {name: place[name][...] for name in names or place.variables}
+
+
+def read_slab(path: Path, name: str, position: int) -> np.ndarray:
+    """Return one slice, along its first dimension, of a variable of the root; reads only that."""
+    import netCDF4
+
+    with netCDF4.Dataset(path, "r") as file:
+        file.set_auto_mask(False)
+        slab: np.ndarray = file[name][position]
+        is_half = BITS_OF in file[name].ncattrs()
+    return from_half_bits(slab) if is_half else slab
 
 
 def read_attributes(path: Path, group: str = "/") -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from disobey.errors import nearest
-from disobey.study.models import Recipe, Setting, StudentOf, Study
+from disobey.study.models import Recipe, Setting, StudentOf, Study, Views
 from disobey.study.yaml_lines import Location
 
 Mistake = tuple[Location, str]
@@ -17,6 +17,9 @@ def cross_checks(study: Study) -> list[Mistake]:
     repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
     if repeated:
         mistakes.append((("seeds",), f"{sorted(repeated)[0]} is repeated; each seed once"))
+    if study.views != Views() and not any(data.augment for data in study.datasets.values()):
+        words = "has no effect: no data set of this file has augment; remove views, or add augment"
+        mistakes.append((("views",), words))
     unknown = {name: list(_unknown_names(study, name)) for name in study.settings}
     mistakes += [mistake for found in unknown.values() for mistake in found]
     for name, found in unknown.items():
@@ -29,6 +32,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         mistakes += _kinds(study, name)
         mistakes += _chained(study, name)
         mistakes += _bias(study, name)
+        mistakes += _teacher_seen(study, name)
         if study.settings[name].over_training and not _recipe(study, name).snapshots:
             words = (
                 f"recipe '{study.settings[name].recipe}' keeps no snapshots; "
@@ -118,6 +122,17 @@ def _chained(study: Study, name: str) -> Iterator[Mistake]:
             (*here, "teacher_recipe"),
             f"the teacher is trained by the recipe of setting '{setting.teacher.setting}'; "
             f"remove teacher_recipe",
+        )
+
+
+def _teacher_seen(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that what is said of a teacher's views has an effect."""
+    setting = study.settings[name]
+    if setting.distill.teacher == "views" and study.datasets[setting.dataset].augment is None:
+        yield (
+            ("settings", name, "distill", "teacher"),
+            f"data set '{setting.dataset}' is not augmented: the teacher's logits on its one view "
+            f"are stored anyway; remove teacher, or add augment to the data set",
         )
 
 

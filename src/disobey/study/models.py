@@ -51,6 +51,21 @@ class Tokenizer(Strict):
     max_tokens: int = Field(24, ge=3, description="longer rows are cut, <s> and </s> counted")
 
 
+class Augment(Strict):
+    """Views of the training images: each epoch shows one view of every image."""
+
+    crop_padding: PositiveInt | None = Field(
+        None, description="black pixels around the image, out of which a crop of its size is cut"
+    )
+    flip: bool = Field(False, description="mirrored, half of the time")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> "Augment":
+        if not self.crop_padding and not self.flip:
+            raise ValueError("has no effect; write crop_padding: 4, or flip: true, or remove it")
+        return self
+
+
 class BuiltinImages(Strict):
     """Images that come with an installed package."""
 
@@ -62,6 +77,7 @@ class BuiltinImages(Strict):
     centre: Literal["pixel"] | None = Field(
         None, description="subtract the mean training image, not only each channel's mean"
     )
+    augment: Augment | None = None
 
 
 class BuiltinText(Strict):
@@ -69,6 +85,7 @@ class BuiltinText(Strict):
 
     kind: ClassVar[str] = "text"
     centre: ClassVar[str | None] = None  # tokens have no mean
+    augment: ClassVar[None] = None
 
     source: Literal["builtin"]
     name: Literal["cldr-langid"]
@@ -100,6 +117,7 @@ class Recipe(Strict):
     precision: Literal["fp32", "bf16"] | None = Field(
         None, description="of matrix products in training; fp32 if not given"
     )
+    compile: bool = Field(False, description="with torch.compile, which takes a minute first")
     snapshots: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
         None, description="epochs after which the weights are kept, for over_training"
     )
@@ -174,6 +192,17 @@ class Distill(Strict):
     temperature: Positive
     weight: Fraction = Field(1.0, description="of the teacher's term; 1 leaves the label out")
     switch: Switch | None = Field(None, description="distil for a part of the training only")
+    teacher: Literal["auto", "views", "live"] | None = Field(
+        None,
+        description="under augmentation, views: its logits on every view are stored once, for all "
+        "students; live: it is run in every step; auto, if not given: by their size on disk",
+    )
+
+    @field_validator("teacher")
+    @classmethod
+    def _auto_is_off(cls, value: str | None) -> str | None:
+        """Read auto as not given: the same training has one id."""
+        return None if value == "auto" else value
 
 
 class Bias(Strict):
@@ -247,6 +276,17 @@ class Analysis(Strict):
     seed: Seed = 0
 
 
+class Views(Strict):
+    """How teachers' logits on augmented images are stored."""
+
+    dtype: Literal["float32", "float16"] = Field(
+        "float32", description="float16: half the bytes, logits rounded to three or four digits"
+    )
+    limit_gb: Positive = Field(
+        50.0, description="larger views of one teacher are not stored: it is run live instead"
+    )
+
+
 class Study(Strict):
     """One experiment file."""
 
@@ -260,6 +300,7 @@ class Study(Strict):
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
     settings: Annotated[dict[Name, Setting], Field(min_length=1)]
     sweeps: dict[Name, Sweep] = Field(default_factory=dict)
+    views: Views = Views()
     analysis: Analysis = Analysis()
 
     @field_validator("study")

@@ -15,7 +15,8 @@ from disobey.strict import spec_of
 from disobey.study.figures import BIAS_FIGURES, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import Setting, StudentOf, Study
-from disobey.study.runs import Runs
+from disobey.study.runs import STUDENT_DRAW, Runs
+from disobey.study.teachers import seen_teacher
 
 # A student of seed s must not start like the teacher of seed s: with the same initialisation and
 # batch order the reference of a self-distillation would *be* the teacher.
@@ -83,7 +84,7 @@ class _Planner:
         setting = self.study.settings[name]
         teacher = self._teacher(setting, index, seed)
         other = STUDENT_SEEDS_FROM * self.round(name) + seed
-        seeds = {"initialisation": other, "order": other}
+        seeds = self._seeds(setting, other, STUDENT_DRAW)
         recipe = spec_of(self.study.recipes[setting.recipe])
         progress = None if setting.bias is None else self.runs.basis(setting, teacher)
 
@@ -96,6 +97,7 @@ class _Planner:
             changed_recipe, changed_seeds = _placebo(placebo, recipe, setting, other)
             runs[placebo] = one_hot(changed_recipe, **changed_seeds)
         distill = spec_of(setting.distill) | {"teacher": self.runs.logits(teacher)}
+        distill |= seen_teacher(self.study, setting).spec
         runs[STUDENT] = self._student(setting, recipe, seeds, distill, progress) or runs[REFERENCE]
         return runs
 
@@ -120,8 +122,15 @@ class _Planner:
         if isinstance(setting.teacher, StudentOf):
             return self.setting(setting.teacher.setting).students[index]
         recipe = spec_of(self.study.recipes[setting.teacher_recipe or setting.recipe])
-        seeds = {"initialisation": seed, "order": seed}
+        seeds = self._seeds(setting, seed, STUDENT_DRAW + 1 + seed)
         return self.runs.run(setting.dataset, setting.teacher, _without_snapshots(recipe), seeds)
+
+    def _seeds(self, setting: Setting, seed: int, draw: int) -> dict[str, int]:
+        """Return the seeds of a run's streams; those of views only where there are any."""
+        seeds = {"initialisation": seed, "order": seed}
+        if self.study.datasets[setting.dataset].augment is None:
+            return seeds
+        return seeds | {"views": seed, "draw": draw}
 
     def round(self, name: str) -> int:
         """Return how many distillations lie between a setting's student and one-hot labels."""
@@ -184,6 +193,8 @@ class _Planner:
         }
         if not isinstance(teacher, StudentOf):
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
+        if dataset.augment is not None:
+            about["augment"] = spec_of(dataset.augment)
         if dataset.centre is not None:
             about["centre"] = dataset.centre
         if setting.distill.switch is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from disobey.data.views import BLOCK, number_of_views
 from disobey.models.cost import Cost, Shape
 from disobey.models.options import ModelOptions
 from disobey.study.jobs import Plan
@@ -29,8 +30,8 @@ START_MINUTES = 15  # imports over a slow file system; and a signal needs time b
 OPERATIONS_PER_SECOND = 1e10
 SECONDS_PER_STEP = 0.01
 SAFETY = 3  # on the estimated time
-DUMP_BATCH = 512  # as in `disobey.stages.dump`, which imports torch
-FLOAT, DOUBLE, MB = 4, 8, 1e6
+DUMP_BATCH = 512  # as in `disobey.training.predictions`, which imports torch
+SHORT, FLOAT, DOUBLE, MB = 2, 4, 8, 1e6
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _labels(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data, recipe = _data(plan, spec), spec["recipe"]
     cost = _cost(spec["model"], data)
-    held = 2 * data.input_bytes + 2 * data.logit_bytes
+    held = 2 * data.input_bytes + 2 * data.logit_bytes + _views_held(data, spec)
     # weights, gradients, two moments, and a state on its way to disk
     held += FLOAT * (7 * cost.parameters + 2 * recipe["batch"] * cost.activations)
     operations = 3 * 2 * cost.multiply_adds * data.train  # forward, and twice that back
@@ -123,6 +124,25 @@ def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
     held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
     operations = 2 * cost.multiply_adds * (data.train + data.test)
     return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
+
+
+def _views(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    data = _data(plan, spec)
+    run = json.loads(plan.jobs["train", spec["run"]].spec)
+    cost = _cost(run["model"], data)
+    held = 2 * data.input_bytes + _views_held(data, spec)
+    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
+    operations = 2 * cost.multiply_adds * data.train * BLOCK
+    return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
+
+
+def _views_held(data: Data, spec: Mapping[str, Any]) -> float:
+    """Return the bytes of padded images and of which view each shows when, while that is drawn."""
+    if "augment" not in spec:
+        return 0
+    (y, x, *_), side = data.shape.inputs, 2 * spec["augment"].get("crop_padding", 0)
+    padded = data.input_bytes * (y + side) * (x + side) / (y * x)
+    return padded + 3 * SHORT * number_of_views(spec["augment"]) * data.train
 
 
 def _basis(plan: Plan, spec: Mapping[str, Any]) -> Need:
@@ -153,6 +173,7 @@ NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
     "labels": _labels,
     "train": _train,
     "dump": _dump,
+    "views": _views,
     "basis": _basis,
     "confidence": _confidence,
     "bias": _light,

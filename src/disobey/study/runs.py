@@ -7,6 +7,7 @@ made from stand by their ids: never by the name of a setting.
 from collections.abc import Mapping
 from typing import Any
 
+from disobey.data.views import blocks_of
 from disobey.members import member
 from disobey.provenance import spec_id
 from disobey.stores import layout
@@ -18,6 +19,9 @@ from disobey.training.parts import modules_of
 
 # A network of many layers must still give a file name that file systems take (255 bytes).
 LONGEST_LABEL = 60
+# All students of a study are shown their views in permutations of one draw, so that a teacher's
+# logits on them are stored once for all; a teacher of seed s is trained on draw s + 1.
+STUDENT_DRAW = 0
 
 
 class Runs:
@@ -42,7 +46,11 @@ class Runs:
     def data(self, dataset: str) -> str:
         """Plan the prepared data; return its id."""
         spec = spec_of(self.study.datasets[dataset])
-        for of_runs in ("label_noise", "centre"):  # the store is the same with and without
+        for of_runs in (
+            "label_noise",
+            "centre",
+            "augment",
+        ):  # the store is the same with and without
             spec.pop(of_runs, None)
         id = spec_id(spec["name"], spec)
         members = (member("data.sources", spec["name"]),)
@@ -85,11 +93,23 @@ class Runs:
         options, labels = self.study.models[model], self.labels(dataset)
         spec = self._on_data(dataset) | {"model": spec_of(options), "recipe": dict(recipe)}
         spec["seeds"] = dict(seeds)
+        augment = self.study.datasets[dataset].augment
+        if augment is not None:
+            spec["augment"] = spec_of(augment)
         upstream = self._data_stores(dataset)
         how = "onehot"
+        members = [self._family(model)]
         if distill is not None:
+            teacher = distill["teacher"]
             spec["distill"] = dict(distill)
-            upstream.append(layout.LOGITS.format(run=distill["teacher"]))
+            if distill.get("live"):
+                upstream.append(layout.RUN.format(run=teacher))
+                members.append(self._family(self._made_of[teacher][1]))
+            elif augment is not None:
+                blocks = blocks_of(spec["augment"], recipe["epochs"])
+                upstream += [self.views(teacher, block, distill) for block in blocks]
+            else:
+                upstream.append(layout.LOGITS.format(run=teacher))
             how = f"kd-T{distill['temperature']:g}"
         if progress is not None:
             spec["progress"] = dict(progress)
@@ -104,7 +124,7 @@ class Runs:
             spec,
             layout.RUN.format(run=id),
             tuple(map(manifest_of, upstream)),
-            (member("models", options.family), *modules_of(spec)),
+            (*dict.fromkeys(members), *modules_of(spec)),
         )
         self._made_of[id] = (dataset, model)
         return id
@@ -126,9 +146,33 @@ class Runs:
             spec,
             layout.LOGITS.format(run=id),
             tuple(map(manifest_of, upstream)),
-            (member("models", self.study.models[model].family),),
+            (self._family(model),),
         )
         return id
+
+    def views(self, run: str, block: int, distill: Mapping[str, Any]) -> str:
+        """Plan the dump of a run's logits on a block of its students' views; return the store."""
+        dataset, model = self._made_of[run]
+        augment, dtype = self.study.datasets[dataset].augment, distill.get("views")
+        assert augment is not None
+        spec = {"run": run, "data": self.data(dataset), "augment": spec_of(augment)}
+        spec |= {"draw": STUDENT_DRAW, "block": block} | ({"dtype": dtype} if dtype else {})
+        called = f"{block}-{dtype}" if dtype else str(block)
+        store = layout.VIEWS.format(run=run, block=called)
+        upstream = [layout.RUN.format(run=run), layout.DATA.format(data=spec["data"])]
+        self.plan.add(
+            "views",
+            f"{run}/{called}",
+            spec,
+            store,
+            tuple(map(manifest_of, upstream)),
+            (self._family(model),),
+        )
+        return store
+
+    def _family(self, model: str) -> str:
+        """Return the module of a model."""
+        return member("models", self.study.models[model].family)
 
     def basis(self, setting: Setting, teacher: str) -> dict[str, Any]:
         """Plan the eigendirections of a setting's tracked layers.
@@ -157,7 +201,7 @@ class Runs:
             spec,
             layout.BASIS.format(basis=id),
             tuple(map(manifest_of, upstream)),
-            (member("models", options.family),),
+            (self._family(setting.student),),
         )
         layers = {
             name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from disobey.errors import UserError
 from disobey.study.loader import load_study
-from disobey.study.models import Setting, StudentOf
+from disobey.study.models import Setting, StudentOf, Study
 from disobey.study.plan import make_plan
+from disobey.study.teachers import seen_teacher
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     print(f"study {study.study}: seeds {', '.join(map(str, study.seeds))}")
     for name, runs in plan.settings.items():
-        print(f"  {name}: {in_words(study.settings[name])}")
+        print(f"  {name}: {in_words(study, study.settings[name])}")
         roles = {
             "teacher": runs.teachers, "reference": runs.references, "student": runs.students,
             **runs.placebos,
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def in_words(setting: Setting) -> str:
+def in_words(study: Study, setting: Setting) -> str:
     """Return one line that says what a setting is."""
     teacher, distill = setting.teacher, setting.distill
     of = f"student of {teacher.setting}" if isinstance(teacher, StudentOf) else teacher
@@ -49,6 +50,7 @@ def in_words(setting: Setting) -> str:
     if distill.switch is not None:
         order = distill.switch.order.replace("_", " ")
         words.append(f"{order}, switch at {distill.switch.at:g} of the learning rate")
+    words += filter(None, [seen_teacher(study, setting).why])
     if setting.bias is not None:
         words.append(f"bias of {', '.join(setting.bias.layers)}")
     return ", ".join(words)

@@ -52,8 +52,11 @@ class ImageInputs:
 
     def gather(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 images, (batch, channel, y, x), stored channel last."""
-        images = (self._images[index].float() - self._mean) * self._scale
-        return images.permute(0, 3, 1, 2)
+        return self.normalise(self._images[index])
+
+    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+        """Map bytes (batch, y, x, channel) to float32 (batch, channel, y, x)."""
+        return ((images.float() - self._mean) * self._scale).permute(0, 3, 1, 2)
 
 
 class TokenInputs:

@@ -12,10 +12,10 @@ from torch import nn
 from tqdm import tqdm
 
 from disobey.errors import UserError
+from disobey.seeds import stream, torch_seed
 from disobey.training.inputs import Inputs
 from disobey.training.losses.targets import Objective, Targets
 from disobey.training.schedules import learning_rates
-from disobey.training.seeds import stream, torch_seed
 from disobey.training.untracked import Tracker, Untracked
 
 LENGTH_GROUP = 16
@@ -60,6 +60,11 @@ class Training:
     track : callable, optional
         Given the number of steps, makes the tracker of progress along eigendirections; without it
         nothing is tracked.
+    before_epoch : callable, optional
+        Called with the number of each epoch before its first step, and again where a state inside
+        of it is resumed: it may change what inputs and teacher show.
+    forward : callable, optional
+        Maps inputs to logits in place of ``model``, whose weights it uses.
     """
 
     def __init__(
@@ -71,9 +76,12 @@ class Training:
         recipe: Mapping[str, Any],
         order_seed: int,
         track: Callable[[int], Tracker] | None = None,
+        before_epoch: Callable[[int], None] = lambda epoch: None,
+        forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         self.model, self.inputs, self.targets = model, inputs, targets
         self.objective, self.recipe, self.order_seed = objective, recipe, order_seed
+        self.before_epoch, self.forward = before_epoch, forward or model
         self.device = targets.label.device
         self.per_epoch = -(-len(targets.label) // recipe["batch"])
         self.rates = learning_rates(recipe, recipe["epochs"] * self.per_epoch)
@@ -107,6 +115,7 @@ class Training:
         self.model.train()
         resumed_inside = self.step % self.per_epoch != 0
         for epoch in range(self.step // self.per_epoch, self.recipe["epochs"]):
+            self.before_epoch(epoch)
             if not resumed_inside:
                 self._begin_epoch(epoch)
             resumed_inside = False
@@ -165,7 +174,7 @@ class Training:
             group["lr"] = float(self.rates[self.step])
         bf16 = self.recipe.get("precision") == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, bf16):
-            logits = self.model(self.inputs.gather(index))
+            logits = self.forward(self.inputs.gather(index))
         loss = self.objective(logits, index, float(self.spent[self.step]))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -18,6 +18,23 @@ def loss_module(spec: Mapping[str, Any]) -> str:
     return member("training.losses", "switched_distillation" if switched else "distillation")
 
 
+def teacher_module(spec: Mapping[str, Any]) -> str:
+    """Return the module of what the student of a run's spec sees of its teacher."""
+    if spec["distill"].get("live"):
+        return member("training.teachers", "live")
+    return member("training.teachers", "views" if "augment" in spec else "one_view")
+
+
+def augmented_module(spec: Mapping[str, Any]) -> str | None:
+    """Return the module of augmented inputs; None where each example has one view."""
+    return member("training", "augmented") if "augment" in spec else None
+
+
+def compiled_module(spec: Mapping[str, Any]) -> str | None:
+    """Return the module that compiles the model; None where it runs as it is."""
+    return member("training", "compiled") if spec["recipe"].get("compile") else None
+
+
 def progress_module(spec: Mapping[str, Any]) -> str | None:
     """Return the module that tracks progress along eigendirections; None where none is tracked."""
     return member("training", "progress") if "progress" in spec else None
@@ -30,5 +47,7 @@ def snapshots_module(spec: Mapping[str, Any]) -> str | None:
 
 def modules_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all modules that a run's spec names, but for its model's."""
-    found = (loss_module(spec), progress_module(spec), snapshots_module(spec))
+    found = [loss_module(spec), progress_module(spec), snapshots_module(spec)]
+    found += [augmented_module(spec), compiled_module(spec)]
+    found += [teacher_module(spec) if "distill" in spec else None]
     return tuple(module for module in found if module is not None)

@@ -44,7 +44,7 @@ def distillation(
 
 
 def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
-    """Return the objective of a student that reads its teacher's stored logits."""
+    """Return the objective of a student."""
     weight = spec["distill"]["weight"]
     return objective_of(spec, targets, lambda _: weight)
 
@@ -53,13 +53,13 @@ def objective_of(
     spec: Mapping[str, Any], targets: Targets, weight_at: Callable[[float], float]
 ) -> Objective:
     """Return the objective whose w is given by the share of the cumulative learning rate."""
-    teacher, temperature = targets.teacher_logits, spec["distill"]["temperature"]
+    teacher, temperature = targets.teacher, spec["distill"]["temperature"]
     smoothing = spec["recipe"].get("label_smoothing", 0.0)
     if teacher is None:
-        raise ValueError("distillation needs the teacher's logits")
+        raise ValueError("distillation needs a teacher")
 
     def objective(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
         label = targets.label[index]
-        return distillation(logits, teacher[index], label, temperature, weight_at(spent), smoothing)
+        return distillation(logits, teacher(index), label, temperature, weight_at(spent), smoothing)
 
     return objective

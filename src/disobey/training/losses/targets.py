@@ -2,12 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
 # (student_logits (batch, class), index of the batch's examples (batch,), share of the cumulative
 # learning rate that lies behind) -> scalar loss
 Objective = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+
+
+class Teacher(Protocol):
+    """What a student sees of its teacher, wherever that comes from."""
+
+    def __call__(self, index: torch.Tensor) -> torch.Tensor:
+        """Return float32 logits (batch, class), no temperature, of what ``index`` shows now."""
+
+    def show(self, slab: int) -> None:
+        """Let each example show its view of a slab from now on; see `disobey.data.views`."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +29,9 @@ class Targets:
     ----------
     label : Tensor of int64, shape (example,)
         The given labels.
-    teacher_logits : Tensor of float32, shape (example, class), or None
-        The teacher's stored logits, no temperature.
+    teacher : Teacher or None
+        Of a student.
     """
 
     label: torch.Tensor
-    teacher_logits: torch.Tensor | None = None
+    teacher: Teacher | None = None

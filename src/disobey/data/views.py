@@ -1,0 +1,72 @@
+"""Views of an image under augmentation: how many there are, and which is shown when. Pure.
+
+Crop with padding and flip give finitely many views, so that a teacher's logits on each can be
+stored. Slab j holds, for each image, its j-th view in a seeded permutation of its own; a training
+shows one slab per epoch. A run's spec says which: ``seeds.draw`` names the permutations (all
+students of a study have one, teachers have others) and ``seeds.views`` the order of the slabs.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from disobey.seeds import stream
+
+BLOCK = 10  # slabs in one file of a teacher's logits
+
+
+def number_of_views(augment: Mapping[str, Any]) -> int:
+    """Return how many views an image has: (2 padding + 1)^2 crops, twice that with flips."""
+    crops = (2 * augment.get("crop_padding", 0) + 1) ** 2
+    return crops * (2 if augment.get("flip") else 1)
+
+
+def number_of_slabs(augment: Mapping[str, Any], epochs: int) -> int:
+    """Return how many slabs a training of ``epochs`` shows: one per epoch, while there are any."""
+    return min(epochs, number_of_views(augment))
+
+
+def blocks_of(augment: Mapping[str, Any], epochs: int) -> range:
+    """Return the numbers of the blocks of slabs that a training reads."""
+    return range(-(-number_of_slabs(augment, epochs) // BLOCK))
+
+
+def slabs_of(augment: Mapping[str, Any], block: int) -> range:
+    """Return the slabs of a block; the last block may have fewer."""
+    return range(BLOCK * block, min(BLOCK * (block + 1), number_of_views(augment)))
+
+
+def views_by_slab(draw: int, examples: int, augment: Mapping[str, Any]) -> np.ndarray:
+    """Return the view of each image in each slab: uint16, (slab, example).
+
+    Every column is a permutation of all views; `offsets` says what a view is.
+    """
+    views = np.arange(number_of_views(augment), dtype=np.uint16)
+    rows = np.broadcast_to(views, (examples, len(views)))
+    return np.ascontiguousarray(stream(draw, "draw of views").permuted(rows, axis=1).T)
+
+
+def slab_of_epoch(order_seed: int, epoch: int, epochs: int, augment: Mapping[str, Any]) -> int:
+    """Return the slab that an epoch shows: each once, in a seeded order, before any comes again."""
+    slabs = number_of_slabs(augment, epochs)
+    passed, position = divmod(epoch, slabs)
+    return int(stream(order_seed, "views", passed).permutation(slabs)[position])
+
+
+def offsets(view: np.ndarray, augment: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
+    """Return what views are: first row and first column in the padded image, and whether flipped.
+
+    Parameters
+    ----------
+    view : ndarray of int
+        Any shape.
+
+    Returns
+    -------
+    tuple
+        ``y``, ``x`` in [0, 2 padding], and ``flipped`` in {0, 1}, each of the shape of ``view``.
+    """
+    side = 2 * augment.get("crop_padding", 0) + 1
+    crop, flipped = view % side**2, view // side**2
+    return crop // side, crop % side, flipped

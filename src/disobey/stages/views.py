@@ -1,0 +1,45 @@
+"""Run a trained teacher over ten views of every training image, and store the logits."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from disobey.data.of_job import prepared_data
+from disobey.data.views import slabs_of
+from disobey.stores.half import BITS_OF, HALF, half_bits
+from disobey.stores.writer import NetcdfWriter
+from disobey.training.augmented import AugmentedImages
+from disobey.training.device import choose_device
+from disobey.training.predictions import predictions, trained_model
+
+if TYPE_CHECKING:
+    from disobey.stages.command import Job
+
+
+def run(job: "Job") -> None:
+    """Write ``logits(view, example, class)``, no temperature, and which ``view`` each row shows.
+
+    A view along the first dimension is a slab: what a student is shown in one epoch.
+    """
+    spec, device = job.spec, choose_device(job.device, job.take_card)
+    torch.set_num_threads(job.threads)
+    data = prepared_data(job)
+    trained = job.input(spec["run"])
+    model = trained_model(trained, data, device)
+    centre = trained.spec.get("centre")
+    inputs = AugmentedImages(data.train, data, device, centre, spec["augment"], spec["draw"])
+    slabs = slabs_of(spec["augment"], spec["block"])
+    shape = (len(slabs), len(data.train), len(data.class_names))
+    half = spec.get("dtype") == "float16"
+    with job.write(job.store) as path, NetcdfWriter(path, {"run": spec["run"]}) as writer:
+        dims, dtype = ("view", "example", "class"), "u2" if half else "f4"
+        about = {BITS_OF: HALF} if half else {}
+        logits = writer.declare("/", "logits", dims, shape, dtype, **about)
+        for position, slab in enumerate(slabs):
+            inputs.show(slab)
+            what = f"slab {slab} of the training images"
+            for rows, values in predictions(model, inputs, len(data.train), device, what):
+                array = values.numpy()
+                logits[position, rows] = half_bits(array) if half else array
+        writer.write("/", "view", ("view", "example"), inputs.views[slabs.start : slabs.stop])
+        writer.write("/", "example_id", ("example",), data.train.example_id)

@@ -1,0 +1,61 @@
+"""A trained model's logits, batch by batch: in float32, in evaluation mode."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from disobey.data.prepared import Prepared
+from disobey.errors import UserError
+from disobey.models.registry import build_model
+from disobey.stores.layout import SNAPSHOT, WEIGHTS
+from disobey.training.inputs import Inputs
+from disobey.training.weights import for_device, load_weights
+
+if TYPE_CHECKING:
+    from disobey.stores.manifest import Manifest
+
+BATCH = 512
+
+
+def trained_model(
+    trained: "Manifest", data: Prepared, device: torch.device, epoch: int | None = None
+) -> nn.Module:
+    """Return the model of a finished run, or of its snapshot after ``epoch``, for inference."""
+    model = build_model(trained.spec["model"], data)
+    weights = WEIGHTS if epoch is None else SNAPSHOT.format(epoch=epoch)
+    load_weights(model, trained.file(f"{trained.id}/{weights}"))
+    return for_device(model, device).eval()
+
+
+@torch.inference_mode()
+def predictions(
+    model: nn.Module, inputs: Inputs, examples: int, device: torch.device, what: str
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield the rows of each batch and their logits, every example once and in order.
+
+    Parameters
+    ----------
+    model : nn.Module
+        In evaluation mode, on the device.
+    inputs : Inputs
+    examples : int
+    device : torch.device
+    what : str
+        The examples in words, for the error.
+
+    Yields
+    ------
+    slice, Tensor of float32, shape (batch, class), on the host
+
+    Raises
+    ------
+    UserError
+        When a logit is not finite.
+    """
+    for index in torch.arange(examples).split(BATCH):
+        values = model(inputs.gather(index.to(device))).float().cpu()
+        if not torch.isfinite(values).all():
+            raise UserError(f"a logit of {what} is not finite; the training diverged")
+        yield slice(int(index[0]), int(index[-1]) + 1), values
