@@ -1,0 +1,71 @@
+"""What all benchmarks share: rounds in turn, one table on the terminal, one record on disk."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from disobey import provenance
+
+RESULTS = Path(__file__).with_name("results")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the wall time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def in_turn(contestants: Mapping[str, Callable[[], float]], rounds: int) -> list[dict[str, float]]:
+    """Return what each contestant measures in each round, one after the other within a round.
+
+    The machine may be noisy: only ratios of numbers of one round mean something, and of those the
+    median over the rounds.
+    """
+    return [{name: measure() for name, measure in contestants.items()} for _ in range(rounds)]
+
+
+def median_of(rounds: Sequence[Mapping[str, float]], name: str) -> float:
+    """Return the median over the rounds of what one contestant measured."""
+    return statistics.median(found[name] for found in rounds)
+
+
+def median_ratio(rounds: Sequence[Mapping[str, float]], above: str, below: str) -> float:
+    """Return the median over the rounds of the ratio within a round."""
+    return statistics.median(found[above] / found[below] for found in rounds)
+
+
+def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], **record: Any) -> None:  # noqa: ANN401
+    """Print one table and write ``benchmarks/results/<name>.json``.
+
+    Parameters
+    ----------
+    name : str
+        Of the file.
+    title : str
+        One line: what was measured, in which unit.
+    rows : sequence of mapping
+        The table; all rows have the same columns, numbers are printed to three digits.
+    **record
+        What else is to be kept, such as every round's numbers.
+    """
+    print(f"\n{title}")
+    texts = [[_shown(value) for value in row.values()] for row in rows]
+    lines = [list(rows[0]), *texts]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    RESULTS.mkdir(exist_ok=True)
+    kept = {"title": title, "rows": list(rows), **record, "machine": provenance.machine()}
+    kept |= {"versions": provenance.versions(), "git": provenance.git_state()}
+    kept["written"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
