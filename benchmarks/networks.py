@@ -1,0 +1,125 @@
+"""The networks and images of the speed benchmarks, and our loop over them."""
+
+import contextlib
+import io
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from disobey.data.prepared import Prepared, Split
+from disobey.models.registry import build_model
+from disobey.stores.writer import NetcdfWriter
+from disobey.training import augmented
+from disobey.training.augmented import AugmentedImages
+from disobey.training.inputs import ImageInputs, Inputs
+from disobey.training.loop import Training
+from disobey.training.losses import distillation, one_hot
+from disobey.training.losses.targets import Targets, Teacher
+from disobey.training.teachers.live import LiveTeacher
+from disobey.training.teachers.views import StoredViews
+from disobey.training.weights import for_device
+
+CPU = torch.device("cpu")
+CLASSES = 100
+AUGMENT = {"crop_padding": 4, "flip": True}
+BATCH = 64
+SLABS = 10
+
+
+def images(examples: int) -> Prepared:
+    """Return made-up images of 32 x 32 pixels in 100 classes: speed does not ask what they show."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (examples, 32, 32, 3)).astype(np.uint8)
+    label = rng.integers(CLASSES, size=examples)
+    split = Split(pixels, label, label, np.arange(examples))
+    scaled = pixels[:1000].reshape(-1, 3) / 255
+    moments = {"channel_mean": scaled.mean(0), "channel_std": scaled.std(0)}
+    return Prepared(split, split, tuple(map(str, range(CLASSES))), moments)
+
+
+def resnet(depth: int, data: Prepared, *, plain: bool = False) -> nn.Module:
+    """Return a residual network; ``plain`` leaves its memory format as PyTorch makes it."""
+    model = build_model({"family": "cifar_resnet", "depth": depth, "widths": [16, 32, 64]}, data)
+    return model if plain else for_device(model, CPU)
+
+
+def write_views(path: Path, teacher: nn.Module, inputs: AugmentedImages) -> None:
+    """Store a teacher's logits on the first slabs, as a job would; here they are made up."""
+    del teacher
+    examples = inputs.views.shape[1]
+    rng = np.random.default_rng(1)
+    with NetcdfWriter(path) as writer:
+        shape = (SLABS, examples, CLASSES)
+        logits = writer.declare("/", "logits", ("view", "example", "class"), shape, "f4")
+        for slab in range(SLABS):
+            logits[slab] = rng.normal(size=shape[1:])
+        writer.write("/", "view", ("view", "example"), inputs.views[:SLABS])
+        writer.write("/", "example_id", ("example",), np.arange(examples))
+
+
+class Stop(Exception):
+    """Ends a training that has taken the steps that were asked for."""
+
+
+class OurLoop:
+    """The loop of `disobey.stages.train` over images in memory.
+
+    Parameters
+    ----------
+    student : nn.Module
+    data : Prepared
+    precision : {"fp32", "bf16"}
+    teacher : Path, nn.Module or None
+        Stored views, a model that is run live, or none: cross-entropy alone.
+    """
+
+    def __init__(
+        self, student: nn.Module, data: Prepared, precision: str, teacher: Path | nn.Module | None
+    ) -> None:
+        self.recipe = {
+            "optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "epochs": SLABS,
+            "batch": BATCH, "schedule": "constant", "precision": precision,
+        }  # fmt: skip
+        self.student, self.data = student, data
+        self.spec: dict[str, Any] = {
+            "augment": AUGMENT, "recipe": self.recipe, "seeds": {"draw": 0, "views": 0},
+            "distill": {"temperature": 4.0, "weight": 0.9},
+        }  # fmt: skip
+        self.inputs = augmented.build(self.spec, data, CPU)
+        self.teacher = self._teacher(teacher)
+
+    def _teacher(self, teacher: Path | nn.Module | None) -> Teacher | None:
+        if isinstance(teacher, Path):
+            return StoredViews([teacher], self.data, self.inputs, CPU)
+        return None if teacher is None else LiveTeacher(teacher, self.inputs)
+
+    def _training(self) -> Training:
+        targets = Targets(torch.from_numpy(self.data.train.label), self.teacher)
+        loss = one_hot if self.teacher is None else distillation
+        objective = loss.build(self.spec, targets)
+        shown = augmented.shown_by_epoch(self.spec, self.inputs, self.teacher)
+        return Training(
+            self.student, self.inputs, targets, objective, self.recipe, 0, before_epoch=shown
+        )
+
+    def images_per_second(self, steps: int) -> float:
+        """Train for some steps; return the rate, reading of views included."""
+        training = self._training()
+
+        def after_step() -> None:
+            if training.step == steps:
+                raise Stop
+
+        started = time.perf_counter()
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(Stop):
+            training.run(after_step)
+        return steps * BATCH / (time.perf_counter() - started)
+
+    def run(self) -> None:
+        """Train for all epochs."""
+        with contextlib.redirect_stderr(io.StringIO()):
+            self._training().run()

@@ -1,0 +1,123 @@
+"""The loop that public distillation code bases share, written for the comparison alone.
+
+Every step decodes nothing but crops and flips PIL images in a DataLoader, runs the teacher live in
+float32 without gradients, and trains the student in float32: cross-entropy and T^2 KL. Nothing of
+`disobey` is used but the networks, so that both loops train the same ones.
+"""
+
+import itertools
+import random
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+TEMPERATURE, WEIGHT = 4.0, 0.9
+
+
+class Pictures(Dataset[tuple[torch.Tensor, int]]):
+    """Images as PIL gives them, padded, cropped, flipped and normalised one by one.
+
+    Parameters
+    ----------
+    images : ndarray of uint8, shape (example, y, x, channel)
+    label : ndarray of int
+    padding : int
+        0 for neither crop nor flip.
+    """
+
+    def __init__(self, images: np.ndarray, label: np.ndarray, padding: int = 4) -> None:
+        self.images, self.label, self.padding = images, label, padding
+        scaled = images[:1000].reshape(-1, images.shape[-1]) / 255
+        self.mean = torch.tensor(scaled.mean(0), dtype=torch.float32)[:, None, None]
+        self.std = torch.tensor(scaled.std(0), dtype=torch.float32)[:, None, None]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, example: int) -> tuple[torch.Tensor, int]:
+        """Return one augmented image (channel, y, x), float32, and its label."""
+        image = Image.fromarray(self.images[example])
+        if self.padding:
+            image = self._augmented(image)
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+        return (pixels.float().div(255) - self.mean) / self.std, int(self.label[example])
+
+    def _augmented(self, image: Image.Image) -> Image.Image:
+        width, height = image.size
+        padded = ImageOps.expand(image, self.padding)
+        left, upper = (random.randint(0, 2 * self.padding) for _ in range(2))
+        cropped = padded.crop((left, upper, left + width, upper + height))
+        return ImageOps.mirror(cropped) if random.random() < 0.5 else cropped
+
+
+class PlainLoop:
+    """Trains a student for as many epochs as are asked for.
+
+    Parameters
+    ----------
+    student : nn.Module
+    teacher : nn.Module or None
+        Without one, cross-entropy alone.
+    pictures : Pictures
+    batch, workers : int
+        Of the DataLoader.
+    """
+
+    def __init__(
+        self,
+        student: nn.Module,
+        teacher: nn.Module | None,
+        pictures: Pictures,
+        batch: int = 64,
+        workers: int = 0,
+    ) -> None:
+        self.student = student.train()
+        self.teacher = None if teacher is None else teacher.eval()
+        self.batch = batch
+        self.loader = DataLoader(
+            pictures, batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+        )
+        self.optimizer = torch.optim.SGD(
+            student.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4
+        )
+        self._batches = self._forever()
+
+    def images_per_second(self, steps: int) -> float:
+        """Train for some steps; return the rate, the loader's work included."""
+        started = time.perf_counter()
+        for images, label in itertools.islice(self._batches, steps):
+            self.step(images, label)
+        return steps * self.batch / (time.perf_counter() - started)
+
+    def epoch(self) -> None:
+        """Train for one epoch, last partial batch included."""
+        for images, label in self.loader:
+            self.step(images, label)
+
+    def step(self, images: torch.Tensor, label: torch.Tensor) -> float:
+        """Take one step; return the loss, as such loops print it."""
+        logits = self.student(images)
+        loss = functional.cross_entropy(logits, label)
+        if self.teacher is not None:
+            with torch.no_grad():
+                teacher_logits = self.teacher(images)
+            divergence = functional.kl_div(
+                functional.log_softmax(logits / TEMPERATURE, 1),
+                functional.softmax(teacher_logits / TEMPERATURE, 1),
+                reduction="batchmean",
+            )
+            loss = (1 - WEIGHT) * loss + WEIGHT * TEMPERATURE**2 * divergence
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+    def _forever(self) -> Iterator[list[torch.Tensor]]:
+        while True:
+            yield from (batch for batch in self.loader if len(batch[1]) == self.batch)

@@ -1,0 +1,92 @@
+"""(a), (b): training in images per second, against the plain loop, in turn.
+
+    python -m benchmarks.training [rounds]
+
+Our loop with stored views, in bf16 and in float32, and with the teacher live; the plain loop with
+the number of DataLoader workers that suits it best. Batches of 64 images of 32 x 32, 100 classes.
+"""
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from benchmarks.common import in_turn, median_of, median_ratio, report
+from benchmarks.networks import AUGMENT, CPU, OurLoop, images, resnet, write_views
+from benchmarks.plain import Pictures, PlainLoop
+from disobey.data.prepared import Prepared
+from disobey.training.augmented import AugmentedImages
+
+EXAMPLES = 64 * 40
+STEPS = 60
+WARM_UP = 8
+PAIRS = {"ResNet-56 -> ResNet-20": (56, 20), "ResNet-20 -> ResNet-20": (20, 20)}
+ONE_HOT = {"ResNet-20 one-hot": 20}
+
+
+def plain_loop(data: Prepared, teacher: int | None, student: int, workers: int) -> PlainLoop:
+    """Return the plain loop, warmed up."""
+    pictures = Pictures(data.train.inputs, data.train.label)
+    live = None if teacher is None else resnet(teacher, data, plain=True)
+    loop = PlainLoop(resnet(student, data, plain=True), live, pictures, workers=workers)
+    loop.images_per_second(WARM_UP)
+    return loop
+
+
+def best_workers(data: Prepared, teacher: int | None, student: int) -> tuple[int, dict[int, float]]:
+    """Return the number of workers under which the plain loop is fastest, and all rates."""
+    rates = {}
+    for workers in (0, 1, 2):
+        loop = plain_loop(data, teacher, student, workers)
+        rates[workers] = statistics.median(loop.images_per_second(STEPS // 2) for _ in range(3))
+    return max(rates, key=rates.__getitem__), rates
+
+
+def contestants(
+    data: Prepared, teacher: int | None, student: int, workers: int, views: Path
+) -> Mapping[str, Callable[[], float]]:
+    """Return what measures each loop's images per second, warmed up."""
+    plain = plain_loop(data, teacher, student, workers)
+    found = {"plain": lambda: plain.images_per_second(STEPS)}
+    for precision in ("fp32", "bf16"):
+        ours = OurLoop(resnet(student, data), data, precision, None if teacher is None else views)
+        ours.images_per_second(WARM_UP)
+        found[precision] = lambda ours=ours: ours.images_per_second(STEPS)
+    if teacher is not None:
+        live = OurLoop(resnet(student, data), data, "bf16", resnet(teacher, data))
+        live.images_per_second(WARM_UP)
+        found["bf16 live"] = lambda: live.images_per_second(STEPS)
+    return found
+
+
+def main(rounds: int) -> None:
+    """Print one table: a row per case and loop."""
+    data = images(EXAMPLES)
+    rows, record = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        views = Path(folder) / "0.nc"
+        inputs = AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0)
+        write_views(views, resnet(20, data), inputs)
+        for case, (teacher, student) in {**PAIRS, **{c: (None, d) for c, d in ONE_HOT.items()}}.items():
+            workers, rates = best_workers(data, teacher, student)
+            measured = in_turn(contestants(data, teacher, student, workers, views), rounds)
+            record[case] = {"rounds": measured, "plain loop by workers": rates}
+            for loop in measured[0]:
+                name = f"plain, float32, {workers} workers" if loop == "plain" else f"ours, {loop}"
+                rows.append(
+                    {
+                        "case": case,
+                        "loop": name,
+                        "images/s": median_of(measured, loop),
+                        "times the plain loop": median_ratio(measured, loop, "plain"),
+                    }
+                )
+    title = f"Training, batch 64, {torch.get_num_threads()} threads, median of {rounds} rounds"
+    report("training", title, rows, measured=record)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 5)
