@@ -57,7 +57,9 @@ def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], **record: A
     lines = [list(rows[0]), *texts]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
     RESULTS.mkdir(exist_ok=True)
     kept = {"title": title, "rows": list(rows), **record, "machine": provenance.machine()}
     kept |= {"versions": provenance.versions(), "git": provenance.git_state()}

@@ -12,10 +12,10 @@ from torch import nn
 
 from disobey.data.prepared import Prepared, Split
 from disobey.models.registry import build_model
+from disobey.stages.views import write_slab
 from disobey.stores.writer import NetcdfWriter
 from disobey.training import augmented
 from disobey.training.augmented import AugmentedImages
-from disobey.training.inputs import ImageInputs, Inputs
 from disobey.training.loop import Training
 from disobey.training.losses import distillation, one_hot
 from disobey.training.losses.targets import Targets, Teacher
@@ -47,16 +47,18 @@ def resnet(depth: int, data: Prepared, *, plain: bool = False) -> nn.Module:
     return model if plain else for_device(model, CPU)
 
 
-def write_views(path: Path, teacher: nn.Module, inputs: AugmentedImages) -> None:
-    """Store a teacher's logits on the first slabs, as a job would; here they are made up."""
-    del teacher
+def write_views(path: Path, inputs: AugmentedImages, teacher: nn.Module | None = None) -> None:
+    """Store a teacher's logits on one block of slabs; without a teacher they are made up."""
     examples = inputs.views.shape[1]
     rng = np.random.default_rng(1)
     with NetcdfWriter(path) as writer:
         shape = (SLABS, examples, CLASSES)
         logits = writer.declare("/", "logits", ("view", "example", "class"), shape, "f4")
         for slab in range(SLABS):
-            logits[slab] = rng.normal(size=shape[1:])
+            if teacher is None:
+                logits[slab] = rng.normal(size=shape[1:])
+            else:
+                write_slab(logits, slab, slab, teacher, inputs, CPU)
         writer.write("/", "view", ("view", "example"), inputs.views[:SLABS])
         writer.write("/", "example_id", ("example",), np.arange(examples))
 

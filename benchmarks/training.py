@@ -69,8 +69,11 @@ def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         views = Path(folder) / "0.nc"
         inputs = AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0)
-        write_views(views, resnet(20, data), inputs)
-        for case, (teacher, student) in {**PAIRS, **{c: (None, d) for c, d in ONE_HOT.items()}}.items():
+        write_views(views, inputs)
+        for case, (teacher, student) in {
+            **PAIRS,
+            **{c: (None, d) for c, d in ONE_HOT.items()},
+        }.items():
             workers, rates = best_workers(data, teacher, student)
             measured = in_turn(contestants(data, teacher, student, workers, views), rounds)
             record[case] = {"rounds": measured, "plain loop by workers": rates}

@@ -100,6 +100,44 @@ UNKNOWN_KEYS = [
     ),
 ]
 
+VIEWS = [
+    (
+        "digits: {source: builtin, name: digits}",
+        "digits: {source: builtin, name: digits, augment: {}}",
+        "4: datasets.digits.augment: has no effect; write crop_padding: 4, or flip: true, or "
+        "remove it",
+    ),
+    (
+        "distill: {temperature: 4, weight: 0.5}",
+        "distill: {temperature: 4, weight: 0.5, teacher: views}",
+        "27: settings.self.distill.teacher: data set 'noisy' is not augmented: the teacher's "
+        "logits on its one view are stored anyway; remove teacher, or add augment to the data set",
+    ),
+    (
+        "distill: {temperature: 4, weight: 0.5}",
+        "distill: {temperature: 4, weight: 0.5, teacher: alive}",
+        "27: settings.self.distill.teacher: unknown value 'alive'; did you mean 'live'? (known: "
+        "auto, live, views)",
+    ),
+    (
+        ANALYSIS,
+        "views: {dtype: float16}",
+        "34: views: has no effect: no data set of this file has augment; remove views, or add "
+        "augment",
+    ),
+    (
+        "  words:\n    source: builtin\n    name: cldr-langid\n",
+        "  words:\n    source: builtin\n    name: cldr-langid\n    augment: {flip: true}\n",
+        "12: datasets.words.augment: unknown key 'augment'; known: label_noise, name, source, "
+        "tokenizer",
+    ),
+    (
+        "{family: small_resnet, stem: 4, widths: [8]}",
+        "{family: cifar_resnet, depth: 18}",
+        "16: models.resnet: depth must be 6n + 2, got 18; write depth: 20",
+    ),
+]
+
 WRONG_TYPES = [
     (
         SGD,
@@ -453,7 +491,7 @@ MISSING = [
     (NOISE, "label_noise: {seed: 7}", "8: datasets.noisy.label_noise.rate: is missing"),
 ]
 
-EDITS = [*UNKNOWN_KEYS, *WRONG_TYPES, *KEYS, *NAMES, *VALUES, *MISFITS, *MISSING]
+EDITS = [*UNKNOWN_KEYS, *VIEWS, *WRONG_TYPES, *KEYS, *NAMES, *VALUES, *MISFITS, *MISSING]
 
 NOT_STUDIES = [
     ("", "1: is empty; start from a copy of config.yaml"),

@@ -1,8 +1,9 @@
 """Run a trained teacher over ten views of every training image, and store the logits."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from disobey.data.of_job import prepared_data
 from disobey.data.views import slabs_of
@@ -36,10 +37,24 @@ def run(job: "Job") -> None:
         about = {BITS_OF: HALF} if half else {}
         logits = writer.declare("/", "logits", dims, shape, dtype, **about)
         for position, slab in enumerate(slabs):
-            inputs.show(slab)
-            what = f"slab {slab} of the training images"
-            for rows, values in predictions(model, inputs, len(data.train), device, what):
-                array = values.numpy()
-                logits[position, rows] = half_bits(array) if half else array
+            write_slab(logits, position, slab, model, inputs, device, half=half)
         writer.write("/", "view", ("view", "example"), inputs.views[slabs.start : slabs.stop])
         writer.write("/", "example_id", ("example",), data.train.example_id)
+
+
+def write_slab(
+    logits: Any,  # noqa: ANN401 - netCDF4 is untyped
+    position: int,
+    slab: int,
+    model: nn.Module,
+    inputs: AugmentedImages,
+    device: torch.device,
+    *,
+    half: bool = False,
+) -> None:
+    """Fill one position of ``logits`` with what the model says of a slab, batch by batch."""
+    inputs.show(slab)
+    examples, what = logits.shape[1], f"slab {slab} of the training images"
+    for rows, values in predictions(model, inputs, examples, device, what):
+        array = values.numpy()
+        logits[position, rows] = half_bits(array) if half else array

@@ -1,0 +1,69 @@
+"""(e): which share of the machine's bf16 peak a training reaches.
+
+    python -m benchmarks.peak [rounds]
+
+The peak is the best rate of one large matrix product in bf16, measured in the same round. A
+trained image counts three times the multiply-adds of its forward pass, two operations each.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from benchmarks.common import in_turn, median_of, median_ratio, report, seconds
+from benchmarks.networks import AUGMENT, CLASSES, CPU, OurLoop, images, resnet, write_views
+from disobey.models.cost import Shape
+from disobey.models.options import CifarResnet
+from disobey.training.augmented import AugmentedImages
+
+SIZE = 4096
+STEPS = 60
+DEPTHS = (20, 56)
+
+
+def matrix_products() -> float:
+    """Return the best GFLOP/s of a few products of two matrices in bf16."""
+    first, second = (torch.randn(SIZE, SIZE).bfloat16() for _ in range(2))
+    best = min(seconds(lambda: first @ second) for _ in range(6))
+    return 2 * SIZE**3 / best / 1e9
+
+
+def operations(depth: int) -> int:
+    """Return the floating-point operations of one trained image of 32 x 32."""
+    model = CifarResnet(family="cifar_resnet", depth=depth)
+    return 6 * model.cost(Shape((32, 32, 3), CLASSES)).multiply_adds
+
+
+def main(rounds: int) -> None:
+    """Print one table: a row per model."""
+    data = images(64 * 40)
+    rows, record = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        views = Path(folder) / "0.nc"
+        write_views(views, AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0))
+        for depth in DEPTHS:
+            loop, each = OurLoop(resnet(depth, data), data, "bf16", views), operations(depth)
+            contestants = {
+                "peak": matrix_products,
+                "training": lambda loop=loop, each=each: loop.images_per_second(STEPS) * each / 1e9,
+            }
+            in_turn(contestants, 1)  # warms up
+            measured = in_turn(contestants, rounds)
+            record[f"ResNet-{depth}"] = measured
+            rows.append(
+                {
+                    "model": f"ResNet-{depth}",
+                    "MFLOP per image": round(each / 1e6),
+                    "peak GFLOP/s": median_of(measured, "peak"),
+                    "training GFLOP/s": median_of(measured, "training"),
+                    "share of peak": median_ratio(measured, "training", "peak"),
+                }
+            )
+    title = f"bf16 training against matrix products, {torch.get_num_threads()} threads"
+    report("peak", f"{title}, median of {rounds} rounds", rows, measured=record)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 5)

@@ -1,0 +1,73 @@
+"""Is bf16 harmless? What the study workflow/studies/precision.yaml found, side by side.
+
+    snakemake --cores all --configfile workflow/studies/precision.yaml
+    python -m benchmarks.precision
+
+Mean over the seeds on the test set; below 'in spreads' the difference between both means, in
+standard deviations of float32's seeds: of two draws of three seeds each it is often as large as 1.
+"""
+
+import statistics
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.common import report
+from disobey.errors import UserError
+
+TABLES = Path("results/precision/tables")
+PRECISIONS = ("float32", "bf16")
+SHOWN = (
+    ("accuracy", "teacher", "accuracy"),
+    ("accuracy", "student", "accuracy"),
+    ("confidence", "student", "exaggeration"),
+    ("confidence", "student", "gap_bottom_decile"),
+    ("confidence", "student", "gap_top_decile"),
+    ("confidence", "student", "inheritance"),
+)
+
+
+def by_seed(table: pd.DataFrame, setting: str, model: str, statistic: str) -> list[float]:
+    """Return one number per seed, on all test examples."""
+    rows = table[
+        (table.setting == setting) & (table.model == model) & (table.statistic == statistic)
+        & (table.split == "test") & (table.subset == "all") & (table.seed != "mean")
+    ]  # fmt: skip
+    return [float(value) for value in rows.value]
+
+
+def main() -> None:
+    """Print one table: a row per setting and statistic."""
+    if not TABLES.is_dir():
+        raise UserError(f"{TABLES}: is not there; run the study first, see the head of this file")
+    tables = {name: pd.read_csv(TABLES / f"{name}.csv", dtype={"seed": str})
+              for name in ("accuracy", "confidence")}  # fmt: skip
+    names = tables["accuracy"].setting.unique()
+    rows = []
+    for name in (name.removesuffix("-bf16") for name in names if name.endswith("-bf16")):
+        for table, model, statistic in SHOWN:
+            first, second = (
+                by_seed(tables[table], f"{name}-{precision}", model, statistic)
+                for precision in PRECISIONS
+            )
+            difference = statistics.mean(second) - statistics.mean(first)
+            rows.append(
+                {
+                    "setting": name,
+                    "model": model,
+                    "statistic": statistic,
+                    "float32": f"{statistics.mean(first):.4f}",
+                    "bf16": f"{statistics.mean(second):.4f}",
+                    "difference": f"{difference:+.4f}",
+                    "in spreads": f"{difference / statistics.stdev(first):+.2f}",
+                }
+            )
+    report("precision", "float32 and bf16, test set, mean over the seeds", rows)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))
