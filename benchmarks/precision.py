@@ -22,8 +22,8 @@ SHOWN = (
     ("accuracy", "teacher", "accuracy"),
     ("accuracy", "student", "accuracy"),
     ("confidence", "student", "exaggeration"),
-    ("confidence", "student", "gap_bottom_decile"),
-    ("confidence", "student", "gap_top_decile"),
+    ("confidence", "student", "gap_decile_1"),
+    ("confidence", "student", "gap_decile_10"),
     ("confidence", "student", "inheritance"),
 )
 

@@ -24,7 +24,7 @@ EXAMPLES = 64 * 40
 STEPS = 60
 WARM_UP = 8
 PAIRS = {"ResNet-56 -> ResNet-20": (56, 20), "ResNet-20 -> ResNet-20": (20, 20)}
-ONE_HOT = {"ResNet-20 one-hot": 20}
+ONE_HOT: dict[str, tuple[int | None, int]] = {"ResNet-20 one-hot": (None, 20)}
 
 
 def plain_loop(data: Prepared, teacher: int | None, student: int, workers: int) -> PlainLoop:
@@ -70,10 +70,7 @@ def main(rounds: int) -> None:
         views = Path(folder) / "0.nc"
         inputs = AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0)
         write_views(views, inputs)
-        for case, (teacher, student) in {
-            **PAIRS,
-            **{c: (None, d) for c, d in ONE_HOT.items()},
-        }.items():
+        for case, (teacher, student) in (ONE_HOT | PAIRS).items():
             workers, rates = best_workers(data, teacher, student)
             measured = in_turn(contestants(data, teacher, student, workers, views), rounds)
             record[case] = {"rounds": measured, "plain loop by workers": rates}
