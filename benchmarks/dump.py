@@ -40,7 +40,7 @@ def dumped(model: nn.Module, inputs: AugmentedImages, folder: Path) -> float:
     with NetcdfWriter(folder / "0.nc") as writer:
         shape = (1, EXAMPLES, CLASSES)
         logits = writer.declare("/", "logits", ("view", "example", "class"), shape, "f4")
-        write_slab(logits, 0, 0, model, inputs, CPU)
+        write_slab(logits, 0, 0, model, inputs)
     return EXAMPLES / (time.perf_counter() - started)
 
 

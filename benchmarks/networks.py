@@ -58,7 +58,7 @@ def write_views(path: Path, inputs: AugmentedImages, teacher: nn.Module | None =
             if teacher is None:
                 logits[slab] = rng.normal(size=shape[1:])
             else:
-                write_slab(logits, slab, slab, teacher, inputs, CPU)
+                write_slab(logits, slab, slab, teacher, inputs)
         writer.write("/", "view", ("view", "example"), inputs.views[:SLABS])
         writer.write("/", "example_id", ("example",), np.arange(examples))
 

@@ -85,7 +85,7 @@ def main(rounds: int) -> None:
             store = Path(folder) / "basis.nc"
             model = for_device(build_model(options, data), CPU).eval()
             inputs = device_inputs(data.train, data, CPU, "pixel")
-            found = layer_moments(model, list(layers), inputs, len(data.train), CPU)
+            found = layer_moments(model, list(layers), inputs, len(data.train))
             with NetcdfWriter(store) as writer:
                 for layer, moments in found.items():
                     mean, covariance = moments.covariance()

@@ -90,7 +90,7 @@ def test_rows_of_a_convolution_are_what_its_weights_multiply():
 def test_padding_of_texts_is_no_input(roberta, texts):
     inputs = device_inputs(texts.train, texts, CPU)
     layer = "roberta.roberta.encoder.layer.0.attention.self.query"
-    moments = layer_moments(roberta.eval(), [layer], inputs, 40, CPU, pad=1)[layer]
+    moments = layer_moments(roberta.eval(), [layer], inputs, 40, pad=1)[layer]
     assert moments.rows == (texts.train.inputs != 1).sum()
 
 
@@ -99,7 +99,7 @@ def test_first_layers_see_images_without_their_mean(images):
     gathered = inputs.gather(torch.arange(26)).numpy()
     np.testing.assert_allclose(gathered.mean(0), 0, atol=1e-6)
     model = build_model({"family": "mlp", "hidden": [4]}, images)
-    moments = layer_moments(model, ["hidden_1"], inputs, 26, CPU)["hidden_1"]
+    moments = layer_moments(model, ["hidden_1"], inputs, 26)["hidden_1"]
     pixels = images.train.inputs / 255 / images.attributes["channel_std"]
     flat = pixels.transpose(0, 3, 1, 2).reshape(26, -1)
     np.testing.assert_allclose(moments.covariance()[1], np.cov(flat.T, bias=True), atol=1e-5)

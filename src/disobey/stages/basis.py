@@ -29,7 +29,7 @@ def run(job: "Job") -> None:
     model = for_device(model, device).eval()
     inputs = device_inputs(data.train, data, device, spec.get("centre"))
     pad = int(data.attributes["pad"]) if data.kind == "text" else None
-    moments = layer_moments(model, spec["layers"], inputs, len(data.train), device, pad)
+    moments = layer_moments(model, spec["layers"], inputs, len(data.train), pad)
     with job.write(job.store) as path, NetcdfWriter(path, {"data": spec["data"]}) as writer:
         for layer, gathered in moments.items():
             mean, covariance = gathered.covariance()

@@ -29,7 +29,7 @@ def run(job: "Job") -> None:
             shape = (len(split), len(data.class_names))
             logits = writer.declare(name, "logits", ("example", "class"), shape, "f4")
             what = f"the {name} split"
-            for rows, values in predictions(model, inputs, len(split), device, what):
+            for rows, values in predictions(model, inputs, len(split), what):
                 logits[rows] = values.numpy()
             for column in ("example_id", "label", "clean_label"):
                 writer.write(name, column, ("example",), getattr(split, column))

@@ -37,7 +37,7 @@ def run(job: "Job") -> None:
         about = {BITS_OF: HALF} if half else {}
         logits = writer.declare("/", "logits", dims, shape, dtype, **about)
         for position, slab in enumerate(slabs):
-            write_slab(logits, position, slab, model, inputs, device, half=half)
+            write_slab(logits, position, slab, model, inputs, half=half)
         writer.write("/", "view", ("view", "example"), inputs.views[slabs.start : slabs.stop])
         writer.write("/", "example_id", ("example",), data.train.example_id)
 
@@ -48,13 +48,12 @@ def write_slab(
     slab: int,
     model: nn.Module,
     inputs: AugmentedImages,
-    device: torch.device,
     *,
     half: bool = False,
 ) -> None:
     """Fill one position of ``logits`` with what the model says of a slab, batch by batch."""
     inputs.show(slab)
     examples, what = logits.shape[1], f"slab {slab} of the training images"
-    for rows, values in predictions(model, inputs, examples, device, what):
+    for rows, values in predictions(model, inputs, examples, what):
         array = values.numpy()
         logits[position, rows] = half_bits(array) if half else array

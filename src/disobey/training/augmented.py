@@ -60,6 +60,7 @@ class AugmentedImages(ImageInputs):
 
     def gather(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 views, (batch, channel, y, x), stored channel last."""
+        index = index.to(self._images.device, non_blocking=True)
         last = len(self._columns) - 1
         rows = self._y[index, None] + self._rows
         mirrored = torch.where(self._flipped[index, None] == 1, last - self._columns, self._columns)

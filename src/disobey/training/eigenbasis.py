@@ -109,7 +109,6 @@ def layer_moments(
     layers: Sequence[str],
     inputs: Inputs,
     examples: int,
-    device: torch.device,
     pad: int | None = None,
 ) -> dict[str, Moments]:
     """Run the model over all examples and gather the moments of each layer's input.
@@ -138,7 +137,7 @@ def layer_moments(
 
         hooks.append(modules[layer].register_forward_pre_hook(gather))
     for index in torch.arange(examples).split(BATCH):
-        batch = inputs.gather(index.to(device))
+        batch = inputs.gather(index)
         kept[:] = [] if pad is None else [batch != pad]
         model(batch)
     for hook in hooks:

@@ -20,7 +20,10 @@ class Inputs(Protocol):
     length: np.ndarray | None
 
     def gather(self, index: torch.Tensor) -> torch.Tensor:
-        """Return the model's input for the examples ``index`` (batch,), on the device."""
+        """Return the model's input for the examples ``index`` (batch,), on the device.
+
+        An index that lies on the host needs no wait for a GPU.
+        """
 
 
 class ImageInputs:
@@ -52,7 +55,7 @@ class ImageInputs:
 
     def gather(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 images, (batch, channel, y, x), stored channel last."""
-        return self.normalise(self._images[index])
+        return self.normalise(self._images[index.to(self._images.device, non_blocking=True)])
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """Map bytes (batch, y, x, channel) to float32 (batch, channel, y, x)."""
@@ -71,6 +74,7 @@ class TokenInputs:
     def gather(self, index: torch.Tensor) -> torch.Tensor:
         """Return int64 tokens, (batch, longest text)."""
         longest = int(self.length[index.cpu().numpy()].max())
+        index = index.to(self._tokens.device, non_blocking=True)
         return self._tokens[index, :longest].long()
 
 

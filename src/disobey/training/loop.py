@@ -169,12 +169,13 @@ class Training:
         self._correct.zero_()
 
     def _step(self, index: torch.Tensor) -> None:
+        inputs = self.inputs.gather(index)  # by the host's index: asking a GPU for it would stall
         index = index.to(self.device, non_blocking=True)
         for group in self.optimizer.param_groups:
             group["lr"] = float(self.rates[self.step])
         bf16 = self.recipe.get("precision") == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, bf16):
-            logits = self.forward(self.inputs.gather(index))
+            logits = self.forward(inputs)
         loss = self.objective(logits, index, float(self.spent[self.step]))
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -31,17 +31,16 @@ def trained_model(
 
 @torch.inference_mode()
 def predictions(
-    model: nn.Module, inputs: Inputs, examples: int, device: torch.device, what: str
+    model: nn.Module, inputs: Inputs, examples: int, what: str
 ) -> Iterator[tuple[slice, torch.Tensor]]:
     """Yield the rows of each batch and their logits, every example once and in order.
 
     Parameters
     ----------
     model : nn.Module
-        In evaluation mode, on the device.
+        In evaluation mode, on the device of the inputs.
     inputs : Inputs
     examples : int
-    device : torch.device
     what : str
         The examples in words, for the error.
 
@@ -55,7 +54,7 @@ def predictions(
         When a logit is not finite.
     """
     for index in torch.arange(examples).split(BATCH):
-        values = model(inputs.gather(index.to(device))).float().cpu()
+        values = model(inputs.gather(index)).float().cpu()
         if not torch.isfinite(values).all():
             raise UserError(f"a logit of {what} is not finite; the training diverged")
         yield slice(int(index[0]), int(index[-1]) + 1), values
