@@ -53,7 +53,7 @@ def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], **record: A
         What else is to be kept, such as every round's numbers.
     """
     print(f"\n{title}")
-    texts = [[_shown(value) for value in row.values()] for row in rows]
+    texts = [[shown(value) for value in row.values()] for row in rows]
     lines = [list(rows[0]), *texts]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     for line in lines:
@@ -67,7 +67,8 @@ def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], **record: A
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a cell of a table as text: numbers to three digits."""
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,6 +1,6 @@
 """What recording progress along eigendirections costs: trainings with and without, in turn.
 
-    python benchmarks/tracking.py [rounds]
+    python -m benchmarks.tracking [rounds]
 
 The perceptron and the convolution of the default study's bias settings, on one
 thread; user CPU seconds of the training loop, median of all rounds, and the median of the ratios
@@ -9,7 +9,6 @@ within rounds.
 
 import contextlib
 import io
-import statistics
 import sys
 import tempfile
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.common import in_turn, median_of, median_ratio, report
 from disobey.data.prepared import Prepared, Split
 from disobey.data.sources import mnist5k
 from disobey.models.registry import build_model
@@ -77,8 +77,9 @@ def seconds(case: str, data: Prepared, store: Path | None) -> float:
 
 
 def main(rounds: int) -> None:
-    """Print one line per case."""
+    """Print one table: a row per case."""
     torch.set_num_threads(1)
+    rows, record = [], {}
     data = prepared()
     for case, (options, layers, _) in CASES.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -91,10 +92,22 @@ def main(rounds: int) -> None:
                     mean, covariance = moments.covariance()
                     basis = eigenbasis(mean, covariance)
                     write_basis(writer, layer, basis, float(covariance.trace()))
-            pairs = [(seconds(case, data, None), seconds(case, data, store)) for _ in range(rounds)]
-        plain, tracked = (statistics.median(column) for column in zip(*pairs, strict=True))
-        ratio = statistics.median(b / a for a, b in pairs)
-        print(f"{case}: {plain:.2f} s without, {tracked:.2f} s with, ratio {ratio:.3f}")
+            contestants = {
+                "without": lambda case=case: seconds(case, data, None),
+                "with": lambda case=case, store=store: seconds(case, data, store),
+            }
+            measured = in_turn(contestants, rounds)
+        record[case] = measured
+        rows.append(
+            {
+                "network": case,
+                "without s": median_of(measured, "without"),
+                "with s": median_of(measured, "with"),
+                "ratio": f"{median_ratio(measured, 'with', 'without'):.3f}",
+            }
+        )
+    title = f"CPU of a training without and with tracked progress, median of {rounds} rounds"
+    report("tracking", title, rows, measured=record)
 
 
 if __name__ == "__main__":

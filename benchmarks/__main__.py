@@ -1,0 +1,15 @@
+"""Runs the benchmarks one after the other: ``python -m benchmarks [name ...]``; all by default."""
+
+import subprocess
+import sys
+
+# From the quick ones to the slow ones; each in a process of its own, as if called by hand.
+ALL = ("startup", "step", "peak", "dump", "tracking", "analysis", "dag", "training", "study")
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or ALL
+    unknown = sorted(set(names) - set(ALL) - {"precision"})
+    if unknown:
+        sys.exit(f"unknown benchmark {unknown[0]}; known: {', '.join(ALL)}, precision")
+    codes = [subprocess.call([sys.executable, "-m", f"benchmarks.{name}"]) for name in names]
+    sys.exit(max(codes))

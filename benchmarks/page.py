@@ -1,0 +1,36 @@
+"""Puts the tables of ``benchmarks/results`` into docs/performance.md, so that none is typed in.
+
+    python -m benchmarks.page
+
+Each stands between ``<!-- table: NAME -->`` and ``<!-- end -->``.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from benchmarks.common import RESULTS, shown
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.S)
+
+
+def markdown(name: str) -> str:
+    """Return the record ``benchmarks/results/<name>.json`` as a Markdown table with its origin."""
+    record = json.loads((RESULTS / f"{name}.json").read_text())
+    columns = list(record["rows"][0])
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    lines += [f"| {' | '.join(map(shown, row.values()))} |" for row in record["rows"]]
+    commit, machine = (record["git"]["commit"] or "no commit")[:10], record["machine"]
+    torch = record["versions"].get("torch", "unknown")
+    origin = f"*{record['title']}. {machine}; torch {torch}; commit {commit}, {record['written']}.*"
+    return "\n".join(["", *lines, "", origin, "", ""])
+
+
+def filled(page: str) -> str:
+    """Return the page with every table as it was recorded last."""
+    return BLOCK.sub(lambda block: block[1] + markdown(block[2]) + block[3], page)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
