@@ -1,4 +1,4 @@
-# make figures | test | lint | why | plan | results; each creates .venv first, with nothing but PyPI.
+# make figures | test | lint | bench | why | plan | results; each creates .venv first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: figures test test-fast test-slurm lint plan why results schema clean-venv
+.PHONY: figures test test-fast test-slurm lint bench plan why results schema clean-venv
 
 figures: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
@@ -20,6 +20,11 @@ why: $(VENV)/.installed
 # The tables of a finished study as Markdown; docs/results.md is made of this.
 results: $(VENV)/.installed
 	@$(BIN)/python -m disobey results $(STUDY)
+
+# Some twenty minutes on a machine that does nothing else; docs/performance.md is filled in.
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.page
 
 plan: $(VENV)/.installed
 	$(BIN)/python -m disobey plan $(STUDY)
