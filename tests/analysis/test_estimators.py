@@ -4,15 +4,9 @@ import warnings
 
 import numpy as np
 import pytest
+from gathered import counts_of, inheritance, plotted, primary
 
-from disobey.analysis.confidence import (
-    centred_logits,
-    confidence_logit,
-    inheritance,
-    plotted,
-    primary,
-    quantile_bin,
-)
+from disobey.analysis.confidence import confidence_logit, quantile_bin
 from disobey.analysis.density import student_teacher_plot
 from disobey.analysis.names import FIDELITY, GAPS, PLOTTED, PRIMARY, QUALITY, SUBSETS
 from disobey.analysis.resampling import Resamples
@@ -44,7 +38,7 @@ def resamples():
 
 def rows_of(resamples, where):
     """Yield, for every resample, the examples of the subset as often as they were drawn."""
-    for counts in resamples.counts:
+    for counts in counts_of(resamples):
         rows = np.repeat(np.arange(EXAMPLES), counts.astype(int))
         yield [row for row in rows if where[row]]
 
@@ -117,7 +111,7 @@ def test_inheritance_is_made_of_inner_products_of_doubly_centred_logits(where, r
         )
         scale.append(mr / tr)
         copied.append((mt - mr) / (tt - tr))
-    found = inheritance(resamples, *(centred_logits(z, where) for z in models), where)
+    found = inheritance(resamples, *models, where)
     np.testing.assert_allclose(found["signal_scale"], scale, rtol=1e-9)
     np.testing.assert_allclose(found["inheritance"], copied, rtol=1e-9)
 
@@ -147,7 +141,7 @@ def test_the_plots_fits_equal_polyfit_and_sorting(phis, where, resamples):
 
 
 def test_a_resample_draws_as_many_examples_and_the_first_row_is_the_sample():
-    counts = Resamples.draw(30, 50, 1).counts
+    counts = counts_of(Resamples.draw(30, 50, 1))
     assert counts.shape == (51, 30)
     assert (counts[0] == 1).all()
     assert (counts.sum(1) == 30).all()
@@ -157,7 +151,7 @@ def test_a_resample_draws_as_many_examples_and_the_first_row_is_the_sample():
 
 
 def test_resamples_repeat_with_their_seed_and_differ_without():
-    first, again, other = (Resamples.draw(30, 5, seed).counts for seed in (1, 1, 2))
+    first, again, other = (counts_of(Resamples.draw(30, 5, seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first[1:] != other[1:]).any(1).all()
 
@@ -263,8 +257,7 @@ def test_inheritance_tells_scaling_the_signal_from_copying_the_teacher(student, 
     # Class offsets and offsets of single examples mean nothing.
     offset = np.random.default_rng(2)
     models = [z + 9 * offset.normal(size=6) + 9 * offset.normal(size=(4000, 1)) for z in models]
-    centred = (centred_logits(z, everything) for z in models)
-    found = inheritance(Resamples.draw(4000, 0, 0), *centred, everything)
+    found = inheritance(Resamples.draw(4000, 0, 0), *models, everything)
     assert one(found["signal_scale"]) == pytest.approx(scale, abs=0.02)
     assert one(found["inheritance"]) == pytest.approx(copied, abs=0.05)
 
@@ -277,11 +270,10 @@ def test_an_empty_subset_gives_nan_without_a_warning(phis, resamples):
     logits = np.random.default_rng(0).normal(size=(EXAMPLES, 3))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        centred = centred_logits(logits, nothing)
         found = (
             primary(resamples, *phis, nothing)
             | plotted(resamples, *phis[:2], nothing)
-            | inheritance(resamples, centred, centred, centred, nothing)
+            | inheritance(resamples, logits, logits, logits, nothing)
         )
     assert set(found) == {*PRIMARY, *PLOTTED}
     for name, values in found.items():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import xarray as xr
+from gathered import means
 from scipy import stats
 
 from disobey.analysis import setting
@@ -72,7 +73,7 @@ def test_all_seeds_see_the_same_resample():
     """Resampled seed by seed, v of identical seeds would shrink with their number."""
     values = np.random.default_rng(2).normal(size=100)
     resamples = Resamples.draw(100, 4000, 0)
-    one = resamples.means(values[:, None], np.ones(100, bool))[:, 0]
+    one = means(resamples, values[:, None], np.ones(100, bool))[:, 0]
     for seeds in (2, 8):
         v = example_variance(np.stack([one] * seeds))
         assert v == pytest.approx(values.var() / 100, rel=0.07)
@@ -116,7 +117,7 @@ def test_coverage_of_the_nominal_95_percent_interval(seeds, seed_sd, example_sd,
     residual = residual_sd * rng.normal(size=(seeds, EXAMPLES, STUDIES))
     values = truth + of_seed + of_example + residual
     everything = np.ones(EXAMPLES, bool)
-    rows = np.stack([resamples.means(value, everything) for value in values])
+    rows = np.stack([means(resamples, value, everything) for value in values])
     _, low, high = crossed_interval(rows)
     covered = np.mean((low <= truth) & (truth <= high))
     assert 0.93 <= covered <= 0.99

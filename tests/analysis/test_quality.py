@@ -4,12 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+from gathered import counts_of, fidelity, quality
 from scipy.special import rel_entr, softmax
 from sklearn import metrics
 
-from disobey.analysis import quality as module
-from disobey.analysis.confidence import confidence_logit
-from disobey.analysis.quality import SATURATION, fidelity, log_softmax, quality
+from disobey.analysis.quality import SATURATION, log_softmax
 from disobey.analysis.resampling import Resamples
 
 EXAMPLES, CLASSES = 300, 6
@@ -28,13 +27,9 @@ def case():
 
 def drawn(where, resamples):
     """The examples of the subset in the full sample and in each resample."""
-    for counts in resamples.counts:
+    for counts in counts_of(resamples):
         rows = np.repeat(np.arange(len(where)), counts.astype(int))
         yield rows[where[rows]]
-
-
-def own(logits):
-    return confidence_logit(logits, logits.argmax(1))
 
 
 def calibration_error(p, label):
@@ -54,7 +49,7 @@ def calibration_error(p, label):
 def test_quality_equals_scikit_learn_on_the_sample_and_on_each_resample(case):
     logits, _, label, clean, where = case
     resamples = Resamples.draw(EXAMPLES, 5, 1)
-    found = quality(resamples, logits, label, clean, own(logits), where)
+    found = quality(resamples, logits, label, clean, where)
     p, names = softmax(logits, 1), list(range(CLASSES))
     for k, rows in enumerate(drawn(where, resamples)):
         brier = np.mean([sum((p[i] - np.eye(CLASSES)[label[i]]) ** 2) for i in rows])
@@ -76,7 +71,7 @@ def test_quality_equals_scikit_learn_on_the_sample_and_on_each_resample(case):
 def test_ece_of_a_model_that_is_always_sure_is_its_error():
     logits = np.tile([50.0, 0.0], (10, 1))
     label = np.array([0] * 7 + [1] * 3)
-    args = Resamples.draw(10, 0, 0), logits, label, label, own(logits), np.ones(10, bool)
+    args = Resamples.draw(10, 0, 0), logits, label, label, np.ones(10, bool)
     assert quality(*args)["ece"][0] == pytest.approx(0.3)
 
 
@@ -110,7 +105,7 @@ def test_extreme_logits_give_exact_finite_numbers():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         one = Resamples.draw(2, 0, 0)
-        found = quality(one, logits, label, label, own(logits), everything)
+        found = quality(one, logits, label, label, everything)
         found |= fidelity(one, logits, teacher, everything)
     expected = {
         "accuracy": 0.5, "clean_accuracy": 0.5, "nll": 1e4, "brier": 1.0, "ece": 0.5,
@@ -134,22 +129,8 @@ def test_saturated_is_where_a_float32_softmax_rounds_to_one():
         rounds_to_one = powers[0, 0] / powers.sum(dtype=np.float32) == 1
         label = np.zeros(1, int)
         one = Resamples.draw(1, 0, 0)
-        found = quality(one, logits, label, label, own(logits), np.ones(1, bool))
+        found = quality(one, logits, label, label, np.ones(1, bool))
         assert bool(found["saturated"][0]) == rounds_to_one
-
-
-def test_blocks_give_what_the_whole_gives(case, monkeypatch):
-    logits, teacher, label, clean, where = case
-    resamples = Resamples.draw(EXAMPLES, 2, 0)
-
-    def everything():
-        found = quality(resamples, logits, label, clean, own(logits), where)
-        return found | fidelity(resamples, logits, teacher, where)
-
-    whole = everything()
-    monkeypatch.setattr(module, "BLOCK", 7)
-    for name, values in everything().items():
-        np.testing.assert_array_equal(values, whole[name])
 
 
 def test_an_empty_subset_has_no_quality_and_nothing_warns(case):
@@ -158,7 +139,7 @@ def test_an_empty_subset_has_no_quality_and_nothing_warns(case):
     resamples = Resamples.draw(EXAMPLES, 2, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = quality(resamples, logits, label, clean, own(logits), nothing)
+        found = quality(resamples, logits, label, clean, nothing)
         found |= fidelity(resamples, logits, teacher, nothing)
     for name, values in found.items():
         assert np.isnan(values).all(), name

@@ -4,16 +4,30 @@ Words: t is a student's teacher, m the model compared with it (student or refere
 *replicate*: a teacher of another seed, same data and noise. phi is the confidence logit.
 """
 
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
 import numpy as np
 
 from disobey.analysis.names import DECILES, EXAGGERATION, GAPS, INHERITANCE, SIGNAL_SCALE
-from disobey.analysis.resampling import Resamples
+from disobey.analysis.resampling import Means
 
 # Rows of logits turned into float64 at a time.
 BLOCK = 1 << 16
 QUARTER, TENTH = 0.25, 0.1
 # A covariance below this share of E[xy] is rounding error.
 ROUNDING = 1e-12
+
+
+class Rows(Protocol):
+    """Something of shape (example, class) that gives blocks of its rows as arrays."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of examples and classes."""
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        """Return the rows of a slice."""
 
 
 def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -55,124 +69,184 @@ def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return phi
 
 
-def primary(
-    resamples: Resamples,
-    phi_model: np.ndarray,
-    phi_teacher: np.ndarray,
-    phi_replicate: np.ndarray,
-    where: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Return A and G(q), conditioned on a replicate.
+class Primary:
+    """A and G(q), conditioned on a replicate.
 
     A = cov(phi_m, phi_r) / cov(phi_t, phi_r);  G(q) = mean(phi_m - phi_t) in decile q of phi_r.
     A model that behaves like one more teacher seed has A = 1 and G = 0.
 
     Parameters
     ----------
-    resamples : Resamples
     phi_model, phi_teacher, phi_replicate : ndarray, shape (example,)
         Confidence logits of the class that the *replicate* predicts.
     where : ndarray of bool, shape (example,)
         The subset.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (1 + resample,)
     """
-    m, t, r = (_centred(phi, where) for phi in (phi_model, phi_teacher, phi_replicate))
-    means = resamples.means(np.column_stack([m, t, r, m * r, t * r]), where)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        statistics = {
-            EXAGGERATION: (means[:, 3] - means[:, 0] * means[:, 2])
-            / _spread(means[:, 4], means[:, 1] * means[:, 2])
-        }
-    inside = quantile_bin(phi_replicate, where, DECILES)[:, None] == np.arange(DECILES)
-    gap = (phi_model - phi_teacher)[:, None] * inside
-    bins = resamples.means(np.hstack([inside, gap]), where)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        gaps = bins[:, DECILES:] / bins[:, :DECILES]
-    return statistics | dict(zip(GAPS, gaps.T, strict=True))
+
+    def __init__(
+        self,
+        phi_model: np.ndarray,
+        phi_teacher: np.ndarray,
+        phi_replicate: np.ndarray,
+        where: np.ndarray,
+    ) -> None:
+        self._phi = phi_model, phi_teacher, phi_replicate
+        self._where = where
+        self._centre = [_centre(phi, where) for phi in self._phi]
+        self._edges = quantile_edges(phi_replicate, where, DECILES)
+        self._moments, self._gaps = Means(), Means()
+
+    def add(self, counts: np.ndarray, rows: slice) -> None:
+        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
+        where = self._where[rows, None]
+        phi_m, phi_t, phi_r = (phi[rows] for phi in self._phi)
+        m, t, r = (phi[rows] - by for phi, by in zip(self._phi, self._centre, strict=True))
+        self._moments.add(counts, np.column_stack([m, t, r, m * r, t * r]), where)
+        decile = np.searchsorted(self._edges, phi_r, side="right")
+        inside = where & (decile[:, None] == np.arange(DECILES))
+        self._gaps.add(counts, (phi_m - phi_t)[:, None], inside)
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """Return the statistics by name, each of shape (1 + resample,)."""
+        m, t, r, mr, tr = self._moments.values()[:, 0].T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = {EXAGGERATION: (mr - m * r) / _spread(tr, t * r)}
+        return found | dict(zip(GAPS, self._gaps.values()[..., 0].T, strict=True))
 
 
-def inheritance(
-    resamples: Resamples,
-    model: np.ndarray,
-    teacher: np.ndarray,
-    replicate: np.ndarray,
-    where: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Return A_z = <m,r> / <t,r> and B = (<m,t> - <m,r>) / (<t,t> - <t,r>).
+Key = TypeVar("Key", bound=Hashable)
 
-    A_z scales the signal that teachers share, B is how much of this teacher's own deviation from
-    it the model copies; another teacher seed has A_z = 1 and B = 0.
+
+class CentredLogits:
+    """Logits of one model, centred within each example, in float64, a block at a time.
 
     Parameters
     ----------
-    resamples : Resamples
-    model, teacher, replicate : ndarray, shape (example, class)
-        Logits, centred by `centred_logits` over the same subset.
+    logits : Rows, shape (example, class)
+        An array, or what reads the rows of a store.
+    """
+
+    def __init__(self, logits: Rows) -> None:
+        self._logits = logits
+        self._rows: slice | None = None
+        self._block = np.empty((0, 0))
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Return a block of rows; the last one is remembered, for the next to ask."""
+        if rows != self._rows:
+            block = self._logits[rows].astype(np.float64)
+            block -= block.mean(1, keepdims=True)
+            self._rows, self._block = rows, block
+        return self._block
+
+
+class Inheritance(Generic[Key]):
+    """A_z = <m,r> / <t,r> and B = (<m,t> - <m,r>) / (<t,t> - <t,r>) of many models at once.
+
+    Logits are centred within each example and then each class over the subset. A_z scales the
+    signal that teachers share, B is how much of this teacher's own deviation from it the model
+    copies; another teacher seed has A_z = 1 and B = 0.
+
+    Parameters
+    ----------
+    logits : mapping to CentredLogits
+    class_mean : mapping to ndarray of float64, shape (class,)
+        Mean over the subset of the centred logits of each model.
+    trios : sequence of (model, teacher, replicate)
+        Keys of the two mappings: what is to be compared. Models that stand in several trios are
+        centred, and pairs of them multiplied, once.
     where : ndarray of bool, shape (example,)
         The subset.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (1 + resample,)
     """
-    pairs = ((model, replicate), (teacher, replicate), (model, teacher), (teacher, teacher))
-    products = np.column_stack([np.einsum("nc,nc->n", a, b) for a, b in pairs])
-    mr, tr, mt, tt = resamples.means(products, where).T
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {SIGNAL_SCALE: mr / tr, INHERITANCE: (mt - mr) / (tt - tr)}
+
+    def __init__(
+        self,
+        logits: Mapping[Key, CentredLogits],
+        class_mean: Mapping[Key, np.ndarray],
+        trios: Sequence[tuple[Key, Key, Key]],
+        where: np.ndarray,
+    ) -> None:
+        self._where = where
+        pairs = dict.fromkeys(frozenset(pair) for trio in trios for pair in _pairs(*trio))
+        self._column = {pair: column for column, pair in enumerate(pairs)}
+        keys = dict.fromkeys(key for trio in trios for key in trio)
+        self._centred = {key: (logits[key], class_mean[key]) for key in keys}
+        self._means = Means()
+
+    def add(self, counts: np.ndarray, rows: slice) -> None:
+        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
+        inside = np.flatnonzero(self._where[rows])
+        centred = {key: z[rows][inside] - mean for key, (z, mean) in self._centred.items()}
+        products = np.zeros((counts.shape[1], len(self._column)))
+        for pair, column in self._column.items():
+            one, *other = pair  # a single key where a model is multiplied with itself
+            first, second = centred[one], centred[other[0] if other else one]
+            products[inside, column] = np.einsum("nc,nc->n", first, second)
+        self._means.add(counts, products, self._where[rows, None])
+
+    def statistics(self, trio: tuple[Key, Key, Key]) -> dict[str, np.ndarray]:
+        """Return the statistics of a trio by name, each of shape (1 + resample,)."""
+        means = self._means.values()[:, 0]
+        mr, tr, mt, tt = (means[:, self._column[frozenset(pair)]] for pair in _pairs(*trio))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {SIGNAL_SCALE: mr / tr, INHERITANCE: (mt - mr) / (tt - tr)}
 
 
-def centred_logits(logits: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Centre logits within each example and then each class over the subset; float64."""
-    centred = logits.astype(np.float64)
-    centred -= centred.mean(1, keepdims=True)
-    if where.any():
-        centred -= centred[where].mean(0)
-    return centred
+def _pairs(model: Key, teacher: Key, replicate: Key) -> tuple[tuple[Key, Key], ...]:
+    """Return whose inner products the statistics of a trio are made of."""
+    return (model, replicate), (teacher, replicate), (model, teacher), (teacher, teacher)
 
 
-def plotted(
-    resamples: Resamples, phi_model: np.ndarray, phi_teacher: np.ndarray, where: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Return what the paper's student-teacher plot shows, conditioned on the teacher.
+class Plotted:
+    """What the paper's student-teacher plot shows, conditioned on the teacher.
 
     Choosing class and rank by the teacher selects on the teacher's own noise: any second model
     looks as if it underfitted what the teacher is unsure of. Descriptive only.
 
     Parameters
     ----------
-    resamples : Resamples
     phi_model, phi_teacher : ndarray, shape (example,)
         Confidence logits of the class that the *teacher* predicts.
     where : ndarray of bool, shape (example,)
         The subset.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (1 + resample,)
     """
-    m, t = _centred(phi_model, where), _centred(phi_teacher, where)
-    shift_m, shift_t = _mean(phi_model, where), _mean(phi_teacher, where)
-    quarter = where & (phi_teacher <= _quantile(phi_teacher, where, QUARTER))
-    bottom = where & (phi_teacher <= _quantile(phi_teacher, where, TENTH))
-    top = where & (phi_teacher >= _quantile(phi_teacher, where, 1 - TENTH))
-    gap = phi_model - phi_teacher
-    line = np.column_stack([m, t, m * t, t * t, m * m])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        slope, mean_m, mean_t, var_m, var_t = _fit(resamples.means(line, where))
-        low_slope = _fit(resamples.means(line, quarter))[0]
-        return {
-            "plot_slope": slope,
-            "plot_intercept": (mean_m + shift_m) - slope * (mean_t + shift_t),
-            "plot_slope_bottom_quartile": low_slope,
-            "plot_gap_bottom_decile": resamples.means(gap[:, None], bottom)[:, 0],
-            "plot_gap_top_decile": resamples.means(gap[:, None], top)[:, 0],
-            "plot_share_below_diagonal": resamples.means((gap < 0)[:, None], quarter)[:, 0],
-            "plot_sd_ratio": np.sqrt(var_m / var_t),
-        }
+
+    def __init__(self, phi_model: np.ndarray, phi_teacher: np.ndarray, where: np.ndarray) -> None:
+        self._phi = phi_model, phi_teacher
+        self._where = where
+        self._centre = [_centre(phi, where) for phi in self._phi]
+        shares = (QUARTER, TENTH, 1 - TENTH)
+        self._quarter, self._bottom, self._top = (
+            _quantile(phi_teacher, where, share) for share in shares
+        )
+        self._means = Means()
+
+    def add(self, counts: np.ndarray, rows: slice) -> None:
+        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
+        where = self._where[rows]
+        phi_m, phi_t = (phi[rows] for phi in self._phi)
+        m, t = (phi[rows] - by for phi, by in zip(self._phi, self._centre, strict=True))
+        parts = (True, phi_t <= self._quarter, phi_t <= self._bottom, phi_t >= self._top)
+        gap = phi_m - phi_t
+        features = np.column_stack([m, t, m * t, t * t, m * m, gap, gap < 0])
+        self._means.add(counts, features, np.column_stack([where & part for part in parts]))
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """Return the statistics by name, each of shape (1 + resample,)."""
+        whole, quarter, bottom, top = np.moveaxis(self._means.values(), 1, 0)
+        line, gap, below = slice(5), 5, 6
+        centre_m, centre_t = self._centre
+        with np.errstate(invalid="ignore", divide="ignore"):
+            slope, mean_m, mean_t, var_m, var_t = _fit(whole[:, line])
+            return {
+                "plot_slope": slope,
+                "plot_intercept": (mean_m + centre_m) - slope * (mean_t + centre_t),
+                "plot_slope_bottom_quartile": _fit(quarter[:, line])[0],
+                "plot_gap_bottom_decile": bottom[:, gap],
+                "plot_gap_top_decile": top[:, gap],
+                "plot_share_below_diagonal": quarter[:, below],
+                "plot_sd_ratio": np.sqrt(var_m / var_t),
+            }
 
 
 def _fit(means: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -193,20 +267,22 @@ def _spread(mean_product: np.ndarray, product_of_means: np.ndarray) -> np.ndarra
 
 def quantile_bin(values: np.ndarray, where: np.ndarray, bins: int) -> np.ndarray:
     """Return the bin of each value, 0 to bins - 1, by the quantiles of ``values[where]``."""
+    return np.searchsorted(quantile_edges(values, where, bins), values, side="right")
+
+
+def quantile_edges(values: np.ndarray, where: np.ndarray, bins: int) -> np.ndarray:
+    """Return the ends between bins of equal numbers of ``values[where]``; none without any."""
     if not where.any():
-        return np.zeros(len(values), int)
-    inner = np.quantile(values[where], np.arange(1, bins) / bins)
-    return np.searchsorted(inner, values, side="right")
+        return np.empty(0)
+    return np.quantile(values[where], np.arange(1, bins) / bins, overwrite_input=True)
 
 
 def _quantile(values: np.ndarray, where: np.ndarray, share: float) -> float:
-    return float(np.quantile(values[where], share)) if where.any() else float("nan")
+    if not where.any():
+        return float("nan")
+    return float(np.quantile(values[where], share, overwrite_input=True))
 
 
-def _mean(values: np.ndarray, where: np.ndarray) -> float:
-    return float(values[where].mean()) if where.any() else float("nan")
-
-
-def _centred(values: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Subtract the subset's mean: covariances from moments then lose no digits."""
-    return values - _mean(values, where) if where.any() else values
+def _centre(values: np.ndarray, where: np.ndarray) -> float:
+    """Return the subset's mean, to subtract: covariances from moments then lose no digits."""
+    return float(values[where].mean()) if where.any() else 0.0

@@ -33,7 +33,8 @@ def student_teacher_plot(
         ``density``, ``density_outside``, ``confidence_edge``, ``binned_teacher``, ``binned_model``.
     """
     everything = np.concatenate([teacher, *models])
-    low, high = np.quantile(everything, [TAIL, 1 - TAIL])
+    low, high = np.quantile(everything, [TAIL, 1 - TAIL], overwrite_input=True)
+    del everything
     margin = 0.02 * (high - low) or 1.0
     edges = np.linspace(low - margin, high + margin, CELLS + 1)
     counts = np.stack([np.histogram2d(teacher, model, (edges, edges))[0] for model in models])

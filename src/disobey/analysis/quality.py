@@ -1,16 +1,24 @@
 """How good a model is, and how faithful to its teacher: features whose means are the statistics."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from disobey.analysis.confidence import BLOCK
-from disobey.analysis.resampling import Resamples
+from disobey.analysis.confidence import confidence_logit
+from disobey.analysis.resampling import Means
 
 ECE_BINS = 15
 # The confidence logit beyond which a float32 probability rounds to 1.
 SATURATION = 24 * np.log(2)
-OF_PROBABILITIES = ("nll", "brier", "given_label_confidence", "clean_label_confidence")
+NAMES = (
+    "accuracy",
+    "clean_accuracy",
+    "saturated",
+    "nll",
+    "brier",
+    "given_label_confidence",
+    "clean_label_confidence",
+)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -19,97 +27,118 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
-def blockwise(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """Apply a row-wise ``function`` to blocks of rows, so that memory stays small."""
-    return np.concatenate(
-        [
-            function(*(array[start : start + BLOCK] for array in arrays))
-            for start in range(0, len(arrays[0]), BLOCK)
-        ]
-    )
+@dataclass(frozen=True)
+class Outputs:
+    """What a block of a model's logits says; made by `read_outputs`.
 
-
-def quality(
-    resamples: Resamples,
-    logits: np.ndarray,
-    label: np.ndarray,
-    clean_label: np.ndarray,
-    phi_own: np.ndarray,
-    where: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Return accuracy, NLL, Brier score, ECE, saturation, and confidence in both labels.
-
-    Parameters
+    Attributes
     ----------
-    resamples : Resamples
-    logits : ndarray, shape (example, class)
-    label, clean_label : ndarray of int, shape (example,)
-        The given label, and the one before noise.
-    phi_own : ndarray, shape (example,)
+    logits, log_p, p : ndarray, shape (example, class)
+        The logits, and log-probabilities and probabilities in float64.
+    predicted : ndarray of int, shape (example,)
+    phi_own : ndarray of float64, shape (example,)
         Confidence logit of the model's own prediction.
-    where : ndarray of bool, shape (example,)
-        The subset.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (1 + resample,)
-        NLL in nats; Brier as the squared distance to the one-hot label; ECE over 15 bins of equal
-        width of the model's confidence in its own prediction; confidence in the given and in the
-        clean label as a probability.
     """
-    of_probabilities = blockwise(_of_probabilities, logits, label, clean_label)
-    predicted = logits.argmax(1)
-    correct = predicted == label
-    columns = [correct, predicted == clean_label, phi_own > SATURATION, *of_probabilities.T]
-    means = resamples.means(np.column_stack(columns), where).T
-    names = ("accuracy", "clean_accuracy", "saturated", *OF_PROBABILITIES)
-    return dict(zip(names, means, strict=True)) | {
-        "ece": _ece(resamples, 1 / (1 + np.exp(-phi_own)), correct, where)
-    }
+
+    logits: np.ndarray
+    log_p: np.ndarray
+    p: np.ndarray
+    predicted: np.ndarray
+    phi_own: np.ndarray
+
+    def confidence_logit(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the confidence logit of the classes ``chosen``, (example,).
+
+        Models mostly agree, so that few examples need to be computed anew.
+        """
+        phi = self.phi_own.copy()
+        others = np.flatnonzero(chosen != self.predicted)
+        phi[others] = confidence_logit(self.logits[others], chosen[others])
+        return phi
 
 
-def _of_probabilities(logits: np.ndarray, label: np.ndarray, clean_label: np.ndarray) -> np.ndarray:
-    """Return the columns `OF_PROBABILITIES`."""
-    log_p = log_softmax(logits)
-    rows = np.arange(len(label))
-    given, clean = log_p[rows, label], log_p[rows, clean_label]
-    distance = np.exp(log_p)
-    distance[rows, label] -= 1
-    brier = (distance**2).sum(1)
-    return np.column_stack([-given, brier, np.exp(given), np.exp(clean)])
+def read_outputs(logits: np.ndarray) -> Outputs:
+    """Return what a block of logits, (example, class), says."""
+    log_p, predicted = log_softmax(logits), logits.argmax(1)
+    return Outputs(logits, log_p, np.exp(log_p), predicted, confidence_logit(logits, predicted))
 
 
-def _ece(
-    resamples: Resamples, confidence: np.ndarray, correct: np.ndarray, where: np.ndarray
-) -> np.ndarray:
-    """Return sum over bins of the bin's share times |accuracy - confidence|."""
-    inside = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
-    gap = (confidence - correct)[:, None] * (inside[:, None] == np.arange(ECE_BINS))
-    return np.abs(resamples.means(gap, where)).sum(1)
+class Quality:
+    """Accuracy, NLL, Brier score, ECE, saturation, and confidence in both labels.
 
-
-def fidelity(
-    resamples: Resamples, logits: np.ndarray, teacher: np.ndarray, where: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Return top-1 agreement, KL(teacher || model) in nats, and total variation.
-
-    Parameters
-    ----------
-    resamples : Resamples
-    logits, teacher : ndarray, shape (example, class)
-    where : ndarray of bool, shape (example,)
-
-    Returns
-    -------
-    dict of str to ndarray, shape (1 + resample,)
+    NLL in nats; Brier as the squared distance to the one-hot label; ECE over 15 bins of equal width
+    of the model's confidence in its own prediction; confidence in the given and in the clean label
+    as a probability.
     """
-    means = resamples.means(blockwise(_distances, logits, teacher), where).T
-    return dict(zip(("agreement", "kl_from_teacher", "total_variation"), means, strict=True))
+
+    def __init__(self) -> None:
+        self._means, self._gaps = Means(), Means()
+
+    def add(
+        self,
+        counts: np.ndarray,
+        outputs: Outputs,
+        label: np.ndarray,
+        clean_label: np.ndarray,
+        where: np.ndarray,
+    ) -> None:
+        """Add a block of examples.
+
+        Parameters
+        ----------
+        counts : ndarray of float64, shape (1 + resample, example)
+        outputs : Outputs
+        label, clean_label : ndarray of int, shape (example,)
+            The given label, and the one before noise.
+        where : ndarray of bool, shape (example, subset)
+        """
+        correct = outputs.predicted == label
+        rows = np.arange(len(label))
+        distance = outputs.p.copy()
+        distance[rows, label] -= 1
+        columns = {
+            "accuracy": correct,
+            "clean_accuracy": outputs.predicted == clean_label,
+            "saturated": outputs.phi_own > SATURATION,
+            "nll": -outputs.log_p[rows, label],
+            "brier": (distance**2).sum(1),
+            "given_label_confidence": outputs.p[rows, label],
+            "clean_label_confidence": outputs.p[rows, clean_label],
+        }
+        self._means.add(counts, np.column_stack([columns[name] for name in NAMES]), where)
+        confidence = 1 / (1 + np.exp(-outputs.phi_own))
+        inside = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+        gap = (confidence - correct)[:, None] * (inside[:, None] == np.arange(ECE_BINS))
+        self._gaps.add(counts, gap, where)
+
+    def statistics(self) -> list[dict[str, np.ndarray]]:
+        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
+        # ECE: sum over bins of the bin's share times |accuracy - confidence|
+        ece = np.abs(self._gaps.values()).sum(2)
+        means = np.moveaxis(self._means.values(), 1, 0)
+        return [
+            dict(zip(NAMES, of_subset.T, strict=True)) | {"ece": ece[:, subset]}
+            for subset, of_subset in enumerate(means)
+        ]
 
 
-def _distances(logits: np.ndarray, teacher: np.ndarray) -> np.ndarray:
-    log_m, log_t = log_softmax(logits), log_softmax(teacher)
-    p_t = np.exp(log_t)
-    agree = logits.argmax(1) == teacher.argmax(1)
-    kl = (p_t * (log_t - log_m)).sum(1)
-    return np.column_stack([agree, kl, np.abs(p_t - np.exp(log_m)).sum(1) / 2])
+class Fidelity:
+    """Top-1 agreement, KL(teacher || model) in nats, and total variation."""
+
+    def __init__(self) -> None:
+        self._means = Means()
+
+    def add(
+        self, counts: np.ndarray, outputs: Outputs, teacher: Outputs, where: np.ndarray
+    ) -> None:
+        """Add a block of examples; ``where`` of shape (example, subset)."""
+        agree = outputs.predicted == teacher.predicted
+        kl = (teacher.p * (teacher.log_p - outputs.log_p)).sum(1)
+        variation = np.abs(teacher.p - outputs.p).sum(1) / 2
+        self._means.add(counts, np.column_stack([agree, kl, variation]), where)
+
+    def statistics(self) -> list[dict[str, np.ndarray]]:
+        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
+        names = ("agreement", "kl_from_teacher", "total_variation")
+        means = np.moveaxis(self._means.values(), 1, 0)
+        return [dict(zip(names, of_subset.T, strict=True)) for of_subset in means]

@@ -2,10 +2,19 @@
 
 Every statistic here is a function of means of features over examples. With the counts of all
 resamples in one matrix, the means of all resamples are one matrix product; the first row counts
-every example once and gives the estimate itself, by the same code.
+every example once and gives the estimate itself, by the same code. Sums over examples are sums
+over blocks of examples: neither the features nor the counts of all examples are ever held at once.
 """
 
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
 import numpy as np
+
+# Examples in a block, where a caller does not know better.
+BLOCK = 4096
+# Of drawn counts held at a time; more examples than fit are drawn in several goes.
+STRIPE_BYTES = 1 << 25
 
 
 class Resamples:
@@ -13,7 +22,7 @@ class Resamples:
 
     Parameters
     ----------
-    counts : ndarray of float64, shape (1 + resample, example)
+    counts : ndarray, shape (1 + resample, example)
 
     Notes
     -----
@@ -22,31 +31,99 @@ class Resamples:
     """
 
     def __init__(self, counts: np.ndarray) -> None:
-        self.counts = counts
+        self.rows, self.examples = counts.shape
+        self._counts = counts
 
-    @classmethod
-    def draw(cls, examples: int, resamples: int, seed: int) -> "Resamples":
+    @staticmethod
+    def draw(examples: int, resamples: int, seed: int) -> "Resamples":
         """Draw resamples of all examples with replacement; 0 of them keep the full sample only."""
-        rng = np.random.default_rng(np.random.SeedSequence([seed, *b"resamples"]))
-        counts = np.ones((1 + resamples, examples))
-        for row in range(1, 1 + resamples):
-            counts[row] = np.bincount(rng.integers(examples, size=examples), minlength=examples)
-        return cls(counts)
+        return _Drawn(examples, resamples, seed)
 
-    def means(self, features: np.ndarray, where: np.ndarray) -> np.ndarray:
-        """Return the means of ``features`` over the examples ``where``, in every row.
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield blocks of examples, in order, and their counts.
 
         Parameters
         ----------
-        features : ndarray, shape (example, feature)
-        where : ndarray of bool, shape (example,)
+        size : int
+            Examples in a block, the last one excepted.
 
-        Returns
-        -------
-        ndarray, shape (1 + resample, feature)
-            NaN where a resample has no such example.
+        Yields
+        ------
+        slice, ndarray of float64, shape (1 + resample, example of the block)
         """
-        columns = np.column_stack([where, features * where[:, None]]).astype(np.float64)
-        sums = self.counts @ columns
+        stripe = size * max(1, STRIPE_BYTES // (self.rows * size))
+        for start in range(0, self.examples, stripe):
+            held = self._between(start, min(start + stripe, self.examples))
+            for first in range(0, held.shape[1], size):
+                counts = held[:, first : first + size].astype(np.float64)
+                yield slice(start + first, start + first + counts.shape[1]), counts
+
+    def _between(self, start: int, stop: int) -> np.ndarray:
+        """Return the counts of the examples ``start`` to ``stop``."""
+        return self._counts[:, start:stop]
+
+
+class _Drawn(Resamples):
+    """Resamples that are drawn anew, the same each time, whenever a stripe of them is wanted."""
+
+    def __init__(self, examples: int, resamples: int, seed: int) -> None:
+        self.rows, self.examples = 1 + resamples, examples
+        self._seed = seed
+
+    def _between(self, start: int, stop: int) -> np.ndarray:
+        rng = np.random.default_rng(np.random.SeedSequence([self._seed, *b"resamples"]))
+        # Bytes suffice: to be drawn 256 times in as many draws as examples has odds of 1 in 256!.
+        counts = np.ones((self.rows, stop - start), np.uint8)
+        for row in range(1, self.rows):
+            drawn = rng.integers(self.examples, size=(self.examples,))
+            if stop - start < self.examples:
+                drawn = drawn[(drawn >= start) & (drawn < stop)] - start
+            counts[row] = np.bincount(drawn, minlength=stop - start)
+        return counts
+
+
+class Means:
+    """Means of features over subsets of the examples, in every resample, block by block."""
+
+    def __init__(self) -> None:
+        self._sums: np.ndarray | None = None
+
+    def add(self, counts: np.ndarray, features: np.ndarray, where: np.ndarray) -> None:
+        """Add a block of examples.
+
+        Parameters
+        ----------
+        counts : ndarray of float64, shape (1 + resample, example)
+        features : ndarray, shape (example, feature)
+        where : ndarray of bool, shape (example, subset)
+            Which examples belong to which subset.
+        """
+        with_one = np.column_stack([np.ones(len(features)), features])
+        columns = where[:, :, None] * with_one[:, None, :]
+        sums = counts @ columns.reshape(len(features), -1)
+        sums = sums.reshape(len(counts), *columns.shape[1:])
+        self._sums = sums if self._sums is None else self._sums + sums
+
+    def values(self) -> np.ndarray:
+        """Return the means, shape (1 + resample, subset, feature).
+
+        NaN where a resample has no example of a subset.
+        """
+        assert self._sums is not None, "no example was added"
         with np.errstate(invalid="ignore", divide="ignore"):
-            return sums[:, 1:] / sums[:, :1]
+            return self._sums[..., 1:] / self._sums[..., :1]
+
+
+class Gathered(Protocol):
+    """Statistics that are made of means: gathered block by block, then computed."""
+
+    def add(self, counts: np.ndarray, rows: slice) -> None:
+        """Add the examples ``rows``, whose counts are ``counts``."""
+
+
+def gather(resamples: Resamples, found: Iterable[Gathered], size: int = BLOCK) -> None:
+    """Show every example to all of ``found``, in blocks of ``size`` examples."""
+    everything = list(found)
+    for rows, counts in resamples.blocks(size):
+        for one in everything:
+            one.add(counts, rows)

@@ -1,11 +1,19 @@
-"""The confidence analysis of one setting and split: from logits to a labelled dataset."""
+"""The confidence analysis of one setting and split: from logits to a labelled dataset.
 
+Logits may be larger than the memory. They are read in blocks of examples, twice: once for all that
+an example says by itself, and once more, where there are replicates, for inner products of logits
+about class means, which only the first reading knows. In between, an example leaves the teachers'
+predictions and the confidence logits: one number for each pair of a model and a teacher.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from disobey.analysis import confidence, quality
+from disobey.analysis.confidence import CentredLogits, Inheritance, Plotted, Primary, Rows
 from disobey.analysis.density import student_teacher_plot
 from disobey.analysis.intervals import crossed_interval, example_variance
 from disobey.analysis.names import (
@@ -19,9 +27,23 @@ from disobey.analysis.names import (
     SUBSETS,
     TEACHER,
 )
-from disobey.analysis.resampling import Resamples
+from disobey.analysis.quality import Fidelity, Outputs, Quality, read_outputs
+from disobey.analysis.resampling import Gathered, Resamples, gather
 
-Statistics = dict[str, np.ndarray]
+RIGHT, WRONG, CLEAN, MISLABELLED = SUBSETS[1:]
+JUDGED, OF_NOISE = (RIGHT, WRONG), (CLEAN, MISLABELLED)
+ROLES = (TEACHER, REFERENCE, STUDENT)
+# Logits of one model in a block: in float64 they, and what is computed of them, stay in a cache.
+BLOCK_LOGITS = 1 << 18
+# Counts of all resamples in a block.
+BLOCK_COUNTS = 1 << 19
+SMALLEST_BLOCK, LARGEST_BLOCK = 64, 4096
+
+Statistics = Mapping[str, np.ndarray]
+# A model of a seed, by its role.
+Model = tuple[str, int]
+# A subset, and by which teacher it is judged.
+Judged = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -30,13 +52,14 @@ class SplitLogits:
 
     Attributes
     ----------
-    logits : dict of str to list of ndarray, shape (example, class)
-        For ``teacher``, ``reference`` and ``student`` one array per seed of the study.
+    logits : mapping of str to sequence of Rows, shape (example, class)
+        For ``teacher``, ``reference`` and ``student`` one array per seed of the study, or what
+        reads its rows when it is asked for a slice of them.
     label, clean_label : ndarray of int, shape (example,)
         The given label, and the one before noise.
     """
 
-    logits: dict[str, list[np.ndarray]]
+    logits: Mapping[str, Sequence[Rows]]
     label: np.ndarray
     clean_label: np.ndarray
 
@@ -49,61 +72,170 @@ class SplitAnalysis:
     data : SplitLogits
     resamples : Resamples
         Of the examples; without resamples for a training split, whose examples are not resampled.
+    block : int
+        Examples that are read at a time; changes no result.
     """
 
-    def __init__(self, data: SplitLogits, resamples: Resamples) -> None:
+    def __init__(self, data: SplitLogits, resamples: Resamples, block: int) -> None:
         self.data = data
         self.resamples = resamples
+        self.block = block
         self.seeds = range(len(data.logits[TEACHER]))
-        self.prediction = [logits.argmax(1) for logits in data.logits[TEACHER]]
-        # phi[model][i][j]: confidence of the model of seed i in what the teacher of seed j predicts
-        self.phi = {
-            model: [
-                [confidence.confidence_logit(logits, chosen) for chosen in self.prediction]
-                for logits in per_seed
-            ]
-            for model, per_seed in data.logits.items()
-        }
+        self.models = [(role, seed) for seed in self.seeds for role in ROLES]
+        examples, seeds = len(data.label), len(self.seeds)
+        # Without noise all examples are clean, and there is nothing to compute twice.
+        self.noisy = bool((data.label != data.clean_label).any())
+        self.subsets = [name for name in SUBSETS if self.noisy or name not in OF_NOISE]
+        self.prediction = np.empty((seeds, examples), np.int32)
+        # phi[role][i, j]: confidence of the model of seed i in what the teacher of seed j predicts
+        self.phi = {role: np.empty((seeds, seeds, examples)) for role in ROLES}
+        shape = (len(STATISTICS), len(MODELS), seeds, resamples.rows)
+        self.tables = {name: np.full(shape, np.nan) for name in SUBSETS}
 
-    def subset(self, name: str, teacher: int) -> np.ndarray:
-        """Return which examples belong to a subset, shape (example,).
+    def dataset(self) -> xr.Dataset:
+        """Compute everything."""
+        class_mean = self._read()
+        self._compare(class_mean)
+        student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
+        for table in self.tables.values():
+            table[:, MODELS.index(EFFECT)] = table[:, student] - table[:, reference]
+        if not self.noisy and CLEAN in self.tables:
+            self.tables[CLEAN] = self.tables[ALL]
+        parts = [self._statistics(name) for name in SUBSETS]
+        summary = xr.concat(parts, xr.IndexVariable("subset", list(SUBSETS)))
+        return xr.merge([summary, self._plot(), resampled(self.tables[ALL])])
+
+    def subset(self, name: str, teacher: int, rows: slice = slice(None)) -> np.ndarray:
+        """Return which of the examples ``rows`` belong to a subset, shape (example,).
 
         ``teacher right`` and ``wrong`` are judged by the given teacher and label: for statistics
         that condition on a replicate that is the replicate, else the student's own teacher.
         """
-        label, clean = self.data.label, self.data.clean_label
-        right = self.prediction[teacher] == label
-        return {
-            ALL: np.ones(len(label), bool),
-            "teacher right": right,
-            "teacher wrong": ~right,
-            "clean": label == clean,
-            "mislabelled": label != clean,
-        }[name]
+        label = self.data.label[rows]
+        if name == ALL:
+            return np.ones(len(label), bool)
+        if name in OF_NOISE:
+            return (label == self.data.clean_label[rows]) == (name == CLEAN)
+        return (self.prediction[teacher, rows] == label) == (name == RIGHT)
 
-    def dataset(self) -> xr.Dataset:
-        """Compute everything."""
-        tables = {name: self._table(name) for name in SUBSETS}
-        parts = [self._statistics(name, table) for name, table in tables.items()]
-        summary = xr.concat(parts, xr.IndexVariable("subset", list(SUBSETS)))
-        return xr.merge([summary, self._plot(), resampled(tables[ALL])])
+    def _judge(self, name: str, teacher: int) -> Judged:
+        """Return a subset with its judge: always the first teacher where it needs none."""
+        return name, teacher if name in JUDGED else 0
 
-    # --- statistics -------------------------------------------------------------------------
+    def _judged(self) -> list[Judged]:
+        """Return all subsets that differ."""
+        pairs = itertools.product(self.subsets, self.seeds)
+        return list(dict.fromkeys(self._judge(name, teacher) for name, teacher in pairs))
 
-    def _table(self, subset: str) -> np.ndarray:
-        """Return all statistics, (statistic, model, seed, 1 + resample); NaN without a meaning."""
-        shape = (len(STATISTICS), len(MODELS), len(self.seeds), len(self.resamples.counts))
-        table = np.full(shape, np.nan)
-        for seed in self.seeds:
-            for model in (TEACHER, REFERENCE, STUDENT):
-                for name, values in self._of(model, seed, subset).items():
-                    table[STATISTICS.index(name), MODELS.index(model), seed] = values
-        student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
-        table[:, MODELS.index(EFFECT)] = table[:, student] - table[:, reference]
-        return table
+    def _enter(self, subset: str, model: Model, found: Statistics) -> None:
+        """Put statistics, each of shape (1 + resample,), into the table of their subset."""
+        role, seed = model
+        for name, values in found.items():
+            self.tables[subset][STATISTICS.index(name), MODELS.index(role), seed] = values
 
-    def _statistics(self, subset: str, table: np.ndarray) -> xr.Dataset:
+    # --- the first reading: all that an example says by itself --------------------------------
+
+    def _read(self) -> dict[Judged, dict[Model, np.ndarray]]:
+        """Read all logits; keep predictions and confidence logits, enter what they complete.
+
+        Returns
+        -------
+        dict of dict of ndarray of float64, shape (class,)
+            For each subset the class means of each model's logits, centred within each example;
+            empty without replicates.
+        """
+        quality: dict[Model, Quality] = {model: Quality() for model in self.models}
+        fidelity = {model: Fidelity() for model in self.models if model[0] != TEACHER}
+        sums: dict[Model, np.ndarray | float] = dict.fromkeys(self.models, 0.0)
+        for rows, counts in self.resamples.blocks(self.block):
+            labels = self.data.label[rows], self.data.clean_label[rows]
+            logits = {(role, i): self.data.logits[role][i][rows] for role, i in self.models}
+            self.prediction[:, rows] = [logits[TEACHER, seed].argmax(1) for seed in self.seeds]
+            for seed in self.seeds:
+                where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
+                outputs = {role: read_outputs(logits[role, seed]) for role in ROLES}
+                for role in ROLES:
+                    self._keep_confidence(outputs[role], role, seed, rows)
+                    quality[role, seed].add(counts, outputs[role], *labels, where)
+                for role in COMPARED:
+                    fidelity[role, seed].add(counts, outputs[role], outputs[TEACHER], where)
+            if len(self.seeds) > 1:
+                inside = np.array([self.subset(*judged, rows) for judged in self._judged()], float)
+                for model in self.models:
+                    sums[model] += inside @ CentredLogits(logits[model])[slice(None)]
+        for gathered in (quality, fidelity):
+            for model, found in gathered.items():
+                for subset, statistics in zip(self.subsets, found.statistics(), strict=True):
+                    self._enter(subset, model, statistics)
+        return self._class_means(sums) if len(self.seeds) > 1 else {}
+
+    def _keep_confidence(self, outputs: Outputs, role: str, seed: int, rows: slice) -> None:
+        """Keep a model's confidence in what each teacher predicts."""
+        for other in self.seeds:
+            chosen = self.prediction[other, rows]
+            self.phi[role][seed, other, rows] = outputs.confidence_logit(chosen)
+
+    def _class_means(
+        self, sums: Mapping[Model, np.ndarray | float]
+    ) -> dict[Judged, dict[Model, np.ndarray]]:
+        """Divide sums over subsets, (subset, class) for each model, by the subsets' sizes."""
+        means: dict[Judged, dict[Model, np.ndarray]] = {}
+        for k, judged in enumerate(self._judged()):
+            # An empty subset has no example to centre.
+            number = max(1, int(self.subset(*judged).sum()))
+            means[judged] = {model: np.asarray(total)[k] / number for model, total in sums.items()}
+        return means
+
+    # --- the second reading: all that needs to know the other examples ------------------------
+
+    def _compare(self, class_mean: Mapping[Judged, Mapping[Model, np.ndarray]]) -> None:
+        """Enter what depends on quantiles of confidence and on class means."""
+        where = {judged: self.subset(*judged) for judged in self._judged()}
+        plotted: dict[tuple[str, Model], Plotted] = {}
+        primary: dict[tuple[str, Model, int], Primary] = {}
+        for name in self.subsets:
+            for role, seed in itertools.product(COMPARED, self.seeds):
+                key = name, (role, seed)
+                own = self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]
+                plotted[key] = Plotted(*own, where[self._judge(name, seed)])
+                for other in self._others(seed):
+                    m, t, r = (self.phi[of][i, other] for of, i in _trio(role, seed, other))
+                    primary[*key, other] = Primary(m, t, r, where[self._judge(name, other)])
+        logits = {(role, i): CentredLogits(self.data.logits[role][i]) for role, i in self.models}
+        inherited = {
+            judged: Inheritance(logits, means, self._trios(*judged), where[judged])
+            for judged, means in class_mean.items()
+        }
+        everything: list[Gathered] = [*plotted.values(), *primary.values(), *inherited.values()]
+        gather(self.resamples, everything, self.block)
+        for (name, model), of_plot in plotted.items():
+            self._enter(name, model, of_plot.statistics())
+            averaged = [
+                primary[name, model, other].statistics()
+                | inherited[self._judge(name, other)].statistics(_trio(*model, other))
+                for other in self._others(model[1])
+            ]
+            self._enter(name, model, _mean_of(averaged))
+
+    def _others(self, seed: int) -> list[int]:
+        """Return the seeds whose teachers are replicates of this seed's teacher."""
+        return [other for other in self.seeds if other != seed]
+
+    def _trios(self, name: str, teacher: int) -> list[tuple[Model, Model, Model]]:
+        """Return what is to be compared on a subset: those of the replicate that judges it."""
+        replicates = (teacher,) if name in JUDGED else self.seeds
+        return [
+            _trio(role, seed, other)
+            for other in replicates
+            for seed in self._others(other)
+            for role in COMPARED
+        ]
+
+    # --- what comes out -----------------------------------------------------------------------
+
+    def _statistics(self, subset: str) -> xr.Dataset:
         """Return value, estimate, interval, variance and counts of one subset."""
+        table = self.tables[subset]
         by_seed = np.moveaxis(table, (2, 3), (0, 1))  # (seed, row, statistic, model)
         estimate, low, high = crossed_interval(by_seed)
         cell = ("statistic", "model")
@@ -119,45 +251,23 @@ class SplitAnalysis:
             coords={"statistic": list(STATISTICS), "model": list(MODELS)},
         )
 
-    def _of(self, model: str, seed: int, subset: str) -> Statistics:
-        """Return all statistics of one model of one seed, each of shape (1 + resample,)."""
-        data, where = self.data, self.subset(subset, seed)
-        logits = data.logits[model][seed]
-        own = confidence.confidence_logit(logits, logits.argmax(1))
-        found = quality.quality(self.resamples, logits, data.label, data.clean_label, own, where)
-        if model == TEACHER:
-            return found
-        teacher = data.logits[TEACHER][seed]
-        found |= quality.fidelity(self.resamples, logits, teacher, where)
-        phi_model, phi_teacher = self.phi[model][seed][seed], self.phi[TEACHER][seed][seed]
-        found |= confidence.plotted(self.resamples, phi_model, phi_teacher, where)
-        return found | self._replicated(model, seed, subset)
-
-    def _replicated(self, model: str, seed: int, subset: str) -> Statistics:
-        """Average the replicate-conditioned statistics over all other teachers."""
-        found: list[Statistics] = []
-        for other in self.seeds:
-            if other == seed:
-                continue
-            where = self.subset(subset, other)
-            trio = ((model, seed), (TEACHER, seed), (TEACHER, other))
-            m, t, r = (self.phi[who][i][other] for who, i in trio)
-            found.append(confidence.primary(self.resamples, m, t, r, where))
-            m, t, r = (
-                confidence.centred_logits(self.data.logits[who][i], where) for who, i in trio
-            )
-            found[-1] |= confidence.inheritance(self.resamples, m, t, r, where)
-        return {name: np.mean([f[name] for f in found], 0) for name in found[0]} if found else {}
-
-    # --- the plot ---------------------------------------------------------------------------
-
     def _plot(self) -> xr.Dataset:
         """Return the paper's plot: teacher i against its student and reference, all seeds."""
 
-        def diagonal(model: str) -> np.ndarray:
-            return np.concatenate([self.phi[model][i][i] for i in self.seeds])
+        def diagonal(role: str) -> np.ndarray:
+            return np.concatenate([self.phi[role][i, i] for i in self.seeds])
 
         return student_teacher_plot(COMPARED, diagonal(TEACHER), [diagonal(m) for m in COMPARED])
+
+
+def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
+    """Return a model, its teacher and a replicate."""
+    return (role, seed), (TEACHER, seed), (TEACHER, other)
+
+
+def _mean_of(found: Sequence[Statistics]) -> dict[str, np.ndarray]:
+    """Return the mean of each statistic; none of none."""
+    return {name: np.mean([f[name] for f in found], 0) for name in found[0]} if found else {}
 
 
 def resampled(table: np.ndarray) -> xr.Dataset:
@@ -172,7 +282,7 @@ def resampled(table: np.ndarray) -> xr.Dataset:
     return xr.Dataset({"resampled": (("statistic", "model", "resample"), means)})
 
 
-def analyse(split: SplitLogits, resamples: int, seed: int) -> xr.Dataset:
+def analyse(split: SplitLogits, resamples: int, seed: int, block: int | None = None) -> xr.Dataset:
     """Analyse one split.
 
     Parameters
@@ -182,5 +292,12 @@ def analyse(split: SplitLogits, resamples: int, seed: int) -> xr.Dataset:
         Bootstrap resamples of the examples; 0 for a training split.
     seed : int
         Of the resamples.
+    block : int, optional
+        Examples to be read at a time; changes no result.
     """
-    return SplitAnalysis(split, Resamples.draw(len(split.label), resamples, seed)).dataset()
+    drawn = Resamples.draw(len(split.label), resamples, seed)
+    if block is None:
+        classes = split.logits[TEACHER][0].shape[1]
+        most = min(BLOCK_LOGITS // classes, BLOCK_COUNTS // drawn.rows, LARGEST_BLOCK)
+        block = max(most, SMALLEST_BLOCK)
+    return SplitAnalysis(split, drawn, block).dataset()

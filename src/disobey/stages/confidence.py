@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,56 +13,71 @@ from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
-from disobey.stores.reader import read_arrays
+from disobey.stores.rows import StoredRows, read_columns
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
     from disobey.stages.command import Job
 
+Runs = Mapping[str, Sequence[str]]
+
 
 def run(job: "Job") -> None:
-    """Read the logits of all models and seeds; write the analysis store."""
+    """Read the logits of all models and seeds, block by block; write the analysis store."""
     spec = job.spec
+    runs: Runs = {
+        TEACHER: spec["teachers"],
+        REFERENCE: spec["references"],
+        STUDENT: spec["students"],
+    }
+    # Verified once, not once for each split: a store may have gigabytes.
+    paths = {id: job.input(id).file() for ids in runs.values() for id in ids}
     attributes = {"about": json.dumps(spec["about"]), "setting": job.id}
     with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
         for name in SPLITS:
-            split = read_split(job, spec, name)
-            # On the training set the examples are the population: nothing to resample.
-            resamples = spec["analysis"]["resamples"] if name == "test" else 0
-            print(f"{name}: {len(split.label)} examples, {resamples} resamples", file=sys.stderr)
-            found = analyse(split, resamples, spec["analysis"]["seed"])
+            with ExitStack() as files:
+                split = open_split(paths, runs, name, files)
+                # On the training set the examples are the population: nothing to resample.
+                resamples = spec["analysis"]["resamples"] if name == "test" else 0
+                examples = len(split.label)
+                print(f"{name}: {examples} examples, {resamples} resamples", file=sys.stderr)
+                found = analyse(split, resamples, spec["analysis"]["seed"])
             found = found.assign_coords(seed=("seed", list(spec["seeds"])))
             writer.write_dataset(name, found)
 
 
-def read_split(job: "Job", spec: Mapping[str, Any], split: str) -> SplitLogits:
-    """Read one split of every run; all must hold the same examples, labels and classes.
+def open_split(paths: Mapping[str, Path], runs: Runs, split: str, files: ExitStack) -> SplitLogits:
+    """Open one split of every run; all must hold the same examples, labels and classes.
+
+    Parameters
+    ----------
+    paths : mapping of str to Path
+        The logits store of each run.
+    runs : mapping of str to sequence of str
+        For each role the run of each seed.
+    split : str
+    files : ExitStack
+        Closes the stores.
 
     Raises
     ------
     UserError
         Naming the two stores that do not fit together.
     """
-    runs: dict[str, Sequence[str]] = {
-        TEACHER: spec["teachers"],
-        REFERENCE: spec["references"],
-        STUDENT: spec["students"],
-    }
-    first = spec["teachers"][0]
+    first = runs[TEACHER][0]
+    opened: dict[str, StoredRows] = {}
     shared: dict[str, np.ndarray] = {}
-    logits: dict[str, list[np.ndarray]] = {role: [] for role in runs}
-    for role, ids in runs.items():
-        for id in ids:
-            arrays = read_arrays(job.input(id).file(), split)
-            values = arrays.pop("logits")
-            shared = shared or arrays
-            for column, expected in shared.items():
-                if not np.array_equal(arrays[column], expected):
-                    raise UserError(
-                        f"{id} and {first}: their {split} stores differ in {column}, so they "
-                        f"cannot be compared; both must come from the same data and noise"
-                    )
-            if logits[TEACHER] and values.shape[1] != logits[TEACHER][0].shape[1]:
-                raise UserError(f"{id} and {first}: have different numbers of classes")
-            logits[role].append(values)
+    for id, path in paths.items():
+        arrays = read_columns(path, split)
+        shared = shared or arrays
+        for column, expected in shared.items():
+            if not np.array_equal(arrays[column], expected):
+                raise UserError(
+                    f"{id} and {first}: their {split} stores differ in {column}, so they "
+                    f"cannot be compared; both must come from the same data and noise"
+                )
+        opened[id] = files.enter_context(StoredRows(path, split, "logits"))
+        if opened[id].shape != opened[first].shape:
+            raise UserError(f"{id} and {first}: have different numbers of classes")
+    logits = {role: [opened[id] for id in ids] for role, ids in runs.items()}
     return SplitLogits(logits, shared["label"], shared["clean_label"])

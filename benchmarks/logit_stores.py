@@ -1,0 +1,96 @@
+"""Logit stores that no model made, and the confidence stage over them in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from disobey.stores.layout import manifest_of
+from disobey.stores.manifest import describe, write_manifest
+from disobey.stores.writer import NetcdfWriter, atomic
+
+ROLES = {"teachers": 0, "references": 1, "students": 2}
+ROWS = 4096
+WRONG = 0.2  # share of training labels that are not the clean ones
+
+# Runs the stage and prints what it took: user CPU seconds, and the peak of its memory in kB as the
+# kernel counts it for this process alone (ru_maxrss may be that of the process that started it).
+CHILD = """
+import os, re, sys
+from disobey.stages.command import main
+status = main("confidence", sys.argv[1:])
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())
+print(os.times().user, peak[1])
+sys.exit(status)
+"""
+
+
+def write_store(
+    folder: Path, run: str, noise: int, sizes: dict[str, int], classes: int, scale: float
+) -> Path:
+    """Write one run's logits of both splits, never holding them; return its manifest's path."""
+    path, started = folder / "results" / "logits" / f"{run}.nc", time.time()
+    with atomic(path) as temporary, NetcdfWriter(temporary, {"run": run}) as writer:
+        for split, examples in sizes.items():
+            shape = examples, classes
+            logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
+            clean = np.empty(examples, int)
+            # What models share, and a run's own noise.
+            shared, own = np.random.default_rng(len(split)), np.random.default_rng(noise)
+            for start in range(0, examples, ROWS):
+                rows = slice(start, min(start + ROWS, examples))
+                signal = 2 * shared.standard_normal((rows.stop - start, classes), np.float32)
+                logits[rows] = scale * signal + own.standard_normal(signal.shape, np.float32)
+                clean[rows] = signal.argmax(1)
+            wrong = (shared.random(examples) < WRONG) & (split == "train")
+            label = np.where(wrong, (clean + 1) % classes, clean)
+            for name, column in (("label", label), ("clean_label", clean)):
+                writer.write(split, name, ("example",), column)
+            writer.write(split, "example_id", ("example",), np.arange(examples))
+    record = describe(
+        stage="dump", id=run, spec={"run": run}, code="", files=[path], base=path.parent,
+        inputs=[], started=started,
+    )  # fmt: skip
+    manifest = Path(manifest_of(str(path)))
+    write_manifest(manifest, record)
+    return manifest
+
+
+def write_stores(folder: Path, seeds: int, sizes: dict[str, int], classes: int) -> list[Path]:
+    """Write the stores of a setting: teachers, references, and students that exaggerate."""
+    return [
+        write_store(
+            folder, f"{role}-{seed}", 10 + len(ROLES) * seed + place, sizes, classes,
+            1.2 if role == "students" else 1.0,
+        )
+        for role, place in ROLES.items()
+        for seed in range(seeds)
+    ]  # fmt: skip
+
+
+def run_stage(
+    folder: Path, manifests: list[Path], seeds: int, resamples: int
+) -> tuple[float, float]:
+    """Run the confidence stage over the stores of `write_stores`, on one thread as Snakemake does.
+
+    Returns
+    -------
+    user CPU seconds, peak of the memory in MB
+    """
+    spec = {
+        "about": {}, "seeds": list(range(seeds)), "analysis": {"resamples": resamples, "seed": 0},
+        **{role: [f"{role}-{seed}" for seed in range(seeds)] for role in ROLES},
+    }  # fmt: skip
+    output = folder / "results" / "made" / "analysis" / "setting.nc.json"
+    call = ["--spec", json.dumps(spec), "--output", str(output), "--inputs", *map(str, manifests)]
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    ended = subprocess.run(
+        [sys.executable, "-c", CHILD, *call],
+        check=True, capture_output=True, text=True, env=os.environ | threads,
+    )  # fmt: skip
+    seconds, kilobytes = ended.stdout.split()
+    return float(seconds), int(kilobytes) / 1024

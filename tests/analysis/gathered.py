@@ -1,0 +1,63 @@
+"""Statistics of arrays that are in memory, shown to the package's classes in one go."""
+
+import numpy as np
+
+from disobey.analysis import quality as of_quality
+from disobey.analysis.confidence import CentredLogits, Inheritance, Plotted, Primary
+from disobey.analysis.resampling import Means, gather
+
+
+def means(resamples, features, where):
+    """Means of ``features`` (example, feature) over ``where`` in every resample."""
+    found = Means()
+    for rows, counts in resamples.blocks():
+        found.add(counts, features[rows], where[rows, None])
+    return found.values()[:, 0]
+
+
+def primary(resamples, *args):
+    found = Primary(*args)
+    gather(resamples, [found])
+    return found.statistics()
+
+
+def plotted(resamples, *args):
+    found = Plotted(*args)
+    gather(resamples, [found])
+    return found.statistics()
+
+
+def inheritance(resamples, model, teacher, replicate, where):
+    trio = ("model", "teacher", "replicate")
+    logits = dict(zip(trio, map(CentredLogits, (model, teacher, replicate)), strict=True))
+    inside = np.flatnonzero(where)
+    mean = {
+        name: z[slice(None)][inside].mean(0) if inside.size else np.zeros(model.shape[1])
+        for name, z in logits.items()
+    }
+    found = Inheritance(logits, mean, [trio], where)
+    gather(resamples, [found])
+    return found.statistics(trio)
+
+
+def quality(resamples, logits, label, clean_label, where):
+    found = of_quality.Quality()
+    for rows, counts in resamples.blocks():
+        outputs = of_quality.read_outputs(logits[rows])
+        found.add(counts, outputs, label[rows], clean_label[rows], where[rows, None])
+    (statistics,) = found.statistics()
+    return statistics
+
+
+def fidelity(resamples, logits, teacher, where):
+    found = of_quality.Fidelity()
+    for rows, counts in resamples.blocks():
+        outputs = [of_quality.read_outputs(z[rows]) for z in (logits, teacher)]
+        found.add(counts, *outputs, where[rows, None])
+    (statistics,) = found.statistics()
+    return statistics
+
+
+def counts_of(resamples):
+    """All counts at once, (1 + resample, example)."""
+    return np.hstack([counts for _, counts in resamples.blocks()])
