@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import Collection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
@@ -28,6 +31,9 @@ COLUMN_WIDTH = 8 * CM
 WIDE = 13 * CM
 POINT = 1 / 72
 DPI = 300
+# An artist of more points than this becomes an image in a PDF: each point costs some ten bytes, and
+# every time that a page is shown.
+MOST_VECTOR_POINTS = 500
 
 FONT = "DejaVu Sans"
 BASE_SIZE, TITLE_SIZE, SMALL_SIZE = 7.0, 7.5, 6.0
@@ -202,6 +208,8 @@ def diagonal(axes: Axes) -> Line2D:
 def save(figure: Figure, pdf: Path, png: Path) -> None:
     """Write a figure as PDF and as PNG, without dates: the same figure gives the same bytes.
 
+    Clouds of points are images in the PDF, see `rasterise_crowds`; text and axes stay vectors.
+
     Parameters
     ----------
     figure : matplotlib.figure.Figure
@@ -209,7 +217,25 @@ def save(figure: Figure, pdf: Path, png: Path) -> None:
     pdf, png : Path
         The files; their names may have any suffix (a temporary one, for example).
     """
+    rasterise_crowds(figure)
     with matplotlib.rc_context(RC):
         undated = {"CreationDate": None, "Creator": None, "Producer": None}
         figure.savefig(pdf, format="pdf", dpi=DPI, metadata=undated)
         figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def rasterise_crowds(figure: Figure) -> None:
+    """Let artists of more points than `MOST_VECTOR_POINTS` be images in vector formats."""
+    for artist in figure.findobj(Artist):
+        if _points(artist) > MOST_VECTOR_POINTS:
+            artist.set_rasterized(True)
+
+
+def _points(artist: Artist) -> int:
+    """Return the points of a line, or the marks (the vertices, if more) of a collection."""
+    if isinstance(artist, Line2D):
+        return np.size(artist.get_xdata())
+    if isinstance(artist, Collection):
+        vertices = sum(np.shape(path.vertices)[0] for path in artist.get_paths())
+        return max(vertices, len(np.atleast_2d(artist.get_offsets())))
+    return 0
