@@ -9,6 +9,7 @@ from disobey.analysis.confidence import quantile_bin
 
 CELLS = 60
 QUANTILES = 20
+BLOCK = 1 << 16  # points that are put into cells at a time
 # Tails beyond this share of the points do not stretch the axes; they are counted instead.
 TAIL = 0.001
 
@@ -37,7 +38,7 @@ def student_teacher_plot(
     del everything
     margin = 0.02 * (high - low) or 1.0
     edges = np.linspace(low - margin, high + margin, CELLS + 1)
-    counts = np.stack([np.histogram2d(teacher, model, (edges, edges))[0] for model in models])
+    counts = np.stack([_cells(teacher, model, edges) for model in models])
     inside = quantile_bin(teacher, np.ones(len(teacher), bool), QUANTILES)
     number = np.bincount(inside, minlength=QUANTILES)
 
@@ -55,3 +56,12 @@ def student_teacher_plot(
         },
         coords={"compared": list(compared)},
     )
+
+
+def _cells(teacher: np.ndarray, model: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return how many points fall into each cell, (teacher_bin, model_bin)."""
+    counts = np.zeros((CELLS, CELLS))
+    for start in range(0, len(teacher), BLOCK):
+        points = slice(start, start + BLOCK)
+        counts += np.histogram2d(teacher[points], model[points], (edges, edges))[0]
+    return counts

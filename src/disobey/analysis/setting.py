@@ -252,10 +252,14 @@ class SplitAnalysis:
         )
 
     def _plot(self) -> xr.Dataset:
-        """Return the paper's plot: teacher i against its student and reference, all seeds."""
+        """Return the paper's plot: teacher i against its student and reference, all seeds.
+
+        Comes last: it lets go of the confidence logits, and takes the memory of a part of them.
+        """
 
         def diagonal(role: str) -> np.ndarray:
-            return np.concatenate([self.phi[role][i, i] for i in self.seeds])
+            of_role = self.phi.pop(role)
+            return np.concatenate([of_role[i, i] for i in self.seeds])
 
         return student_teacher_plot(COMPARED, diagonal(TEACHER), [diagonal(m) for m in COMPARED])
 

@@ -1,0 +1,123 @@
+"""(g): how long Snakemake takes to see what a study needs, as its jobs grow.
+
+    python -m benchmarks.dag [jobs ...]
+
+``snakemake --dry-run`` on generated studies in an empty folder: reading the study, planning,
+building the graph of jobs and printing it. A study has three seeds and settings at eight
+temperatures for each learning rate, so that teachers and references are shared as in a real sweep.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common import report
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+
+JOBS = (100, 300, 1_000, 3_000, 10_000)
+TEMPERATURES = 8
+ENOUGH = 1_000  # jobs to tell how seconds grow
+REPOSITORY = Path(__file__).parents[1]
+
+HEAD = """study: generated
+seeds: [0, 1, 2]
+datasets:
+  mnist: {source: builtin, name: mnist5k, label_noise: {rate: 0.2, seed: 7}}
+models:
+  mlp: {family: mlp, hidden: [256]}
+analysis: {resamples: 1000, seed: 0}
+"""
+RECIPE = "  recipe-{k}: {{optimizer: sgd, lr: {lr:.6g}, batch: 128, epochs: 20, schedule: cosine}}"
+SETTING = (
+    "  setting-{i}: {{dataset: mnist, teacher: mlp, student: mlp, recipe: recipe-{k},"
+    " distill: {{temperature: {temperature}}}}}"
+)
+
+
+def study_text(settings: int) -> str:
+    """Return a study file of so many settings."""
+    recipes = -(-settings // TEMPERATURES)
+    lines = [RECIPE.format(k=k, lr=0.01 * (1 + k / recipes)) for k in range(recipes)]
+    lines.append("settings:")
+    for i in range(settings):
+        k, place = divmod(i, TEMPERATURES)
+        lines.append(SETTING.format(i=i, k=k, temperature=1 + place))
+    return "\n".join([HEAD + "recipes:", *lines]) + "\n"
+
+
+def number_of_jobs(path: Path, settings: int) -> int:
+    """Write the study of so many settings; return how many jobs it has, by the plan."""
+    path.write_text(study_text(settings))
+    return len(make_plan(load_study(path)).jobs)
+
+
+def write_study(path: Path, jobs: int) -> int:
+    """Write a study of at least ``jobs`` jobs, and few more; return how many it has."""
+    one, two = (number_of_jobs(path, TEMPERATURES * recipes) for recipes in (1, 2))
+    settings = max(1, TEMPERATURES * (jobs - one) // (two - one))
+    while number_of_jobs(path, settings) < jobs:
+        settings += 1
+    return number_of_jobs(path, settings)
+
+
+def dry_run(study: Path) -> tuple[float, float]:
+    """Return wall and user CPU seconds of Snakemake's dry run in the study's folder."""
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
+        "--directory", str(study.parent), "--configfile", str(study), "--cores", "2", "--dry-run",
+    ]  # fmt: skip
+    # The plugin for SLURM asks it at every start, and waits ten seconds where it is down.
+    no_slurm = study.parent / "bin" / "scontrol"
+    no_slurm.parent.mkdir()
+    no_slurm.write_text("#!/bin/sh\nexit 1\n")
+    no_slurm.chmod(0o755)
+    path = os.pathsep.join([str(no_slurm.parent), os.environ["PATH"]])
+    before = os.times()
+    with open(study.with_suffix(".log"), "w") as log:
+        subprocess.run(
+            command, check=True, stdout=log, stderr=log, cwd=study.parent,
+            env=os.environ | {"PATH": path},
+        )  # fmt: skip
+    after = os.times()
+    return after.elapsed - before.elapsed, after.children_user - before.children_user
+
+
+def exponent(rows: Sequence[Mapping[str, float]]) -> float:
+    """Return p of seconds ~ jobs^p by least squares, for what comes on top of the smallest study.
+
+    The smallest study stands for Snakemake's start, which does not grow; studies of few jobs take
+    hardly longer than it does, and are left out where there are larger ones. 1 is linear. User CPU,
+    which other processes of the machine disturb least.
+    """
+    first, *others = rows
+    larger = [row for row in others if row["jobs"] >= ENOUGH]
+    others = larger if len(larger) > 1 else others
+    jobs = [np.log(row["jobs"] - first["jobs"]) for row in others]
+    seconds = [np.log(max(row["user s"] - first["user s"], 1e-3)) for row in others]
+    return float(np.polyfit(jobs, seconds, 1)[0])
+
+
+def main(numbers: Sequence[int]) -> None:
+    """Print one table: a row per study."""
+    rows = []
+    for wanted in numbers:
+        with tempfile.TemporaryDirectory() as folder:
+            study = Path(folder) / "study.yaml"
+            jobs = write_study(study, wanted)
+            wall, user = dry_run(study)
+        rows.append(
+            {"jobs": jobs, "wall s": wall, "user s": user, "wall ms per job": 1000 * wall / jobs}
+        )
+    growth = exponent(rows)
+    title = f"snakemake --dry-run of generated studies; user s grow as jobs to the {growth:.2f}"
+    report("dag", title, rows, exponent=growth)
+
+
+if __name__ == "__main__":
+    main([int(number) for number in sys.argv[1:]] or JOBS)
