@@ -79,7 +79,7 @@ def test_a_program_that_the_holder_started_does_not_keep_it(path):
         from disobey.locks import Lock
         lock = Lock(Path(sys.argv[1]))
         assert lock.try_take()
-        print(subprocess.Popen(["sleep", "60"], close_fds=False).pid, flush=True)
+        print(subprocess.Popen(["sleep", "900"], close_fds=False).pid, flush=True)
         sys.stdin.readline()
     """
     with process(code, path) as parent:
@@ -120,7 +120,7 @@ def test_no_two_hold_it_though_each_removes_the_file(path):
             lock.release(remove=True)
     """
     others = [process(code, path, count) for _ in range(4)]
-    assert [other.wait(60) for other in others] == [0, 0, 0, 0]
+    assert [other.wait(900) for other in others] == [0, 0, 0, 0]
     assert count.read_text() == "400"
     assert not path.exists()
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,14 @@ from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 
-from ..workflow.conftest import REPOSITORY, SMALL, Workflow, copy_repository
+from ..workflow.conftest import (
+    PATIENCE,
+    REPOSITORY,
+    SMALL,
+    Workflow,
+    copy_repository,
+    wait_until,
+)
 
 TEST_CLUSTER = "ci"  # as slurm-up.sh calls it
 QUICK = Path(__file__).with_name("quick_snakemake.py")
@@ -30,7 +37,7 @@ QUICK = Path(__file__).with_name("quick_snakemake.py")
 
 def output_of(*command: str) -> str:
     return subprocess.run(
-        command, capture_output=True, text=True, check=True, timeout=20
+        command, capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
 
 
@@ -73,6 +80,10 @@ class Cluster(Workflow):
         ]  # fmt: skip
 
     @property
+    def environment(self) -> dict[str, str]:
+        return dict(os.environ)
+
+    @property
     def plan(self) -> Plan:
         return make_plan(load_study(self.study))
 
@@ -87,11 +98,11 @@ class Cluster(Workflow):
         with open(self.folder / "output.txt", "w") as output:
             process = subprocess.Popen(
                 self.command(*words), stdout=output, stderr=subprocess.STDOUT, text=True,
-                cwd=self.folder, env=os.environ | environment,
+                cwd=self.folder, env=self.environment | environment,
             )  # fmt: skip
             try:
                 yield process
-                process.wait(timeout=240)
+                process.wait(timeout=PATIENCE)
             finally:
                 if process.poll() is None:
                     process.terminate()
@@ -110,13 +121,6 @@ class Cluster(Workflow):
 
     def weights(self, run: str) -> bytes:
         return (self.folder / f"results/runs/{run}/model.safetensors").read_bytes()
-
-
-def wait_until(true: Callable[[], object], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not after {seconds} s: {what}"
-        time.sleep(0.2)
 
 
 def write_study(folder: Path) -> None:

@@ -22,7 +22,7 @@ def test_a_running_job_is_cancelled_and_its_state_goes_on(without_one_run, local
     cluster, run = without_one_run, without_one_run.one_run
     target = f"results/runs/{run}.json"
     with cluster.running("--", target, DISOBEY_TEST_PAUSE="0.4") as first:
-        wait_until(lambda: re.search(r"[1-9]\d*/69", cluster.log("train", run)), 60, "a step")
+        wait_until(lambda: re.search(r"[1-9]\d*/69", cluster.log("train", run)), "a step")
         first.send_signal(signal.SIGKILL)
     (left,) = cluster.job_ids()
     assert len(trainings(cluster.folder)) == 1
@@ -44,12 +44,12 @@ def test_a_job_that_waits_in_the_queue_is_cancelled_too(without_one_run):
     output_of(*node, "state=drain", "reason=test")
     try:
         with cluster.running("--", target, DISOBEY_TEST_PAUSE="0") as first:
-            wait_until(cluster.job_ids, 60, "a job is submitted")
+            wait_until(cluster.job_ids, "a job is submitted")
             first.send_signal(signal.SIGKILL)
         (left,) = cluster.job_ids()
         assert state_of(left) == "PENDING"
         with cluster.running("--", target, DISOBEY_TEST_PAUSE="0") as second:
-            wait_until(lambda: cluster.job_ids() not in ([], [left]), 60, "a job is submitted")
+            wait_until(lambda: cluster.job_ids() not in ([], [left]), "a job is submitted")
             assert state_of(left) in ("", "CANCELLED")
             output_of(*node, "state=resume")
     finally:

@@ -38,7 +38,7 @@ class Cancelled(Trouble):
         if self.first_failure:
             return
         run = self.cluster.one_run
-        wait_until(lambda: re.search(r"[1-9]\d*/69", self.cluster.log("train", run)), 60, "a step")
+        wait_until(lambda: re.search(r"[1-9]\d*/69", self.cluster.log("train", run)), "a step")
         subprocess.run(["scancel", *self.cluster.job_ids()], check=True)
 
     def everything(self) -> None:
@@ -133,10 +133,10 @@ def test_a_drained_node_lets_jobs_wait(without_one_run):
     target = f"results/runs/{cluster.one_run}.json"
     try:
         with cluster.running("--", target, DISOBEY_TEST_PAUSE="0") as process:
-            wait_until(cluster.job_ids, 60, "a job is submitted")
+            wait_until(cluster.job_ids, "a job is submitted")
             (job,) = cluster.job_ids()
             show = ("squeue", "--noheader", "--jobs", job, "--format", "%T %r")
-            wait_until(lambda: "DRAIN" in output_of(*show).upper(), 60, "SLURM says why it waits")
+            wait_until(lambda: "DRAIN" in output_of(*show).upper(), "SLURM says why it waits")
             assert output_of(*show).startswith("PENDING")
             assert process.poll() is None and not trainings(cluster.folder)
             subprocess.run([*node, "state=resume"], check=True)

@@ -1,13 +1,17 @@
 """A tiny study, run once by the real Snakemake; tests work on copies of it."""
 
+import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -16,6 +20,18 @@ from disobey.study.figures import FIGURES
 REPOSITORY = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 SMALL = Path(__file__).with_name("small.yaml")
+# Seconds after which something has gone wrong, however slow or busy the machine is.
+PATIENCE = 900
+# Where a SLURM is configured and does not answer, each Snakemake would start nine seconds late.
+NO_SLURM = {"SLURM_CONF": os.devnull}
+
+
+def wait_until(true: Callable[[], object], what: str = "") -> None:
+    """Wait for a condition; the deadline only keeps a test that hangs from hanging for ever."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, f"not after {PATIENCE} s: {what}"
+        time.sleep(0.05)
 
 
 @dataclass
@@ -36,16 +52,21 @@ class Workflow:
             *words,
         ]  # fmt: skip
 
-    def snakemake(self, *words: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | NO_SLURM
+
+    def snakemake(self, *words: str, timeout: float = 2 * PATIENCE) -> CompletedProcess[str]:
         return subprocess.run(
-            self.command(*words), capture_output=True, text=True, timeout=timeout, cwd=self.folder
-        )
+            self.command(*words), capture_output=True, text=True, timeout=timeout,
+            cwd=self.folder, env=self.environment,
+        )  # fmt: skip
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start in a process group of its own, as a terminal would, so that Ctrl-C can be sent."""
         return subprocess.Popen(
             self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            cwd=self.folder, start_new_session=True,
+            cwd=self.folder, start_new_session=True, env=self.environment,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
 
@@ -100,12 +121,20 @@ def jobs_in(output: str) -> set[str]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """The tiny study, run to the end; do not change it, take a `copy`."""
-    workflow = Workflow(tmp_path_factory.mktemp("tiny"))
-    shutil.copy(TINY, workflow.study)
-    result = workflow.snakemake("--printshellcmds")
-    assert result.returncode == 0, result.stdout + result.stderr
-    (workflow.folder / "first-run.txt").write_text(result.stdout + result.stderr)
+    """The tiny study, run to the end by one worker for all; only read it, or take a `copy`."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # each worker has a folder of its own in that of all
+    workflow = Workflow(base / "tiny")
+    printed = workflow.folder / "first-run.txt"
+    with open(base / "tiny.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until the file is closed
+        if not printed.exists():
+            workflow.folder.mkdir(exist_ok=True)
+            shutil.copy(TINY, workflow.study)
+            result = workflow.snakemake("--printshellcmds")
+            assert result.returncode == 0, result.stdout + result.stderr
+            printed.write_text(result.stdout + result.stderr)
     return workflow
 
 

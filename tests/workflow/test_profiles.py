@@ -8,12 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from snakemake.cli import get_argument_parser
 
 from disobey import workflow as bridge
 from disobey.stage_names import STAGES
 
-from .conftest import REPOSITORY
+from .conftest import NO_SLURM, REPOSITORY
 
 SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("default", "slurm")}
 SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
@@ -28,8 +27,13 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def options():
-    """Every long option of Snakemake and its plugins."""
-    parser = get_argument_parser()
+    """Every long option of Snakemake and its plugins; the one for SLURM asks it on import."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in NO_SLURM.items():
+            patch.setenv(name, value)
+        from snakemake.cli import get_argument_parser
+
+        parser = get_argument_parser()
     return {
         word.removeprefix("--")
         for action in parser._actions
@@ -48,7 +52,9 @@ def dry_run(tmp_path_factory):
         "--configfile", str(REPOSITORY / "config.yaml"),
         "--workflow-profile", str(REPOSITORY / "profiles/slurm"),
     )  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=os.environ | NO_SLURM
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -10,8 +10,8 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import pytest
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 
-from .conftest import SMALL, Workflow
+from .conftest import PATIENCE, SMALL, Workflow, wait_until
 
 pytestmark = pytest.mark.workflow
 
@@ -43,7 +43,7 @@ class Kill:
     starts : int
         How many jobs must start first: work is under way then.
     delay : float
-        Seconds after that.
+        How long after that, in units of what the start of a job takes on this machine.
     choice : float
         Which of the running jobs, from 0 to 1.
     """
@@ -61,8 +61,15 @@ def drawn(seed: int) -> list[Kill]:
     rng = random.Random(seed)
     kinds = 2 * KINDS
     rng.shuffle(kinds)
-    # A start takes two seconds of importing; what follows is work.
-    return [Kill(*kind, rng.randrange(1, 3), rng.uniform(0, 3.5), rng.random()) for kind in kinds]
+    # A training imports for one start, and again as long before its first step; then it works.
+    return [Kill(*kind, rng.randrange(1, 3), rng.uniform(0, 3), rng.random()) for kind in kinds]
+
+
+def seconds_of_a_start() -> float:
+    """Return how long a training imports before it works."""
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import disobey.stages.train"], check=True)
+    return time.monotonic() - started
 
 
 def write_study(folder: Path, epochs: int = 150) -> None:
@@ -97,6 +104,8 @@ class Ordeal:
     events: list[str] = field(default_factory=list)
     target: str = "all"
     log: Path = Path()
+    save_every: str = "0.2"  # seconds between two states of a training
+    start: float = 0.0
     calls: int = 0
     snakemake: subprocess.Popen[str] | None = None
 
@@ -113,7 +122,7 @@ class Ordeal:
             self.snakemake = subprocess.Popen(
                 self.workflow.command(self.target), stdout=output, stderr=subprocess.STDOUT,
                 text=True, cwd=self.workflow.folder, start_new_session=True,
-                env=os.environ | {"DISOBEY_SAVE_EVERY": "0.2"},
+                env=self.workflow.environment | {"DISOBEY_SAVE_EVERY": self.save_every},
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )  # fmt: skip
 
@@ -126,7 +135,7 @@ class Ordeal:
         self.call()
         if not self.wait_for_starts(kill.starts):
             return False
-        time.sleep(kill.delay)
+        time.sleep(kill.delay * self.start)
         jobs = jobs_at_work(self.workflow.folder)
         if self.done:
             return False
@@ -149,7 +158,7 @@ class Ordeal:
     def wait_for_starts(self, number: int) -> bool:
         """Wait until jobs have started since now; False where Snakemake ended well instead."""
         seen = set(jobs_at_work(self.workflow.folder))
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while number > 0:
             assert time.monotonic() < deadline, self.story("no job starts")
             if self.snakemake.poll() is not None:
@@ -159,15 +168,15 @@ class Ordeal:
             now = set(jobs_at_work(self.workflow.folder))
             number -= len(now - seen)
             seen |= now
-            time.sleep(0.02)
+            time.sleep(0.05)
         return True
 
     def finish(self) -> None:
         """Let a Snakemake that was hit end as it likes; then the normal command must succeed."""
-        self.snakemake.wait(timeout=240)
+        self.snakemake.wait(timeout=PATIENCE)
         if not self.done:
             self.call()
-            self.snakemake.wait(timeout=240)
+            self.snakemake.wait(timeout=PATIENCE)
         assert self.done, self.story("the normal command fails")
 
     def story(self, what: str) -> str:
@@ -185,16 +194,17 @@ def new_study(folder: Path) -> Workflow:
 @pytest.fixture(scope="module")
 def ordeals(tmp_path_factory):
     """The same study, undisturbed, and beside it under 20 kills."""
-    root = tmp_path_factory.mktemp("recovery")
+    root, start = tmp_path_factory.mktemp("recovery"), seconds_of_a_start()
     undisturbed = Ordeal(new_study(root / "undisturbed"))
     undisturbed.call()
-    killed = [Ordeal(new_study(root / "killed-0"))]
+    killed = [Ordeal(new_study(root / "killed-0"), start=start)]
     try:
         kills = drawn(SEED)
         for kill in kills:
             while not killed[-1].suffer(kill):
                 if killed[-1].done:
-                    killed.append(Ordeal(new_study(root / f"killed-{len(killed)}")))
+                    study = new_study(root / f"killed-{len(killed)}")
+                    killed.append(Ordeal(study, start=start))
         killed[-1].finish()
         undisturbed.finish()
         yield undisturbed, killed
@@ -243,14 +253,15 @@ def test_nothing_is_left_of_the_kills(ordeals):
 @pytest.fixture
 def one_training(tmp_path):
     """Snakemake at work on one training, which is held still once a state of it is saved."""
-    write_study(tmp_path, epochs=1500)
+    write_study(tmp_path, epochs=30)
     workflow = Workflow(tmp_path.resolve())
     run = make_plan(load_study(workflow.study)).settings["self"].teachers[0]
-    ordeal = Ordeal(workflow, target=f"results/runs/{run}.json")
+    # A state after each step: a hundred times what it takes to see the first one.
+    ordeal = Ordeal(workflow, target=f"results/runs/{run}.json", save_every="0")
     ordeal.log = tmp_path / f"results/logs/train/{run}.log"
     ordeal.call()
     try:
-        wait_until(lambda: list(tmp_path.glob("results/checkpoints/*/*.pt")), ordeal)
+        wait_until(lambda: list(tmp_path.glob("results/checkpoints/*/*.pt")), "no state is saved")
         (training,) = jobs_at_work(workflow.folder)
         os.kill(training, signal.SIGSTOP)  # else how far it gets depends on the machine
         yield ordeal
@@ -267,7 +278,7 @@ def test_a_killed_training_goes_on_from_its_state(one_training):
         os.kill(pid, signal.SIGKILL)
     one_training.snakemake.wait()
     one_training.call()
-    assert one_training.snakemake.wait(timeout=240) == 0, one_training.story("it fails")
+    assert one_training.snakemake.wait(timeout=PATIENCE) == 0, one_training.story("it fails")
     assert re.search(r"resumed at step [1-9]", one_training.log.read_text())
 
 
@@ -280,20 +291,13 @@ def test_a_job_waits_for_an_orphan_and_takes_over_what_it_made(one_training):
     # The shell that follows empties the log, so the orphan's own lines go elsewhere.
     log = ordeal.log.rename(workflow.folder / "orphan.log")
     ordeal.call()
-    wait_until(lambda: ordeal.log.exists() and "waiting for that" in ordeal.log.read_text(), ordeal)
+    wait_until(lambda: ordeal.log.exists() and "waiting for that" in ordeal.log.read_text())
     assert f"process {orphan} on " in ordeal.output.read_text()  # named before work begins
     assert f"process {orphan} on " in ordeal.log.read_text()
     os.kill(orphan, signal.SIGCONT)
-    assert ordeal.snakemake.wait(timeout=240) == 0, ordeal.story("the normal command fails")
+    assert ordeal.snakemake.wait(timeout=PATIENCE) == 0, ordeal.story("the normal command fails")
     said = ordeal.log.read_text()
     assert "is there already, of the same spec, code and inputs" in said
     assert "step/s" in log.read_text() and "step/s" not in said  # one trained, the other did not
     again = workflow.snakemake("--dry-run", ordeal.target)
     assert "Nothing to be done" in again.stdout + again.stderr
-
-
-def wait_until(true: Callable[[], object], ordeal: Ordeal) -> None:
-    deadline = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < deadline, ordeal.story("not after two minutes")
-        time.sleep(0.05)
