@@ -4,9 +4,12 @@ CORES ?= all
 STUDY ?= config.yaml
 # Where an index offers builds of torch for other devices: make figures TORCH_INDEX=<its address>
 TORCH_INDEX ?=
+# Of the tests; auto is one for each core, four at most. WORKERS=0 runs them one after another.
+WORKERS ?= auto
 
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
 .PHONY: figures test test-fast test-slurm lint bench plan why results schema clean-venv
@@ -30,15 +33,16 @@ plan: $(VENV)/.installed
 	$(BIN)/python -m disobey plan $(STUDY)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(PYTEST) -n $(WORKERS)
 
 # Without the tests that run the whole workflow.
 test-fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "not workflow and not slurm"
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm"
 
 # Needs the one-node SLURM of slurm-up.sh, see docs/cluster.md; elsewhere it says what it skipped.
+# One after another, as there is one cluster.
 test-slurm: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest tests/slurm -m slurm -rs
+	$(PYTEST) -p no:xdist tests/slurm -m slurm -rs
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -554,6 +554,7 @@ def test_exactly_what_depends_on_it_runs_again(name, scene):
     assert scene.workflow.would_run() == expected
 
 
+@pytest.mark.reruns
 def test_back_to_the_old_value_trains_nothing(scene):
     old = "student: big, recipe: short, distill: {temperature: 4}"
     new = old.replace("4", "3")
@@ -566,6 +567,7 @@ def test_back_to_the_old_value_trains_nothing(scene):
     assert scene.workflow.would_run() == scene.workflow.why() == expected
 
 
+@pytest.mark.reruns
 def test_a_second_study_and_back_runs_nothing_of_the_first(scene):
     scene.workflow.edit("study: tiny", "study: second")
     done = scene.workflow.snakemake()
@@ -574,6 +576,7 @@ def test_a_second_study_and_back_runs_nothing_of_the_first(scene):
     assert scene.workflow.would_run() == scene.workflow.why() == set()
 
 
+@pytest.mark.reruns
 def test_a_result_made_again_is_the_same_bit_for_bit(scene):
     """What a rerun makes is what was there: seeds and threads decide, not chance."""
     run = scene.plan.settings["noisy-small"].students[0]

@@ -1,0 +1,49 @@
+"""How pytest-xdist (``make test``) shares out the tests among its workers."""
+
+import os
+
+import pytest
+
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+# Each worker starts workflows of two jobs; more workers than this only wait for the longest test.
+MOST_WORKERS = 4
+# One worker gets a file as a whole, for its fixtures, but for these: long, and one fixture for all.
+ONE_BY_ONE = ("tests/workflow/test_end_to_end.py", "tests/workflow/test_staleness.py")
+
+if WORKER:  # before numpy and torch look: workers and the jobs they start share the cores
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{library}_NUM_THREADS"] = "1"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Return what ``-n auto`` means: cores that this process may use, not those of the machine."""
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Hand out files, in the order of the workers' `pytest_collection_modifyitems`."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            path = nodeid.partition("::")[0]
+            return nodeid if path in ONE_BY_ONE else path
+
+    config.option.loadscopereorder = False  # else those of the most tests would come first
+    return Files(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Put long tests first, and those of the finished study last: it is made meanwhile."""
+    if WORKER:
+        items.sort(key=turn)
+
+
+def turn(item):
+    if item.path.name == "test_recovery.py":
+        return 0
+    if item.get_closest_marker("reruns"):
+        return 1
+    return 3 if "finished" in item.fixturenames else 2
