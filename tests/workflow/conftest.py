@@ -16,6 +16,8 @@ from subprocess import CompletedProcess
 import pytest
 
 from disobey.study.figures import FIGURES
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
 
 REPOSITORY = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
@@ -93,6 +95,11 @@ class Workflow:
         for stage, key in re.findall(r"^(\w+) (\S+): ", result.stdout, re.M):
             names.add(in_dry_run(stage, key))
         return names
+
+    def planned(self, *stages: str) -> list[str]:
+        """Return the manifests of all jobs of some stages, as targets of `snakemake`."""
+        jobs = make_plan(load_study(self.study)).jobs.items()
+        return [job.manifest for (stage, _), job in jobs if stage in stages]
 
     def manifests(self) -> list[Path]:
         return sorted(self.folder.glob("results/**/*.json"))

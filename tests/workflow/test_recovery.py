@@ -26,6 +26,7 @@ pytestmark = pytest.mark.workflow
 
 SEED = int(os.environ.get("DISOBEY_TEST_SEED", "0"))
 STUDIES = 3
+DRAWN = re.compile(r"figures/(bias|accuracy)\.")
 # Signal, and whether Snakemake and a job get it. Training heeds SIGUSR1, what SLURM sends.
 KINDS = [
     (number, *whom)
@@ -102,7 +103,7 @@ class Ordeal:
 
     workflow: Workflow
     events: list[str] = field(default_factory=list)
-    target: str = "all"
+    targets: tuple[str, ...] = ()
     log: Path = Path()
     save_every: str = "0.2"  # seconds between two states of a training
     start: float = 0.0
@@ -120,7 +121,7 @@ class Ordeal:
         self.calls += 1
         with open(self.output, "w") as output:
             self.snakemake = subprocess.Popen(
-                self.workflow.command(self.target), stdout=output, stderr=subprocess.STDOUT,
+                self.workflow.command(*self.targets), stdout=output, stderr=subprocess.STDOUT,
                 text=True, cwd=self.workflow.folder, start_new_session=True,
                 env=self.workflow.environment | {"DISOBEY_SAVE_EVERY": self.save_every},
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -185,26 +186,28 @@ class Ordeal:
         return "\n".join([f"{what}; seed {SEED}", *self.events, said])
 
 
-def new_study(folder: Path) -> Workflow:
+def new_ordeal(folder: Path, start: float = 0.0) -> Ordeal:
+    """Return a study in a new folder, of which every stage is to run; two figures are enough."""
     folder.mkdir()
     write_study(folder)
-    return Workflow(folder.resolve())
+    workflow = Workflow(folder.resolve())
+    figures = [path for path in workflow.planned("figure") if DRAWN.search(path)]
+    return Ordeal(workflow, targets=(*workflow.planned("table"), *figures), start=start)
 
 
 @pytest.fixture(scope="module")
 def ordeals(tmp_path_factory):
     """The same study, undisturbed, and beside it under 20 kills."""
     root, start = tmp_path_factory.mktemp("recovery"), seconds_of_a_start()
-    undisturbed = Ordeal(new_study(root / "undisturbed"))
+    undisturbed = new_ordeal(root / "undisturbed")
     undisturbed.call()
-    killed = [Ordeal(new_study(root / "killed-0"), start=start)]
+    killed = [new_ordeal(root / "killed-0", start)]
     try:
         kills = drawn(SEED)
         for kill in kills:
             while not killed[-1].suffer(kill):
                 if killed[-1].done:
-                    study = new_study(root / f"killed-{len(killed)}")
-                    killed.append(Ordeal(study, start=start))
+                    killed.append(new_ordeal(root / f"killed-{len(killed)}", start))
         killed[-1].finish()
         undisturbed.finish()
         yield undisturbed, killed
@@ -246,7 +249,7 @@ def test_nothing_is_left_of_the_kills(ordeals):
         left = [path for path in results.rglob(".*") if path.suffix in (".tmp", ".lock")]
         assert left == [], ordeal.story(str(left))
         assert list(results.glob("checkpoints/*")) == []
-        again = ordeal.workflow.snakemake("--dry-run")
+        again = ordeal.workflow.snakemake("--dry-run", *ordeal.targets)
         assert "Nothing to be done" in again.stdout + again.stderr
 
 
@@ -257,7 +260,7 @@ def one_training(tmp_path):
     workflow = Workflow(tmp_path.resolve())
     run = make_plan(load_study(workflow.study)).settings["self"].teachers[0]
     # A state after each step: a hundred times what it takes to see the first one.
-    ordeal = Ordeal(workflow, target=f"results/runs/{run}.json", save_every="0")
+    ordeal = Ordeal(workflow, targets=(f"results/runs/{run}.json",), save_every="0")
     ordeal.log = tmp_path / f"results/logs/train/{run}.log"
     ordeal.call()
     try:
@@ -299,5 +302,5 @@ def test_a_job_waits_for_an_orphan_and_takes_over_what_it_made(one_training):
     said = ordeal.log.read_text()
     assert "is there already, of the same spec, code and inputs" in said
     assert "step/s" in log.read_text() and "step/s" not in said  # one trained, the other did not
-    again = workflow.snakemake("--dry-run", ordeal.target)
+    again = workflow.snakemake("--dry-run", *ordeal.targets)
     assert "Nothing to be done" in again.stdout + again.stderr

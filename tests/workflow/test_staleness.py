@@ -151,7 +151,7 @@ def _(scene):
 
 @row("a docstring in a module")
 def _(scene):
-    scene.code("analysis/confidence.py", '"""Return A and G(q)', '"""Return both A and G(q)')
+    scene.code("analysis/confidence.py", '"""Something of shape', '"""A thing of shape')
 
 
 @row("formatting of a module")
@@ -204,7 +204,7 @@ def _(scene):
     scene.code("models/roberta.py", "type_vocab_size=1", "type_vocab_size=2")
 
 
-@row("this model's module", lambda plan: of_stage(plan, "train", "dump", "basis"))
+@row("this model's module", lambda plan: of_stage(plan, "train", "dump", "views", "basis"))
 def _(scene):
     scene.code("models/mlp.py", "nn.ReLU()", "nn.GELU()")
 
@@ -439,6 +439,19 @@ def _(scene):
     scene.workflow.edit("teacher_fits: non_interpolating, ", "")
 
 
+# --- views of augmented images -----------------------------------------------------------------
+
+
+@row("how far a crop may move", lambda plan: trained(plan, "cropped"))
+def _(scene):
+    scene.workflow.edit("crop_padding: 1", "crop_padding: 2")
+
+
+@row("how a teacher's views are stored", lambda plan: of_stage(plan, "views"))
+def _(scene):
+    scene.code("stages/views.py", "shape = (len(slabs),", "shape = (1 * len(slabs),")
+
+
 # --- bias --------------------------------------------------------------------------------------
 
 
@@ -559,7 +572,7 @@ def test_back_to_the_old_value_trains_nothing(scene):
     old = "student: big, recipe: short, distill: {temperature: 4}"
     new = old.replace("4", "3")
     scene.workflow.edit(old, new)
-    done = scene.workflow.snakemake()
+    done = scene.workflow.snakemake("--until", "confidence")
     assert done.returncode == 0, done.stdout + done.stderr
     scene.workflow.edit(new, old)
     plan = scene.plan
@@ -570,7 +583,7 @@ def test_back_to_the_old_value_trains_nothing(scene):
 @pytest.mark.reruns
 def test_a_second_study_and_back_runs_nothing_of_the_first(scene):
     scene.workflow.edit("study: tiny", "study: second")
-    done = scene.workflow.snakemake()
+    done = scene.workflow.snakemake("--until", "table")
     assert done.returncode == 0, done.stdout + done.stderr
     scene.workflow.edit("study: second", "study: tiny")
     assert scene.workflow.would_run() == scene.workflow.why() == set()
@@ -583,6 +596,8 @@ def test_a_result_made_again_is_the_same_bit_for_bit(scene):
     logits = scene.workflow.folder / f"results/logits/{run}.nc"
     before = logits.read_bytes()
     shutil.rmtree(scene.workflow.folder / f"results/runs/{run}")
-    done = scene.workflow.snakemake()
+    made = logits.stat().st_mtime_ns
+    done = scene.workflow.snakemake("--until", "dump")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert logits.stat().st_mtime_ns > made
     assert logits.read_bytes() == before
