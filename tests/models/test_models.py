@@ -40,6 +40,80 @@ def test_small_resnet_has_a_stem_and_a_block_per_width():
     assert model[:-3](torch.zeros(1, 1, 28, 28)).shape == (1, 8, 4, 4)
 
 
+LARGE = {
+    # as published or counted over the published weights, at the usual number of classes
+    "ResNet-20": ({"family": "cifar_resnet", "depth": 20, "widths": [16, 32, 64]}, 10, 0.27),
+    "ResNet-56": ({"family": "cifar_resnet", "depth": 56, "widths": [16, 32, 64]}, 10, 0.86),
+    "MobileNetV2": ({"family": "mobilenet_v2", "width": 1.0}, 1000, 3.5),
+    "ResNet-18": ({"family": "resnet", "depth": 18}, 1000, 11.7),
+    "ResNet-50": ({"family": "resnet", "depth": 50}, 1000, 25.6),
+}
+
+
+def images(size, classes):
+    inputs = np.zeros((2, size, size, 3), np.uint8)
+    return SimpleNamespace(train=SimpleNamespace(inputs=inputs), class_names=tuple(range(classes)))
+
+
+@pytest.mark.parametrize("spec, classes, millions", LARGE.values(), ids=LARGE)
+def test_a_known_network_has_its_published_number_of_parameters(spec, classes, millions):
+    model = build_model(spec, images(32, classes))
+    assert round(parameters(model) / 1e6, 2 if millions < 1 else 1) == millions
+
+
+SMALL = {"cifar": (8, 8), "pre-activation": (8, 8), "mobilenet": (4, 4), "resnet": (4, 4)}
+SMALL_SPECS = {
+    "cifar": {"family": "cifar_resnet", "depth": 8, "widths": [4, 5, 6]},
+    "pre-activation": {
+        "family": "cifar_resnet", "depth": 14, "widths": [4, 5, 6], "pre_activation": True,
+    },
+    "mobilenet": {"family": "mobilenet_v2", "width": 0.1, "small_images": True},
+    "resnet": {"family": "resnet", "depth": 18, "small_images": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_an_image_of_32_pixels_keeps_enough_of_them(name):
+    """The classifier averages over the last maps: what they measure, and that all trains."""
+    model = build_model(SMALL_SPECS[name], images(32, 5))
+    seen = []
+    for module in model.modules():
+        if isinstance(module, torch.nn.AdaptiveAvgPool2d):
+            module.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[2:]))
+    logits = model(torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    assert logits.shape == (3, 5) and tuple(seen[0]) == SMALL[name]
+    logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_layers_that_can_be_tracked_are_there_and_have_a_matrix(name):
+    from disobey.study.resources import MODEL
+    from disobey.training.layers import weight_of
+
+    options = MODEL.validate_python(SMALL_SPECS[name])
+    model = build_model(SMALL_SPECS[name], images(32, 5))
+    for layer in options.trackable():
+        assert weight_of(model, layer).flatten(1).ndim == 2
+    kinds = (torch.nn.Conv2d, torch.nn.Linear)
+    matrices = {
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, kinds) and getattr(module, "groups", 1) == 1
+    }
+    assert set(options.trackable()) == matrices
+
+
+def test_before_activation_each_shortcut_carries_the_input_unchanged():
+    """He et al. 2016: with residuals of zero the blocks of a stage are the identity."""
+    from disobey.models.cifar_resnet import PreActivationBlock
+
+    block = PreActivationBlock(3, 3, 1)
+    torch.nn.init.zeros_(block.convolution_2.weight)
+    inputs = torch.randn(2, 3, 4, 4)
+    assert torch.equal(block(inputs.clone()), inputs)
+
+
 def test_padding_changes_no_logit_of_roberta():
     torch.manual_seed(0)
     model = build_model(ROBERTA, TEXTS).eval()

@@ -28,6 +28,10 @@ def prepared(inputs: np.ndarray, classes: int, **attributes: object) -> Prepared
         {"family": "small_resnet", "stem": 3, "widths": [4, 6]},
         {"family": "cifar_resnet", "depth": 14, "widths": [3, 4, 4]},
         {"family": "cifar_resnet", "depth": 14, "widths": [3, 4, 4], "pre_activation": True},
+        {"family": "mobilenet_v2", "width": 0.25},
+        {"family": "mobilenet_v2", "width": 1.0, "small_images": True},
+        {"family": "resnet", "depth": 18},
+        {"family": "resnet", "depth": 50, "small_images": True},
     ],
     ids=lambda spec: spec["family"],
 )

@@ -217,7 +217,9 @@ def _(scene):
         "    news: int | None = None\n    batch: PositiveInt",
     )
     scene.code(
-        "models/options.py", "    hidden: Widths", "    news: bool = False\n    hidden: Widths"
+        "models/options/small.py",
+        "    hidden: Widths",
+        "    news: bool = False\n    hidden: Widths",
     )
 
 

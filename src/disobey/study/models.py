@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from disobey.analysis.names import PLACEBOS
-from disobey.models.options import ModelOptions
+from disobey.models.options.families import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from disobey.data.views import BLOCK, number_of_views
 from disobey.models.cost import Cost, Shape
-from disobey.models.options import ModelOptions
+from disobey.models.options.families import ModelOptions
 from disobey.study.jobs import Plan
 from disobey.study.models import Tokenizer
 

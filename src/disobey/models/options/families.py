@@ -1,0 +1,30 @@
+"""What a study file may say of a model; free of torch, so that a dry run stays fast.
+
+Stages do not import this package: they get plain values out of their spec, so a new option here
+makes nothing stale.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from disobey.models.options.layer import Layer
+from disobey.models.options.mobilenet import MobilenetV2
+from disobey.models.options.residual import CifarResnet, Resnet
+from disobey.models.options.roberta import Roberta
+from disobey.models.options.small import Mlp, SmallResnet
+
+ModelOptions = Annotated[
+    Mlp | SmallResnet | CifarResnet | MobilenetV2 | Resnet | Roberta, Field(discriminator="family")
+]
+
+__all__ = [
+    "CifarResnet",
+    "Layer",
+    "Mlp",
+    "MobilenetV2",
+    "ModelOptions",
+    "Resnet",
+    "Roberta",
+    "SmallResnet",
+]

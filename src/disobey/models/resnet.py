@@ -1,0 +1,55 @@
+"""ResNet-18, 34 and 50 for large images, as `transformers` builds them, from scratch."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from disobey.data.prepared import Prepared
+
+# Blocks of each stage, their kind, and channels of each stage (He et al. 2015, table 1).
+DEPTHS = {
+    18: ([2, 2, 2, 2], "basic", [64, 128, 256, 512]),
+    34: ([3, 4, 6, 3], "basic", [64, 128, 256, 512]),
+    50: ([3, 4, 6, 3], "bottleneck", [256, 512, 1024, 2048]),
+}
+
+
+def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
+    """Return the network; ``small_images`` replaces its 7 x 7 stem and pooling by one 3 x 3."""
+    from transformers import ResNetConfig
+
+    depths, kind, widths = DEPTHS[options["depth"]]
+    channels = data.train.inputs.shape[-1]
+    config = ResNetConfig(
+        num_channels=channels,
+        depths=depths,
+        layer_type=kind,
+        hidden_sizes=widths,
+        num_labels=len(data.class_names),
+    )
+    return Classifier(config, small_images=options.get("small_images", False))
+
+
+class Classifier(nn.Module):
+    """`transformers`' image classifier, from images to logits alone."""
+
+    def __init__(self, config: Any, *, small_images: bool) -> None:  # noqa: ANN401 - untyped
+        super().__init__()
+        from transformers.models.resnet.modeling_resnet import ResNetForImageClassification
+
+        logging.getLogger("transformers").setLevel(logging.ERROR)
+        self.resnet = ResNetForImageClassification(config)
+        if small_images:
+            embedder = self.resnet.resnet.embedder
+            stem = nn.Conv2d(config.num_channels, config.embedding_size, 3, 1, 1, bias=False)
+            nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+            embedder.embedder.convolution, embedder.pooler = stem, nn.Identity()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images (batch, channel, y, x) to logits (batch, class)."""
+        logits: torch.Tensor = self.resnet(images).logits
+        return logits
