@@ -4,6 +4,7 @@
 
 The dump gathers each view, runs the model, checks that all logits are finite and writes them to a
 store; bare inference runs the same model over the same number of ready batches and keeps nothing.
+Beside it, what storing a batch of these logits in float16 rounds away at most.
 """
 
 import sys
@@ -11,12 +12,14 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from benchmarks.common import in_turn, median_of, median_ratio, report
 from benchmarks.networks import AUGMENT, CLASSES, CPU, images, resnet
 from disobey.stages.views import write_slab
+from disobey.stores.half import from_half_bits, half_bits
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.augmented import AugmentedImages
 from disobey.training.predictions import BATCH
@@ -60,6 +63,9 @@ def main(rounds: int) -> None:
             }
             in_turn(contestants, 1)  # warms up
             measured = in_turn(contestants, rounds)
+        with torch.inference_mode():
+            exact = model(batch).numpy()
+        error = np.abs(from_half_bits(half_bits(exact)) - exact).max()
         record[f"ResNet-{depth}"] = measured
         rows.append(
             {
@@ -67,6 +73,8 @@ def main(rounds: int) -> None:
                 "bare images/s": median_of(measured, "bare"),
                 "dump images/s": median_of(measured, "dump"),
                 "share of bare": median_ratio(measured, "dump", "bare"),
+                "largest logit": float(np.abs(exact).max()),
+                "float16 errs by": float(error),
             }
         )
     title = f"Logit dump, float32, {torch.get_num_threads()} threads, median of {rounds} rounds"

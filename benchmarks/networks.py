@@ -16,6 +16,7 @@ from disobey.stages.views import write_slab
 from disobey.stores.writer import NetcdfWriter
 from disobey.training import augmented
 from disobey.training.augmented import AugmentedImages
+from disobey.training.compiled import compiled_forward
 from disobey.training.loop import Training
 from disobey.training.losses import distillation, one_hot
 from disobey.training.losses.targets import Targets, Teacher
@@ -77,10 +78,18 @@ class OurLoop:
     precision : {"fp32", "bf16"}
     teacher : Path, nn.Module or None
         Stored views, a model that is run live, or none: cross-entropy alone.
+    compile : bool
+        Whether the student goes through torch.compile.
     """
 
     def __init__(
-        self, student: nn.Module, data: Prepared, precision: str, teacher: Path | nn.Module | None
+        self,
+        student: nn.Module,
+        data: Prepared,
+        precision: str,
+        teacher: Path | nn.Module | None,
+        *,
+        compile: bool = False,
     ) -> None:
         self.recipe = {
             "optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "epochs": SLABS,
@@ -93,6 +102,7 @@ class OurLoop:
         }  # fmt: skip
         self.inputs = augmented.build(self.spec, data, CPU)
         self.teacher = self._teacher(teacher)
+        self.forward = compiled_forward(student, BATCH, varying=False) if compile else None
 
     def _teacher(self, teacher: Path | nn.Module | None) -> Teacher | None:
         if isinstance(teacher, Path):
@@ -105,7 +115,14 @@ class OurLoop:
         objective = loss.build(self.spec, targets)
         shown = augmented.shown_by_epoch(self.spec, self.inputs, self.teacher)
         return Training(
-            self.student, self.inputs, targets, objective, self.recipe, 0, before_epoch=shown
+            self.student,
+            self.inputs,
+            targets,
+            objective,
+            self.recipe,
+            0,
+            before_epoch=shown,
+            forward=self.forward,
         )
 
     def images_per_second(self, steps: int) -> float:

@@ -24,7 +24,7 @@ TRAIN = f"""{STAGE}train
 import torch
 import disobey.training.augmented, disobey.training.losses.distillation
 import disobey.training.teachers.views
-from disobey.training.loop import make_optimizer
+from disobey.training.optimizers import make_optimizer
 make_optimizer(torch.nn.Linear(1, 1), {{"optimizer": "sgd", "lr": 1.0}})
 """
 READ = "import xarray, scipy.special; import xarray.backends.netCDF4_"

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from disobey.data.prepared import Prepared, Split
+from disobey.models.cost import Shape
 from disobey.models.registry import build_model
 from disobey.strict import spec_of
 from disobey.study import models as study_models
+from disobey.study import resources
 from disobey.study.plan import make_plan
-from disobey.study.resources import DUMP_BATCH, MODEL, SOURCES, data_of, need_of
+from disobey.study.resources import DUMP_BATCH, MODEL, SOURCES, Data, data_of, need_of
 from disobey.training import predictions
 
 IMAGES = ("digits", "mnist5k")
@@ -118,3 +120,13 @@ def test_a_larger_model_takes_more_memory_and_time(stage, study):
 def test_options_survive_the_way_through_a_spec(study):
     for options in study().models.values():
         assert MODEL.validate_python(spec_of(options)) == options
+
+
+def test_an_analysis_of_imagenets_size_asks_for_what_its_blocks_take(study, monkeypatch):
+    """Nine stores of 5 GB pass through; what stays is some hundred bytes of each example."""
+    plan = make_plan(study(("seeds: [0, 1]", "seeds: [0, 1, 2]")))
+    imagenet = Data(1_281_167, 50_000, Shape((224, 224, 3), 1000), itemsize=1)
+    monkeypatch.setattr(resources, "data_of", lambda spec: imagenet)
+    need = need_of(plan, "confidence", "small/self")
+    assert 1000 + 300 < need.memory_mb < 1000 + 2048
+    assert 60 < need.minutes < 24 * 60

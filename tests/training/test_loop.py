@@ -11,9 +11,10 @@ from torch import nn
 from disobey.errors import UserError
 from disobey.seeds import stream, torch_seed
 from disobey.training.inputs import ImageInputs, TokenInputs
-from disobey.training.loop import LENGTH_GROUP, Training, batches, make_optimizer
+from disobey.training.loop import LENGTH_GROUP, Training, batches
 from disobey.training.losses import distillation, one_hot
 from disobey.training.losses.targets import Targets
+from disobey.training.optimizers import PlainSgd, make_optimizer
 from disobey.training.teachers.one_view import StoredLogits
 
 CPU = torch.device("cpu")
@@ -101,13 +102,13 @@ def test_adamw_decays_weights_apart_from_the_gradient():
 
 def test_the_schedule_is_followed_step_by_step(toy, monkeypatch):
     seen = []
-    step = torch.optim.SGD.step
+    step = PlainSgd.step
 
     def spy(self, *rest):
         seen.append(self.param_groups[0]["lr"])
         return step(self, *rest)
 
-    monkeypatch.setattr(torch.optim.SGD, "step", spy)
+    monkeypatch.setattr(PlainSgd, "step", spy)
     history = run(linear(), toy, SGD | {"schedule": "linear"})
     np.testing.assert_allclose(seen, [0.1 * (6 - k) / 6 for k in range(6)])
     np.testing.assert_allclose(history.learning_rate, [seen[2], seen[5]])

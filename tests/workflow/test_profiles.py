@@ -113,7 +113,7 @@ def test_each_job_asks_for_known_resources_alone(dry_run):
 
 def test_gpus_nodes_and_the_signal_are_asked_for_where_models_run(dry_run):
     for rule, resources in rules_of(dry_run):
-        runs_a_model = rule in ("basis", "train", "dump")
+        runs_a_model = rule in ("basis", "train", "dump", "views")
         assert (resources.get("gpu"), resources.get("nodes")) == (
             ("1", "1") if runs_a_model else (None, None)
         ), rule

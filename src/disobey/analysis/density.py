@@ -33,11 +33,7 @@ def student_teacher_plot(
     xarray.Dataset
         ``density``, ``density_outside``, ``confidence_edge``, ``binned_teacher``, ``binned_model``.
     """
-    everything = np.concatenate([teacher, *models])
-    low, high = np.quantile(everything, [TAIL, 1 - TAIL], overwrite_input=True)
-    del everything
-    margin = 0.02 * (high - low) or 1.0
-    edges = np.linspace(low - margin, high + margin, CELLS + 1)
+    edges = _edges(np.concatenate([teacher, *models]))
     counts = np.stack([_cells(teacher, model, edges) for model in models])
     inside = quantile_bin(teacher, np.ones(len(teacher), bool), QUANTILES)
     number = np.bincount(inside, minlength=QUANTILES)
@@ -56,6 +52,13 @@ def student_teacher_plot(
         },
         coords={"compared": list(compared)},
     )
+
+
+def _edges(points: np.ndarray) -> np.ndarray:
+    """Return the ends of the cells around all points but the tails; reorders ``points``."""
+    low, high = np.quantile(points, [TAIL, 1 - TAIL], overwrite_input=True)
+    margin = 0.02 * (high - low) or 1.0
+    return np.linspace(low - margin, high + margin, CELLS + 1)
 
 
 def _cells(teacher: np.ndarray, model: np.ndarray, edges: np.ndarray) -> np.ndarray:

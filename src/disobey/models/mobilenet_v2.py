@@ -7,15 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from disobey.models.mobilenet_v2_stages import LAST, STAGES, STEM, scaled
+
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
-
-# Expansion, channels, blocks and stride of each stage.
-STAGES = (
-    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)  # fmt: skip
-STEM, LAST = 32, 1280
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
@@ -46,13 +41,6 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out")
     return model
-
-
-def scaled(channels: int, width: float) -> int:
-    """Return ``width`` times the channels, to a multiple of eight, losing a tenth at most."""
-    wanted = channels * width
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
 class InvertedResidual(nn.Module):

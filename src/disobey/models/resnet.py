@@ -7,28 +7,23 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from disobey.models.resnet_stages import BOTTLENECK_FROM, STAGES, STEM
+
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
-
-# Blocks of each stage, their kind, and channels of each stage (He et al. 2015, table 1).
-DEPTHS = {
-    18: ([2, 2, 2, 2], "basic", [64, 128, 256, 512]),
-    34: ([3, 4, 6, 3], "basic", [64, 128, 256, 512]),
-    50: ([3, 4, 6, 3], "bottleneck", [256, 512, 1024, 2048]),
-}
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     """Return the network; ``small_images`` replaces its 7 x 7 stem and pooling by one 3 x 3."""
     from transformers import ResNetConfig
 
-    depths, kind, widths = DEPTHS[options["depth"]]
-    channels = data.train.inputs.shape[-1]
+    blocks, _, channels = STAGES[options["depth"]]
     config = ResNetConfig(
-        num_channels=channels,
-        depths=depths,
-        layer_type=kind,
-        hidden_sizes=widths,
+        num_channels=data.train.inputs.shape[-1],
+        embedding_size=STEM,
+        depths=list(blocks),
+        layer_type="bottleneck" if options["depth"] >= BOTTLENECK_FROM else "basic",
+        hidden_sizes=list(channels),
         num_labels=len(data.class_names),
     )
     return Classifier(config, small_images=options.get("small_images", False))

@@ -29,6 +29,10 @@ START_MINUTES = 15  # imports over a slow file system; and a signal needs time b
 # One slow core. The networks of the default study ran five to fifteen times as fast on one thread.
 OPERATIONS_PER_SECOND = 1e10
 SECONDS_PER_STEP = 0.01
+# The confidence analysis ran three to five times as fast on one thread.
+SECONDS_PER_ROW, SECONDS_PER_LOGIT = 1e-5, 1e-7
+BLOCKS_MB = 250  # its blocks of logits and of resamples
+COLUMNS = 15  # labels, predictions, subsets, and what is sorted for quantiles
 SAFETY = 3  # on the estimated time
 DUMP_BATCH = 512  # as in `disobey.training.predictions`, which imports torch
 SHORT, FLOAT, DOUBLE, MB = 2, 4, 8, 1e6
@@ -157,10 +161,13 @@ def _basis(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _confidence(plan: Plan, spec: Mapping[str, Any]) -> Need:
     runs = {*spec["teachers"], *spec["references"], *spec["students"]}
     data = _data(plan, json.loads(plan.jobs["dump", spec["teachers"][0]].spec))
-    weights = spec["analysis"]["resamples"] * data.test
-    # logits once as they are and as doubles in the analysis; counts of all resamples
-    held = 4 * len(runs) * data.logit_bytes + 3 * DOUBLE * weights
-    return _need(held / MB, 1e-6 * len(runs) * weights)
+    # Logits pass through in blocks; each pair of a model and a teacher leaves a number of each row.
+    kept = DOUBLE * (3 * len(spec["seeds"]) ** 2 + COLUMNS)
+    held = kept * max(data.train, data.test) + BLOCKS_MB * MB
+    rows = len(runs) * (data.train + data.test)
+    weights = len(runs) * spec["analysis"]["resamples"] * data.test
+    seconds = rows * (SECONDS_PER_ROW + SECONDS_PER_LOGIT * data.shape.classes) + 1e-6 * weights
+    return _need(held / MB, seconds)
 
 
 def _light(_: Plan, __: Mapping[str, Any]) -> Need:

@@ -92,24 +92,16 @@ class Runs:
         """
         options, labels = self.study.models[model], self.labels(dataset)
         spec = self._on_data(dataset) | {"model": spec_of(options), "recipe": dict(recipe)}
-        spec["seeds"] = dict(seeds)
         augment = self.study.datasets[dataset].augment
-        if augment is not None:
-            spec["augment"] = spec_of(augment)
-        upstream = self._data_stores(dataset)
+        spec |= {} if augment is None else {"augment": spec_of(augment)}
+        spec["seeds"] = dict(seeds)
+        upstream, members = self._data_stores(dataset), [self._family(model)]
         how = "onehot"
-        members = [self._family(model)]
         if distill is not None:
-            teacher = distill["teacher"]
             spec["distill"] = dict(distill)
+            upstream += self._teacher_stores(spec)
             if distill.get("live"):
-                upstream.append(layout.RUN.format(run=teacher))
-                members.append(self._family(self._made_of[teacher][1]))
-            elif augment is not None:
-                blocks = blocks_of(spec["augment"], recipe["epochs"])
-                upstream += [self.views(teacher, block, distill) for block in blocks]
-            else:
-                upstream.append(layout.LOGITS.format(run=teacher))
+                members.append(self._family(self._made_of[distill["teacher"]][1]))
             how = f"kd-T{distill['temperature']:g}"
         if progress is not None:
             spec["progress"] = dict(progress)
@@ -118,16 +110,21 @@ class Runs:
         shape = options.label()[:LONGEST_LABEL]
         number = seeds["initialisation"]
         id = spec_id(f"{noisy.rpartition('-')[0]}-{shape}-{how}-s{number}", spec)
-        self.plan.add(
-            "train",
-            id,
-            spec,
-            layout.RUN.format(run=id),
-            tuple(map(manifest_of, upstream)),
-            (*dict.fromkeys(members), *modules_of(spec)),
-        )
+        inputs = tuple(map(manifest_of, upstream))
+        modules = (*dict.fromkeys(members), *modules_of(spec))
+        self.plan.add("train", id, spec, layout.RUN.format(run=id), inputs, modules)
         self._made_of[id] = (dataset, model)
         return id
+
+    def _teacher_stores(self, spec: Mapping[str, Any]) -> list[str]:
+        """Return what a student reads of its teacher; plan the views that it is shown."""
+        distill = spec["distill"]
+        if distill.get("live"):
+            return [layout.RUN.format(run=distill["teacher"])]
+        if "augment" not in spec:
+            return [layout.LOGITS.format(run=distill["teacher"])]
+        blocks = blocks_of(spec["augment"], spec["recipe"]["epochs"])
+        return [self.views(distill["teacher"], block, distill) for block in blocks]
 
     def logits(self, run: str, epoch: int | None = None) -> str:
         """Plan the dump of a run's logits, or of a snapshot's; return the id of the store."""

@@ -15,6 +15,7 @@ from disobey.errors import UserError
 from disobey.seeds import stream, torch_seed
 from disobey.training.inputs import Inputs
 from disobey.training.losses.targets import Objective, Targets
+from disobey.training.optimizers import make_optimizer
 from disobey.training.schedules import learning_rates
 from disobey.training.untracked import Tracker, Untracked
 
@@ -225,16 +226,3 @@ def batches(
     alike = np.concatenate([group[np.argsort(length[group], kind="stable")] for group in groups])
     cut = torch.from_numpy(alike).split(batch)
     return [cut[i] for i in rng.permutation(len(cut))]
-
-
-def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer over all parameters, fused into one kernel."""
-    common = {"lr": recipe["lr"], "weight_decay": recipe.get("weight_decay", 0.0), "fused": True}
-    if recipe["optimizer"] == "adamw":
-        return torch.optim.AdamW(model.parameters(), **common)
-    return torch.optim.SGD(
-        model.parameters(),
-        momentum=recipe.get("momentum", 0.0),
-        nesterov=recipe.get("nesterov", False),
-        **common,
-    )

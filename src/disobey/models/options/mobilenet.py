@@ -5,15 +5,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from disobey.models.cost import Cost, Shape, convolution, linear
+from disobey.models.mobilenet_v2_stages import LAST, STAGES, STEM, scaled
 from disobey.models.options.layer import Layer
 from disobey.strict import Strict
-
-# As in `disobey.models.mobilenet_v2`, which imports torch: expansion, channels, blocks, stride.
-STAGES = (
-    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)  # fmt: skip
-STEM, LAST = 32, 1280
 
 
 class MobilenetV2(Strict):
@@ -40,10 +34,10 @@ class MobilenetV2(Strict):
         y, x, colours = shape.inputs
         if not self.small_images:
             y, x = -(-y // 2), -(-x // 2)
-        channels, last = _scaled(STEM, self.width), max(LAST, _scaled(LAST, self.width))
+        channels, last = scaled(STEM, self.width), max(LAST, scaled(LAST, self.width))
         total = convolution(colours, channels, 3, y * x)
         for stage, (expansion, base, blocks, stride) in enumerate(STAGES, 1):
-            width = _scaled(base, self.width)
+            width = scaled(base, self.width)
             for block in range(blocks):
                 hidden = expansion * channels
                 if expansion != 1:
@@ -64,10 +58,3 @@ class MobilenetV2(Strict):
                     name = f"stage_{stage}.block_{block}.residual.{part}.convolution"
                     found[name] = Layer(unit_norm=True)
         return found | {"head.convolution": Layer(unit_norm=True), "classifier": Layer()}
-
-
-def _scaled(channels: int, width: float) -> int:
-    """Return what `disobey.models.mobilenet_v2.scaled` does."""
-    wanted = channels * width
-    rounded = max(8, int(wanted + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * wanted else rounded

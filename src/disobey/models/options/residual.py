@@ -6,15 +6,8 @@ from pydantic import Field, PositiveInt, model_validator
 
 from disobey.models.cost import Cost, Shape, convolution, linear
 from disobey.models.options.layer import Layer
+from disobey.models.resnet_stages import BOTTLENECK_FROM, STAGES, STEM
 from disobey.strict import Strict
-
-# Blocks of each stage, channels inside and behind a block, as in `disobey.models.resnet`.
-RESNETS = {
-    18: ((2, 2, 2, 2), (64, 128, 256, 512), (64, 128, 256, 512)),
-    34: ((3, 4, 6, 3), (64, 128, 256, 512), (64, 128, 256, 512)),
-    50: ((3, 4, 6, 3), (64, 128, 256, 512), (256, 512, 1024, 2048)),
-}
-STEM = 64
 
 
 class CifarResnet(Strict):
@@ -107,7 +100,7 @@ class Resnet(Strict):
             total = convolution(channels, STEM, 7, -(-y // 2) * -(-x // 2))
             y, x = -(-y // 4), -(-x // 4)
         before = STEM
-        for stage, (blocks, inner, outer) in enumerate(zip(*RESNETS[self.depth], strict=True)):
+        for stage, (blocks, inner, outer) in enumerate(zip(*STAGES[self.depth], strict=True)):
             pixels = -(-y // 2**stage) * -(-x // 2**stage)
             if before != outer or stage:
                 total += convolution(before, outer, 1, pixels)
@@ -118,7 +111,7 @@ class Resnet(Strict):
 
     def _block(self, before: int, inner: int, outer: int, pixels: int) -> Cost:
         """Return the cost of a block without its shortcut, as if its stride came first."""
-        if self.depth < 50:
+        if self.depth < BOTTLENECK_FROM:
             return convolution(before, outer, 3, pixels) + convolution(outer, outer, 3, pixels)
         narrow = convolution(before, inner, 1, pixels) + convolution(inner, inner, 3, pixels)
         return narrow + convolution(inner, outer, 1, pixels)
@@ -128,10 +121,10 @@ class Resnet(Strict):
         stem = "resnet.resnet.embedder.embedder.convolution"
         found = {stem: Layer(first=True, unit_norm=True)}
         before = STEM
-        for stage, (blocks, _, outer) in enumerate(zip(*RESNETS[self.depth], strict=True)):
+        for stage, (blocks, _, outer) in enumerate(zip(*STAGES[self.depth], strict=True)):
             for block in range(blocks):
                 place = f"resnet.resnet.encoder.stages.{stage}.layers.{block}"
-                parts = [f"layer.{i}" for i in range(2 if self.depth < 50 else 3)]
+                parts = [f"layer.{i}" for i in range(2 if self.depth < BOTTLENECK_FROM else 3)]
                 if block == 0 and (stage or before != outer):
                     parts.append("shortcut")
                 found |= {f"{place}.{part}.convolution": Layer(unit_norm=True) for part in parts}
