@@ -26,6 +26,15 @@ from disobey.training.predictions import BATCH
 
 EXAMPLES = 8 * BATCH
 DEPTHS = (20, 56)
+SETTLING = 20  # passes
+
+
+@torch.no_grad()
+def settled(model: nn.Module, batch: torch.Tensor) -> nn.Module:
+    """Let batch normalisation learn its statistics, so that logits are of a usual size."""
+    for _ in range(SETTLING):
+        model(batch)
+    return model.eval()
 
 
 @torch.inference_mode()
@@ -54,7 +63,7 @@ def main(rounds: int) -> None:
     batch = inputs.gather(torch.arange(BATCH))
     rows, record = [], {}
     for depth in DEPTHS:
-        model = resnet(depth, data).eval()
+        model = settled(resnet(depth, data), batch)
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             contestants = {

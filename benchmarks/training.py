@@ -3,7 +3,8 @@
     python -m benchmarks.training [rounds]
 
 Our loop with stored views, in float32, in bf16, compiled, and with the teacher live; the plain loop
-with the number of DataLoader workers that suits it best. Batches of 64 images of 32 x 32, 100 classes.
+with the number of DataLoader workers that suits it best. Batches of 64 images of 32 x 32 pixels in
+100 classes.
 """
 
 import statistics
