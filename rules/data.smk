@@ -10,6 +10,7 @@ rule prepare:
     threads: 1
     resources:
         python=JOBS.python,
+        files=JOBS.files,
         mem_mb=JOBS.memory("prepare"),
         runtime=JOBS.runtime("prepare"),
     params:
@@ -17,7 +18,7 @@ rule prepare:
         code=JOBS.code("prepare"),
     shell:
         "{resources.python:q} -m disobey prepare --spec {params.spec:q} --code {params.code:q}"
-        " --output {output.manifest:q} > {log:q} 2>&1"
+        " --files {resources.files:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule labels:

@@ -5,6 +5,7 @@ Snakemake as functions of wildcards.
 """
 
 import glob
+import json
 import os
 import signal
 import sys
@@ -64,6 +65,14 @@ class Jobs:
     def code(self, stage: str) -> ByWildcards:
         """Return the function that gives the digest of the code that a job depends on."""
         return lambda wildcards: self._digests.of(self._job(stage, wildcards))
+
+    def files(self, wildcards: Iterable[str]) -> str:
+        """Return the user's files that a data store is made of, as JSON.
+
+        A resource, as the interpreter is: where files lie makes nothing stale, what they hold is in
+        the spec.
+        """
+        return json.dumps(self.plan.files.get("/".join(wildcards), {}))
 
     def memory(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's memory in MB, more with each attempt."""

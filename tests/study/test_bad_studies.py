@@ -28,8 +28,8 @@ UNKNOWN_KEYS = [
     (
         "study: small",
         "study: small\nworkers: 3",
-        "2: workers: unknown key 'workers'; known: analysis, datasets, device, models, recipes, "
-        "seeds, settings, study, sweeps, views",
+        "2: workers: unknown key 'workers'; known: analysis, data_root, datasets, device, models, "
+        "recipes, seeds, settings, study, sweeps, views",
     ),
     (
         DIGITS,
@@ -39,8 +39,7 @@ UNKNOWN_KEYS = [
     (
         DIGITS,
         "digits: {source: builtin, name: digits, tokenizer: {}}",
-        "4: datasets.digits.tokenizer: unknown key 'tokenizer'; known: augment, centre, "
-        "label_noise, name, source",
+        "4: datasets.digits: holds no text: tokenizer would have no effect; remove it",
     ),
     (
         DIGITS,
@@ -128,8 +127,7 @@ VIEWS = [
     (
         "  words:\n    source: builtin\n    name: cldr-langid\n",
         "  words:\n    source: builtin\n    name: cldr-langid\n    augment: {flip: true}\n",
-        "12: datasets.words.augment: unknown key 'augment'; known: label_noise, name, source, "
-        "tokenizer",
+        "9: datasets.words: holds no images: augment would have no effect; remove it",
     ),
     (
         "{family: small_resnet, stem: 4, widths: [8]}",
@@ -320,8 +318,68 @@ NAMES = [
     ),
     (
         DIGITS,
-        "digits: {source: hub, name: digits}",
-        "4: datasets.digits.source: unknown value 'hub'; known: builtin",
+        "digits: {source: hubs, name: digits}",
+        "4: datasets.digits.source: unknown value 'hubs'; did you mean 'hub'? (known: builtin, "
+        "files, hub)",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: digits, columns: {image: image}}",
+        "4: datasets.digits.path: 'digits' is no repository; write owner/name",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/digits, columns: {image: image, text: text}}",
+        "4: datasets.digits.columns: must name one of image and text; for example text: sentence",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/digits, columns: {label: label}}",
+        "4: datasets.digits.columns: must name one of image and text; for example text: sentence",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/digits, columns: {image: a, text_pair: b}}",
+        "4: datasets.digits.columns: text_pair stands beside text; add text: and the first "
+        "sentence's",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/digits, columns: {image: a, label: a}}",
+        "4: datasets.digits.columns: column 'a' is named twice; each column has one meaning",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/digits, columns: {image: a}, drop_empty: true}",
+        "4: datasets.digits: holds no text: drop_empty would have no effect; remove it",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/digits, columns: {image: a}, classes: [cat, cat]}",
+        "4: datasets.digits: classes must differ, got cat, cat",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/b, columns: {image: a}, size: 224, centre: pixel}",
+        "4: datasets.digits: centre: pixel needs all images in memory, those of more than 96 "
+        "pixels stay encoded; remove centre, or write size: 64",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/b, columns: {image: a}, size: 224, "
+        "augment: {crop_padding: 17}}",
+        "4: datasets.digits: crop_padding: 17 is more than the margin of these images, 16 pixels; "
+        "write crop_padding: 16",
+    ),
+    (
+        DIGITS,
+        "digits: {source: builtin, name: digits, subset: {seed: 1}}",
+        "4: datasets.digits.subset: has no effect; write train: 10000, or test: 1000, or remove it",
+    ),
+    (
+        "study: small",
+        "study: small\ndata_root: data",
+        "2: data_root: has no effect: no data set of this file has source: files; remove it",
     ),
     (
         DIGITS,
@@ -618,3 +676,35 @@ def test_command_line_exits_2_without_a_traceback(study_file):
     assert done.stderr == (
         f"{path}:19: recipes.image.epocs: unknown key 'epocs'; did you mean 'epochs'?\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ("none.csv", "there is no file {folder}/none.csv (data_root is .); correct the path"),
+        ("no*.csv", "there is no file {folder}/no*.csv (data_root is .); correct the path"),
+        (
+            "some.txt",
+            "some.txt: what format is this? Files end in .parquet, .csv, .jsonl, .json, .npz, or "
+            "name a folder of images",
+        ),
+        ("[some.csv, some.npz]", "files of one format are needed, got csv and npz"),
+        ("empty", "empty holds no images in folders, one for each class"),
+    ],
+)
+def test_files_that_are_not_there_or_of_no_known_format_are_refused(
+    train, message, tmp_path, monkeypatch, study_file, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("some.csv", "some.npz", "some.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    files = f"mine: {{source: files, name: w, train: {train}, test: {train}, columns: "
+    edits = (
+        ("study: small", "study: small\ndata_root: ."),
+        (DIGITS, f"{DIGITS}\n  {files}{{text: a}}}}"),
+    )
+    path = study_file(*edits)
+    lines = refusal(path, capsys).splitlines()
+    wanted = message.format(folder=tmp_path)
+    assert lines[0] == f"{path}:6: datasets.mine.train: {wanted}"

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 
 from disobey.data.prepared import Prepared, Split
+from disobey.data.survey import surveys_of
 from disobey.models.cost import Shape
 from disobey.models.registry import build_model
 from disobey.strict import spec_of
-from disobey.study import models as study_models
-from disobey.study import resources
+from disobey.study.datasets import Builtin
 from disobey.study.plan import make_plan
-from disobey.study.resources import DUMP_BATCH, MODEL, SOURCES, Data, data_of, need_of
+from disobey.study.resources import DUMP_BATCH, MODEL, need_of
+from disobey.study.sizes import BUILTIN, Data, sizes_of
 from disobey.training import predictions
 
 IMAGES = ("digits", "mnist5k")
@@ -38,7 +39,7 @@ def prepared(inputs: np.ndarray, classes: int, **attributes: object) -> Prepared
     ids=lambda spec: spec["family"],
 )
 def test_parameters_of_an_image_model_are_those_of_the_real_one(name, spec):
-    shape = SOURCES[name].shape
+    shape = BUILTIN[name].shape
     model = build_model(spec, prepared(np.zeros((1, *shape.inputs), np.uint8), shape.classes))
     counted = sum(parameter.numel() for parameter in model.parameters())
     assert MODEL.validate_python(spec).cost(shape).parameters == counted
@@ -46,8 +47,9 @@ def test_parameters_of_an_image_model_are_those_of_the_real_one(name, spec):
 
 def test_parameters_of_a_text_model_are_those_of_the_real_one():
     spec = {"family": "roberta", "hidden": 8, "layers": 3, "heads": 2, "dropout": 0.1}
-    source = {"name": "cldr-langid", "tokenizer": {"vocabulary": 300, "max_tokens": 16}}
-    shape = data_of(source).shape
+    source = {"source": "builtin", "name": "cldr-langid"}
+    source["tokenizer"] = {"vocabulary": 300, "max_tokens": 16}
+    shape = sizes_of(Builtin.model_validate(source)).shape
     assert (shape.inputs, shape.vocabulary) == ((16,), 300)
     tokens = np.zeros((1, 16), np.int32)
     model = build_model(spec, prepared(tokens, shape.classes, vocabulary=300, pad=1))
@@ -59,28 +61,29 @@ def test_multiply_adds_of_a_small_case_by_hand():
     resnet = MODEL.validate_python({"family": "small_resnet", "stem": 2, "widths": [3]})
     # 8 x 8 x 1: stem 4 x 4 positions, block 2 x 2, classifier
     by_hand = 9 * 2 * 16 + (9 * 2 * 3 + 9 * 3 * 3 + 2 * 3) * 4 + 3 * 10
-    assert resnet.cost(SOURCES["digits"].shape).multiply_adds == by_hand
+    assert resnet.cost(BUILTIN["digits"].shape).multiply_adds == by_hand
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.parametrize("name", BUILTIN)
 def test_sizes_of_sources_are_the_real_ones(name):
     import importlib
 
     from disobey.members import member
 
     raw = importlib.import_module(member("data.sources", name)).load()
-    data = SOURCES[name]
-    assert data.train == pytest.approx(len(raw.train.label), rel=0.02)
-    assert data.test == pytest.approx(len(raw.test.label), rel=0.02)
+    data, surveys = BUILTIN[name], surveys_of(raw, name)
+    assert data.train == pytest.approx(len(surveys["train"]), rel=0.02)
+    assert data.test == pytest.approx(len(surveys["test"]), rel=0.02)
     assert data.shape.classes == len(raw.class_names)
-    if name in IMAGES:
-        assert data.shape.inputs == np.shape(raw.train.inputs)[1:]
+    header = surveys["train"].header
+    if header is not None:
+        assert data.shape.inputs == (header.height, header.width, 1) and header.grey
 
 
 def test_every_source_that_a_study_may_name_has_its_sizes():
-    kinds = (study_models.BuiltinImages, study_models.BuiltinText)
-    names = {name for kind in kinds for name in kind.model_fields["name"].annotation.__args__}
-    assert names == set(SOURCES)
+    assert (
+        set(Builtin.model_fields["name"].annotation.__args__) == set(BUILTIN) == set(Builtin.KINDS)
+    )
 
 
 def test_the_batch_of_a_dump_is_the_stages_own():
@@ -122,11 +125,11 @@ def test_options_survive_the_way_through_a_spec(study):
         assert MODEL.validate_python(spec_of(options)) == options
 
 
-def test_an_analysis_of_imagenets_size_asks_for_what_its_blocks_take(study, monkeypatch):
+def test_an_analysis_of_imagenets_size_asks_for_what_its_blocks_take(study):
     """Nine stores of 5 GB pass through; what stays is some hundred bytes of each example."""
     plan = make_plan(study(("seeds: [0, 1]", "seeds: [0, 1, 2]")))
     imagenet = Data(1_281_167, 50_000, Shape((224, 224, 3), 1000), itemsize=1)
-    monkeypatch.setattr(resources, "data_of", lambda spec: imagenet)
+    plan.sizes.update(dict.fromkeys(plan.sizes, imagenet))
     need = need_of(plan, "confidence", "small/self")
     assert 1000 + 300 < need.memory_mb < 1000 + 2048
     assert 60 < need.minutes < 24 * 60

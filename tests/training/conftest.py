@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from disobey.data.prepared import Prepared, Split
-from disobey.data.raw import RawData, RawSplit
+from disobey.data.raw import RawData, in_memory
 from disobey.provenance import spec_id
 from disobey.stages.command import main
 from disobey.stores.layout import manifest_of
@@ -64,7 +64,7 @@ def raw_images(train=50, test=20, classes=3):
     ids = np.arange(train + test)
     names = tuple("abcdefgh"[:classes])
     halves = (slice(None, train), slice(train, None))
-    return RawData(*(RawSplit(pixels[h], label[h], ids[h]) for h in halves), names)
+    return RawData(*(in_memory(pixels[h], label[h], ids[h]) for h in halves), names)
 
 
 class Workplace:
@@ -91,7 +91,7 @@ class Workplace:
     def prepare(self, monkeypatch, raw, name="made-up", **spec):
         """Prepare ``raw`` as if a source module gave it; return the id of the data."""
         module = ModuleType(f"disobey.data.sources.{name.replace('-', '_')}")
-        module.load = lambda: raw
+        module.load = lambda *unused: raw
         monkeypatch.setitem(sys.modules, module.__name__, module)
         spec = {"source": "builtin", "name": name, **spec}
         return self.made("prepare", "data", spec_id(name, spec), spec)

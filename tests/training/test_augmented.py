@@ -45,18 +45,20 @@ def test_a_view_is_the_crop_that_numpy_cuts(images, augment, centre):
     mean = images.attributes["channel_mean"]
     if centre == "pixel":
         mean = images.train.inputs.mean(0) / 255
-    for slab in range(len(inputs.views)):
+    for slab in range(len(inputs.shown.views)):
         inputs.show(slab)
         found = inputs.gather(index).permute(0, 2, 3, 1).numpy()
         for row, example in zip(found, index.tolist(), strict=True):
-            view = view_in_numpy(images.train.inputs[example], inputs.views[slab, example], augment)
+            view = view_in_numpy(
+                images.train.inputs[example], inputs.shown.views[slab, example], augment
+            )
             np.testing.assert_allclose(row, (view / 255 - mean) / std, atol=1e-5)
 
 
 def test_one_of_the_views_is_the_image_itself(images):
     inputs = AugmentedImages(images.train, images, CPU, None, AUGMENT, draw=0)
     plain = ImageInputs(images.train, images, CPU).gather(torch.arange(26))
-    inputs.views[0] = AUGMENT["crop_padding"] * 3 + AUGMENT["crop_padding"]
+    inputs.shown.views[0] = AUGMENT["crop_padding"] * 3 + AUGMENT["crop_padding"]
     inputs.show(0)
     assert torch.equal(inputs.gather(torch.arange(26)), plain)
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from disobey.data.shares import share_by_class
+
 
 def noisy_labels(label: np.ndarray, classes: int, rate: float, seed: int) -> np.ndarray:
     """Move exactly round(rate x n) labels, uniformly, to *another* class.
@@ -27,10 +29,7 @@ def noisy_labels(label: np.ndarray, classes: int, rate: float, seed: int) -> np.
         raise ValueError("label noise needs two classes at least")
     rng = np.random.default_rng(np.random.SeedSequence([seed, *b"label noise"]))
     counts = np.bincount(label, minlength=classes)
-    share = counts * round(rate * len(label)) / len(label)
-    moved = np.floor(share).astype(int)
-    missing = round(rate * len(label)) - moved.sum()
-    moved[np.argsort(moved - share, kind="stable")[:missing]] += 1
+    moved = share_by_class(counts, round(rate * len(label)))
     noisy = label.astype(np.int64)
     for one in range(classes):
         chosen = rng.choice(np.flatnonzero(label == one), moved[one], replace=False)

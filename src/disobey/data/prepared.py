@@ -3,10 +3,12 @@
 Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8 or
 ``token(example, token)`` int32 (and ``text(example)``), ``label``, ``example_id``; attributes
 ``class_names`` (JSON), ``channel_mean`` and ``channel_std`` of training images in [0, 1], or
-``tokenizer_fingerprint``, ``vocabulary`` and ``pad``. Label store: group ``train`` with ``label``
-and ``example_id``.
+``tokenizer_fingerprint``, ``vocabulary`` and ``pad``. Large images stay ``encoded(byte)``, each
+from its ``start(boundary)`` on, with the attribute ``encoded_shape``. Label store: group ``train``
+with ``label`` and ``example_id``.
 """
 
+import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from disobey.errors import UserError
+from disobey.members import member
 from disobey.stores.reader import read_arrays, read_attributes
 
 SPLITS = ("train", "test")
+ENCODED = "encoded"  # a kind of images
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,16 @@ class Split:
 
     Attributes
     ----------
-    inputs : ndarray
-        ``image`` (example, y, x, channel) uint8, or ``token`` (example, token) int32.
+    inputs : ndarray, or EncodedImages
+        ``image`` (example, y, x, channel) uint8, or ``token`` (example, token) int32; large images
+        have a ``shape`` and are decoded when they are read.
     label : ndarray of int64, shape (example,)
         The label given to the model, noisy where the setting has noise.
     clean_label : ndarray of int64, shape (example,)
     example_id : ndarray of int64, shape (example,)
     """
 
-    inputs: np.ndarray
+    inputs: Any
     label: np.ndarray
     clean_label: np.ndarray
     example_id: np.ndarray
@@ -54,8 +59,8 @@ class Prepared:
 
     @property
     def kind(self) -> str:
-        """``image`` or ``text``."""
-        return "text" if "tokenizer_fingerprint" in self.attributes else "image"
+        """``image``, ``encoded`` (images that are decoded batch by batch) or ``text``."""
+        return _kind(self.attributes)
 
     def split(self, name: str) -> Split:
         """Return ``train`` or ``test``."""
@@ -71,16 +76,31 @@ def read_prepared(data: Path, labels: Path | None) -> Prepared:
         When the labels belong to other examples.
     """
     attributes = read_attributes(data)
-    variable = "token" if "tokenizer_fingerprint" in attributes else "image"
     splits = {}
     for name in SPLITS:
-        arrays = read_arrays(data, name, variable, "label", "example_id")
+        inputs = _inputs(data, name, attributes)
+        arrays = read_arrays(data, name, "label", "example_id")
         clean = given = arrays["label"]
         if labels is not None and name == "train":
             noisy = read_arrays(labels, name)
             if not np.array_equal(noisy["example_id"], arrays["example_id"]):
                 raise UserError(f"{labels}: holds labels of other examples than {data}")
             given = noisy["label"]
-        splits[name] = Split(arrays[variable], given, clean, arrays["example_id"])
+        splits[name] = Split(inputs, given, clean, arrays["example_id"])
     names = tuple(json.loads(attributes["class_names"]))
     return Prepared(splits["train"], splits["test"], names, attributes)
+
+
+def _kind(attributes: dict[str, Any]) -> str:
+    if "tokenizer_fingerprint" in attributes:
+        return "text"
+    return ENCODED if "encoded_shape" in attributes else "image"
+
+
+def _inputs(data: Path, split: str, attributes: dict[str, Any]) -> Any:  # noqa: ANN401
+    kind = _kind(attributes)
+    if kind == ENCODED:
+        encoded = importlib.import_module(member("data", ENCODED))  # others need none of its code
+        return encoded.EncodedImages(data, split, attributes["encoded_shape"])
+    variable = "token" if kind == "text" else "image"
+    return read_arrays(data, split, variable)[variable]

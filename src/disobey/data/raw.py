@@ -1,9 +1,34 @@
-"""What a data source gives, before it is prepared."""
+"""What a data source gives, before it is prepared: blocks of rows that can be read twice."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+
+# Of images: arrays, or files as they are on disk. Of texts: one, or a pair.
+Inputs = np.ndarray | Sequence[str] | Sequence[tuple[str, str]] | Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of a split.
+
+    Attributes
+    ----------
+    inputs : ndarray of uint8, shape (row, y, x, channel), or sequence of str, (str, str) or bytes
+        Images, texts, pairs of texts, or images as files hold them.
+    label : ndarray of int64, shape (row,)
+        Index into the source's class names.
+    example_id : ndarray of int64, shape (row,)
+        Names an example for good; unique over both splits.
+    """
+
+    inputs: Inputs
+    label: np.ndarray
+    example_id: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.label)
 
 
 @dataclass(frozen=True)
@@ -12,17 +37,18 @@ class RawSplit:
 
     Attributes
     ----------
-    inputs : ndarray of uint8, shape (example, y, x, channel), or sequence of str
-        Images or texts.
-    label : ndarray of int64, shape (example,)
-        Index into the source's class names.
-    example_id : ndarray of int64, shape (example,)
-        Names an example for good; unique over both splits.
+    blocks : callable
+        Returns an iterator over the rows, in the same order each time: memory need not hold them.
+    columns : mapping
+        What the source calls ``inputs``, ``label`` and ``example_id``, for messages.
     """
 
-    inputs: np.ndarray | Sequence[str]
-    label: np.ndarray
-    example_id: np.ndarray
+    blocks: Callable[[], Iterable[Block]]
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def column(self, role: str) -> str:
+        """Return what the source calls one of a block's parts."""
+        return self.columns.get(role, role)
 
 
 @dataclass(frozen=True)
@@ -32,6 +58,17 @@ class RawData:
     train: RawSplit
     test: RawSplit
     class_names: tuple[str, ...]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def split(self, name: str) -> RawSplit:
+        """Return ``train`` or ``test``."""
+        return {"train": self.train, "test": self.test}[name]
+
+
+def in_memory(inputs: Inputs, label: np.ndarray, example_id: np.ndarray) -> RawSplit:
+    """Return a split whose rows lie in memory."""
+    block = Block(inputs, label.astype(np.int64), example_id.astype(np.int64))
+    return RawSplit(lambda: [block])
 
 
 def split_images(images: np.ndarray, label: np.ndarray, class_names: Sequence[str]) -> RawData:
@@ -51,6 +88,6 @@ def split_images(images: np.ndarray, label: np.ndarray, class_names: Sequence[st
 
     def chosen(where: np.ndarray) -> RawSplit:
         index = np.flatnonzero(where)
-        return RawSplit(images[index], label[index].astype(np.int64), index.astype(np.int64))
+        return in_memory(images[index], label[index], index)
 
     return RawData(chosen(~is_test), chosen(is_test), tuple(class_names))

@@ -2,11 +2,13 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+Texts = Sequence[str] | Sequence[tuple[str, str]]
 
 # RoBERTa's special tokens, in RoBERTa's order: <pad> is 1.
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
@@ -33,7 +35,7 @@ class TrainedTokenizer:
         """16 hex digits that change with any token."""
         return hashlib.sha256(f"{self.max_tokens}:{self.json}".encode()).hexdigest()[:16]
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Texts) -> np.ndarray:
         """Return the tokens of ``texts``: int32, shape (example, token), padded with `PAD`."""
         tokenizer = _tokenizers().Tokenizer.from_str(self.json)
         tokenizer.enable_truncation(self.max_tokens)
@@ -41,7 +43,7 @@ class TrainedTokenizer:
         return np.array([row.ids for row in tokenizer.encode_batch(list(texts))], np.int32)
 
 
-def train_tokenizer(texts: Sequence[str], vocabulary: int, max_tokens: int) -> TrainedTokenizer:
+def train_tokenizer(texts: Iterable[str], vocabulary: int, max_tokens: int) -> TrainedTokenizer:
     """Train a byte-level BPE of at most ``vocabulary`` tokens on ``texts``."""
     library = _tokenizers()
     tokenizer = library.Tokenizer(library.models.BPE())

@@ -14,6 +14,7 @@ import numpy as np
 from disobey.seeds import stream
 
 BLOCK = 10  # slabs in one file of a teacher's logits
+ROWS_AT_ONCE = 10_000
 
 
 def number_of_views(augment: Mapping[str, Any]) -> int:
@@ -37,14 +38,30 @@ def slabs_of(augment: Mapping[str, Any], block: int) -> range:
     return range(BLOCK * block, min(BLOCK * (block + 1), number_of_views(augment)))
 
 
-def views_by_slab(draw: int, examples: int, augment: Mapping[str, Any]) -> np.ndarray:
+def views_by_slab(
+    draw: int, examples: int, augment: Mapping[str, Any], slabs: int | None = None
+) -> np.ndarray:
     """Return the view of each image in each slab: uint16, (slab, example).
 
-    Every column is a permutation of all views; `offsets` says what a view is.
+    Every column is the beginning of a permutation of all views; `offsets` says what a view is.
+
+    Parameters
+    ----------
+    draw : int
+        Names the permutations.
+    examples : int
+    augment : mapping
+    slabs : int, optional
+        How many are needed; all, if not given.
     """
     views = np.arange(number_of_views(augment), dtype=np.uint16)
-    rows = np.broadcast_to(views, (examples, len(views)))
-    return np.ascontiguousarray(stream(draw, "draw of views").permuted(rows, axis=1).T)
+    rng = stream(draw, "draw of views")
+    kept = np.empty((slabs or len(views), examples), np.uint16)
+    for start in range(0, examples, ROWS_AT_ONCE):  # all permutations of ImageNet are 6 GB
+        stop = min(start + ROWS_AT_ONCE, examples)
+        rows = np.broadcast_to(views, (stop - start, len(views)))
+        kept[:, start:stop] = rng.permuted(rows, axis=1).T[: len(kept)]
+    return kept
 
 
 def slab_of_epoch(order_seed: int, epoch: int, epochs: int, augment: Mapping[str, Any]) -> int:

@@ -44,6 +44,8 @@ class Job:
         How many a training job may use; part of what makes a result equal bit for bit.
     captions : Path
         The folder of the figures' captions.
+    files : dict
+        The user's own files by split, where the spec says what they hold.
     alone : bool
         Whether a lock keeps every other process away from the store.
     """
@@ -56,6 +58,7 @@ class Job:
     device: str = "auto"
     threads: int = 1
     captions: Path = Path("workflow/report")
+    files: dict[str, list[str]] = field(default_factory=dict)
     alone: bool = False
     written: list[Path] = field(default_factory=list)
 
@@ -130,6 +133,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog=f"python -m disobey {stage}", description=summary)
     made.add_argument("--spec", required=True, type=_json, help="what to make, as JSON")
     made.add_argument("--code", default=BY_HAND, help="digest of the code, for the manifest")
+    made.add_argument("--files", type=_json, default={}, help="the user's files by split, as JSON")
     made.add_argument("--inputs", nargs="*", default=[], help="manifests of the upstream stores")
     made.add_argument("--output", required=True, type=Path, help="the manifest to write")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -164,6 +168,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.device,
             options.threads,
             options.captions,
+            options.files,
         )
         _check_id(job)
         with alone(job):

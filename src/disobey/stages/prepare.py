@@ -1,68 +1,76 @@
-"""Prepare a data source: uint8 images or tokens, labels and ids in one store."""
+"""Prepare a data source: images or tokens, labels and ids in one store.
+
+All rows are read twice: the first time to see that they can be right and to choose some, the
+second time to write the chosen ones. Memory holds a block of them.
+"""
 
 import importlib
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from disobey.data.raw import RawData, RawSplit
+from disobey.data.raw import RawData
+from disobey.data.survey import SPLITS, Survey, chosen_rows, surveys_of
 from disobey.data.tokens import PAD, TrainedTokenizer, train_tokenizer
-from disobey.errors import UserError
+from disobey.data.writing import (
+    Moments,
+    image_form,
+    texts_in,
+    write_columns,
+    write_encoded,
+    write_images,
+    write_text,
+)
 from disobey.members import member
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
     from disobey.stages.command import Job
 
+# As in `disobey.study.datasets`: images with longer sides stay encoded.
+LARGEST_STORED = 96
+# Of large images the channels' mean and deviation are those of a sample [our choice].
+SAMPLED = 10_000
+
 
 def run(job: "Job") -> None:
     """Load the source that the spec names, check it and write the data store."""
-    source = importlib.import_module(member("data.sources", job.spec["name"]))
-    raw: RawData = source.load()
-    check(raw, job.spec["name"])
-    if isinstance(raw.train.inputs, np.ndarray):
-        tokenizer, attributes = None, _image_attributes(raw.train.inputs)
-    else:
-        tokenizer = train_tokenizer(raw.train.inputs, **job.spec["tokenizer"])
-        attributes = _text_attributes(tokenizer)
-    attributes["class_names"] = json.dumps(raw.class_names)
-    with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
-        for name, split in (("train", raw.train), ("test", raw.test)):
-            _write_split(writer, name, split, tokenizer)
+    spec = job.spec
+    name = spec.get("name") or spec["path"]
+    raw = opened(job)
+    surveys = surveys_of(raw, name)
+    rows = chosen_rows(raw, surveys, spec, name)
+    classes = raw.class_names[: spec.get("first_classes")]
+    about = dict(raw.attributes) | {"class_names": json.dumps(classes)}
+    with job.write(job.store) as path, NetcdfWriter(path, about) as writer:
+        for split in SPLITS:
+            write_columns(writer, split, surveys[split], rows[split])
+        if surveys["train"].header is None:
+            _write_texts(writer, raw, rows, spec["tokenizer"])
+        else:
+            _write_images(writer, raw, surveys, rows, spec, name)
 
 
-def check(raw: RawData, name: str) -> None:
-    """Refuse data that cannot be right.
-
-    Raises
-    ------
-    UserError
-        For an empty split, labels out of range, an empty text or an id given twice.
-    """
-    for where, split in (("train", raw.train), ("test", raw.test)):
-        if not len(split.label):
-            raise UserError(f"{name}: the {where} split is empty")
-        outside = np.flatnonzero((split.label < 0) | (split.label >= len(raw.class_names)))
-        if outside.size:
-            raise UserError(
-                f"{name}: {where} row {outside[0]}, column label: {split.label[outside[0]]} is "
-                f"not one of the {len(raw.class_names)} classes, 0 to {len(raw.class_names) - 1}"
-            )
-        if not isinstance(split.inputs, np.ndarray):
-            empty = [row for row, text in enumerate(split.inputs) if not text.strip()]
-            if empty:
-                raise UserError(f"{name}: {where} row {empty[0]}, column text: is empty")
-    ids = np.concatenate([raw.train.example_id, raw.test.example_id])
-    values, counts = np.unique(ids, return_counts=True)
-    if (counts > 1).any():
-        raise UserError(f"{name}: example_id {values[counts > 1][0]} is given twice")
+def opened(job: "Job") -> RawData:
+    """Return the data of the source that the spec names."""
+    spec = job.spec
+    source = spec["name"] if spec["source"] == "builtin" else spec["source"]
+    raw: RawData = importlib.import_module(member("data.sources", source)).load(spec, job.files)
+    return raw
 
 
-def _image_attributes(images: np.ndarray) -> dict[str, Any]:
-    """Return mean and standard deviation of each channel over the training images, in [0, 1]."""
-    scaled = images.reshape(-1, images.shape[-1]).astype(np.float64) / 255
-    return {"channel_mean": scaled.mean(0), "channel_std": scaled.std(0)}
+def _write_texts(
+    writer: NetcdfWriter,
+    raw: RawData,
+    rows: Mapping[str, np.ndarray],
+    options: Mapping[str, Any],
+) -> None:
+    tokenizer = train_tokenizer(texts_in(raw.train, rows["train"]), **options)
+    writer.annotate("/", **_text_attributes(tokenizer))
+    for split in SPLITS:
+        write_text(writer, split, raw.split(split), rows[split], tokenizer)
 
 
 def _text_attributes(tokenizer: TrainedTokenizer) -> dict[str, Any]:
@@ -74,14 +82,24 @@ def _text_attributes(tokenizer: TrainedTokenizer) -> dict[str, Any]:
     }
 
 
-def _write_split(
-    writer: NetcdfWriter, name: str, split: RawSplit, tokenizer: TrainedTokenizer | None
+def _write_images(
+    writer: NetcdfWriter,
+    raw: RawData,
+    surveys: Mapping[str, Survey],
+    rows: Mapping[str, np.ndarray],
+    spec: Mapping[str, Any],
+    name: str,
 ) -> None:
-    if tokenizer is None:
-        writer.write(name, "image", ("example", "y", "x", "channel"), split.inputs)
-    else:
-        texts = list(split.inputs)
-        writer.write(name, "token", ("example", "token"), tokenizer.encode(texts))
-        writer.write(name, "text", ("example",), texts)
-    writer.write(name, "label", ("example",), split.label)
-    writer.write(name, "example_id", ("example",), split.example_id)
+    form = image_form(surveys, spec, name, LARGEST_STORED)
+    of_training = Moments()
+    for split in SPLITS:
+        moments = of_training if split == "train" else Moments()
+        what = (writer, split, raw.split(split), rows[split])
+        where = f"{name}: {split}"
+        if (form.size or 0) > LARGEST_STORED:
+            write_encoded(*what, surveys[split], form, where, moments, SAMPLED)
+        else:
+            write_images(*what, form, where, moments)
+    if (form.size or 0) > LARGEST_STORED:
+        writer.annotate("/", encoded_shape=np.array(form.shape))
+    writer.annotate("/", **of_training.attributes())

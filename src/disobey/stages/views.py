@@ -9,7 +9,7 @@ from disobey.data.of_job import prepared_data
 from disobey.data.views import slabs_of
 from disobey.stores.half import BITS_OF, HALF, half_bits
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.augmented import AugmentedImages
+from disobey.training.augmented import Augmented, augmented_inputs
 from disobey.training.device import choose_device
 from disobey.training.predictions import predictions, trained_model
 
@@ -28,8 +28,9 @@ def run(job: "Job") -> None:
     trained = job.input(spec["run"])
     model = trained_model(trained, data, device)
     centre = trained.spec.get("centre")
-    inputs = AugmentedImages(data.train, data, device, centre, spec["augment"], spec["draw"])
     slabs = slabs_of(spec["augment"], spec["block"])
+    shown = (centre, spec["augment"], spec["draw"], slabs.stop)
+    inputs = augmented_inputs(data, device, *shown)
     shape = (len(slabs), len(data.train), len(data.class_names))
     half = spec.get("dtype") == "float16"
     with job.write(job.store) as path, NetcdfWriter(path, {"run": spec["run"]}) as writer:
@@ -38,7 +39,7 @@ def run(job: "Job") -> None:
         logits = writer.declare("/", "logits", dims, shape, dtype, **about)
         for position, slab in enumerate(slabs):
             write_slab(logits, position, slab, model, inputs, half=half)
-        writer.write("/", "view", ("view", "example"), inputs.views[slabs.start : slabs.stop])
+        writer.write("/", "view", ("view", "example"), inputs.shown.views[slabs.start :])
         writer.write("/", "example_id", ("example",), data.train.example_id)
 
 
@@ -47,7 +48,7 @@ def write_slab(
     position: int,
     slab: int,
     model: nn.Module,
-    inputs: AugmentedImages,
+    inputs: Augmented,
     *,
     half: bool = False,
 ) -> None:

@@ -21,6 +21,9 @@ TABLE = f"{ROOT}/{{study}}/tables/{{table}}.csv"
 FIGURE = f"{ROOT}/{{study}}/figures/{{figure}}"
 REPORT = f"{ROOT}/{{study}}/report.html"
 
+# Hashes of the user's own files, by their sizes and times: a cache, which may be deleted.
+CONTENTS = f"{ROOT}/contents.json"
+
 # No rule declares it: Snakemake would delete it with the other outputs of a failed job.
 CHECKPOINTS = f"{ROOT}/checkpoints"
 

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 
 from disobey.errors import nearest
+from disobey.study.datasets import Files
 from disobey.study.models import Recipe, Setting, StudentOf, Study, Views
+from disobey.study.user_files import SPLITS, mistake_in
 from disobey.study.yaml_lines import Location
 
 Mistake = tuple[Location, str]
@@ -20,6 +22,7 @@ def cross_checks(study: Study) -> list[Mistake]:
     if study.views != Views() and not any(data.augment for data in study.datasets.values()):
         words = "has no effect: no data set of this file has augment; remove views, or add augment"
         mistakes.append((("views",), words))
+    mistakes += _files(study)
     unknown = {name: list(_unknown_names(study, name)) for name in study.settings}
     mistakes += [mistake for found in unknown.values() for mistake in found]
     for name, found in unknown.items():
@@ -40,6 +43,18 @@ def cross_checks(study: Study) -> list[Mistake]:
             )
             mistakes.append((("settings", name, "over_training"), words))
     return mistakes
+
+
+def _files(study: Study) -> Iterator[Mistake]:
+    """Check that the user's files are there; what they hold is checked where they are read."""
+    of_files = {name: data for name, data in study.datasets.items() if isinstance(data, Files)}
+    if study.data_root is not None and not of_files:
+        yield ("data_root",), "has no effect: no data set of this file has source: files; remove it"
+    for name, dataset in of_files.items():
+        for split in SPLITS:
+            mistake = mistake_in(dataset, study.data_root, split)
+            if mistake is not None:
+                yield ("datasets", name, split), mistake
 
 
 def chain(study: Study, name: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from disobey.errors import UserError
 from disobey.provenance import canonical
 from disobey.stores.layout import manifest_of
+from disobey.study.sizes import Data
 
 # A shell line carries the spec; Linux refuses one argument above 128 KiB.
 LONGEST_SPEC = 64 * 1024
@@ -71,6 +72,9 @@ class Plan:
     study: str
     jobs: dict[tuple[str, str], PlannedJob] = field(default_factory=dict)
     settings: dict[str, SettingRuns] = field(default_factory=dict)
+    # By the id of a data store: its sizes, and the user's files that it is made of.
+    sizes: dict[str, Data] = field(default_factory=dict)
+    files: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def manifests(self) -> list[str]:
         """Return every manifest, upstream before downstream."""

@@ -104,6 +104,8 @@ def _wording(kind: str, context: dict[str, Any], given: object) -> str | None:
     if kind == "literal_error":
         expected = context["expected"].replace(" or ", ",").split(",")
         return _unknown_value(given, [part.strip("' ") for part in expected])
+    if kind == "string_pattern_mismatch" and "/" in context["pattern"]:
+        return f"{given!r} is no repository; write owner/name"
     if kind == "string_pattern_mismatch":
         return (
             f"{given!r} may hold only letters, digits, '_', '.' and '-', a letter or digit first; "

@@ -1,13 +1,12 @@
 """The study file as pydantic models: what may be written, of what type, with which default."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
     Discriminator,
     Field,
     PositiveInt,
-    StringConstraints,
     Tag,
     field_validator,
     model_validator,
@@ -17,10 +16,8 @@ from disobey.analysis.names import PLACEBOS
 from disobey.models.options.families import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
+from disobey.study.datasets import Dataset, Name, Seed
 
-# Names become parts of file names and of Snakemake wildcards.
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)]
-Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
@@ -33,67 +30,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
 
 
 Value = Annotated[Any, AfterValidator(_plain)]
-
-
-class LabelNoise(Strict):
-    """Exactly round(rate x n) training labels, balanced by class, moved to another class."""
-
-    rate: float = Field(gt=0, lt=1, description="share of the training labels that are moved")
-    seed: Seed = Field(0, description="the draw; the same for every seed of the study")
-
-
-class Tokenizer(Strict):
-    """A byte-level BPE, trained on the training rows."""
-
-    vocabulary: int = Field(
-        2000, ge=261, description="tokens, with the 256 bytes and 5 special ones"
-    )
-    max_tokens: int = Field(24, ge=3, description="longer rows are cut, <s> and </s> counted")
-
-
-class Augment(Strict):
-    """Views of the training images: each epoch shows one view of every image."""
-
-    crop_padding: PositiveInt | None = Field(
-        None, description="black pixels around the image, out of which a crop of its size is cut"
-    )
-    flip: bool = Field(False, description="mirrored, half of the time")
-
-    @model_validator(mode="after")
-    def _does_something(self) -> "Augment":
-        if not self.crop_padding and not self.flip:
-            raise ValueError("has no effect; write crop_padding: 4, or flip: true, or remove it")
-        return self
-
-
-class BuiltinImages(Strict):
-    """Images that come with an installed package."""
-
-    kind: ClassVar[str] = "image"
-
-    source: Literal["builtin"]
-    name: Literal["mnist5k", "digits"]
-    label_noise: LabelNoise | None = None
-    centre: Literal["pixel"] | None = Field(
-        None, description="subtract the mean training image, not only each channel's mean"
-    )
-    augment: Augment | None = None
-
-
-class BuiltinText(Strict):
-    """Text that comes with an installed package."""
-
-    kind: ClassVar[str] = "text"
-    centre: ClassVar[str | None] = None  # tokens have no mean
-    augment: ClassVar[None] = None
-
-    source: Literal["builtin"]
-    name: Literal["cldr-langid"]
-    tokenizer: Tokenizer = Tokenizer()
-    label_noise: LabelNoise | None = None
-
-
-Dataset = Annotated[BuiltinImages | BuiltinText, Field(discriminator="name")]
 
 
 class Recipe(Strict):
@@ -294,6 +230,9 @@ class Study(Strict):
     seeds: Annotated[list[Seed], Field(min_length=1)]
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes a GPU where there is one"
+    )
+    data_root: str | None = Field(
+        None, description="folder below which the paths of data sets of source files lie"
     )
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     models: Annotated[dict[Name, ModelOptions], Field(min_length=1)]

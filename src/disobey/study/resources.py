@@ -14,10 +14,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from disobey.data.views import BLOCK, number_of_views
-from disobey.models.cost import Cost, Shape
+from disobey.models.cost import Cost
 from disobey.models.options.families import ModelOptions
 from disobey.study.jobs import Plan
-from disobey.study.models import Tokenizer
+from disobey.study.sizes import Data
 
 MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
 
@@ -31,31 +31,12 @@ OPERATIONS_PER_SECOND = 1e10
 SECONDS_PER_STEP = 0.01
 # The confidence analysis ran three to five times as fast on one thread.
 SECONDS_PER_ROW, SECONDS_PER_LOGIT = 1e-5, 1e-7
+SECONDS_TO_DECODE, SECONDS_TO_DECODE_LARGE = 5e-4, 1e-2  # one image
 BLOCKS_MB = 250  # its blocks of logits and of resamples
 COLUMNS = 15  # labels, predictions, subsets, and what is sorted for quantiles
 SAFETY = 3  # on the estimated time
 DUMP_BATCH = 512  # as in `disobey.training.predictions`, which imports torch
 SHORT, FLOAT, DOUBLE, MB = 2, 4, 8, 1e6
-
-
-@dataclass(frozen=True)
-class Data:
-    """Sizes of a data set: examples of both splits, shape, bytes of one number in the store."""
-
-    train: int
-    test: int
-    shape: Shape
-    itemsize: int
-
-    @property
-    def input_bytes(self) -> int:
-        """Bytes of the inputs of both splits."""
-        return (self.train + self.test) * math.prod(self.shape.inputs) * self.itemsize
-
-    @property
-    def logit_bytes(self) -> int:
-        """Bytes of one model's logits."""
-        return (self.train + self.test) * self.shape.classes * FLOAT
 
 
 @dataclass(frozen=True)
@@ -71,26 +52,10 @@ class Need:
     minutes: int
 
 
-SOURCES: dict[str, Data] = {
-    "digits": Data(1442, 355, Shape((8, 8, 1), 10), itemsize=1),
-    "mnist5k": Data(4000, 1000, Shape((28, 28, 1), 10), itemsize=1),
-    "cldr-langid": Data(14_110, 3683, Shape((24,), 20), itemsize=4),
-}
-
-
-def data_of(spec: Mapping[str, Any]) -> Data:
-    """Return the sizes of the data that a spec of `prepare` names."""
-    known = SOURCES[spec["name"]]
-    if "tokenizer" not in spec:
-        return known
-    tokenizer = Tokenizer.model_validate(spec["tokenizer"])
-    shape = Shape((tokenizer.max_tokens,), known.shape.classes, tokenizer.vocabulary)
-    return Data(known.train, known.test, shape, known.itemsize)
-
-
 def need_of(plan: Plan, stage: str, key: str) -> Need:
     """Return what the job ``stage``, ``key`` of the plan asks for at its first attempt."""
-    return NEEDS[stage](plan, json.loads(plan.jobs[stage, key].spec))
+    spec = json.loads(plan.jobs[stage, key].spec)
+    return NEEDS[stage](plan, spec | {"data": key} if stage == "prepare" else spec)
 
 
 def _need(megabytes: float, seconds: float = 0.0) -> Need:
@@ -99,9 +64,12 @@ def _need(megabytes: float, seconds: float = 0.0) -> Need:
     return Need(100 * math.ceil((PROCESS_MB + megabytes) / 100), minutes)
 
 
-def _prepare(_: Plan, spec: Mapping[str, Any]) -> Need:
-    # read as floats, cut into bytes, written
-    return _need(10 * data_of(spec).input_bytes / MB)
+def _prepare(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    # Blocks of rows pass through; of each row a label, a number and what they are sorted in stay.
+    data = _data(plan, spec)
+    rows = data.train + data.test
+    seconds = rows * (SECONDS_TO_DECODE_LARGE if data.itemsize == 0 else SECONDS_TO_DECODE)
+    return _need(BLOCKS_MB + 8 * DOUBLE * rows / MB, seconds)
 
 
 def _labels(plan: Plan, spec: Mapping[str, Any]) -> Need:
@@ -191,7 +159,7 @@ NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
 
 
 def _data(plan: Plan, spec: Mapping[str, Any]) -> Data:
-    return data_of(json.loads(plan.jobs["prepare", spec["data"]].spec))
+    return plan.sizes[spec["data"]]
 
 
 def _cost(model: Mapping[str, Any], data: Data) -> Cost:

@@ -1,7 +1,8 @@
-"""Jobs that all studies share: data, labels, trainings, logits, eigendirections. Pure.
+"""Jobs that all studies share: data, labels, trainings, logits, eigendirections.
 
-A store's id is a readable prefix and eight hex digits of its spec, in which the stores that it is
-made from stand by their ids: never by the name of a setting.
+Nothing is read but the user's own data files, since ids stand on what they hold. A store's id is a
+readable prefix and eight hex digits of its spec, in which the stores that it is made from stand by
+their ids: never by the name of a setting.
 """
 
 from collections.abc import Mapping
@@ -13,8 +14,11 @@ from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
+from disobey.study.datasets import Builtin, Files
 from disobey.study.jobs import Plan
 from disobey.study.models import Setting, Study
+from disobey.study.sizes import sizes_of
+from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
 from disobey.training.parts import modules_of
 
 # A network of many layers must still give a file name that file systems take (255 bytes).
@@ -40,21 +44,28 @@ class Runs:
         self.plan = plan
         # Data set and model of each run, by their names in the study.
         self._made_of: dict[str, tuple[str, str]] = {}
+        self._prepared: dict[str, str] = {}
 
     # --- data -------------------------------------------------------------------------------
 
     def data(self, dataset: str) -> str:
         """Plan the prepared data; return its id."""
-        spec = spec_of(self.study.datasets[dataset])
-        for of_runs in (
-            "label_noise",
-            "centre",
-            "augment",
-        ):  # the store is the same with and without
-            spec.pop(of_runs, None)
-        id = spec_id(spec["name"], spec)
-        members = (member("data.sources", spec["name"]),)
+        if dataset in self._prepared:
+            return self._prepared[dataset]
+        options, root = self.study.datasets[dataset], self.study.data_root
+        spec = options.prepare_spec()
+        if isinstance(options, Files):
+            spec |= {split: content_of_split(options, root, split) for split in SPLITS}
+            spec["format"] = format_of(options, root)
+        id = spec_id(options.name, spec)
+        source = options.name if isinstance(options, Builtin) else options.source
+        members = (member("data.sources", source),)
         self.plan.add("prepare", id, spec, layout.DATA.format(data=id), members=members)
+        self.plan.sizes[id] = sizes_of(options, root)
+        if isinstance(options, Files):
+            given = {split: given_files(options, root, split) for split in SPLITS}
+            self.plan.files[id] = {split: list(map(str, given[split])) for split in SPLITS}
+        self._prepared[dataset] = id
         return id
 
     def labels(self, dataset: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 from disobey.data.views import number_of_slabs
 from disobey.strict import spec_of
 from disobey.study.models import Setting, Study
-from disobey.study.resources import data_of
+from disobey.study.sizes import sizes_of
 
 BYTES = {"float32": 4, "float16": 2}
 GB = 1e9
@@ -35,7 +35,7 @@ def seen_teacher(study: Study, setting: Setting) -> Seen:
         live = asked == "live"
         return Seen({"live": True} if live else {}, "teacher live, as asked for" if live else "")
     slabs = number_of_slabs(spec_of(augment), study.recipes[setting.recipe].epochs)
-    data = data_of(spec_of(study.datasets[setting.dataset]))
+    data = sizes_of(study.datasets[setting.dataset], study.data_root)
     dtype, limit = study.views.dtype, study.views.limit_gb
     size = slabs * data.train * data.shape.classes * BYTES[dtype] / GB
     stored = f"{slabs} views of each image, {size:.3g} GB of {dtype} a teacher"

@@ -1,11 +1,13 @@
 """Inputs that live on the device; a batch is one gather."""
 
+import importlib
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from disobey.data.prepared import Prepared, Split
+from disobey.data.prepared import ENCODED, Prepared, Split
+from disobey.training.parts import encoded_module
 
 
 class Inputs(Protocol):
@@ -44,6 +46,17 @@ class ImageInputs:
     ) -> None:
         self.length: np.ndarray | None = None
         self._images = torch.from_numpy(split.inputs).to(device)
+        self.normalise = Normalise(data, device, centre)
+
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        """Return float32 images, (batch, channel, y, x), stored channel last."""
+        return self.normalise(self._images[index.to(self._images.device, non_blocking=True)])
+
+
+class Normalise:
+    """Maps bytes to what a model reads; parameters as for `ImageInputs`."""
+
+    def __init__(self, data: Prepared, device: torch.device, centre: str | None = None) -> None:
         mean = np.atleast_1d(data.attributes["channel_mean"])
         std = np.atleast_1d(data.attributes["channel_std"])
         # A channel that never changes carries nothing: dividing it by 1 keeps it at 0.
@@ -53,11 +66,7 @@ class ImageInputs:
         self._mean = torch.tensor(255 * mean, dtype=torch.float32, device=device)
         self._scale = torch.tensor(1 / (255 * std), dtype=torch.float32, device=device)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
-        """Return float32 images, (batch, channel, y, x), stored channel last."""
-        return self.normalise(self._images[index.to(self._images.device, non_blocking=True)])
-
-    def normalise(self, images: torch.Tensor) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Map bytes (batch, y, x, channel) to float32 (batch, channel, y, x)."""
         return ((images.float() - self._mean) * self._scale).permute(0, 3, 1, 2)
 
@@ -84,4 +93,9 @@ def device_inputs(
     """Put the inputs of a split on the device; ``centre`` is of images, see `ImageInputs`."""
     if data.kind == "text":
         return TokenInputs(split, data, device)
+    if data.kind == ENCODED:
+        inputs: Inputs = importlib.import_module(encoded_module()).EncodedInputs(
+            split, data, device
+        )
+        return inputs
     return ImageInputs(split, data, device, centre)

@@ -45,6 +45,11 @@ def snapshots_module(spec: Mapping[str, Any]) -> str | None:
     return member("training", "snapshots") if spec["recipe"].get("snapshots") else None
 
 
+def encoded_module() -> str:
+    """Return the module of images that are decoded batch by batch; only large ones need it."""
+    return member("training", "encoded")
+
+
 def modules_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all modules that a run's spec names, but for its model's."""
     found = [loss_module(spec), progress_module(spec), snapshots_module(spec)]

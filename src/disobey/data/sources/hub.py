@@ -1,0 +1,56 @@
+"""A data set of the Hugging Face hub; downloaded once into the hub's own cache."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from disobey.data.raw import RawData
+from disobey.data.reading import features_table
+from disobey.data.tables import Table, raw_data
+from disobey.errors import UserError
+
+
+def load(spec: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> RawData:
+    """Return the data of a repository: rows lie on disk, memory holds a block of them.
+
+    Parameters
+    ----------
+    spec : mapping
+        ``path``, ``columns``, the names of the splits, and ``config`` and ``revision`` if given.
+    files : mapping
+        Empty.
+
+    Raises
+    ------
+    UserError
+        When the repository cannot be reached or asks for a login, or has no such split.
+    """
+    return raw_data(spec, _table(spec, "train"), _table(spec, "test"))
+
+
+def _table(spec: Mapping[str, Any], split: str) -> Table:
+    import datasets
+
+    path, config = spec["path"], spec.get("config")
+    where = f"{path}{f' ({config})' if config else ''}, split {spec[split]}"
+    try:
+        return features_table(
+            where, path, name=config, split=spec[split], revision=spec.get("revision")
+        )
+    except ConnectionError as error:
+        raise UserError(
+            f"{where}: the hub cannot be reached from here ({error}). Where there is a network, "
+            f"download it into the hub's cache with: python -c \"import datasets; "
+            f"datasets.load_dataset('{path}'{f', {config!r}' if config else ''})\""
+        ) from None
+    except datasets.exceptions.DatasetNotFoundError as error:
+        raise UserError(
+            f"{where}: {error}. Correct the path; for a gated data set accept its terms on its "
+            f"page, then log in with: hf auth login"
+        ) from None
+    except ValueError as error:  # an unknown split or configuration; the message lists those known
+        raise UserError(f"{where}: {error}") from None
+    except RuntimeError as error:  # a repository that is a script
+        raise UserError(
+            f"{where}: {error}. Code of a repository never runs here: convert it to parquet, or "
+            f"name a revision that holds parquet files, such as refs/convert/parquet"
+        ) from None

@@ -1,0 +1,43 @@
+"""Files that a data set can be read from: their formats, and what a folder of images holds."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".jsonl": "json",
+    ".json": "json",
+    ".npz": "npz",
+}
+FOLDER = "folder"
+IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+
+
+def format_of_path(path: Path) -> str:
+    """Return ``parquet``, ``csv``, ``json``, ``npz`` or ``folder``.
+
+    Raises
+    ------
+    ValueError
+        For any other.
+    """
+    if path.is_dir():
+        return FOLDER
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        known = ", ".join(FORMATS)
+        raise ValueError(
+            f"{path.name}: what format is this? Files end in {known}, or name a folder of images"
+        ) from None
+
+
+def all_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files, and in place of a folder the images in its folders, in a fixed order."""
+    for path in paths:
+        if path.is_dir():
+            inside = (file for file in path.rglob("*") if file.suffix.lower() in IMAGES)
+            yield from sorted(file for file in inside if file.parent != path)
+        else:
+            yield path

@@ -1,0 +1,227 @@
+"""Write the chosen rows of a split into a data store, block by block."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from disobey.data.images import check_whole, decode, decode_square
+from disobey.data.raw import Inputs, RawSplit
+from disobey.data.survey import Survey
+from disobey.data.tokens import Texts, TrainedTokenizer
+from disobey.errors import UserError
+from disobey.stores.writer import NetcdfWriter
+
+IMAGE = ("example", "y", "x", "channel")
+
+
+class Chosen(NamedTuple):
+    """Some chosen rows: from where on they stand in the store, their rows and their inputs."""
+
+    position: int
+    rows: np.ndarray
+    inputs: Inputs
+
+
+def chosen_blocks(split: RawSplit, rows: np.ndarray) -> Iterator[Chosen]:
+    """Yield the chosen rows of each block that has any.
+
+    Parameters
+    ----------
+    split : RawSplit
+    rows : ndarray of int, rising
+        Counted over all blocks.
+    """
+    start = 0
+    for block in split.blocks():
+        first, last = np.searchsorted(rows, [start, start + len(block)])
+        inside = rows[first:last] - start
+        if inside.size:
+            whole = len(inside) == len(block)
+            inputs = block.inputs if whole else _taken(block.inputs, inside)
+            yield Chosen(int(first), inside + start, inputs)
+        start += len(block)
+
+
+def _taken(inputs: Inputs, index: np.ndarray) -> Inputs:
+    if isinstance(inputs, np.ndarray):
+        return inputs[index]
+    return [inputs[i] for i in index]
+
+
+def write_text(
+    writer: NetcdfWriter,
+    name: str,
+    split: RawSplit,
+    rows: np.ndarray,
+    tokenizer: TrainedTokenizer,
+) -> None:
+    """Write ``token(example, token)`` and the texts themselves, ``text_pair`` too for pairs."""
+    length, columns = tokenizer.max_tokens, None
+    token = writer.declare(name, "token", ("example", "token"), (len(rows), length), "i4")
+    for position, _, inputs in chosen_blocks(split, rows):
+        place = slice(position, position + len(inputs))
+        token[place] = tokenizer.encode(cast(Texts, inputs))
+        parts = _columns_of(inputs)
+        if columns is None:
+            names = ("text", "text_pair")[: len(parts)]
+            columns = [writer.declare(name, n, ("example",), (len(rows),), str) for n in names]
+        for column, part in zip(columns, parts, strict=True):
+            column[place] = np.array(part, dtype=object)
+
+
+def _columns_of(inputs: Inputs) -> list[list[str]]:
+    if isinstance(inputs[0], tuple):
+        return [list(part) for part in zip(*inputs, strict=True)]
+    return [list(inputs)]
+
+
+class Moments:
+    """Mean and standard deviation of each channel of bytes, out of exact sums."""
+
+    def __init__(self) -> None:
+        self._count, self._sum, self._squares = 0, np.zeros(1, object), np.zeros(1, object)
+
+    def add(self, images: np.ndarray) -> None:
+        """Add images, uint8 (example, y, x, channel)."""
+        pixels = images.reshape(-1, images.shape[-1]).astype(np.int64)
+        self._count += len(pixels)
+        self._sum = self._sum + pixels.sum(0).astype(object)
+        self._squares = self._squares + (pixels**2).sum(0).astype(object)
+
+    def attributes(self) -> dict[str, np.ndarray]:
+        """Return ``channel_mean`` and ``channel_std`` of values in [0, 1]."""
+        n = self._count
+        variance = [n * q - s * s for s, q in zip(self._sum, self._squares, strict=True)]
+        mean = np.array([s / (255 * n) for s in self._sum], np.float64)
+        std = np.array([np.sqrt(v) / (255 * n) for v in map(float, variance)], np.float64)
+        return {"channel_mean": mean, "channel_std": std}
+
+
+class ImageForm(NamedTuple):
+    """How images become arrays: their width and height, and whether they have one channel."""
+
+    width: int
+    height: int
+    grey: bool
+    size: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of one image in the store, (y, x, channel)."""
+        channels = 1 if self.grey else 3
+        if self.size is not None:
+            return self.size, self.size, channels
+        return self.height, self.width, channels
+
+    def array(self, image: Any) -> np.ndarray:  # noqa: ANN401 - bytes or an array
+        """Return one image as uint8 of `shape`."""
+        if isinstance(image, np.ndarray):
+            return image if image.shape[-1] == self.shape[-1] else np.repeat(image, 3, -1)
+        if self.size is None:
+            return decode(image, grey=self.grey)
+        return decode_square(image, self.size, self.size, grey=self.grey)
+
+
+def image_form(
+    surveys: Mapping[str, Survey], spec: Mapping[str, Any], name: str, largest: int
+) -> ImageForm:
+    """Return the form of all images of a data set.
+
+    Raises
+    ------
+    UserError
+        Where images differ in size, or are large, and the data set says no ``size``.
+    """
+    headers = {split: survey.header for split, survey in surveys.items()}
+    first = headers["train"]
+    assert first is not None
+    grey = all(header.grey for header in headers.values() if header is not None)
+    size = spec.get("size")
+    if size is not None:
+        return ImageForm(first.width, first.height, grey, size)
+    for split, survey in surveys.items():
+        row, header = survey.other or (0, survey.header)
+        if header is not None and header[:2] != first[:2]:
+            raise UserError(
+                f"{name}: images differ in size: {first.width} x {first.height} in train row 0, "
+                f"{header.width} x {header.height} in {split} row {row}; add size: 224 to the "
+                f"data set, or another side of a square"
+            )
+    if max(first.width, first.height) > largest:
+        raise UserError(
+            f"{name}: images of {first.width} x {first.height} are too large to be kept as they "
+            f"are; add size: 224 to the data set, or another side of a square"
+        )
+    return ImageForm(first.width, first.height, grey)
+
+
+def write_images(
+    writer: NetcdfWriter,
+    name: str,
+    split: RawSplit,
+    rows: np.ndarray,
+    form: ImageForm,
+    where: str,
+    moments: Moments,
+) -> None:
+    """Write ``image(example, y, x, channel)``, decoded; add what they hold to ``moments``."""
+    image = writer.declare(name, "image", IMAGE, (len(rows), *form.shape), "u1")
+    for position, numbers, inputs in chosen_blocks(split, rows):
+        block = np.empty((len(inputs), *form.shape), np.uint8)
+        for i, (row, one) in enumerate(zip(numbers, inputs, strict=True)):
+            try:
+                block[i] = form.array(one)
+            except ValueError as error:
+                raise _undecodable(where, row, split, error) from None
+        image[position : position + len(inputs)] = block
+        moments.add(block)
+
+
+def write_encoded(
+    writer: NetcdfWriter,
+    name: str,
+    split: RawSplit,
+    rows: np.ndarray,
+    survey: Survey,
+    form: ImageForm,
+    where: str,
+    moments: Moments,
+    sampled: int,
+) -> None:
+    """Write images as their files hold them: ``encoded(byte)``, and ``start(boundary)`` of each.
+
+    Each is read to its end once; about ``sampled`` of them are decoded for ``moments``.
+    """
+    start = np.concatenate([[0], np.cumsum(survey.size[rows])])
+    writer.write(name, "start", ("boundary",), start)
+    encoded = writer.declare(name, "encoded", ("byte",), (int(start[-1]),), "u1")
+    every = max(1, len(rows) // sampled)
+    assert form.size is not None
+    for position, numbers, inputs in chosen_blocks(split, rows):
+        for i, (row, one) in enumerate(zip(numbers, inputs, strict=True), position):
+            try:
+                check_whole(one)
+                if i % every == 0:
+                    moments.add(decode_square(one, form.size, form.size, grey=form.grey)[None])
+            except ValueError as error:
+                raise _undecodable(where, row, split, error) from None
+        joined = np.frombuffer(b"".join(cast(Sequence[bytes], inputs)), np.uint8)
+        encoded[start[position] : start[position + len(inputs)]] = joined
+
+
+def _undecodable(where: str, row: int, split: RawSplit, error: ValueError) -> UserError:
+    return UserError(f"{where} row {row}, column {split.column('inputs')}: {error}")
+
+
+def texts_in(split: RawSplit, rows: np.ndarray) -> Iterator[str]:
+    """Yield the texts of the chosen rows, both of a pair: what a tokenizer is trained on."""
+    for _, _, inputs in chosen_blocks(split, rows):
+        for text in inputs:
+            yield from text if isinstance(text, tuple) else (text,)
+
+
+def write_columns(writer: NetcdfWriter, name: str, survey: Survey, rows: np.ndarray) -> None:
+    """Write ``label`` and ``example_id`` of the chosen rows."""
+    writer.write(name, "label", ("example",), survey.label[rows])
+    writer.write(name, "example_id", ("example",), survey.example_id[rows])

@@ -1,0 +1,233 @@
+"""What a study file may say of a data set: where it comes from, and what is made of it."""
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
+
+from disobey.strict import Strict, spec_of
+
+# Names become parts of file names and of Snakemake wildcards.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)]
+Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
+Path = Annotated[str, Field(min_length=1)]
+Paths = Annotated[list[Path], Field(min_length=1)]
+
+# Images with longer sides stay encoded in the store and are decoded batch by batch.
+LARGEST_STORED = 96
+# Of a large image the middle 7/8 are shown when nothing is augmented [usual: 224 of 256 pixels].
+MARGIN = 1 / 7
+# What is said of the runs on a data set: its store is the same with and without.
+OF_RUNS = ("label_noise", "centre", "augment")
+
+
+class LabelNoise(Strict):
+    """Exactly round(rate x n) training labels, balanced by class, moved to another class."""
+
+    rate: float = Field(gt=0, lt=1, description="share of the training labels that are moved")
+    seed: Seed = Field(0, description="the draw; the same for every seed of the study")
+
+
+class Tokenizer(Strict):
+    """A byte-level BPE, trained on the training rows."""
+
+    vocabulary: int = Field(
+        2000, ge=261, description="tokens, with the 256 bytes and 5 special ones"
+    )
+    max_tokens: int = Field(24, ge=3, description="longer rows are cut, <s> and </s> counted")
+
+
+class Augment(Strict):
+    """Views of the training images: each epoch shows one view of every image."""
+
+    crop_padding: PositiveInt | None = Field(
+        None,
+        description="pixels around the image, out of which a crop of its size is cut: black ones, "
+        "or the margin that a large image has",
+    )
+    flip: bool = Field(False, description="mirrored, half of the time")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> "Augment":
+        if not self.crop_padding and not self.flip:
+            raise ValueError("has no effect; write crop_padding: 4, or flip: true, or remove it")
+        return self
+
+
+class Subset(Strict):
+    """A part of the rows, drawn once, with each class's share kept."""
+
+    train: PositiveInt | None = Field(None, description="training rows; all if not given")
+    test: PositiveInt | None = Field(None, description="test rows; all if not given")
+    seed: Seed = Field(0, description="the draw")
+
+    @model_validator(mode="after")
+    def _does_something(self) -> "Subset":
+        if self.train is None and self.test is None:
+            raise ValueError("has no effect; write train: 10000, or test: 1000, or remove it")
+        return self
+
+
+class Columns(Strict):
+    """Which column of a table is what."""
+
+    image: Path | None = None
+    text: Path | None = None
+    text_pair: Path | None = Field(None, description="the second sentence of a pair")
+    label: Path = "label"
+    id: Path | None = Field(
+        None, description="whole numbers that name examples; if not given, rows are counted"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind_of_input(self) -> "Columns":
+        if (self.image is None) == (self.text is None):
+            raise ValueError("must name one of image and text; for example text: sentence")
+        if self.text_pair is not None and self.text is None:
+            raise ValueError("text_pair stands beside text; add text: and the first sentence's")
+        named = list(spec_of(self).values())
+        twice = [column for column in named if named.count(column) > 1]
+        if twice:
+            raise ValueError(f"column '{twice[0]}' is named twice; each column has one meaning")
+        return self
+
+
+class _Dataset(Strict):
+    """What every data set may say."""
+
+    subset: Subset | None = None
+    label_noise: LabelNoise | None = None
+    centre: Literal["pixel"] | None = Field(
+        None, description="subtract the mean training image, not only each channel's mean"
+    )
+    augment: Augment | None = None
+    tokenizer: Tokenizer | None = Field(None, description="of text; if not given, a small one")
+
+    FOR_IMAGES: ClassVar[tuple[str, ...]] = ("centre", "augment", "size")
+    FOR_TEXT: ClassVar[tuple[str, ...]] = ("tokenizer", "drop_empty")
+
+    @property
+    def kind(self) -> str:
+        """``image`` or ``text``."""
+        raise NotImplementedError
+
+    @property
+    def encoded(self) -> bool:
+        """Whether its images stay encoded in the store."""
+        return (getattr(self, "size", None) or 0) > LARGEST_STORED
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> "_Dataset":
+        without = self.FOR_TEXT if self.kind == "image" else self.FOR_IMAGES
+        given = [key for key in without if getattr(self, key, None)]
+        if given:
+            other = "text" if self.kind == "image" else "images"
+            raise ValueError(f"holds no {other}: {given[0]} would have no effect; remove it")
+        if self.encoded and self.centre:
+            raise ValueError(
+                f"centre: pixel needs all images in memory, those of more than {LARGEST_STORED} "
+                f"pixels stay encoded; remove centre, or write size: 64"
+            )
+        padding = self.augment.crop_padding if self.augment else None
+        margin = int(getattr(self, "size", None) or 0) * MARGIN / 2
+        if self.encoded and padding and padding > margin:
+            raise ValueError(
+                f"crop_padding: {padding} is more than the margin of these images, "
+                f"{int(margin)} pixels; write crop_padding: {int(margin)}"
+            )
+        return self
+
+    def prepare_spec(self) -> dict[str, Any]:
+        """Return what the prepared store depends on, content of files excepted."""
+        spec = spec_of(self)
+        for key in OF_RUNS:
+            spec.pop(key, None)
+        if self.kind == "text":
+            spec["tokenizer"] = spec_of(self.tokenizer or Tokenizer())
+        return spec
+
+
+class Builtin(_Dataset):
+    """A data set that comes with an installed package."""
+
+    KINDS: ClassVar[dict[str, str]] = {"mnist5k": "image", "digits": "image", "cldr-langid": "text"}
+
+    source: Literal["builtin"]
+    name: Literal["mnist5k", "digits", "cldr-langid"]
+
+    @property
+    def kind(self) -> str:
+        """``image`` or ``text``."""
+        return self.KINDS[self.name]
+
+
+class _Table(_Dataset):
+    """A data set that is a table of rows."""
+
+    classes: Annotated[list[Path], Field(min_length=2)] | None = Field(
+        None, description="names in the order of their numbers; if not given, as the data says"
+    )
+    first_classes: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="keep the rows of this many classes, the first ones"
+    )
+    size: Annotated[int, Field(ge=8)] | None = Field(
+        None,
+        description="side of the square that is cut out of the middle of each image; needed where "
+        f"images differ in size or are larger than {LARGEST_STORED}",
+    )
+    drop_empty: bool = Field(False, description="leave out rows without text instead of refusing")
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> "_Table":
+        names = self.classes or []
+        if len(set(names)) < len(names):
+            raise ValueError(f"classes must differ, got {', '.join(names)}")
+        if self.classes and self.first_classes and self.first_classes > len(names):
+            raise ValueError(f"first_classes: {self.first_classes}, but classes has {len(names)}")
+        return self
+
+
+class Hub(_Table):
+    """A data set of the Hugging Face hub; code of its repository never runs."""
+
+    source: Literal["hub"]
+    path: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] = Field(
+        description="owner/name"
+    )
+    config: Path | None = Field(None, description="one of several tables of the repository")
+    revision: Path | None = Field(None, description="commit, tag or branch; main if not given")
+    columns: Columns
+    train: Path = Field("train", description="the split to train on")
+    test: Path = Field("test", description="the split to test on, with labels")
+
+    @property
+    def kind(self) -> str:
+        """``image`` or ``text``."""
+        return "text" if self.columns.text else "image"
+
+    @property
+    def name(self) -> str:
+        """The repository's name and configuration, for ids and figures."""
+        words = [self.path.rpartition("/")[2], self.config or ""]
+        return re.sub(r"[^A-Za-z0-9_.-]+", "-", "-".join(filter(None, words)))[:60]
+
+
+class Files(_Table):
+    """The user's own files: parquet, CSV, JSON lines, npz, or a folder of images."""
+
+    source: Literal["files"]
+    name: Name = Field(description="what ids and figures call it")
+    train: Path | Paths = Field(
+        description="file, files, pattern or, for images in one folder per class, a folder; "
+        "below data_root where the study has one"
+    )
+    test: Path | Paths
+    columns: Columns
+
+    @property
+    def kind(self) -> str:
+        """``image`` or ``text``."""
+        return "text" if self.columns.text else "image"
+
+
+Dataset = Annotated[Builtin | Hub | Files, Field(discriminator="source")]

@@ -1,0 +1,115 @@
+"""How large a data set is, before it is read: for planning memory, time and stored views."""
+
+import math
+from dataclasses import dataclass, replace
+
+from disobey.models.cost import Shape
+from disobey.study.datasets import Builtin, Dataset, Files, Hub, Subset, Tokenizer
+from disobey.study.user_files import classes_of, rows_of
+
+FLOAT, TOKEN, BYTE = 4, 4, 1
+
+
+@dataclass(frozen=True)
+class Data:
+    """Sizes of a data set: examples of both splits, shape, bytes of one number in memory.
+
+    Images that stay encoded on disk have an ``itemsize`` of 0.
+    """
+
+    train: int
+    test: int
+    shape: Shape
+    itemsize: int
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of the inputs of both splits."""
+        return (self.train + self.test) * math.prod(self.shape.inputs) * self.itemsize
+
+    @property
+    def logit_bytes(self) -> int:
+        """Bytes of one model's logits."""
+        return (self.train + self.test) * self.shape.classes * FLOAT
+
+
+BUILTIN: dict[str, Data] = {
+    "digits": Data(1442, 355, Shape((8, 8, 1), 10), BYTE),
+    "mnist5k": Data(4000, 1000, Shape((28, 28, 1), 10), BYTE),
+    "cldr-langid": Data(14_110, 3683, Shape((24,), 20), TOKEN),
+}
+# By path and configuration, as the cards of these repositories say.
+HUB: dict[tuple[str, str | None], Data] = {
+    ("uoft-cs/cifar10", None): Data(50_000, 10_000, Shape((32, 32, 3), 10), BYTE),
+    ("uoft-cs/cifar100", None): Data(50_000, 10_000, Shape((32, 32, 3), 100), BYTE),
+    ("zh-plus/tiny-imagenet", None): Data(100_000, 10_000, Shape((64, 64, 3), 200), BYTE),
+    ("ILSVRC/imagenet-1k", None): Data(1_281_167, 50_000, Shape((224, 224, 3), 1000), 0),
+    ("ylecun/mnist", None): Data(60_000, 10_000, Shape((28, 28, 1), 10), BYTE),
+    ("zalando-datasets/fashion_mnist", None): Data(60_000, 10_000, Shape((28, 28, 1), 10), BYTE),
+    ("nyu-mll/glue", "mnli"): Data(392_702, 9815, Shape((128,), 3), TOKEN),
+    ("nyu-mll/glue", "qqp"): Data(363_846, 40_430, Shape((128,), 2), TOKEN),
+    ("nyu-mll/glue", "sst2"): Data(67_349, 872, Shape((128,), 2), TOKEN),
+    ("stanfordnlp/imdb", None): Data(25_000, 25_000, Shape((512,), 2), TOKEN),
+    ("fancyzhx/ag_news", None): Data(120_000, 7600, Shape((128,), 4), TOKEN),
+}
+# Of what cannot be known before it is read [our choice]: jobs that need more are given more at
+# their next attempt.
+UNKNOWN_ROWS, UNKNOWN_CLASSES, UNKNOWN_SIDE, COLOURS = 100_000, 100, 64, 3
+
+
+def sizes_of(dataset: Dataset, root: str | None = None) -> Data:
+    """Return the sizes of a data set, estimated where nothing says them.
+
+    Parameters
+    ----------
+    dataset : Builtin, Hub or Files
+    root : str, optional
+        The study's ``data_root``.
+    """
+    if isinstance(dataset, Builtin):
+        data = BUILTIN[dataset.name]
+    elif isinstance(dataset, Hub):
+        data = HUB.get((dataset.path, dataset.config)) or _guessed(dataset)
+    else:
+        train, test = (rows_of(dataset, root, split) for split in ("train", "test"))
+        data = _guessed(dataset, train, test, classes_of(dataset, root))
+    return _reduced(_shaped(data, dataset), dataset)
+
+
+def _guessed(
+    dataset: Hub | Files,
+    train: int = UNKNOWN_ROWS,
+    test: int = UNKNOWN_ROWS // 5,
+    classes: int | None = None,
+) -> Data:
+    image = dataset.kind == "image"
+    inputs = (UNKNOWN_SIDE, UNKNOWN_SIDE, COLOURS) if image else (0,)
+    return Data(train, test, Shape(inputs, classes or UNKNOWN_CLASSES), BYTE if image else TOKEN)
+
+
+def _shaped(data: Data, dataset: Dataset) -> Data:
+    """Return the sizes with what the data set's options say of one example."""
+    shape = data.shape
+    if dataset.kind == "text":
+        tokenizer = dataset.tokenizer or Tokenizer()
+        shape = replace(shape, inputs=(tokenizer.max_tokens,), vocabulary=tokenizer.vocabulary)
+        return replace(data, shape=shape)
+    size = getattr(dataset, "size", None)
+    if size is None:
+        return data
+    shape = replace(shape, inputs=(size, size, shape.inputs[-1]))
+    return replace(data, shape=shape, itemsize=0 if dataset.encoded else BYTE)
+
+
+def _reduced(data: Data, dataset: Dataset) -> Data:
+    """Return the sizes of what is kept of a data set."""
+    classes = None if isinstance(dataset, Builtin) else dataset.first_classes
+    if not isinstance(dataset, Builtin) and dataset.classes:
+        data = replace(data, shape=replace(data.shape, classes=len(dataset.classes)))
+    if classes is not None and classes < data.shape.classes:
+        share = classes / data.shape.classes
+        shape = replace(data.shape, classes=classes)
+        data = Data(round(data.train * share), round(data.test * share), shape, data.itemsize)
+    subset = dataset.subset or Subset.model_construct(train=None, test=None)
+    train = min(data.train, subset.train or data.train)
+    return replace(data, train=train, test=min(data.test, subset.test or data.test))

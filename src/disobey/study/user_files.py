@@ -1,0 +1,126 @@
+"""The user's own data files: where they are, of which format, and how many rows they hold."""
+
+import glob
+import json
+from pathlib import Path
+from typing import Any
+
+from disobey.data.user_files import FOLDER, all_files, format_of_path
+from disobey.study.contents import content_of, facts_of
+from disobey.study.datasets import Files
+
+SPLITS = ("train", "test")
+
+
+def files_of(dataset: Files, root: str | None) -> dict[str, list[Path]]:
+    """Return the files of each split, in a fixed order; a folder's are its images.
+
+    Parameters
+    ----------
+    dataset : Files
+    root : str, optional
+        The study's ``data_root``.
+    """
+    return {split: list(all_files(given_files(dataset, root, split))) for split in SPLITS}
+
+
+def given_files(dataset: Files, root: str | None, split: str) -> list[Path]:
+    """Return what a split names, patterns filled in: files, or a folder."""
+    return _given(getattr(dataset, split), root)
+
+
+def format_of(dataset: Files, root: str | None) -> str:
+    """Return ``parquet``, ``csv``, ``json``, ``npz`` or ``folder``.
+
+    Raises
+    ------
+    ValueError
+        In words, for files of no known format or of several.
+    """
+    formats = {
+        format_of_path(path) for split in SPLITS for path in given_files(dataset, root, split)
+    }
+    if len(formats) > 1:
+        raise ValueError(f"files of one format are needed, got {' and '.join(sorted(formats))}")
+    return formats.pop()
+
+
+def content_of_split(dataset: Files, root: str | None, split: str) -> str:
+    """Return the hash of a split's files."""
+    given = given_files(dataset, root, split)
+    below = given[0] if format_of_path(given[0]) == FOLDER else None
+    return content_of(list(all_files(given)), below)
+
+
+def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
+    """Return what is wrong with a split's files, in words, or None."""
+    given = getattr(dataset, split)
+    for word in [given] if isinstance(given, str) else given:
+        paths = _given(word, root)
+        missing = [path for path in paths if not path.exists()]
+        if missing or not paths:
+            place = missing[0] if missing else Path(root or "", word)
+            below = "" if root is None else f" (data_root is {root})"
+            return f"there is no file {place.absolute()}{below}; correct the path"
+    try:
+        found = files_of(dataset, root)[split]
+        if format_of(dataset, root) == FOLDER:
+            if not isinstance(given, str):
+                return "a folder of images must be the only one; write one folder"
+            if not found:
+                return f"{given} holds no images in folders, one for each class"
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def rows_of(dataset: Files, root: str | None, split: str) -> int:
+    """Return how many rows a split has, about: a line of a CSV file is taken for a row."""
+    found = files_of(dataset, root)[split]
+    if format_of(dataset, root) == FOLDER:
+        return len(found)
+    return sum(int(facts_of(path, table_facts)["rows"]) for path in found)
+
+
+def classes_of(dataset: Files, root: str | None) -> int | None:
+    """Return how many classes there are, where that can be told without reading all rows."""
+    found = files_of(dataset, root)["train"]
+    kind = format_of(dataset, root)
+    if kind == FOLDER:
+        return len({path.parent for path in found})
+    if kind != "parquet":
+        return None
+    known: dict[str, int] = facts_of(found[0], table_facts)["classes"]
+    return known.get(dataset.columns.label)
+
+
+def table_facts(path: Path) -> dict[str, Any]:
+    """Return ``rows`` of a table, and ``classes`` by column where the file says so."""
+    kind = format_of_path(path)
+    if kind == "npz":
+        import numpy as np
+
+        with np.load(path, allow_pickle=False) as arrays:
+            return {"rows": max(len(arrays[name]) for name in arrays.files), "classes": {}}
+    if kind != "parquet":
+        with open(path, "rb") as stream:
+            return {"rows": sum(1 for _ in stream), "classes": {}}
+    import pyarrow.parquet
+
+    about = pyarrow.parquet.read_metadata(path)
+    said = about.schema.to_arrow_schema().metadata or {}
+    features = json.loads(said.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    classes = {name: len(kind["names"]) for name, kind in features.items() if "names" in kind}
+    return {"rows": about.num_rows, "classes": classes}
+
+
+def _given(words: str | list[str], root: str | None) -> list[Path]:
+    """Return what a split names, patterns filled in."""
+    found: list[Path] = []
+    for word in [words] if isinstance(words, str) else words:
+        place = Path(root or "", word)
+        if glob.has_magic(word):
+            found += sorted(Path(match) for match in glob.glob(str(place), recursive=True))
+        else:
+            found.append(place)
+    return found

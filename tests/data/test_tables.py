@@ -1,0 +1,525 @@
+"""The user's files and the hub's: every format gives the same store, every fault is named."""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from disobey.data.prepared import read_prepared
+from disobey.data.sources import hub
+from disobey.errors import UserError
+from disobey.provenance import spec_id
+from disobey.stages import prepare
+from disobey.stages.command import Job
+from disobey.stores.reader import read_arrays, read_attributes
+from disobey.study.datasets import Files
+from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
+
+TEXTS = ["a b", "c", "d e f", "g", "h, i", "0012"]
+LABELS = [0, 1, 0, 1, 1, 0]
+SHARED = Path(os.environ.get("DISOBEY_SHARED", Path(__file__).parents[3] / "shared")) / "data"
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+
+
+def prepared(**options):
+    """Prepare a data set of files as the workflow does; return what models read."""
+    job = job_of(**options)
+    prepare.run(job)
+    return read_prepared(job.store, None)
+
+
+def job_of(**options):
+    named = {"source": "files", "name": "mine", "train": "train.*", "test": "test.*"}
+    dataset = Files.model_validate(named | options)
+    spec = dataset.prepare_spec() | {"format": format_of(dataset, None)}
+    spec |= {split: content_of_split(dataset, None, split) for split in SPLITS}
+    files = {split: list(map(str, given_files(dataset, None, split))) for split in SPLITS}
+    output = Path("results/data", spec_id("mine", spec) + ".nc.json")
+    return Job("prepare", spec, "", (), output, files=files)
+
+
+def write_texts(suffix, split="train", texts=TEXTS, labels=LABELS, **more):
+    table = pd.DataFrame({"sentence": texts, "label": labels, **more})
+    path = Path(f"{split}{suffix}")
+    if suffix == ".parquet":
+        table.to_parquet(path)
+    elif suffix == ".csv":
+        table.to_csv(path, index=False)
+    elif suffix == ".npz":
+        columns = {name: np.array(table[name].tolist()) for name in table}
+        np.savez(path, **columns)
+    else:
+        table.to_json(path, orient="records", lines=True)
+
+
+TEXT = {"columns": {"text": "sentence"}, "tokenizer": {"vocabulary": 261, "max_tokens": 12}}
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl", ".npz"])
+def test_every_format_of_text_gives_the_same_store(suffix):
+    write_texts(suffix)
+    write_texts(suffix, "test", TEXTS[:3], LABELS[:3])
+    data = prepared(**TEXT)
+    assert data.train.label.tolist() == LABELS and data.class_names == ("0", "1")
+    store = next(Path("results/data").glob("*.nc"))
+    assert read_arrays(store, "train", "text")["text"].tolist() == TEXTS
+    used = (data.train.inputs != read_attributes(store)["pad"]).sum(1)
+    # bytes, as the vocabulary has room for no more: a space in front, <s> and </s> around
+    assert used.tolist() == [len(text) + 3 for text in TEXTS]
+    assert not set(data.train.example_id) & set(data.test.example_id)
+
+
+def test_words_as_labels_are_classes_in_their_order():
+    write_texts(".csv", labels=["good", "bad", "good", "bad", "bad", "good"])
+    write_texts(".csv", "test", TEXTS[:2], ["bad", "good"])
+    data = prepared(**TEXT)
+    assert data.class_names == ("bad", "good")
+    assert data.train.label.tolist() == [1, 0, 1, 0, 0, 1] and data.test.label.tolist() == [0, 1]
+
+
+def test_numbers_as_labels_that_do_not_start_at_0_are_classes_in_their_order():
+    write_texts(".csv", labels=[10, 9, 10, 9, 9, 10])
+    write_texts(".csv", "test", TEXTS[:2], [9, 10])
+    data = prepared(**TEXT)
+    assert data.class_names == ("9", "10") and data.test.label.tolist() == [0, 1]
+
+
+def test_classes_named_by_the_user_number_the_labels():
+    write_texts(".jsonl")
+    write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
+    assert prepared(**TEXT, classes=["no", "yes"]).class_names == ("no", "yes")
+
+
+def test_pairs_of_sentences_are_one_row_of_tokens():
+    write_texts(".parquet", other=["x"] * 6)
+    write_texts(".parquet", "test", TEXTS[:2], LABELS[:2], other=["x"] * 2)
+    options = {"columns": {"text": "sentence", "text_pair": "other"}}
+    data = prepared(**options, tokenizer=TEXT["tokenizer"])
+    store = next(Path("results/data").glob("*.nc"))
+    assert read_arrays(store, "test", "text_pair")["text_pair"].tolist() == ["x", "x"]
+    end = 2  # </s>: RoBERTa puts two of them between the texts of a pair, and one at the end
+    assert (data.train.inputs[0] == end).sum() == 3
+
+
+def test_a_subset_keeps_the_share_of_each_class_and_the_order_of_rows():
+    labels = [0] * 30 + [1] * 10
+    write_texts(".csv", texts=[f"t{i}" for i in range(40)], labels=labels)
+    write_texts(".csv", "test", TEXTS, LABELS)
+    data = prepared(**TEXT, subset={"train": 8})
+    assert np.bincount(data.train.label).tolist() == [6, 2] and len(data.test) == 6
+    assert (np.diff(data.train.example_id) > 0).all()
+    other = prepared(**TEXT, subset={"train": 8, "seed": 1})
+    assert data.train.example_id.tolist() != other.train.example_id.tolist()
+
+
+def test_only_the_first_classes_are_kept():
+    write_texts(".csv", labels=[0, 1, 2, 0, 1, 2])
+    write_texts(".csv", "test", TEXTS[:3], [2, 0, 1])
+    data = prepared(**TEXT, first_classes=2)
+    assert data.train.label.tolist() == [0, 1, 0, 1] and data.test.example_id.tolist()[0] % 10 == 1
+    assert data.class_names == ("0", "1")
+
+
+def test_empty_rows_are_left_out_where_that_is_asked_for():
+    write_texts(".csv", texts=["a", " ", "c", "", "e", "f"])
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
+    data = prepared(**TEXT, drop_empty=True)
+    assert data.train.example_id.tolist() == [0, 2, 4, 5]
+
+
+# --- images ----------------------------------------------------------------------------------
+
+
+def pixels(seed, side=8, channels=3):
+    shape = (side, side, channels) if channels == 3 else (side, side)
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def encoded(array, kind="PNG"):
+    stream = io.BytesIO()
+    Image.fromarray(array).save(stream, kind)
+    return stream.getvalue()
+
+
+def write_images(kind, split, arrays, labels):
+    if kind == "folder":
+        for i, (array, label) in enumerate(zip(arrays, labels, strict=True)):
+            place = Path(split, "cat" if label == 0 else "dog", f"{i}.png")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(encoded(array))
+    elif kind == "npz":
+        np.savez(f"{split}.npz", image=np.stack(arrays), label=np.array(labels))
+    else:
+        rows = [{"bytes": encoded(array), "path": None} for array in arrays]
+        write_parquet(split, rows, labels)
+
+
+def write_parquet(split, rows, labels):
+    import datasets
+
+    features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])}
+    table = datasets.Dataset.from_dict({"image": rows, "label": labels}).cast(
+        datasets.Features(features)
+    )
+    table.to_parquet(f"{split}.parquet")
+
+
+IMAGE = {"columns": {"image": "image"}}
+PLACES = {"folder": ("train", "test"), "npz": ("train.npz", "test.npz")}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", ["parquet", "folder", "npz"])
+def test_every_format_of_images_gives_the_same_pixels(kind, channels):
+    arrays, labels = [pixels(seed, channels=channels) for seed in range(6)], [0, 0, 0, 1, 1, 1]
+    write_images(kind, "train", arrays, labels)
+    write_images(kind, "test", arrays[2:4], labels[2:4])
+    train, test = PLACES.get(kind, ("train.*", "test.*"))
+    data = prepared(**IMAGE, train=train, test=test)
+    wanted = np.stack(arrays).reshape(6, 8, 8, channels)
+    assert (data.train.inputs == wanted).all() and data.train.label.tolist() == labels
+    assert (data.test.inputs == wanted[2:4]).all() and data.kind == "image"
+    assert data.class_names == (("0", "1") if kind == "npz" else ("cat", "dog"))
+    scaled = wanted.reshape(-1, channels) / 255
+    assert data.attributes["channel_mean"] == pytest.approx(scaled.mean(0))
+    assert data.attributes["channel_std"] == pytest.approx(scaled.std(0))
+
+
+def test_a_grey_image_among_coloured_ones_gets_three_channels():
+    write_images("parquet", "train", [pixels(0, channels=1), pixels(1)] * 2, [0, 0, 1, 1])
+    write_images("parquet", "test", [pixels(2, channels=1)], [0])
+    data = prepared(**IMAGE)
+    assert data.train.inputs.shape == (4, 8, 8, 3) and data.test.inputs.shape == (1, 8, 8, 3)
+    assert (data.train.inputs[0] == pixels(0, channels=1)[..., None]).all()
+
+
+def test_large_images_stay_as_they_are_and_are_decoded_when_read():
+    arrays = [pixels(seed, side=120) for seed in range(4)]
+    write_images("parquet", "train", arrays, [0, 0, 1, 1])
+    write_images("parquet", "test", arrays[:1], [0])
+    data = prepared(**IMAGE, size=112)
+    assert data.kind == "encoded" and data.train.inputs.shape == (4, 112, 112, 3)
+    shown = data.train.inputs.read(np.array([2, 0]))
+    assert shown.shape == (2, 112, 112, 3)
+    # 112 of 128, the shorter side being scaled to 128: the middle of what Pillow makes of it
+    whole = Image.fromarray(arrays[2]).resize((128, 128), Image.Resampling.BILINEAR)
+    assert (shown[0] == np.asarray(whole)[8:120, 8:120]).all()
+    assert (data.train.inputs.read(np.array([2]), border=8)[0] == np.asarray(whole)).all()
+
+
+def test_images_of_any_shape_are_cut_to_a_size_that_is_small():
+    wide = np.zeros((40, 60, 3), np.uint8)
+    wide[:, 20:40] = 255
+    write_images("parquet", "train", [wide, wide[:, 10:50], wide, wide], [0, 0, 1, 1])
+    write_images("parquet", "test", [wide], [0])
+    data = prepared(**IMAGE, size=20)
+    assert data.train.inputs.shape == (4, 20, 20, 3)
+    assert data.train.inputs[0, 10, 10].tolist() == [255] * 3
+
+
+# --- the hub ---------------------------------------------------------------------------------
+
+
+def test_a_folder_in_the_hubs_layout_reads_as_the_hub_does():
+    write_images("parquet", "train", [pixels(seed) for seed in range(4)], [0, 0, 1, 1])
+    write_images("parquet", "test", [pixels(9)], [1])
+    spec = {"path": os.getcwd(), "columns": {"image": "image", "label": "label"}}
+    raw = hub.load(spec | {"train": "train", "test": "test"}, {})
+    (block,) = raw.train.blocks()
+    assert raw.class_names == ("cat", "dog") and block.label.tolist() == [0, 0, 1, 1]
+    with pytest.raises(UserError, match=r"split validation.*(Unknown split|not found)"):
+        hub.load(spec | {"train": "train", "test": "validation"}, {})
+
+
+def test_a_repository_that_cannot_be_reached_is_named_with_what_to_do():
+    spec = {"path": "owner/nothing", "columns": {"text": "text", "label": "label"}}
+    with pytest.raises(UserError, match=r"owner/nothing, split train: the hub cannot be reached"):
+        hub.load(spec | {"train": "train", "test": "test"}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("cifar10", {"image": "img"}),
+        ("fashion_mnist", {"image": "image"}),
+        ("sst2", {"text": "sentence"}),
+        ("qqp", {"text": "question1", "text_pair": "question2"}),
+    ],
+)
+def test_hub_and_files_read_the_same_rows_of_real_data(name, columns):
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}")
+    small = {"train": 200, "test": 100}
+    paths = {split: str(folder / f"{split}.parquet") for split in SPLITS}
+    data = prepared(**paths, columns=columns, subset=small)
+    raw = hub.load(
+        {"path": str(folder), "columns": {"label": "label", **columns}}
+        | {split: split for split in SPLITS},
+        {},
+    )
+    labels = np.concatenate([block.label for block in raw.train.blocks()])
+    assert len(data.train) == 200 and len(data.class_names) == len(raw.class_names)
+    assert (labels[data.train.example_id] == data.train.label).all()
+    shares = np.bincount(labels) / len(labels)
+    assert np.bincount(data.train.label) / 200 == pytest.approx(shares, abs=1 / 200)
+
+
+# --- what cannot be right --------------------------------------------------------------------
+
+
+def texts_with(**changed):
+    columns = {"sentence": list(TEXTS), "label": list(LABELS)} | changed
+    return lambda: (
+        pd.DataFrame(columns).to_json("train.jsonl", orient="records", lines=True),
+        write_texts(".jsonl", "test", TEXTS[:3], LABELS[:3]),
+    )
+
+
+def image_rows(*rows, test=None):
+    good = {"bytes": encoded(pixels(0)), "path": None}
+    return lambda: (
+        write_parquet("train", [*rows, good, good], [0] * len(rows) + [0, 1]),
+        write_parquet("test", [test or good], [0]),
+    )
+
+
+def half(array):
+    data = encoded(array, "JPEG")
+    return {"bytes": data[: len(data) // 2], "path": None}
+
+
+BAD = {
+    "a column that is not there": (
+        texts_with(),
+        {"columns": {"text": "sentense"}},
+        r"train \(train.jsonl\): there is no column 'sentense' for text; did you mean 'sentence'",
+    ),
+    "an empty text": (
+        texts_with(sentence=["a", "b", " ", "d", "e", "f"]),
+        TEXT,
+        r"mine: train row 2, column sentence: is empty \(1 such rows\); .* drop_empty: true",
+    ),
+    "a text that is missing": (
+        texts_with(sentence=["a", None, "c", "d", "e", "f"]),
+        TEXT,
+        r"mine: train row 1, column sentence: is empty",
+    ),
+    "a number for a text": (
+        texts_with(sentence=[1, 2, 3, 4, 5, 6]),
+        TEXT,
+        r"row 0, column sentence: 1 is no text but int",
+    ),
+    "a label out of range": (
+        texts_with(label=[0, 1, 0, 5, 1, 0]),
+        TEXT | {"classes": ["no", "yes"]},
+        r"train.*: row 3, column label: 5 is not one of the 2 classes, 0 to 1 or no, yes",
+    ),
+    "a split without labels": (
+        texts_with(label=[-1] * 6),
+        TEXT | {"classes": ["no", "yes"]},
+        r"row 0, column label: -1 is not one of .*has this split no labels",
+    ),
+    "labels of one class": (
+        texts_with(label=[1] * 6),
+        TEXT,
+        r"column label: two classes are needed at least, found 1",
+    ),
+    "a class without training rows": (
+        texts_with(),
+        TEXT | {"classes": ["no", "yes", "maybe"]},
+        r"train holds no example of class 2 \(maybe\) of 3",
+    ),
+    "an id given twice": (
+        texts_with(number=[1, 2, 3, 2, 5, 6]),
+        TEXT | {"columns": {"text": "sentence", "id": "number"}},
+        r"there is no column 'number' for id",  # of the test split
+    ),
+    "a subset of more rows than there are": (
+        texts_with(),
+        TEXT | {"subset": {"train": 7}},
+        r"mine: train: a subset of 7 rows is wanted, there are 6",
+    ),
+    "more first classes than there are": (
+        texts_with(),
+        TEXT | {"first_classes": 3},
+        r"first_classes: 3, but there are 2",
+    ),
+    "bytes that are no image": (
+        image_rows({"bytes": b"hello", "path": None}),
+        IMAGE,
+        r"mine: train row 0, column image: is no image that Pillow knows \(5 bytes\)",
+    ),
+    "an image that ends in the middle": (
+        image_rows(half(pixels(3, side=64))),
+        IMAGE | {"size": 32},
+        r"mine: train row 0, column image: cannot be decoded: ",
+    ),
+    "a large image that ends in the middle": (
+        image_rows(half(pixels(3, side=200))),
+        IMAGE | {"size": 112},
+        r"mine: train row 0, column image: cannot be decoded: ",
+    ),
+    "images of two sizes": (
+        image_rows({"bytes": encoded(pixels(1, side=9)), "path": None}),
+        IMAGE,
+        r"images differ in size: 9 x 9 in train row 0, 8 x 8 in train row 1; add size: 224",
+    ),
+    "test images of another size": (
+        image_rows(test={"bytes": encoded(pixels(1, side=9)), "path": None}),
+        IMAGE,
+        r"images differ in size: 8 x 8 in train row 0, 9 x 9 in test row 0",
+    ),
+    "an image of 16 bits": (
+        image_rows({"bytes": encoded(np.zeros((8, 8), np.uint16)), "path": None}),
+        IMAGE,
+        r"train row 0, column image: holds numbers of mode I;16; save it with 8 bits",
+    ),
+    "a file that is no table": (
+        lambda: (Path("train.parquet").write_bytes(b"PAR1xx"), Path("test.parquet").touch()),
+        TEXT,
+        r"train \(train.parquet\): cannot be read: ",
+    ),
+    "a CSV file without a line": (
+        lambda: (Path("train.csv").touch(), Path("test.csv").touch()),
+        TEXT,
+        r"train.csv: is empty; its first line must name the columns",
+    ),
+    "images of floats": (
+        lambda: [
+            np.savez(f"{split}.npz", image=np.zeros((4, 8, 8)), label=[0, 1, 0, 1])
+            for split in SPLITS
+        ],
+        IMAGE,
+        r"array image is float64; images are uint8",
+    ),
+    "channels first": (
+        lambda: [
+            np.savez(f"{split}.npz", image=np.zeros((4, 3, 8, 8), "u1"), label=[0, 1, 0, 1])
+            for split in SPLITS
+        ],
+        IMAGE,
+        r"array image has shape \(4, 3, 8, 8\); images are .* channels last",
+    ),
+    "arrays of different lengths": (
+        lambda: [
+            np.savez(f"{split}.npz", image=np.zeros((4, 8, 8), "u1"), label=[0, 1])
+            for split in SPLITS
+        ],
+        IMAGE,
+        r"one row for each example, got rows: image 4, label 2",
+    ),
+    "an npz file of objects": (
+        lambda: [
+            np.savez(f"{split}.npz", image=np.array([{}, None], object), label=[0, 1])
+            for split in SPLITS
+        ],
+        IMAGE,
+        r"cannot be read as npz .*numpy.savez",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_data_that_cannot_be_right_is_refused_with_its_place(fault):
+    write, options, message = BAD[fault]
+    write()
+    with pytest.raises(UserError, match=message):
+        prepared(**options)
+    assert not list(Path("results").rglob("*.nc")), "half a store was left"
+
+
+def test_an_id_that_is_given_twice_is_refused_with_both_rows():
+    write_texts(".csv", number=[1, 2, 3, 2, 5, 6])
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2], number=[7, 8])
+    options = TEXT | {"columns": {"text": "sentence", "id": "number"}}
+    with pytest.raises(UserError, match="train row 3, column number: 2 is given twice, before in "):
+        prepared(**options)
+    write_texts(".csv", number=[1, 2, 3, 4, 5, 6])
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2], number=[7, 3])
+    with pytest.raises(UserError, match=r"test row 1, .*before in train row 2"):
+        prepared(**options)
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2], number=[7, "x"])
+    with pytest.raises(UserError, match="row 1, column number: 'x' is no whole number"):
+        prepared(**options)
+
+
+def test_classes_that_differ_between_the_splits_are_refused():
+    import datasets
+
+    for split, names in (("train", ["cat", "dog"]), ("test", ["dog", "cat"])):
+        features = {"sentence": datasets.Value("string"), "label": datasets.ClassLabel(names=names)}
+        rows = {"sentence": ["a", "b"], "label": [0, 1]}
+        table = datasets.Dataset.from_dict(rows).cast(datasets.Features(features))
+        table.to_parquet(f"{split}.parquet")
+    with pytest.raises(UserError, match=r"their classes differ \(cat, dog and dog, cat\)"):
+        prepared(**TEXT)
+
+
+def test_files_that_change_after_planning_are_refused():
+    write_texts(".csv")
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
+    job = job_of(**TEXT)
+    write_texts(".csv", texts=TEXTS[::-1])
+    with pytest.raises(UserError, match=r"train: train.csv changed since .*call snakemake again"):
+        prepare.run(job)
+
+
+def test_where_files_lie_changes_no_id_and_what_they_hold_does():
+    write_texts(".csv")
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
+    first = job_of(**TEXT).output
+    for split in SPLITS:
+        Path("elsewhere").mkdir(exist_ok=True)
+        Path(f"{split}.csv").rename(f"elsewhere/{split}.csv")
+    assert job_of(**TEXT, train="elsewhere/train.csv", test="elsewhere/test.csv").output == first
+    write_texts(".csv", texts=TEXTS[::-1])
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
+    assert job_of(**TEXT).output != first
+
+
+def test_contents_are_hashed_once_and_again_after_a_change(monkeypatch):
+    from disobey.study import contents
+
+    path, read = Path("some.csv"), []
+    real = contents._sha256
+    monkeypatch.setattr(contents, "_sha256", lambda name: read.append(name) or real(name))
+    path.write_text("one")
+    first = contents.content_of([path])
+    assert contents.content_of([path]) == first and len(read) == 1
+    path.write_text("two")
+    os.utime(path, ns=(1, 1))
+    assert contents.content_of([path]) != first and len(read) == 2
+    Path("results/contents.json").write_text("[broken")
+    assert contents.content_of([path]) != first and len(read) == 3
+    assert json.loads(Path("results/contents.json").read_text())
+
+
+def test_memory_does_not_grow_with_the_number_of_rows():
+    """Peak memory of reading 60,000 rows is that of 6,000, but for their labels and numbers."""
+    import tracemalloc
+
+    peaks = []
+    for rows in (6_000, 60_000):
+        text = [f"row number {i} of the table, long enough to be seen" * 4 for i in range(rows)]
+        write_texts(".parquet", texts=text, labels=[i % 2 for i in range(rows)])
+        write_texts(".parquet", "test", TEXTS[:2], LABELS[:2])
+        del text
+        job = job_of(**TEXT)
+        raw = prepare.opened(job)
+        tracemalloc.start()
+        prepare.surveys_of(raw, "mine")
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 54_000 * 8 * 8
