@@ -19,7 +19,7 @@ PACKAGE = "disobey"
 NOT_MEANING = ("ctx", "kind", "type_comment", "type_ignores")  # fields of syntax trees
 VERSIONED = (
     "disobey", "torch", "numpy", "scipy", "xarray", "netCDF4", "transformers", "tokenizers",
-    "matplotlib", "snakemake", "scikit-learn", "mlxtend", "Babel",
+    "datasets", "pillow", "matplotlib", "snakemake", "scikit-learn", "mlxtend", "Babel",
 )  # fmt: skip
 
 

@@ -56,7 +56,9 @@ def training(kind):
         attributes = {"channel_mean": 0.5, "channel_std": 0.3}
         model = {"family": "small_resnet", "stem": 2, "widths": [3]}
         inputs = ImageInputs
-    data = SimpleNamespace(kind="image", train=split, class_names=tuple("abc"), attributes=attributes)
+    data = SimpleNamespace(
+        kind="image", train=split, class_names=tuple("abc"), attributes=attributes
+    )
     torch.manual_seed(1)
     built = build_model(model, data)
     teacher = Slabs(torch.from_numpy(rng.normal(size=(2, EXAMPLES, 3)).astype(np.float32)))

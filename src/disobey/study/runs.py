@@ -19,7 +19,7 @@ from disobey.study.jobs import Plan
 from disobey.study.models import Setting, Study
 from disobey.study.sizes import sizes_of
 from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
-from disobey.training.parts import modules_of
+from disobey.training.parts import encoded_module, modules_of
 
 # A network of many layers must still give a file name that file systems take (255 bytes).
 LONGEST_LABEL = 60
@@ -78,7 +78,8 @@ class Runs:
         name = self.study.datasets[dataset].name
         id = spec_id(f"{name}-noise{noise.rate:g}", spec)
         upstream = (manifest_of(layout.DATA.format(data=data)),)
-        self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream)
+        members = self._decoding(dataset)
+        self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream, members)
         return id
 
     # --- runs -------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ class Runs:
         augment = self.study.datasets[dataset].augment
         spec |= {} if augment is None else {"augment": spec_of(augment)}
         spec["seeds"] = dict(seeds)
-        upstream, members = self._data_stores(dataset), [self._family(model)]
+        upstream, members = self._data_stores(dataset), list(self._modules(dataset, model))
         how = "onehot"
         if distill is not None:
             spec["distill"] = dict(distill)
@@ -154,7 +155,7 @@ class Runs:
             spec,
             layout.LOGITS.format(run=id),
             tuple(map(manifest_of, upstream)),
-            (self._family(model),),
+            self._modules(dataset, model),
         )
         return id
 
@@ -174,9 +175,19 @@ class Runs:
             spec,
             store,
             tuple(map(manifest_of, upstream)),
-            (self._family(model),),
+            self._modules(dataset, model),
         )
         return store
+
+    def _modules(self, dataset: str, model: str) -> tuple[str, ...]:
+        """Return the modules that are needed to run a model on a data set."""
+        return (self._family(model), *self._decoding(dataset))
+
+    def _decoding(self, dataset: str) -> tuple[str, ...]:
+        """Return the modules that read large images; none for other data sets."""
+        if not self.study.datasets[dataset].encoded:
+            return ()
+        return member("data", "encoded"), encoded_module()
 
     def _family(self, model: str) -> str:
         """Return the module of a model."""
@@ -209,7 +220,7 @@ class Runs:
             spec,
             layout.BASIS.format(basis=id),
             tuple(map(manifest_of, upstream)),
-            (self._family(setting.student),),
+            self._modules(setting.dataset, setting.student),
         )
         layers = {
             name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers

@@ -38,9 +38,9 @@ def _table(spec: Mapping[str, Any], split: str) -> Table:
         )
     except ConnectionError as error:
         raise UserError(
-            f"{where}: the hub cannot be reached from here ({error}). Where there is a network, "
-            f"download it into the hub's cache with: python -c \"import datasets; "
-            f"datasets.load_dataset('{path}'{f', {config!r}' if config else ''})\""
+            f"{where}: the hub cannot be reached from here ({error}). Where there is a network, on "
+            f"a cluster its login node, call: snakemake --cores 1 --until prepare --configfile "
+            f"YOUR.yaml"
         ) from None
     except datasets.exceptions.DatasetNotFoundError as error:
         raise UserError(
