@@ -4,6 +4,7 @@ A store's id is a readable prefix and eight hex digits of its spec, in which the
 made from stand by their ids: never by the name of a setting.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
 from disobey.study.jobs import Plan
 from disobey.study.models import Setting, Study
+from disobey.study.resources import data_of
+from disobey.training.durations import number_of_epochs
 from disobey.training.parts import modules_of
 
 # A network of many layers must still give a file name that file systems take (255 bytes).
@@ -123,7 +126,8 @@ class Runs:
             return [layout.RUN.format(run=distill["teacher"])]
         if "augment" not in spec:
             return [layout.LOGITS.format(run=distill["teacher"])]
-        blocks = blocks_of(spec["augment"], spec["recipe"]["epochs"])
+        examples = data_of(json.loads(self.plan.jobs["prepare", spec["data"]].spec)).train
+        blocks = blocks_of(spec["augment"], number_of_epochs(spec["recipe"], examples))
         return [self.views(distill["teacher"], block, distill) for block in blocks]
 
     def logits(self, run: str, epoch: int | None = None) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from disobey.data.prepared import Prepared, Split
 from disobey.data.views import offsets, slab_of_epoch, views_by_slab
+from disobey.training.durations import number_of_epochs
 from disobey.training.inputs import ImageInputs
 from disobey.training.losses.targets import Teacher
 
@@ -80,7 +81,8 @@ def shown_by_epoch(
     spec: Mapping[str, Any], inputs: AugmentedImages, teacher: Teacher | None
 ) -> Callable[[int], None]:
     """Return what lets the inputs of a run, and its teacher if any, show the views of an epoch."""
-    order_seed, epochs = spec["seeds"]["views"], spec["recipe"]["epochs"]
+    order_seed = spec["seeds"]["views"]
+    epochs = number_of_epochs(spec["recipe"], inputs.views.shape[1])
 
     def before_epoch(epoch: int) -> None:
         slab = slab_of_epoch(order_seed, epoch, epochs, inputs.augment)
