@@ -149,7 +149,7 @@ class Points(Strict):
 def _no_counts(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
     """Refuse 15 where a share of all steps stands: it may be epochs, or steps."""
     counts = value if isinstance(value, list) else [value]
-    if any(type(count) is int and count >= 1 for count in counts):
+    if counts and all(type(count) is int and count >= 1 for count in counts):
         raise ValueError(
             f"without a unit it is a share of all steps, below 1; got {value}: write "
             f"{{epochs: {value}}}, or {{steps: {value}}}"
@@ -162,12 +162,12 @@ def _has_units(value: object) -> str:
 
 
 Warmup = Annotated[
-    Annotated[float, BeforeValidator(_no_counts), Field(ge=0, lt=1), Tag("in shares")]
+    Annotated[float, Field(ge=0, lt=1), BeforeValidator(_no_counts), Tag("in shares")]
     | Annotated[Span, Tag("in units")],
     Discriminator(_has_units),
 ]
 Milestones = Annotated[
-    Annotated[list[Inside], BeforeValidator(_no_counts), Field(min_length=1), Tag("in shares")]
+    Annotated[list[Inside], Field(min_length=1), BeforeValidator(_no_counts), Tag("in shares")]
     | Annotated[Points, Tag("in units")],
     Discriminator(_has_units),
 ]
