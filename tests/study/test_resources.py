@@ -67,7 +67,7 @@ def test_multiply_adds_of_a_small_case_by_hand():
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_training_images_are_counted_exactly(name):
-    """The plan counts by them how many views a training in steps shows; the training, by its own."""
+    """The plan counts by them how many views a training in steps shows."""
     raw = importlib.import_module(member("data.sources", name)).load()
     assert SOURCES[name].train == len(raw.train.label)
 
