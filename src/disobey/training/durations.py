@@ -92,7 +92,7 @@ class _Ruler:
     def reaches(self, one: Duration, other: Duration) -> bool:
         """Whether ``one`` is known to last as long as ``other``, or longer."""
         if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
-            return list(one.values()) >= list(other.values())
+            return _number(one) >= _number(other)
         shares = self._share(one), self._share(other)
         return shares[0] is not None and shares[1] is not None and shares[0] >= shares[1]
 
@@ -106,21 +106,21 @@ class _Ruler:
 
 
 def _misfits(recipe: Mapping[str, Any], ruler: _Ruler) -> Iterator[str]:
+    """Yield what is wrong, the longest part first."""
     warmup, milestones = recipe.get("warmup", 0.0), milestones_of(recipe)
-    more = f"write more {' and '.join(ruler.end)}"
+    (unit,) = ruler.end
     if warmup and ruler.reaches(warmup, ruler.end):
         yield (
             f"a warm-up of {_words(warmup)} leaves nothing of a training of {_words(ruler.end)}; "
-            f"shorten warmup, or {more}"
+            f"shorten warmup, or write more {unit}"
         )
     if any(ruler.reaches(one, other) for one, other in pairwise(milestones)):
-        numbers = [_number(milestone) for milestone in milestones]
-        yield f"milestones must rise, got {numbers}"
+        yield f"milestones must rise, got {[_number(milestone) for milestone in milestones]}"
     for milestone in milestones:
         if ruler.reaches(milestone, ruler.end):
             yield (
                 f"the milestone at {_words(milestone)} does not lie inside of a training of "
-                f"{_words(ruler.end)}; remove it, or {more}"
+                f"{_words(ruler.end)}; remove it, or write more {unit}"
             )
         if warmup and ruler.reaches(warmup, milestone):
             yield (
