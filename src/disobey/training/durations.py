@@ -106,7 +106,7 @@ class _Ruler:
 
 
 def _misfits(recipe: Mapping[str, Any], ruler: _Ruler) -> Iterator[str]:
-    """Yield what is wrong, the longest part first."""
+    """Yield what is wrong, in words."""
     warmup, milestones = recipe.get("warmup", 0.0), milestones_of(recipe)
     (unit,) = ruler.end
     if warmup and ruler.reaches(warmup, ruler.end):
