@@ -37,8 +37,9 @@ class Strict(BaseModel):
             mistakes += [
                 _again(entry)
                 for entry in error.errors()
-                # a key that is missing here is most likely the one that is misspelt here
-                if entry["type"] != "missing" or len(entry["loc"]) > 1
+                # a key that is missing here is most likely the one that is misspelt here, and what
+                # is wrong with all keys together may be right with it
+                if len(entry["loc"]) > 1 or (entry["loc"] and entry["type"] != "missing")
             ]
         raise ValidationError.from_exception_data(cls.__name__, mistakes)
 

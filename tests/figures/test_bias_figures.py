@@ -369,6 +369,16 @@ def test_snapshots_stand_in_order_of_epoch_and_the_setting_last():
                 assert list(line.get_ydata()) == expected
 
 
+def test_a_training_that_ends_inside_an_epoch_stands_there_on_the_axis():
+    analyses = with_snapshots(1)
+    (name,) = (name for name in analyses if "@" not in name)
+    analyses[name].about.update(steps=25, epochs=EPOCHS[-1] + 0.083)
+    line = artists(draw("over_training", analyses), "estimate/")[
+        f"estimate/accuracy/student/{name}"
+    ]
+    assert list(line.get_xdata()) == [*EPOCHS, EPOCHS[-1] + 0.083]
+
+
 def test_ratio_curves_are_those_of_every_seed():
     analyses = with_snapshots(1)
     name = "mnist-noisy-T4"

@@ -120,6 +120,14 @@ def test_settings_that_differ_in_more_are_other_families():
     assert any("weight 1" in head.replace("\u00a0", " ") for head in heads)
 
 
+def test_trainings_in_epochs_and_in_steps_are_other_families():
+    other = member("other", {"steps": 25000})
+    del other.about["epochs"]
+    heads = [text.get_text() for text in temperature.draw(make_temperatures() | {"x": other}).texts]
+    assert any("25000 steps" in head.replace("\u00a0", " ") for head in heads)
+    assert any("20 epochs" in head.replace("\u00a0", " ") for head in heads)
+
+
 def test_one_seed_and_missing_numbers_give_no_verdict(drawn_texts):
     said = title(temperature.draw(make_temperatures(seeds=1))).lower()
     assert said.count("one seed: no verdict") == 3

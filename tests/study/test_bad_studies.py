@@ -475,6 +475,126 @@ VALUES = [
     ),
 ]
 
+
+def lasts(words, message, image="19: recipes.image"):
+    """Return a recipe that lasts so long, and what is said of it."""
+    return SGD, f"{{optimizer: sgd, lr: 0.05, {words}}}", f"{image}{message}"
+
+
+DURATIONS = [
+    lasts("epochs: 2, steps: 25", ": both epochs and steps are given; remove one of them"),
+    lasts(
+        "batch: 8",
+        ": neither epochs nor steps are given; write epochs: 200, or steps: 25000",
+    ),
+    lasts("steps: 0", ".steps: must be above 0, got 0"),
+    lasts("steps: 25e3", ".steps: must be a whole number, got 25000.0; write 25000"),
+    lasts(
+        "epochs: 9, warmup: {epochs: 1, steps: 3}",
+        ".warmup: both epochs and steps are given; remove one of them",
+    ),
+    lasts(
+        "epochs: 9, warmup: {}",
+        ".warmup: neither epochs nor steps are given; write {epochs: 15}, or {steps: 1000}",
+    ),
+    lasts(
+        "epochs: 9, warmup: {epoch: 1}",
+        ".warmup.epoch: unknown key 'epoch'; did you mean 'epochs'?",
+    ),
+    lasts("epochs: 9, warmup: {epochs: 0}", ".warmup.epochs: must be above 0, got 0"),
+    lasts("epochs: 9, warmup: {epochs: 0.5}", ".warmup.epochs: must be a whole number, got 0.5"),
+    lasts(
+        "epochs: 9, warmup: 15",
+        ".warmup: without a unit it is a share of all steps, below 1; got 15: write "
+        "{epochs: 15}, or {steps: 15}",
+    ),
+    lasts("epochs: 9, warmup: 1.0", ".warmup: must be below 1, got 1.0"),
+    lasts("epochs: 9, warmup: long", ".warmup: must be a number, got 'long'"),
+    lasts("epochs: 9, warmup: '0.1'", ".warmup: must be a number, got '0.1'; remove the quotes"),
+    lasts("epochs: 9, warmup: [0.1]", ".warmup: must be a number, got a list"),
+    lasts(
+        "epochs: 9, warmup: {epochs: 9}",
+        ": a warm-up of 9 epochs leaves nothing of a training of 9 epochs; shorten warmup, or "
+        "write more epochs",
+    ),
+    lasts(
+        "steps: 1, warmup: {steps: 1000}",
+        ": a warm-up of 1000 steps leaves nothing of a training of 1 step; shorten warmup, or "
+        "write more steps",
+    ),
+    lasts(
+        "epochs: 9, schedule: one_cycle, warmup: {epochs: 2}",
+        ": schedule one_cycle has its own warm-up; remove warmup",
+    ),
+    lasts(
+        "epochs: 9, milestones: {epochs: [2]}",
+        ": schedule cosine has no milestones; remove milestones, or write schedule: steps",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {epochs: [5], steps: [100]}",
+        ".milestones: both epochs and steps are given; remove one of them",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {}",
+        ".milestones: neither epochs nor steps are given; write {epochs: [100, 150]}, or "
+        "{steps: [10000, 15000]}",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {epochs: []}",
+        ".milestones.epochs: must not be empty",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {epochs: 5}",
+        ".milestones.epochs: must be a list, got 5; write [5]",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: [5, 7]",
+        ".milestones: without a unit it is a share of all steps, below 1; got [5, 7]: write "
+        "{epochs: [5, 7]}, or {steps: [5, 7]}",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: [0.5, 7]",
+        ".milestones[1]: must be below 1, got 7",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: [0.5, {epochs: 7}]",
+        ".milestones[1]: must be a number, got a mapping",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {epochs: [7, 5]}",
+        ": milestones must rise, got [7, 5]",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {steps: [500, 500]}",
+        ": milestones must rise, got [500, 500]",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {epochs: [5, 9]}",
+        ": the milestone at 9 epochs does not lie inside of a training of 9 epochs; remove it, or "
+        "write more epochs",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {epochs: [2]}, warmup: {epochs: 2}",
+        ": the milestone at 2 epochs does not lie behind the warm-up of 2 epochs; write a later "
+        "one, or shorten warmup",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: [0.2], warmup: {epochs: 2}",
+        ": the milestone at 0.2 of all steps does not lie behind the warm-up of 2 epochs; write a "
+        "later one, or shorten warmup",
+    ),
+    lasts(
+        "epochs: 9, schedule: steps, milestones: {steps: [500]}, warmup: {steps: 1000}",
+        ": the milestone at 500 steps does not lie behind the warm-up of 1000 steps; write a "
+        "later one, or shorten warmup",
+    ),
+    lasts(
+        "steps: 90, schedule: steps, milestones: {steps: [20]}, warmup: 0.5",
+        ": the milestone at 20 steps does not lie behind the warm-up of 0.5 of all steps; write a "
+        "later one, or shorten warmup",
+    ),
+]
+
 MISFITS = [
     (
         "    dataset: words\n    teacher: roberta",
@@ -530,6 +650,7 @@ MISFITS = [
         "{optimizer: sgd, lr: 0.05, schedule: one_cycle, warmup: 0.1, epochs: 2}",
         "19: recipes.image: schedule one_cycle has its own warm-up; remove warmup",
     ),
+    *DURATIONS,
     (
         "heads: 2",
         "heads: 3",

@@ -12,8 +12,9 @@ from disobey.strict import spec_of
 from disobey.study import jobs
 from disobey.study import runs as shared_runs
 from disobey.study.loader import load_study
-from disobey.study.models import Distill, Recipe
+from disobey.study.models import Distill
 from disobey.study.plan import make_plan
+from disobey.study.recipes import Recipe
 
 SHARED_STAGES = ("prepare", "labels", "train", "dump")
 
@@ -58,6 +59,7 @@ TO_IMAGES = (
         ("epochs: 2", "epochs: 2, batch: 128"),  # the default
         ("epochs: 2", "epochs: 2, label_smoothing: null"),
         ("epochs: 2", "epochs: 2, weight_decay: 0"),
+        ("epochs: 2", "epochs: 2, steps: null, warmup: 0, milestones: null"),
         ("recipe: image", "recipe: image\n    teacher_recipe: image"),
         ("study: small", "study: other\ndevice: cpu"),
         ("resamples: 100", "resamples: 200"),
@@ -89,6 +91,9 @@ ALL = {TEACHERS, REFERENCES, STUDENTS}
         ("weight: 0.5", "weight: 0.25", {STUDENTS}),
         ("lr: 0.05", "lr: 0.1", ALL),
         ("epochs: 2", "epochs: 3", ALL),
+        ("epochs: 2", "steps: 24", ALL),
+        ("epochs: 2", "epochs: 2, warmup: {epochs: 1}", ALL),
+        ("epochs: 2", "epochs: 2, warmup: {steps: 1}", ALL),
         ("epochs: 2", "epochs: 2, batch: 64", ALL),
         ("epochs: 2", "epochs: 2, nesterov: true", ALL),
         ("mlp, hidden: [8]", "mlp, hidden: [9]", ALL),
@@ -152,6 +157,41 @@ def test_a_new_option_that_is_off_changes_no_spec():
     values = {"optimizer": "sgd", "lr": 0.1, "epochs": 1}
     assert spec_of(Later(**values)) == spec_of(Recipe(**values))
     assert spec_of(Later(**values, x=3)) == spec_of(Recipe(**values)) | {"x": 3}
+
+
+def test_a_recipe_in_epochs_and_shares_has_the_spec_that_it_always_had():
+    """Written out as ids were made from it before recipes could say anything else."""
+    given = {
+        "optimizer": "sgd", "lr": 0.1, "epochs": 40, "batch": 64, "schedule": "steps",
+        "warmup": 0.1, "milestones": [0.5, 0.75],
+    }  # fmt: skip
+    assert spec_of(Recipe(**given)) == given
+
+
+def test_a_recipe_in_other_units_has_them_in_its_spec():
+    given = {
+        "optimizer": "sgd", "lr": 0.1, "steps": 25000, "batch": 64, "schedule": "steps",
+        "warmup": {"steps": 1000}, "milestones": {"epochs": [3, 5]},
+    }  # fmt: skip
+    assert spec_of(Recipe.model_validate(given)) == given
+
+
+def test_figures_are_told_how_long_a_training_is_as_its_recipe_says_it(plan):
+    planned = plan(("epochs: 2", "steps: 25"))
+    about = specs(planned, "confidence")["small/self"]["about"]
+    assert about["steps"] == 25 and "epochs" not in about
+    assert specs(plan(), "confidence")["small/self"]["about"]["epochs"] == 2
+
+
+def test_the_last_weights_of_a_training_in_steps_have_a_place_among_its_snapshots(plan):
+    """1,442 training images in batches of 128 are 12 steps."""
+    planned = plan(
+        ("epochs: 2", "steps: 25, snapshots: [1, 2]"),
+        ("distill: {temperature: 4", "over_training: true\n    distill: {temperature: 4"),
+    )
+    found = {key: spec["about"] for key, spec in specs(planned, "confidence").items()}
+    assert [found[f"small/self@{epoch}"]["epoch"] for epoch in (1, 2)] == [1, 2]
+    assert found["small/self"]["epochs"] == pytest.approx(25 / 12, abs=1e-3)
 
 
 def test_zero_is_not_off():

@@ -1,10 +1,13 @@
 """What jobs ask a cluster for: sizes against the real models and data, and how needs grow."""
 
+import importlib
+
 import numpy as np
 import pytest
 
 from disobey.data.prepared import Prepared, Split
 from disobey.data.survey import surveys_of
+from disobey.members import member
 from disobey.models.cost import Shape
 from disobey.models.registry import build_model
 from disobey.strict import spec_of
@@ -64,12 +67,15 @@ def test_multiply_adds_of_a_small_case_by_hand():
     assert resnet.cost(BUILTIN["digits"].shape).multiply_adds == by_hand
 
 
+@pytest.mark.parametrize("name", IMAGES)
+def test_training_images_are_counted_exactly(name):
+    """The plan counts by them how many views a training in steps shows."""
+    raw = importlib.import_module(member("data.sources", name)).load()
+    assert BUILTIN[name].train == len(surveys_of(raw, name)["train"])
+
+
 @pytest.mark.parametrize("name", BUILTIN)
 def test_sizes_of_sources_are_the_real_ones(name):
-    import importlib
-
-    from disobey.members import member
-
     raw = importlib.import_module(member("data.sources", name)).load()
     data, surveys = BUILTIN[name], surveys_of(raw, name)
     assert data.train == pytest.approx(len(surveys["train"]), rel=0.02)
@@ -109,6 +115,16 @@ def test_more_epochs_take_more_time_and_no_more_memory(study):
         assert long.minutes > 5 * short.minutes
         assert long.memory_mb == short.memory_mb
     assert needs(study, "dump", edit) == needs(study, "dump")
+
+
+def test_a_training_in_steps_takes_the_time_of_its_epochs(study):
+    """14,110 texts in batches of 128 are 111 steps."""
+    text = "optimizer: adamw, lr: 1e-3, epochs: 1"
+    in_epochs, in_steps = (
+        needs(study, "train", (text, f"optimizer: adamw, lr: 1e-3, {length}"))
+        for length in ("epochs: 1000", "steps: 111000")
+    )
+    assert in_steps == in_epochs
 
 
 @pytest.mark.parametrize("stage", ["train", "dump"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from disobey.study.loader import load_study
 from disobey.study.yaml_lines import load_with_lines
 from disobey.tools.schema import schema
 
@@ -38,6 +39,23 @@ def test_small_study_fits_the_schema(validator, study_file):
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "steps: 25",
+        "steps: 25, warmup: {steps: 3}",
+        "epochs: 2, warmup: {epochs: 1}",
+        "epochs: 2, warmup: 0.1",
+        "epochs: 9, schedule: steps, milestones: {epochs: [4, 8]}",
+        "epochs: 9, schedule: steps, milestones: [0.5, 0.75]",
+    ],
+)
+def test_every_way_to_write_a_duration_fits_the_schema_and_the_models(validator, study_file, words):
+    path = study_file(("epochs: 2", words))
+    validator.validate(load_with_lines(path)[0])
+    load_study(path)
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         ("seeds: [0, 1]", "seeds: [0, 1]\nsedes: [0]"),
@@ -50,6 +68,11 @@ def test_small_study_fits_the_schema(validator, study_file):
         ("epochs: 2", "epocs: 2"),
         ("epochs: 2", "epochs: 0"),
         ("epochs: 2", "epochs: '2'"),
+        ("epochs: 2", "epochs: 2, steps: 25"),
+        ("epochs: 2", "batch: 8"),
+        ("epochs: 2", "epochs: 2, warmup: {epochs: 1, steps: 3}"),
+        ("epochs: 2", "epochs: 2, warmup: 1.0"),
+        ("epochs: 2", "epochs: 2, schedule: steps, milestones: {}"),
         ("    student: mlp\n", ""),
         ("weight: 0.5", "weigth: 0.5"),
         ("temperature: 4", "temperature: 0"),

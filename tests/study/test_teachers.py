@@ -152,6 +152,20 @@ def test_auto_decides_by_bytes_and_says_why(study, edits, expected, words):
     assert words.replace("0.0000577", "5.77e-05") in seen.why
 
 
+@pytest.mark.parametrize(("steps", "epochs"), [(23, 1), (24, 2), (230, 10), (231, 11)])
+def test_a_training_in_steps_takes_the_views_of_every_epoch_that_it_begins(study, steps, epochs):
+    """1,442 images in batches of 64 are 23 steps."""
+    found = study(AUGMENT, (EPOCHS, f"steps: {steps}, batch: 64}}"))
+    seen = seen_teacher(found, found.settings["self"])
+    assert seen.why.startswith(f"teacher from {epochs} views of each image")
+    plan = make_plan(found)
+    for student, teacher in zip(*(getattr(plan.settings["self"], role) for role in
+                                  ("students", "teachers")), strict=True):  # fmt: skip
+        read = [path for path in plan.jobs["train", student].inputs if "/views/" in path]
+        blocks = range(1 if epochs <= 10 else 2)
+        assert read == [f"results/views/{teacher}/{block}.nc.json" for block in blocks]
+
+
 def test_auto_is_the_default_and_changes_no_id(planned):
     auto = (DISTILL, DISTILL.replace("}", ", teacher: auto}"))
     assert planned(auto).jobs == planned().jobs

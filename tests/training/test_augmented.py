@@ -83,11 +83,12 @@ class Distilled:
     def block(self, block):
         return self.workplace.path(f"views/{self.teacher}", str(block))
 
-    def student(self, *upstream, **distill):
+    def student(self, *upstream, length=None, **distill):
         distill = {"temperature": 2.0, "weight": 1.0, "teacher": self.teacher, **distill}
         seeds = {"initialisation": 9, "order": 9, "views": 9, "draw": 0}
         spec = self.workplace.run_spec(self.data, seeds=seeds, augment=AUGMENT, distill=distill)
-        spec["recipe"] = spec["recipe"] | {"epochs": 12}  # reads both blocks
+        del spec["recipe"]["epochs"]
+        spec["recipe"] |= length or {"epochs": 12}  # reads both blocks
         return spec, ("train", "runs", spec_id("run", spec), spec, ("data", self.data), *upstream)
 
     def weights(self, run):
@@ -138,6 +139,20 @@ def test_a_student_of_stored_views_is_the_student_of_the_live_teacher(distilled)
     first, second = (distilled.weights(distilled.workplace.made(*call)) for call in (stored, live))
     for name, values in first.items():
         np.testing.assert_allclose(values, second[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+def test_a_student_in_steps_is_shown_the_views_of_the_epochs_that_it_begins(distilled, capsys):
+    """50 images in batches of 16 are four steps: 48 are twelve epochs, 41 begin an eleventh."""
+    blocks = both_blocks(distilled)
+    epochs, steps = (
+        distilled.weights(distilled.workplace.made(*distilled.student(*blocks, length=length)[1]))
+        for length in ({"epochs": 12}, {"steps": 48})
+    )
+    assert all(np.array_equal(steps[name], values) for name, values in epochs.items())
+    distilled.workplace.made(*distilled.student(blocks[0], length={"steps": 40})[1])
+    _, call = distilled.student(blocks[0], length={"steps": 41})
+    assert distilled.workplace.call(*call) == 2
+    assert "needs block 1 of its teacher's views" in capsys.readouterr().err
 
 
 def test_the_live_teacher_cannot_be_moved_by_its_student(images):

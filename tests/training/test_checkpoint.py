@@ -42,7 +42,7 @@ class Slabs:
         self.slab = slab
 
 
-def training(kind):
+def training(kind, recipe=RECIPE):
     rng = np.random.default_rng(0)
     if kind == "text":
         tokens = rng.integers(5, 40, (EXAMPLES, 9)).astype(np.int32)
@@ -65,17 +65,17 @@ def training(kind):
     targets = Targets(torch.from_numpy(rng.integers(0, 3, EXAMPLES)), teacher)
     distill = {"temperature": 2.0, "weight": 0.5}
     if kind == "views":  # two of them for three epochs: one comes again
-        spec = {"seeds": {"views": 6, "draw": 0}, "augment": {"flip": True}, "recipe": RECIPE}
+        spec = {"seeds": {"views": 6, "draw": 0}, "augment": {"flip": True}, "recipe": recipe}
         shown = augmented.build(spec, data, CPU)
-        objective = distillation.build({"recipe": RECIPE, "distill": distill}, targets)
+        objective = distillation.build({"recipe": recipe, "distill": distill}, targets)
         before_epoch = augmented.shown_by_epoch(spec, shown, teacher)
-        return Training(built, shown, targets, objective, RECIPE, 4, before_epoch=before_epoch)
+        return Training(built, shown, targets, objective, recipe, 4, before_epoch=before_epoch)
     if kind != "switched":
-        objective = distillation.build({"recipe": RECIPE, "distill": distill}, targets)
-        return Training(built, inputs(split, data, CPU), targets, objective, RECIPE, 4)
+        objective = distillation.build({"recipe": recipe, "distill": distill}, targets)
+        return Training(built, inputs(split, data, CPU), targets, objective, recipe, 4)
     distill["switch"] = {"order": "one_hot_first", "at": 0.5, "ramp": 0.6}
-    objective = switched_distillation.build({"recipe": RECIPE, "distill": distill}, targets)
-    return Training(built, inputs(split, data, CPU), targets, objective, RECIPE, 4, tracker(built))
+    objective = switched_distillation.build({"recipe": recipe, "distill": distill}, targets)
+    return Training(built, inputs(split, data, CPU), targets, objective, recipe, 4, tracker(built))
 
 
 def tracker(model):
@@ -105,25 +105,40 @@ def stop_at(step, run, checkpoints):
     return after_step
 
 
-# Of its nine steps the switched one mixes both losses in the middle ones.
-@pytest.mark.parametrize("kind", ["image", "text", "switched", "views"])
-@pytest.mark.parametrize("step", [1, 3, 4, 5, 8])
-def test_a_resumed_training_ends_bit_equal(kind, step, tmp_path):
-    whole = training(kind)
+def stopped_and_resumed(kind, recipe, step, folder):
+    """Return history of a training that was stopped at ``step``; it must be the whole one's."""
+    whole = training(kind, recipe)
     whole.run()
-    checkpoints = Checkpoints(tmp_path / "states")
-    first = training(kind)
+    checkpoints = Checkpoints(folder / "states")
+    first = training(kind, recipe)
     with pytest.raises(Stopped):
         first.run(stop_at(step, first, checkpoints))
     torch.manual_seed(99)  # another process starts with other random numbers
-    second = training(kind)
+    second = training(kind, recipe)
     checkpoints.resume(second)
     assert second.step == step
     second.run()
     (weights, history), (expected, expected_history) = outcome(second), outcome(whole)
     assert history == expected_history
-    assert (len(history["progress"] or ()) == 9) == (kind == "switched")
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
+    return history
+
+
+# Of its nine steps the switched one mixes both losses in the middle ones.
+@pytest.mark.parametrize("kind", ["image", "text", "switched", "views"])
+@pytest.mark.parametrize("step", [1, 3, 4, 5, 8])
+def test_a_resumed_training_ends_bit_equal(kind, step, tmp_path):
+    history = stopped_and_resumed(kind, RECIPE, step, tmp_path)
+    assert (len(history["progress"] or ()) == 9) == (kind == "switched")
+
+
+@pytest.mark.parametrize("kind", ["image", "text", "switched", "views"])
+@pytest.mark.parametrize("step", range(1, 9))
+def test_a_training_that_ends_inside_an_epoch_resumes_bit_equal(kind, step, tmp_path):
+    """Eight steps: the third epoch ends before its last. At step 8 nothing is left to do."""
+    recipe = {name: value for name, value in RECIPE.items() if name != "epochs"} | {"steps": 8}
+    history = stopped_and_resumed(kind, recipe, step, tmp_path)
+    assert len(history["train_loss"]) == 3
 
 
 @pytest.mark.parametrize("damage", [b"", b"no checkpoint", None])

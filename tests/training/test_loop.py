@@ -136,6 +136,60 @@ def test_history_has_one_entry_per_epoch(toy):
     }  # fmt: skip
 
 
+def in_steps(steps, **changes):
+    recipe = SGD | {"steps": steps} | changes
+    del recipe["epochs"]
+    return recipe
+
+
+def test_the_history_of_a_last_epoch_cut_short_is_over_the_examples_it_saw(toy):
+    """Five steps of ten examples in batches of four: the second epoch ends before its third."""
+    model = linear()
+    z = model(toy.vectors).detach().double().numpy()
+    label = toy.label.numpy()
+    losses = np.array([-np.log(softmax(z[i : i + 1])[0, label[i]]) for i in range(10)])
+    seen = torch.cat(batches(10, 4, 7, 1)[:2]).numpy()
+    history = run(model, toy, in_steps(5, lr=1e-30, schedule="linear"), order=7)
+    np.testing.assert_allclose(
+        history.train_loss, [np.mean(losses), np.mean(losses[seen])], rtol=1e-6
+    )
+    right = z.argmax(1) == label
+    np.testing.assert_allclose(history.train_accuracy, [np.mean(right), np.mean(right[seen])])
+    np.testing.assert_allclose(history.learning_rate, [1e-30 * 3 / 5, 1e-30 * 1 / 5])
+    assert len(history.seconds) == 2
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 6, 7])
+def test_a_training_in_steps_takes_that_many(toy, steps, monkeypatch):
+    taken = []
+    step = PlainSgd.step
+    monkeypatch.setattr(PlainSgd, "step", lambda self, *rest: taken.append(step(self, *rest)))
+    history = run(linear(), toy, in_steps(steps))
+    assert len(taken) == steps
+    assert len(history.train_loss) == -(-steps // 3)
+
+
+def test_a_training_in_steps_is_the_one_in_epochs_where_it_ends_with_one(toy):
+    first, second = linear(), linear()
+    by_epochs = run(first, toy, SGD | {"schedule": "cosine"})
+    by_steps = run(second, toy, in_steps(6, schedule="cosine"))
+    assert equal(first, second)
+    assert by_steps.train_loss == by_epochs.train_loss
+
+
+def test_a_loss_that_is_not_finite_in_an_epoch_cut_short_is_named_by_its_step(toy):
+    toy.vectors[int(batches(10, 4, 0, 0)[1][0])] = torch.inf
+    with pytest.raises(UserError, match=r"at step 1 of 2, learning rate 0\.1;"):
+        run(linear(), toy, in_steps(2))
+
+
+def test_parts_of_a_recipe_that_do_not_fit_the_data_are_refused_before_the_first_step(toy):
+    model = linear()
+    with pytest.raises(UserError, match=r"milestone at 6 steps does not .* has 3 steps"):
+        run(model, toy, SGD | {"schedule": "steps", "milestones": {"steps": [2, 6]}})
+    assert equal(model, linear())
+
+
 def test_training_learns_what_is_linearly_separable(toy):
     label = toy.vectors[:, :3].argmax(1)
     toy = SimpleNamespace(vectors=toy.vectors, label=label, inputs=toy.inputs)

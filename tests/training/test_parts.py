@@ -5,6 +5,8 @@ import importlib
 import netCDF4
 import pytest
 
+from disobey.provenance import spec_id
+from disobey.stores.layout import SNAPSHOT
 from disobey.training.parts import modules_of
 from tests.training.conftest import raw_images
 
@@ -42,6 +44,21 @@ def test_a_spec_names_what_it_uses(spec, expected):
     assert list(found) == [f"disobey.training.{name}" for name in expected]
     for module in found:
         importlib.import_module(module)
+
+
+def test_snapshots_lie_before_the_end_of_a_training_in_steps(workplace, monkeypatch, capsys):
+    """50 images in batches of 16 are four steps an epoch."""
+    data = workplace.prepare(monkeypatch, raw_images())
+    recipe = workplace.run_spec(data)["recipe"] | {"snapshots": [1, 2]}
+    del recipe["epochs"]
+    spec = workplace.run_spec(data, recipe=recipe | {"steps": 8})
+    assert workplace.call("train", "runs", spec_id("run", spec), spec, ("data", data)) == 2
+    assert (
+        "recipe: the snapshot after 2 epochs does not lie before the end of 8 steps, of which an "
+        "epoch of this data has 4; remove it from snapshots, or write more steps"
+    ) in capsys.readouterr().err
+    run = workplace.path("runs", workplace.train(data, recipe=recipe | {"steps": 9}))
+    assert all((run / SNAPSHOT.format(epoch=epoch)).stat().st_size for epoch in (1, 2))
 
 
 def test_the_history_of_an_untracked_run_says_that_nothing_was_tracked(workplace, monkeypatch):

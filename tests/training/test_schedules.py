@@ -5,16 +5,20 @@ import math
 import numpy as np
 import pytest
 
+from disobey.errors import UserError
 from disobey.training.schedules import learning_rates
 
 STEPS = 200
 SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "steps")
 
 
-def rates(schedule, steps=STEPS, **recipe):
+def rates(schedule, per_epoch=STEPS, **recipe):
+    """Of one epoch, if nothing else is said."""
     if schedule == "steps":
         recipe.setdefault("milestones", [0.5, 0.75])
-    return learning_rates({"lr": 0.4, "schedule": schedule, **recipe}, steps)
+    if "steps" not in recipe:
+        recipe.setdefault("epochs", 1)
+    return learning_rates({"lr": 0.4, "schedule": schedule, **recipe}, per_epoch)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -28,7 +32,7 @@ def test_every_step_has_a_positive_rate_up_to_the_peak(schedule, steps):
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_rates_are_those_of_half_the_peak_times_two(schedule):
-    halved = learning_rates({"lr": 0.2, "schedule": schedule, "milestones": [0.5, 0.75]}, STEPS)
+    halved = rates(schedule, lr=0.2)
     np.testing.assert_allclose(rates(schedule), 2 * halved)
 
 
@@ -79,6 +83,41 @@ def test_milestones_after_a_warm_up_count_from_the_start():
     assert found[100] == pytest.approx(0.04)
 
 
-def test_warm_up_through_all_of_training():
-    found = rates("cosine", steps=10, warmup=1.0)
-    np.testing.assert_allclose(found, [0.4 * (step + 1) / 11 for step in range(10)])
+SAME = [
+    ({"epochs": 4}, {"steps": 40}),
+    ({"epochs": 4, "warmup": 0.25}, {"epochs": 4, "warmup": {"epochs": 1}}),
+    ({"epochs": 4, "warmup": 0.25}, {"epochs": 4, "warmup": {"steps": 10}}),
+    ({"epochs": 4, "warmup": 0.25}, {"steps": 40, "warmup": {"epochs": 1}}),
+    ({"epochs": 3, "warmup": 1 / 3}, {"steps": 30, "warmup": {"steps": 10}}),
+]
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "linear", "steps"])
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_the_same_in_other_units_is_the_same_to_the_last_bit(schedule, one, other):
+    """Epochs of ten steps."""
+    assert rates(schedule, 10, **one).tolist() == rates(schedule, 10, **other).tolist()
+
+
+@pytest.mark.parametrize("milestones", [{"epochs": [1, 3]}, {"steps": [7, 21]}])
+@pytest.mark.parametrize("length", [{"epochs": 4}, {"steps": 25}])
+def test_milestones_in_units_divide_from_the_first_step_behind_them(milestones, length):
+    """Epochs of seven steps: no share of 25 or 28 that can be written is a multiple of that."""
+    recipe = {"lr": 1.0, "schedule": "steps", "milestones": milestones, **length}
+    found = learning_rates(recipe, 7)
+    assert len(found) == length.get("steps", 28)
+    np.testing.assert_allclose(found[:7], 1.0)
+    np.testing.assert_allclose(found[7:21], 0.1)
+    np.testing.assert_allclose(found[21:], 0.01)
+
+
+def test_a_warm_up_in_steps_reaches_the_peak_at_the_step_behind_it():
+    recipe = {"lr": 1.0, "schedule": "linear", "steps": 30, "warmup": {"steps": 10}}
+    expected = [(k + 1) / 11 for k in range(10)] + [1 - k / 20 for k in range(20)]
+    np.testing.assert_allclose(learning_rates(recipe, 7), expected)
+
+
+def test_parts_that_do_not_fit_are_refused_before_there_are_any_rates():
+    recipe = {"lr": 1.0, "schedule": "linear", "epochs": 2, "warmup": {"steps": 14}}
+    with pytest.raises(UserError, match=r"^recipe: a warm-up of 14 steps .* has 7 steps$"):
+        learning_rates(recipe, 7)

@@ -34,6 +34,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "teacher_recipe": lambda value: f"teacher's recipe {value}",
     "centre": lambda value: f"centred by {value}",
     "epochs": lambda value: f"{value}{NBSP}epochs",
+    "steps": lambda value: f"{value}{NBSP}steps",
     "teacher_fits": lambda value: f"{value} teacher".replace("_", "-"),
     "switch": lambda value: f"{value['order']} until {value['at']:g}".replace("_", " "),
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
-FIRST = ("family", "optimizer", "lr", "epochs", "batch", "schedule")
+FIRST = ("family", "optimizer", "lr", "epochs", "steps", "batch", "schedule")
 UNKNOWN = "manifest missing"
 
 
@@ -79,6 +79,8 @@ def in_words(options: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return " and ".join(f"{_value(number)} {unit}" for unit, number in value.items())
     if isinstance(value, list):
         return f"({', '.join(map(_value, value))})"
     if isinstance(value, bool):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from disobey.errors import nearest
 from disobey.study.datasets import Files
-from disobey.study.models import Recipe, Setting, StudentOf, Study, Views
+from disobey.study.models import Setting, StudentOf, Study, Views
+from disobey.study.recipes import Recipe
 from disobey.study.user_files import SPLITS, mistake_in
 from disobey.study.yaml_lines import Location
 

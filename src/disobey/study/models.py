@@ -9,7 +9,6 @@ from pydantic import (
     PositiveInt,
     Tag,
     field_validator,
-    model_validator,
 )
 
 from disobey.analysis.names import PLACEBOS
@@ -17,10 +16,7 @@ from disobey.models.options.families import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 from disobey.study.datasets import Dataset, Name, Seed
-
-Positive = Annotated[float, Field(gt=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Inside = Annotated[float, Field(gt=0, lt=1)]
+from disobey.study.recipes import Fraction, Inside, Positive, Recipe
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
@@ -30,81 +26,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
 
 
 Value = Annotated[Any, AfterValidator(_plain)]
-
-
-class Recipe(Strict):
-    """How a model is trained; the same for teacher, reference and student unless said otherwise."""
-
-    optimizer: Literal["sgd", "adamw"]
-    lr: Positive = Field(description="peak learning rate")
-    epochs: PositiveInt
-    batch: PositiveInt = 128
-    schedule: Literal["constant", "cosine", "linear", "one_cycle", "steps"] = Field(
-        "cosine", description="shape of the learning rate after the warm-up"
-    )
-    warmup: Fraction | None = Field(None, description="share of all steps that warm up linearly")
-    milestones: Annotated[list[Inside], Field(min_length=1)] | None = Field(
-        None, description="schedule steps only: where, in shares of all steps, lr is divided by ten"
-    )
-    momentum: Fraction | None = Field(None, description="sgd only")
-    nesterov: bool = Field(False, description="sgd with momentum only")
-    weight_decay: float | None = Field(None, ge=0)
-    label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
-    precision: Literal["fp32", "bf16"] | None = Field(
-        None, description="of matrix products in training; fp32 if not given"
-    )
-    compile: bool = Field(False, description="with torch.compile, which takes a minute first")
-    snapshots: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
-        None, description="epochs after which the weights are kept, for over_training"
-    )
-
-    @field_validator("precision")
-    @classmethod
-    def _fp32_is_off(cls, value: str | None) -> str | None:
-        """Read fp32 as not given: the same training has one id."""
-        return None if value == "fp32" else value
-
-    @field_validator("warmup", "momentum", "weight_decay", "label_smoothing")
-    @classmethod
-    def _zero_is_off(cls, value: float | None) -> float | None:
-        """Read 0 as not given: the same training has one id."""
-        return value or None
-
-    @model_validator(mode="after")
-    def _options_have_an_effect(self) -> "Recipe":
-        """Refuse an option that would silently do nothing."""
-        given = [name for name in ("momentum", "nesterov") if getattr(self, name)]
-        if self.optimizer != "sgd" and given:
-            raise ValueError(
-                f"optimizer {self.optimizer} has no {' and no '.join(given)}; "
-                f"remove {' and '.join(given)}, or write optimizer: sgd"
-            )
-        if self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs momentum above 0; add momentum: 0.9")
-        if self.schedule == "steps" and self.milestones is None:
-            raise ValueError("schedule steps needs milestones; add milestones: [0.5, 0.75]")
-        if self.schedule != "steps" and self.milestones is not None:
-            raise ValueError(
-                f"schedule {self.schedule} has no milestones; "
-                f"remove milestones, or write schedule: steps"
-            )
-        if self.schedule == "one_cycle" and self.warmup is not None:
-            raise ValueError("schedule one_cycle has its own warm-up; remove warmup")
-        if self.milestones is not None and sorted(set(self.milestones)) != self.milestones:
-            raise ValueError(f"milestones must rise, got {self.milestones}")
-        return self
-
-    @model_validator(mode="after")
-    def _snapshots_lie_inside(self) -> "Recipe":
-        kept = self.snapshots or []
-        if sorted(set(kept)) != kept:
-            raise ValueError(f"snapshots must rise, got {kept}")
-        if kept and kept[-1] >= self.epochs:
-            raise ValueError(
-                f"snapshots must lie before the last epoch, {self.epochs}, which is kept anyway; "
-                f"got {kept[-1]}"
-            )
-        return self
 
 
 class Switch(Strict):

@@ -16,7 +16,9 @@ from disobey.study.figures import BIAS_FIGURES, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import Setting, StudentOf, Study
 from disobey.study.runs import STUDENT_DRAW, Runs
+from disobey.study.sizes import sizes_of
 from disobey.study.teachers import seen_teacher
+from disobey.training.durations import steps_per_epoch
 
 # A student of seed s must not start like the teacher of seed s: with the same initialisation and
 # batch order the reference of a self-distillation would *be* the teacher.
@@ -189,8 +191,7 @@ class _Planner:
             "weight": setting.distill.weight,
             "recipe": setting.recipe,
             "lr": recipe.lr,
-            "epochs": recipe.epochs,
-        }
+        } | self._length(setting)
         if not isinstance(teacher, StudentOf):
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
         if dataset.augment is not None:
@@ -202,6 +203,18 @@ class _Planner:
         if setting.teacher_fits is not None:
             about["teacher_fits"] = setting.teacher_fits
         return about | ({"round": self.round(name)} if isinstance(teacher, StudentOf) else {})
+
+    def _length(self, setting: Setting) -> dict[str, Any]:
+        """Return how long the recipe of a setting is, as the recipe says it."""
+        recipe = self.study.recipes[setting.recipe]
+        if recipe.steps is None:
+            return {"epochs": recipe.epochs}
+        if not setting.over_training:
+            return {"steps": recipe.steps}
+        # Where the last weights stand on the axis of the snapshots' epochs.
+        data = sizes_of(self.study.datasets[setting.dataset], self.study.data_root)
+        epochs = recipe.steps / steps_per_epoch(data.train, recipe.batch)
+        return {"steps": recipe.steps, "epochs": round(epochs, 3)}
 
     # --- what is made per study ---------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from disobey.models.cost import Cost
 from disobey.models.options.families import ModelOptions
 from disobey.study.jobs import Plan
 from disobey.study.sizes import Data
+from disobey.training.durations import steps_per_epoch, total_steps
 
 MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
 
@@ -83,9 +84,9 @@ def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
     # weights, gradients, two moments, and a state on its way to disk
     held += FLOAT * (7 * cost.parameters + 2 * recipe["batch"] * cost.activations)
     operations = 3 * 2 * cost.multiply_adds * data.train  # forward, and twice that back
-    steps = math.ceil(data.train / recipe["batch"])
+    steps = steps_per_epoch(data.train, recipe["batch"])
     epoch = operations / OPERATIONS_PER_SECOND + steps * SECONDS_PER_STEP
-    return _need(TORCH_MB + held / MB, recipe["epochs"] * epoch)
+    return _need(TORCH_MB + held / MB, total_steps(recipe, steps) / steps * epoch)
 
 
 def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:

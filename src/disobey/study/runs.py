@@ -19,6 +19,7 @@ from disobey.study.jobs import Plan
 from disobey.study.models import Setting, Study
 from disobey.study.sizes import sizes_of
 from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
+from disobey.training.durations import number_of_epochs
 from disobey.training.parts import encoded_module, modules_of
 
 # A network of many layers must still give a file name that file systems take (255 bytes).
@@ -135,7 +136,8 @@ class Runs:
             return [layout.RUN.format(run=distill["teacher"])]
         if "augment" not in spec:
             return [layout.LOGITS.format(run=distill["teacher"])]
-        blocks = blocks_of(spec["augment"], spec["recipe"]["epochs"])
+        examples = self.plan.sizes[spec["data"]].train
+        blocks = blocks_of(spec["augment"], number_of_epochs(spec["recipe"], examples))
         return [self.views(distill["teacher"], block, distill) for block in blocks]
 
     def logits(self, run: str, epoch: int | None = None) -> str:

@@ -7,6 +7,7 @@ from disobey.data.views import number_of_slabs
 from disobey.strict import spec_of
 from disobey.study.models import Setting, Study
 from disobey.study.sizes import sizes_of
+from disobey.training.durations import number_of_epochs
 
 BYTES = {"float32": 4, "float16": 2}
 GB = 1e9
@@ -34,8 +35,9 @@ def seen_teacher(study: Study, setting: Setting) -> Seen:
     if augment is None:
         live = asked == "live"
         return Seen({"live": True} if live else {}, "teacher live, as asked for" if live else "")
-    slabs = number_of_slabs(spec_of(augment), study.recipes[setting.recipe].epochs)
     data = sizes_of(study.datasets[setting.dataset], study.data_root)
+    epochs = number_of_epochs(spec_of(study.recipes[setting.recipe]), data.train)
+    slabs = number_of_slabs(spec_of(augment), epochs)
     dtype, limit = study.views.dtype, study.views.limit_gb
     size = slabs * data.train * data.shape.classes * BYTES[dtype] / GB
     stored = f"{slabs} views of each image, {size:.3g} GB of {dtype} a teacher"

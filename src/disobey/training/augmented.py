@@ -13,6 +13,7 @@ import torch
 
 from disobey.data.prepared import ENCODED, Prepared, Split
 from disobey.data.views import number_of_slabs, offsets, slab_of_epoch, views_by_slab
+from disobey.training.durations import number_of_epochs
 from disobey.training.inputs import ImageInputs
 from disobey.training.losses.targets import Teacher
 from disobey.training.parts import encoded_module
@@ -145,7 +146,8 @@ def augmented_inputs(
 
 def build(spec: Mapping[str, Any], data: Prepared, device: torch.device) -> Augmented:
     """Return the training images as the run of a spec sees them."""
-    slabs = number_of_slabs(spec["augment"], spec["recipe"]["epochs"])
+    epochs = number_of_epochs(spec["recipe"], len(data.train))
+    slabs = number_of_slabs(spec["augment"], epochs)
     shown = (spec.get("centre"), spec["augment"], spec["seeds"]["draw"], slabs)
     return augmented_inputs(data, device, *shown)
 
@@ -154,7 +156,8 @@ def shown_by_epoch(
     spec: Mapping[str, Any], inputs: Augmented, teacher: Teacher | None
 ) -> Callable[[int], None]:
     """Return what lets the inputs of a run, and its teacher if any, show the views of an epoch."""
-    order_seed, epochs = spec["seeds"]["views"], spec["recipe"]["epochs"]
+    order_seed = spec["seeds"]["views"]
+    epochs = number_of_epochs(spec["recipe"], inputs.shown.views.shape[1])
 
     def before_epoch(epoch: int) -> None:
         slab = slab_of_epoch(order_seed, epoch, epochs, inputs.shown.augment)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from disobey.errors import UserError
 from disobey.seeds import stream, torch_seed
+from disobey.training.durations import steps_per_epoch
 from disobey.training.inputs import Inputs
 from disobey.training.losses.targets import Objective, Targets
 from disobey.training.optimizers import make_optimizer
@@ -24,13 +25,13 @@ LENGTH_GROUP = 16
 
 @dataclass
 class History:
-    """What happened in each epoch.
+    """What happened in each epoch; where a training ends inside of one, in its part of that.
 
     Attributes
     ----------
     train_loss, train_accuracy : list of float
-        Mean over the epoch's examples, while the weights were changing, of the loss and of
-        agreement with the given label.
+        Mean over the examples that the epoch showed, while the weights were changing, of the loss
+        and of agreement with the given label.
     learning_rate : list of float
         At the epoch's last step.
     seconds : list of float
@@ -55,7 +56,7 @@ class Training:
     objective : callable
         Loss of a batch; see `disobey.training.losses`.
     recipe : mapping
-        Optimizer, learning rate, schedule, epochs, batch; as in a run's spec.
+        Optimizer, learning rate, schedule, epochs or steps, batch; as in a run's spec.
     order_seed : int
         Names the batch orders and the dropout masks.
     track : callable, optional
@@ -84,8 +85,8 @@ class Training:
         self.objective, self.recipe, self.order_seed = objective, recipe, order_seed
         self.before_epoch, self.forward = before_epoch, forward or model
         self.device = targets.label.device
-        self.per_epoch = -(-len(targets.label) // recipe["batch"])
-        self.rates = learning_rates(recipe, recipe["epochs"] * self.per_epoch)
+        self.per_epoch = steps_per_epoch(len(targets.label), recipe["batch"])
+        self.rates = learning_rates(recipe, self.per_epoch)
         # Before a step, the share of all learning rates that lies behind it.
         self.spent = (np.cumsum(self.rates) - self.rates) / self.rates.sum()
         self.optimizer = make_optimizer(model, recipe)
@@ -115,17 +116,18 @@ class Training:
         )
         self.model.train()
         resumed_inside = self.step % self.per_epoch != 0
-        for epoch in range(self.step // self.per_epoch, self.recipe["epochs"]):
+        for epoch in range(self.step // self.per_epoch, -(-len(self.rates) // self.per_epoch)):
             self.before_epoch(epoch)
             if not resumed_inside:
                 self._begin_epoch(epoch)
             resumed_inside = False
             started = time.perf_counter()
             order = self._order(epoch)
-            for index in order[self.step - epoch * self.per_epoch :]:
+            begun = epoch * self.per_epoch
+            for index in order[self.step - begun :]:
                 self._step(index)
                 bar.update()
-                if self.step % self.per_epoch == 0:
+                if self.step == begun + len(order):
                     self._end_epoch(order, time.perf_counter() - started)
                     bar.set_postfix(loss=f"{self.history.train_loss[-1]:.4f}", refresh=False)
                 after_step()
@@ -161,8 +163,10 @@ class Training:
             torch.cuda.set_rng_state(state["random_cuda"].cpu())
 
     def _order(self, epoch: int) -> list[torch.Tensor]:
-        examples = len(self.targets.label)
-        return batches(examples, self.recipe["batch"], self.order_seed, epoch, self.inputs.length)
+        """Return the batches of an epoch, up to the end of the training."""
+        examples, batch = len(self.targets.label), self.recipe["batch"]
+        order = batches(examples, batch, self.order_seed, epoch, self.inputs.length)
+        return order[: len(self.rates) - epoch * self.per_epoch]
 
     def _begin_epoch(self, epoch: int) -> None:
         torch.manual_seed(torch_seed(self.order_seed, "dropout", epoch))
@@ -187,16 +191,16 @@ class Training:
         self.tracker.after_step(self.step)
 
     def _end_epoch(self, order: list[torch.Tensor], seconds: float) -> None:
-        losses = self._losses.double().cpu().numpy()
+        losses = self._losses[: len(order)].double().cpu().numpy()
         bad = np.flatnonzero(~np.isfinite(losses))
         if bad.size:
-            step = self.step - self.per_epoch + int(bad[0])
+            step = self.step - len(order) + int(bad[0])
             raise UserError(
                 f"the loss became {losses[bad[0]]} at step {step} of {len(self.rates)}, learning "
                 f"rate {self.rates[step]:.3g}; a lower lr or a longer warmup in the recipe may help"
             )
-        examples = len(self.targets.label)
         sizes = np.array([len(index) for index in order])
+        examples = int(sizes.sum())
         self.history.train_loss.append(float(losses @ sizes / examples))
         self.history.train_accuracy.append(int(self._correct) / examples)
         self.history.learning_rate.append(float(self.rates[self.step - 1]))

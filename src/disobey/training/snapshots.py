@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from disobey.errors import UserError
 from disobey.stores.layout import SNAPSHOT
 from disobey.stores.writer import atomic
 from disobey.training.loop import Training
@@ -19,11 +20,22 @@ class Snapshots:
     folder : Path
         The training's checkpoint folder.
     training : Training
+
+    Raises
+    ------
+    UserError
+        When one would lie at or beyond the end of a training that is counted in steps.
     """
 
     def __init__(self, folder: Path, training: Training) -> None:
         self.training = training
-        epochs = training.recipe["snapshots"]
+        epochs, steps = training.recipe["snapshots"], len(training.rates)
+        if epochs[-1] * training.per_epoch >= steps:
+            raise UserError(
+                f"recipe: the snapshot after {epochs[-1]} epochs does not lie before the end of "
+                f"{steps} steps, of which an epoch of this data has {training.per_epoch}; remove "
+                f"it from snapshots, or write more steps"
+            )
         self._steps = {epoch * training.per_epoch: self._file(folder, epoch) for epoch in epochs}
 
     def after_step(self) -> None:

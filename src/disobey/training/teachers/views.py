@@ -11,6 +11,7 @@ from disobey.data.views import BLOCK, blocks_of
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays, read_slab
 from disobey.training.augmented import Augmented
+from disobey.training.durations import number_of_epochs
 from disobey.training.teachers.one_view import check_classes
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ def build(job: "Job", data: Prepared, inputs: Augmented, device: torch.device) -
             if manifest.spec["run"] != job.spec["distill"]["teacher"]:
                 raise UserError(f"{manifest.path}: holds views of another teacher than the spec's")
             given[manifest.spec["block"]] = manifest
-    needed = blocks_of(job.spec["augment"], job.spec["recipe"]["epochs"])
+    epochs = number_of_epochs(job.spec["recipe"], len(data.train))
+    needed = blocks_of(job.spec["augment"], epochs)
     for block in needed:
         if block not in given:
             raise UserError(
