@@ -60,8 +60,8 @@ TEXTS = {
 IMAGE_MODELS = {
     "mlp": "{family: mlp, hidden: [8]}",
     "small": "{family: small_resnet, stem: 4, widths: [4]}",
-    "resnet8": "{family: cifar_resnet, depth: 8, widths: [4, 4, 8]}",
-    "preact8": "{family: cifar_resnet, depth: 8, widths: [4, 4, 8], pre_activation: true}",
+    "resnet8": "{family: cifar_resnet, depth: 8, widths: [8, 8, 8]}",
+    "preact8": "{family: cifar_resnet, depth: 8, widths: [8, 8, 8], pre_activation: true}",
     "mobilenet": "{family: mobilenet_v2, width: 0.25, small_images: true}",
     "resnet18": "{family: resnet, depth: 18, small_images: true}",
     "resnet50": "{family: resnet, depth: 50}",
