@@ -17,7 +17,9 @@ from .conftest import NO_SLURM, REPOSITORY
 SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("default", "slurm")}
 SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
 # Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
-RESOURCES = {"mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "device", "captions"}
+RESOURCES = {
+    "mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "launcher", "device", "captions",
+}  # fmt: skip
 OF_A_SITE = {"slurm_account", "slurm_partition", "gpu_model", "qos", "constraint", "clusters"}
 
 

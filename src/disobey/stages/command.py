@@ -3,9 +3,10 @@
 import argparse
 import importlib
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ from disobey.stores.manifest import Manifest, describe, read_manifest, write_man
 from disobey.stores.writer import FULL, atomic, sweep
 
 BY_HAND = "by-hand"
+# What torchrun calls the number of processes that it started, and who knows how they share a job:
+# named, not imported, since a process alone shall neither load it nor depend on its code.
+PROCESSES, TOGETHER = "WORLD_SIZE", "disobey.stages.together"
 
 
 @dataclass
@@ -46,6 +50,9 @@ class Job:
         The folder of the figures' captions.
     alone : bool
         Whether a lock keeps every other process away from the store.
+    take_card : callable
+        Given the names of the GPUs that torch sees, returns the position of one that is this
+        process's own, after waiting for one.
     """
 
     stage: str
@@ -57,6 +64,7 @@ class Job:
     threads: int = 1
     captions: Path = Path("workflow/report")
     alone: bool = False
+    take_card: Callable[[Sequence[str]], int] = take_card
     written: list[Path] = field(default_factory=list)
 
     @property
@@ -103,10 +111,6 @@ class Job:
         if self.alone:
             sweep(path)
         return atomic(path)
-
-    def take_card(self, cards: Sequence[str]) -> int:
-        """Return the position of a GPU that is this process's own, after waiting for one."""
-        return take_card(cards)
 
     def record(self, started: float) -> None:
         """Write the manifest of the finished store."""
@@ -166,12 +170,10 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.captions,
         )
         _check_id(job)
-        with alone(job):
-            started = time.time()
-            if not made_meanwhile(job):
-                module.run(job)
-                job.record(started)
-        drop_states(job.inputs)
+        if os.environ.get(PROCESSES, "1") == "1":
+            make(job, module.run)
+        else:
+            importlib.import_module(TOGETHER).make_together(job)
     except UserError as error:
         print(f"disobey {stage}: {error}", file=sys.stderr)
         return 2
@@ -181,6 +183,16 @@ def main(stage: str, arguments: Sequence[str]) -> int:
         print(f"disobey {stage}: {error}; free some space and call again", file=sys.stderr)
         return 2
     return 0
+
+
+def make(job: Job, run: Callable[[Job], None]) -> None:
+    """Make the store of a job, unless another process has made it meanwhile."""
+    with alone(job):
+        started = time.time()
+        if not made_meanwhile(job):
+            run(job)
+            job.record(started)
+    drop_states(job.inputs)
 
 
 def _check_id(job: Job) -> None:

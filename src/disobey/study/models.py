@@ -295,6 +295,9 @@ class Study(Strict):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes a GPU where there is one"
     )
+    gpus: PositiveInt = Field(
+        1, description="of one training, of one machine: each takes its share of every batch"
+    )
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     models: Annotated[dict[Name, ModelOptions], Field(min_length=1)]
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
