@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 
 from disobey.provenance import spec_id
 from disobey.stores.layout import manifest_of
+from disobey.stores.manifest import read_manifest
 from disobey.stores.reader import read_arrays
 from disobey.workflow import TORCHRUN
 
@@ -46,6 +47,8 @@ class Run:
     def made(self, processes=1, **environment):
         """Train to the end; return weights and history, and remove them."""
         assert self.start(processes, **environment).wait(PATIENCE) == 0, self.said()
+        modules = read_manifest(manifest_of(str(self.store))).record["modules"]
+        assert ("disobey.training.ranks" in modules) == (processes > 1)
         return self.taken()
 
     def taken(self):
