@@ -79,7 +79,8 @@ def test_images_with_batch_normalisation_views_and_a_last_batch_of_one(workplace
 
 
 def test_texts_of_many_lengths(workplace, monkeypatch):
-    run = text_model(workplace, monkeypatch, dropout=0.0)
+    # AdamW would blow up the rounding of gradients that are zero but for it, a key bias's
+    run = text_model(workplace, monkeypatch, dropout=0.0, optimizer="sgd", lr=0.1)
     assert_close(run.made(processes=2), run.made())
 
 
@@ -88,13 +89,13 @@ def test_what_was_stopped_twice_ends_like_what_was_not_bit_for_bit(workplace, mo
     run = text_model(workplace, monkeypatch, dropout=0.3, epochs=100)
     expected, history = run.made(processes=2)
     first = run.start(processes=2, DISOBEY_SAVE_EVERY="0")
-    wait_until(lambda: list(workplace.root.glob("results/checkpoints/*/*.pt")), first)
+    wait_until(lambda: run.saved() > 0, first)
     first.send_signal(signal.SIGUSR1)
     assert first.wait(PATIENCE) != 0
     assert run.said().count("stopped by SIGUSR1 at step") == 1, run.said()
     (stopped,) = re.findall(r"stopped by SIGUSR1 at step (\d+) of 400", run.said())
-    second = run.start(processes=2)
-    wait_until(lambda: "step/s" in run.said(), second)
+    second = run.start(processes=2, DISOBEY_SAVE_EVERY="0")
+    wait_until(lambda: run.saved() > int(stopped), second)
     assert f"resumed at step {stopped} " in run.said()
     os.kill(workers_of(second)["1"], signal.SIGTERM)
     assert second.wait(PATIENCE) != 0

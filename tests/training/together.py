@@ -44,6 +44,11 @@ class Run:
     def said(self):
         return self.log.read_text()
 
+    def saved(self):
+        """Return the step of the last saved state, or 0."""
+        states = self.workplace.root.glob("results/checkpoints/*/[0-9]*.pt")
+        return max((int(path.stem) for path in states), default=0)
+
     def made(self, processes=1, **environment):
         """Train to the end; return weights and history, and remove them."""
         assert self.start(processes, **environment).wait(PATIENCE) == 0, self.said()
