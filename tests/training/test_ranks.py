@@ -86,24 +86,30 @@ def test_texts_of_many_lengths(workplace, monkeypatch):
 
 def test_what_was_stopped_twice_ends_like_what_was_not_bit_for_bit(workplace, monkeypatch):
     """Once through torchrun, once by one of the processes alone; with dropout."""
-    run = text_model(workplace, monkeypatch, dropout=0.3, epochs=100)
+    run = text_model(workplace, monkeypatch, dropout=0.3, epochs=400)
     expected, history = run.made(processes=2)
-    first = run.start(processes=2, DISOBEY_SAVE_EVERY="0")
-    wait_until(lambda: run.saved() > 0, first)
-    first.send_signal(signal.SIGUSR1)
-    assert first.wait(PATIENCE) != 0
-    assert run.said().count("stopped by SIGUSR1 at step") == 1, run.said()
-    (stopped,) = re.findall(r"stopped by SIGUSR1 at step (\d+) of 400", run.said())
-    second = run.start(processes=2, DISOBEY_SAVE_EVERY="0")
-    wait_until(lambda: run.saved() > int(stopped), second)
-    assert f"resumed at step {stopped} " in run.said()
-    os.kill(workers_of(second)["1"], signal.SIGTERM)
-    assert second.wait(PATIENCE) != 0
-    assert run.said().count("stopped by SIGTERM at step") == 1, run.said()
+    stopped = 0
+    for signum, target in ((signal.SIGUSR1, torchrun_itself), (signal.SIGTERM, second_worker)):
+        process = run.start(processes=2, DISOBEY_SAVE_EVERY="0.5")
+        wait_until(lambda: run.saved() > stopped, process)  # noqa: B023 - called at once
+        os.kill(target(process), signum)
+        assert process.wait(PATIENCE) != 0
+        assert ("resumed at step" in run.said()) == (stopped > 0)
+        (step,) = re.findall(rf"stopped by {signum.name} at step (\d+) of 1600", run.said())
+        assert run.saved() == int(step) > stopped  # of that very step, on both
+        stopped = int(step)
     weights, again = run.made(processes=2)
-    assert run.said().count("resumed at step") == 1
+    assert run.said().count(f"resumed at step {stopped} ") == 1
     assert all(np.array_equal(weights[name], expected[name]) for name in expected)
     assert all(np.array_equal(again[name], history[name]) for name in history)
+
+
+def torchrun_itself(process):
+    return process.pid
+
+
+def second_worker(process):
+    return workers_of(process)["1"]
 
 
 def workers_of(torchrun):
