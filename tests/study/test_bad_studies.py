@@ -28,8 +28,8 @@ UNKNOWN_KEYS = [
     (
         "study: small",
         "study: small\nworkers: 3",
-        "2: workers: unknown key 'workers'; known: analysis, datasets, device, gpus, models, recipes, "
-        "seeds, settings, study, sweeps, views",
+        "2: workers: unknown key 'workers'; known: analysis, datasets, device, gpus, models, "
+        "recipes, seeds, settings, study, sweeps, views",
     ),
     (
         DIGITS,

@@ -58,15 +58,15 @@ def text_model(workplace, monkeypatch, dropout, **changes):
     return Run(workplace, spec, ("data", data))
 
 
-def assert_close(found, expected):
+def assert_close(found, expected, rtol=1e-4, atol=1e-5):
     (weights, history), (expected_weights, expected_history) = found, expected
     assert list(weights) == list(expected_weights)  # no prefix of a wrapper
     for name, values in expected_weights.items():
-        np.testing.assert_allclose(weights[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(weights[name], values, rtol, atol, err_msg=name)
     assert list(history) == list(expected_history)
     np.testing.assert_array_equal(history["train_accuracy"], expected_history["train_accuracy"])
     np.testing.assert_array_equal(history["learning_rate"], expected_history["learning_rate"])
-    np.testing.assert_allclose(history["train_loss"], expected_history["train_loss"], rtol=1e-5)
+    np.testing.assert_allclose(history["train_loss"], expected_history["train_loss"], rtol)
 
 
 def test_images_with_batch_normalisation_views_and_a_last_batch_of_one(workplace, monkeypatch):
