@@ -1,4 +1,4 @@
-# make figures | test | lint | bench | why | plan | results; each creates .venv first, with nothing but PyPI.
+# make figures | test | gpu-check | lint | bench | why | plan | results; each creates .venv first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml

@@ -18,8 +18,11 @@ import pytest
 import torch
 from torch import nn
 
+from disobey import cards
+from disobey.locks import Lock
 from disobey.provenance import module_digests, spec_id
 from disobey.training.parts import modules_of
+from disobey.training.ranks import Ranks
 from disobey.training.shared_normalisation import Shares, share_sizes, share_statistics
 
 from .conftest import raw_images, raw_texts
@@ -137,6 +140,41 @@ def test_what_is_there_already_is_not_made_again(workplace, monkeypatch):
     assert run.start(processes=2).wait(PATIENCE) == 0
     assert "is there already, of the same spec, code and inputs" in run.said()
     assert run.store.with_name(f"{run.id}.json").read_text() == before
+
+
+# --- how they come to terms -------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_ranks():
+    """Two of them, which share what torchrun would keep for them."""
+    store = torch.distributed.HashStore()
+    return Ranks(0, 2, store), Ranks(1, 2, store)
+
+
+def test_the_first_one_takes_the_cards_of_all(two_ranks, monkeypatch, tmp_path):
+    monkeypatch.setattr(cards, "lock_folder", lambda: tmp_path)
+    first, second = two_ranks
+    busy = Lock(tmp_path / "GPU-b.0.lock")
+    assert busy.try_take()
+    names = ["GPU-a", "GPU-b", "GPU-c"]
+    assert (first.take_card(names), second.take_card(names)) == (0, 2)
+    assert not Lock(tmp_path / "GPU-c.0.lock").try_take()
+    busy.release()
+
+
+def test_the_others_begin_when_the_first_says_so(two_ranks):
+    first, second = two_ranks
+    first.begin()
+    assert second.begun() and not second.ended(within=0)
+    first.end()
+    assert second.ended(within=0)
+
+
+def test_the_others_do_nothing_where_there_is_nothing_to_do(two_ranks):
+    first, second = two_ranks
+    first.end()
+    assert not second.begun()
 
 
 # --- what several processes do not do ---------------------------------------------------------
