@@ -107,6 +107,21 @@ def test_what_was_stopped_twice_ends_like_what_was_not_bit_for_bit(workplace, mo
     assert all(np.array_equal(again[name], history[name]) for name in history)
 
 
+def test_another_number_of_processes_goes_on_from_the_same_state(workplace, monkeypatch):
+    data = workplace.prepare(monkeypatch, raw_images(train=EXAMPLES))
+    spec = workplace.run_spec(data)
+    spec["recipe"] |= {"epochs": 400, "batch": BATCH}
+    run = Run(workplace, spec, ("data", data))
+    process = run.start(processes=2, DISOBEY_SAVE_EVERY="0.2")
+    wait_until(lambda: run.saved() > 0, process)
+    process.terminate()
+    process.wait(PATIENCE)
+    step = run.saved()
+    _, history = run.made()
+    assert f"resumed at step {step} " in run.said()
+    assert len(history["train_loss"]) == 400
+
+
 def torchrun_itself(process):
     return process.pid
 
@@ -191,6 +206,7 @@ def test_what_only_one_process_can_do_is_refused(
     stage, recipe, words, workplace, monkeypatch, capsys
 ):
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     spec = {"recipe": recipe}
     assert workplace.call(stage, "runs", spec_id("run", spec), spec) == 2
     assert words in capsys.readouterr().err
@@ -198,10 +214,17 @@ def test_what_only_one_process_can_do_is_refused(
 
 def test_several_machines_are_refused(workplace, monkeypatch, capsys):
     monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     spec = {"recipe": {}}
     assert workplace.call("train", "runs", spec_id("run", spec), spec) == 2
     assert "call torchrun with --standalone" in capsys.readouterr().err
+
+
+def test_a_world_size_that_torchrun_has_not_set_means_nothing(workplace, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    data = workplace.prepare(monkeypatch, raw_images())
+    assert workplace.train(data)
 
 
 def test_a_process_alone_neither_depends_on_the_code_of_several_nor_loads_it():
@@ -320,6 +343,27 @@ def test_normalisation_across_shares_is_torchs_own_of_the_whole_batch(shape, exa
         assert list(one.own.state_dict()) == list(whole.state_dict())
         for name, values in whole.named_buffers():
             torch.testing.assert_close(one.own.get_buffer(name), values)
+
+
+def test_normalisation_of_bfloat16_keeps_its_statistics_in_float32():
+    inputs = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(1)).bfloat16()
+    whole = nn.BatchNorm1d(4)
+    expected = whole(inputs)
+    threads = Threads(2)
+
+    def work(rank):
+        shares, own = Shares(threads), nn.BatchNorm1d(4)
+        model = nn.Sequential(own)
+        share_statistics(model, shares)
+        part = inputs[shares.cut(torch.arange(6))].clone().requires_grad_()
+        out = model(part)
+        out.float().square().sum().backward()
+        assert part.grad.dtype == torch.bfloat16
+        return out, own
+
+    (first, own), (second, _) = threads.run(work)
+    torch.testing.assert_close(torch.cat([first, second]), expected)
+    torch.testing.assert_close(own.running_var, whole.running_var)
 
 
 def test_one_value_a_channel_is_refused_as_torch_does():

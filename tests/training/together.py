@@ -72,5 +72,6 @@ def wait_until(true, process):
     """Wait for a condition while a process works on it."""
     deadline = time.monotonic() + PATIENCE
     while not true():
-        assert process.poll() is None and time.monotonic() < deadline
+        assert process.poll() is None, "it ended before that"
+        assert time.monotonic() < deadline
         time.sleep(0.05)

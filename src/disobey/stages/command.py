@@ -21,9 +21,9 @@ from disobey.stores.manifest import Manifest, describe, read_manifest, write_man
 from disobey.stores.writer import FULL, atomic, sweep
 
 BY_HAND = "by-hand"
-# What torchrun calls the number of processes that it started, and who knows how they share a job:
-# named, not imported, since a process alone shall neither load it nor depend on its code.
-PROCESSES, TOGETHER = "WORLD_SIZE", "disobey.stages.together"
+# Who knows how several processes share a job: named, not imported, since a process alone shall
+# neither load it nor depend on its code.
+TOGETHER = "disobey.stages.together"
 
 
 @dataclass
@@ -170,10 +170,10 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.captions,
         )
         _check_id(job)
-        if os.environ.get(PROCESSES, "1") == "1":
-            make(job, module.run)
-        else:
+        if _several_processes():
             importlib.import_module(TOGETHER).make_together(job)
+        else:
+            make(job, module.run)
     except UserError as error:
         print(f"disobey {stage}: {error}", file=sys.stderr)
         return 2
@@ -183,6 +183,11 @@ def main(stage: str, arguments: Sequence[str]) -> int:
         print(f"disobey {stage}: {error}; free some space and call again", file=sys.stderr)
         return 2
     return 0
+
+
+def _several_processes() -> bool:
+    """Return whether torchrun has started this one among others; some clusters set WORLD_SIZE."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
 
 
 def make(job: Job, run: Callable[[Job], None]) -> None:
