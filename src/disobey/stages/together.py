@@ -11,13 +11,7 @@ import torch
 from disobey.errors import UserError
 from disobey.stages import train
 from disobey.stages.command import Job, make
-from disobey.training.ranks import (
-    Ranks,
-    SharedCheckpoints,
-    SharedKeeper,
-    SharedTraining,
-    disconnect,
-)
+from disobey.training.ranks import Ranks, SharedCheckpoints, SharedKeeper, SharedTraining
 
 # Seconds that the first process has to say what went wrong; torchrun ends all after thirty.
 PATIENCE = 25.0
@@ -45,7 +39,7 @@ def make_together(job: Job) -> None:
         _lead(job, ranks, process)
     elif ranks.begun():
         _follow(job, ranks, process)
-    disconnect()
+    ranks.leave()
 
 
 def _lead(job: Job, ranks: Ranks, process: train.Process) -> None:

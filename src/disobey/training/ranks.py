@@ -22,8 +22,9 @@ from disobey.cards import take_cards
 from disobey.errors import UserError
 from disobey.seeds import torch_seed
 from disobey.training.checkpoint import Checkpoints, Keeper
+from disobey.training.inputs import Inputs
 from disobey.training.loop import Training
-from disobey.training.losses.targets import Objective
+from disobey.training.losses.targets import Objective, Targets
 from disobey.training.shared_normalisation import Shares, share_statistics
 
 # How long one rank waits for another, say for the first one to save a state [our choice].
@@ -68,6 +69,11 @@ class Ranks:
             timeout=LONGEST,
         )
         return cls(rank, count, store)
+
+    @staticmethod
+    def leave() -> None:
+        """Part from the others; only after a training that has ended well."""
+        distributed.destroy_process_group()
 
     @property
     def first(self) -> bool:
@@ -149,11 +155,11 @@ class SharedTraining(Training):
         self,
         ranks: Ranks,
         model: nn.Module,
-        inputs: Any,  # noqa: ANN401
-        targets: Any,  # noqa: ANN401
+        inputs: Inputs,
+        targets: Targets,
         objective: Objective,
-        *rest: Any,  # noqa: ANN401
-        **more: Any,  # noqa: ANN401
+        *rest: Any,  # noqa: ANN401 - passed on
+        **more: Any,  # noqa: ANN401 - passed on
     ) -> None:
         self._ranks, self._shares = ranks, Shares(ranks)
 
@@ -234,8 +240,3 @@ class SharedKeeper(Keeper):
         """Save when it is time; see `Keeper.after_step`."""
         self._asked = self._ranks.largest(self._asked or 0) or None
         super().after_step()
-
-
-def disconnect() -> None:
-    """Leave the other processes; only after a training that has ended well."""
-    distributed.destroy_process_group()
