@@ -1,4 +1,4 @@
-# make figures | test | lint | bench | why | plan | results; each creates .venv first, with nothing but PyPI.
+# make figures | test | gpu-check | lint | bench | why | plan | results; each creates .venv first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: figures test test-fast test-slurm lint bench plan why results schema clean-venv
+.PHONY: figures test test-fast test-slurm gpu-check lint bench plan why results schema clean-venv
 
 figures: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
@@ -37,12 +37,16 @@ test: $(VENV)/.installed-dev
 
 # Without the tests that run the whole workflow.
 test-fast: $(VENV)/.installed-dev
-	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm"
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not gpu"
 
 # Needs the one-node SLURM of slurm-up.sh, see docs/cluster.md; elsewhere it says what it skipped.
 # One after another, as there is one cluster.
 test-slurm: $(VENV)/.installed-dev
 	$(PYTEST) -p no:xdist tests/slurm -m slurm -rs
+
+# Needs a GPU, and two for some of the tests; elsewhere it says what it skipped, and why.
+gpu-check: $(VENV)/.installed-dev
+	$(PYTEST) -p no:xdist tests/gpu -m gpu -rs
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -10,14 +10,15 @@ rule train:
         "results/logs/train/{run}.log",
     conda:
         "../envs/cpu.yaml"
-    # One thread a job: models this small gain little from a second one, and two jobs gain all.
-    threads: 1
+    # One thread a process: models this small gain little from a second one, and two jobs gain all.
+    threads: JOBS.processes
     resources:
         python=JOBS.python,
         device=JOBS.study.device,
         mem_mb=JOBS.memory("train"),
         runtime=JOBS.runtime("train"),
-        gpu=JOBS.gpu,
+        launcher=JOBS.launcher,
+        gpu=JOBS.gpus_of_training,
         nodes=1,
         # A minute before its time limit SLURM tells training to save its state and end.
         slurm_extra="--signal=USR1@60",
@@ -25,6 +26,6 @@ rule train:
         spec=JOBS.spec("train"),
         code=JOBS.code("train"),
     shell:
-        "{resources.python:q} -m disobey train --spec {params.spec:q} --code {params.code:q}"
+        "{resources.python:q} {resources.launcher} -m disobey train --spec {params.spec:q} --code {params.code:q}"
         " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads}"
         " > {log:q} 2>&1"

@@ -3,17 +3,18 @@
 Snakemake counts GPUs but gives none out: without this, all jobs would run on the first one.
 """
 
+import contextlib
 import functools
 import os
 import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from disobey.errors import UserError
-from disobey.locks import Lock, say_without_locks
+from disobey.locks import Holder, Lock, say_without_locks
 
 JOBS_PER_GPU = "DISOBEY_JOBS_PER_GPU"
 
@@ -28,20 +29,73 @@ def take_card(cards: Sequence[str]) -> int:
     cards : sequence of str
         What names each GPU that the process may use, the same in every process of the machine.
     """
-    return _taken(tuple(cards))[0]
+    return take_cards(cards, 1)[0]
 
 
-@functools.cache  # a process that asks again gets the same, and the lock lives as long as it does
-def _taken(cards: tuple[str, ...]) -> tuple[int, Lock]:
+def take_cards(cards: Sequence[str], count: int) -> list[int]:
+    """Return the positions of ``count`` different GPUs, this process's own until it ends.
+
+    Parameters
+    ----------
+    cards : sequence of str
+        As for `take_card`.
+    count : int
+
+    Raises
+    ------
+    UserError
+        Where there are fewer, so that waiting would never end.
+    """
+    if len(cards) < count:
+        raise UserError(
+            f"gpus: {count}, but a job sees {len(cards)} here ({', '.join(cards)}); write "
+            f"gpus: {len(cards)}, or let it see more (CUDA_VISIBLE_DEVICES)"
+        )
+    return [position for position, _ in _taken(tuple(cards), count)]
+
+
+@functools.cache  # a process that asks again gets the same, and the locks live as long as it does
+def _taken(cards: tuple[str, ...], count: int) -> list[tuple[int, Lock]]:
     places = [
         (position, Lock(lock_folder() / name))
         for position, name in places_on(cards, jobs_per_card())
     ]
+    taken: list[tuple[int, Lock]] = []
+    with _turn() if count > 1 else contextlib.nullcontext():
+        while len(taken) < count:
+            held = {position for position, _ in taken}
+            others = [place for place in places if place[0] not in held]
+            taken.append(_waited_for(others, cards))
+    return taken
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Be the only process of this machine that holds a GPU and waits for another one.
+
+    Two of them could hold what the other one waits for. Those that want a single GPU hold none
+    while they wait, and end some time.
+    """
+
+    def waiting(holder: Holder) -> None:
+        print(f"{holder} is taking several GPUs; waiting for that", file=sys.stderr)
+
+    turn = Lock(lock_folder() / "several.lock")
+    turn.take(waiting)
+    try:
+        yield
+    finally:
+        turn.release()
+
+
+def _waited_for(places: Sequence[tuple[int, Lock]], cards: Sequence[str]) -> tuple[int, Lock]:
+    """Take the first place that is free, or becomes free."""
     found = first_free(places)
     if found is None:
         holders = {str(lock.holder() or "a process unknown") for _, lock in places}
         print(
-            f"all {len(cards)} GPUs are taken, by {'; '.join(sorted(holders))}; waiting for one. "
+            f"all {len({position for position, _ in places})} GPUs are taken, by "
+            f"{'; '.join(sorted(holders))}; waiting for one. "
             f"{JOBS_PER_GPU}=2 would let two jobs share each",
             file=sys.stderr,
         )

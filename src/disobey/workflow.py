@@ -27,6 +27,13 @@ ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
 RUN_A_MODEL = ("train", "dump", "views", "basis")
+NVIDIA = "/dev/nvidia[0-9]*"
+# Before `-m disobey`: several processes of this machine. SIGUSR1, which comes before a time limit,
+# is passed on to them like SIGTERM; by itself torchrun would die of it.
+TORCHRUN = (
+    "-m torch.distributed.run --standalone --nproc-per-node {processes}"
+    " --signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
+)
 
 
 class Jobs:
@@ -42,11 +49,20 @@ class Jobs:
         The interpreter of all jobs. Rules take it as a resource: the one thing that a shell line
         may name and whose change, say to another virtual environment, makes nothing stale.
     gpu : int
-        How many GPUs a job that runs a model asks for: 1, or 0 where it runs on the CPU.
+        How many GPUs a job that runs a model asks for: 1, or 0 where it runs on the CPU. A training
+        asks for as many as the study says.
+
+    Attributes
+    ----------
+    gpus_of_training, launcher : int, str
+        How many GPUs a training asks for, and the words that start as many processes; none for one.
     """
 
     def __init__(self, study: Study, plan: Plan, captions: Path, python: str, gpu: int = 0) -> None:
         self.study = study
+        self.gpus_of_training = gpu * study.gpus
+        self.processes = max(1, self.gpus_of_training)
+        self.launcher = TORCHRUN.format(processes=self.processes) if self.processes > 1 else ""
         self.plan = plan
         self.captions = captions
         self.python = python
@@ -77,7 +93,10 @@ class Jobs:
     def memory(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's memory in MB, more with each attempt."""
         extra = GPU_MB * self.gpu if stage in RUN_A_MODEL else 0
-        return lambda wildcards, attempt: attempt * (self._need(stage, wildcards).memory_mb + extra)
+        times = self.processes if stage == "train" else 1  # each holds all of the data
+        return lambda wildcards, attempt: (
+            attempt * times * (self._need(stage, wildcards).memory_mb + extra)
+        )
 
     def runtime(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's time limit in minutes, more with each attempt."""
@@ -122,6 +141,8 @@ def open_workflow(workflow: Any, default: str = "config.yaml") -> Jobs:  # noqa:
         study = load_study(_study_file(workflow, default))
         captions = Path(workflow.basedir) / "workflow" / "report"
         gpu = gpus_of_a_job(study.device, on_cluster=_on_cluster(workflow))
+        if gpu and not _on_cluster(workflow):
+            check_gpus(study.gpus, gpus_seen())
         jobs = Jobs(study, make_plan(study), captions, _python(workflow), gpu)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
@@ -159,12 +180,34 @@ def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
     return int(device == "cuda")
 
 
+def check_gpus(wanted: int, seen: int | None) -> None:
+    """Refuse a training on more GPUs than this machine shows; None where nobody can tell.
+
+    Raises
+    ------
+    UserError
+    """
+    if wanted > 1 and seen is not None and seen < wanted:
+        raise UserError(
+            f"gpus: {wanted}, but a job sees {seen} here; write gpus: {max(1, seen)}, let it see "
+            f"more (CUDA_VISIBLE_DEVICES), or submit the jobs to a cluster"
+        )
+
+
+def gpus_seen() -> int | None:
+    """Return how many GPUs this machine shows to a job; None where only torch could tell."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name not in ("", "-1")])
+    return len(glob.glob(NVIDIA)) or None
+
+
 def _sees_gpu() -> bool:
     """Return whether this machine shows a GPU; torch would tell for sure, after a second."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
         return False
     # NVIDIA's, AMD's, and what Windows shows to Linux
-    return any(map(glob.glob, ("/dev/nvidia[0-9]*", "/dev/kfd", "/dev/dxg")))
+    return any(map(glob.glob, (NVIDIA, "/dev/kfd", "/dev/dxg")))
 
 
 def _on_cluster(workflow: Any) -> bool:  # noqa: ANN401

@@ -28,8 +28,8 @@ UNKNOWN_KEYS = [
     (
         "study: small",
         "study: small\nworkers: 3",
-        "2: workers: unknown key 'workers'; known: analysis, data_root, datasets, device, models, "
-        "recipes, seeds, settings, study, sweeps, views",
+        "2: workers: unknown key 'workers'; known: analysis, data_root, datasets, device, "
+        "gpus, models, recipes, seeds, settings, study, sweeps, views",
     ),
     (
         DIGITS,
@@ -408,6 +408,13 @@ NAMES = [
         "study: small\ndevice: gpu",  # the hint must not send a GPU's user to the CPU
         "2: device: unknown value 'gpu'; known: auto, cpu, cuda",
     ),
+    (
+        "study: small",
+        "study: small\ndevice: cpu\ngpus: 2",
+        "3: gpus: 2, but device is cpu: a training on the CPU is one process; remove gpus, or "
+        "write device: cuda",
+    ),
+    ("study: small", "study: small\ngpus: 0", "2: gpus: must be above 0, got 0"),
     ("study: small", "study: my study", f"1: study: 'my study' {NAME}"),
     ("study: small", "study: ../small", f"1: study: '../small' {NAME}"),
     ("  self:\n", "  self/T4:\n", f"22: settings.self/T4: 'self/T4' {NAME}"),
@@ -777,6 +784,23 @@ def test_all_mistakes_are_named_at_once_in_the_order_of_the_file(study_file, cap
         ["35", "analysis.resamples"],
         ["36", "device"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("batch: 1", "batch: 1 cannot be shared out to gpus: 2; write a larger one"),
+        (
+            "compile: true",
+            "compile: is of a training on one GPU; remove it, or write gpus: 1 (now 2)",
+        ),
+    ],
+)
+def test_a_recipe_that_two_gpus_cannot_share_is_refused(study_file, capsys, option, message):
+    path = study_file(
+        ("study: small", "study: small\ngpus: 2"), ("lr: 1e-3", f"lr: 1e-3, {option}")
+    )
+    assert refusal(path, capsys) == f"{path}:21: recipes.text.{message}"
 
 
 def test_both_misfits_of_a_setting_are_named(study_file, capsys):

@@ -47,6 +47,11 @@ TO_IMAGES = (
 # --- what an id is made of ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("words", ["gpus: 2", "gpus: 1", "device: cuda"])
+def test_where_and_by_how_many_a_study_is_trained_changes_no_job(plan, words):
+    assert plan(("study: small", f"study: small\n{words}")).jobs == plan().jobs
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -55,6 +55,18 @@ def roberta(texts):
     return build_model(options, texts)
 
 
+def raw_texts(train=50, test=20):
+    """Words of one of three alphabets, one to five of them: learnable, and of many lengths."""
+    rng = np.random.default_rng(3)
+    label = np.arange(train + test) % 3
+    texts = [
+        " ".join("".join(rng.choice(list("abcdefghi"[3 * own : 3 * own + 3]), 4)) for _ in range(n))
+        for own, n in zip(label, rng.integers(1, 6, train + test), strict=True)
+    ]
+    halves, ids = (slice(None, train), slice(train, None)), np.arange(train + test)
+    return RawData(*(in_memory(texts[h], label[h], ids[h]) for h in halves), tuple("abc"))
+
+
 def raw_images(train=50, test=20, classes=3):
     """Images with a bright stripe for the class: learnable."""
     rng = np.random.default_rng(3)
@@ -70,19 +82,23 @@ def raw_images(train=50, test=20, classes=3):
 class Workplace:
     """Calls the stages in one folder and reads what they write."""
 
-    def __init__(self, root):
-        self.root = root
+    def __init__(self, root, device="cpu"):
+        self.root, self.device = root, device
 
     def path(self, kind, id):
         suffix = "" if kind == "runs" else ".nc"
         return self.root / "results" / kind / f"{id}{suffix}"
 
-    def call(self, stage, kind, id, spec, *inputs):
-        """Run a stage; return its exit status."""
+    def words(self, kind, id, spec, *inputs):
+        """Return the options of a call."""
         output = manifest_of(str(self.path(kind, id)))
         manifests = [manifest_of(str(self.path(*name))) for name in inputs]
-        words = ["--spec", json.dumps(spec), "--output", output, "--device", "cpu"]
-        return main(stage, [*words, "--inputs", *manifests])
+        words = ["--spec", json.dumps(spec), "--output", output, "--device", self.device]
+        return [*words, "--inputs", *manifests]
+
+    def call(self, stage, kind, id, spec, *inputs):
+        """Run a stage; return its exit status."""
+        return main(stage, self.words(kind, id, spec, *inputs))
 
     def made(self, *call):
         assert self.call(*call) == 0

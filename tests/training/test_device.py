@@ -29,6 +29,7 @@ def two_gpus(monkeypatch):
         torch.cuda, "get_device_properties", lambda card: SimpleNamespace(uuid=f"8f3a-{card}")
     )
     monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # and back to what it was
     return current
 
 
@@ -53,6 +54,13 @@ def test_the_card_taken_is_the_one_used(wanted, two_gpus):
     assert asked == [["8f3a-0", "8f3a-1"]]
     assert device == torch.device("cuda", 1)
     assert two_gpus == [device]  # random numbers are drawn on the current device
+
+
+def test_float32_is_not_rounded_to_tf32(two_gpus):
+    torch.backends.cudnn.allow_tf32 = True
+    choose_device("cuda", lambda cards: 0)
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cuda.matmul.allow_tf32 is False
 
 
 def test_a_part_of_a_card_has_the_name_that_the_cluster_gives_it(two_gpus, monkeypatch):

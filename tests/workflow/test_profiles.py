@@ -4,12 +4,14 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from disobey import workflow as bridge
+from disobey.errors import UserError
 from disobey.stage_names import STAGES
 
 from .conftest import NO_SLURM, REPOSITORY
@@ -17,9 +19,10 @@ from .conftest import NO_SLURM, REPOSITORY
 SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("default", "slurm")}
 SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
 # Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
-RESOURCES = {"mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "device", "captions"} | {
-    "files"
-}
+RESOURCES = {
+    "mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "launcher", "device", "captions",
+    "files",
+}  # fmt: skip
 OF_A_SITE = {"slurm_account", "slurm_partition", "gpu_model", "qos", "constraint", "clusters"}
 
 
@@ -44,19 +47,24 @@ def options():
     }
 
 
-@pytest.fixture(scope="module")
-def dry_run(tmp_path_factory):
-    """What a dry run on SLURM prints; it submits nothing and needs no SLURM."""
-    folder = tmp_path_factory.mktemp("dry")
+def dry_run_of(study, profile, *words, **environment):
+    """Dry-run a study in a folder of its own; submits nothing and needs no SLURM."""
     command = (
         sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
-        "--directory", str(folder), "--dry-run",
-        "--configfile", str(REPOSITORY / "config.yaml"),
-        "--workflow-profile", str(REPOSITORY / "profiles/slurm"),
+        "--dry-run", "--configfile", str(study),
+        "--workflow-profile", str(REPOSITORY / "profiles" / profile), *words,
     )  # fmt: skip
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=os.environ | NO_SLURM
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=folder,
+            env=os.environ | NO_SLURM | environment,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dry_run():
+    """What a dry run on SLURM prints."""
+    done = dry_run_of(REPOSITORY / "config.yaml", "slurm")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -156,6 +164,81 @@ def test_a_gpu_that_is_hidden_is_not_asked_for(hidden, monkeypatch):
     assert not bridge._sees_gpu()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert bridge._sees_gpu()
+
+
+@pytest.mark.parametrize(
+    ("visible", "files", "expected"),
+    [
+        ("0,1", 4, 2), ("", 4, 0), ("-1", 4, 0), ("GPU-8f3a", 4, 1), (None, 4, 4), (None, 0, None),
+    ],
+)  # fmt: skip
+def test_how_many_gpus_a_machine_shows(visible, files, expected, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(bridge.glob, "glob", lambda pattern: files * ["/dev/nvidia0"])
+    assert bridge.gpus_seen() == expected
+
+
+def test_more_gpus_than_there_are_are_refused_with_what_to_write():
+    for wanted, seen in ((1, 1), (1, 0), (2, 2), (2, 4), (2, None)):
+        bridge.check_gpus(wanted, seen)
+    for seen, instead in ((0, 1), (1, 1), (3, 3)):
+        words = f"gpus: 4, but a job sees {seen} here; write gpus: {instead}, let it see more"
+        with pytest.raises(UserError, match=words):
+            bridge.check_gpus(4, seen)
+
+
+@pytest.fixture
+def study_of_two_gpus(tmp_path):
+    path = tmp_path / "study.yaml"
+    text = (REPOSITORY / "tests/workflow/tiny.yaml").read_text()
+    path.write_text(re.sub("^device: cpu", "device: cuda\ngpus: 2", text, flags=re.M))
+    return path
+
+
+def test_a_training_asks_for_the_gpus_the_study_says_and_starts_as_many_processes(
+    study_of_two_gpus,
+):
+    done = dry_run_of(study_of_two_gpus, "slurm", "--printshellcmds")
+    assert done.returncode == 0, done.stdout + done.stderr
+    gpus = {(rule, resources["gpu"]) for rule, resources in rules_of(done.stdout)
+            if "gpu" in resources}  # fmt: skip
+    assert gpus == {("train", "2"), ("dump", "1"), ("views", "1"), ("basis", "1")}
+    lines = re.findall(r"^Shell command: (.+ -m disobey (\w+) .+)$", done.stdout, re.M)
+    assert len(lines) > 10
+    for line, stage in lines:
+        started = re.search(r"-m torch.distributed.run --standalone --nproc-per-node (\d) ", line)
+        assert (started and started[1]) == ("2" if stage == "train" else None)
+
+
+def test_a_machine_that_shows_one_gpu_refuses_a_training_on_two(study_of_two_gpus):
+    done = dry_run_of(study_of_two_gpus, "default", CUDA_VISIBLE_DEVICES="0")
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "gpus: 2, but a job sees 1 here; write gpus: 1" in said and "Traceback" not in said
+
+
+def test_a_training_on_two_gpus_asks_for_twice_the_memory(study_of_two_gpus, tmp_path):
+    from disobey.study.loader import load_study
+    from disobey.study.plan import make_plan
+
+    two = load_study(study_of_two_gpus)
+    one = two.model_copy(update={"gpus": 1})
+    plan = make_plan(two)
+    for stage, key in plan.jobs:
+        asked = [
+            bridge.Jobs(study, plan, tmp_path, "python", gpu=1).memory(stage)(key.split("/"), 1)
+            for study in (one, two)
+        ]
+        assert asked[1] == (2 if stage == "train" else 1) * asked[0]
+
+
+@pytest.mark.parametrize(("gpu", "gpus", "processes"), [(0, 2, 1), (1, 1, 1), (1, 2, 2)])
+def test_a_launcher_is_there_for_several_processes_only(gpu, gpus, processes, tmp_path):
+    jobs = bridge.Jobs(SimpleNamespace(gpus=gpus), None, tmp_path, "python", gpu=gpu)
+    assert (jobs.processes, jobs.gpus_of_training) == (processes, gpu * gpus)
+    assert bool(jobs.launcher) == (processes > 1)
 
 
 def test_memory_and_time_grow_with_the_attempt(tmp_path):

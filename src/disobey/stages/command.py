@@ -3,9 +3,10 @@
 import argparse
 import importlib
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ from disobey.stores.manifest import Manifest, describe, read_manifest, write_man
 from disobey.stores.writer import FULL, atomic, sweep
 
 BY_HAND = "by-hand"
+# Who knows how several processes share a job: named, not imported, since a process alone shall
+# neither load it nor depend on its code.
+TOGETHER = "disobey.stages.together"
 
 
 @dataclass
@@ -48,6 +52,9 @@ class Job:
         The user's own files by split, where the spec says what they hold.
     alone : bool
         Whether a lock keeps every other process away from the store.
+    take_card : callable
+        Given the names of the GPUs that torch sees, returns the position of one that is this
+        process's own, after waiting for one.
     """
 
     stage: str
@@ -60,6 +67,7 @@ class Job:
     captions: Path = Path("workflow/report")
     files: dict[str, list[str]] = field(default_factory=dict)
     alone: bool = False
+    take_card: Callable[[Sequence[str]], int] = take_card
     written: list[Path] = field(default_factory=list)
 
     @property
@@ -106,10 +114,6 @@ class Job:
         if self.alone:
             sweep(path)
         return atomic(path)
-
-    def take_card(self, cards: Sequence[str]) -> int:
-        """Return the position of a GPU that is this process's own, after waiting for one."""
-        return take_card(cards)
 
     def record(self, started: float) -> None:
         """Write the manifest of the finished store."""
@@ -171,12 +175,10 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.files,
         )
         _check_id(job)
-        with alone(job):
-            started = time.time()
-            if not made_meanwhile(job):
-                module.run(job)
-                job.record(started)
-        drop_states(job.inputs)
+        if _several_processes():
+            importlib.import_module(TOGETHER).make_together(job)
+        else:
+            make(job, module.run)
     except UserError as error:
         print(f"disobey {stage}: {error}", file=sys.stderr)
         return 2
@@ -186,6 +188,21 @@ def main(stage: str, arguments: Sequence[str]) -> int:
         print(f"disobey {stage}: {error}; free some space and call again", file=sys.stderr)
         return 2
     return 0
+
+
+def _several_processes() -> bool:
+    """Return whether torchrun has started this one among others; some clusters set WORLD_SIZE."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
+
+
+def make(job: Job, run: Callable[[Job], None]) -> None:
+    """Make the store of a job, unless another process has made it meanwhile."""
+    with alone(job):
+        started = time.time()
+        if not made_meanwhile(job):
+            run(job)
+            job.record(started)
+    drop_states(job.inputs)
 
 
 def _check_id(job: Job) -> None:

@@ -3,6 +3,7 @@
 import importlib
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -38,20 +39,38 @@ if TYPE_CHECKING:
     from disobey.training.snapshots import Snapshots
 
 
-def run(job: "Job") -> None:
+@dataclass(frozen=True)
+class Process:
+    """What trains and saves in a process: in the only one, unless said otherwise.
+
+    Attributes
+    ----------
+    training, checkpoints, keeper : callable
+        Make a `Training`, its `Checkpoints` and its `Keeper`.
+    writes : bool
+        Whether the store is this process's to write.
+    """
+
+    training: Callable[..., Training] = Training
+    checkpoints: Callable[[Path], Checkpoints] = Checkpoints
+    keeper: Callable[[Checkpoints, Training], Keeper] = Keeper
+    writes: bool = True
+
+
+def run(job: "Job", process: Process = Process()) -> None:
     """Train the run that the spec describes; write weights and history."""
     spec, device = job.spec, choose_device(job.device, job.take_card)
     torch.set_num_threads(job.threads)
     data = prepared_data(job)
     torch.manual_seed(torch_seed(spec["seeds"]["initialisation"], "initialisation"))
     model = for_device(build_model(spec["model"], data), device)
-    training = _training(job, model, data, device)
-    checkpoints = Checkpoints(_checkpoint_folder(job))
-    snapshots = _snapshots(job, checkpoints, training)
+    training = _training(job, model, data, device, process.training)
+    checkpoints = process.checkpoints(_checkpoint_folder(job))
+    snapshots = _snapshots(job, checkpoints, training) if process.writes else None
     if job.alone:
         checkpoints.sweep()
     checkpoints.resume(training)
-    keeper = Keeper(checkpoints, training)
+    keeper = process.keeper(checkpoints, training)
 
     def after_step() -> None:
         if snapshots is not None:
@@ -60,11 +79,18 @@ def run(job: "Job") -> None:
 
     with keeper.watching():
         training.run(after_step)
-    with checkpoints.finishing(training):
-        write_store(job, training, snapshots)
+    if process.writes:
+        with checkpoints.finishing(training):
+            write_store(job, training, snapshots)
 
 
-def _training(job: "Job", model: nn.Module, data: Prepared, device: torch.device) -> Training:
+def _training(
+    job: "Job",
+    model: nn.Module,
+    data: Prepared,
+    device: torch.device,
+    kind: Callable[..., Training],
+) -> Training:
     """Return the training of ``model`` at its first step, of whatever parts the spec names."""
     spec = job.spec
     augmented = augmented_module(spec)
@@ -85,7 +111,7 @@ def _training(job: "Job", model: nn.Module, data: Prepared, device: torch.device
         compiled_forward = importlib.import_module(compiled).compiled_forward
         varying = inputs.length is not None
         optional["forward"] = compiled_forward(model, spec["recipe"]["batch"], varying=varying)
-    return Training(
+    return kind(
         model,
         inputs,
         targets,

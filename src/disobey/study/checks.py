@@ -24,6 +24,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         words = "has no effect: no data set of this file has augment; remove views, or add augment"
         mistakes.append((("views",), words))
     mistakes += _files(study)
+    mistakes += _gpus(study)
     unknown = {name: list(_unknown_names(study, name)) for name in study.settings}
     mistakes += [mistake for found in unknown.values() for mistake in found]
     for name, found in unknown.items():
@@ -56,6 +57,22 @@ def _files(study: Study) -> Iterator[Mistake]:
             mistake = mistake_in(dataset, study.data_root, split)
             if mistake is not None:
                 yield ("datasets", name, split), mistake
+
+
+def _gpus(study: Study) -> Iterator[Mistake]:
+    """Check that several GPUs of one training have something to do."""
+    if study.gpus == 1:
+        return
+    if study.device == "cpu":  # more threads do the same there, and sum as one process does
+        words = "a training on the CPU is one process; remove gpus, or write device: cuda"
+        yield ("gpus",), f"{study.gpus}, but device is cpu: {words}"
+    for name, recipe in study.recipes.items():
+        if recipe.compile:
+            words = f"is of a training on one GPU; remove it, or write gpus: 1 (now {study.gpus})"
+            yield ("recipes", name, "compile"), words
+        if recipe.batch < study.gpus:
+            words = f"{recipe.batch} cannot be shared out to gpus: {study.gpus}; write a larger one"
+            yield ("recipes", name, "batch"), words
 
 
 def chain(study: Study, name: str) -> list[str]:

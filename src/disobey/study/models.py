@@ -155,6 +155,9 @@ class Study(Strict):
     data_root: str | None = Field(
         None, description="folder below which the paths of data sets of source files lie"
     )
+    gpus: PositiveInt = Field(
+        1, description="of one training, of one machine: each takes its share of every batch"
+    )
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     models: Annotated[dict[Name, ModelOptions], Field(min_length=1)]
     recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]

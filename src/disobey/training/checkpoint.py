@@ -41,13 +41,21 @@ class Checkpoints:
         """Restore the latest state that can be read; one cut short is passed over."""
         for path in self._newest_first():
             try:
-                state = torch.load(path, map_location="cpu", weights_only=True)
-                training.restore(state)
+                self.restore(training, path)
             except Exception as error:  # whatever a damaged file makes torch raise
                 print(f"{path}: cannot be read ({error}); trying an older one", file=sys.stderr)
                 continue
             print(f"resumed at step {training.step} from {path}", file=sys.stderr)
             return
+
+    def file(self, step: int) -> Path:
+        """Return where the state after ``step`` steps lies, or would lie."""
+        return self.folder / f"{step:012}.pt"
+
+    @staticmethod
+    def restore(training: Training, path: Path) -> None:
+        """Restore the state in a file."""
+        training.restore(torch.load(path, map_location="cpu", weights_only=True))
 
     def save(self, training: Training) -> bool:
         """Write the state in one step and drop all but the last `KEPT`.
@@ -62,7 +70,7 @@ class Checkpoints:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with atomic(self.folder / f"{training.step:012}.pt") as path:
+            with atomic(self.file(training.step)) as path:
                 torch.save(training.state(), path)
         except (DiskFull, OSError) as error:
             there = self._newest_first()

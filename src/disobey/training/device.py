@@ -29,6 +29,8 @@ def choose_device(wanted: str, take_card: Callable[[Sequence[str]], int]) -> tor
     if torch.cuda.is_available():
         device = torch.device("cuda", take_card(card_names()))
         torch.cuda.set_device(device)
+        # float32 is what a recipe without bf16 says; cuDNN would round to ten bits (TF32).
+        torch.backends.cudnn.allow_tf32 = False
         return device
     if wanted == "cuda":
         raise UserError(

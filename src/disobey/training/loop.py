@@ -174,21 +174,26 @@ class Training:
         self._correct.zero_()
 
     def _step(self, index: torch.Tensor) -> None:
-        inputs = self.inputs.gather(index)  # by the host's index: asking a GPU for it would stall
-        index = index.to(self.device, non_blocking=True)
         for group in self.optimizer.param_groups:
             group["lr"] = float(self.rates[self.step])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, correct = self._gradients(index)
+        self.optimizer.step()
+        self._losses[self.step % self.per_epoch] = loss
+        self._correct += correct
+        self.step += 1
+        self.tracker.after_step(self.step)
+
+    def _gradients(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Leave a batch's gradients; return its loss, and how many of its labels are met."""
+        inputs = self.inputs.gather(index)  # by the host's index: asking a GPU for it would stall
+        index = index.to(self.device, non_blocking=True)
         bf16 = self.recipe.get("precision") == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, bf16):
             logits = self.forward(inputs)
         loss = self.objective(logits, index, float(self.spent[self.step]))
-        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
-        self._losses[self.step % self.per_epoch] = loss.detach()
-        self._correct += (logits.detach().argmax(1) == self.targets.label[index]).sum()
-        self.step += 1
-        self.tracker.after_step(self.step)
+        return loss.detach(), (logits.detach().argmax(1) == self.targets.label[index]).sum()
 
     def _end_epoch(self, order: list[torch.Tensor], seconds: float) -> None:
         losses = self._losses[: len(order)].double().cpu().numpy()

@@ -1,0 +1,59 @@
+"""A training by several processes through the real Snakemake; without GPUs they take the CPU."""
+
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from disobey.stores.manifest import read_manifest
+
+from .conftest import SMALL, Workflow, wait_until
+
+pytestmark = pytest.mark.workflow
+
+SHOWS_GPUS = Path(__file__).with_name("snakemake_with_gpus.py")
+
+
+@dataclass
+class WithGpus(Workflow):
+    """A folder on a machine that shows GPUs."""
+
+    def command(self, *words):
+        return [sys.executable, str(SHOWS_GPUS), *super().command(*words)[3:]]
+
+    def modules(self, manifest):
+        return read_manifest(self.folder / manifest).record["modules"]
+
+
+@pytest.fixture
+def two_gpus(tmp_path):
+    workflow = WithGpus(tmp_path)
+    words = "device: auto\ngpus: 2"
+    workflow.study.write_text(SMALL.read_text().replace("device: cpu", words))
+    return workflow
+
+
+def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(two_gpus):
+    """Stopped by Ctrl-C on the way, the run goes on from one state."""
+    run = two_gpus.planned("train")[0]
+    two_gpus.edit("epochs: 3", "epochs: 60")
+    run = two_gpus.planned("train")[0]
+    log = two_gpus.folder / f"results/logs/train/{Path(run).stem}.log"
+    process = two_gpus.start(run)
+    wait_until(lambda: log.is_file() and "step/s" in log.read_text(), "a bar")
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    output, _ = process.communicate()
+    assert process.returncode != 0, output
+    assert log.read_text().count("stopped by SIGINT at step") == 1, log.read_text()
+
+    done = two_gpus.snakemake(run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert log.read_text().count("resumed at step") == 1
+    assert "disobey.training.ranks" in two_gpus.modules(run)
+    for words in ("gpus: 1", "gpus: 3"):
+        two_gpus.edit("gpus: 2", words)
+        assert two_gpus.would_run(run) == set()
+        two_gpus.edit(words, "gpus: 2")
