@@ -44,6 +44,8 @@ class Job:
         How many a training job may use; part of what makes a result equal bit for bit.
     captions : Path
         The folder of the figures' captions.
+    source : str or None
+        Where the files lie whose content the spec names: the place is no part of what is made.
     alone : bool
         Whether a lock keeps every other process away from the store.
     """
@@ -56,6 +58,7 @@ class Job:
     device: str = "auto"
     threads: int = 1
     captions: Path = Path("workflow/report")
+    source: str | None = None
     alone: bool = False
     written: list[Path] = field(default_factory=list)
 
@@ -137,6 +140,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     made.add_argument(
         "--captions", type=Path, default=Path("workflow/report"), help="figures' captions (.rst)"
     )
+    made.add_argument("--source", help="where the files lie whose content the spec names")
     return made
 
 
@@ -164,6 +168,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.device,
             options.threads,
             options.captions,
+            options.source,
         )
         _check_id(job)
         with alone(job):
@@ -186,7 +191,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
 def _check_id(job: Job) -> None:
     """Refuse to write one spec under another spec's id."""
     digits = provenance.spec_hash(job.spec)[:8]
-    named = job.stage in ("prepare", "labels", "train", "basis")
+    named = job.stage in ("pretrained", "prepare", "labels", "train", "basis")
     if named and not job.id.endswith(f"-{digits}"):
         raise UserError(
             f"--output {job.output}: the id of this spec ends with -{digits}; another spec may "

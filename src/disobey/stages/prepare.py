@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from disobey.data.raw import RawData, RawSplit
-from disobey.data.tokens import PAD, TrainedTokenizer, train_tokenizer
+from disobey.data.tokens import TextTokenizer, tokenizer_of
 from disobey.errors import UserError
 from disobey.members import member
 from disobey.stores.writer import NetcdfWriter
@@ -24,8 +24,8 @@ def run(job: "Job") -> None:
     if isinstance(raw.train.inputs, np.ndarray):
         tokenizer, attributes = None, _image_attributes(raw.train.inputs)
     else:
-        tokenizer = train_tokenizer(raw.train.inputs, **job.spec["tokenizer"])
-        attributes = _text_attributes(tokenizer)
+        tokenizer = tokenizer_of(job, raw.train.inputs)
+        attributes = tokenizer.attributes
     attributes["class_names"] = json.dumps(raw.class_names)
     with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
         for name, split in (("train", raw.train), ("test", raw.test)):
@@ -65,17 +65,8 @@ def _image_attributes(images: np.ndarray) -> dict[str, Any]:
     return {"channel_mean": scaled.mean(0), "channel_std": scaled.std(0)}
 
 
-def _text_attributes(tokenizer: TrainedTokenizer) -> dict[str, Any]:
-    return {
-        "tokenizer": tokenizer.json,
-        "tokenizer_fingerprint": tokenizer.fingerprint,
-        "vocabulary": len(json.loads(tokenizer.json)["model"]["vocab"]),
-        "pad": PAD,
-    }
-
-
 def _write_split(
-    writer: NetcdfWriter, name: str, split: RawSplit, tokenizer: TrainedTokenizer | None
+    writer: NetcdfWriter, name: str, split: RawSplit, tokenizer: TextTokenizer | None
 ) -> None:
     if tokenizer is None:
         writer.write(name, "image", ("example", "y", "x", "channel"), split.inputs)

@@ -51,6 +51,24 @@ class Tokenizer(Strict):
     max_tokens: int = Field(24, ge=3, description="longer rows are cut, <s> and </s> counted")
 
 
+class TokenizerOf(Strict):
+    """The tokenizer of a pretrained model of the same file."""
+
+    of: Name = Field(description="a model of family pretrained")
+    max_tokens: int = Field(128, ge=3, description="longer rows are cut, special tokens counted")
+
+
+def _kind_of_tokenizer(value: object) -> str:
+    borrowed = "of" in value if isinstance(value, dict) else isinstance(value, TokenizerOf)
+    return "pretrained" if borrowed else "trained"
+
+
+AnyTokenizer = Annotated[
+    Annotated[Tokenizer, Tag("trained")] | Annotated[TokenizerOf, Tag("pretrained")],
+    Discriminator(_kind_of_tokenizer),
+]
+
+
 class Augment(Strict):
     """Views of the training images: each epoch shows one view of every image."""
 
@@ -89,7 +107,7 @@ class BuiltinText(Strict):
 
     source: Literal["builtin"]
     name: Literal["cldr-langid"]
-    tokenizer: Tokenizer = Tokenizer()
+    tokenizer: AnyTokenizer = Tokenizer()
     label_noise: LabelNoise | None = None
 
 

@@ -14,10 +14,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from disobey.data.views import BLOCK, number_of_views
+from disobey.models.checkpoint import ROBERTA_BASE
 from disobey.models.cost import Cost, Shape
 from disobey.models.options.families import ModelOptions
+from disobey.models.options.pretrained import encoder_cost
 from disobey.study.jobs import Plan
-from disobey.study.models import Tokenizer
 
 MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
 
@@ -31,6 +32,7 @@ OPERATIONS_PER_SECOND = 1e10
 SECONDS_PER_STEP = 0.01
 # The confidence analysis ran three to five times as fast on one thread.
 SECONDS_PER_ROW, SECONDS_PER_LOGIT = 1e-5, 1e-7
+DOWNLOAD_PER_SECOND = 2e6  # bytes
 BLOCKS_MB = 250  # its blocks of logits and of resamples
 COLUMNS = 15  # labels, predictions, subsets, and what is sorted for quantiles
 SAFETY = 3  # on the estimated time
@@ -83,8 +85,9 @@ def data_of(spec: Mapping[str, Any]) -> Data:
     known = SOURCES[spec["name"]]
     if "tokenizer" not in spec:
         return known
-    tokenizer = Tokenizer.model_validate(spec["tokenizer"])
-    shape = Shape((tokenizer.max_tokens,), known.shape.classes, tokenizer.vocabulary)
+    tokenizer = spec["tokenizer"]
+    vocabulary = tokenizer.get("vocabulary", ROBERTA_BASE["vocab_size"])  # a checkpoint's
+    shape = Shape((tokenizer["max_tokens"],), known.shape.classes, vocabulary)
     return Data(known.train, known.test, shape, known.itemsize)
 
 
@@ -99,6 +102,15 @@ def _need(megabytes: float, seconds: float = 0.0) -> Need:
     return Need(100 * math.ceil((PROCESS_MB + megabytes) / 100), minutes)
 
 
+def _pretrained(plan: Plan, _: Mapping[str, Any]) -> Need:
+    """As for the largest checkpoint of the study, fetched over a slow line."""
+    configs = [options.config() or ROBERTA_BASE for options in plan.pretrained.values()]
+    weights = max(
+        FLOAT * encoder_cost(config, None, Shape((1,), 1)).parameters for config in configs
+    )
+    return _need(TORCH_MB + 3 * weights / MB, weights / DOWNLOAD_PER_SECOND)
+
+
 def _prepare(_: Plan, spec: Mapping[str, Any]) -> Need:
     # read as floats, cut into bytes, written
     return _need(10 * data_of(spec).input_bytes / MB)
@@ -110,7 +122,7 @@ def _labels(plan: Plan, spec: Mapping[str, Any]) -> Need:
 
 def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data, recipe = _data(plan, spec), spec["recipe"]
-    cost = _cost(spec["model"], data)
+    cost = _cost(plan, spec["model"], data)
     held = 2 * data.input_bytes + 2 * data.logit_bytes + _views_held(data, spec)
     # weights, gradients, two moments, and a state on its way to disk
     held += FLOAT * (7 * cost.parameters + 2 * recipe["batch"] * cost.activations)
@@ -123,7 +135,7 @@ def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
     run = json.loads(plan.jobs["train", spec["run"]].spec)
-    cost = _cost(run["model"], data)
+    cost = _cost(plan, run["model"], data)
     held = 2 * data.input_bytes + 2 * data.logit_bytes
     held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
     operations = 2 * cost.multiply_adds * (data.train + data.test)
@@ -133,7 +145,7 @@ def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _views(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
     run = json.loads(plan.jobs["train", spec["run"]].spec)
-    cost = _cost(run["model"], data)
+    cost = _cost(plan, run["model"], data)
     held = 2 * data.input_bytes + _views_held(data, spec)
     held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
     operations = 2 * cost.multiply_adds * data.train * BLOCK
@@ -151,7 +163,7 @@ def _views_held(data: Data, spec: Mapping[str, Any]) -> float:
 
 def _basis(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
-    cost, features = _cost(spec["model"], data), math.prod(data.shape.inputs)
+    cost, features = _cost(plan, spec["model"], data), math.prod(data.shape.inputs)
     # covariance, its eigenvectors and what the decomposition works in
     held = 2 * data.input_bytes + 6 * DOUBLE * features**2 + FLOAT * DUMP_BATCH * cost.activations
     operations = 2 * data.train * (cost.multiply_adds + features**2) + 25 * features**3
@@ -176,6 +188,7 @@ def _light(_: Plan, __: Mapping[str, Any]) -> Need:
 
 
 NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
+    "pretrained": _pretrained,
     "prepare": _prepare,
     "labels": _labels,
     "train": _train,
@@ -194,5 +207,8 @@ def _data(plan: Plan, spec: Mapping[str, Any]) -> Data:
     return data_of(json.loads(plan.jobs["prepare", spec["data"]].spec))
 
 
-def _cost(model: Mapping[str, Any], data: Data) -> Cost:
+def _cost(plan: Plan, model: Mapping[str, Any], data: Data) -> Cost:
+    if "pretrained" in model:
+        config = plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE
+        return encoder_cost(config, model.get("layers"), data.shape)
     return MODEL.validate_python(model).cost(data.shape)
