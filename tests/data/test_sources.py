@@ -5,7 +5,6 @@ import pytest
 
 from disobey.data.raw import RawData, RawSplit
 from disobey.data.sources import cldr_langid, digits, mnist5k
-from disobey.data.tokens import PAD, train_tokenizer
 from disobey.errors import UserError
 from disobey.stages.prepare import check
 
@@ -36,21 +35,6 @@ def test_no_concept_and_no_widely_shared_name_is_in_the_language_data():
     for concept, _, _ in cldr_langid._names():
         sides.setdefault(concept, set()).add(cldr_langid._is_test(concept))
     assert {len(side) for side in sides.values()} == {1}
-
-
-def test_a_tokenizer_is_the_same_twice_and_gives_the_text_back():
-    import tokenizers
-
-    texts = ["Nord-Amerika", "Sør-Amerika", "verden", "Österreich"] * 20
-    first, second = (train_tokenizer(texts, 300, 40) for _ in range(2))
-    assert first.fingerprint == second.fingerprint
-    rows = first.encode(texts[:4])
-    assert rows.shape == (4, 40) and rows.dtype == np.int32
-    decoder = tokenizers.Tokenizer.from_str(first.json)
-    for text, row in zip(texts, rows, strict=False):
-        assert decoder.decode([token for token in row if token != PAD]).strip() == text
-    assert first.fingerprint != train_tokenizer(texts, 300, 39).fingerprint
-    assert train_tokenizer(texts, 300, 5).encode(["Österreich"]).shape == (1, 5)
 
 
 def raw(inputs=("a", "b"), label=(0, 1), ids=(0, 1), test_ids=(2, 3)):

@@ -3,8 +3,8 @@
 Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8 or
 ``token(example, token)`` int32 (and ``text(example)``), ``label``, ``example_id``; attributes
 ``class_names`` (JSON), ``channel_mean`` and ``channel_std`` of training images in [0, 1], or
-``tokenizer_fingerprint``, ``vocabulary``, ``pad`` and ``separator``. Label store: group ``train`` with ``label``
-and ``example_id``.
+``tokenizer_fingerprint``, ``vocabulary``, ``pad`` and ``separator``. Label store: group ``train``
+with ``label`` and ``example_id``.
 """
 
 import json

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
     from disobey.stores.manifest import Manifest
 
-# What configurations call dropout: BERT's kin, DeBERTa's head, DistilBERT.
-DROPOUTS = (
-    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout",
-    "pooler_dropout", "cls_dropout",
-    "dropout", "attention_dropout", "seq_classif_dropout",
-)  # fmt: skip
-
-
 def build(
     options: Mapping[str, Any], data: "Prepared", inputs: Iterable["Manifest"]
 ) -> "Classifier":
@@ -106,7 +98,11 @@ def _cut(config: Any, layers: int, name: str) -> None:  # noqa: ANN401 - transfo
 
 
 def _drop(config: Any, dropout: float, name: str) -> None:  # noqa: ANN401
-    named = [key for key in DROPOUTS if hasattr(config, key)]
+    named = [
+        key
+        for key, value in vars(config).items()
+        if ("dropout" in key or "pdrop" in key) and (value is None or isinstance(value, float | int))
+    ]
     if not named:
         raise UserError(f"{name} (a {config.model_type}) has no dropout to set; remove dropout")
     for key in named:

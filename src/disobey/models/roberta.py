@@ -10,7 +10,7 @@ from torch import nn
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
 
-# RoBERTa's position ids start behind the padding index, 1; a checkpoint's tokenizer may have another.
+# RoBERTa's position ids start behind the padding index: 1, but for some checkpoints' tokenizers.
 POSITIONS_BEFORE_TEXT = 2
 
 

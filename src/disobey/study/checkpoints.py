@@ -57,7 +57,7 @@ def tokens_of_another(study: Study, name: str) -> Iterator[Mistake]:
             continue
         if tokenizer is None or _owner(study, model) != _owner(study, tokenizer.of):
             yield ("settings", name, role), _other_words(setting.dataset, model, tokenizer)
-        else:
+        elif model != tokenizer.of:  # else said of the data set
             yield from _too_long(study, setting.dataset, model, ("settings", name, role))
 
 
