@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
     from disobey.stores.manifest import Manifest
 
+
 def build(
     options: Mapping[str, Any], data: "Prepared", inputs: Iterable["Manifest"]
 ) -> "Classifier":
@@ -101,7 +102,7 @@ def _drop(config: Any, dropout: float, name: str) -> None:  # noqa: ANN401
     named = [
         key
         for key, value in vars(config).items()
-        if ("dropout" in key or "pdrop" in key) and (value is None or isinstance(value, float | int))
+        if ("dropout" in key or "pdrop" in key) and isinstance(value, float | int | None)
     ]
     if not named:
         raise UserError(f"{name} (a {config.model_type}) has no dropout to set; remove dropout")
