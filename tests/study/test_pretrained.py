@@ -12,6 +12,7 @@ import pytest
 
 import disobey
 from disobey.errors import UserError
+from disobey.provenance import module_digests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.resources import MODEL, need_of
@@ -173,6 +174,16 @@ def test_models_from_scratch_read_the_tokens_of_a_checkpoint(study):
     trained = [job for job in jobs(plan, "train").values() if "roberta" in job.spec]
     inputs = {path for job in trained for path in job.inputs}
     assert trained and not any("results/pretrained" in path for path in inputs)
+
+
+def test_runs_from_scratch_do_not_depend_on_the_code_of_pretrained_ones(study):
+    plan = make_plan(study(*using(BASE, teacher="roberta", student="roberta")))
+    own = {f"disobey.{name}" for name in ("models.pretrained", "training.pretrained_start")}
+    for job in plan.jobs.values():
+        assert own.isdisjoint(module_digests(job.modules)), job.key
+    pretrained = make_plan(study(*using(BASE)))
+    runs = [job for job in jobs(pretrained, "train").values() if '"pretrained"' in job.spec]
+    assert runs and all(own <= set(module_digests(job.modules)) for job in runs)
 
 
 # --- what a plan depends on ------------------------------------------------------------------
