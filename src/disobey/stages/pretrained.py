@@ -78,7 +78,7 @@ def _on_the_hub(job: "Job") -> Path:
         raise UserError(f"{name}: its terms must be accepted on the hub first") from None
     except RepositoryNotFoundError:
         raise UserError(f"{name}: the hub has no such checkpoint; correct the name") from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
         raise UserError(_offline(job, name, revision, error)) from None
     print(f"{name} is at commit {folder.name}")
     try:

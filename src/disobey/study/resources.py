@@ -135,9 +135,9 @@ def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
     run = json.loads(plan.jobs["train", spec["run"]].spec)
-    cost = _cost(plan, run["model"], data)
+    cost, passing = _cost(plan, run["model"], data), _passing(plan, run["model"], data)
     held = 2 * data.input_bytes + 2 * data.logit_bytes
-    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
+    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * passing)
     operations = 2 * cost.multiply_adds * (data.train + data.test)
     return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
 
@@ -145,9 +145,9 @@ def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _views(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
     run = json.loads(plan.jobs["train", spec["run"]].spec)
-    cost = _cost(plan, run["model"], data)
+    cost, passing = _cost(plan, run["model"], data), _passing(plan, run["model"], data)
     held = 2 * data.input_bytes + _views_held(data, spec)
-    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
+    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * passing)
     operations = 2 * cost.multiply_adds * data.train * BLOCK
     return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
 
@@ -164,8 +164,9 @@ def _views_held(data: Data, spec: Mapping[str, Any]) -> float:
 def _basis(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
     cost, features = _cost(plan, spec["model"], data), math.prod(data.shape.inputs)
+    passing = _passing(plan, spec["model"], data)
     # covariance, its eigenvectors and what the decomposition works in
-    held = 2 * data.input_bytes + 6 * DOUBLE * features**2 + FLOAT * DUMP_BATCH * cost.activations
+    held = 2 * data.input_bytes + 6 * DOUBLE * features**2 + FLOAT * DUMP_BATCH * passing
     operations = 2 * data.train * (cost.multiply_adds + features**2) + 25 * features**3
     return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
 
@@ -209,6 +210,19 @@ def _data(plan: Plan, spec: Mapping[str, Any]) -> Data:
 
 def _cost(plan: Plan, model: Mapping[str, Any], data: Data) -> Cost:
     if "pretrained" in model:
-        config = plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE
-        return encoder_cost(config, model.get("layers"), data.shape)
+        return encoder_cost(_config(plan, model), model.get("layers"), data.shape)
     return MODEL.validate_python(model).cost(data.shape)
+
+
+def _passing(plan: Plan, model: Mapping[str, Any], data: Data) -> int:
+    """Return the activations of an example that are held at once where nothing goes back.
+
+    A checkpoint has so many layers that all of them would be far too much: one's are counted.
+    """
+    if "pretrained" in model:
+        return encoder_cost(_config(plan, model), 1, data.shape).activations
+    return _cost(plan, model, data).activations
+
+
+def _config(plan: Plan, model: Mapping[str, Any]) -> Mapping[str, Any]:
+    return plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE

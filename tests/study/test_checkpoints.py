@@ -287,6 +287,16 @@ def test_sizes_are_read_where_they_can_be_and_roberta_bases_elsewhere(study):
     assert need_of(plan, "train", run) == needs["small"]
 
 
+def test_a_dump_of_a_large_checkpoint_holds_one_layer_at_a_time(study):
+    edits = using(BASE, tokenizer="{of: base, max_tokens: 128}")
+    plan = make_plan(study(*edits))
+    run = plan.settings["langid"].teachers[0]
+    # 512 texts of 128 tokens: some ten numbers of each hidden unit, and the heads' attention
+    numbers = 512 * (128 * (10 * 768 + 2 * 3072) + 3 * 12 * 128**2)
+    memory = need_of(plan, "dump", run).memory_mb
+    assert 4 * numbers / 1e6 < memory < 2 * 4 * numbers / 1e6
+
+
 def test_options_survive_the_way_through_json():
     options = MODEL.validate_python({"family": "pretrained", "checkpoint": "a/b", "layers": 2})
     assert MODEL.validate_json(options.model_dump_json()) == options
