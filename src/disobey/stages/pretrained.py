@@ -22,6 +22,9 @@ from disobey.study.contents import read_content
 if TYPE_CHECKING:
     from disobey.stages.command import Job
 
+# Short enough to be typed, and no more weights than needed.
+ROUGHLY = ("*.json", "*.txt", "*.model", "model*.safetensors")
+
 
 def run(job: "Job") -> None:
     """Write the checkpoint that the spec names by its name on the hub or by its content.
@@ -91,7 +94,7 @@ def _on_the_hub(job: "Job") -> Path:
 def _offline(job: "Job", name: str, revision: str | None, error: Exception) -> str:
     """Return in words how to bring a checkpoint to a machine without a network."""
     at = f" --revision {revision}" if revision else ""
-    wanted = " ".join(f"--include '{form}'" for form in FILES)
+    wanted = " ".join(f"--include '{form}'" for form in ROUGHLY)
     return (
         f"{name} is not in the hub's cache of this machine and cannot be fetched "
         f"({type(error).__name__}). Where there is a network and the same home folder, call\n"
