@@ -239,6 +239,16 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(workplace, in_fol
     assert "its weights lack embeddings.word_embeddings.weight (1 such)" in words
 
 
+def test_a_weight_of_two_names_is_refused_before_anything_is_trained(workplace, in_folder, capsys):
+    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 20,
+             "decoder_ffn_dim": 20, "encoder_attention_heads": 2,
+             "decoder_attention_heads": 2, "eos_token_id": 3}  # fmt: skip
+    folder = save_checkpoint(in_folder / "c", "bart", **sizes)
+    spec = {"content": content_of(checkpoint_files(folder))}
+    words = refusal(workplace, spec, capsys, source=folder)
+    assert "are one weight under two names" in words and "choose an encoder" in words
+
+
 def test_code_in_a_checkpoint_never_runs(workplace, in_folder, capsys):
     folder = save_checkpoint(in_folder / "c", "bert")
     (folder / "evil.py").write_text("raise SystemExit('it ran')")

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,10 +143,25 @@ def _encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
             f"{folder}: its weights lack {lost[0]} ({len(lost)} such), so they are not those of "
             f"a {model.config.model_type}; is {CONFIG} another model's?"
         )
-    weights = model.base_model.state_dict()
-    return model.config.to_dict(), {
-        n: w.contiguous() for n, w in weights.items() if n not in missing
+    weights = {
+        name: weight.contiguous()
+        for name, weight in model.base_model.state_dict().items()
+        if name not in missing
     }
+    _refuse_ties(folder, weights)
+    return model.config.to_dict(), weights
+
+
+def _refuse_ties(folder: Path, weights: Mapping[str, Any]) -> None:
+    """Refuse two names of one weight, which safetensors cannot store; encoders have none."""
+    first: dict[int, str] = {}
+    for name, weight in weights.items():
+        known = first.setdefault(weight.data_ptr(), name)
+        if known != name:
+            raise UserError(
+                f"{folder}: {known} and {name} are one weight under two names, as in models with "
+                f"a decoder, which are not supported; choose an encoder such as RoBERTa"
+            )
 
 
 def _tokenizer(folder: Path) -> tuple[str, dict[str, str]]:
