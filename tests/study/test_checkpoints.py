@@ -227,6 +227,16 @@ def test_every_job_that_builds_the_model_reads_its_store(study):
     )
 
 
+def test_a_student_of_a_live_teacher_reads_the_teachers_checkpoint(study):
+    live = ("distill: {temperature: 2}", "distill: {temperature: 2, teacher: live}")
+    plan = make_plan(study(*using(BASE, student="roberta"), live))
+    (id,) = jobs(plan, "pretrained")
+    for run in plan.settings["langid"].students:
+        job = plan.jobs["train", run]
+        assert spec(job)["distill"]["live"] and spec(job)["model"]["family"] == "roberta"
+        assert f"results/pretrained/{id}.json" in job.inputs
+
+
 def test_eigendirections_read_the_architecture_of_the_checkpoint(study):
     bias = "{layers: [network.bert.encoder.layer.0.output.dense]}"
     edits = using(FOLDER)

@@ -138,10 +138,8 @@ class Runs:
             As they stand in a run's spec.
         """
         options, labels = self.study.models[model], self.labels(dataset)
-        spec = self._on_data(dataset) | {
-            "model": self._model_spec(model),
-            "recipe": dict(recipe),
-        }
+        spec = self._on_data(dataset)
+        spec |= {"model": self._model_spec(model), "recipe": dict(recipe)}
         augment = self.study.datasets[dataset].augment
         spec |= {} if augment is None else {"augment": spec_of(augment)}
         spec["seeds"] = dict(seeds)
@@ -152,9 +150,7 @@ class Runs:
             spec["distill"] = dict(distill)
             upstream += self._teacher_stores(spec)
             if distill.get("live"):
-                teacher = self._made_of[distill["teacher"]][1]
-                members.append(self._family(teacher))
-                upstream += self._model_stores(teacher)
+                members.append(self._family(self._made_of[distill["teacher"]][1]))
             how = f"kd-T{distill['temperature']:g}"
         if progress is not None:
             spec["progress"] = dict(progress)
@@ -173,7 +169,8 @@ class Runs:
         """Return what a student reads of its teacher; plan the views that it is shown."""
         distill = spec["distill"]
         if distill.get("live"):
-            return [layout.RUN.format(run=distill["teacher"])]
+            model = self._made_of[distill["teacher"]][1]
+            return [layout.RUN.format(run=distill["teacher"]), *self._model_stores(model)]
         if "augment" not in spec:
             return [layout.LOGITS.format(run=distill["teacher"])]
         blocks = blocks_of(spec["augment"], spec["recipe"]["epochs"])
