@@ -30,6 +30,7 @@ wildcard_constraints:
     basis="[^/]+",
     block="[^/]+",
     data="[^/]+",
+    pretrained="[^/]+",
     labels="[^/]+",
     run="[^/]+",
     study="[^/]+",
@@ -44,6 +45,7 @@ rule all:
         JOBS.plan.manifests(),
 
 
+include: "rules/pretrained.smk"
 include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/logits.smk"

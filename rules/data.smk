@@ -1,5 +1,7 @@
 rule prepare:
-    """A data source -> uint8 images or tokens, labels and ids."""
+    """A data source, and a checkpoint's tokenizer -> uint8 images or tokens, labels and ids."""
+    input:
+        JOBS.inputs("prepare"),
     output:
         store=layout.DATA,
         manifest=manifest_of(layout.DATA),
@@ -18,7 +20,7 @@ rule prepare:
         code=JOBS.code("prepare"),
     shell:
         "{resources.python:q} -m disobey prepare --spec {params.spec:q} --code {params.code:q}"
-        " --files {resources.files:q} --output {output.manifest:q} > {log:q} 2>&1"
+        " --inputs {input:q} --files {resources.files:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule labels:

@@ -10,6 +10,9 @@ MOST_WORKERS = 4
 # One worker gets a file as a whole, for its fixtures, but for these: long, and one fixture for all.
 ONE_BY_ONE = ("tests/workflow/test_end_to_end.py", "tests/workflow/test_staleness.py")
 
+# Before a library looks: no test waits for a network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 if WORKER:  # before numpy and torch look: workers and the jobs they start share the cores
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = "1"

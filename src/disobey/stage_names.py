@@ -2,6 +2,7 @@
 
 # In the order of the graph, with what goes in and what comes out.
 STAGES = {
+    "pretrained": "a public checkpoint -> results/pretrained/<pretrained>/",
     "prepare": "a data source -> results/data/<data>.nc",
     "labels": "data -> the same labels with noise, results/labels/<labels>.nc",
     "basis": "data [and a trained teacher] -> eigendirections, results/basis/<basis>.nc",

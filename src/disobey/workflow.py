@@ -102,6 +102,13 @@ class Jobs:
         """Return the function that gives a job's time limit in minutes, more with each attempt."""
         return lambda wildcards, attempt: attempt * self._need(stage, wildcards).minutes
 
+    def source(self, wildcards: Iterable[str]) -> str:
+        """Return where the job `pretrained` finds a checkpoint: a folder, or a name on the hub."""
+        key = "/".join(wildcards)
+        self._job("pretrained", wildcards)  # says so where there is no such job
+        options = self.plan.pretrained[key]
+        return str(options.place() or options.checkpoint)
+
     def _need(self, stage: str, wildcards: Iterable[str]) -> Need:
         key = "/".join(wildcards)
         if (stage, key) not in self._needs:

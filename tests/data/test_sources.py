@@ -3,7 +3,6 @@
 import numpy as np
 
 from disobey.data.sources import cldr_langid, digits, mnist5k
-from disobey.data.tokens import PAD, train_tokenizer
 
 
 def block(split):
@@ -39,18 +38,3 @@ def test_no_concept_and_no_widely_shared_name_is_in_the_language_data():
     for concept, _, _ in cldr_langid._names():
         sides.setdefault(concept, set()).add(cldr_langid._is_test(concept))
     assert {len(side) for side in sides.values()} == {1}
-
-
-def test_a_tokenizer_is_the_same_twice_and_gives_the_text_back():
-    import tokenizers
-
-    texts = ["Nord-Amerika", "Sør-Amerika", "verden", "Österreich"] * 20
-    first, second = (train_tokenizer(texts, 300, 40) for _ in range(2))
-    assert first.fingerprint == second.fingerprint
-    rows = first.encode(texts[:4])
-    assert rows.shape == (4, 40) and rows.dtype == np.int32
-    decoder = tokenizers.Tokenizer.from_str(first.json)
-    for text, row in zip(texts, rows, strict=False):
-        assert decoder.decode([token for token in row if token != PAD]).strip() == text
-    assert first.fingerprint != train_tokenizer(texts, 300, 39).fingerprint
-    assert train_tokenizer(texts, 300, 5).encode(["Österreich"]).shape == (1, 5)

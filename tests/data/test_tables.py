@@ -1,7 +1,6 @@
 """The user's files and the hub's: every format gives the same store, every fault is named."""
 
 import io
-import json
 import os
 from pathlib import Path
 
@@ -487,23 +486,6 @@ def test_where_files_lie_changes_no_id_and_what_they_hold_does():
     write_texts(".csv", texts=TEXTS[::-1])
     write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
     assert job_of(**TEXT).output != first
-
-
-def test_contents_are_hashed_once_and_again_after_a_change(monkeypatch):
-    from disobey.study import contents
-
-    path, read = Path("some.csv"), []
-    real = contents._sha256
-    monkeypatch.setattr(contents, "_sha256", lambda name: read.append(name) or real(name))
-    path.write_text("one")
-    first = contents.content_of([path])
-    assert contents.content_of([path]) == first and len(read) == 1
-    path.write_text("two")
-    os.utime(path, ns=(1, 1))
-    assert contents.content_of([path]) != first and len(read) == 2
-    Path("results/contents.json").write_text("[broken")
-    assert contents.content_of([path]) != first and len(read) == 3
-    assert json.loads(Path("results/contents.json").read_text())
 
 
 def test_memory_does_not_grow_with_the_number_of_rows():

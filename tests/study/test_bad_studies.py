@@ -308,13 +308,13 @@ NAMES = [
         "family: mlp, hidden: [8]",
         "family: vgg",
         "14: models.mlp.family: unknown value 'vgg'; known: cifar_resnet, mlp, "
-        "mobilenet_v2, resnet, roberta, small_resnet",
+        "mobilenet_v2, pretrained, resnet, roberta, small_resnet",
     ),
     (
         "family: small_resnet",
         "family: smallresnet",
         "16: models.resnet.family: unknown value 'smallresnet'; did you mean 'small_resnet'? "
-        "(known: cifar_resnet, mlp, mobilenet_v2, resnet, roberta, small_resnet)",
+        "(known: cifar_resnet, mlp, mobilenet_v2, pretrained, resnet, roberta, small_resnet)",
     ),
     (
         DIGITS,

@@ -10,9 +10,11 @@ import torch
 
 from disobey.data.prepared import Prepared, Split
 from disobey.data.raw import RawData, in_memory
+from disobey.models.checkpoint import checkpoint_files
 from disobey.provenance import spec_id
 from disobey.stages.command import main
 from disobey.stores.layout import manifest_of
+from disobey.study.contents import content_of
 
 PAD = 1
 
@@ -86,31 +88,37 @@ class Workplace:
         self.root, self.device = root, device
 
     def path(self, kind, id):
-        suffix = "" if kind == "runs" else ".nc"
+        suffix = "" if kind in ("runs", "pretrained") else ".nc"
         return self.root / "results" / kind / f"{id}{suffix}"
 
-    def words(self, kind, id, spec, *inputs):
+    def words(self, kind, id, spec, *inputs, source=None):
         """Return the options of a call."""
         output = manifest_of(str(self.path(kind, id)))
         manifests = [manifest_of(str(self.path(*name))) for name in inputs]
         words = ["--spec", json.dumps(spec), "--output", output, "--device", self.device]
+        words += [] if source is None else ["--source", str(source)]
         return [*words, "--inputs", *manifests]
 
-    def call(self, stage, kind, id, spec, *inputs):
+    def call(self, stage, kind, id, spec, *inputs, source=None):
         """Run a stage; return its exit status."""
-        return main(stage, self.words(kind, id, spec, *inputs))
+        return main(stage, self.words(kind, id, spec, *inputs, source=source))
 
-    def made(self, *call):
-        assert self.call(*call) == 0
+    def made(self, *call, source=None):
+        assert self.call(*call, source=source) == 0
         return call[2]
 
-    def prepare(self, monkeypatch, raw, name="made-up", **spec):
+    def pretrained(self, folder):
+        """Make the store of a checkpoint in a folder; return its id."""
+        spec = {"content": content_of(checkpoint_files(folder))}
+        return self.made("pretrained", "pretrained", spec_id("p", spec), spec, source=folder)
+
+    def prepare(self, monkeypatch, raw, name="made-up", inputs=(), **spec):
         """Prepare ``raw`` as if a source module gave it; return the id of the data."""
         module = ModuleType(f"disobey.data.sources.{name.replace('-', '_')}")
         module.load = lambda *unused: raw
         monkeypatch.setitem(sys.modules, module.__name__, module)
         spec = {"source": "builtin", "name": name, **spec}
-        return self.made("prepare", "data", spec_id(name, spec), spec)
+        return self.made("prepare", "data", spec_id(name, spec), spec, *inputs)
 
     def run_spec(self, data, **changes):
         spec = {
@@ -127,16 +135,19 @@ class Workplace:
     def train(self, data, **changes):
         """Train a run; return its id."""
         spec = self.run_spec(data, **changes)
-        inputs = [("data", data)]
+        inputs = [("data", data), *self._checkpoint(spec["model"])]
         if "distill" in spec:
             inputs.append(("logits", spec["distill"]["teacher"]))
         return self.made("train", "runs", spec_id("run", spec), spec, *inputs)
 
-    def dump(self, run, data):
+    def dump(self, run, data, model=()):
         """Dump the logits of a run; return its id."""
-        return self.made(
-            "dump", "logits", run, {"run": run, "data": data}, ("runs", run), ("data", data)
-        )
+        inputs = (("runs", run), ("data", data), *self._checkpoint(model))
+        return self.made("dump", "logits", run, {"run": run, "data": data}, *inputs)
+
+    @staticmethod
+    def _checkpoint(model):
+        return [("pretrained", model["pretrained"])] if "pretrained" in model else []
 
 
 @pytest.fixture

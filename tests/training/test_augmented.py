@@ -113,7 +113,7 @@ def test_a_stored_row_is_the_teacher_live_on_that_view(distilled):
     both_blocks(distilled)
     data = read_prepared(distilled.workplace.path("data", distilled.data), None)
     manifest = read_manifest(manifest_of(str(distilled.workplace.path("runs", distilled.teacher))))
-    model = trained_model(manifest, data, CPU)
+    model = trained_model(manifest, data, CPU, ())
     mean, std = (np.atleast_1d(data.attributes[f"channel_{part}"]) for part in ("mean", "std"))
     rows = 0
     for block in (0, 1):

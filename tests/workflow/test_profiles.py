@@ -21,7 +21,7 @@ SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
 # Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
 RESOURCES = {
     "mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "launcher", "device", "captions",
-    "files",
+    "files", "source",
 }  # fmt: skip
 OF_A_SITE = {"slurm_account", "slurm_partition", "gpu_model", "qos", "constraint", "clusters"}
 
@@ -130,13 +130,13 @@ def test_gpus_nodes_and_the_signal_are_asked_for_where_models_run(dry_run):
         assert resources.get("slurm_extra") == ("--signal=USR1@60" if rule == "train" else None)
 
 
-def test_only_tables_figures_and_the_report_are_made_on_the_submitting_machine():
+def test_only_what_is_light_or_needs_a_network_is_made_on_the_submitting_machine():
     """A dry run does not tell; tests/slurm sees it on a real cluster."""
     stages = {True: set(), False: set()}
     for path in REPOSITORY.glob("rules/*.smk"):
         for rule in re.split(r"^ *rule\b", path.read_text(), flags=re.M)[1:]:
             stages["localrule: True" in rule].add(re.search(r"-m disobey (\w+)", rule)[1])
-    assert stages[True] == {"table", "figure", "report"}
+    assert stages[True] == {"table", "figure", "report", "pretrained"}
     assert stages[False] == set(STAGES) - stages[True]
 
 

@@ -3,8 +3,9 @@
 Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8 or
 ``token(example, token)`` int32 (and ``text(example)``), ``label``, ``example_id``; attributes
 ``class_names`` (JSON), ``channel_mean`` and ``channel_std`` of training images in [0, 1], or
-``tokenizer_fingerprint``, ``vocabulary`` and ``pad``. Large images stay ``encoded(byte)``, each
-from its ``start(boundary)`` on, with the attribute ``encoded_shape``. Label store: group ``train``
+``tokenizer_fingerprint``, ``vocabulary``, ``pad`` and ``separator``. Large images stay
+``encoded(byte)``, each from its ``start(boundary)`` on, with the attribute ``encoded_shape``. Label
+store: group ``train``
 with ``label`` and ``example_id``.
 """
 

@@ -1,49 +1,136 @@
-"""A byte-level BPE trained on the training rows, and the tokens it gives."""
+"""Texts, or pairs of texts, as tokens: of a BPE trained on the training rows, or of a checkpoint.
+
+A tokenizer is a text, as the package `tokenizers` saves it, with the names of two of its tokens.
+"""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-Texts = Sequence[str] | Sequence[tuple[str, str]]
+from disobey.errors import UserError
+from disobey.stores.layout import TOKENIZER, TOKENS
+
+if TYPE_CHECKING:
+    from disobey.stages.command import Job
+    from disobey.stores.manifest import Manifest
 
 # RoBERTa's special tokens, in RoBERTa's order: <pad> is 1.
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-PAD = SPECIAL.index("<pad>")
+BEGIN, PAD_TOKEN, END = SPECIAL[:3]
+PAD = SPECIAL.index(PAD_TOKEN)
+# What of a tokenizer decides which tokens a text becomes.
+DECIDING = ("normalizer", "pre_tokenizer", "model", "post_processor")
+
+Text = str | tuple[str, str]
 
 
 @dataclass(frozen=True)
-class TrainedTokenizer:
-    """A tokenizer as text, with the fingerprint that data and models are matched by.
+class TextTokenizer:
+    """A tokenizer with the length that texts are cut to.
 
     Attributes
     ----------
     json : str
         The tokenizer, as the package `tokenizers` saves it.
     max_tokens : int
-        Longer texts are cut to this many tokens.
+        Longer texts are cut to this many tokens, special ones counted; of a pair the longer text
+        is cut first.
+    pad_token, separator_token : str
+        What fills up, and what stands behind each text.
     """
 
     json: str
     max_tokens: int
+    pad_token: str = PAD_TOKEN
+    separator_token: str = END
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a data store says of its tokens.
+
+        ``vocabulary`` is one more than the largest token, ``pad`` and ``separator`` are tokens.
+        """
+        return {
+            "tokenizer": self.json,
+            "tokenizer_fingerprint": self.fingerprint,
+            "vocabulary": max(self._tokenizer.get_vocab().values()) + 1,
+            "pad": self._tokenizer.token_to_id(self.pad_token),
+            "separator": self._tokenizer.token_to_id(self.separator_token),
+        }
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that change with any token."""
-        return hashlib.sha256(f"{self.max_tokens}:{self.json}".encode()).hexdigest()[:16]
+        """16 hex digits that change with any token that a text could become."""
+        content = json.loads(self.json)
+        deciding = {key: content[key] for key in DECIDING}
+        if deciding["post_processor"]:  # says where a token stood in the text
+            deciding["post_processor"].pop("trim_offsets", None)
+        deciding["added"] = [(token["id"], token["content"]) for token in content["added_tokens"]]
+        deciding |= {"max_tokens": self.max_tokens, "pad": self.pad_token}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]
 
-    def encode(self, texts: Texts) -> np.ndarray:
-        """Return the tokens of ``texts``: int32, shape (example, token), padded with `PAD`."""
-        tokenizer = _tokenizers().Tokenizer.from_str(self.json)
-        tokenizer.enable_truncation(self.max_tokens)
-        tokenizer.enable_padding(pad_id=PAD, pad_token=SPECIAL[PAD], length=self.max_tokens)
+    def encode(self, texts: Sequence[Text]) -> np.ndarray:
+        """Return the tokens of texts or of pairs of texts.
+
+        A special token's name inside a text is read as any other text.
+
+        Returns
+        -------
+        ndarray of int32, shape (example, token)
+            Filled up behind the text with ``pad``.
+
+        Raises
+        ------
+        UserError
+            When ``max_tokens`` leaves no room beside the special tokens.
+        """
+        tokenizer, pad = self._tokenizer, self.attributes["pad"]
+        special = tokenizer.num_special_tokens_to_add(any(not isinstance(t, str) for t in texts))
+        if special >= self.max_tokens:
+            raise UserError(
+                f"tokenizer: {special} of max_tokens ({self.max_tokens}) are special ones; write "
+                f"max_tokens: 128"
+            )
+        tokenizer.encode_special_tokens = True
+        tokenizer.enable_truncation(self.max_tokens, strategy="longest_first")
+        tokenizer.enable_padding(pad_id=pad, pad_token=self.pad_token, length=self.max_tokens)
         return np.array([row.ids for row in tokenizer.encode_batch(list(texts))], np.int32)
 
+    @cached_property
+    def _tokenizer(self) -> Any:  # noqa: ANN401 - an untyped module
+        return _tokenizers().Tokenizer.from_str(self.json)
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int, max_tokens: int) -> TrainedTokenizer:
+
+def tokenizer_of(job: "Job", texts: Iterable[Text]) -> TextTokenizer:
+    """Return the tokenizer that a data set's spec asks for: a checkpoint's, or one made of texts.
+
+    Parameters
+    ----------
+    job : Job
+        With ``tokenizer`` in its spec.
+    texts : iterable of str or of pairs of str
+        Those of the training rows.
+    """
+    spec = job.spec["tokenizer"]
+    if "pretrained" in spec:
+        return stored_tokenizer(job.input(spec["pretrained"], "pretrained"), spec["max_tokens"])
+    return train_tokenizer(texts, spec["vocabulary"], spec["max_tokens"])
+
+
+def stored_tokenizer(pretrained: "Manifest", max_tokens: int) -> TextTokenizer:
+    """Return the tokenizer of a pretrained model's store."""
+    text = pretrained.file(f"{pretrained.id}/{TOKENIZER}").read_text(encoding="utf-8")
+    about = json.loads(pretrained.file(f"{pretrained.id}/{TOKENS}").read_text(encoding="utf-8"))
+    return TextTokenizer(text, max_tokens, about["pad_token"], about["sep_token"])
+
+
+def train_tokenizer(texts: Iterable[Text], vocabulary: int, max_tokens: int) -> TextTokenizer:
     """Train a byte-level BPE of at most ``vocabulary`` tokens on ``texts``."""
     library = _tokenizers()
     tokenizer = library.Tokenizer(library.models.BPE())
@@ -55,12 +142,21 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int, max_tokens: int) -> T
         initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    begin, end = SPECIAL[0], SPECIAL[2]
+    single = (text for row in texts for text in ([row] if isinstance(row, str) else row))
+    tokenizer.train_from_iterator(single, trainer)
     tokenizer.post_processor = library.processors.RobertaProcessing(
-        (end, SPECIAL.index(end)), (begin, SPECIAL.index(begin)), trim_offsets=False
+        (END, SPECIAL.index(END)), (BEGIN, SPECIAL.index(BEGIN)), trim_offsets=False
     )
-    return TrainedTokenizer(tokenizer.to_str(), max_tokens)
+    return TextTokenizer(tokenizer.to_str(), max_tokens)
+
+
+def plain_tokenizer(text: str) -> str:
+    """Return a saved tokenizer without the cutting and filling that it was saved with."""
+    tokenizer = _tokenizers().Tokenizer.from_str(text)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    saved: str = tokenizer.to_str()
+    return saved
 
 
 def _tokenizers() -> Any:  # noqa: ANN401 - an untyped module

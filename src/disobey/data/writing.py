@@ -8,7 +8,7 @@ import numpy as np
 from disobey.data.images import check_whole, decode, decode_square
 from disobey.data.raw import Inputs, RawSplit
 from disobey.data.survey import Survey
-from disobey.data.tokens import Texts, TrainedTokenizer
+from disobey.data.tokens import Text, TextTokenizer
 from disobey.errors import UserError
 from disobey.stores.writer import NetcdfWriter
 
@@ -54,14 +54,14 @@ def write_text(
     name: str,
     split: RawSplit,
     rows: np.ndarray,
-    tokenizer: TrainedTokenizer,
+    tokenizer: TextTokenizer,
 ) -> None:
     """Write ``token(example, token)`` and the texts themselves, ``text_pair`` too for pairs."""
     length, columns = tokenizer.max_tokens, None
     token = writer.declare(name, "token", ("example", "token"), (len(rows), length), "i4")
     for position, _, inputs in chosen_blocks(split, rows):
         place = slice(position, position + len(inputs))
-        token[place] = tokenizer.encode(cast(Texts, inputs))
+        token[place] = tokenizer.encode(cast(Sequence[Text], inputs))
         parts = _columns_of(inputs)
         if columns is None:
             names = ("text", "text_pair")[: len(parts)]

@@ -1,7 +1,7 @@
 """Build a model from its spec; the family's module is imported by name."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from disobey.members import member
@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from torch import nn
 
     from disobey.data.prepared import Prepared
+    from disobey.stores.manifest import Manifest
 
 
-def build_model(spec: Mapping[str, Any], data: "Prepared") -> "nn.Module":
+def build_model(
+    spec: Mapping[str, Any], data: "Prepared", inputs: Iterable["Manifest"] = ()
+) -> "nn.Module":
     """Return a freshly initialised model for ``data``.
 
     Parameters
@@ -21,6 +24,8 @@ def build_model(spec: Mapping[str, Any], data: "Prepared") -> "nn.Module":
         ``family`` and the family's options.
     data : Prepared
         Says the shape of an example and the number of classes.
+    inputs : iterable of Manifest
+        The job's upstream stores, for a family whose architecture is read from one of them.
 
     Returns
     -------
@@ -29,4 +34,6 @@ def build_model(spec: Mapping[str, Any], data: "Prepared") -> "nn.Module":
     """
     options = {key: value for key, value in spec.items() if key != "family"}
     module = importlib.import_module(member("models", spec["family"]))
+    if "pretrained" in options:
+        return module.build(options, data, inputs)
     return module.build(options, data)

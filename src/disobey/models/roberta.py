@@ -10,7 +10,7 @@ from torch import nn
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
 
-# RoBERTa's position ids start behind the padding index, 1.
+# RoBERTa's position ids start behind the padding index: 1, but for some checkpoints' tokenizers.
 POSITIONS_BEFORE_TEXT = 2
 
 
@@ -18,10 +18,12 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     """Return RoBERTa with ``layers`` layers of width ``hidden``, for the data's vocabulary."""
     from transformers import RobertaConfig
 
+    pad = int(data.attributes["pad"])
+    before_text = max(POSITIONS_BEFORE_TEXT, pad + 1)
     config = RobertaConfig(
         vocab_size=int(data.attributes["vocabulary"]),
-        pad_token_id=int(data.attributes["pad"]),
-        max_position_embeddings=data.train.inputs.shape[1] + POSITIONS_BEFORE_TEXT,
+        pad_token_id=pad,
+        max_position_embeddings=data.train.inputs.shape[1] + before_text,
         hidden_size=options["hidden"],
         intermediate_size=4 * options["hidden"],
         num_hidden_layers=options["layers"],

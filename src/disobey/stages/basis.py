@@ -22,7 +22,7 @@ def run(job: "Job") -> None:
     spec, device = job.spec, choose_device(job.device, job.take_card)
     torch.set_num_threads(job.threads)
     data = prepared_data(job)
-    model = build_model(spec["model"], data)
+    model = build_model(spec["model"], data, job.inputs)
     if "run" in spec:
         trained = job.input(spec["run"])
         load_weights(model, trained.file(f"{trained.id}/{WEIGHTS}"))

@@ -50,6 +50,8 @@ class Job:
         The folder of the figures' captions.
     files : dict
         The user's own files by split, where the spec says what they hold.
+    source : str or None
+        Where the files lie whose content the spec names: the place is no part of what is made.
     alone : bool
         Whether a lock keeps every other process away from the store.
     take_card : callable
@@ -66,6 +68,7 @@ class Job:
     threads: int = 1
     captions: Path = Path("workflow/report")
     files: dict[str, list[str]] = field(default_factory=dict)
+    source: str | None = None
     alone: bool = False
     take_card: Callable[[Sequence[str]], int] = take_card
     written: list[Path] = field(default_factory=list)
@@ -145,6 +148,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     made.add_argument(
         "--captions", type=Path, default=Path("workflow/report"), help="figures' captions (.rst)"
     )
+    made.add_argument("--source", help="where the files lie whose content the spec names")
     return made
 
 
@@ -173,6 +177,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.threads,
             options.captions,
             options.files,
+            options.source,
         )
         _check_id(job)
         if _several_processes():
@@ -208,7 +213,7 @@ def make(job: Job, run: Callable[[Job], None]) -> None:
 def _check_id(job: Job) -> None:
     """Refuse to write one spec under another spec's id."""
     digits = provenance.spec_hash(job.spec)[:8]
-    named = job.stage in ("prepare", "labels", "train", "basis")
+    named = job.stage in ("pretrained", "prepare", "labels", "train", "basis")
     if named and not job.id.endswith(f"-{digits}"):
         raise UserError(
             f"--output {job.output}: the id of this spec ends with -{digits}; another spec may "

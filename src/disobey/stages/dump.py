@@ -21,7 +21,7 @@ def run(job: "Job") -> None:
     torch.set_num_threads(job.threads)
     data = prepared_data(job)
     trained = job.input(job.spec["run"])
-    model = trained_model(trained, data, device, job.spec.get("epoch"))
+    model = trained_model(trained, data, device, job.inputs, job.spec.get("epoch"))
     with job.write(job.store) as path, NetcdfWriter(path, {"run": job.id}) as writer:
         for name in SPLITS:
             split = data.split(name)

@@ -13,7 +13,7 @@ import numpy as np
 
 from disobey.data.raw import RawData
 from disobey.data.survey import SPLITS, Survey, chosen_rows, surveys_of
-from disobey.data.tokens import PAD, TrainedTokenizer, train_tokenizer
+from disobey.data.tokens import TextTokenizer, tokenizer_of
 from disobey.data.writing import (
     Moments,
     image_form,
@@ -48,7 +48,8 @@ def run(job: "Job") -> None:
         for split in SPLITS:
             write_columns(writer, split, surveys[split], rows[split])
         if surveys["train"].header is None:
-            _write_texts(writer, raw, rows, spec["tokenizer"])
+            tokenizer = tokenizer_of(job, texts_in(raw.train, rows["train"]))
+            _write_texts(writer, raw, rows, tokenizer)
         else:
             _write_images(writer, raw, surveys, rows, spec, name)
 
@@ -62,24 +63,11 @@ def opened(job: "Job") -> RawData:
 
 
 def _write_texts(
-    writer: NetcdfWriter,
-    raw: RawData,
-    rows: Mapping[str, np.ndarray],
-    options: Mapping[str, Any],
+    writer: NetcdfWriter, raw: RawData, rows: Mapping[str, np.ndarray], tokenizer: TextTokenizer
 ) -> None:
-    tokenizer = train_tokenizer(texts_in(raw.train, rows["train"]), **options)
-    writer.annotate("/", **_text_attributes(tokenizer))
+    writer.annotate("/", **tokenizer.attributes)
     for split in SPLITS:
         write_text(writer, split, raw.split(split), rows[split], tokenizer)
-
-
-def _text_attributes(tokenizer: TrainedTokenizer) -> dict[str, Any]:
-    return {
-        "tokenizer": tokenizer.json,
-        "tokenizer_fingerprint": tokenizer.fingerprint,
-        "vocabulary": len(json.loads(tokenizer.json)["model"]["vocab"]),
-        "pad": PAD,
-    }
 
 
 def _write_images(

@@ -29,6 +29,7 @@ from disobey.training.parts import (
     loss_module,
     progress_module,
     snapshots_module,
+    start_module,
     teacher_module,
 )
 from disobey.training.untracked import Tracker
@@ -63,7 +64,11 @@ def run(job: "Job", process: Process = Process()) -> None:
     torch.set_num_threads(job.threads)
     data = prepared_data(job)
     torch.manual_seed(torch_seed(spec["seeds"]["initialisation"], "initialisation"))
-    model = for_device(build_model(spec["model"], data), device)
+    model = build_model(spec["model"], data, job.inputs)
+    start = start_module(spec)
+    if start is not None:
+        importlib.import_module(start).load(model, spec["model"], job.inputs)
+    model = for_device(model, device)
     training = _training(job, model, data, device, process.training)
     checkpoints = process.checkpoints(_checkpoint_folder(job))
     snapshots = _snapshots(job, checkpoints, training) if process.writes else None

@@ -26,7 +26,7 @@ def run(job: "Job") -> None:
     torch.set_num_threads(job.threads)
     data = prepared_data(job)
     trained = job.input(spec["run"])
-    model = trained_model(trained, data, device)
+    model = trained_model(trained, data, device, job.inputs)
     centre = trained.spec.get("centre")
     slabs = slabs_of(spec["augment"], spec["block"])
     shown = (centre, spec["augment"], spec["draw"], slabs.stop)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = "results"
 DATA = f"{ROOT}/data/{{data}}.nc"
+PRETRAINED = f"{ROOT}/pretrained/{{pretrained}}"
 LABELS = f"{ROOT}/labels/{{labels}}.nc"
 RUN = f"{ROOT}/runs/{{run}}"
 LOGITS = f"{ROOT}/logits/{{run}}.nc"
@@ -26,12 +27,18 @@ CONTENTS = f"{ROOT}/contents.json"
 
 # No rule declares it: Snakemake would delete it with the other outputs of a failed job.
 CHECKPOINTS = f"{ROOT}/checkpoints"
+# Hashes of files outside of results/; no store, it can be computed again.
+CONTENTS = f"{ROOT}/contents.json"
 
 # Folders of results/ that no study may be called like.
-SHARED_FOLDERS = ("data", "labels", "runs", "logits", "logs", "views", "basis", "checkpoints")
+SHARED_FOLDERS = (
+    "data", "pretrained", "labels", "runs", "logits", "logs", "views", "basis", "checkpoints",
+)  # fmt: skip
 
 WEIGHTS = "model.safetensors"
 HISTORY = "history.nc"
+# A pretrained model's, beside its weights: named as public checkpoints name them.
+CONFIG, TOKENIZER, TOKENS = "config.json", "tokenizer.json", "tokenizer_config.json"
 SNAPSHOT = "snapshot-{epoch}.safetensors"
 FIGURE_FORMATS = (".pdf", ".png")
 

@@ -16,10 +16,11 @@ def manifest_for(file: Path) -> Manifest:
         When no manifest beside the file names it.
     """
     candidates = [
+        # first: a folder may hold JSON files that are no manifests
+        file.parent.with_name(file.parent.name + ".json"),
         file,
         file.with_name(file.name + ".json"),
         file.with_suffix(".json"),
-        file.parent.with_name(file.parent.name + ".json"),
     ]
     for candidate in candidates:
         if candidate.suffix == ".json" and candidate.is_file():

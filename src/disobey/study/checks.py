@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 from disobey.errors import nearest
+from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
 from disobey.study.datasets import Files
 from disobey.study.models import Setting, StudentOf, Study, Views
 from disobey.study.recipes import Recipe
 from disobey.study.user_files import SPLITS, mistake_in
-from disobey.study.yaml_lines import Location
-
-Mistake = tuple[Location, str]
+from disobey.study.yaml_lines import Location, Mistake
 
 PLURAL = {"image": "images", "text": "text"}
 
@@ -23,8 +22,11 @@ def cross_checks(study: Study) -> list[Mistake]:
     if study.views != Views() and not any(data.augment for data in study.datasets.values()):
         words = "has no effect: no data set of this file has augment; remove views, or add augment"
         mistakes.append((("views",), words))
-    mistakes += _files(study)
     mistakes += _gpus(study)
+    missing = [*_files(study), *unusable_checkpoints(study)]
+    if missing:
+        return mistakes + missing  # what is said of what cannot be read tells nothing
+    mistakes += foreign_names(study)
     unknown = {name: list(_unknown_names(study, name)) for name in study.settings}
     mistakes += [mistake for found in unknown.values() for mistake in found]
     for name, found in unknown.items():
@@ -35,6 +37,7 @@ def cross_checks(study: Study) -> list[Mistake]:
             mistakes.append((("settings", name, "teacher"), circle))
             continue
         mistakes += _kinds(study, name)
+        mistakes += tokens_of_another(study, name)
         mistakes += _chained(study, name)
         mistakes += _bias(study, name)
         mistakes += _teacher_seen(study, name)

@@ -1,96 +1,114 @@
-"""What the user's own files hold, as one hash: ids of data sets stand on it, never on paths.
+"""What files hold, as one hash: a spec names data and weights by it, not by where they lie.
 
 Hashes are kept by each file's size and time of change, so that planning reads a file once. The
 times only spare work: a hash is always that of the bytes.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from disobey.provenance import file_sha256
 from disobey.stores.layout import CONTENTS
 from disobey.stores.writer import atomic
 
+# A file that was changed this recently may change once more and keep its size and its time.
+SETTLED_SECONDS = 2.0
 SAID_FROM = 1 << 30  # bytes; a disk reads this in seconds
+
+# By path: size, time of change in ns, SHA-256. By name of a function and SHA-256: what it found.
+Cache = dict[str, Any]
 
 
 def content_of(paths: Sequence[Path], below: Path | None = None) -> str:
-    """Return the SHA-256, in hex, of files in their order.
+    """Return the SHA-256, in hex, of the bytes of files in the order of ``paths``.
+
+    A file's hash is kept in ``results/contents.json`` and computed again when its size or time of
+    change differs.
 
     Parameters
     ----------
     paths : sequence of Path
     below : Path, optional
-        A folder; the files' names inside of it then count too.
+        A folder; the files' names inside of it then count too. Without it neither names nor
+        folders do, so that moving files changes nothing.
 
     Raises
     ------
     OSError
         When a file cannot be read.
     """
-    whole = hashlib.sha256()
-    for path, known in zip(paths, _described(paths), strict=True):
-        name = "" if below is None else path.relative_to(below).as_posix()
-        whole.update(f"{name}\0{known['sha256']}\n".encode())
-    return whole.hexdigest()
+    return _over(paths, _kept_hashes(paths), below)
+
+
+def read_content(paths: Sequence[Path], below: Path | None = None) -> str:
+    """Return the same hash out of the bytes themselves, whatever was kept of them."""
+    return _over(paths, [file_sha256(path) for path in paths], below)
 
 
 def facts_of(path: Path, facts: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
     """Return what ``facts`` says of a file, asked once for each content of it."""
-    kept = _kept()
-    digest = _described([path])[0]["sha256"]
-    key = f"{facts.__name__}:{digest}"
-    if key not in kept:
-        kept = _kept() | {key: facts(path)}
-        _keep(kept)
-    found: dict[str, Any] = kept[key]
+    key = f"{facts.__name__}:{_kept_hashes([path])[0]}"
+    known = _read()
+    if not isinstance(known.get(key), dict):
+        known[key] = facts(path)
+        _write(_read() | {key: known[key]})
+    found: dict[str, Any] = known[key]
     return found
 
 
-def _described(paths: Sequence[Path]) -> list[dict[str, Any]]:
-    kept, found, new = _kept(), [], {}
-    states = [(str(path.resolve()), path.stat()) for path in paths]
-    unknown = [state.st_size for key, state in states if not _is(kept.get(key), state)]
-    if sum(unknown) > SAID_FROM:
-        print(f"disobey: reading {sum(unknown) / 1e9:.1f} GB of data once", file=sys.stderr)
-    for key, state in states:
-        known = kept.get(key)
-        if known is None or not _is(known, state):
-            known = {"size": state.st_size, "time": state.st_mtime_ns, "sha256": _sha256(key)}
-            new[key] = known
-        found.append(known)
-    if new:
-        _keep(_kept() | new)
-    return found
+def _over(paths: Sequence[Path], hashes: Sequence[str], below: Path | None) -> str:
+    whole = hashlib.sha256()
+    for path, one in zip(paths, hashes, strict=True):
+        name = "" if below is None else path.relative_to(below).as_posix()
+        whole.update(f"{name}\0{one}\n".encode())
+    return whole.hexdigest()
 
 
-def _is(known: dict[str, Any] | None, state: os.stat_result) -> bool:
-    seen = (state.st_size, state.st_mtime_ns)
-    return known is not None and (known["size"], known["time"]) == seen
+def _kept_hashes(paths: Sequence[Path]) -> list[str]:
+    known, hashes, found = _read(), [], {}
+    states = [path.stat() for path in paths]
+    unread = [
+        state.st_size
+        for path, state in zip(paths, states, strict=True)
+        if not _is_of(known.get(str(path.absolute())), state)
+    ]
+    if sum(unread) > SAID_FROM:
+        print(f"disobey: reading {sum(unread) / 1e9:.1f} GB of files once", file=sys.stderr)
+    for path, state in zip(paths, states, strict=True):
+        key = str(path.absolute())
+        entry = known.get(key, [])
+        if not _is_of(entry, state):
+            entry = [state.st_size, state.st_mtime_ns, file_sha256(path)]
+            if time.time() - state.st_mtime > SETTLED_SECONDS:
+                found[key] = entry
+        hashes.append(str(entry[2]))
+    if found:
+        _write(_read() | found)
+    return hashes
 
 
-def _sha256(path: str) -> str:
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _is_of(entry: Any, state: os.stat_result) -> bool:  # noqa: ANN401 - whatever was kept
+    whole = isinstance(entry, list) and len(entry) == 3
+    return whole and entry[:2] == [state.st_size, state.st_mtime_ns]
 
 
-def _kept() -> dict[str, Any]:
-    """Return what is kept; nothing where the file is missing or was written by something else."""
+def _read() -> Cache:
+    """Return what is kept; nothing where that is unreadable, as it can be made again."""
     try:
-        kept = json.loads(Path(CONTENTS).read_text(encoding="utf-8"))
+        entries = json.loads(Path(CONTENTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return kept if isinstance(kept, dict) else {}
+    return entries if isinstance(entries, dict) else {}
 
 
-def _keep(kept: dict[str, Any]) -> None:
-    """Write what is kept; a folder that cannot be written to only costs time."""
-    try:
-        with atomic(Path(CONTENTS)) as path:
-            path.write_text(json.dumps(kept, indent=0), encoding="utf-8")
-    except OSError:
-        return
+def _write(cache: Cache) -> None:
+    """Keep the hashes; a folder that cannot be written only means that they are computed again."""
+    with contextlib.suppress(OSError), atomic(Path(CONTENTS)) as temporary:
+        temporary.write_text(json.dumps(cache, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, StringConstraints, model_validator
+from pydantic import Discriminator, Field, PositiveInt, StringConstraints, Tag, model_validator
 
 from disobey.strict import Strict, spec_of
 
@@ -35,6 +35,24 @@ class Tokenizer(Strict):
         2000, ge=261, description="tokens, with the 256 bytes and 5 special ones"
     )
     max_tokens: int = Field(24, ge=3, description="longer rows are cut, <s> and </s> counted")
+
+
+class TokenizerOf(Strict):
+    """The tokenizer of a pretrained model of the same file."""
+
+    of: Name = Field(description="a model of family pretrained")
+    max_tokens: int = Field(128, ge=3, description="longer rows are cut, special tokens counted")
+
+
+def _kind_of_tokenizer(value: object) -> str:
+    borrowed = "of" in value if isinstance(value, dict) else isinstance(value, TokenizerOf)
+    return "pretrained" if borrowed else "trained"
+
+
+AnyTokenizer = Annotated[
+    Annotated[Tokenizer, Tag("trained")] | Annotated[TokenizerOf, Tag("pretrained")],
+    Discriminator(_kind_of_tokenizer),
+]
 
 
 class Augment(Strict):
@@ -101,7 +119,7 @@ class _Dataset(Strict):
         None, description="subtract the mean training image, not only each channel's mean"
     )
     augment: Augment | None = None
-    tokenizer: Tokenizer | None = Field(None, description="of text; if not given, a small one")
+    tokenizer: AnyTokenizer | None = Field(None, description="of text; if not given, a small one")
 
     FOR_IMAGES: ClassVar[tuple[str, ...]] = ("centre", "augment", "size")
     FOR_TEXT: ClassVar[tuple[str, ...]] = ("tokenizer", "drop_empty")

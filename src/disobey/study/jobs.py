@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from disobey.errors import UserError
+from disobey.models.options.pretrained import Pretrained
 from disobey.provenance import canonical
 from disobey.stores.layout import manifest_of
 from disobey.study.sizes import Data
@@ -67,7 +68,17 @@ class SettingRuns:
 
 @dataclass
 class Plan:
-    """All jobs of a study, by stage and key; equal jobs are one."""
+    """All jobs of a study, by stage and key; equal jobs are one.
+
+    Attributes
+    ----------
+    study : str
+    jobs : dict of PlannedJob, by (stage, key)
+    settings : dict of SettingRuns, by setting
+    pretrained : dict of Pretrained, by the id of their store
+        Options of models that come from a checkpoint: where it lies and how large it is are no
+        part of a spec.
+    """
 
     study: str
     jobs: dict[tuple[str, str], PlannedJob] = field(default_factory=dict)
@@ -75,6 +86,7 @@ class Plan:
     # By the id of a data store: its sizes, and the user's files that it is made of.
     sizes: dict[str, Data] = field(default_factory=dict)
     files: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    pretrained: dict[str, Pretrained] = field(default_factory=dict)
 
     def manifests(self) -> list[str]:
         """Return every manifest, upstream before downstream."""

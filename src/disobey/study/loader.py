@@ -8,10 +8,10 @@ import yaml
 from pydantic import ValidationError
 
 from disobey.errors import UserError, nearest
-from disobey.study.checks import Mistake, cross_checks
+from disobey.study.checks import cross_checks
 from disobey.study.models import Study
 from disobey.study.sweeps import expand
-from disobey.study.yaml_lines import FLOAT, INT, Location, dotted, load_with_lines
+from disobey.study.yaml_lines import FLOAT, INT, Location, Mistake, dotted, load_with_lines
 
 # pydantic's words for a wrong type, in the words of somebody who writes YAML.
 WORDS = {

@@ -14,8 +14,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from disobey.data.views import BLOCK, number_of_views
-from disobey.models.cost import Cost
+from disobey.models.checkpoint import ROBERTA_BASE
+from disobey.models.cost import Cost, Shape
 from disobey.models.options.families import ModelOptions
+from disobey.models.options.pretrained import encoder_cost
 from disobey.study.jobs import Plan
 from disobey.study.sizes import Data
 from disobey.training.durations import steps_per_epoch, total_steps
@@ -33,6 +35,7 @@ SECONDS_PER_STEP = 0.01
 # The confidence analysis ran three to five times as fast on one thread.
 SECONDS_PER_ROW, SECONDS_PER_LOGIT = 1e-5, 1e-7
 SECONDS_TO_DECODE, SECONDS_TO_DECODE_LARGE = 5e-4, 1e-2  # one image
+DOWNLOAD_PER_SECOND = 2e6  # bytes
 BLOCKS_MB = 250  # its blocks of logits and of resamples
 COLUMNS = 15  # labels, predictions, subsets, and what is sorted for quantiles
 SAFETY = 3  # on the estimated time
@@ -65,6 +68,15 @@ def _need(megabytes: float, seconds: float = 0.0) -> Need:
     return Need(100 * math.ceil((PROCESS_MB + megabytes) / 100), minutes)
 
 
+def _pretrained(plan: Plan, _: Mapping[str, Any]) -> Need:
+    """As for the largest checkpoint of the study, fetched over a slow line."""
+    configs = [options.config() or ROBERTA_BASE for options in plan.pretrained.values()]
+    weights = max(
+        FLOAT * encoder_cost(config, None, Shape((1,), 1)).parameters for config in configs
+    )
+    return _need(TORCH_MB + 3 * weights / MB, weights / DOWNLOAD_PER_SECOND)
+
+
 def _prepare(plan: Plan, spec: Mapping[str, Any]) -> Need:
     # Blocks of rows pass through; of each row a label, a number and what they are sorted in stay.
     data = _data(plan, spec)
@@ -79,7 +91,7 @@ def _labels(plan: Plan, spec: Mapping[str, Any]) -> Need:
 
 def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data, recipe = _data(plan, spec), spec["recipe"]
-    cost = _cost(spec["model"], data)
+    cost = _cost(plan, spec["model"], data)
     held = 2 * data.input_bytes + 2 * data.logit_bytes + _views_held(data, spec)
     # weights, gradients, two moments, and a state on its way to disk
     held += FLOAT * (7 * cost.parameters + 2 * recipe["batch"] * cost.activations)
@@ -92,9 +104,9 @@ def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
     run = json.loads(plan.jobs["train", spec["run"]].spec)
-    cost = _cost(run["model"], data)
+    cost, passing = _cost(plan, run["model"], data), _passing(plan, run["model"], data)
     held = 2 * data.input_bytes + 2 * data.logit_bytes
-    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
+    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * passing)
     operations = 2 * cost.multiply_adds * (data.train + data.test)
     return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
 
@@ -102,9 +114,9 @@ def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _views(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
     run = json.loads(plan.jobs["train", spec["run"]].spec)
-    cost = _cost(run["model"], data)
+    cost, passing = _cost(plan, run["model"], data), _passing(plan, run["model"], data)
     held = 2 * data.input_bytes + _views_held(data, spec)
-    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * cost.activations)
+    held += FLOAT * (2 * cost.parameters + DUMP_BATCH * passing)
     operations = 2 * cost.multiply_adds * data.train * BLOCK
     return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
 
@@ -120,9 +132,10 @@ def _views_held(data: Data, spec: Mapping[str, Any]) -> float:
 
 def _basis(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
-    cost, features = _cost(spec["model"], data), math.prod(data.shape.inputs)
+    cost, features = _cost(plan, spec["model"], data), math.prod(data.shape.inputs)
+    passing = _passing(plan, spec["model"], data)
     # covariance, its eigenvectors and what the decomposition works in
-    held = 2 * data.input_bytes + 6 * DOUBLE * features**2 + FLOAT * DUMP_BATCH * cost.activations
+    held = 2 * data.input_bytes + 6 * DOUBLE * features**2 + FLOAT * DUMP_BATCH * passing
     operations = 2 * data.train * (cost.multiply_adds + features**2) + 25 * features**3
     return _need(TORCH_MB + held / MB, operations / OPERATIONS_PER_SECOND)
 
@@ -145,6 +158,7 @@ def _light(_: Plan, __: Mapping[str, Any]) -> Need:
 
 
 NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
+    "pretrained": _pretrained,
     "prepare": _prepare,
     "labels": _labels,
     "train": _train,
@@ -163,5 +177,21 @@ def _data(plan: Plan, spec: Mapping[str, Any]) -> Data:
     return plan.sizes[spec["data"]]
 
 
-def _cost(model: Mapping[str, Any], data: Data) -> Cost:
+def _cost(plan: Plan, model: Mapping[str, Any], data: Data) -> Cost:
+    if "pretrained" in model:
+        return encoder_cost(_config(plan, model), model.get("layers"), data.shape)
     return MODEL.validate_python(model).cost(data.shape)
+
+
+def _passing(plan: Plan, model: Mapping[str, Any], data: Data) -> int:
+    """Return the activations of an example that are held at once where nothing goes back.
+
+    A checkpoint has so many layers that all of them would be far too much: one's are counted.
+    """
+    if "pretrained" in model:
+        return encoder_cost(_config(plan, model), 1, data.shape).activations
+    return _cost(plan, model, data).activations
+
+
+def _config(plan: Plan, model: Mapping[str, Any]) -> Mapping[str, Any]:
+    return plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE

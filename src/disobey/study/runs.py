@@ -10,10 +10,13 @@ from typing import Any
 
 from disobey.data.views import blocks_of
 from disobey.members import member
+from disobey.models.checkpoint import checkpoint_files
+from disobey.models.options.pretrained import Pretrained
 from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
+from disobey.study.contents import content_of
 from disobey.study.datasets import Builtin, Files
 from disobey.study.jobs import Plan
 from disobey.study.models import Setting, Study
@@ -46,6 +49,39 @@ class Runs:
         # Data set and model of each run, by their names in the study.
         self._made_of: dict[str, tuple[str, str]] = {}
         self._prepared: dict[str, str] = {}
+        # Stores of checkpoints, by the models' names in the study.
+        self._pretrained: dict[str, str] = {}
+
+    # --- checkpoints ------------------------------------------------------------------------
+
+    def pretrained(self, model: str) -> str | None:
+        """Plan the store of a model's checkpoint; return its id, None for a model from scratch."""
+        options = self.study.models[model]
+        if not isinstance(options, Pretrained):
+            return None
+        if model in self._pretrained:
+            return self._pretrained[model]
+        place, spec = options.place(), options.hub_spec()
+        if place is not None:
+            spec = {"content": content_of(checkpoint_files(place))}
+        id = self._pretrained[model] = options.store(spec)
+        self.plan.add("pretrained", id, spec, layout.PRETRAINED.format(pretrained=id))
+        self.plan.pretrained.setdefault(id, options)
+        return id
+
+    def _model_spec(self, model: str) -> dict[str, Any]:
+        """Return a model as it stands in specs: a checkpoint by its store, not by its place."""
+        spec, pretrained = spec_of(self.study.models[model]), self.pretrained(model)
+        if pretrained is None:
+            return spec
+        for of_source in ("checkpoint", "revision", "folder", "package", "tokenizer"):
+            spec.pop(of_source, None)
+        return spec | {"pretrained": pretrained}
+
+    def _model_stores(self, model: str) -> list[str]:
+        """Return what the architecture of a model is read from."""
+        pretrained = self.pretrained(model)
+        return [] if pretrained is None else [layout.PRETRAINED.format(pretrained=pretrained)]
 
     # --- data -------------------------------------------------------------------------------
 
@@ -58,16 +94,25 @@ class Runs:
         if isinstance(options, Files):
             spec |= {split: content_of_split(options, root, split) for split in SPLITS}
             spec["format"] = format_of(options, root)
-        id = spec_id(options.name, spec)
+        inputs = tuple(map(manifest_of, self._borrow_tokenizer(spec)))
+        id = self._prepared[dataset] = spec_id(options.name, spec)
         source = options.name if isinstance(options, Builtin) else options.source
         members = (member("data.sources", source),)
-        self.plan.add("prepare", id, spec, layout.DATA.format(data=id), members=members)
+        self.plan.add("prepare", id, spec, layout.DATA.format(data=id), inputs, members)
         self.plan.sizes[id] = sizes_of(options, root)
         if isinstance(options, Files):
             given = {split: given_files(options, root, split) for split in SPLITS}
             self.plan.files[id] = {split: list(map(str, given[split])) for split in SPLITS}
-        self._prepared[dataset] = id
         return id
+
+    def _borrow_tokenizer(self, spec: dict[str, Any]) -> list[str]:
+        """Name the store of a checkpoint whose tokenizer a data set has; return what is read."""
+        tokenizer = spec.get("tokenizer", {})
+        if "of" not in tokenizer:
+            return []
+        pretrained = self.pretrained(tokenizer["of"])
+        spec["tokenizer"] = {"pretrained": pretrained, "max_tokens": tokenizer["max_tokens"]}
+        return self._model_stores(tokenizer["of"])
 
     def labels(self, dataset: str) -> str | None:
         """Plan the noisy labels; return their id, or None where labels are clean."""
@@ -104,11 +149,13 @@ class Runs:
             As they stand in a run's spec.
         """
         options, labels = self.study.models[model], self.labels(dataset)
-        spec = self._on_data(dataset) | {"model": spec_of(options), "recipe": dict(recipe)}
+        spec = self._on_data(dataset)
+        spec |= {"model": self._model_spec(model), "recipe": dict(recipe)}
         augment = self.study.datasets[dataset].augment
         spec |= {} if augment is None else {"augment": spec_of(augment)}
         spec["seeds"] = dict(seeds)
-        upstream, members = self._data_stores(dataset), list(self._modules(dataset, model))
+        upstream = [*self._data_stores(dataset), *self._model_stores(model)]
+        members = list(self._modules(dataset, model))
         how = "onehot"
         if distill is not None:
             spec["distill"] = dict(distill)
@@ -123,7 +170,7 @@ class Runs:
         shape = options.label()[:LONGEST_LABEL]
         number = seeds["initialisation"]
         id = spec_id(f"{noisy.rpartition('-')[0]}-{shape}-{how}-s{number}", spec)
-        inputs = tuple(map(manifest_of, upstream))
+        inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
         modules = (*dict.fromkeys(members), *modules_of(spec))
         self.plan.add("train", id, spec, layout.RUN.format(run=id), inputs, modules)
         self._made_of[id] = (dataset, model)
@@ -133,7 +180,8 @@ class Runs:
         """Return what a student reads of its teacher; plan the views that it is shown."""
         distill = spec["distill"]
         if distill.get("live"):
-            return [layout.RUN.format(run=distill["teacher"])]
+            model = self._made_of[distill["teacher"]][1]
+            return [layout.RUN.format(run=distill["teacher"]), *self._model_stores(model)]
         if "augment" not in spec:
             return [layout.LOGITS.format(run=distill["teacher"])]
         examples = self.plan.sizes[spec["data"]].train
@@ -151,6 +199,7 @@ class Runs:
         if epoch is not None:
             spec["epoch"], id = epoch, layout.snapshot_of(run, epoch)
         upstream = [layout.RUN.format(run=run), *self._data_stores(dataset)]
+        upstream += self._model_stores(model)
         self.plan.add(
             "dump",
             id,
@@ -171,6 +220,7 @@ class Runs:
         called = f"{block}-{dtype}" if dtype else str(block)
         store = layout.VIEWS.format(run=run, block=called)
         upstream = [layout.RUN.format(run=run), layout.DATA.format(data=spec["data"])]
+        upstream += self._model_stores(model)
         self.plan.add(
             "views",
             f"{run}/{called}",
@@ -207,10 +257,11 @@ class Runs:
         assert bias is not None
         known = options.trackable()
         spec = self._on_data(setting.dataset, labels=False) | {
-            "model": spec_of(options),
+            "model": self._model_spec(setting.student),
             "layers": sorted(bias.layers),
         }
         upstream = self._data_stores(setting.dataset, labels=False)
+        upstream += self._model_stores(setting.student)
         if not all(known[layer].first for layer in bias.layers):
             spec["run"] = teacher
             upstream.append(layout.RUN.format(run=teacher))

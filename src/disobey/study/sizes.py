@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from disobey.models.checkpoint import ROBERTA_BASE
 from disobey.models.cost import Shape
 from disobey.study.datasets import Builtin, Dataset, Files, Hub, Subset, Tokenizer
 from disobey.study.user_files import classes_of, rows_of
@@ -92,7 +93,8 @@ def _shaped(data: Data, dataset: Dataset) -> Data:
     shape = data.shape
     if dataset.kind == "text":
         tokenizer = dataset.tokenizer or Tokenizer()
-        shape = replace(shape, inputs=(tokenizer.max_tokens,), vocabulary=tokenizer.vocabulary)
+        vocabulary = getattr(tokenizer, "vocabulary", ROBERTA_BASE["vocab_size"])  # a checkpoint's
+        shape = replace(shape, inputs=(tokenizer.max_tokens,), vocabulary=vocabulary)
         return replace(data, shape=shape)
     size = getattr(dataset, "size", None)
     if size is None:

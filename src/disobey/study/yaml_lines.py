@@ -10,6 +10,8 @@ from yaml.reader import ReaderError
 from disobey.errors import UserError
 
 Location = tuple[str | int, ...]
+# Where in a study file, and what is wrong there.
+Mistake = tuple[Location, str]
 
 INT = re.compile(r"^[-+]?[0-9]+$")
 FLOAT = re.compile(

@@ -35,6 +35,11 @@ def compiled_module(spec: Mapping[str, Any]) -> str | None:
     return member("training", "compiled") if spec["recipe"].get("compile") else None
 
 
+def start_module(spec: Mapping[str, Any]) -> str | None:
+    """Return the module that loads a checkpoint's weights; None where all weights are drawn."""
+    return member("training", "pretrained_start") if "pretrained" in spec.get("model", ()) else None
+
+
 def progress_module(spec: Mapping[str, Any]) -> str | None:
     """Return the module that tracks progress along eigendirections; None where none is tracked."""
     return member("training", "progress") if "progress" in spec else None
@@ -53,6 +58,6 @@ def encoded_module() -> str:
 def modules_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all modules that a run's spec names, but for its model's."""
     found = [loss_module(spec), progress_module(spec), snapshots_module(spec)]
-    found += [augmented_module(spec), compiled_module(spec)]
+    found += [augmented_module(spec), compiled_module(spec), start_module(spec)]
     found += [teacher_module(spec) if "distill" in spec else None]
     return tuple(module for module in found if module is not None)

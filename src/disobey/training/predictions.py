@@ -1,6 +1,6 @@
 """A trained model's logits, batch by batch: in float32, in evaluation mode."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,10 +20,17 @@ BATCH = 512
 
 
 def trained_model(
-    trained: "Manifest", data: Prepared, device: torch.device, epoch: int | None = None
+    trained: "Manifest",
+    data: Prepared,
+    device: torch.device,
+    inputs: Iterable["Manifest"],
+    epoch: int | None = None,
 ) -> nn.Module:
-    """Return the model of a finished run, or of its snapshot after ``epoch``, for inference."""
-    model = build_model(trained.spec["model"], data)
+    """Return the model of a finished run, or of its snapshot after ``epoch``, for inference.
+
+    ``inputs`` are the job's upstream stores, see `build_model`.
+    """
+    model = build_model(trained.spec["model"], data, inputs)
     weights = WEIGHTS if epoch is None else SNAPSHOT.format(epoch=epoch)
     load_weights(model, trained.file(f"{trained.id}/{weights}"))
     return for_device(model, device).eval()

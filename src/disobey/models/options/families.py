@@ -10,12 +10,14 @@ from pydantic import Field
 
 from disobey.models.options.layer import Layer
 from disobey.models.options.mobilenet import MobilenetV2
+from disobey.models.options.pretrained import Pretrained
 from disobey.models.options.residual import CifarResnet, Resnet
 from disobey.models.options.roberta import Roberta
 from disobey.models.options.small import Mlp, SmallResnet
 
 ModelOptions = Annotated[
-    Mlp | SmallResnet | CifarResnet | MobilenetV2 | Resnet | Roberta, Field(discriminator="family")
+    Mlp | SmallResnet | CifarResnet | MobilenetV2 | Resnet | Roberta | Pretrained,
+    Field(discriminator="family"),
 ]
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Mlp",
     "MobilenetV2",
     "ModelOptions",
+    "Pretrained",
     "Resnet",
     "Roberta",
     "SmallResnet",

@@ -47,4 +47,4 @@ def _refuse(mode: bool = True) -> None:
 def build(job: "Job", data: Prepared, inputs: Inputs, device: torch.device) -> LiveTeacher:
     """Return the teacher that a student's spec names, out of its weights."""
     trained = job.input(job.spec["distill"]["teacher"], "train")
-    return LiveTeacher(trained_model(trained, data, device), inputs)
+    return LiveTeacher(trained_model(trained, data, device, job.inputs), inputs)

@@ -1,0 +1,151 @@
+"""Any sequence classifier of `transformers`, of the shape that a public checkpoint has."""
+
+import json
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from disobey.data.tokens import stored_tokenizer
+from disobey.errors import UserError
+from disobey.models.checkpoint import positions_of
+from disobey.stores.layout import CONFIG
+
+if TYPE_CHECKING:
+    from disobey.data.prepared import Prepared
+    from disobey.stores.manifest import Manifest
+
+
+def build(
+    options: Mapping[str, Any], data: "Prepared", inputs: Iterable["Manifest"]
+) -> "Classifier":
+    """Return the classifier with random weights, after ``config.json`` of the checkpoint's store.
+
+    Parameters
+    ----------
+    options : mapping
+        ``pretrained``, the id of the store; ``layers`` and ``dropout`` where they are given.
+    data : Prepared
+    inputs : iterable of Manifest
+        Among them the store's.
+
+    Raises
+    ------
+    UserError
+        When the data holds another tokenizer's tokens or more of them than the model has positions
+        for, or an option does not fit the architecture.
+    """
+    from transformers import AutoConfig
+
+    pretrained = store_of(options, inputs)
+    _check_tokenizer(pretrained, data)
+    content = json.loads(pretrained.file(f"{pretrained.id}/{CONFIG}").read_text(encoding="utf-8"))
+    _check_positions(pretrained, content, data)
+    config = AutoConfig.for_model(**content)
+    config.num_labels = len(data.class_names)
+    if config.pad_token_id is None:
+        config.pad_token_id = int(data.attributes["pad"])
+    if "layers" in options:
+        _cut(config, options["layers"], pretrained.id)
+    if "dropout" in options:
+        _drop(config, options["dropout"], pretrained.id)
+    return Classifier(config, int(data.attributes["pad"]), int(data.attributes["separator"]))
+
+
+def store_of(options: Mapping[str, Any], inputs: Iterable["Manifest"]) -> "Manifest":
+    """Return the manifest of the checkpoint's store among a job's inputs.
+
+    Raises
+    ------
+    UserError
+        When the job was called without it.
+    """
+    for manifest in inputs:
+        if manifest.id == options["pretrained"] and manifest.record["stage"] == "pretrained":
+            return manifest
+    raise UserError(f"the model is made of {options['pretrained']}, which is not among --inputs")
+
+
+def _check_tokenizer(pretrained: "Manifest", data: "Prepared") -> None:
+    tokens = data.train.inputs.shape[1]
+    own, given = stored_tokenizer(pretrained, tokens), data.attributes["tokenizer_fingerprint"]
+    if own.fingerprint != given:
+        raise UserError(
+            f"the data holds tokens of another tokenizer (fingerprint {given}) than that of "
+            f"{pretrained.id} ({own.fingerprint}), to which they would mean other words; name "
+            f"this model in the data set's tokenizer: {{of: ..., max_tokens: {tokens}}}"
+        )
+
+
+def _check_positions(pretrained: "Manifest", config: Mapping[str, Any], data: "Prepared") -> None:
+    positions, tokens = positions_of(config), data.train.inputs.shape[1]
+    if positions is not None and tokens > positions:
+        raise UserError(
+            f"the data has {tokens} tokens a text, but {pretrained.id} has positions for "
+            f"{positions}; write max_tokens: {positions}"
+        )
+
+
+def _cut(config: Any, layers: int, name: str) -> None:  # noqa: ANN401 - transformers is untyped
+    """Leave the first layers."""
+    known = config.num_hidden_layers
+    if layers > known:
+        raise UserError(f"{name} has {known} layers, fewer than layers: {layers}; remove layers")
+    config.num_hidden_layers = layers
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:layers]
+
+
+def _drop(config: Any, dropout: float, name: str) -> None:  # noqa: ANN401
+    named = [
+        key
+        for key, value in vars(config).items()
+        if ("dropout" in key or "pdrop" in key) and isinstance(value, float | int | None)
+    ]
+    if not named:
+        raise UserError(f"{name} (a {config.model_type}) has no dropout to set; remove dropout")
+    for key in named:
+        setattr(config, key, dropout)
+
+
+class Classifier(nn.Module):
+    """`transformers`' sequence classifier, from tokens to logits alone.
+
+    Parameters
+    ----------
+    config : transformers.PreTrainedConfig
+    pad, separator : int
+        Tokens that fill up, and that end each of a pair's texts.
+    """
+
+    def __init__(self, config: Any, pad: int, separator: int) -> None:  # noqa: ANN401
+        super().__init__()
+        from transformers import AutoModelForSequenceClassification
+
+        logging.getLogger("transformers").setLevel(logging.ERROR)
+        self.pad, self.separator = pad, separator
+        self.typed = getattr(config, "type_vocab_size", 0) > 1
+        self.network = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Map tokens (batch, token) to logits (batch, class)."""
+        given = {"attention_mask": (tokens != self.pad).long()}
+        if self.typed:
+            given["token_type_ids"] = token_types(tokens, self.pad, self.separator)
+        logits: torch.Tensor = self.network(tokens, **given).logits
+        return logits
+
+
+def token_types(tokens: torch.Tensor, pad: int, separator: int) -> torch.Tensor:
+    """Return BERT's token types: 1 behind the first separator, 0 before, on it and on padding.
+
+    Parameters
+    ----------
+    tokens : Tensor of int, shape (batch, token)
+    pad, separator : int
+    """
+    separators = (tokens == separator).long()
+    before = separators.cumsum(1) - separators
+    return ((before > 0) & (tokens != pad)).long()
