@@ -1,6 +1,7 @@
 """The studies that come with the project: each resolves, and its claims find what they compare."""
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +16,21 @@ SHIPPED = [REPOSITORY / "config.yaml", *sorted(REPOSITORY.glob("workflow/studies
 
 
 @pytest.fixture(params=SHIPPED, ids=lambda path: path.stem)
-def settings(request):
+def plan(request, monkeypatch):
+    """The plan of a shipped study."""
+    monkeypatch.chdir(REPOSITORY)  # where data_root starts
+    if (
+        not (REPOSITORY.parent / "shared/data").is_dir()
+        and "data_root" in request.param.read_text()
+    ):
+        assert not os.environ.get("CI"), "no real data beside the project"
+        pytest.skip("no real data beside the project")
+    return make_plan(load_study(request.param))
+
+
+@pytest.fixture
+def settings(plan):
     """What is said of each setting of a shipped study, as its analyses will hold it."""
-    plan = make_plan(load_study(request.param))
     specs = {k: json.loads(j.spec) for (s, k), j in plan.jobs.items() if s == "confidence"}
     return [
         SimpleNamespace(setting=key.split("/")[1], about=spec["about"])
@@ -43,3 +56,20 @@ def test_no_setting_is_there_twice_under_two_names(settings):
     said = [json.dumps(setting.about, sort_keys=True) for setting in settings]
     twice = [s.setting for s, text in zip(settings, said, strict=True) if said.count(text) > 1]
     assert not twice
+
+
+def test_the_papers_matrix_is_whole_and_trains_each_teacher_once():
+    study = load_study(REPOSITORY / "workflow/studies/paper.yaml")
+    kinds = [study.datasets[setting.dataset].kind for setting in study.settings.values()]
+    assert (kinds.count("image"), kinds.count("text"), len(study.seeds)) == (18, 12, 5)
+    plan = make_plan(study)
+    # A teacher is a data set, a model and a recipe; a seed each.
+    said = {
+        (setting.dataset, setting.teacher, setting.recipe): plan.settings[name].teachers
+        for name, setting in study.settings.items()
+    }
+    teachers = [run for runs in said.values() for run in runs]
+    assert len(set(teachers)) == len(teachers) == 5 * len(said)
+    for name, setting in study.settings.items():
+        known = said[setting.dataset, setting.teacher, setting.recipe]
+        assert plan.settings[name].teachers == known
