@@ -13,8 +13,8 @@ from disobey.data.raw import RawData, in_memory
 from disobey.models.checkpoint import checkpoint_files
 from disobey.provenance import spec_id
 from disobey.stages.command import main
+from disobey.stores.contents import content_of
 from disobey.stores.layout import manifest_of
-from disobey.study.contents import content_of
 
 PAD = 1
 

@@ -17,9 +17,9 @@ from disobey.data.tokens import stored_tokenizer
 from disobey.models.checkpoint import checkpoint_files
 from disobey.models.pretrained import build
 from disobey.provenance import spec_id
+from disobey.stores.contents import content_of
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
-from disobey.study.contents import content_of
 from disobey.training.pretrained_start import load
 from tests.checkpoints import WORDS, save_checkpoint
 

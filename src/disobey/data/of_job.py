@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from disobey.data.prepared import Prepared, read_prepared
 
 if TYPE_CHECKING:
-    from disobey.stages.command import Job
+    from disobey.stages.job import Job
 
 
 def prepared_data(job: "Job") -> Prepared:

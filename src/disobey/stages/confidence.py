@@ -17,7 +17,7 @@ from disobey.stores.rows import StoredRows, read_columns
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
-    from disobey.stages.command import Job
+    from disobey.stages.job import Job
 
 Runs = Mapping[str, Sequence[str]]
 

@@ -7,7 +7,7 @@ from disobey.data.prepared import read_prepared
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
-    from disobey.stages.command import Job
+    from disobey.stages.job import Job
 
 
 def run(job: "Job") -> None:

@@ -27,7 +27,7 @@ from disobey.members import member
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
-    from disobey.stages.command import Job
+    from disobey.stages.job import Job
 
 # As in `disobey.study.datasets`: images with longer sides stay encoded.
 LARGEST_STORED = 96

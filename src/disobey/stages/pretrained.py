@@ -16,11 +16,11 @@ from disobey.models.checkpoint import (
     is_made_anew,
     without_weights,
 )
+from disobey.stores.contents import read_content
 from disobey.stores.layout import CONFIG, TOKENIZER, TOKENS, WEIGHTS
-from disobey.study.contents import read_content
 
 if TYPE_CHECKING:
-    from disobey.stages.command import Job
+    from disobey.stages.job import Job
 
 # Short enough to be typed, and no more weights than needed.
 ROUGHLY = ("*.json", "*.txt", "*.model", "model*.safetensors")

@@ -11,7 +11,7 @@ from disobey.report.settings import settings
 from disobey.report.verdicts import accuracies, claims, read_table
 
 if TYPE_CHECKING:
-    from disobey.stages.command import Job
+    from disobey.stages.job import Job
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")

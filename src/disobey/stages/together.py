@@ -10,8 +10,10 @@ import torch
 
 from disobey.errors import UserError
 from disobey.stages import train
-from disobey.stages.command import Job, make
-from disobey.training.ranks import Ranks, SharedCheckpoints, SharedKeeper, SharedTraining
+from disobey.stages.command import make
+from disobey.stages.job import Job
+from disobey.training.ranks import Ranks
+from disobey.training.shared_training import SharedCheckpoints, SharedKeeper, SharedTraining
 
 # Seconds that the first process has to say what went wrong; torchrun ends all after thirty.
 PATIENCE = 25.0

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.data.user_files import FOLDER, all_files, format_of_path
-from disobey.study.contents import content_of, facts_of
+from disobey.stores.contents import content_of, facts_of
 from disobey.study.datasets import Files
 
 SPLITS = ("train", "test")

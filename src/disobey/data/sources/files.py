@@ -13,7 +13,7 @@ from disobey.data.reading import features_table
 from disobey.data.tables import BATCH, Batch, Table, raw_data
 from disobey.data.user_files import all_files
 from disobey.errors import UserError
-from disobey.study.contents import content_of
+from disobey.stores.contents import content_of
 
 
 def load(spec: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> RawData:

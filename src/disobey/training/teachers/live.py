@@ -10,7 +10,7 @@ from disobey.training.inputs import Inputs
 from disobey.training.predictions import trained_model
 
 if TYPE_CHECKING:
-    from disobey.stages.command import Job
+    from disobey.stages.job import Job
 
 
 class LiveTeacher:

@@ -11,7 +11,7 @@ from disobey.stores.reader import read_arrays
 from disobey.training.inputs import Inputs
 
 if TYPE_CHECKING:
-    from disobey.stages.command import Job
+    from disobey.stages.job import Job
 
 
 class StoredLogits:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from disobey.study import contents
-from disobey.study.contents import content_of, read_content
+from disobey.stores import contents
+from disobey.stores.contents import content_of, read_content
 
 LONG_AGO = time.time() - 1000
 

@@ -1,0 +1,124 @@
+"""One call of one stage: what it was asked for, its inputs, and the manifest at the end."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from disobey.cards import take_card
+from disobey.errors import UserError
+from disobey.stores.layout import store_of
+from disobey.stores.manifest import Manifest, describe, write_manifest
+from disobey.stores.writer import atomic, sweep
+
+BY_HAND = "by-hand"  # the digest of code that nobody gave
+
+
+@dataclass
+class Job:
+    """One call of one stage.
+
+    Attributes
+    ----------
+    stage : str
+        The stage's name.
+    spec : dict
+        What the stage depends on, and nothing else.
+    code : str
+        Digest of the code that the stage depends on; recorded, not used.
+    inputs : tuple of Manifest
+        The manifests of the upstream stores.
+    output : Path
+        The manifest to write.
+    device : str
+        ``auto``, ``cpu`` or ``cuda``.
+    threads : int
+        How many a training job may use; part of what makes a result equal bit for bit.
+    captions : Path
+        The folder of the figures' captions.
+    files : dict
+        The user's own files by split, where the spec says what they hold.
+    source : str or None
+        Where the files lie whose content the spec names: the place is no part of what is made.
+    alone : bool
+        Whether a lock keeps every other process away from the store.
+    take_card : callable
+        Given the names of the GPUs that torch sees, returns the position of one that is this
+        process's own, after waiting for one.
+    """
+
+    stage: str
+    spec: dict[str, Any]
+    code: str
+    inputs: tuple[Manifest, ...]
+    output: Path
+    device: str = "auto"
+    threads: int = 1
+    captions: Path = Path("workflow/report")
+    files: dict[str, list[str]] = field(default_factory=dict)
+    source: str | None = None
+    alone: bool = False
+    take_card: Callable[[Sequence[str]], int] = take_card
+    written: list[Path] = field(default_factory=list)
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether the digest of the code is unknown, so that no earlier store can be equal."""
+        return self.code == BY_HAND
+
+    @property
+    def store(self) -> Path:
+        """The store to write: a file or a folder."""
+        return Path(store_of(str(self.output)))
+
+    @property
+    def id(self) -> str:
+        """The id of the store: its file name without the suffix of a file format."""
+        store = self.store
+        return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
+
+    def input(self, id: str, stage: str | None = None) -> Manifest:
+        """Return the manifest of the upstream store ``id``.
+
+        Parameters
+        ----------
+        id : str
+        stage : str, optional
+            Which stage made it, where two stores of one id are among the inputs.
+
+        Raises
+        ------
+        UserError
+            When the job was called without it.
+        """
+        for manifest in self.inputs:
+            if manifest.id == id and stage in (None, manifest.record["stage"]):
+                return manifest
+        given = ", ".join(manifest.id for manifest in self.inputs)
+        raise UserError(
+            f"{self.stage}: the spec names {id}, which is not among --inputs ({given or 'none'})"
+        )
+
+    def write(self, path: Path) -> AbstractContextManager[Path]:
+        """Open a temporary name for ``path``, which becomes a file of the store on success."""
+        self.written.append(path)
+        if self.alone:
+            sweep(path)
+        return atomic(path)
+
+    def record(self, started: float) -> None:
+        """Write the manifest of the finished store."""
+        record = describe(
+            stage=self.stage,
+            id=self.id,
+            spec=self.spec,
+            code=self.code,
+            files=self.written,
+            base=self.output.parent,
+            inputs=self.inputs,
+            started=started,
+        )
+        if self.alone:
+            sweep(self.output)
+        write_manifest(self.output, record)

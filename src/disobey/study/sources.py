@@ -1,0 +1,137 @@
+"""Jobs that make what runs stand on: checkpoints, prepared data, noisy labels.
+
+Nothing is read but the user's own files, since ids stand on what they hold.
+"""
+
+from typing import Any
+
+from disobey.members import member
+from disobey.models.checkpoint import checkpoint_files
+from disobey.models.options.pretrained import Pretrained
+from disobey.provenance import spec_id
+from disobey.stores import layout
+from disobey.stores.contents import content_of
+from disobey.stores.layout import manifest_of
+from disobey.strict import spec_of
+from disobey.study.datasets import Builtin, Files
+from disobey.study.jobs import Plan
+from disobey.study.models import Study
+from disobey.study.sizes import sizes_of
+from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
+from disobey.training.parts import encoded_module
+
+
+class Sources:
+    """Adds the jobs that runs stand on; equal ones are one job.
+
+    Parameters
+    ----------
+    study : Study
+        Names data sets and models.
+    plan : Plan
+        Grows by the jobs.
+    """
+
+    def __init__(self, study: Study, plan: Plan) -> None:
+        self.study = study
+        self.plan = plan
+        # Ids by the names in the study.
+        self._prepared: dict[str, str] = {}
+        self._pretrained: dict[str, str] = {}
+
+    # --- checkpoints ------------------------------------------------------------------------
+
+    def pretrained(self, model: str) -> str | None:
+        """Plan the store of a model's checkpoint; return its id, None for a model from scratch."""
+        options = self.study.models[model]
+        if not isinstance(options, Pretrained):
+            return None
+        if model in self._pretrained:
+            return self._pretrained[model]
+        place, spec = options.place(), options.hub_spec()
+        if place is not None:
+            spec = {"content": content_of(checkpoint_files(place))}
+        id = self._pretrained[model] = options.store(spec)
+        self.plan.add("pretrained", id, spec, layout.PRETRAINED.format(pretrained=id))
+        self.plan.pretrained.setdefault(id, options)
+        return id
+
+    def model_spec(self, model: str) -> dict[str, Any]:
+        """Return a model as it stands in specs: a checkpoint by its store, not by its place."""
+        spec, pretrained = spec_of(self.study.models[model]), self.pretrained(model)
+        if pretrained is None:
+            return spec
+        for of_source in ("checkpoint", "revision", "folder", "package", "tokenizer"):
+            spec.pop(of_source, None)
+        return spec | {"pretrained": pretrained}
+
+    def model_stores(self, model: str) -> list[str]:
+        """Return what the architecture of a model is read from."""
+        pretrained = self.pretrained(model)
+        return [] if pretrained is None else [layout.PRETRAINED.format(pretrained=pretrained)]
+
+    # --- data -------------------------------------------------------------------------------
+
+    def data(self, dataset: str) -> str:
+        """Plan the prepared data; return its id."""
+        if dataset in self._prepared:
+            return self._prepared[dataset]
+        options, root = self.study.datasets[dataset], self.study.data_root
+        spec = options.prepare_spec()
+        if isinstance(options, Files):
+            spec |= {split: content_of_split(options, root, split) for split in SPLITS}
+            spec["format"] = format_of(options, root)
+        inputs = tuple(map(manifest_of, self._borrow_tokenizer(spec)))
+        id = self._prepared[dataset] = spec_id(options.name, spec)
+        source = options.name if isinstance(options, Builtin) else options.source
+        members = (member("data.sources", source),)
+        self.plan.add("prepare", id, spec, layout.DATA.format(data=id), inputs, members)
+        self.plan.sizes[id] = sizes_of(options, root)
+        if isinstance(options, Files):
+            given = {split: given_files(options, root, split) for split in SPLITS}
+            self.plan.files[id] = {split: list(map(str, given[split])) for split in SPLITS}
+        return id
+
+    def _borrow_tokenizer(self, spec: dict[str, Any]) -> list[str]:
+        """Name the store of a checkpoint whose tokenizer a data set has; return what is read."""
+        tokenizer = spec.get("tokenizer", {})
+        if "of" not in tokenizer:
+            return []
+        pretrained = self.pretrained(tokenizer["of"])
+        spec["tokenizer"] = {"pretrained": pretrained, "max_tokens": tokenizer["max_tokens"]}
+        return self.model_stores(tokenizer["of"])
+
+    def labels(self, dataset: str) -> str | None:
+        """Plan the noisy labels; return their id, or None where labels are clean."""
+        noise = self.study.datasets[dataset].label_noise
+        if noise is None:
+            return None
+        data = self.data(dataset)
+        spec = {"data": data, "label_noise": spec_of(noise)}
+        name = self.study.datasets[dataset].name
+        id = spec_id(f"{name}-noise{noise.rate:g}", spec)
+        upstream = (manifest_of(layout.DATA.format(data=data)),)
+        members = self.decoding(dataset)
+        self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream, members)
+        return id
+
+    # --- what is said of them in the specs of runs ------------------------------------------
+
+    def decoding(self, dataset: str) -> tuple[str, ...]:
+        """Return the modules that read large images; none for other data sets."""
+        if not self.study.datasets[dataset].encoded:
+            return ()
+        return member("data", "encoded"), encoded_module()
+
+    def on_data(self, dataset: str, *, labels: bool = True) -> dict[str, Any]:
+        """Return what a spec says of the data that a model sees."""
+        spec: dict[str, Any] = {"data": self.data(dataset)}
+        noisy = self.labels(dataset) if labels else None
+        given = {"labels": noisy, "centre": self.study.datasets[dataset].centre}
+        return spec | {key: value for key, value in given.items() if value is not None}
+
+    def stores(self, dataset: str, *, labels: bool = True) -> list[str]:
+        """Return what is read of a data set."""
+        noisy = self.labels(dataset) if labels else None
+        stores = [layout.DATA.format(data=self.data(dataset))]
+        return stores if noisy is None else [*stores, layout.LABELS.format(labels=noisy)]
