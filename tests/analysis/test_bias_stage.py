@@ -163,7 +163,7 @@ REFUSALS = {
         {"half_lr-3": {"step": steps() * 2}},
         "half_lr-3 and reference-3: layer hidden_1 was recorded at different steps "
         f"({len(steps())} points, 2 to 4000 and {len(steps())} points, 1 to 2000); train both for "
-        "equally many epochs with the same batch size",
+        "equally many epochs or steps with the same batch size",
     ),
     "points": (
         {"student-3": {"progress": ONE_JUMP}},

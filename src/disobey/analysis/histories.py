@@ -158,7 +158,8 @@ def check_same_steps(recordings: Iterable[Recording]) -> None:
         if not np.array_equal(other.step, first.step):
             raise UserError(
                 f"{_pair(other, first)} was recorded at different steps ({_ends(other.step)} and "
-                f"{_ends(first.step)}); train both for equally many epochs or steps with the same batch size"
+                f"{_ends(first.step)}); train both for equally many epochs "
+                f"or steps with the same batch size"
             )
 
 
