@@ -1,6 +1,7 @@
 """The user's files and the hub's: every format gives the same store, every fault is named."""
 
 import io
+import json
 import os
 from pathlib import Path
 
@@ -505,3 +506,154 @@ def test_memory_does_not_grow_with_the_number_of_rows():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] - peaks[0] < 54_000 * 8 * 8
+
+
+# --- labels, by name -------------------------------------------------------------------------
+
+
+def folders(split, *names):
+    for name in names:
+        for i in range(2):
+            place = Path(split, name, f"{i}.png")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(encoded(pixels(i)))
+
+
+def test_a_class_that_one_split_lacks_shifts_no_label():
+    folders("train", "a", "b", "c")
+    folders("test", "a", "c")
+    options = IMAGE | {"train": "train", "test": "test"}
+    with pytest.raises(UserError, match=r"their classes differ .*name them with classes"):
+        prepared(**options)
+    data = prepared(**options, classes=["a", "b", "c"])
+    assert data.test.label.tolist() == [0, 0, 2, 2]
+    data = prepared(**options, classes=["c", "b", "a"])
+    assert data.train.label.tolist() == [2, 2, 1, 1, 0, 0] and data.test.label.tolist()[0] == 2
+    with pytest.raises(UserError, match=r"its classes are a, b, c, those given are a, b"):
+        prepared(**options, classes=["a", "b"])
+
+
+def test_the_users_names_replace_those_of_a_table_one_by_one():
+    write_parquet("train", [encoded(pixels(i)) for i in range(2)], [1, 0])
+    write_parquet("test", [encoded(pixels(0))], [1])
+    assert prepared(**IMAGE, classes=["feline", "canine"]).train.label.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "names", "label"),
+    [
+        ([2.0, 1.0, 10.0, 1.0], ("1", "2", "10"), [1, 0, 2, 0]),
+        ([True, False, True, False], ("False", "True"), [1, 0, 1, 0]),
+        (["01", "1", "2", "02"], ("1", "2"), [0, 0, 1, 1]),
+    ],
+)
+def test_one_value_has_one_name_however_it_is_written(values, names, label):
+    write_texts(".jsonl", texts=list("abcd"), labels=values)
+    write_texts(".jsonl", "test", ["a"], values[:1])
+    data = prepared(**TEXT)
+    assert data.class_names == names and data.train.label.tolist() == label
+
+
+@pytest.mark.parametrize("value", [None, "", " ", float("nan"), [0, 1], 1.5])
+def test_what_is_no_label_is_refused_with_its_row(value):
+    rows = [{"sentence": "a", "label": 0}, {"sentence": "b", "label": value}]
+    Path("train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
+    with pytest.raises(UserError, match=r"row 1, column label: .*(is empty|is no label)"):
+        prepared(**TEXT)
+
+
+# --- forms of files --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"sentence,label\nhallo, du,1\nwelt, da,0\n",
+            r"train.csv: line 2 has 3 fields, the header",
+        ),
+        (b"sentence,label\na,1\nb\n", r"train.csv: line 3 has 1 fields, the header 2"),
+        (b"sentence;label\na;1\n", "line 1: separate columns by commas, not by semicolons"),
+        (b'sentence,label\n"a,1\n', r"train.csv: line 2: unexpected end of data"),
+        ("sentence,label\n\u00e4,1\n".encode("latin-1"), r"train.csv: line .*codec can't decode"),
+    ],
+)
+def test_csv_that_would_be_misread_is_refused_with_its_line(content, message):
+    Path("train.csv").write_bytes(content)
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
+    with pytest.raises(UserError, match=message):
+        prepared(**TEXT)
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_table():
+    for split in SPLITS:
+        text = "sentence,label\r\na,0\r\nb,1\r\n"
+        Path(f"{split}.csv").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    data = prepared(**TEXT)
+    assert data.train.label.tolist() == [0, 1]
+
+
+def test_a_json_file_may_be_one_array():
+    rows = [{"sentence": text, "label": one} for text, one in zip(TEXTS, LABELS, strict=True)]
+    for split in SPLITS:
+        Path(f"{split}.json").write_text(json.dumps(rows, indent=1))
+    assert prepared(**TEXT).train.label.tolist() == LABELS
+
+
+@pytest.mark.parametrize("content", ["", "not json", '["a", "b"]', '{"sentence": "a"'])
+def test_json_that_is_none_is_refused(content):
+    Path("train.jsonl").write_text(content)
+    write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
+    with pytest.raises(UserError, match=r"train.jsonl: (is empty|is no JSON|entry 1 is no object)"):
+        prepared(**TEXT)
+
+
+def test_images_named_by_a_path_are_refused_since_no_hash_would_hold_them():
+    Path("some.png").write_bytes(encoded(pixels(0)))
+    row = json.dumps({"image": {"path": "some.png"}, "label": 0})
+    for split in SPLITS:
+        Path(f"{split}.jsonl").write_text(f"{row}\n{row.replace('0', '1')}\n")
+    with pytest.raises(UserError, match=r"row 0, column image: names the file some.png; put"):
+        prepared(**IMAGE)
+
+
+def test_a_folder_is_read_as_it_is_hashed_whatever_lies_in_it():
+    folders("train", "cat", "dog")
+    folders("test", "cat", "dog")
+    first = job_of(**IMAGE, train="train", test="test").output
+    Path("train/metadata.csv").write_text("file_name,label\n")
+    Path("train/cat/deeper").mkdir()
+    Path("train/notes.txt").touch()
+    assert job_of(**IMAGE, train="train", test="test").output == first
+    Path("more").mkdir()
+    Path("more/0.tga").write_bytes(encoded(pixels(5), "TGA"))
+    Path("train/cow").symlink_to(Path("more").resolve())
+    data = prepared(**IMAGE, train="train", test="test", classes=["cat", "cow", "dog"])
+    assert data.train.label.tolist() == [0, 0, 1, 2, 2] and data.test.label.tolist() == [0, 0, 2, 2]
+
+
+def test_arrays_are_cut_to_a_size_as_images_are():
+    wide = np.zeros((4, 20, 30, 3), np.uint8)
+    wide[:, :, 10:20] = 255
+    for split in SPLITS:
+        np.savez(f"{split}.npz", image=wide, label=[0, 1, 0, 1], names=3)
+    data = prepared(**IMAGE, size=10)
+    assert data.train.inputs.shape == (4, 10, 10, 3)
+    assert data.train.inputs[0, 5, 5].tolist() == [255] * 3
+
+
+def test_a_split_of_which_no_row_is_left_is_refused():
+    write_texts(".csv", labels=[0, 1, 2, 0, 1, 2])
+    write_texts(".csv", "test", TEXTS[:2], [2, 2])
+    with pytest.raises(UserError, match="mine: test: no row is left of 2"):
+        prepared(**TEXT, first_classes=2)
+
+
+def test_brackets_in_a_path_are_no_pattern():
+    Path("run[1]").mkdir()
+    for split in SPLITS:
+        table = pd.DataFrame({"sentence": TEXTS, "label": LABELS})
+        table.to_parquet(f"run[1]/{split}.parquet")
+    data = prepared(**TEXT, train="run[1]/train.parquet", test="run[1]/test.parquet")
+    assert data.train.label.tolist() == LABELS

@@ -124,7 +124,7 @@ def test_stored_views_are_the_teacher_live_on_the_device(workplace, monkeypatch)
     device = torch.device(workplace.device)
     data = read_prepared(workplace.path("data", distilled.data), None)
     manifest = read_manifest(manifest_of(str(workplace.path("runs", distilled.teacher))))
-    model = trained_model(manifest, data, device)
+    model = trained_model(manifest, data, device, ())
     inputs = AugmentedImages(data.train, data, device, None, AUGMENT, draw=0)
     stored = [read_arrays(distilled.block(block))["logits"] for block in (0, 1)]
     for slab, logits in enumerate(np.concatenate(stored)):

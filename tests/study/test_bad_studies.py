@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from disobey.__main__ import main
+from disobey.study.loader import load_study
 
 DIGITS = "digits: {source: builtin, name: digits}"
 NOISE = "label_noise: {rate: 0.2, seed: 7}"
@@ -853,3 +855,45 @@ def test_files_that_are_not_there_or_of_no_known_format_are_refused(
     lines = refusal(path, capsys).splitlines()
     wanted = message.format(folder=tmp_path)
     assert lines[0] == f"{path}:6: datasets.mine.train: {wanted}"
+
+
+def test_steps_where_only_the_data_tell_the_number_of_epochs_are_refused(study_file, capsys):
+    unknown = "{source: hub, path: a/b, columns: {image: a}, augment: {flip: true}}"
+    steps = "{optimizer: sgd, lr: 0.1, steps: 40}"
+    setting = "{dataset: unknown, teacher: mlp, student: mlp, recipe: steps, distill: "
+    edits = [
+        (DIGITS, f"{DIGITS}\n  unknown: {unknown}"),
+        ("recipes:\n", f"recipes:\n  steps: {steps}\n"),
+        ("settings:\n", f"settings:\n  new: {setting}{{temperature: 4}}}}\n"),
+    ]
+    line = refusal(study_file(*edits), capsys).partition(": ")[2]
+    assert line == (
+        "settings.new.recipe: recipe 'steps' says steps, and how many epochs they are (views of "
+        "the teacher) is known only once data set 'unknown' is read; write epochs, or give the "
+        "data set subset: {train: ...}"
+    )
+    drawn = unknown.replace("augment", "subset: {train: 100}, augment")
+    assert load_study(study_file((DIGITS, f"{DIGITS}\n  unknown: {drawn}"), *edits[1:]))
+
+
+def test_arrays_cannot_be_cut_to_a_size_that_stays_encoded(
+    tmp_path, monkeypatch, study_file, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    np.savez("some.npz", image=np.zeros((4, 8, 8), np.uint8), label=[0, 1, 0, 1])
+    files = "source: files, name: m, train: some.npz, test: some.npz, columns: {image: image}"
+
+    def file(size):
+        return study_file((DIGITS, f"{DIGITS}\n  mine: {{{files}, size: {size}}}"))
+
+    assert "datasets.mine.size: is of images that stay encoded" in refusal(file(224), capsys)
+    assert load_study(file(64))
+
+
+@pytest.mark.parametrize("name", ["some.npz", "some.parquet"])
+def test_a_damaged_file_is_refused_in_words(name, tmp_path, monkeypatch, study_file, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"PAR1xx")
+    mine = f"{{source: files, name: m, train: {name}, test: {name}, columns: {{text: a}}}}"
+    lines = refusal(study_file((DIGITS, f"{DIGITS}\n  mine: {mine}")), capsys)
+    assert f"datasets.mine.train: {name}: cannot be read as {name[5:]}: " in lines

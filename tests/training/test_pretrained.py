@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from disobey.data.prepared import Prepared, Split
-from disobey.data.raw import RawData, RawSplit
+from disobey.data.raw import RawData, in_memory
 from disobey.data.sources import cldr_langid
 from disobey.data.tokens import stored_tokenizer
 from disobey.models.checkpoint import checkpoint_files
@@ -45,7 +45,7 @@ def raw_texts(rows=48, test=16):
 def split(texts, label, rows, names):
     ids = np.arange(len(texts))
     halves = (slice(None, rows), slice(rows, None))
-    return RawData(*(RawSplit(texts[h], label[h], ids[h]) for h in halves), names)
+    return RawData(*(in_memory(texts[h], label[h], ids[h]) for h in halves), names)
 
 
 class Study:
@@ -309,9 +309,10 @@ def minilm(workplace, in_folder, monkeypatch, minilm_folder):
     """MiniLM, and names of things in two languages."""
     raw = cldr_langid.load()
     languages = [raw.class_names.index(name) for name in ("de", "it")]
-    rows = np.flatnonzero(np.isin(raw.train.label, languages))[::4][:320]
-    texts = [raw.train.inputs[row] for row in rows]
-    label = (raw.train.label[rows] == languages[1]).astype(np.int64)
+    (names,) = raw.train.blocks()
+    rows = np.flatnonzero(np.isin(names.label, languages))[::4][:320]
+    texts = [names.inputs[row] for row in rows]
+    label = (names.label[rows] == languages[1]).astype(np.int64)
     mixed = np.random.default_rng(0).permutation(len(rows))
     texts, label = [texts[i] for i in mixed], label[mixed]
     return Study(workplace, monkeypatch, minilm_folder, split(texts, label, 240, ("de", "it")), 12)

@@ -212,7 +212,7 @@ def _(scene):
 @row("a new optional field of the study file")
 def _(scene):
     scene.code(
-        "study/models.py",
+        "study/recipes.py",
         "    batch: PositiveInt",
         "    news: int | None = None\n    batch: PositiveInt",
     )

@@ -1,6 +1,5 @@
 """Images that stay on disk as their files were, read and decoded when they are asked for."""
 
-import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +12,11 @@ from disobey.data.images import decode_square
 
 # An image is shown as the middle 7/8 of it [the usual choice: 224 pixels of 256].
 SHOWN = 7 / 8
+HDF5 = threading.Lock()  # it works for one thread at a time, whatever the file
 
 
 class EncodedImages:
-    """Images of a data store by their positions; decoded by as many threads as there are cores.
+    """Images of a data store by their positions.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ class EncodedImages:
     ----------
     shape : tuple of int
         (example, y, x, channel).
+    threads : int
+        How many decode; to be set before the first read.
     """
 
     def __init__(self, store: Path, split: str, shape: Sequence[int]) -> None:
@@ -39,8 +41,8 @@ class EncodedImages:
         place.set_auto_mask(False)
         self._encoded, self._start = place["encoded"], place["start"][...]
         self.shape = (len(self._start) - 1, *(int(side) for side in shape))
-        self._lock = threading.Lock()  # HDF5 reads for one thread at a time
-        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+        self.threads = 1
+        self._pool: ThreadPoolExecutor | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -64,12 +66,13 @@ class EncodedImages:
         border : int
             Pixels around the square that is shown.
         """
+        self._pool = self._pool or ThreadPoolExecutor(self.threads)
         grey = self.shape[-1] == 1
         cut = partial(self._decoded, side=self.side + 2 * border, grey=grey)
         return np.stack(list(self._pool.map(cut, index.tolist())))
 
     def _decoded(self, position: int, side: int, *, grey: bool) -> np.ndarray:
-        with self._lock:
+        with HDF5:
             first, last = self._start[position], self._start[position + 1]
             encoded = self._encoded[first:last].tobytes()
         return decode_square(encoded, side, self.scaled, grey=grey)

@@ -56,18 +56,31 @@ def decode_square(encoded: bytes, side: int, scaled: int, *, grey: bool) -> np.n
     grey : bool
         Whether there is one channel; else three.
     """
-    from PIL import Image
-
     image = _opened(encoded)
     # JPEG can be decoded at half, a quarter, an eighth of its size, which is much less work.
     image.draft(None, (2 * scaled, 2 * scaled))
     image = _loaded(image)
+    return _array(_cut(image.convert("L" if grey else "RGB"), side, scaled), grey=grey)
+
+
+def square(image: np.ndarray, side: int) -> np.ndarray:
+    """Return the middle of an image, (y, x, channel) of uint8, its shorter side scaled to it."""
+    from PIL import Image
+
+    grey = image.shape[-1] == 1
+    opened = Image.fromarray(image[..., 0] if grey else image)
+    return _array(_cut(opened, side, side), grey=grey)
+
+
+def _cut(image: Any, side: int, scaled: int) -> Any:  # noqa: ANN401
+    from PIL import Image
+
     width, height = image.size
     factor = scaled / min(width, height)
     size = (max(scaled, round(width * factor)), max(scaled, round(height * factor)))
     left, top = (size[0] - side) // 2, (size[1] - side) // 2
-    image = image.convert("L" if grey else "RGB").resize(size, Image.Resampling.BILINEAR)
-    return _array(image.crop((left, top, left + side, top + side)), grey=grey)
+    scaled_image = image.resize(size, Image.Resampling.BILINEAR)
+    return scaled_image.crop((left, top, left + side, top + side))
 
 
 def check_whole(encoded: bytes) -> None:

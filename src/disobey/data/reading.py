@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from disobey.data.tables import BATCH, Batch, Table
+from disobey.data.tables import IMAGES, ROWS, Batch, Table
 from disobey.errors import UserError
 
 # No bar in a log, and nobody is told who reads what.
@@ -31,19 +31,20 @@ def features_table(where: str, builder: str, **options: Any) -> Table:  # noqa: 
     """
     import datasets
 
-    reading = (datasets.exceptions.DatasetGenerationError, *_arrow_errors(), UnicodeDecodeError)
+    reading = (datasets.exceptions.DatasetGenerationError, *_arrow_errors())
     try:
         rows = datasets.load_dataset(builder, **options)
-        features = rows.features or rows.resolve_features().features
     except reading as error:
         raise UserError(f"{where}: cannot be read: {error}") from None
+    features = rows.features
     for name, feature in features.items():
         if isinstance(feature, datasets.Image):
             rows = rows.cast_column(name, datasets.Image(decode=False))
 
     def batches(columns: Sequence[str]) -> Iterator[Batch]:
+        with_images = any(isinstance(features[name], datasets.Image) for name in columns)
         try:
-            yield from rows.select_columns(list(columns)).iter(BATCH)
+            yield from rows.select_columns(list(columns)).iter(IMAGES if with_images else ROWS)
         except reading as error:
             raise UserError(f"{where}: cannot be read: {error}") from None
 

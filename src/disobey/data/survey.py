@@ -174,14 +174,16 @@ def chosen_rows(
         raise UserError(f"{name}: first_classes: {wanted}, but there are {len(raw.class_names)}")
     kept = {split: _kept(raw, surveys[split], spec, f"{name}: {split}", split) for split in SPLITS}
     for split in SPLITS:
-        present = np.unique(surveys[split].label[kept[split]])
-        classes = spec.get("first_classes", len(raw.class_names))
-        if split == "train" and len(present) < classes:
-            missing = sorted(set(range(classes)) - set(present.tolist()))[0]
-            raise UserError(
-                f"{name}: {split} holds no example of class {missing} ({raw.class_names[missing]}) "
-                f"of {classes}; correct classes, or take a larger subset"
-            )
+        if not len(kept[split]):
+            raise UserError(f"{name}: {split}: no row is left of {len(surveys[split]):,}")
+    classes = spec.get("first_classes", len(raw.class_names))
+    missing = set(range(classes)) - set(surveys["train"].label[kept["train"]].tolist())
+    if missing:
+        first = min(missing)
+        raise UserError(
+            f"{name}: train holds no example of class {first} ({raw.class_names[first]}) of "
+            f"{classes}; correct classes, or take a larger subset"
+        )
     return kept
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from disobey.data.labels import Labels, class_names
 from disobey.data.raw import Block, Inputs, RawData, RawSplit
 from disobey.errors import UserError, nearest
 
-BATCH = 1000  # rows
+ROWS, IMAGES = 1000, 32  # of a block: photographs have megabytes
 # Rows of a table without ids are counted; those of the test split from here.
 TEST_IDS_FROM = 1_000_000_000
 
@@ -34,12 +35,16 @@ class Table:
         Given a column, returns the names of its classes, or None where the table says none.
     batches : callable
         Given the columns that are read, returns an iterator over batches of rows.
+    by_path : bool
+        Whether images may be named by their files: only where those files are part of the source,
+        or what they hold would be in no hash.
     """
 
     where: str
     columns: tuple[str, ...]
     class_names: Callable[[str], Sequence[str] | None]
     batches: Callable[[Sequence[str]], Iterable[Batch]]
+    by_path: bool = False
 
 
 def raw_data(spec: Mapping[str, Any], train: Table, test: Table, **about: str) -> RawData:
@@ -61,7 +66,7 @@ def raw_data(spec: Mapping[str, Any], train: Table, test: Table, **about: str) -
     columns = spec["columns"]
     for table in (train, test):
         _check_columns(columns, table)
-    names = _class_names(spec, train, test)
+    names = class_names(spec, train, test)
     splits = [_split(columns, names, train, 0), _split(columns, names, test, TEST_IDS_FROM)]
     return RawData(splits[0], splits[1], tuple(names), about)
 
@@ -75,93 +80,13 @@ def _check_columns(columns: Mapping[str, str], table: Table) -> None:
             )
 
 
-# --- labels ----------------------------------------------------------------------------------
-
-
-def _class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]:
-    column = spec["columns"]["label"]
-    if "classes" in spec:
-        return list(spec["classes"])
-    said = train.class_names(column)
-    if said is not None:
-        other = test.class_names(column)
-        if other is not None and list(other) != list(said):
-            raise UserError(
-                f"{train.where} and {test.where}: column {column}: their classes differ "
-                f"({_shortened(said)} and {_shortened(other)}); name them with classes: [...]"
-            )
-        return [str(name) for name in said]
-    return _names_found(column, train)
-
-
-def _names_found(column: str, table: Table) -> list[str]:
-    """Return the values of a label column: numbers in their order, words in theirs."""
-    found: set[str] = set()
-    for batch in table.batches([column]):
-        found.update(str(value) for value in batch[column] if value is not None)
-    numbers = all(_is_number(value) for value in found)
-    if len(found) < 2:
-        raise UserError(
-            f"{table.where}: column {column}: two classes are needed at least, found "
-            f"{_shortened(sorted(found)) or 'none'}"
-        )
-    return sorted(found, key=int) if numbers else sorted(found)
-
-
-def _is_number(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
-
-
-def _shortened(names: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(str(name) for name in names[:most])
-    return shown + (", ..." if len(names) > most else "")
-
-
-class _Labels:
-    """Maps the values of a label column to positions in the class names."""
-
-    def __init__(self, names: Sequence[str], column: str, table: Table) -> None:
-        self.column, self.where, self.names = column, table.where, names
-        # Numbers are positions already where the table or the user names the classes.
-        numbered = table.class_names(column) is not None
-        self._known: dict[Any, int] = {name: position for position, name in enumerate(names)}
-        self._numbered = numbered or not all(_is_number(name) for name in names)
-
-    def __call__(self, values: Sequence[Any], first_row: int) -> np.ndarray:
-        """Return int64 of shape (row,)."""
-        found = np.empty(len(values), np.int64)
-        for position, value in enumerate(values):
-            found[position] = self._one(value, first_row + position)
-        return found
-
-    def _one(self, value: Any, row: int) -> int:  # noqa: ANN401 - whatever the table holds
-        if isinstance(value, int) and self._numbered:
-            if 0 <= value < len(self.names):
-                return value
-        elif value is not None and str(value) in self._known:
-            return self._known[str(value)]
-        elif self._is_written_number(value):
-            return self._one(int(value), row)
-        hint = "; has this split no labels? name another one" if value in (-1, "-1", None) else ""
-        raise UserError(
-            f"{self.where}: row {row}, column {self.column}: {value!r} is not one of the "
-            f"{len(self.names)} classes, 0 to {len(self.names) - 1} or "
-            f"{_shortened(self.names)}{hint}"
-        )
-
-    def _is_written_number(self, value: object) -> bool:
-        if isinstance(value, str):
-            return self._numbered and _is_number(value)
-        return isinstance(value, float) and value.is_integer()
-
-
 # --- rows ------------------------------------------------------------------------------------
 
 
 def _split(
     columns: Mapping[str, str], names: Sequence[str], table: Table, ids_from: int
 ) -> RawSplit:
-    labels = _Labels(names, columns["label"], table)
+    labels = Labels(names, columns["label"], table)
     read = tuple(columns.values())
 
     def blocks() -> Iterator[Block]:
@@ -172,7 +97,7 @@ def _split(
                 example_id = _ids(batch[columns["id"]], table.where, columns["id"], row)
             else:
                 example_id = np.arange(ids_from + row, ids_from + row + len(label))
-            yield Block(_inputs(batch, columns, table.where, row), label, example_id)
+            yield Block(_inputs(batch, columns, table, row), label, example_id)
             row += len(label)
 
     inputs = columns.get("image") or columns["text"]
@@ -187,21 +112,23 @@ def _ids(values: Sequence[Any], where: str, column: str, first_row: int) -> np.n
             number = int(value)
             if isinstance(value, float) and number != value:
                 raise ValueError
-        except (TypeError, ValueError):
+            found[position] = number
+        except (TypeError, ValueError, OverflowError):
             raise UserError(
                 f"{where}: row {first_row + position}, column {column}: {value!r} is no whole "
-                f"number; ids are whole numbers, or leave id out of columns to count rows"
+                f"number; ids are whole numbers below 2^63, or leave id out of columns to count "
+                f"rows"
             ) from None
-        found[position] = number
     return found
 
 
-def _inputs(batch: Batch, columns: Mapping[str, str], where: str, row: int) -> Inputs:
+def _inputs(batch: Batch, columns: Mapping[str, str], table: Table, row: int) -> Inputs:
+    where = table.where
     if "image" in columns:
         values = batch[columns["image"]]
         if isinstance(values, np.ndarray):
             return values
-        return [_bytes(value, where, columns["image"], row + i) for i, value in enumerate(values)]
+        return [_bytes(value, table, columns["image"], row + i) for i, value in enumerate(values)]
     texts = _texts(batch[columns["text"]], where, columns["text"], row)
     if "text_pair" not in columns:
         return texts
@@ -209,17 +136,25 @@ def _inputs(batch: Batch, columns: Mapping[str, str], where: str, row: int) -> I
     return list(zip(texts, pairs, strict=True))
 
 
-def _bytes(value: Any, where: str, column: str, row: int) -> bytes:  # noqa: ANN401
+def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:  # noqa: ANN401
     """Return an image as its file holds it; `datasets` gives the bytes or names the file."""
+    place = f"{table.where}: row {row}, column {column}"
     if isinstance(value, bytes):
         return value
-    if isinstance(value, Mapping):
-        if value.get("bytes") is not None:
-            return bytes(value["bytes"])
-        if value.get("path") is not None:
-            return Path(value["path"]).read_bytes()
-    what = "is empty" if value is None else f"is no image but {type(value).__name__}"
-    raise UserError(f"{where}: row {row}, column {column}: {what}")
+    if isinstance(value, Mapping) and value.get("bytes") is not None:
+        return bytes(value["bytes"])
+    if isinstance(value, Mapping) and value.get("path") is not None:
+        if not table.by_path:
+            raise UserError(
+                f"{place}: names the file {value['path']}; put the image's bytes into the table, "
+                f"or give images as a folder with one folder for each class"
+            )
+        return Path(value["path"]).read_bytes()
+    raise UserError(f"{place}: {'is empty' if value is None else _no_image(value)}")
+
+
+def _no_image(value: object) -> str:
+    return f"is no image but {type(value).__name__}"
 
 
 def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str]:

@@ -1,5 +1,6 @@
 """Files that a data set can be read from: their formats, and what a folder of images holds."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,10 @@ FORMATS = {
     ".npz": "npz",
 }
 FOLDER = "folder"
-IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+IMAGES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".tga",
+)  # fmt: skip
 
 
 def format_of_path(path: Path) -> str:
@@ -34,10 +38,18 @@ def format_of_path(path: Path) -> str:
 
 
 def all_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files, and in place of a folder the images in its folders, in a fixed order."""
+    """Yield files, and in place of a folder the images in its folders, in a fixed order.
+
+    This one list is what is hashed, counted and read. Links to folders are followed.
+    """
     for path in paths:
-        if path.is_dir():
-            inside = (file for file in path.rglob("*") if file.suffix.lower() in IMAGES)
-            yield from sorted(file for file in inside if file.parent != path)
-        else:
+        if not path.is_dir():
             yield path
+            continue
+        found = [
+            Path(place, name)
+            for place, _, names in os.walk(path, followlinks=True)
+            for name in names
+            if Path(place) != path and Path(name).suffix.lower() in IMAGES
+        ]
+        yield from sorted(found)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from disobey.data.images import check_whole, decode, decode_square
+from disobey.data.images import check_whole, decode, decode_square, square
 from disobey.data.raw import Inputs, RawSplit
 from disobey.data.survey import Survey
 from disobey.data.tokens import Text, TextTokenizer
@@ -117,6 +117,8 @@ class ImageForm(NamedTuple):
     def array(self, image: Any) -> np.ndarray:  # noqa: ANN401 - bytes or an array
         """Return one image as uint8 of `shape`."""
         if isinstance(image, np.ndarray):
+            if self.size is not None:
+                image = square(image, self.size)
             return image if image.shape[-1] == self.shape[-1] else np.repeat(image, 3, -1)
         if self.size is None:
             return decode(image, grey=self.grey)

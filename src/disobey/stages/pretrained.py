@@ -108,13 +108,14 @@ def _offline(job: "Job", name: str, revision: str | None, error: Exception) -> s
 @contextlib.contextmanager
 def _readable(folder: Path) -> Iterator[None]:
     """Turn what `transformers` says of a checkpoint that it cannot read into one line."""
+    from safetensors import SafetensorError
     from transformers.utils import logging as its_logging
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     its_logging.disable_progress_bar()
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().partition("\n")[0]
         raise UserError(
             f"{folder}: transformers cannot read it as a sequence classifier: {first}"

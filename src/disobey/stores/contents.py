@@ -22,7 +22,8 @@ from disobey.stores.writer import atomic
 SETTLED_SECONDS = 2.0
 SAID_FROM = 1 << 30  # bytes; a disk reads this in seconds
 
-# By path: size, time of change in ns, SHA-256. By name of a function and SHA-256: what it found.
+# By path: size, times of change in ns, inode, SHA-256. By a function's name and SHA-256: what it
+# found.
 Cache = dict[str, Any]
 
 
@@ -85,18 +86,22 @@ def _kept_hashes(paths: Sequence[Path]) -> list[str]:
         key = str(path.absolute())
         entry = known.get(key, [])
         if not _is_of(entry, state):
-            entry = [state.st_size, state.st_mtime_ns, file_sha256(path)]
+            entry = [*_state(state), file_sha256(path)]
             if time.time() - state.st_mtime > SETTLED_SECONDS:
                 found[key] = entry
-        hashes.append(str(entry[2]))
+        hashes.append(str(entry[-1]))
     if found:
         _write(_read() | found)
     return hashes
 
 
 def _is_of(entry: Any, state: os.stat_result) -> bool:  # noqa: ANN401 - whatever was kept
-    whole = isinstance(entry, list) and len(entry) == 3
-    return whole and entry[:2] == [state.st_size, state.st_mtime_ns]
+    return isinstance(entry, list) and len(entry) == 5 and entry[:-1] == _state(state)
+
+
+def _state(state: os.stat_result) -> list[int]:
+    """Return what changes with a file; a copy that keeps its time has another inode or ctime."""
+    return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
 
 
 def _read() -> Cache:

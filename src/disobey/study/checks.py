@@ -7,7 +7,8 @@ from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable
 from disobey.study.datasets import Files
 from disobey.study.models import Setting, StudentOf, Study, Views
 from disobey.study.recipes import Recipe
-from disobey.study.user_files import SPLITS, mistake_in
+from disobey.study.sizes import sizes_of
+from disobey.study.user_files import SPLITS, format_of, mistake_in
 from disobey.study.yaml_lines import Location, Mistake
 
 PLURAL = {"image": "images", "text": "text"}
@@ -41,6 +42,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         mistakes += _chained(study, name)
         mistakes += _bias(study, name)
         mistakes += _teacher_seen(study, name)
+        mistakes += _epochs_known(study, name)
         if study.settings[name].over_training and not _recipe(study, name).snapshots:
             words = (
                 f"recipe '{study.settings[name].recipe}' keeps no snapshots; "
@@ -60,6 +62,11 @@ def _files(study: Study) -> Iterator[Mistake]:
             mistake = mistake_in(dataset, study.data_root, split)
             if mistake is not None:
                 yield ("datasets", name, split), mistake
+                break
+        else:
+            if dataset.encoded and format_of(dataset, study.data_root) == "npz":
+                words = "is of images that stay encoded, arrays are not; write 96 or less"
+                yield ("datasets", name, "size"), words
 
 
 def _gpus(study: Study) -> Iterator[Mistake]:
@@ -169,6 +176,23 @@ def _teacher_seen(study: Study, name: str) -> Iterator[Mistake]:
             ("settings", name, "distill", "teacher"),
             f"data set '{setting.dataset}' is not augmented: the teacher's logits on its one view "
             f"are stored anyway; remove teacher, or add augment to the data set",
+        )
+
+
+def _epochs_known(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that where the plan needs a number of epochs, it does not rest on an estimate."""
+    setting, recipe = study.settings[name], _recipe(study, name)
+    dataset = study.datasets[setting.dataset]
+    if recipe.steps is None or sizes_of(dataset, study.data_root).exact:
+        return
+    views = dataset.augment is not None and setting.distill.teacher != "live"
+    if views or setting.over_training:
+        needs = "over_training" if setting.over_training else "views of the teacher"
+        yield (
+            ("settings", name, "recipe"),
+            f"recipe '{setting.recipe}' says steps, and how many epochs they are ({needs}) is "
+            f"known only once data set '{setting.dataset}' is read; write epochs, or give the data "
+            f"set subset: {{train: ...}}",
         )
 
 

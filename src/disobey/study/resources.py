@@ -82,7 +82,8 @@ def _prepare(plan: Plan, spec: Mapping[str, Any]) -> Need:
     data = _data(plan, spec)
     rows = data.train + data.test
     seconds = rows * (SECONDS_TO_DECODE_LARGE if data.itemsize == 0 else SECONDS_TO_DECODE)
-    return _need(BLOCKS_MB + 8 * DOUBLE * rows / MB, seconds)
+    held = 2 * data.input_bytes if spec.get("format") in ("npz", "json") else 0  # may be read whole
+    return _need(BLOCKS_MB + (8 * DOUBLE * rows + held) / MB, seconds)
 
 
 def _labels(plan: Plan, spec: Mapping[str, Any]) -> Need:

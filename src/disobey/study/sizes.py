@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from disobey.models.checkpoint import ROBERTA_BASE
 from disobey.models.cost import Shape
 from disobey.study.datasets import Builtin, Dataset, Files, Hub, Subset, Tokenizer
-from disobey.study.user_files import classes_of, rows_of
+from disobey.study.user_files import classes_of, format_of, rows_of
 
 FLOAT, TOKEN, BYTE = 4, 4, 1
 
@@ -15,13 +15,15 @@ FLOAT, TOKEN, BYTE = 4, 4, 1
 class Data:
     """Sizes of a data set: examples of both splits, shape, bytes of one number in memory.
 
-    Images that stay encoded on disk have an ``itemsize`` of 0.
+    Images that stay encoded on disk have an ``itemsize`` of 0. ``exact`` tells whether the training
+    examples are counted, not estimated.
     """
 
     train: int
     test: int
     shape: Shape
     itemsize: int
+    exact: bool = True
 
     @property
     def input_bytes(self) -> int:
@@ -70,10 +72,12 @@ def sizes_of(dataset: Dataset, root: str | None = None) -> Data:
     if isinstance(dataset, Builtin):
         data = BUILTIN[dataset.name]
     elif isinstance(dataset, Hub):
-        data = HUB.get((dataset.path, dataset.config)) or _guessed(dataset)
+        known = HUB.get((dataset.path, dataset.config))
+        data = known or replace(_guessed(dataset), exact=False)
     else:
         train, test = (rows_of(dataset, root, split) for split in ("train", "test"))
-        data = _guessed(dataset, train, test, classes_of(dataset, root))
+        counted = format_of(dataset, root) not in ("csv", "json")  # by their lines only
+        data = replace(_guessed(dataset, train, test, classes_of(dataset, root)), exact=counted)
     return _reduced(_shaped(data, dataset), dataset)
 
 
@@ -111,7 +115,11 @@ def _reduced(data: Data, dataset: Dataset) -> Data:
     if classes is not None and classes < data.shape.classes:
         share = classes / data.shape.classes
         shape = replace(data.shape, classes=classes)
-        data = Data(round(data.train * share), round(data.test * share), shape, data.itemsize)
+        train, test = round(data.train * share), round(data.test * share)
+        data = Data(train, test, shape, data.itemsize, exact=False)
+    if getattr(dataset, "drop_empty", False):
+        data = replace(data, exact=False)
     subset = dataset.subset or Subset.model_construct(train=None, test=None)
-    train = min(data.train, subset.train or data.train)
-    return replace(data, train=train, test=min(data.test, subset.test or data.test))
+    if subset.train:
+        data = replace(data, train=subset.train, exact=True)
+    return replace(data, test=min(data.test, subset.test or data.test))

@@ -3,8 +3,10 @@
 Nothing is read but the user's own files, since ids stand on what they hold.
 """
 
+import json
 from typing import Any
 
+from disobey.errors import UserError
 from disobey.members import member
 from disobey.models.checkpoint import checkpoint_files
 from disobey.models.options.pretrained import Pretrained
@@ -14,7 +16,7 @@ from disobey.stores.contents import content_of
 from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
 from disobey.study.datasets import Builtin, Files
-from disobey.study.jobs import Plan
+from disobey.study.jobs import LONGEST_SPEC, Plan
 from disobey.study.models import Study
 from disobey.study.sizes import sizes_of
 from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
@@ -90,6 +92,11 @@ class Sources:
         if isinstance(options, Files):
             given = {split: given_files(options, root, split) for split in SPLITS}
             self.plan.files[id] = {split: list(map(str, given[split])) for split in SPLITS}
+            if len(json.dumps(self.plan.files[id])) > LONGEST_SPEC:
+                raise UserError(
+                    f"data set '{dataset}' is {sum(map(len, given.values())):,} files, more than a "
+                    f"command line can name; join them into fewer"
+                )
         return id
 
     def _borrow_tokenizer(self, spec: dict[str, Any]) -> list[str]:
@@ -111,7 +118,7 @@ class Sources:
         name = self.study.datasets[dataset].name
         id = spec_id(f"{name}-noise{noise.rate:g}", spec)
         upstream = (manifest_of(layout.DATA.format(data=data)),)
-        members = self.decoding(dataset)
+        members = self.decoding(dataset)[:1]  # labels are read, images are not decoded
         self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream, members)
         return id
 

@@ -69,6 +69,8 @@ def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
                 return "a folder of images must be the only one; write one folder"
             if not found:
                 return f"{given} holds no images in folders, one for each class"
+        else:
+            rows_of(dataset, root, split)
     except (OSError, ValueError) as error:
         return str(error)
     return None
@@ -87,7 +89,9 @@ def classes_of(dataset: Files, root: str | None) -> int | None:
     found = files_of(dataset, root)["train"]
     kind = format_of(dataset, root)
     if kind == FOLDER:
-        return len({path.parent for path in found})
+        return len(
+            {path.relative_to(given_files(dataset, root, "train")[0]).parts[0] for path in found}
+        )
     if kind != "parquet":
         return None
     known: dict[str, int] = facts_of(found[0], table_facts)["classes"]
@@ -95,16 +99,43 @@ def classes_of(dataset: Files, root: str | None) -> int | None:
 
 
 def table_facts(path: Path) -> dict[str, Any]:
-    """Return ``rows`` of a table, and ``classes`` by column where the file says so."""
-    kind = format_of_path(path)
-    if kind == "npz":
-        import numpy as np
+    """Return ``rows`` of a table, and ``classes`` by column where the file says so.
 
-        with np.load(path, allow_pickle=False) as arrays:
-            return {"rows": max(len(arrays[name]) for name in arrays.files), "classes": {}}
-    if kind != "parquet":
-        with open(path, "rb") as stream:
-            return {"rows": sum(1 for _ in stream), "classes": {}}
+    Raises
+    ------
+    ValueError
+        In words, for a file that is not what its name says.
+    """
+    kind = format_of_path(path)
+    try:
+        if kind == "npz":
+            return {"rows": _rows_of_arrays(path), "classes": {}}
+        if kind == "parquet":
+            return _parquet_facts(path)
+    except Exception as error:  # each library has its own for a file that is damaged
+        raise ValueError(f"{path.name}: cannot be read as {kind}: {error}") from None
+    with open(path, "rb") as stream:
+        return {"rows": sum(1 for _ in stream), "classes": {}}
+
+
+def _rows_of_arrays(path: Path) -> int:
+    """Return the length of an npz file's arrays; a header says it, objects are not loaded."""
+    import zipfile
+
+    from numpy.lib import format as npy
+
+    rows: list[int] = []
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            with archive.open(name) as stream:
+                version = npy.read_magic(stream)
+                read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+                shape = read(stream)[0]
+                rows += shape[:1]
+    return max(rows, default=0)
+
+
+def _parquet_facts(path: Path) -> dict[str, Any]:
     import pyarrow.parquet
 
     about = pyarrow.parquet.read_metadata(path)
@@ -119,8 +150,10 @@ def _given(words: str | list[str], root: str | None) -> list[Path]:
     found: list[Path] = []
     for word in [words] if isinstance(words, str) else words:
         place = Path(root or "", word)
-        if glob.has_magic(word):
-            found += sorted(Path(match) for match in glob.glob(str(place), recursive=True))
+        if glob.has_magic(word) and not place.exists():
+            found += sorted(
+                Path(root or "", match) for match in glob.glob(word, root_dir=root, recursive=True)
+            )
         else:
             found.append(place)
     return found

@@ -27,6 +27,7 @@ class EncodedInputs:
     def __init__(self, split: Split, data: Prepared, device: torch.device) -> None:
         self.length: np.ndarray | None = None
         self._images: EncodedImages = split.inputs
+        self._images.threads = torch.get_num_threads()  # as many as the job may use
         self._device = device
         self.normalise = Normalise(data, device)
 

@@ -1,6 +1,7 @@
 """A data set of the Hugging Face hub; downloaded once into the hub's own cache."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from disobey.data.raw import RawData
@@ -24,6 +25,12 @@ def load(spec: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> RawData
     UserError
         When the repository cannot be reached or asks for a login, or has no such split.
     """
+    place = Path(spec["path"])
+    if place.exists() and not place.is_absolute():  # `datasets` would read that instead
+        raise UserError(
+            f"{spec['path']}: there is a folder of this name here; rename it, or read it with "
+            f"source: files"
+        )
     return raw_data(spec, _table(spec, "train"), _table(spec, "test"))
 
 
