@@ -111,7 +111,8 @@ def _check_shapes(models: Sequence[Source], checked: Sequence[Columns]) -> None:
     for model in named[1:]:
         names, expected = (list(map(str, m.columns[CLASS_NAME])) for m in (model, named[0]))
         if names != expected:
-            k = next((k for k, pair in enumerate(zip(names, expected)) if pair[0] != pair[1]), 0)
+            differ = [one != other for one, other in zip(names, expected, strict=True)]
+            k = differ.index(True)
             raise UserError(
                 f"{model.place(LOGITS)}: class {k} is {names[k]!r}, but in "
                 f"{named[0].place(LOGITS)} it is {expected[k]!r}; classes must be the same and in "
@@ -132,7 +133,7 @@ def _in_one_order(
     first = with_ids[0]
     ordered = []
     for source, columns in zip(sources, checked, strict=True):
-        order = slice(None)
+        order: slice | np.ndarray = slice(None)
         if ID in columns and columns is not checked[first]:
             order = _order(sources[first], checked[first][ID], source, columns[ID])
         ordered.append({name: values[order] for name, values in columns.items()})
@@ -185,8 +186,8 @@ def _agreed(
         if differ.size:
             row = differ[0]
             raise UserError(
-                f"{source.place(column)}: {columns[column][row]} where {found[0].place(column)} has "
-                f"{found[1][row]} (row {row} of the aligned examples, {differ.size} of "
+                f"{source.place(column)}: {columns[column][row]} where {found[0].place(column)} "
+                f"has {found[1][row]} (row {row} of the aligned examples, {differ.size} of "
                 f"{len(found[1])} differ); all models must be over the same data and label noise"
             )
     return None if found is None else found[1]

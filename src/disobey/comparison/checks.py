@@ -134,7 +134,9 @@ def checked_labels(
     whole = np.isfinite(values) & (values == np.floor(values))
     _refuse_first(~whole, values, where, "is no whole number")
     outside = (values < 0) | (values >= classes)
-    _refuse_first(outside, values, where, f"is not one of the {classes} classes, 0 to {classes - 1}")
+    _refuse_first(
+        outside, values, where, f"is not one of the {classes} classes, 0 to {classes - 1}"
+    )
     return values.astype(np.int64)
 
 

@@ -1,8 +1,8 @@
 """Files of logits from any framework: npz, npy, parquet, and netCDF as this package writes it.
 
-Whatever the format, a file becomes splits, and a split columns: ``logits``, and where they are there
-``label``, ``clean_label``, ``example_id`` and ``class_name``. Nothing is checked here but that the
-columns can be told apart.
+Whatever the format, a file becomes splits, and a split columns: ``logits``, and where they are
+there ``label``, ``clean_label``, ``example_id`` and ``class_name``. Nothing is checked here but
+that the columns can be told apart.
 """
 
 import zipfile

@@ -149,8 +149,10 @@ class PairAnalysis:
                     of_role.add(counts, outputs[role], *labels, where[rows])
             for role, beside in fidelity.items():
                 beside.add(counts, outputs[role], outputs[TEACHER], where[rows])
-        for role, gathered in (*quality.items(), *fidelity.items()):
-            for subset, found in zip(SUBSETS, gathered.statistics(), strict=True):
+        of_subsets = [(role, of_role.statistics()) for role, of_role in quality.items()]
+        of_subsets += [(role, beside.statistics()) for role, beside in fidelity.items()]
+        for role, statistics in of_subsets:
+            for subset, found in zip(SUBSETS, statistics, strict=True):
                 self._enter(subset, role, found)
 
     def _compare(self) -> None:
