@@ -107,9 +107,17 @@ def _check_shapes(models: Sequence[Source], checked: Sequence[Columns]) -> None:
                     f"{model.place(LOGITS)}: {found:,} {what}, but {first.place(LOGITS)} has "
                     f"{expected:,}; both must be over the same {what}, in the same order"
                 )
-    named = [model for model in models if CLASS_NAME in model.columns]
-    for model in named[1:]:
+    _check_class_names([model for model in models if CLASS_NAME in model.columns], shape[1])
+
+
+def _check_class_names(named: Sequence[Source], classes: int) -> None:
+    for model in named:
         names, expected = (list(map(str, m.columns[CLASS_NAME])) for m in (model, named[0]))
+        if len(names) != classes:
+            raise UserError(
+                f"{model.place(CLASS_NAME)}: {len(names)} names for {classes} classes; give one "
+                f"for each, in the order of the logits"
+            )
         if names != expected:
             differ = [one != other for one, other in zip(names, expected, strict=True)]
             k = differ.index(True)

@@ -23,7 +23,7 @@ from disobey.report.markdown import markdown
 from disobey.report.numbers import NBSP, interval
 from disobey.report.verdicts import STATISTICS, Statistic
 
-WIDTH, NARROWEST = 110, 72
+WIDTH, NARROWEST = 100, 72
 INDENT, GAP = "  ", 2
 HEAD = ("claim", "statistic", "estimate", "95 % interval", "what it means")
 STATISTICS_SHOWN = "all statistics over all examples (comparison.csv has every subset)"
@@ -35,22 +35,22 @@ SHORT = {
     GAPS[-1]: "G, top decile",
     INHERITANCE: "B",
     "accuracy": "accuracy in %",
-    "given_label_confidence": "p(given label) in %",
+    "given_label_confidence": "p(label) in %",
 }
 Table = tuple[Sequence[str], list[tuple[str, ...]]]
 
 
 def text(comparison: Comparison, width: int = WIDTH) -> str:
-    """Return the comparison as lines of at most ``width`` characters, tables aligned."""
+    """Return the comparison as plain text, paragraphs filled to ``width``, tables aligned."""
     width = max(width, NARROWEST)
     lines = _filled(comparison.analysis.setting, width)
     for note in (_size(comparison), *comparison.notes):
         lines += _filled(note, width)
     for split in comparison.splits:
         lines += ["", f"{split} split, {_examples(comparison, split)}", ""]
-        lines += _aligned(verdicts(comparison, split), width)
+        lines += _aligned(verdicts(comparison, split), below=True)
         lines += ["", f"{INDENT}{STATISTICS_SHOWN}:", ""]
-        lines += _aligned(described(comparison, split), width)
+        lines += _aligned(described(comparison, split))
     lines += ["", "What cannot be concluded", ""]
     for caveat in caveats(comparison):
         lines += textwrap.wrap(f"- {caveat}", width, subsequent_indent=INDENT)
@@ -104,7 +104,7 @@ def _row(held: Held) -> tuple[str, ...]:
         ends += f" {held.covers}"
     return (
         claim.name.replace("_", " "),
-        SHORT[claim.statistic] + (", student - reference" if claim.model == EFFECT else ""),
+        SHORT[claim.statistic] + (" over reference" if claim.model == EFFECT else ""),
         DASH if math.isnan(value) else estimate,
         ends.replace(NBSP, " "),
         meaning(held, how),
@@ -133,7 +133,7 @@ def meaning(held: Held, how: Statistic) -> str:
     if not held.covers:
         return f"no verdict: {side_words} in this pair, {claimed}; another seed may differ"
     if held.low <= claim.null <= held.high:
-        return f"no verdict: already the interval over examples alone contains {null}"
+        return f"no verdict: the interval over examples alone already contains {null}"
     return (
         f"no verdict: in this pair {side_words}, {claimed}, whichever test examples are drawn; "
         f"another seed may differ"
@@ -205,15 +205,18 @@ def _filled(line: str, width: int) -> list[str]:
     return textwrap.wrap(line, width, subsequent_indent=INDENT, break_long_words=False)
 
 
-def _aligned(table: Table, width: int) -> list[str]:
-    """Return the lines of a table; its last column is wrapped at ``width``."""
+def _aligned(table: Table, below: bool = False) -> list[str]:
+    """Return the lines of a table; where ``below``, the last cell of a row stands on its own line.
+
+    Sentences in a last column would be broken into short pieces.
+    """
     head, rows = table
-    columns = list(zip(head, *rows, strict=True))
-    widths = [max(map(len, column)) + GAP for column in columns[:-1]]
-    left = len(INDENT) + sum(widths)
+    cells = [head[:-1], *(row[:-1] for row in rows)] if below else [head, *rows]
+    widths = [max(map(len, column)) + GAP for column in zip(*cells, strict=True)]
     lines = []
-    for row in (head, *rows):
-        begin = INDENT + "".join(f"{c:<{w}}" for c, w in zip(row[:-1], widths, strict=True))
-        last = textwrap.wrap(row[-1], max(width - left, NARROWEST // 2)) or [""]
-        lines += [begin + last[0], *(" " * left + more for more in last[1:])]
-    return [line.rstrip() for line in lines]
+    for row, shown in zip((head, *rows), cells, strict=True):
+        line = INDENT + "".join(f"{c:<{w}}" for c, w in zip(shown, widths, strict=True))
+        lines.append(line.rstrip())
+        if below and row is not head:
+            lines.append(INDENT * 3 + row[-1])
+    return lines
