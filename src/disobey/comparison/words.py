@@ -15,12 +15,13 @@ from disobey.analysis.names import (
     PRIMARY,
     QUALITY,
     REFERENCE,
+    SIGNAL_SCALE,
     STUDENT,
     TEACHER,
 )
 from disobey.comparison.result import BY_EXAMPLES, Comparison, Held
 from disobey.report.markdown import markdown
-from disobey.report.numbers import NBSP, interval
+from disobey.report.numbers import NBSP, interval, number
 from disobey.report.verdicts import STATISTICS, Statistic
 
 WIDTH, NARROWEST = 100, 72
@@ -28,6 +29,8 @@ INDENT, GAP = "  ", 2
 HEAD = ("claim", "statistic", "estimate", "95 % interval", "what it means")
 STATISTICS_SHOWN = "all statistics over all examples (comparison.csv has every subset)"
 DASH = "–"
+DECIMALS = 3
+SYMBOLS = {EXAGGERATION: "A", SIGNAL_SCALE: "A_z", INHERITANCE: "B", **dict.fromkeys(GAPS, "G")}
 # What the table calls a statistic: short, or its lines would not fit a terminal.
 SHORT = {
     EXAGGERATION: "A",
@@ -150,8 +153,9 @@ def described(comparison: Comparison, split: str) -> Table:
     for name in (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY):
         values = [comparison.value(name, model, split) for model in models]
         if not all(map(math.isnan, values)):
-            cells = [DASH if math.isnan(value) else f"{value:z.3f}" for value in values]
-            rows.append((name.replace("_", " "), *cells))
+            cells = [DASH if math.isnan(value) else number(value, DECIMALS) for value in values]
+            symbol = f" ({SYMBOLS[name]})" if name in SYMBOLS else ""
+            rows.append((name.replace("_", " ") + symbol, *cells))
     return ("statistic", *models), rows
 
 
