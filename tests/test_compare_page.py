@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 def shown_runs():
     """Return the commands whose output the page shows, and that output."""
     text = PAGE.read_text(encoding="utf-8")
-    found = re.findall(rf"^{re.escape(COMMAND)}(.+)\n\n```text\n(.*?)```", text, re.M | re.S)
+    found = re.findall(rf"^{re.escape(COMMAND)}([^\n]+)\n\n```text\n(.*?)```", text, re.M | re.S)
     assert len(found) == 2
     return found
 
