@@ -154,7 +154,7 @@ def compare(
     pairs: Sequence[Sequence[Model]] = (),
     labels: Model | None = None,
     probabilities: bool = False,
-    split: str = "test",
+    split: str | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> "Comparison":
@@ -176,8 +176,8 @@ def compare(
         Classes 0 to class - 1, where the models' files hold none.
     probabilities : bool
         Whether all models are given as probabilities: ln p are then the logits. Zeros are refused.
-    split : str
-        Which split an array without a name is of: ``test`` or ``train``.
+    split : str, optional
+        Which split arrays without a name are of: ``test``, if nothing is said, or ``train``.
     resamples : int
         Bootstrap resamples of the test examples.
     seed : int

@@ -240,8 +240,19 @@ def test_splits_that_one_model_lacks_are_refused(models):
     both = {"train": models["teacher"], "test": models["teacher"] + 1}
     said = refused(both, {"test": models["student"]})
     assert "student: holds the splits test, but teacher holds train and test" in said
-    said = refused(both, {k: z + models["student"] for k, z in both.items()}, labels=LABEL)
-    assert "labels: labels of test, but the models hold train and test" in said
+    said = refused({"train": models["teacher"]}, {"train": models["student"]}, labels=LABEL)
+    assert "labels: labels of test, but the models hold train" in said
+
+
+def test_labels_of_one_split_are_enough_for_it(models):
+    teacher, student = ({"train": z, "test": z + 1} for z in list(models.values())[:2])
+    found = compare(teacher, student, labels={"train": LABEL})
+    assert found.has_labels("train") and not found.has_labels("test")
+
+
+def test_a_split_that_would_name_nothing_is_refused(models):
+    said = refused({"test": models["teacher"]}, {"test": models["student"]}, split="train")
+    assert "split train: every array says of which split it is" in said
 
 
 def test_pairs_must_be_alike(models):

@@ -22,7 +22,7 @@ def compare_models(
     replicates: Sequence[Any],
     labels: Any = None,  # noqa: ANN401 - an array, a mapping or a path
     probabilities: bool = False,
-    split: str = TEST,
+    split: str | None = None,
     resamples: int = 1000,
     seed: int = 0,
 ) -> Comparison:
@@ -46,16 +46,22 @@ def compare_models(
     } | {_name(model, f"replicate {k}"): model for k, model in enumerate(replicates, 1)}
     if len(models) != sum(map(len, pairs)) + len(replicates):
         raise UserError("a file is given twice: " + ", ".join(_given_twice(pairs, replicates)))
-    read = {name: _read(model, name, LOGITS, split) for name, model in models.items()}
-    name = _name(labels, "labels")
-    of_labels = {} if labels is None else _read(labels, name, LABEL, split)
-    splits = _shared_splits(read, of_labels, name)
-    aligned = {split: _align(read, of_labels, split, name, probabilities) for split in splits}
+    read = {name: _read(model, name, LOGITS) for name, model in models.items()}
+    of = _name(labels, "labels")
+    of_labels = {} if labels is None else _read(labels, of, LABEL)
+    splits = _named_splits([*read.values(), of_labels], split)
+    *of_models, of_labels = splits
+    read = dict(zip(read, of_models, strict=True))
+    _check_splits(read, of_labels, of)
+    aligned = {
+        name: _align(read, of_labels, name, of, probabilities)
+        for name in SPLITS
+        if name in of_models[0]
+    }
+    sizes = [len(pair) for pair in pairs]
     analyses = {
-        split: analyse_pairs(
-            _pairs(found, [len(pair) for pair in pairs]), resamples if split == TEST else 0, seed
-        )
-        for split, found in aligned.items()
+        name: analyse_pairs(_pairs(found, sizes), resamples if name == TEST else 0, seed)
+        for name, found in aligned.items()
     }
     names = list(models)
     setting = f"{names[0]} -> {names[1]}" + ("" if single else f" and {len(pairs) - 1} more")
@@ -65,8 +71,8 @@ def compare_models(
     return Comparison(Analysis(setting, about, analyses), others, tuple(notes))
 
 
-def _check_call(pairs: Sequence[Sequence[Any]], split: str) -> None:
-    if split not in SPLITS:
+def _check_call(pairs: Sequence[Sequence[Any]], split: str | None) -> None:
+    if split not in (None, *SPLITS):
         raise UserError(f"split: {split!r} is not train or test")
     for pair in pairs:
         if not SMALLEST_PAIR <= len(pair) <= LARGEST_PAIR:
@@ -94,34 +100,39 @@ def _name(model: Any, role: str, of: str = "") -> str:  # noqa: ANN401
     return str(model) if _is_path(model) else role + of
 
 
-def _read(model: Any, name: str, main: str, split: str) -> Splits:  # noqa: ANN401
-    """Return the splits of a model or of labels; arrays that do not say are of ``split``."""
+def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
+    """Return the splits of a model or of labels, as their arrays call them."""
     if _is_path(model):
-        found = read_file(Path(model), main)
-    elif isinstance(model, Mapping):
-        found = named(name, {str(key): np.asarray(array) for key, array in model.items()}, main)
-    else:
-        found = {UNNAMED: {main: np.asarray(model)}}
-    return {known or split: columns for known, columns in found.items()}
+        return read_file(Path(model), main)
+    if isinstance(model, Mapping):
+        return named(name, {str(key): np.asarray(array) for key, array in model.items()}, main)
+    return {UNNAMED: {main: np.asarray(model)}}
 
 
-def _shared_splits(read: Mapping[str, Splits], labels: Splits, name: str) -> list[str]:
-    """Return the splits, which every model must have; labels must not be of another one."""
+def _named_splits(read: Sequence[Splits], split: str | None) -> list[Splits]:
+    """Let arrays that do not say of which split they are be of ``split``, or else of test."""
+    if split is not None and not any(UNNAMED in splits for splits in read):
+        raise UserError(f"split {split}: every array says of which split it is; leave it out")
+    return [
+        {known or split or TEST: columns for known, columns in splits.items()} for splits in read
+    ]
+
+
+def _check_splits(read: Mapping[str, Splits], labels: Splits, name: str) -> None:
+    """Refuse models of other splits than the first, and labels of a split that no model has."""
     first, *rest = read
-    splits = [split for split in SPLITS if split in read[first]]
+    splits = read[first]
     for other in rest:
         if set(read[other]) != set(splits):
             raise UserError(
                 f"{other}: holds the splits {_listed(read[other])}, but {first} holds "
                 f"{_listed(splits)}; give the same of every model"
             )
-    unknown = [split for split in labels if split not in splits]
-    if unknown or (len(splits) > 1 and 0 < len(labels) < len(splits)):
+    if any(split not in splits for split in labels):
         raise UserError(
-            f"{name}: labels of {_listed(labels)}, but the models hold {_listed(splits)}; give "
-            f"arrays called {' and '.join(splits)}, or say --split"
+            f"{name}: labels of {_listed(labels)}, but the models hold {_listed(splits)}; call the "
+            f"arrays {_listed(splits)}, or say --split"
         )
-    return splits
 
 
 def _listed(splits: Any) -> str:  # noqa: ANN401 - any iterable of names
@@ -135,7 +146,7 @@ def _align(
         return Source(Place(of, split if len(splits) > 1 else ""), splits[split])
 
     models = [source(of, splits) for of, splits in read.items()]
-    return align(models, source(name, labels) if labels else None, probabilities)
+    return align(models, source(name, labels) if split in labels else None, probabilities)
 
 
 def _pairs(aligned: Aligned, sizes: Sequence[int]) -> list[Pair]:

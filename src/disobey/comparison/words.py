@@ -206,7 +206,9 @@ def caveats(comparison: Comparison) -> list[str]:
 
 
 def _filled(line: str, width: int) -> list[str]:
-    return textwrap.wrap(line, width, subsequent_indent=INDENT, break_long_words=False)
+    return textwrap.wrap(
+        line, width, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _aligned(table: Table, below: bool = False) -> list[str]:

@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         "--probabilities", action="store_true", help="the files hold probabilities, not logits"
     )
     made.add_argument(
-        "--split", choices=("train", "test"), default="test",
+        "--split", choices=("train", "test"),
         help="of which split an array is that does not say so (default: test)",
     )  # fmt: skip
     made.add_argument(
