@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from simulated_models import scaled_seeds
+from simulated_models import scaled_seeds, softmax
 
 import disobey
 from disobey import api
@@ -68,6 +68,17 @@ def test_pairs_give_verdicts_on_the_command_line(saved, capsys):
     assert code == 0
     assert "2 pairs of a teacher and a student, 1 replicate each" in out
     assert "examples only" not in out.split("What cannot be concluded")[0]
+
+
+def test_probabilities_and_the_split_are_said_on_the_command_line(saved, capsys):
+    for name in ("teacher", "student"):
+        np.save(f"{name}.npy", softmax(np.load(f"{name}.npz")["test"]))
+    files = ("teacher.npy", "student.npy")
+    code, _, err = call(capsys, *files)
+    assert code == 2 and "teacher.npy, logits: these are probabilities" in err
+    code, out, _ = call(capsys, *files, "--probabilities", "--split", "train")
+    assert code == 0
+    assert "train split, 300 examples" in out and "test split" not in out
 
 
 def test_a_refusal_is_one_line_and_status_2_and_writes_nothing(saved, capsys):

@@ -236,6 +236,11 @@ def test_classes_in_another_order_are_refused(tmp_path, models):
     assert f"{student}, logits: class 1 is 'cat', but in {teacher}, logits it is 'bee'" in said
 
 
+def test_class_names_are_as_many_as_classes(models):
+    teacher = {"logits": models["teacher"], "class_name": np.array(["ant", "bee"])}
+    assert "teacher, class_name: 2 names for 4 classes" in refused(teacher, models["student"])
+
+
 def test_splits_that_one_model_lacks_are_refused(models):
     both = {"train": models["teacher"], "test": models["teacher"] + 1}
     said = refused(both, {"test": models["student"]})

@@ -14,7 +14,8 @@ from disobey.comparison.pairs import Pair, analyse_pairs, with_each_other
 from disobey.comparison.result import Comparison
 from disobey.errors import UserError
 
-SMALLEST_PAIR, LARGEST_PAIR = 2, 3  # teacher and student; and a reference
+ROLES = ("teacher", "student", "reference")
+SMALLEST_PAIR = 2  # without a reference
 
 
 def compare_models(
@@ -38,44 +39,47 @@ def compare_models(
         For what cannot be read or cannot be right.
     """
     _check_call(pairs, split)
-    single = len(pairs) == 1
-    models = {
-        _name(model, role, "" if single else f" of pair {k}"): model
-        for k, pair in enumerate(pairs, 1)
-        for role, model in zip(("teacher", "student", "reference"), pair, strict=False)
-    } | {_name(model, f"replicate {k}"): model for k, model in enumerate(replicates, 1)}
-    if len(models) != sum(map(len, pairs)) + len(replicates):
-        raise UserError("a file is given twice: " + ", ".join(_given_twice(pairs, replicates)))
-    read = {name: _read(model, name, LOGITS) for name, model in models.items()}
+    models = _named_models(pairs, replicates)
     of = _name(labels, "labels")
-    of_labels = {} if labels is None else _read(labels, of, LABEL)
-    splits = _named_splits([*read.values(), of_labels], split)
-    *of_models, of_labels = splits
-    read = dict(zip(read, of_models, strict=True))
-    _check_splits(read, of_labels, of)
-    aligned = {
-        name: _align(read, of_labels, name, of, probabilities)
-        for name in SPLITS
-        if name in of_models[0]
-    }
+    read = [_read(model, name, LOGITS) for name, model in models.items()]
+    read.append({} if labels is None else _read(labels, of, LABEL))
+    *of_models, of_labels = _named_splits(read, split)
+    by_name = dict(zip(models, of_models, strict=True))
+    _check_splits(by_name, of_labels, of)
     sizes = [len(pair) for pair in pairs]
-    analyses = {
-        name: analyse_pairs(_pairs(found, sizes), resamples if name == TEST else 0, seed)
-        for name, found in aligned.items()
-    }
-    names = list(models)
-    setting = f"{names[0]} -> {names[1]}" + ("" if single else f" and {len(pairs) - 1} more")
-    about = {"teacher": names[0], "student": names[1]}
-    notes = dict.fromkeys(found.note for found in aligned.values())
-    others = len(pairs) - 1 + len(replicates)
-    return Comparison(Analysis(setting, about, analyses), others, tuple(notes))
+    analyses, notes = {}, []
+    for name in filter(of_models[0].__contains__, SPLITS):
+        aligned = _align(by_name, of_labels, name, of, probabilities)
+        # On the training set the examples are the population: nothing to resample.
+        drawn = resamples if name == TEST else 0
+        analyses[name] = analyse_pairs(_pairs(aligned, sizes), drawn, seed)
+        notes.append(aligned.note)
+    teacher, student, *_ = models
+    setting = f"{teacher} -> {student}" + (f" and {len(pairs) - 1} more" if pairs[1:] else "")
+    analysis = Analysis(setting, {"teacher": teacher, "student": student}, analyses)
+    return Comparison(analysis, len(pairs) - 1 + len(replicates), tuple(dict.fromkeys(notes)))
+
+
+def _named_models(pairs: Sequence[Sequence[Any]], replicates: Sequence[Any]) -> dict[str, Any]:
+    """Return all models by what messages call them, pair by pair, then the replicates."""
+    named = [
+        (_name(model, role, f" of pair {k}" if pairs[1:] else ""), model)
+        for k, pair in enumerate(pairs, 1)
+        for role, model in zip(ROLES, pair, strict=False)  # the last may not be there
+    ]
+    named += [(_name(model, f"replicate {k}"), model) for k, model in enumerate(replicates, 1)]
+    names = [name for name, _ in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"a file is given twice: {', '.join(twice)}")
+    return dict(named)
 
 
 def _check_call(pairs: Sequence[Sequence[Any]], split: str | None) -> None:
     if split not in (None, *SPLITS):
         raise UserError(f"split: {split!r} is not train or test")
     for pair in pairs:
-        if not SMALLEST_PAIR <= len(pair) <= LARGEST_PAIR:
+        if not SMALLEST_PAIR <= len(pair) <= len(ROLES):
             raise UserError(
                 f"a pair has {len(pair)} models; give teacher and student, or teacher, student and "
                 f"reference"
@@ -84,11 +88,6 @@ def _check_call(pairs: Sequence[Sequence[Any]], split: str | None) -> None:
         raise UserError(
             "some pairs have a reference and some have none; give one in each, or in none"
         )
-
-
-def _given_twice(pairs: Sequence[Sequence[Any]], replicates: Sequence[Any]) -> list[str]:
-    names = [str(model) for models in (*pairs, replicates) for model in models if _is_path(model)]
-    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _is_path(model: Any) -> bool:  # noqa: ANN401
