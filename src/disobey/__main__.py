@@ -10,6 +10,7 @@ TOOLS = {
     "why": "which jobs would run now, and why, in plain words",
     "explain": "what a store, table or figure is and what it came from",
     "results": "a finished study's tables and how they were made, as Markdown",
+    "compare": "a teacher and a student that any code made: verdicts from their logits",
     "schema": "the JSON schema of study files, for editors",
 }
 

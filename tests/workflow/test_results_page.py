@@ -6,7 +6,8 @@ import re
 import pandas as pd
 import pytest
 
-from disobey.tools.results import main, markdown
+from disobey.report.markdown import markdown
+from disobey.tools.results import main
 
 from .conftest import TINY
 

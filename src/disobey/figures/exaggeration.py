@@ -1,6 +1,8 @@
 """The paper's plot: the student's confidence against its teacher's, in one setting."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -10,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from disobey.analysis.names import ALL, COMPARED, STUDENT
+from disobey.analysis.names import ALL, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import style
 from disobey.figures.message import EXAGGERATES, headline, interval_text, size
@@ -33,7 +35,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     Parameters
     ----------
     analyses : dict of str to Analysis
-        One setting.
+        One setting; somebody else's logits may be of one split, or without a reference.
 
     Returns
     -------
@@ -51,28 +53,44 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         )
     (analysis,) = analyses.values()
     sheet = Sheet()
-    sheet.title(headline(analyses, EXAGGERATES))
+    splits = [split for split in SPLITS if split in analysis.splits]
+    # Verdicts are on test; who has no test split sees the training split's number.
+    claim = replace(EXAGGERATES, split=splits[-1])
+    sheet.title(headline(analyses, claim))
     equal = style.handle(STUDENT, color=style.INK, marker="", linestyle=(0, (3, 2)))
     equal.set(label="equal confidence", linewidth=style.MEDIUM)
-    sheet.legend([*(style.handle(model) for model in COMPARED), equal])
-    side = (sheet.width - LEFT - BETWEEN) / len(SPLITS)
-    _panels(sheet, analysis, side)
-    sheet.write(
-        "n: seeds × examples. Points: means of quantile bins of the teacher's confidence; lines: "
-        "least squares, with 95 % intervals of the slope. They are conditioned on the teacher, as "
-        "in the paper, and biased by its noise; A is conditioned on another seed (test)."
-        + _beyond(analysis)
-    )
+    models = compared_in(analysis.splits[splits[0]])
+    sheet.legend([*(style.handle(model) for model in models), equal])
+    side = (sheet.width - LEFT - BETWEEN * (len(splits) - 1)) / len(splits)
+    _panels(sheet, analysis, splits, side)
+    sheet.write(_note(claim.number(analysis)[0], splits[-1]) + _beyond(analysis))
     return sheet.finish()
 
 
-def _panels(sheet: Sheet, analysis: Analysis, side: float) -> None:
+def compared_in(data: xr.Dataset) -> list[str]:
+    """Return the models that a split's plot shows: those that were compared with the teacher."""
+    return [str(model) for model in data.compared.values]
+
+
+def _note(exaggeration: float, split: str) -> str:
+    """Say what is drawn; and of A only where there is one."""
+    note = (
+        "n: seeds × examples. Points: means of quantile bins of the teacher's confidence; lines: "
+        "least squares, with 95 % intervals of the slope. They are conditioned on the teacher, as "
+        "in the paper, and biased by its noise"
+    )
+    known = not math.isnan(exaggeration)
+    return note + (f"; A is conditioned on another seed ({split})." if known else ".")
+
+
+def _panels(sheet: Sheet, analysis: Analysis, splits: Sequence[str], side: float) -> None:
     """Draw one square per split, and the colour scale that they share."""
-    above = style.line_height(style.SMALL_SIZE, 1 + len(COMPARED)) + GAP
+    models = compared_in(analysis.splits[splits[0]])
+    above = style.line_height(style.SMALL_SIZE, 1 + len(models)) + GAP
     limits = plot_limits(list(analysis.splits.values()))
     most = max(float(data.density.sel(compared=STUDENT).max()) for data in analysis.splits.values())
     norm = LogNorm(1, max(most, 2.0))
-    for column, split in enumerate(SPLITS):
+    for column, split in enumerate(splits):
         left = MARGIN + LEFT + column * (side + BETWEEN)
         axes = sheet.axes(left, side, side, down=above)
         mesh = draw_plot(axes, analysis.splits[split], norm)
@@ -119,7 +137,7 @@ def draw_plot(axes: Axes, data: xr.Dataset, norm: LogNorm) -> QuadMesh:
         rasterized=True,
     )
     style.diagonal(axes)
-    for model in COMPARED:
+    for model in compared_in(data):
         _model(axes, data, model)
     return mesh
 
@@ -153,7 +171,7 @@ def _model(axes: Axes, data: xr.Dataset, model: str) -> None:
 def _head(axes: Axes, analysis: Analysis, split: str, side: float) -> None:
     """Write split, size and slopes above a panel, where they hide no data."""
     lines = [(f"{split}, n = {size(analysis, split)}", style.INK)]
-    for model in COMPARED:
+    for model in compared_in(analysis.splits[split]):
         slope = interval_text(*analysis.number("plot_slope", model, split))
         lines.append((f"{style.ROLES[model].glyph} slope {slope}", style.ROLES[model].colour))
     step = style.line_height(style.SMALL_SIZE) / side

@@ -84,7 +84,7 @@ class Claim:
         """Return on which side of ``null`` the interval lies."""
         _, low, high = self.number(analysis)
         if math.isnan(low) or math.isnan(high):
-            return Side.ONE_SEED if seeds(analysis) == 1 else Side.NO_INTERVAL
+            return Side.ONE_SEED if seeds(analysis, self.split) == 1 else Side.NO_INTERVAL
         if low > self.null:
             return Side.ABOVE
         return Side.BELOW if high < self.null else Side.UNDECIDED

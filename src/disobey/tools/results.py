@@ -5,11 +5,12 @@ What it prints stands in docs/results.md: nothing in there is typed in.
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from disobey.errors import UserError
 from disobey.report.history import by_stage, stage, walk
+from disobey.report.markdown import markdown
 from disobey.report.numbers import NBSP, duration
 from disobey.report.verdicts import Claim, accuracies, claims, read_table
 from disobey.stores import layout
@@ -17,7 +18,6 @@ from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.study.loader import load_study
 
-Rows = Iterable[Sequence[object]]
 COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
           "expected_by_chance")  # fmt: skip
 
@@ -120,9 +120,3 @@ def _claim(claim: Claim) -> Iterator[str]:
         columns.append("remark")
         rows = [[*row, remark] for row, remark in zip(rows, remarks, strict=True)]
     yield from markdown(columns, rows)
-
-
-def markdown(columns: Sequence[str], rows: Rows) -> Iterator[str]:
-    """Yield a Markdown table."""
-    for cells in (columns, ["---"] * len(columns), *rows):
-        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"

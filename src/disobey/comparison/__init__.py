@@ -1,0 +1,5 @@
+"""The analyses of confidence, on logits that anybody's code made.
+
+``files`` reads them, ``checks`` refuses what cannot be right, ``alignment`` matches rows, ``pairs``
+computes, ``result`` says what came out; `disobey.api` and ``python -m disobey compare`` use them.
+"""

@@ -1,0 +1,161 @@
+"""From files or arrays to a comparison: read, align, analyse, split by split."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from disobey.analysis.store import Analysis
+from disobey.comparison.alignment import Aligned, Source, align
+from disobey.comparison.checks import Place
+from disobey.comparison.files import LABEL, LOGITS, SPLITS, TEST, UNNAMED, Splits, named, read_file
+from disobey.comparison.pairs import Pair, analyse_pairs, with_each_other
+from disobey.comparison.result import Comparison
+from disobey.errors import UserError
+
+ROLES = ("teacher", "student", "reference")
+SMALLEST_PAIR = 2  # without a reference
+
+
+def compare_models(
+    pairs: Sequence[Sequence[Any]],
+    replicates: Sequence[Any],
+    labels: Any = None,  # noqa: ANN401 - an array, a mapping or a path
+    probabilities: bool = False,
+    split: str | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """Compare students with their teachers; arguments as in `disobey.compare`.
+
+    Parameters
+    ----------
+    pairs : sequence of (teacher, student) or (teacher, student, reference)
+
+    Raises
+    ------
+    UserError
+        For what cannot be read or cannot be right.
+    """
+    _check_call(pairs, split)
+    models = _named_models(pairs, replicates)
+    of = _name(labels, "labels")
+    read = [_read(model, name, LOGITS) for name, model in models.items()]
+    read.append({} if labels is None else _read(labels, of, LABEL))
+    *of_models, of_labels = _named_splits(read, split)
+    by_name = dict(zip(models, of_models, strict=True))
+    _check_splits(by_name, of_labels, of)
+    sizes = [len(pair) for pair in pairs]
+    analyses, notes = {}, []
+    for name in filter(of_models[0].__contains__, SPLITS):
+        aligned = _align(by_name, of_labels, name, of, probabilities)
+        # On the training set the examples are the population: nothing to resample.
+        drawn = resamples if name == TEST else 0
+        analyses[name] = analyse_pairs(_pairs(aligned, sizes), drawn, seed)
+        notes.append(aligned.note)
+    teacher, student, *_ = models
+    setting = f"{teacher} -> {student}" + (f" and {len(pairs) - 1} more" if pairs[1:] else "")
+    analysis = Analysis(setting, {"teacher": teacher, "student": student}, analyses)
+    return Comparison(analysis, len(pairs) - 1 + len(replicates), tuple(dict.fromkeys(notes)))
+
+
+def _named_models(pairs: Sequence[Sequence[Any]], replicates: Sequence[Any]) -> dict[str, Any]:
+    """Return all models by what messages call them, pair by pair, then the replicates."""
+    named = [
+        (_name(model, role, f" of pair {k}" if pairs[1:] else ""), model)
+        for k, pair in enumerate(pairs, 1)
+        for role, model in zip(ROLES, pair, strict=False)  # the last may not be there
+    ]
+    named += [(_name(model, f"replicate {k}"), model) for k, model in enumerate(replicates, 1)]
+    names = [name for name, _ in named]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"a file is given twice: {', '.join(twice)}")
+    return dict(named)
+
+
+def _check_call(pairs: Sequence[Sequence[Any]], split: str | None) -> None:
+    if split not in (None, *SPLITS):
+        raise UserError(f"split: {split!r} is not train or test")
+    for pair in pairs:
+        if not SMALLEST_PAIR <= len(pair) <= len(ROLES):
+            raise UserError(
+                f"a pair has {len(pair)} models; give teacher and student, or teacher, student and "
+                f"reference"
+            )
+    if len({len(pair) for pair in pairs}) > 1:
+        raise UserError(
+            "some pairs have a reference and some have none; give one in each, or in none"
+        )
+
+
+def _is_path(model: Any) -> bool:  # noqa: ANN401
+    return isinstance(model, str | Path)
+
+
+def _name(model: Any, role: str, of: str = "") -> str:  # noqa: ANN401
+    """Return what a model is called in messages: its file, or its role."""
+    return str(model) if _is_path(model) else role + of
+
+
+def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
+    """Return the splits of a model or of labels, as their arrays call them."""
+    if _is_path(model):
+        return read_file(Path(model), main)
+    if isinstance(model, Mapping):
+        return named(name, {str(key): np.asarray(array) for key, array in model.items()}, main)
+    return {UNNAMED: {main: np.asarray(model)}}
+
+
+def _named_splits(read: Sequence[Splits], split: str | None) -> list[Splits]:
+    """Let arrays that do not say of which split they are be of ``split``, or else of test."""
+    if split is not None and not any(UNNAMED in splits for splits in read):
+        raise UserError(f"split {split}: every array says of which split it is; leave it out")
+    return [
+        {known or split or TEST: columns for known, columns in splits.items()} for splits in read
+    ]
+
+
+def _check_splits(read: Mapping[str, Splits], labels: Splits, name: str) -> None:
+    """Refuse models of other splits than the first, and labels of a split that no model has."""
+    first, *rest = read
+    splits = read[first]
+    for other in rest:
+        if set(read[other]) != set(splits):
+            raise UserError(
+                f"{other}: holds the splits {_listed(read[other])}, but {first} holds "
+                f"{_listed(splits)}; give the same of every model"
+            )
+    if any(split not in splits for split in labels):
+        raise UserError(
+            f"{name}: labels of {_listed(labels)}, but the models hold {_listed(splits)}; call the "
+            f"arrays {_listed(splits)}, or say --split"
+        )
+
+
+def _listed(splits: Any) -> str:  # noqa: ANN401 - any iterable of names
+    return " and ".join(split for split in SPLITS if split in splits)
+
+
+def _align(
+    read: Mapping[str, Splits], labels: Splits, split: str, name: str, probabilities: bool
+) -> Aligned:
+    def source(of: str, splits: Splits) -> Source:
+        return Source(Place(of, split if len(splits) > 1 else ""), splits[split])
+
+    models = [source(of, splits) for of, splits in read.items()]
+    return align(models, source(name, labels) if split in labels else None, probabilities)
+
+
+def _pairs(aligned: Aligned, sizes: Sequence[int]) -> list[Pair]:
+    """Return the pairs, the first ``sum(sizes)`` of the models, with all that are replicates."""
+    logits = iter(aligned.logits)
+    models = [[next(logits) for _ in range(size)] for size in sizes]
+    replicates = list(logits)
+    label, clean_label = aligned.label, aligned.clean_label
+    pairs = []
+    for teacher, student, *rest in models:
+        reference = rest[0] if rest else None
+        pairs.append(Pair(teacher, student, replicates, reference, label, clean_label))
+    return with_each_other(pairs)

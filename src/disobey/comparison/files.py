@@ -1,0 +1,250 @@
+"""Files of logits from any framework: npz, npy, parquet, and netCDF as this package writes it.
+
+Whatever the format, a file becomes splits, and a split columns: ``logits``, and where they are
+there ``label``, ``clean_label``, ``example_id`` and ``class_name``. Nothing is checked here but
+that the columns can be told apart.
+"""
+
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from disobey.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRAIN, TEST = "train", "test"
+SPLITS = (TRAIN, TEST)
+# The split of arrays that do not say which one they are of.
+UNNAMED = ""
+LOGITS, LABEL, CLEAN_LABEL, ID, CLASS_NAME = (
+    "logits", "label", "clean_label", "example_id", "class_name",
+)  # fmt: skip
+OF_EXAMPLES = (LOGITS, LABEL, CLEAN_LABEL, ID)
+SPLIT = "split"  # the column of a table that says which split a row is of
+
+Columns = dict[str, np.ndarray]
+Splits = dict[str, Columns]
+
+
+def read_file(path: Path, main: str = LOGITS) -> Splits:
+    """Read a file of logits, or with ``main="label"`` one of labels.
+
+    Parameters
+    ----------
+    path : Path
+        Its name says the format; see `READERS`.
+    main : str
+        What an array is that is called after its split only, or not at all.
+
+    Returns
+    -------
+    dict of dict of ndarray
+        For ``train`` and ``test``, or for the one split that has no name, its columns.
+
+    Raises
+    ------
+    UserError
+        When the file is not there, cannot be read, or holds something of which it is not clear
+        what it is.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file")
+    try:
+        reader = READERS[path.suffix.lower()]
+    except KeyError:
+        raise UserError(
+            f"{path}: what format is this? Files end in {', '.join(READERS)}; from any framework: "
+            f"numpy.savez('model.npz', test=logits), an array (example, class)"
+        ) from None
+    splits = reader(path, main)
+    if not any(main in columns for columns in splits.values()):
+        raise UserError(f"{path}: holds no {main}")
+    return splits
+
+
+# --- numpy -----------------------------------------------------------------------------------
+
+
+def _npy(path: Path, main: str) -> Splits:
+    try:
+        return {UNNAMED: {main: np.load(path, allow_pickle=False)}}
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(_unreadable(path, "npy", error)) from None
+
+
+def _npz(path: Path, main: str) -> Splits:
+    try:
+        with np.load(path, allow_pickle=False) as opened:
+            arrays = {name: opened[name] for name in opened.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise UserError(_unreadable(path, "npz", error)) from None
+    return named(str(path), arrays, main)
+
+
+def _unreadable(path: Path, kind: str, error: Exception) -> str:
+    return (
+        f"{path}: cannot be read as {kind} ({error}); save arrays of numbers with "
+        f"numpy.{'savez' if kind == 'npz' else 'save'}, no objects"
+    )
+
+
+def named(where: str, arrays: Mapping[str, np.ndarray], main: str = LOGITS) -> Splits:
+    """Sort arrays by their names: ``test``, ``logits``, ``test_label``, ``label``, ...
+
+    Parameters
+    ----------
+    where : str
+        What holds them, for messages.
+    arrays : mapping of str to ndarray
+    main : str
+        What an array is that is called after its split only.
+
+    Raises
+    ------
+    UserError
+        For a name that is not known, given twice, or that does not say of which split it is.
+    """
+    roles = _roles(main)
+    splits: Splits = {}
+    for name, array in arrays.items():
+        if name not in roles:
+            raise UserError(
+                f"{where}: array {name}: is not known here; {nearest(name, roles)} (save only "
+                f"these)"
+            )
+        split, column = roles[name]
+        if column in splits.setdefault(split, {}):
+            raise UserError(f"{where}: array {name}: the {split} {column} are there twice")
+        splits[split][column] = array
+    return _with_names_for_all(where, splits, main)
+
+
+def _roles(main: str) -> dict[str, tuple[str, str]]:
+    """Return split and column of every name that an array may have."""
+    roles = {column: (UNNAMED, column) for column in (*OF_EXAMPLES, CLASS_NAME)}
+    for split in SPLITS:
+        roles[split] = split, main
+        roles |= {f"{split}_{column}": (split, column) for column in OF_EXAMPLES}
+    return roles
+
+
+def _with_names_for_all(where: str, splits: Splits, main: str) -> Splits:
+    """Give columns without a split to the one split there is; class names to every one."""
+    others = [split for split in splits if split != UNNAMED]
+    if not others or UNNAMED not in splits:
+        return splits
+    loose = splits.pop(UNNAMED)
+    for column, array in loose.items():
+        if column != CLASS_NAME and (len(others) > 1 or column in splits[others[0]]):
+            raise UserError(
+                f"{where}: array {column}: is it of the training or of the test split? Call it "
+                f"{TRAIN}_{column} or {TEST}_{column}"
+            )
+        for split in others:
+            splits[split][column] = array
+    return splits
+
+
+# --- parquet ---------------------------------------------------------------------------------
+
+
+def _parquet(path: Path, main: str) -> Splits:
+    """Read a table: a column per class or one column of lists, and labels, ids, split."""
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
+        raise UserError(f"{path}: cannot be read as parquet ({error})") from None
+    known = [name for name in (LABEL, CLEAN_LABEL, ID) if name in table]
+    columns: Columns = {name: table[name].to_numpy() for name in known}
+    rest = table.columns.difference([*known, SPLIT], sort=False)
+    if main == LOGITS:
+        columns |= _logits_of(path, table, list(rest))
+    if SPLIT not in table:
+        return {UNNAMED: columns}
+    return _by_split(path, table[SPLIT].to_numpy(), columns)
+
+
+def _logits_of(path: Path, table: "pd.DataFrame", names: list[str]) -> Columns:
+    if LOGITS in names and len(names) == 1:
+        return {LOGITS: _stacked(path, table[LOGITS])}
+    for name in names:
+        if table[name].dtype.kind != "f":
+            raise UserError(
+                f"{path}: column {name}: is {table[name].dtype}, no logits; besides "
+                f"{LABEL}, {CLEAN_LABEL}, {ID} and {SPLIT} a table has one floating-point column "
+                f"for each class, or one column {LOGITS} of lists"
+            )
+    if not names:
+        return {}
+    return {LOGITS: table[names].to_numpy(), CLASS_NAME: np.array([str(name) for name in names])}
+
+
+def _stacked(path: Path, lists: Iterable[np.ndarray]) -> np.ndarray:
+    rows = [np.asarray(row) for row in lists]
+    first = rows[0].shape if rows else (0,)
+    for number, row in enumerate(rows):
+        if row.shape != first or row.ndim != 1 or row.dtype.kind != "f":
+            raise UserError(
+                f"{path}: column {LOGITS}, row {number}: {row.size} values of {row.dtype}; every "
+                f"row must be a list of as many floating-point numbers as row 0, which has "
+                f"{first[0] if first else 1}"
+            )
+    return np.stack(rows) if rows else np.empty((0, 0))
+
+
+def _by_split(path: Path, split: np.ndarray, columns: Columns) -> Splits:
+    for number, name in enumerate(split):
+        if name not in SPLITS:
+            raise UserError(f"{path}: column {SPLIT}, row {number}: {name!r} is not train or test")
+    return {
+        name: {
+            column: values if column == CLASS_NAME else values[split == name]
+            for column, values in columns.items()
+        }
+        for name in SPLITS
+        if (split == name).any()
+    }
+
+
+# --- netCDF ----------------------------------------------------------------------------------
+
+
+def _netcdf(path: Path, main: str) -> Splits:
+    """Read a store of this package: a group per split; or variables without a group."""
+    from disobey.stores.reader import read_arrays  # before netCDF4: it sets how files are locked
+
+    import netCDF4  # isort: skip
+
+    try:
+        with netCDF4.Dataset(path, "r") as file:
+            groups = [split for split in SPLITS if split in file.groups]
+        found = {group: read_arrays(path, group) for group in groups}
+        found = found or {UNNAMED: read_arrays(path)}
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as netCDF ({error})") from None
+    kept = {
+        split: {name: array for name, array in arrays.items() if name in OF_EXAMPLES}
+        for split, arrays in found.items()
+    }
+    for split, columns in kept.items():
+        if main not in columns:
+            raise UserError(
+                f"{path}: {'group ' + split if split else 'its root'} has no variable {main}; "
+                f"found: {', '.join(found[split]) or 'none'}"
+            )
+    return kept
+
+
+READERS: Mapping[str, Callable[[Path, str], Splits]] = {
+    ".npz": _npz,
+    ".npy": _npy,
+    ".parquet": _parquet,
+    ".nc": _netcdf,
+}

@@ -1,0 +1,326 @@
+"""Every format says the same; ids bring rows together, and what cannot be right is refused."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_models import CLASSES, EXAMPLES, scaled_seeds, softmax
+
+from disobey import compare
+from disobey.errors import UserError
+from disobey.stores.writer import NetcdfWriter
+
+NAMES = ("teacher", "student", "replicate")
+LABEL = scaled_seeds(1)[0].argmax(1)
+IDS = 1000 + np.arange(EXAMPLES)
+
+
+@pytest.fixture
+def models():
+    return dict(zip(NAMES, scaled_seeds(1, 1.2, 1), strict=True))
+
+
+def as_npz(folder, name, logits, order=slice(None), ids=IDS):
+    path = folder / f"{name}.npz"
+    arrays = {"test": logits, "test_label": LABEL, "test_example_id": ids}
+    np.savez(path, **{key: array[order] for key, array in arrays.items()})
+    return path
+
+
+def as_single_array(folder, name, logits):
+    path = folder / f"{name}.npz"
+    np.savez(path, logits=logits, label=LABEL)
+    return path
+
+
+def as_npy(folder, name, logits):
+    path = folder / f"{name}.npy"
+    np.save(path, logits)
+    return path
+
+
+def as_columns(folder, name, logits):
+    table = pd.DataFrame(logits, columns=["ant", "bee", "cat", "dog"])
+    path = folder / f"{name}.parquet"
+    table.assign(label=LABEL, example_id=IDS).to_parquet(path)
+    return path
+
+
+def as_lists(folder, name, logits):
+    path = folder / f"{name}-lists.parquet"
+    columns = {"logits": list(logits), "label": LABEL, "split": "test"}
+    pd.DataFrame(columns).to_parquet(path)
+    return path
+
+
+def as_store(folder, name, logits):
+    path = folder / f"{name}.nc"
+    with NetcdfWriter(path) as writer:
+        writer.write("test", "logits", ("example", "class"), logits)
+        writer.write("test", "label", ("example",), LABEL)
+        writer.write("test", "example_id", ("example",), IDS)
+    return path
+
+
+def frame_of(paths, **options):
+    teacher, student, *replicates = paths
+    return compare(teacher, student, replicates=replicates, resamples=20, **options).frame()
+
+
+def files(folder, models, write):
+    return [write(folder, name, logits) for name, logits in models.items()]
+
+
+@pytest.mark.parametrize("write", [as_single_array, as_npy, as_columns, as_lists, as_store])
+def test_every_format_gives_the_same_numbers(tmp_path, models, write):
+    expected = frame_of(files(tmp_path, models, as_npz))
+    options = {"labels": LABEL} if write is as_npy else {}
+    found = frame_of(files(tmp_path, models, write), **options)
+    assert set(expected.statistic) >= {"exaggeration", "accuracy", "inheritance"}
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
+
+
+def test_a_store_of_both_splits_is_read_as_both(tmp_path, models):
+    paths = []
+    for name, logits in models.items():
+        paths.append(tmp_path / f"{name}.nc")
+        with NetcdfWriter(paths[-1]) as writer:
+            for split in ("train", "test"):
+                writer.write(split, "logits", ("example", "class"), logits.astype(np.float32))
+                writer.write(split, "label", ("example",), LABEL)
+                writer.write(split, "clean_label", ("example",), LABEL)
+    assert set(frame_of(paths).split) == {"train", "test"}
+
+
+# --- rows ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ids", [IDS, np.array([f"image-{i}" for i in IDS])], ids=["int", "str"])
+def test_rows_are_matched_by_id_whatever_their_order(tmp_path, models, ids):
+    expected = frame_of(files(tmp_path, models, as_npz))
+    rng = np.random.default_rng(3)
+    shuffled = [
+        as_npz(tmp_path, f"{name}-shuffled", logits, rng.permutation(EXAMPLES), ids)
+        for name, logits in models.items()
+    ]
+    in_order = as_npz(tmp_path, "teacher", models["teacher"], ids=ids)
+    for mixed in ([in_order, *shuffled[1:]], shuffled):
+        found = frame_of(mixed)
+        # another order draws other resamples: intervals differ, estimates do not
+        pd.testing.assert_series_equal(found.value, expected.value, rtol=1e-9)
+
+
+def test_files_without_ids_are_matched_by_position_and_it_says_so(tmp_path, models):
+    plain = files(tmp_path, models, as_npy)
+    assert "by position" in repr(compare(*plain[:2]))
+    mixed = compare(as_npz(tmp_path, "teacher", models["teacher"]), plain[1])
+    (note,) = mixed.notes
+    assert "by example_id" in note and f"{plain[1]}: without ids" in note
+
+
+def test_labels_of_a_file_with_ids_are_matched_too(tmp_path, models):
+    order = np.random.default_rng(4).permutation(EXAMPLES)
+    labels = tmp_path / "labels.npz"
+    np.savez(labels, label=LABEL[order], example_id=IDS[order])
+    arrays = [{"test": z, "test_example_id": IDS} for z in models.values()]
+    found = compare(arrays[0], arrays[1], labels=labels)
+    assert found.value("accuracy", "teacher") == (models["teacher"].argmax(1) == LABEL).mean()
+
+
+# --- refusals --------------------------------------------------------------------------------
+
+
+def refused(*models, **options):
+    with pytest.raises(UserError) as error:
+        compare(*models, **options)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda z: z[:, 0], "student, logits: has shape (300,)"),
+        (lambda z: z[:, :1], "two classes at least"),
+        (lambda z: z[:-1], "student, logits: 299 examples, but teacher, logits has 300"),
+        (lambda z: z[:, :-1], "student, logits: 3 classes, but teacher, logits has 4"),
+        (lambda z: z.round().astype(int), "student, logits: holds int64"),
+        (lambda z: z.astype(object), "holds object"),
+        (lambda z: z.astype(str), "holds <U"),
+        (lambda z: z + 1j, "holds complex128"),
+        (lambda z: np.where(z == z[7, 2], np.nan, z), "student, logits, row 7, class 2: is nan"),
+        (lambda z: np.where(z == z[9, 0], -np.inf, z), "row 9, class 0: is -inf; 1 of 300 rows"),
+        (softmax, "student, logits: these are probabilities"),
+        (lambda z: softmax(z).astype(np.float16), "say --probabilities"),
+    ],
+)
+def test_logits_that_are_none_are_refused_with_array_and_row(models, change, said):
+    assert said in refused(models["teacher"], change(models["student"]))
+
+
+def test_too_few_examples_are_refused(models):
+    assert "has 19 examples" in refused(models["teacher"][:19], models["student"][:19])
+
+
+def test_a_model_given_twice_is_refused(models):
+    teacher, student = models["teacher"], models["student"]
+    said = refused(teacher, student, replicates=[teacher.copy()])
+    assert "replicate 1, logits: is the same as teacher, logits" in said
+    assert "student, logits: is the same as teacher" in refused(teacher, teacher.copy())
+
+
+def test_a_file_given_twice_is_refused(tmp_path, models):
+    path = as_npz(tmp_path, "teacher", models["teacher"])
+    assert f"a file is given twice: {path}" in refused(path, path)
+
+
+def test_what_is_called_probabilities_must_be_some(models):
+    p = [softmax(z) for z in models.values()]
+    said = refused(p[0], models["student"], probabilities=True)
+    assert "student, logits, row 0: is no row of probabilities" in said
+    p[1][5] = [0, 0.5, 0.25, 0.25]
+    said = refused(p[0], p[1], probabilities=True)
+    assert "row 5, class 0: a probability of 0, as in 1 of 300 rows" in said
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        (lambda y: y[:-1], "labels, label: has shape (299,)"),
+        (lambda y: np.eye(CLASSES)[y], "has shape (300, 4)"),
+        (lambda y: np.where(np.arange(EXAMPLES) == 4, CLASSES, y), "row 4: 4 is not one of the 4"),
+        (lambda y: np.where(np.arange(EXAMPLES) == 8, -1, y), "row 8: -1 is not one of the 4"),
+        (lambda y: np.where(np.arange(EXAMPLES) == 6, 0.5, y), "row 6: 0.5 is no whole number"),
+        (lambda y: np.where(np.arange(EXAMPLES) == 6, np.nan, y), "row 6: nan is no whole number"),
+        (lambda y: y.astype(str), "labels, label: holds <U"),
+    ],
+)
+def test_labels_that_are_none_are_refused_with_the_row(models, change, said):
+    assert said in refused(models["teacher"], models["student"], labels=change(LABEL))
+
+
+def test_labels_as_whole_floats_are_labels(models):
+    found = compare(models["teacher"], models["student"], labels=LABEL.astype(float))
+    assert found.value("accuracy", "teacher") == (models["teacher"].argmax(1) == LABEL).mean()
+
+
+def with_ids(logits, ids, label=LABEL):
+    return {"test": logits, "test_example_id": ids, "test_label": label}
+
+
+@pytest.mark.parametrize(
+    "ids, said",
+    [
+        (np.where(IDS == 1003, 1002, IDS), "rows 2 and 3: the id 1002 is there twice"),
+        (np.where(IDS == 1003, 7, IDS), "has no 1003, which is row 3 of teacher, example_id"),
+        (IDS.astype(str), "write both as numbers or both as text"),
+        (IDS[:-1], "student, example_id: has shape (299,)"),
+        (IDS + 0.5, "row 0: 1000.5 is no whole number"),
+    ],
+)
+def test_ids_that_differ_or_repeat_are_refused(models, ids, said):
+    teacher = with_ids(models["teacher"], IDS)
+    assert said in refused(teacher, with_ids(models["student"], ids))
+
+
+def test_models_of_other_labels_are_refused(models):
+    other = np.where(np.arange(EXAMPLES) == 11, (LABEL + 1) % CLASSES, LABEL)
+    student = with_ids(models["student"], IDS, other)
+    said = refused(with_ids(models["teacher"], IDS), student)
+    assert f"student, label: {other[11]} where teacher, label has {LABEL[11]} (row 11" in said
+
+
+def test_classes_in_another_order_are_refused(tmp_path, models):
+    teacher = as_columns(tmp_path, "teacher", models["teacher"])
+    student = tmp_path / "student.parquet"
+    pd.DataFrame(models["student"], columns=["ant", "cat", "bee", "dog"]).to_parquet(student)
+    said = refused(teacher, student)
+    assert f"{student}, logits: class 1 is 'cat', but in {teacher}, logits it is 'bee'" in said
+
+
+def test_class_names_are_as_many_as_classes(models):
+    teacher = {"logits": models["teacher"], "class_name": np.array(["ant", "bee"])}
+    assert "teacher, class_name: 2 names for 4 classes" in refused(teacher, models["student"])
+
+
+def test_splits_that_one_model_lacks_are_refused(models):
+    both = {"train": models["teacher"], "test": models["teacher"] + 1}
+    said = refused(both, {"test": models["student"]})
+    assert "student: holds the splits test, but teacher holds train and test" in said
+    said = refused({"train": models["teacher"]}, {"train": models["student"]}, labels=LABEL)
+    assert "labels: labels of test, but the models hold train" in said
+
+
+def test_labels_of_one_split_are_enough_for_it(models):
+    teacher, student = ({"train": z, "test": z + 1} for z in list(models.values())[:2])
+    found = compare(teacher, student, labels={"train": LABEL})
+    assert found.has_labels("train") and not found.has_labels("test")
+
+
+def test_a_split_that_would_name_nothing_is_refused(models):
+    said = refused({"test": models["teacher"]}, {"test": models["student"]}, split="train")
+    assert "split train: every array says of which split it is" in said
+
+
+def test_pairs_must_be_alike(models):
+    teacher, student = models["teacher"], models["student"]
+    assert "a pair has 1 models" in refused(teacher, student, pairs=[[teacher + 1]])
+    said = refused(teacher, student, pairs=[[teacher + 1, student + 1, student - 1]])
+    assert "some pairs have a reference and some have none" in said
+    assert "'dev' is not train or test" in refused(teacher, student, split="dev")
+
+
+def test_files_that_cannot_be_read_are_refused_by_name(tmp_path, models):
+    student = models["student"]
+    assert "gone.npz: there is no such file" in refused(tmp_path / "gone.npz", student)
+    for suffix in (".npz", ".npy", ".parquet", ".nc"):
+        path = tmp_path / f"broken{suffix}"
+        path.write_bytes(b"no such thing")
+        assert f"broken{suffix}: cannot be read as" in refused(path, student), suffix
+    other = tmp_path / "model.pt"
+    other.touch()
+    assert "what format is this?" in refused(other, student)
+    np.save(tmp_path / "pickled.npy", np.array([{}], object), allow_pickle=True)
+    assert "pickled.npy: cannot be read" in refused(tmp_path / "pickled.npy", student)
+
+
+@pytest.mark.parametrize(
+    "arrays, said",
+    [
+        ({"test": 0, "labels": 0}, "array labels: is not known here; did you mean 'label'?"),
+        ({"test": 0, "test_logits": 0}, "the test logits are there twice"),
+        ({"train": 0, "test": 0, "label": 0}, "Call it train_label or test_label"),
+        ({"label": 0}, "holds no logits"),
+    ],
+)
+def test_arrays_of_which_it_is_not_clear_what_they_are_are_refused(tmp_path, models, arrays, said):
+    path = tmp_path / "odd.npz"
+    np.savez(path, **dict.fromkeys(arrays, models["teacher"]))
+    assert said in refused(path, models["student"])
+
+
+@pytest.mark.parametrize(
+    "columns, said",
+    [
+        ({"name": "x"}, "column name: is "),
+        ({"split": "dev"}, "column split, row 0: 'dev' is not train or test"),
+    ],
+)
+def test_tables_with_other_columns_are_refused(tmp_path, models, columns, said):
+    path = tmp_path / "odd.parquet"
+    table = pd.DataFrame(models["teacher"], columns=list("abcd"))
+    table.assign(**columns).to_parquet(path)
+    assert said in refused(path, models["student"])
+
+
+def test_lists_of_unequal_length_are_refused_with_the_row(tmp_path, models):
+    rows = list(models["teacher"])
+    rows[12] = rows[12][:-1]
+    path = tmp_path / "odd.parquet"
+    pd.DataFrame({"logits": rows}).to_parquet(path)
+    assert "column logits, row 12: 3 values" in refused(path, models["student"])
+
+
+def test_a_store_without_logits_is_refused(tmp_path, models):
+    path = tmp_path / "odd.nc"
+    with NetcdfWriter(path) as writer:
+        writer.write("test", "scores", ("example", "class"), models["teacher"])
+    assert "group test has no variable logits; found: scores" in refused(path, models["student"])
