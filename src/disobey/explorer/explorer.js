@@ -79,25 +79,27 @@ function look() {
   const width = top(runs.teacher).length / number; // classes kept of each example
   const first = (run) => Int32Array.from({ length: number }, (_, i) => top(run)[width * i]);
   const [teacher, student] = [first(runs.teacher), first(runs[model])];
-  const density = INDEX.densities[`density/${runs.teacher}/${runs[model]}/${chosenBy}/${split}`];
+  const densityName = `density/${runs.teacher}/${runs[model]}/${chosenBy}/${split}`;
+  const density = INDEX.densities[densityName]; // of sampled splits only
   return {
-    of, runs, told, chosenBy, number, width, given, clean, right, teacher, student, density,
+    of, runs, told, chosenBy, number, width, given, clean, right, teacher, student, density, densityName,
     classes: INDEX.data[of.data].classes,
     id: column(`id/${of.data}/${split}`),
     x: phi(runs.teacher),
     y: phi(runs[model]),
     chosen: first(chosenBy),
-    range: range([phi(runs.teacher), phi(runs.student), phi(runs.reference)], density),
+    // That of the model's axis covers both models, so that they can be compared.
+    rangeX: range([phi(runs.teacher), density ? density.extent.slice(0, 2) : []]),
+    rangeY: range([phi(runs.student), phi(runs.reference), density ? density.extent.slice(2) : []]),
     wins: (i) => student[i] === right[i] && teacher[i] !== right[i],
     loses: (i) => student[i] !== right[i] && teacher[i] === right[i],
     gap: (i) => phi(runs[model])[i] - phi(runs.teacher)[i],
   };
 }
 
-// Both axes have one range, for the student and the reference alike: so they can be compared.
-function range(columns, density) {
+function range(columns) {
   let [low, high] = [Infinity, -Infinity];
-  for (const values of [...columns, density ? density.extent : []]) {
+  for (const values of columns) {
     for (const value of values) {
       if (value < low) low = value;
       if (value > high) high = value;
@@ -190,6 +192,7 @@ const round = (value) => Math.round(value * 1000) / 1000;
 const count = (number) => number.toLocaleString("en");
 const signed = (value) => value.toFixed(2).replace("-", "−");
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
+const chooser = () => (state.axes === "teacher" ? "the teacher" : "a teacher of another seed");
 const modelName = () => INDEX.roles[state.model].label;
 
 function node(name, text, attributes = {}) {
@@ -208,7 +211,6 @@ async function show() {
   writeAddress();
   say();
   drawPlot();
-  showExample();
   const [data, split] = [view.of.data, state.split];
   await loadSheet(data, split); // later changes may have come meanwhile: they draw for themselves
   if (data === view.of.data && split === state.split) {
@@ -235,25 +237,28 @@ function say() {
 
 function drawPlot() {
   const box = element("plot");
-  const by = state.axes === "teacher" ? "the teacher’s prediction" : "a replicate’s prediction";
-  const labels = [`confidence logit of the teacher in ${by}`, `confidence logit of the ${modelName()}`];
-  box.setAttribute("aria-label", `${labels[1]} against ${labels[0]}, ${count(view.shown.length)} examples`);
+  const labels = ["teacher", modelName()].map((name) => `${name}, confidence logit`);
+  element("plot-heading").textContent = `Confidence in what ${chooser()} predicts`;
+  box.setAttribute("aria-label", `${labels[1]}, against ${labels[0]}: ${count(view.shown.length)} examples`);
   plot?.destroy();
   const axis = (label) => ({ label, stroke: INK, labelSize: 26, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID } });
-  const scale = { time: false, range: () => view.range };
-  plot = new uPlot({
+  const scale = (range) => ({ time: false, range: () => range });
+  new uPlot({
     ...size(),
     cursor: { show: false }, // pointer events are handled below: uPlot knows no touch
     legend: { show: false },
-    scales: { x: scale, y: scale },
+    scales: { x: scale(view.rangeX), y: scale(view.rangeY) },
     axes: [axis(labels[0]), { ...axis(labels[1]), size: 46 }],
     series: [{}, { paths: () => null, points: { show: false } }],
-    hooks: { draw: [drawPoints] },
-  }, [view.range, view.range], box);
+    hooks: { init: [begin], draw: [drawPoints, drawRegion, placeRing] },
+  }, [view.rangeX, view.rangeY], box);
+  drawLegend();
+}
+
+function begin(made) {
+  plot = made; // before it draws for the first time
   plot.over.append(node("div", "", { class: "ring", hidden: "" }));
   listenToPointer(plot.over);
-  drawRegion();
-  drawLegend();
 }
 
 function size() {
@@ -261,22 +266,17 @@ function size() {
   return { width, height: Math.round(Math.min(width * 0.9, 560)) };
 }
 
-// Where a value lies on the canvas, in its own pixels.
-function places() {
-  const { left, top, width, height } = plot_box();
-  const [low, high] = view.range;
+// Where values lie on the canvas, in its own pixels.
+function placing({ left, top, width, height }) {
+  const [[leftmost, rightmost], [lowest, highest]] = [view.rangeX, view.rangeY];
   return {
-    x: (value) => left + ((value - low) / (high - low)) * width,
-    y: (value) => top + height - ((value - low) / (high - low)) * height,
+    x: (value) => left + ((value - leftmost) / (rightmost - leftmost)) * width,
+    y: (value) => top + ((highest - value) / (highest - lowest)) * height,
   };
 }
 
-let plot_box = () => plot.bbox;
-
-function drawPoints(chart) {
-  plot_box = () => chart.bbox; // the first drawing comes before `plot` is there
-  const { ctx, bbox } = chart;
-  const place = places();
+function drawPoints({ ctx, bbox }) {
+  const place = placing(bbox);
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
@@ -298,7 +298,8 @@ function drawPoints(chart) {
 }
 
 function drawDiagonal(ctx, place) {
-  const [low, high] = view.range;
+  const low = Math.min(view.rangeX[0], view.rangeY[0]);
+  const high = Math.max(view.rangeX[1], view.rangeY[1]);
   ctx.strokeStyle = INK;
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
@@ -311,7 +312,7 @@ function drawDiagonal(ctx, place) {
 
 // All points of one mark at a time: two paths, filled for clean examples and hollow for mislabelled ones.
 function drawMarks(ctx, place, positions, glyph, colour) {
-  const radius = (glyph === "●" ? 2.5 : 4.5) * devicePixelRatio;
+  const radius = (glyph === "●" ? 2.5 : 4.5) * (plot.width < 500 ? 0.75 : 1) * devicePixelRatio;
   const [filled, hollow] = [new Path2D(), new Path2D()];
   for (const i of positions) {
     const path = view.given[i] === view.clean[i] ? filled : hollow;
@@ -338,7 +339,7 @@ function drawMarks(ctx, place, positions, glyph, colour) {
 // The density of all examples, of which the points are a sample.
 function drawStored(ctx, place, colour) {
   const { cells, extent } = view.density;
-  const levels = column(view.densityName ?? densityName());
+  const levels = column(view.densityName);
   const [left, right, bottom, top] = extent;
   const x = (cell) => place.x(left + ((right - left) * cell) / cells);
   const y = (cell) => place.y(bottom + ((top - bottom) * cell) / cells);
@@ -350,10 +351,6 @@ function drawStored(ctx, place, colour) {
     ctx.fillRect(x(i), y(j + 1), x(i + 1) - x(i), y(j) - y(j + 1));
   });
   ctx.globalAlpha = 1;
-}
-
-function densityName() {
-  return `density/${view.runs.teacher}/${view.runs[state.model]}/${view.chosenBy}/${state.split}`;
 }
 
 // The density of the points themselves, where they are too many to be told apart.
@@ -395,15 +392,17 @@ function drawLegend() {
 
 // From values to pixels of the plotting area, as the page counts them, and back.
 function toPixel(x, y) {
-  const { clientWidth, clientHeight } = plot.over;
-  const [low, high] = view.range;
-  return [((x - low) / (high - low)) * clientWidth, (1 - (y - low) / (high - low)) * clientHeight];
+  const place = placing({ left: 0, top: 0, width: plot.over.clientWidth, height: plot.over.clientHeight });
+  return [place.x(x), place.y(y)];
 }
 
 function toValue(x, y) {
   const { clientWidth, clientHeight } = plot.over;
-  const [low, high] = view.range;
-  return [low + (x / clientWidth) * (high - low), high - (y / clientHeight) * (high - low)];
+  const [[leftmost, rightmost], [lowest, highest]] = [view.rangeX, view.rangeY];
+  return [
+    leftmost + (x / clientWidth) * (rightmost - leftmost),
+    highest - (y / clientHeight) * (highest - lowest),
+  ];
 }
 
 function nearest(x, y) {
@@ -432,7 +431,10 @@ function listenToPointer(over) {
     const [x, y] = at(event);
     if (!start) return event.pointerType === "mouse" && point(nearest(x, y));
     dragged ||= Math.hypot(x - start[0], y - start[1]) > DRAG;
-    if (dragged) selectPixels(...box(start, [x, y]));
+    if (dragged) {
+      element("plot").classList.remove("no-region");
+      selectPixels(...box(start, [x, y]));
+    }
   });
   over.addEventListener("pointerup", (event) => {
     if (!start) return;
@@ -458,6 +460,7 @@ function selectPixels(left, top, width, height) {
 
 function drawRegion() {
   const chosen = region();
+  element("plot").classList.toggle("no-region", !chosen);
   if (!chosen) return selectPixels(0, 0, 0, 0);
   const [left, right, bottom, top] = chosen;
   selectPixels(...box(toPixel(left, top), toPixel(right, bottom)));
@@ -481,7 +484,7 @@ function keep(i) {
 
 // Step to the next example along an order of the shown ones.
 function step(order, by) {
-  const now = order.indexOf(pointed >= 0 ? pointed : Number(state.example || -1));
+  const now = order.indexOf(current());
   const next = now < 0 ? (by > 0 ? 0 : order.length - 1) : Math.min(Math.max(now + by, 0), order.length - 1);
   point(order[next] ?? -1);
 }
@@ -529,21 +532,31 @@ function shownAs(i) {
   return picture;
 }
 
-function showExample() {
-  const i = pointed >= 0 ? pointed : state.example === "" ? -1 : Number(state.example);
+// The one that is pointed at, else the one that is kept, else -1.
+function current() {
+  return pointed < 0 && state.example !== "" ? Number(state.example) : pointed;
+}
+
+function placeRing() {
+  const i = current();
   const ring = plot.over.querySelector(".ring");
   ring.hidden = i < 0;
+  if (i < 0) return;
+  const [x, y] = toPixel(view.x[i], view.y[i]);
+  Object.assign(ring.style, { left: `${x}px`, top: `${y}px` });
+}
+
+function showExample() {
+  const i = current();
+  placeRing();
   if (i < 0) {
     element("example").replaceChildren(node("p", "Point at an example, tap it, or walk through them with the arrow keys.", { class: "note" }));
     return;
   }
-  const [x, y] = toPixel(view.x[i], view.y[i]);
-  Object.assign(ring.style, { left: `${x}px`, top: `${y}px` });
   const outcome = view.wins(i) ? `${OUTCOMES.wins.glyph} model wins` : view.loses(i) ? `${OUTCOMES.loses.glyph} model loses` : "";
   const heading = node("p", `Example ${view.id[i]}: `, { "data-example": view.id[i] });
   heading.append(node("strong", labels(i)), outcome && ` ${outcome}`);
-  const by = state.axes === "teacher" ? "teacher" : "replicate";
-  const logits = node("p", `Confidence logit in ${label(view.chosen[i])}, the ${by}’s prediction: teacher `);
+  const logits = node("p", `Confidence logit in “${label(view.chosen[i])}”, which ${chooser()} predicts: teacher `);
   logits.append(node("strong", signed(view.x[i])), `, ${modelName()} `, node("strong", signed(view.y[i])),
     "; gap ", node("strong", signed(view.gap(i)), { id: "gap" }));
   element("example").replaceChildren(shownAs(i), heading, logits, topClasses(i));
@@ -610,7 +623,7 @@ function listen() {
   element("region").addEventListener("submit", (event) => {
     event.preventDefault();
     const sides = ["left", "right", "bottom", "top"].map((side) => event.target.elements[side].value);
-    const open = [view.range[0], view.range[1], view.range[0], view.range[1]]; // what was left empty
+    const open = [...view.rangeX, ...view.rangeY]; // what was left empty
     change({ region: sides.map((side, i) => (side === "" ? round(open[i]) : side)).join(",") });
   });
   element("no-region").addEventListener("click", () => change({ region: "" }));
@@ -624,11 +637,7 @@ function listen() {
     change({});
   });
   new ResizeObserver(() => {
-    if (plot && size().width !== plot.width) {
-      plot.setSize(size());
-      drawRegion();
-      showExample();
-    }
+    if (plot && size().width !== plot.width) plot.setSize(size());
   }).observe(element("plot"));
 }
 
