@@ -462,7 +462,10 @@ function drawRegion() {
   const chosen = region();
   element("plot").classList.toggle("no-region", !chosen);
   if (!chosen) return selectPixels(0, 0, 0, 0);
-  const [left, right, bottom, top] = chosen;
+  // A region may reach beyond the axes.
+  const within = (value, [low, high]) => Math.min(Math.max(value, low), high);
+  const [left, right] = chosen.slice(0, 2).map((value) => within(value, view.rangeX));
+  const [bottom, top] = chosen.slice(2).map((value) => within(value, view.rangeY));
   selectPixels(...box(toPixel(left, top), toPixel(right, bottom)));
 }
 
