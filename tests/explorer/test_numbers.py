@@ -183,13 +183,13 @@ def test_a_sample_depends_on_nothing_but_its_numbers():
 def test_a_small_budget_shows_fewer_examples_and_is_kept(looked):
     whole = looked.page("whole.html").stat().st_size
     code = looked.page("few.html", most=1).stat().st_size  # what the page takes by itself
-    budget = (whole - code) / 2
+    budget = 0.8 * (whole - code)
     page = looked.page("half.html", budget=budget)
     assert page.stat().st_size - code < budget
     told, _ = content(looked.job(), budget=budget)
     for data in told["data"].values():
         for split in data["splits"].values():
-            assert 10 < split["sampled"] < split["examples"]
+            assert 1 < split["sampled"] < split["examples"]
 
 
 def test_the_page_of_a_small_study_is_far_below_the_budget(page):

@@ -49,6 +49,11 @@ def seeds_of(spec: Mapping[str, Any]) -> list[SeedRuns]:
     return [SeedRuns(*of_seed) for of_seed in runs]
 
 
+def density_name(teacher: str, model: str, chosen_by: str, split: str) -> str:
+    """Return the column of the density of a model's confidence logits against its teacher's."""
+    return f"density/{teacher}/{model}/{chosen_by}/{split}"
+
+
 def phi_name(run: str, chosen_by: str, split: str) -> str:
     """Return the column of ``run``'s confidence logit in the class that ``chosen_by`` predicts."""
     return f"phi/{run}/{chosen_by}/{split}"
@@ -114,11 +119,11 @@ class SplitDeviations:
         self, teacher: str, model: str, chosen_by: str, x: np.ndarray, y: np.ndarray
     ) -> dict[str, Any]:
         """Count all examples in cells; store the logarithm of the counts in 255 steps."""
-        name = f"density/{teacher}/{model}/{chosen_by}/{self.split}"
+        name = density_name(teacher, model, chosen_by, self.split)
         finite = np.isfinite(x) & np.isfinite(y)
         counts, x_edges, y_edges = np.histogram2d(x[finite], y[finite], CELLS)
         if name not in self.columns:
-            levels = np.log1p(counts) / max(1.0, np.log1p(counts.max(initial=0)))
+            levels = np.log1p(counts) / np.log1p(max(1.0, counts.max(initial=0)))
             self.columns.add(name, np.ceil(255 * levels).astype(np.uint8))
         extent = [float(edge) for edge in (x_edges[0], x_edges[-1], y_edges[0], y_edges[-1])]
         return {"column": name, "cells": CELLS, "extent": extent}

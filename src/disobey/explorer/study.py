@@ -1,6 +1,6 @@
 """All that an explorer page holds: which settings there are, and their columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,15 @@ import numpy as np
 
 from disobey.errors import UserError
 from disobey.explorer.columns import Columns
-from disobey.explorer.deviations import TOP, SeedRuns, SplitDeviations, phi_name, seeds_of
+from disobey.explorer.deviations import (
+    CELLS,
+    TOP,
+    SeedRuns,
+    SplitDeviations,
+    density_name,
+    phi_name,
+    seeds_of,
+)
 from disobey.explorer.examples import Examples, sample
 from disobey.stores.rows import read_columns
 
@@ -22,6 +30,8 @@ MOST_EXAMPLES = 2000
 # Bytes that all examples may take: the page is meant to be sent by mail and opened on a phone.
 BUDGET = 8_000_000
 BASE64 = 4 / 3
+# A density is mostly empty: deflated it had a sixth of its bytes in the default study.
+DEFLATED_DENSITY = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -118,20 +128,21 @@ def _told(setting: Setting) -> dict[str, Any]:
 
 
 def _numbers_to_show(
-    settings: Iterable[Setting],
+    settings: Collection[Setting],
     examples: Mapping[tuple[str, str], Examples],
     most: int,
     budget: float,
 ) -> dict[tuple[str, str], int]:
     """Return how many examples of each split are shown: as many as asked for, or as fit."""
-    settings = list(settings)
     numbers = {key: min(most, len(split)) for key, split in examples.items()}
-    needed = sum(
-        numbers[data, name]
-        * (split.bytes_each() + BASE64 * _bytes_of_numbers(settings, data, name, split))
-        for (data, name), split in examples.items()
-    )
-    share = min(1.0, budget / needed)
+    needed, fixed = 0.0, 0.0
+    for (data, name), split in examples.items():
+        here = [setting for setting in settings if setting.data == data]
+        each = split.bytes_each() + BASE64 * _bytes_of_numbers(here, split)
+        needed += numbers[data, name] * each
+        if numbers[data, name] < len(split):
+            fixed += BASE64 * DEFLATED_DENSITY * _bytes_of_densities(here, name)
+    share = min(1.0, (budget - fixed) / needed)
     if share * min(numbers.values()) < 1:
         raise UserError(
             f"the explorer's page has {budget / 1e6:g} MB for {len(settings)} settings, too little "
@@ -140,22 +151,35 @@ def _numbers_to_show(
     return {key: int(share * number) for key, number in numbers.items()}
 
 
-def _bytes_of_numbers(
-    settings: Iterable[Setting], data: str, split: str, examples: Examples
-) -> float:
+def _plots(settings: Iterable[Setting]) -> Iterator[tuple[SeedRuns, str]]:
+    """Yield the runs of each seed, with each run that chooses the class."""
+    for setting in settings:
+        for runs in setting.seeds:
+            for chosen_by in (runs.teacher, runs.replicate):
+                if chosen_by is not None:
+                    yield runs, chosen_by
+
+
+def _bytes_of_densities(settings: Iterable[Setting], split: str) -> int:
+    """Return the bytes of the densities of a split, before they are deflated."""
+    names = {
+        density_name(runs.teacher, model, chosen_by, split)
+        for runs, chosen_by in _plots(settings)
+        for model in (runs.reference, runs.student)
+    }
+    return len(names) * CELLS**2
+
+
+def _bytes_of_numbers(settings: Collection[Setting], examples: Examples) -> int:
     """Return the bytes of one example in the columns of all runs, before they are deflated."""
-    here = [setting for setting in settings if setting.data == data]
-    runs = {run for setting in here for run in setting.runs()}
+    runs = {run for setting in settings for run in setting.runs()}
     phi = {
-        phi_name(run, chosen_by, split)
-        for setting in here
-        for of in setting.seeds
+        phi_name(run, chosen_by, examples.split)
+        for of, chosen_by in _plots(settings)
         for run in (of.teacher, of.reference, of.student)
-        for chosen_by in (of.teacher, of.replicate)
-        if chosen_by is not None
     }
     of_class = 1 if len(examples.class_names) <= 1 << 8 else 2
-    labels = 1 + len({setting.labels for setting in here})
+    labels = 1 + len({setting.labels for setting in settings})
     return len(runs) * TOP * (of_class + 2) + 2 * len(phi) + labels * of_class + 8
 
 
