@@ -107,7 +107,7 @@ class Browser:
 
     # --- a page ----------------------------------------------------------------------------------
 
-    def size(self, width, height=900, *, mobile=False):
+    def size(self, width, height=1400, *, mobile=False):
         """Make the window so wide, with touch and a phone's viewport where it is mobile."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
@@ -135,7 +135,8 @@ class Browser:
         """Wait until an expression is true."""
         deadline = time.monotonic() + DEADLINE
         while not self.run(condition):
-            assert time.monotonic() < deadline, f"never true: {condition}; {self.complaints}"
+            assert time.monotonic() < deadline, f"never true: {condition}"
+            assert not self.complaints, self.complaints
             time.sleep(0.02)
 
     def text(self, selector):

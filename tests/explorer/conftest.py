@@ -38,7 +38,7 @@ models:
   roberta: {family: roberta, hidden: 8, layers: 1, heads: 2}
 recipes:
   image: {optimizer: sgd, lr: 0.05, momentum: 0.9, batch: 32, epochs: 6}
-  text: {optimizer: adamw, lr: 1e-2, batch: 32, epochs: 2}
+  text: {optimizer: adamw, lr: 1e-2, batch: 32, epochs: 8}
 settings:
   self: {dataset: digits, teacher: big, student: big, recipe: image, distill: {temperature: 4}}
   smaller: {dataset: digits, teacher: big, student: small, recipe: image, distill: {temperature: 1}}

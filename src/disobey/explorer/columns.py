@@ -8,7 +8,7 @@ import numpy as np
 
 # Typed arrays of a browser must start at a multiple of their item's size.
 ALIGNED = 8
-# A scaled number is an integer times a step; this integer stands for one that is not finite.
+# A scaled number is a middle and an integer times a step; one that is not finite has this integer.
 LARGEST, NOT_FINITE = 32767, -32768
 ARRAYS = {
     "uint8": "Uint8Array",
@@ -25,8 +25,8 @@ class Columns:
     Attributes
     ----------
     index : dict
-        For each name ``[array type, offset in bytes, number of values]``, and a fourth entry, the
-        step, where values are integers times a step.
+        For each name ``[array type, offset in bytes, number of values]``, and two more entries,
+        step and middle, where a value is the middle and an integer times the step.
     """
 
     def __init__(self) -> None:
@@ -37,8 +37,10 @@ class Columns:
     def __contains__(self, name: str) -> bool:
         return name in self.index
 
-    def add(self, name: str, values: np.ndarray, step: float | None = None) -> None:
-        """Add a column as it is; its type must be one that browsers have.
+    def add(
+        self, name: str, values: np.ndarray, step: float | None = None, middle: float = 0.0
+    ) -> None:
+        """Add a column as it is, or the integers that it is made of; browsers must have the type.
 
         Raises
         ------
@@ -47,7 +49,7 @@ class Columns:
         """
         kept = np.ascontiguousarray(values).reshape(-1)
         kept = kept.astype(kept.dtype.newbyteorder("<"))
-        scaled = [] if step is None else [step]
+        scaled = [] if step is None else [step, middle]
         self.index[name] = [ARRAYS[kept.dtype.name], self._end, kept.size, *scaled]
         data = kept.tobytes()
         data += bytes(-len(data) % ALIGNED)
@@ -55,13 +57,14 @@ class Columns:
         self._end += len(data)
 
     def add_scaled(self, name: str, values: np.ndarray) -> None:
-        """Add floats as 16 bits each: at most 1/65,534 of the largest magnitude is lost."""
+        """Add floats as 16 bits each: at most 1/131,068 of their range is lost."""
         finite = np.isfinite(values)
-        largest = float(np.abs(values[finite]).max(initial=0.0))
-        step = largest / LARGEST or 1.0
+        inside = values[finite].astype(np.float64)
+        low, high = (inside.min(), inside.max()) if inside.size else (0.0, 0.0)
+        middle, step = float(low + high) / 2, float(high - low) / (2 * LARGEST) or 1.0
         integers = np.full(values.shape, NOT_FINITE, np.int16)
-        integers[finite] = np.rint(values[finite] / step).astype(np.int16)
-        self.add(name, integers, step)
+        integers[finite] = np.rint((inside - middle) / step).astype(np.int16)
+        self.add(name, integers, step, middle)
 
     def add_integers(self, name: str, values: np.ndarray) -> None:
         """Add integers in the smallest type that holds them: exact up to 2^53."""

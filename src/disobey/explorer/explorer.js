@@ -43,9 +43,9 @@ async function unpack() {
 // A column as it is, or as floats where it is stored in steps.
 function column(name) {
   if (!unpacked.has(name)) {
-    const [kind, offset, length, step] = INDEX.columns[name];
+    const [kind, offset, length, step, middle] = INDEX.columns[name];
     const stored = new KINDS[kind](buffer, offset, length);
-    const scaled = (value) => (value === NOT_FINITE ? NaN : value * step);
+    const scaled = (value) => (value === NOT_FINITE ? NaN : middle + value * step);
     unpacked.set(name, step === undefined ? stored : Float64Array.from(stored, scaled));
   }
   return unpacked.get(name);
@@ -207,7 +207,7 @@ async function show() {
   view = look();
   view.shown = filtered();
   view.ranked = ranked();
-  if (Number(state.example) >= view.number) state.example = "";
+  if (!/^\d+$/.test(state.example) || Number(state.example) >= view.number) state.example = "";
   writeAddress();
   say();
   drawPlot();
@@ -652,6 +652,7 @@ async function start() {
   readAddress();
   listen();
   await show();
+  performance.mark("ready");
   document.documentElement.dataset.ready = "true";
 }
 
