@@ -147,7 +147,9 @@ class Browser:
         """Choose an entry of a list, or tick a box where the value is a bool."""
         control = f"document.getElementById('controls').elements[{json.dumps(name)}]"
         key = "checked" if isinstance(value, bool) else "value"
-        self.run(f"{control}.{key} = {json.dumps(value)}; {control}.dispatchEvent(new Event('change'))")
+        self.run(
+            f"{control}.{key} = {json.dumps(value)}; {control}.dispatchEvent(new Event('change'))"
+        )
 
     def mouse(self, kind, x, y, *, held=False):
         """Send a mouse event: mouseMoved, mousePressed or mouseReleased."""

@@ -42,7 +42,12 @@ recipes:
 settings:
   self: {dataset: digits, teacher: big, student: big, recipe: image, distill: {temperature: 4}}
   smaller: {dataset: digits, teacher: big, student: small, recipe: image, distill: {temperature: 1}}
-  langid: {dataset: words, teacher: roberta, student: roberta, recipe: text, distill: {temperature: 2}}
+  langid:
+    dataset: words
+    teacher: roberta
+    student: roberta
+    recipe: text
+    distill: {temperature: 2}
 analysis: {resamples: 100, seed: 0}
 """
 

@@ -1,6 +1,7 @@
 """What is packed into a page, against the stores and by hand."""
 
 import base64
+import hashlib
 import json
 import re
 import zlib
@@ -14,6 +15,7 @@ from disobey.errors import UserError
 from disobey.explorer import deviations
 from disobey.explorer.columns import LARGEST, NOT_FINITE, Columns
 from disobey.explorer.examples import LONGEST_TEXT, Examples, sample
+from disobey.explorer.page import render
 from disobey.explorer.study import BUDGET, content
 from disobey.study.digests import CodeDigests
 
@@ -218,7 +220,7 @@ def test_logits_of_other_examples_are_refused(looked):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("disobey.explorer.study.Examples", Other)
-        with pytest.raises(UserError, match="test examples are not those of .*make the logits"):
+        with pytest.raises(UserError, match=r"test examples are not those of .*make the logits"):
             content(looked.job())
 
 
@@ -230,8 +232,6 @@ def test_names_of_classes_and_settings_cannot_break_out_of_their_element(looked)
     hostile = "</script><script>alert(1)</script>"
     told, columns = content(looked.job(), 5)
     told["study"] = told["settings"]["self"]["about"]["dataset"] = hostile
-    from disobey.explorer.page import render
-
     html = render(told, columns)
     assert html.count("<script") == page.count("<script")
     assert html.count("</script") == page.count("</script")
@@ -243,8 +243,6 @@ def test_the_vendored_library_is_the_published_one_and_its_licence_is_in_the_pag
     readme = (VENDOR / "README.md").read_text()
     listed = dict(re.findall(r"\| `(\S+)` \| `([0-9a-f]{64})` \|", readme))
     assert set(listed) == {path.name for path in VENDOR.iterdir()} - {"README.md"}
-    import hashlib
-
     for name, digest in listed.items():
         assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == digest, name
     text = page.read_text(encoding="utf-8")

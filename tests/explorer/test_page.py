@@ -92,7 +92,9 @@ def test_colours_are_those_of_the_figures(browser, page):
 @pytest.mark.parametrize("model", [STUDENT, REFERENCE])
 @pytest.mark.parametrize("axes", ["teacher", "replicate"])
 @pytest.mark.parametrize(("setting", "split"), [("self", "train"), ("langid", "test")])
-def test_pointing_shows_the_example_of_the_store(browser, looked, page, setting, split, axes, model):
+def test_pointing_shows_the_example_of_the_store(
+    browser, looked, page, setting, split, axes, model
+):
     opened(browser, page, setting=setting, split=split, axes=axes, model=model, seed=1)
     x = looked.phi(setting, TEACHER, axes, split, 1)
     y = looked.phi(setting, model, axes, split, 1)
@@ -370,7 +372,11 @@ def crowd(tmp_path_factory):
     for name in ("label/d/test", "clean/d/test"):
         columns.add_integers(name, rng.integers(0, 10, CROWDED))
     columns.add_integers("id/d/test", np.arange(CROWDED))
-    split = {"examples": CROWDED, "sampled": CROWDED, "texts": [[f"text {i}"] for i in range(CROWDED)]}
+    split = {
+        "examples": CROWDED,
+        "sampled": CROWDED,
+        "texts": [[f"text {i}"] for i in range(CROWDED)],
+    }
     runs = {"teacher": "t", "reference": "r", "student": "s", "replicate": None}
     about = {"dataset": "d", "label_noise": 0, "teacher": "t", "student": "s", "temperature": 1}
     setting = {"about": about, "data": "d", "labels": "d", "seeds": [runs]}
@@ -389,7 +395,9 @@ def test_fifty_thousand_points_are_usable_within_two_seconds(browser, crowd):
     for _ in range(SEVERAL):
         browser.open(path)
         opening.append(browser.run("performance.getEntriesByName('ready')[0].startTime") / 1000)
-        timed = "(() => {{ const from = performance.now(); {}; return performance.now() - from; }})()"
+        timed = (
+            "(() => {{ const from = performance.now(); {}; return performance.now() - from; }})()"
+        )
         change = "change({class: '3'}); plot.ctx.getImageData(0, 0, 1, 1)"
         filtering.append(browser.run(timed.format(change)) / 1000)
         browser.run("change({class: ''})")

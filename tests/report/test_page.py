@@ -53,7 +53,10 @@ def test_links_lead_within_the_page_to_the_paper_or_to_a_file_beside_it(page, se
         if link.startswith("#"):
             assert link[1:] in ids
         else:
-            assert link.endswith((".pdf", "explorer.html")) and (Path("results") / STUDY / unquote(link)).is_file()
+            assert (
+                link.endswith((".pdf", "explorer.html"))
+                and (Path("results") / STUDY / unquote(link)).is_file()
+            )
 
 
 def test_every_figure_is_shown_also_one_that_shares_its_name_with_a_table(page, seen, study):

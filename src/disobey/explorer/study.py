@@ -94,15 +94,15 @@ def content(
     settings = settings_of(job)
     runs = dict.fromkeys(run for setting in settings.values() for run in setting.runs())
     logits = {run: job.input(run, "dump").file() for run in runs}  # verified once
-    stores = {setting.data: setting for setting in settings.values()}
+    stores = dict.fromkeys(setting.data for setting in settings.values())
+    paths = {data: job.input(data, "prepare").file() for data in stores}
     examples = {
-        (data, split): Examples(job.input(data, "prepare").file(), split)
-        for data in stores
-        for split in SPLITS
+        (data, split): Examples(path, split) for data, path in paths.items() for split in SPLITS
     }
     numbers = _numbers_to_show(settings.values(), examples, most, budget)
-    columns, densities = Columns(), {}
+    columns = Columns()
     shown: dict[str, Any] = {}
+    densities: dict[str, Any] = {}
     for (data, split), all_of_split in examples.items():
         positions = sample(len(all_of_split), numbers[data, split])
         here = [setting for setting in settings.values() if setting.data == data]
@@ -191,7 +191,8 @@ def _add_split(
     positions: np.ndarray,
 ) -> dict[str, Any]:
     """Add the columns of one split of one data store; return its densities by column."""
-    split, densities = examples.split, {}
+    split = examples.split
+    densities: dict[str, Any] = {}
     found = SplitDeviations(columns, logits, split, positions, len(examples))
     for setting in settings:
         path = logits[setting.seeds[0].teacher]
