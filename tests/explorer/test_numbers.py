@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import re
 import zlib
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
+from PIL import Image
 
 from disobey.errors import UserError
 from disobey.explorer import deviations
@@ -178,6 +180,53 @@ def test_texts_are_those_of_the_store_and_long_ones_are_cut(looked, tmp_path):
     (first, pair), second = Examples(path, "test").shown(np.array([0, 1]))["texts"]
     assert len(first) == LONGEST_TEXT and first.endswith("a…") and pair == "c"
     assert second == ["b", "d"]
+
+
+def stored_images(path, variables, **attributes):
+    """Write the test split of a data store of images."""
+    about = {"class_names": "[]"} | attributes
+    xarray.Dataset(attrs=about).to_netcdf(path)
+    examples = {"example_id": ("example", np.arange(7))}
+    xarray.Dataset(variables | examples).to_netcdf(path, mode="a", group="test")
+    return Examples(path, "test")
+
+
+def pictures(shown, number):
+    """Return the pictures of a sheet, as a browser cuts them out."""
+    data = base64.b64decode(shown["sheet"].removeprefix("data:image/webp;base64,"))
+    sheet = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    width, height, columns = shown["width"], shown["height"], shown["columns"]
+    for i in range(number):
+        x, y = i % columns * width, i // columns * height
+        yield sheet[y : y + height, x : x + width]
+
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (7, 3)).astype(np.uint8)
+
+
+def test_large_colour_pictures_are_made_small_and_stay_in_their_order(tmp_path):
+    images = np.broadcast_to(COLOURS[:, None, None], (7, 100, 50, 3))
+    image = {"image": (("example", "y", "x", "channel"), images)}
+    shown = stored_images(tmp_path / "data.nc", image).shown(np.array([1, 2, 4, 5, 6]))
+    assert (shown["width"], shown["height"]) == (32, 64)
+    for picture, colour in zip(pictures(shown, 5), COLOURS[[1, 2, 4, 5, 6]], strict=True):
+        assert np.abs(picture[8:-8, 8:-8].astype(int) - colour).max() < 12
+
+
+def test_encoded_pictures_are_decoded(tmp_path):
+    files = []
+    for colour in COLOURS:
+        stream = io.BytesIO()
+        Image.new("RGB", (90, 90), tuple(colour.tolist())).save(stream, "PNG")
+        files.append(stream.getvalue())
+    encoded = np.frombuffer(b"".join(files), np.uint8)
+    start = np.cumsum([0, *map(len, files)])
+    stored = {"encoded": ("byte", encoded), "start": ("boundary", start)}
+    examples = stored_images(tmp_path / "data.nc", stored, encoded_shape=[80, 80, 3])
+    shown = examples.shown(np.array([0, 3]))
+    assert (shown["width"], shown["height"]) == (64, 64)
+    for picture, colour in zip(pictures(shown, 2), COLOURS[[0, 3]], strict=True):
+        assert np.abs(picture[8:-8, 8:-8].astype(int) - colour).max() < 12
 
 
 def test_a_sample_depends_on_nothing_but_its_numbers():

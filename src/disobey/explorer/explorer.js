@@ -374,7 +374,7 @@ function drawCells(ctx, place, colour, bbox) {
 
 function drawLegend() {
   const marks = [
-    ["●", INDEX.roles[state.model].colour, view.shown.length > CROWD ? "examples (darker: more of them)" : "example"],
+    ["●", INDEX.roles[state.model].colour, view.shown.length > CROWD ? "examples, darker where there are more" : "both right, or both wrong"],
     [OUTCOMES.wins.glyph, OUTCOMES.wins.colour, "model wins"],
     [OUTCOMES.loses.glyph, OUTCOMES.loses.colour, "model loses"],
     ["○", INK, "hollow: mislabelled"],
