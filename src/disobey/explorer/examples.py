@@ -6,6 +6,7 @@ import io
 import json
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -138,16 +139,19 @@ class Examples:
     def _pixels(self, positions: np.ndarray) -> np.ndarray:
         """Return images, uint8 (example, y, x, channel)."""
         if "encoded_shape" in self._attributes:
-            encoded = importlib.import_module(member("data", "encoded"))  # others need none of it
-            images = encoded.EncodedImages(self.path, self.split, self._attributes["encoded_shape"])
-            pixels: np.ndarray = images.read(positions)
-            return pixels
+            decoded: np.ndarray = self._encoded.read(positions)
+            return decoded
         import netCDF4
 
         with netCDF4.Dataset(self.path, "r") as file:
             file.set_auto_mask(False)
             chosen: np.ndarray = file[self.split]["image"][positions]
         return chosen
+
+    @cached_property
+    def _encoded(self) -> Any:  # noqa: ANN401 - EncodedImages
+        encoded = importlib.import_module(member("data", "encoded"))  # others need none of its code
+        return encoded.EncodedImages(self.path, self.split, self._attributes["encoded_shape"])
 
 
 def _cut(text: str) -> str:

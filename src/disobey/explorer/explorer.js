@@ -656,4 +656,7 @@ async function start() {
   document.documentElement.dataset.ready = "true";
 }
 
-start();
+start().catch((error) => {
+  element("said").textContent = `This page needs a browser of 2023 or newer (${error.message}).`;
+  throw error;
+});
