@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PIL import Image
 from disobey.errors import UserError
 from disobey.explorer import deviations
 from disobey.explorer.columns import LARGEST, NOT_FINITE, Columns
+from disobey.explorer.deviations import SeedRuns, SplitDeviations
 from disobey.explorer.examples import LONGEST_TEXT, Examples, sample
 from disobey.explorer.page import render
 from disobey.explorer.study import BUDGET, content
@@ -153,6 +155,28 @@ def test_there_is_no_density_where_every_example_is_a_point(looked):
     told, columns = content(looked.job())
     assert not told["densities"]
     assert not any(name.startswith("density/") for name in columns.index)
+
+
+def test_logits_larger_than_the_memory_pass_through_in_blocks(tmp_path, monkeypatch):
+    """What stays is some numbers of each example, whatever the number of classes."""
+    monkeypatch.setattr(deviations, "BLOCK_LOGITS", 1 << 15)
+    rng = np.random.default_rng(0)
+    examples, classes = 20_000, 100
+    logits = rng.normal(size=(examples, classes)).astype(np.float32)
+    paths = {run: tmp_path / f"{run}.nc" for run in "trs"}
+    for path in paths.values():
+        stored = xarray.Dataset({"logits": (("example", "class"), logits)})
+        stored.to_netcdf(path, group="train", engine="netcdf4")
+    runs = SeedRuns("t", "r", "s", None)
+    columns = Columns()
+    positions = sample(examples, 50)
+    added = SplitDeviations(columns, paths, "train", positions, examples)
+    tracemalloc.start()
+    densities = added.add(runs)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(densities) == 2
+    assert peak < logits.nbytes / 3
 
 
 def test_settings_of_one_data_set_share_their_columns(looked):

@@ -145,7 +145,9 @@ function readAddress() {
 
 function writeAddress() {
   const changed = Object.entries(state).filter(([key, value]) => value !== DEFAULTS[key]);
-  history.replaceState(null, "", "#" + new URLSearchParams(changed));
+  const address = "#" + new URLSearchParams(changed);
+  // Browsers bear a hundred writes in half a minute or so.
+  if (address !== (location.hash || "#")) history.replaceState(null, "", address);
 }
 
 // --- controls ------------------------------------------------------------------------------------
@@ -433,7 +435,7 @@ function listenToPointer(over) {
     dragged ||= Math.hypot(x - start[0], y - start[1]) > DRAG;
     if (dragged) {
       element("plot").classList.remove("no-region");
-      selectPixels(...box(start, [x, y]));
+      selectPixels(...rectangle(start, [x, y]));
     }
   });
   over.addEventListener("pointerup", (event) => {
@@ -441,7 +443,7 @@ function listenToPointer(over) {
     const [from, to] = [start, at(event)];
     start = null;
     if (!dragged) return keep(nearest(...to));
-    const [left, top, width, height] = box(from, to);
+    const [left, top, width, height] = rectangle(from, to);
     const [low, high] = [toValue(left, top + height), toValue(left + width, top)];
     change({ region: [low[0], high[0], low[1], high[1]].map(round).join(",") });
   });
@@ -452,7 +454,7 @@ function listenToPointer(over) {
   over.addEventListener("pointerleave", () => start || point(-1));
 }
 
-const box = (a, b) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])];
+const rectangle = (a, b) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])];
 
 function selectPixels(left, top, width, height) {
   plot.setSelect({ left, top, width, height }, false);
@@ -466,7 +468,7 @@ function drawRegion() {
   const within = (value, [low, high]) => Math.min(Math.max(value, low), high);
   const [left, right] = chosen.slice(0, 2).map((value) => within(value, view.rangeX));
   const [bottom, top] = chosen.slice(2).map((value) => within(value, view.rangeY));
-  selectPixels(...box(toPixel(left, top), toPixel(right, bottom)));
+  selectPixels(...rectangle(toPixel(left, top), toPixel(right, bottom)));
 }
 
 function point(i) {
