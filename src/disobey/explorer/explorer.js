@@ -224,8 +224,8 @@ async function show() {
 function say() {
   const { about } = view.of;
   const noise = about.label_noise ? `${round(100 * about.label_noise)} % of training labels wrong` : "no label noise";
-  const words = [about.dataset, noise, `teacher ${about.teacher}`, `student ${about.student}`, `T = ${about.temperature}`];
-  element("about").textContent = words.join(" · ");
+  const models = [`teacher ${about.teacher}`, `student ${about.student}`];
+  element("about").textContent = [about.dataset, noise, ...models, `T = ${about.temperature}`].join(" · ");
   const [wins, loses] = ["wins", "loses"].map((side) => view.shown.filter(view[side]).length);
   const rest = view.told.examples - view.number;
   element("said").replaceChildren(
@@ -243,7 +243,8 @@ function drawPlot() {
   element("plot-heading").textContent = `Confidence in what ${chooser()} predicts`;
   box.setAttribute("aria-label", `${labels[1]}, against ${labels[0]}: ${count(view.shown.length)} examples`);
   plot?.destroy();
-  const axis = (label) => ({ label, stroke: INK, labelSize: 26, grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID } });
+  const lines = { grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID } };
+  const axis = (label) => ({ label, stroke: INK, labelSize: 26, ...lines });
   const scale = (range) => ({ time: false, range: () => range });
   new uPlot({
     ...size(),
@@ -375,8 +376,10 @@ function drawCells(ctx, place, colour, bbox) {
 }
 
 function drawLegend() {
+  const crowded = view.shown.length > CROWD;
+  const plain = crowded ? "examples, darker where there are more" : "both right, or both wrong";
   const marks = [
-    ["●", INDEX.roles[state.model].colour, view.shown.length > CROWD ? "examples, darker where there are more" : "both right, or both wrong"],
+    ["●", INDEX.roles[state.model].colour, plain],
     [OUTCOMES.wins.glyph, OUTCOMES.wins.colour, "model wins"],
     [OUTCOMES.loses.glyph, OUTCOMES.loses.colour, "model loses"],
     ["○", INK, "hollow: mislabelled"],
@@ -384,8 +387,7 @@ function drawLegend() {
   ];
   element("legend").replaceChildren(...marks.map(([glyph, colour, text]) => {
     const item = node("li");
-    // The colours are those on the white plot; a dark page needs the text's own.
-    item.append(node("span", glyph, { "aria-hidden": "true", style: colour === INK ? "" : `color: ${colour}` }), ` ${text}`);
+    item.append(node("span", glyph, { "aria-hidden": "true", style: `color: ${colour}` }), ` ${text}`);
     return item;
   }));
 }
@@ -528,7 +530,8 @@ function shownAs(i) {
     quoted.append(...texts[i].map((text) => node("div", text)));
     return quoted;
   }
-  const picture = node("canvas", "", { class: "picture", width, height, role: "img", "aria-label": `example ${view.id[i]}` });
+  const named = { role: "img", "aria-label": `example ${view.id[i]}` };
+  const picture = node("canvas", "", { class: "picture", width, height, ...named });
   const sheet = sheets.get(`${view.of.data}/${state.split}`);
   if (sheet?.complete) {
     const [x, y] = [(i % columns) * width, Math.floor(i / columns) * height];
@@ -555,12 +558,13 @@ function showExample() {
   const i = current();
   placeRing();
   if (i < 0) {
-    element("example").replaceChildren(node("p", "Point at an example, tap it, or walk through them with the arrow keys.", { class: "note" }));
+    const hint = "Point at an example, tap it, or walk through them with the arrow keys.";
+    element("example").replaceChildren(node("p", hint, { class: "note" }));
     return;
   }
-  const outcome = view.wins(i) ? `${OUTCOMES.wins.glyph} model wins` : view.loses(i) ? `${OUTCOMES.loses.glyph} model loses` : "";
   const heading = node("p", `Example ${view.id[i]}: `, { "data-example": view.id[i] });
-  heading.append(node("strong", labels(i)), outcome && ` ${outcome}`);
+  const outcome = ["wins", "loses"].filter((side) => view[side](i));
+  heading.append(node("strong", labels(i)), ...outcome.map((side) => ` ${OUTCOMES[side].glyph} model ${side}`));
   const logits = node("p", `Confidence logit in “${label(view.chosen[i])}”, which ${chooser()} predicts: teacher `);
   logits.append(node("strong", signed(view.x[i])), `, ${modelName()} `, node("strong", signed(view.y[i])),
     "; gap ", node("strong", signed(view.gap(i)), { id: "gap" }));
@@ -573,7 +577,8 @@ function topClasses(i) {
   for (const role of Object.keys(INDEX.roles)) {
     const row = node("tr", "", { "data-role": role });
     row.append(node("th", INDEX.roles[role].label, { scope: "row" }));
-    const [top, probability] = ["top", "probability"].map((kind) => column(`${kind}/${view.runs[role]}/${state.split}`));
+    const of = `${view.runs[role]}/${state.split}`;
+    const [top, probability] = [column(`top/${of}`), column(`probability/${of}`)];
     for (let k = view.width * i; k < view.width * (i + 1); k += 1) {
       const cell = node("td", label(top[k]));
       cell.append(node("small", percent(probability[k])));
@@ -587,8 +592,8 @@ function topClasses(i) {
 function showGallery() {
   const inside = view.ranked;
   const where = region() ? "of the region" : "shown";
-  element("gallery-note").textContent =
-    `${count(inside.length)} examples ${where}, the greatest gaps between model and teacher first; below 0 the model is less confident.`;
+  element("gallery-note").textContent = `${count(inside.length)} examples ${where}, the greatest gaps between `
+    + "model and teacher first; below 0 the model is less confident.";
   const gallery = element("gallery");
   gallery.className = view.told.texts ? "of-texts" : "";
   gallery.replaceChildren(...inside.slice(0, listed).map(item));
@@ -596,7 +601,8 @@ function showGallery() {
 }
 
 function item(i) {
-  const button = node("button", "", { type: "button", "data-position": i, "aria-pressed": state.example === String(i) });
+  const kept = state.example === String(i);
+  const button = node("button", "", { type: "button", "data-position": i, "aria-pressed": kept });
   const about = node("small", `gap ${signed(view.gap(i))}`);
   const [teacher, model] = [view.teacher[i], view.student[i]].map(label);
   for (const text of [`label ${labels(i)}`, `teacher ${teacher}`, `model ${model}`]) about.append(node("br"), text);
