@@ -94,11 +94,7 @@ def content(
     settings = settings_of(job)
     runs = dict.fromkeys(run for setting in settings.values() for run in setting.runs())
     logits = {run: job.input(run, "dump").file() for run in runs}  # verified once
-    stores = dict.fromkeys(setting.data for setting in settings.values())
-    paths = {data: job.input(data, "prepare").file() for data in stores}
-    examples = {
-        (data, split): Examples(path, split) for data, path in paths.items() for split in SPLITS
-    }
+    examples = _examples(job, settings.values())
     numbers = _numbers_to_show(settings.values(), examples, most, budget)
     columns = Columns()
     shown: dict[str, Any] = {}
@@ -107,10 +103,8 @@ def content(
         positions = sample(len(all_of_split), numbers[data, split])
         here = [setting for setting in settings.values() if setting.data == data]
         densities |= _add_split(columns, here, logits, all_of_split, positions)
-        classes = all_of_split.class_names
-        entry = shown.setdefault(data, {"classes": classes, "splits": {}})
-        counts = {"examples": len(all_of_split), "sampled": len(positions)}
-        entry["splits"][split] = counts | all_of_split.shown(positions)
+        entry = shown.setdefault(data, {"classes": all_of_split.class_names, "splits": {}})
+        entry["splits"][split] = _shown(all_of_split, positions)
     told = {
         "study": job.spec["study"],
         "seeds": job.spec["seeds"],
@@ -119,6 +113,20 @@ def content(
         "densities": densities,
     }
     return told, columns
+
+
+def _examples(job: "Job", settings: Iterable[Setting]) -> dict[tuple[str, str], Examples]:
+    """Return both splits of every data store."""
+    stores = dict.fromkeys(setting.data for setting in settings)
+    paths = {data: job.input(data, "prepare").file() for data in stores}
+    return {
+        (data, split): Examples(path, split) for data, path in paths.items() for split in SPLITS
+    }
+
+
+def _shown(examples: Examples, positions: np.ndarray) -> dict[str, Any]:
+    counts = {"examples": len(examples), "sampled": len(positions)}
+    return counts | examples.shown(positions)
 
 
 def _told(setting: Setting) -> dict[str, Any]:
