@@ -13,5 +13,6 @@ STAGES = {
     "bias": "histories of a setting and its placebos -> results/<study>/bias/<setting>.nc",
     "table": "analyses -> results/<study>/tables/<table>.csv",
     "figure": "analyses -> results/<study>/figures/<figure>.pdf and .png",
+    "explorer": "logits and data of all settings -> results/<study>/explorer.html",
     "report": "tables, figures, manifests -> results/<study>/report.html",
 }

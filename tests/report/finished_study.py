@@ -40,6 +40,7 @@ class FinishedStudy:
             for name in self.settings
         ]
         self.figures += [self._figure(kind, kind, self.settings) for kind in STUDY_FIGURES]
+        self.explorer = self.store("explorer", layout.EXPLORER.format(study=STUDY), self.analyses)
 
     def store(self, stage, store, inputs, spec=None, texts=None):
         """Write a store's files and manifest; return the manifest's path."""
@@ -53,7 +54,7 @@ class FinishedStudy:
                 file.write_text(text, encoding="utf-8")
         record = describe(
             stage=stage,
-            id=Path(store).name.removesuffix(".nc").removesuffix(".csv"),
+            id=Path(store).name.removesuffix(".nc").removesuffix(".csv").removesuffix(".html"),
             spec=spec or {"store": store},
             code="c0de",
             files=files,
@@ -165,7 +166,7 @@ class FinishedStudy:
         """Run the stage; return its exit status and the page, empty where there is none."""
         page = Path(layout.REPORT.format(study=STUDY))
         spec = {"study": STUDY, "settings": self.settings, "seeds": self.seeds}
-        inputs = [*self.tables, *self.figures, *self.analyses]
+        inputs = [*self.tables, *self.figures, *self.analyses, self.explorer]
         status = main(
             "report",
             ["--spec", json.dumps(spec), "--inputs", *inputs,

@@ -19,7 +19,7 @@ SETTING_FIGURES = ("exaggeration",)
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 
 PAPER = "https://arxiv.org/abs/2301.12923"
-STAGES = ["prepare", "train", "dump", "confidence", "table", "figure"]
+STAGES = ["prepare", "train", "dump", "confidence", "table", "figure", "explorer"]
 
 
 def manifests():
@@ -44,16 +44,19 @@ def test_page_loads_nothing_from_outside(page, seen):
     assert not re.search(r"url\(|@import|srcset", page)
 
 
-def test_links_lead_within_the_page_to_the_paper_or_to_a_pdf_beside_it(page, seen):
+def test_links_lead_within_the_page_to_the_paper_or_to_a_file_beside_it(page, seen):
     tags = seen(page).tags
     ids = {attributes["id"] for _, attributes in tags if "id" in attributes}
     links = {attributes["href"] for tag, attributes in tags if tag == "a"}
-    assert PAPER in links
+    assert {PAPER, "explorer.html"} <= links
     for link in links - {PAPER}:
         if link.startswith("#"):
             assert link[1:] in ids
         else:
-            assert link.endswith(".pdf") and (Path("results") / STUDY / unquote(link)).is_file()
+            assert (
+                link.endswith((".pdf", "explorer.html"))
+                and (Path("results") / STUDY / unquote(link)).is_file()
+            )
 
 
 def test_every_figure_is_shown_also_one_that_shares_its_name_with_a_table(page, seen, study):

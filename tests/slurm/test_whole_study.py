@@ -20,6 +20,7 @@ EXPECTED = {
     "views": ["-t 16", "--mem 4600", "--nodes=1", "--gpus=1", "--cpus-per-task=1"],
     "dump": ["-t 16", "--mem 4600", "--nodes=1", "--gpus=1", "--cpus-per-task=1"],
     "confidence": ["-t 16", "--mem 1300", "--ntasks=1", "--cpus-per-task=1"],
+    "explorer": ["-t 16", "--mem 1300", "--ntasks=1", "--cpus-per-task=1"],
     "bias": ["-t 15", "--mem 1000", "--ntasks=1", "--cpus-per-task=1"],
 }  # fmt: skip
 ALWAYS = ["--parsable", "--export=ALL", "--requeue", "-p cpu"]

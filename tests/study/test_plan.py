@@ -332,6 +332,21 @@ def test_every_job_leads_to_the_report(plan):
     assert reached == jobs.keys()
 
 
+def test_the_explorer_reads_logits_and_data_of_the_settings_and_nothing_else(plan):
+    planned = plan()
+    job = next(job for job in planned.jobs.values() if job.stage == "explorer")
+    runs = {
+        run
+        for of in planned.settings.values()
+        for run in (*of.teachers, *of.references, *of.students)
+    }
+    data = {key for stage, key in planned.jobs if stage == "prepare"}
+    analyses = {job.manifest for job in planned.jobs.values() if job.stage == "confidence"}
+    expected = {f"results/logits/{run}.nc.json" for run in runs} | analyses
+    assert set(job.inputs) == expected | {f"results/data/{name}.nc.json" for name in data}
+    assert json.loads(job.spec).keys() == {"study", "settings", "seeds"}
+
+
 def test_every_store_that_a_spec_names_is_an_input(plan):
     planned = plan()
     shared = {key for stage, key in planned.jobs if stage in SHARED_STAGES}

@@ -149,3 +149,6 @@ def test_an_analysis_of_imagenets_size_asks_for_what_its_blocks_take(study):
     need = need_of(plan, "confidence", "small/self")
     assert 1000 + 300 < need.memory_mb < 1000 + 2048
     assert 60 < need.minutes < 24 * 60
+    pages = need_of(plan, "explorer", "small")
+    assert 1000 + 200 < pages.memory_mb < 1000 + 2048
+    assert 60 < pages.minutes < 24 * 60

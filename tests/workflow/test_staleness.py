@@ -73,6 +73,7 @@ NOISY = ("noisy-self", "noisy-small", "switch-distillation_first-0.5")
 BIASED = ("clean-self", "clean-T1")
 # Figures of all settings of a study.
 OF_ALL = ("calibrated", "inheritance", "accuracy", "fidelity")
+PAGES = ("explorer", "report")
 
 
 def trained(plan: Plan, *settings: str, role: str | None = None) -> set[tuple[str, str]]:
@@ -108,13 +109,13 @@ def analyses(plan: Plan, stage: str, *names: str) -> set[tuple[str, str]]:
 
 
 def per_study(plan: Plan) -> set[tuple[str, str]]:
-    """Return what changes with the list of settings: tables, figures of all, and the report."""
-    return of_stage(plan, "table", "report") | analyses(plan, "figure", *OF_ALL)
+    """Return what changes with the list of settings: tables, figures of all, and both pages."""
+    return of_stage(plan, "table", *PAGES) | analyses(plan, "figure", *OF_ALL)
 
 
 def lists_of_switches(plan: Plan) -> set[tuple[str, str]]:
     """Return what changes with the list of switched settings: figures of all leave them out."""
-    return of_stage(plan, "table", "report") | analyses(plan, "figure", "switching")
+    return of_stage(plan, "table", *PAGES) | analyses(plan, "figure", "switching")
 
 
 Edit = Callable[[Scene], None]
@@ -160,7 +161,7 @@ def _(scene):
     scene.code("seeds.py", "[seed, *position, *name.encode()]", wrapped)
 
 
-@row("the colour of figures", lambda plan: of_stage(plan, "figure"))
+@row("the colour of figures", lambda plan: of_stage(plan, "figure", "explorer"))
 def _(scene):
     scene.code("figures/style.py", "#D55E00", "#D55E01")
 
@@ -175,6 +176,12 @@ def _(scene):
 def _(scene):
     path = scene.workflow.repository / "src/disobey/stages/report.html.jinja"
     path.write_text(path.read_text() + "<!-- one more -->\n")
+
+
+@row("the explorer's script", lambda plan: of_stage(plan, "explorer"))
+def _(scene):
+    path = scene.workflow.repository / "src/disobey/explorer/explorer.js"
+    path.write_text(path.read_text() + "// one more\n")
 
 
 @row("the bootstrap count", lambda plan: of_stage(plan, "confidence"))
@@ -300,7 +307,7 @@ def _(scene):
             for of in plan.settings.values()
             for runs in (of.teachers, of.references, of.students, *of.placebos.values())
         }
-        | of_stage(plan, "confidence", "bias", "report")
+        | of_stage(plan, "confidence", "bias", *PAGES)
     ),
 )
 def _(scene):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
 # A table, a figure and a setting may bear the same name: told apart by the stage that made them.
-STAGES_READ = ("table", "figure", "confidence")
+STAGES_READ = ("table", "figure", "confidence", "explorer")
 
 
 def run(job: "Job") -> None:
@@ -49,6 +49,7 @@ def content(job: "Job") -> dict[str, Any]:
         "total": stage("total", [manifest.record for manifest in found]),
         "versions": versions(found),
         "missing": missing,
+        "explorers": [next(iter(manifest.record["files"])) for manifest in made["explorer"]],
         "level": f"{LEVEL:.0%}".replace("%", "\u00a0%"),
     }
 

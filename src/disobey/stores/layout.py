@@ -20,6 +20,7 @@ ANALYSIS = f"{ROOT}/{{study}}/analysis/{{setting}}.nc"
 BIAS = f"{ROOT}/{{study}}/bias/{{setting}}.nc"
 TABLE = f"{ROOT}/{{study}}/tables/{{table}}.csv"
 FIGURE = f"{ROOT}/{{study}}/figures/{{figure}}"
+EXPLORER = f"{ROOT}/{{study}}/explorer.html"
 REPORT = f"{ROOT}/{{study}}/report.html"
 
 # Hashes of the user's own files, by their sizes and times: a cache, which may be deleted.

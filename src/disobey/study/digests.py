@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
 PACKAGE_FOLDER = Path(provenance.__file__).parent
+# What a stage's page is made of beside modules, below the package's folder.
+PAGES = {
+    "report": ("stages/*.jinja",),
+    "explorer": ("explorer/*.jinja", "explorer/*.js", "explorer/*.css", "explorer/vendor/*"),
+}
 
 
 class CodeDigests:
@@ -31,7 +36,7 @@ class CodeDigests:
     def of(self, job: PlannedJob) -> str:
         """Return the digest of everything that ``job`` runs or reads of this package."""
         code = self._modules(job.modules)
-        return f"{code}+{self._texts(job.texts)}" if job.texts else code
+        return f"{code}+{self._texts(job.stage, job.texts)}" if job.stage in PAGES else code
 
     def changed(self, job: PlannedJob, manifest: "Manifest") -> list[str]:
         """Return the modules of ``job`` that differ from those that made ``manifest``."""
@@ -39,12 +44,13 @@ class CodeDigests:
         now = provenance.module_digests(job.modules)
         names = [name for name in now if name in before and now[name] != before[name]]
         names += [f"{name} (new)" for name in now if name not in before]
-        return names or ["captions or templates"]
+        return names or ["captions, templates or scripts"]
 
-    def _digest_texts(self, names: tuple[str, ...]) -> str:
+    def _digest_texts(self, stage: str, captions: tuple[str, ...]) -> str:
         digest = hashlib.sha256()
-        for path in [self.captions / f"{name}.rst" for name in names] + sorted(
-            PACKAGE_FOLDER.glob("stages/*.jinja")
-        ):
+        paths = [self.captions / f"{name}.rst" for name in captions]
+        for pattern in PAGES[stage]:
+            paths += sorted(PACKAGE_FOLDER.glob(pattern))
+        for path in paths:
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]

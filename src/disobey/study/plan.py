@@ -230,10 +230,26 @@ class _Planner:
         drawn = figures_of(self.study)
         figures = [self._figure(*figure) for figure in drawn]
         spec = common | {"seeds": list(self.study.seeds)}
+        explorer = self._explorer(spec)
         store = layout.REPORT.format(study=study)
-        upstream = (*tables, *figures, *everything, *biases)
+        upstream = (*tables, *figures, *everything, *biases, explorer)
         texts = tuple(dict.fromkeys(figure.kind for figure in drawn))
         self.plan.add("report", study, spec, store, upstream, texts=texts)
+
+    def _explorer(self, common: Mapping[str, Any]) -> str:
+        """Plan the page of examples: it reads logits and data of every setting."""
+        sources = self.runs.sources
+        datasets = dict.fromkeys(self.study.settings[name].dataset for name in self.analyses)
+        settings = [self.plan.settings[name] for name in self.analyses]
+        runs = [run for of in settings for run in (*of.teachers, *of.references, *of.students)]
+        stores = [layout.LOGITS.format(run=run) for run in runs]
+        stores += [store for name in datasets for store in sources.stores(name, labels=False)]
+        upstream = (*self.analyses.values(), *map(manifest_of, dict.fromkeys(stores)))
+        decoding = (module for name in datasets for module in sources.decoding(name))
+        spec = {key: common[key] for key in ("study", "settings", "seeds")}
+        store = layout.EXPLORER.format(study=self.study.study)
+        members = tuple(dict.fromkeys(decoding))
+        return self.plan.add("explorer", self.study.study, spec, store, upstream, members)
 
     def _table(self, table: str, common: Mapping[str, Any]) -> str:
         study, upstream = self.study.study, list(self.analyses.values())

@@ -153,6 +153,17 @@ def _confidence(plan: Plan, spec: Mapping[str, Any]) -> Need:
     return _need(held / MB, seconds)
 
 
+def _explorer(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    """As for settings one after another, each over the largest data set of the study."""
+    largest = max(plan.sizes.values(), key=lambda data: data.train * data.shape.classes)
+    # Of each example some confidence logits, and predictions of all teachers.
+    settings, seeds = len(spec["settings"]), len(spec["seeds"])
+    kept = DOUBLE * (COLUMNS + settings * seeds) * max(largest.train, largest.test)
+    readings = 10 * settings * seeds * (largest.train + largest.test)
+    seconds = readings * SECONDS_PER_LOGIT * largest.shape.classes
+    return _need((kept / MB) + BLOCKS_MB, seconds)
+
+
 def _light(_: Plan, __: Mapping[str, Any]) -> Need:
     """Bias analyses, tables, figures and the report read small stores."""
     return _need(0)
@@ -170,6 +181,7 @@ NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
     "bias": _light,
     "table": _light,
     "figure": _light,
+    "explorer": _explorer,
     "report": _light,
 }
 

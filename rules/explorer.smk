@@ -1,0 +1,22 @@
+rule explorer:
+    """Analyses, logits and data of all settings -> one page that shows every example."""
+    input:
+        JOBS.inputs("explorer"),
+    output:
+        page=layout.EXPLORER,
+        manifest=manifest_of(layout.EXPLORER),
+    log:
+        "results/logs/explorer/{study}.log",
+    conda:
+        "../envs/cpu.yaml"
+    threads: 1
+    resources:
+        python=JOBS.python,
+        mem_mb=JOBS.memory("explorer"),
+        runtime=JOBS.runtime("explorer"),
+    params:
+        spec=JOBS.spec("explorer"),
+        code=JOBS.code("explorer"),
+    shell:
+        "{resources.python:q} -m disobey explorer --spec {params.spec:q} --code {params.code:q}"
+        " --inputs {input:q} --output {output.manifest:q} > {log:q} 2>&1"

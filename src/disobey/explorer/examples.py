@@ -1,0 +1,164 @@
+"""What a page shows of examples: a sample of them, and of each a small picture or its text."""
+
+import base64
+import importlib
+import io
+import json
+import math
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from disobey.errors import UserError
+from disobey.members import member
+from disobey.stores.reader import read_arrays, read_attributes
+
+# Pixels of the longer side: what a gallery shows. Larger images are made smaller.
+THUMBNAIL = 64
+# Characters of a text, or of each text of a pair.
+LONGEST_TEXT = 240
+# Examples whose pictures or texts are made first, to learn how many bytes one takes.
+PROBED = 100
+# Large images that are decoded at a time.
+DECODED = 64
+QUALITY = 85  # of colour pictures; grey ones are kept exactly
+SEED = 0
+
+
+def sample(examples: int, most: int) -> np.ndarray:
+    """Return positions of all examples, or of ``most`` of them drawn at random, rising.
+
+    The draw depends on the two numbers alone, so all settings on a data set show the same examples.
+    """
+    if examples <= most:
+        return np.arange(examples)
+    drawn = np.random.default_rng(SEED).choice(examples, most, replace=False)
+    return np.sort(drawn)
+
+
+class Examples:
+    """One split of a data store, read where it is asked for.
+
+    Parameters
+    ----------
+    path : Path
+        A data store; see `disobey.data.prepared`.
+    split : str
+    """
+
+    def __init__(self, path: Path, split: str) -> None:
+        self.path, self.split = path, split
+        self._attributes = read_attributes(path)
+        self.id = read_arrays(path, split, "example_id")["example_id"]
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of labels."""
+        names: list[str] = json.loads(self._attributes["class_names"])
+        return names
+
+    @property
+    def is_text(self) -> bool:
+        """Whether examples are texts, not images."""
+        return "tokenizer_fingerprint" in self._attributes
+
+    def check_ids(self, ids: np.ndarray, logits: Path) -> None:
+        """Refuse logits of other examples, or of these in another order.
+
+        Raises
+        ------
+        UserError
+        """
+        if not np.array_equal(ids, self.id):
+            raise UserError(
+                f"{logits}: its {self.split} examples are not those of {self.path}; make the "
+                f"logits again"
+            )
+
+    def bytes_each(self) -> float:
+        """Return how many bytes of a page an example's picture or text takes, by a few of them."""
+        probe = sample(len(self), PROBED)
+        return len(json.dumps(self.shown(probe))) / max(1, len(probe))
+
+    def shown(self, positions: np.ndarray) -> dict[str, Any]:
+        """Return what a page shows of some examples.
+
+        Parameters
+        ----------
+        positions : ndarray of int, rising
+
+        Returns
+        -------
+        dict
+            ``texts``: for each example a list of one text, or two of a pair. Or ``sheet``: all
+            pictures as one data URI, row by row, ``columns`` of them in a row, each of ``width``
+            and ``height`` pixels.
+        """
+        return {"texts": self._texts(positions)} if self.is_text else self._sheet(positions)
+
+    def _texts(self, positions: np.ndarray) -> list[list[str]]:
+        import netCDF4
+
+        with netCDF4.Dataset(self.path, "r") as file:
+            group = file[self.split]
+            names = [name for name in ("text", "text_pair") if name in group.variables]
+            parts = [[_cut(str(group[name][i])) for i in positions.tolist()] for name in names]
+        return [list(texts) for texts in zip(*parts, strict=True)]
+
+    def _sheet(self, positions: np.ndarray) -> dict[str, Any]:
+        from PIL import Image
+
+        columns = max(1, math.isqrt(len(positions)))
+        sheet: Image.Image | None = None
+        height = width = 1
+        for place, picture in enumerate(self._pictures(positions)):
+            if sheet is None:
+                width, height = picture.size
+                rows = math.ceil(len(positions) / columns)
+                sheet = Image.new(picture.mode, (columns * width, rows * height))
+            sheet.paste(picture, (place % columns * width, place // columns * height))
+        uri = "" if sheet is None else _data_uri(sheet)
+        return {"sheet": uri, "columns": columns, "width": width, "height": height}
+
+    def _pictures(self, positions: np.ndarray) -> Iterator[Any]:
+        """Yield each image as a Pillow image, no side longer than `THUMBNAIL`."""
+        from PIL import Image
+
+        for start in range(0, len(positions), DECODED):
+            for pixels in self._pixels(positions[start : start + DECODED]):
+                picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+                picture.thumbnail((THUMBNAIL, THUMBNAIL))
+                yield picture
+
+    def _pixels(self, positions: np.ndarray) -> np.ndarray:
+        """Return images, uint8 (example, y, x, channel)."""
+        if "encoded_shape" in self._attributes:
+            decoded: np.ndarray = self._encoded.read(positions)
+            return decoded
+        import netCDF4
+
+        with netCDF4.Dataset(self.path, "r") as file:
+            file.set_auto_mask(False)
+            chosen: np.ndarray = file[self.split]["image"][positions]
+        return chosen
+
+    @cached_property
+    def _encoded(self) -> Any:  # noqa: ANN401 - EncodedImages
+        encoded = importlib.import_module(member("data", "encoded"))  # others need none of its code
+        return encoded.EncodedImages(self.path, self.split, self._attributes["encoded_shape"])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+
+
+def _data_uri(sheet: Any) -> str:  # noqa: ANN401 - a Pillow image
+    stream = io.BytesIO()
+    sheet.save(stream, "WEBP", lossless=sheet.mode == "L", quality=QUALITY)
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

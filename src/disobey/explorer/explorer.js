@@ -1,0 +1,670 @@
+// The explorer of one study. No framework and no build step: `state` is what the reader has chosen, and
+// stands in the address; `view` is what follows from it; `show` draws the view. Everything the page knows
+// lies in two elements of it: #index (names, JSON) and #numbers (columns, deflated typed arrays).
+"use strict";
+
+const CROWD = 5000; // more points than this are drawn as a density; each can still be pointed at
+const CELL = 4; // pixels of that density's cells
+const REACH = 16; // how many pixels from a point it can still be pointed at
+const DRAG = 5; // pixels; a shorter movement is a click
+const PAGE = 48; // examples that the gallery grows by
+const NOT_FINITE = -32768; // a scaled number that is none, see columns.py
+const INK = "#1a1a1a";
+const GRID = "#e4e4e4";
+// After Okabe and Ito, darker: they must be told apart, by shape too, on white and from orange and grey.
+const OUTCOMES = { wins: { colour: "#007a5e", glyph: "▲" }, loses: { colour: "#882255", glyph: "▼" } };
+
+const element = (id) => document.getElementById(id);
+const INDEX = JSON.parse(element("index").textContent);
+const DEFAULTS = {
+  setting: Object.keys(INDEX.settings)[0], seed: String(INDEX.seeds[0]), split: "test", model: "student",
+  axes: "teacher", class: "", judge: "given", outcome: "", mislabelled: "", wrong: "", region: "", example: "",
+};
+const KINDS = { Uint8Array, Uint16Array, Int16Array, Int32Array, Float64Array };
+
+let buffer; // of all columns
+const unpacked = new Map(); // columns by name
+const sheets = new Map(); // pictures of a split, by data store and split
+let state = { ...DEFAULTS };
+let view; // see `look`
+let plot; // uPlot
+let pointed = -1; // position of the example under the pointer or reached by keys; -1 is none
+let listed = PAGE; // examples in the gallery
+
+// --- data ----------------------------------------------------------------------------------------
+
+async function unpack() {
+  const text = element("numbers").textContent;
+  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  buffer = await new Response(stream).arrayBuffer();
+}
+
+// A column as it is, or as floats where it is stored in steps.
+function column(name) {
+  if (!unpacked.has(name)) {
+    const [kind, offset, length, step, middle] = INDEX.columns[name];
+    const stored = new KINDS[kind](buffer, offset, length);
+    const scaled = (value) => (value === NOT_FINITE ? NaN : middle + value * step);
+    unpacked.set(name, step === undefined ? stored : Float64Array.from(stored, scaled));
+  }
+  return unpacked.get(name);
+}
+
+async function loadSheet(data, split) {
+  const key = `${data}/${split}`;
+  const told = INDEX.data[data].splits[split];
+  if (!sheets.has(key) && told.sheet) {
+    const image = new Image();
+    image.src = told.sheet;
+    sheets.set(key, image);
+  }
+  await sheets.get(key)?.decode();
+}
+
+// --- what is looked at ---------------------------------------------------------------------------
+
+function look() {
+  const { setting, seed, split, model, judge } = state;
+  const of = INDEX.settings[setting];
+  const runs = of.seeds[INDEX.seeds.indexOf(Number(seed))];
+  const told = INDEX.data[of.data].splits[split];
+  const chosenBy = runs[state.axes];
+  const phi = (run) => column(`phi/${run}/${chosenBy}/${split}`);
+  const top = (run) => column(`top/${run}/${split}`);
+  const given = column(`label/${of.labels}/${split}`);
+  const clean = column(`clean/${of.data}/${split}`);
+  const right = judge === "clean" ? clean : given;
+  const number = told.sampled;
+  const width = top(runs.teacher).length / number; // classes kept of each example
+  const first = (run) => Int32Array.from({ length: number }, (_, i) => top(run)[width * i]);
+  const [teacher, student] = [first(runs.teacher), first(runs[model])];
+  const densityName = `density/${runs.teacher}/${runs[model]}/${chosenBy}/${split}`;
+  const density = INDEX.densities[densityName]; // of sampled splits only
+  return {
+    of, runs, told, chosenBy, number, width, given, clean, right, teacher, student, density, densityName,
+    classes: INDEX.data[of.data].classes,
+    id: column(`id/${of.data}/${split}`),
+    x: phi(runs.teacher),
+    y: phi(runs[model]),
+    chosen: first(chosenBy),
+    // That of the model's axis covers both models, so that they can be compared.
+    rangeX: range([phi(runs.teacher), density ? density.extent.slice(0, 2) : []]),
+    rangeY: range([phi(runs.student), phi(runs.reference), density ? density.extent.slice(2) : []]),
+    wins: (i) => student[i] === right[i] && teacher[i] !== right[i],
+    loses: (i) => student[i] !== right[i] && teacher[i] === right[i],
+    gap: (i) => phi(runs[model])[i] - phi(runs.teacher)[i],
+  };
+}
+
+function range(columns) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const values of columns) {
+    for (const value of values) {
+      if (value < low) low = value;
+      if (value > high) high = value;
+    }
+  }
+  if (!(low <= high)) return [-1, 1];
+  const margin = 0.04 * (high - low || 1);
+  return [low - margin, high + margin];
+}
+
+// Positions of the examples that the filters let through and that have a place in the plot.
+function filtered() {
+  const passes = (i) =>
+    (state.class === "" || view.right[i] === Number(state.class)) &&
+    (!state.mislabelled || view.given[i] !== view.clean[i]) &&
+    (!state.wrong || view.teacher[i] !== view.right[i]) &&
+    (!state.outcome || view[state.outcome](i)) &&
+    Number.isFinite(view.x[i]) && Number.isFinite(view.y[i]);
+  return Array.from({ length: view.number }, (_, i) => i).filter(passes);
+}
+
+function region() {
+  const numbers = state.region.split(",").map(Number);
+  return numbers.length === 4 && numbers.every(Number.isFinite) ? numbers : null;
+}
+
+// Those of the region, the greatest departures from the teacher first.
+function ranked() {
+  const [left, right, bottom, top] = region() ?? [-Infinity, Infinity, -Infinity, Infinity];
+  const inside = (i) => view.x[i] >= left && view.x[i] <= right && view.y[i] >= bottom && view.y[i] <= top;
+  return view.shown.filter(inside).sort((i, j) => Math.abs(view.gap(j)) - Math.abs(view.gap(i)));
+}
+
+// --- the address ---------------------------------------------------------------------------------
+
+function readAddress() {
+  const given = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  const known = Object.keys(DEFAULTS).filter((key) => key in given);
+  state = { ...DEFAULTS, ...Object.fromEntries(known.map((key) => [key, given[key]])) };
+  if (!(state.setting in INDEX.settings)) state.setting = DEFAULTS.setting;
+  if (!INDEX.seeds.map(String).includes(state.seed)) state.seed = DEFAULTS.seed;
+}
+
+function writeAddress() {
+  const changed = Object.entries(state).filter(([key, value]) => value !== DEFAULTS[key]);
+  const address = "#" + new URLSearchParams(changed);
+  // Browsers bear a hundred writes in half a minute or so.
+  if (address !== (location.hash || "#")) history.replaceState(null, "", address);
+}
+
+// --- controls ------------------------------------------------------------------------------------
+
+function fill(select, entries) {
+  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
+}
+
+function controls() {
+  return [...element("controls").elements].filter((control) => control.name);
+}
+
+// Give the controls the values of the state; a value that no control has becomes the first one.
+function writeControls() {
+  const { data, seeds } = INDEX.settings[state.setting];
+  const form = element("controls").elements;
+  fill(form.class, [["", "all"], ...INDEX.data[data].classes.map((name, i) => [String(i), name])]);
+  form.axes.options[1].disabled = seeds[0].replicate === null;
+  if (seeds[0].replicate === null) state.axes = "teacher";
+  for (const control of controls()) {
+    if (control.type === "checkbox") control.checked = state[control.name] === "1";
+    else {
+      control.value = state[control.name];
+      if (control.selectedIndex < 0) control.selectedIndex = 0;
+      state[control.name] = control.value;
+    }
+  }
+  const chosen = region();
+  ["left", "right", "bottom", "top"].forEach((side, i) => {
+    element("region").elements[side].value = chosen ? String(round(chosen[i])) : "";
+  });
+}
+
+function change(changes) {
+  state = { ...state, ...changes };
+  pointed = -1;
+  listed = PAGE;
+  show();
+}
+
+// --- drawing -------------------------------------------------------------------------------------
+
+const round = (value) => Math.round(value * 1000) / 1000;
+const count = (number) => number.toLocaleString("en");
+const signed = (value) => value.toFixed(2).replace("-", "−");
+const percent = (value) => `${(100 * value).toFixed(1)} %`;
+const chooser = () => (state.axes === "teacher" ? "the teacher" : "a teacher of another seed");
+const modelName = () => INDEX.roles[state.model].label;
+
+function node(name, text, attributes = {}) {
+  const made = document.createElement(name);
+  if (text) made.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  return made;
+}
+
+async function show() {
+  writeControls();
+  view = look();
+  view.shown = filtered();
+  view.ranked = ranked();
+  if (!/^\d+$/.test(state.example) || Number(state.example) >= view.number) state.example = "";
+  writeAddress();
+  say();
+  drawPlot();
+  const [data, split] = [view.of.data, state.split];
+  await loadSheet(data, split); // later changes may have come meanwhile: they draw for themselves
+  if (data === view.of.data && split === state.split) {
+    showExample();
+    showGallery();
+  }
+}
+
+function say() {
+  const { about } = view.of;
+  const noise = about.label_noise ? `${round(100 * about.label_noise)} % of training labels wrong` : "no label noise";
+  const models = [`teacher ${about.teacher}`, `student ${about.student}`];
+  element("about").textContent = [about.dataset, noise, ...models, `T = ${about.temperature}`].join(" · ");
+  const [wins, loses] = ["wins", "loses"].map((side) => view.shown.filter(view[side]).length);
+  const rest = view.told.examples - view.number;
+  element("said").replaceChildren(
+    node("strong", count(view.shown.length), { id: "shown" }),
+    ` of ${count(view.number)} examples shown`,
+    rest ? ` (a random sample; the shading is of all ${count(view.told.examples)})` : "",
+    `; the ${modelName()} wins `, node("strong", count(wins), { id: "wins" }),
+    " and loses ", node("strong", count(loses), { id: "loses" }),
+  );
+}
+
+function drawPlot() {
+  const box = element("plot");
+  const labels = ["teacher", modelName()].map((name) => `${name}, confidence logit`);
+  element("plot-heading").textContent = `Confidence in what ${chooser()} predicts`;
+  box.setAttribute("aria-label", `${labels[1]}, against ${labels[0]}: ${count(view.shown.length)} examples`);
+  plot?.destroy();
+  const lines = { grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID } };
+  const axis = (label) => ({ label, stroke: INK, labelSize: 26, ...lines });
+  const scale = (range) => ({ time: false, range: () => range });
+  new uPlot({
+    ...size(),
+    cursor: { show: false }, // pointer events are handled below: uPlot knows no touch
+    legend: { show: false },
+    scales: { x: scale(view.rangeX), y: scale(view.rangeY) },
+    axes: [axis(labels[0]), { ...axis(labels[1]), size: 46 }],
+    series: [{}, { paths: () => null, points: { show: false } }],
+    hooks: { init: [begin], draw: [drawPoints, drawRegion, placeRing] },
+  }, [view.rangeX, view.rangeY], box);
+  drawLegend();
+}
+
+function begin(made) {
+  plot = made; // before it draws for the first time
+  plot.over.append(node("div", "", { class: "ring", hidden: "" }));
+  listenToPointer(plot.over);
+}
+
+function size() {
+  const width = element("plot").clientWidth;
+  return { width, height: Math.round(Math.min(width * 0.9, 560)) };
+}
+
+// Where values lie on the canvas, in its own pixels.
+function placing({ left, top, width, height }) {
+  const [[leftmost, rightmost], [lowest, highest]] = [view.rangeX, view.rangeY];
+  return {
+    x: (value) => left + ((value - leftmost) / (rightmost - leftmost)) * width,
+    y: (value) => top + ((highest - value) / (highest - lowest)) * height,
+  };
+}
+
+function drawPoints({ ctx, bbox }) {
+  const place = placing(bbox);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  const colour = INDEX.roles[state.model].colour;
+  if (view.density) drawStored(ctx, place, colour);
+  const crowded = view.shown.length > CROWD;
+  if (crowded) drawCells(ctx, place, colour, bbox);
+  drawDiagonal(ctx, place);
+  const marked = view.shown.filter((i) => view.wins(i) || view.loses(i));
+  if (!crowded) drawMarks(ctx, place, view.shown.filter((i) => !view.wins(i) && !view.loses(i)), "●", colour);
+  if (marked.length <= CROWD) {
+    for (const side of ["wins", "loses"]) {
+      const { glyph, colour } = OUTCOMES[side];
+      drawMarks(ctx, place, marked.filter(view[side]), glyph, colour);
+    }
+  }
+  ctx.restore();
+}
+
+function drawDiagonal(ctx, place) {
+  const low = Math.min(view.rangeX[0], view.rangeY[0]);
+  const high = Math.max(view.rangeX[1], view.rangeY[1]);
+  ctx.strokeStyle = INK;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(place.x(low), place.y(low));
+  ctx.lineTo(place.x(high), place.y(high));
+  ctx.stroke();
+  ctx.setLineDash([]);
+}
+
+// All points of one mark at a time: two paths, filled for clean examples and hollow for mislabelled ones.
+function drawMarks(ctx, place, positions, glyph, colour) {
+  const radius = (glyph === "●" ? 2.5 : 4.5) * (plot.width < 500 ? 0.75 : 1) * devicePixelRatio;
+  const [filled, hollow] = [new Path2D(), new Path2D()];
+  for (const i of positions) {
+    const path = view.given[i] === view.clean[i] ? filled : hollow;
+    const [x, y] = [place.x(view.x[i]), place.y(view.y[i])];
+    if (glyph === "●") {
+      path.moveTo(x + radius, y);
+      path.arc(x, y, radius, 0, 2 * Math.PI);
+    } else {
+      const up = glyph === "▲" ? -radius : radius;
+      path.moveTo(x, y + up);
+      path.lineTo(x + radius, y - up);
+      path.lineTo(x - radius, y - up);
+      path.closePath();
+    }
+  }
+  ctx.fillStyle = ctx.strokeStyle = colour;
+  ctx.lineWidth = 1.3 * devicePixelRatio;
+  ctx.globalAlpha = glyph === "●" ? 0.6 : 0.9;
+  ctx.fill(filled);
+  ctx.stroke(hollow);
+  ctx.globalAlpha = 1;
+}
+
+// The density of all examples, of which the points are a sample.
+function drawStored(ctx, place, colour) {
+  const { cells, extent } = view.density;
+  const levels = column(view.densityName);
+  const [left, right, bottom, top] = extent;
+  const x = (cell) => place.x(left + ((right - left) * cell) / cells);
+  const y = (cell) => place.y(bottom + ((top - bottom) * cell) / cells);
+  ctx.fillStyle = colour;
+  levels.forEach((level, cell) => {
+    if (!level) return;
+    const [i, j] = [Math.floor(cell / cells), cell % cells];
+    ctx.globalAlpha = 0.06 + (0.4 * level) / 255;
+    ctx.fillRect(x(i), y(j + 1), x(i + 1) - x(i), y(j) - y(j + 1));
+  });
+  ctx.globalAlpha = 1;
+}
+
+// The density of the points themselves, where they are too many to be told apart.
+function drawCells(ctx, place, colour, bbox) {
+  const cell = Math.round(CELL * devicePixelRatio);
+  const columns = Math.ceil(bbox.width / cell);
+  const counts = new Uint32Array(columns * Math.ceil(bbox.height / cell));
+  for (const i of view.shown) {
+    const x = Math.floor((place.x(view.x[i]) - bbox.left) / cell);
+    counts[x + columns * Math.floor((place.y(view.y[i]) - bbox.top) / cell)] += 1;
+  }
+  const most = Math.log1p(counts.reduce((a, b) => Math.max(a, b), 1));
+  ctx.fillStyle = colour;
+  counts.forEach((number, i) => {
+    if (!number) return;
+    ctx.globalAlpha = 0.15 + (0.75 * Math.log1p(number)) / most;
+    ctx.fillRect(bbox.left + cell * (i % columns), bbox.top + cell * Math.floor(i / columns), cell, cell);
+  });
+  ctx.globalAlpha = 1;
+}
+
+function drawLegend() {
+  const crowded = view.shown.length > CROWD;
+  const plain = crowded ? "examples, darker where there are more" : "both right, or both wrong";
+  const marks = [
+    ["●", INDEX.roles[state.model].colour, plain],
+    [OUTCOMES.wins.glyph, OUTCOMES.wins.colour, "model wins"],
+    [OUTCOMES.loses.glyph, OUTCOMES.loses.colour, "model loses"],
+    ["○", INK, "hollow: mislabelled"],
+    ["╌", INK, "as confident as the teacher"],
+  ];
+  element("legend").replaceChildren(...marks.map(([glyph, colour, text]) => {
+    const item = node("li");
+    item.append(node("span", glyph, { "aria-hidden": "true", style: `color: ${colour}` }), ` ${text}`);
+    return item;
+  }));
+}
+
+// --- pointing and brushing -----------------------------------------------------------------------
+
+// From values to pixels of the plotting area, as the page counts them, and back.
+function toPixel(x, y) {
+  const place = placing({ left: 0, top: 0, width: plot.over.clientWidth, height: plot.over.clientHeight });
+  return [place.x(x), place.y(y)];
+}
+
+function toValue(x, y) {
+  const { clientWidth, clientHeight } = plot.over;
+  const [[leftmost, rightmost], [lowest, highest]] = [view.rangeX, view.rangeY];
+  return [
+    leftmost + (x / clientWidth) * (rightmost - leftmost),
+    highest - (y / clientHeight) * (highest - lowest),
+  ];
+}
+
+function nearest(x, y) {
+  let [found, least] = [-1, REACH * REACH];
+  for (const i of view.shown) {
+    const [px, py] = toPixel(view.x[i], view.y[i]);
+    const distance = (px - x) ** 2 + (py - y) ** 2;
+    if (distance < least) [found, least] = [i, distance];
+  }
+  return found;
+}
+
+function listenToPointer(over) {
+  let start = null;
+  let dragged = false;
+  const at = (event) => {
+    const box = over.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  over.addEventListener("pointerdown", (event) => {
+    if (event.button) return;
+    [start, dragged] = [at(event), false];
+    over.setPointerCapture(event.pointerId);
+  });
+  over.addEventListener("pointermove", (event) => {
+    const [x, y] = at(event);
+    if (!start) return event.pointerType === "mouse" && point(nearest(x, y));
+    dragged ||= Math.hypot(x - start[0], y - start[1]) > DRAG;
+    if (dragged) {
+      element("plot").classList.remove("no-region");
+      selectPixels(...rectangle(start, [x, y]));
+    }
+  });
+  over.addEventListener("pointerup", (event) => {
+    if (!start) return;
+    const [from, to] = [start, at(event)];
+    start = null;
+    if (!dragged) return keep(nearest(...to));
+    const [left, top, width, height] = rectangle(from, to);
+    const [low, high] = [toValue(left, top + height), toValue(left + width, top)];
+    change({ region: [low[0], high[0], low[1], high[1]].map(round).join(",") });
+  });
+  over.addEventListener("pointercancel", () => {
+    start = null; // the finger scrolls the page instead
+    drawRegion();
+  });
+  over.addEventListener("pointerleave", () => start || point(-1));
+}
+
+const rectangle = (a, b) => [Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])];
+
+function selectPixels(left, top, width, height) {
+  plot.setSelect({ left, top, width, height }, false);
+}
+
+function drawRegion() {
+  const chosen = region();
+  element("plot").classList.toggle("no-region", !chosen);
+  if (!chosen) return selectPixels(0, 0, 0, 0);
+  // A region may reach beyond the axes.
+  const within = (value, [low, high]) => Math.min(Math.max(value, low), high);
+  const [left, right] = chosen.slice(0, 2).map((value) => within(value, view.rangeX));
+  const [bottom, top] = chosen.slice(2).map((value) => within(value, view.rangeY));
+  selectPixels(...rectangle(toPixel(left, top), toPixel(right, bottom)));
+}
+
+function point(i) {
+  if (i === pointed) return;
+  pointed = i;
+  showExample();
+}
+
+function keep(i) {
+  state.example = i < 0 ? "" : String(i);
+  pointed = i;
+  writeAddress();
+  showExample();
+  for (const button of element("gallery").querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", button.dataset.position === state.example);
+  }
+}
+
+// Step to the next example along an order of the shown ones.
+function step(order, by) {
+  const now = order.indexOf(current());
+  const next = now < 0 ? (by > 0 ? 0 : order.length - 1) : Math.min(Math.max(now + by, 0), order.length - 1);
+  point(order[next] ?? -1);
+}
+
+function listenToKeys(event) {
+  const byConfidence = () => [...view.shown].sort((i, j) => view.x[i] - view.x[j]);
+  const keys = {
+    ArrowRight: () => step(byConfidence(), 1),
+    ArrowLeft: () => step(byConfidence(), -1),
+    ArrowDown: () => step(view.ranked, 1),
+    ArrowUp: () => step(view.ranked, -1),
+    Home: () => point(byConfidence()[0] ?? -1),
+    End: () => point(byConfidence().at(-1) ?? -1),
+    Enter: () => keep(pointed),
+    Escape: () => change({ region: "", example: "" }),
+  };
+  if (!(event.key in keys) || event.ctrlKey || event.altKey || event.metaKey) return;
+  event.preventDefault();
+  keys[event.key]();
+}
+
+// --- examples ------------------------------------------------------------------------------------
+
+const label = (i) => view.classes[i];
+
+function labels(i) {
+  const [given, clean] = [view.given[i], view.clean[i]];
+  return given === clean ? label(given) : `${label(given)}, mislabelled: in truth ${label(clean)}`;
+}
+
+// The picture of an example, or its text.
+function shownAs(i) {
+  const { texts, columns, width, height } = view.told;
+  if (texts) {
+    const quoted = node("blockquote", "", { class: "text" });
+    quoted.append(...texts[i].map((text) => node("div", text)));
+    return quoted;
+  }
+  const named = { role: "img", "aria-label": `example ${view.id[i]}` };
+  const picture = node("canvas", "", { class: "picture", width, height, ...named });
+  const sheet = sheets.get(`${view.of.data}/${state.split}`);
+  if (sheet?.complete) {
+    const [x, y] = [(i % columns) * width, Math.floor(i / columns) * height];
+    picture.getContext("2d").drawImage(sheet, x, y, width, height, 0, 0, width, height);
+  }
+  return picture;
+}
+
+// The one that is pointed at, else the one that is kept, else -1.
+function current() {
+  return pointed < 0 && state.example !== "" ? Number(state.example) : pointed;
+}
+
+function placeRing() {
+  const i = current();
+  const ring = plot.over.querySelector(".ring");
+  ring.hidden = i < 0;
+  if (i < 0) return;
+  const [x, y] = toPixel(view.x[i], view.y[i]);
+  Object.assign(ring.style, { left: `${x}px`, top: `${y}px` });
+}
+
+function showExample() {
+  const i = current();
+  placeRing();
+  if (i < 0) {
+    const hint = "Point at an example, tap it, or walk through them with the arrow keys.";
+    element("example").replaceChildren(node("p", hint, { class: "note" }));
+    return;
+  }
+  const heading = node("p", `Example ${view.id[i]}: `, { "data-example": view.id[i] });
+  const outcome = ["wins", "loses"].filter((side) => view[side](i));
+  heading.append(node("strong", labels(i)), ...outcome.map((side) => ` ${OUTCOMES[side].glyph} model ${side}`));
+  const logits = node("p", `Confidence logit in “${label(view.chosen[i])}”, which ${chooser()} predicts: teacher `);
+  logits.append(node("strong", signed(view.x[i])), `, ${modelName()} `, node("strong", signed(view.y[i])),
+    "; gap ", node("strong", signed(view.gap(i)), { id: "gap" }));
+  element("example").replaceChildren(shownAs(i), heading, logits, topClasses(i));
+}
+
+function topClasses(i) {
+  const table = node("table");
+  table.append(node("caption", "Most probable classes", { class: "note" }));
+  for (const role of Object.keys(INDEX.roles)) {
+    const row = node("tr", "", { "data-role": role });
+    row.append(node("th", INDEX.roles[role].label, { scope: "row" }));
+    const of = `${view.runs[role]}/${state.split}`;
+    const [top, probability] = [column(`top/${of}`), column(`probability/${of}`)];
+    for (let k = view.width * i; k < view.width * (i + 1); k += 1) {
+      const cell = node("td", label(top[k]));
+      cell.append(node("small", percent(probability[k])));
+      row.append(cell);
+    }
+    table.append(row);
+  }
+  return table;
+}
+
+function showGallery() {
+  const inside = view.ranked;
+  const where = region() ? "of the region" : "shown";
+  element("gallery-note").textContent = `${count(inside.length)} examples ${where}, the greatest gaps between `
+    + "model and teacher first; below 0 the model is less confident.";
+  const gallery = element("gallery");
+  gallery.className = view.told.texts ? "of-texts" : "";
+  gallery.replaceChildren(...inside.slice(0, listed).map(item));
+  element("more").hidden = inside.length <= listed;
+}
+
+function item(i) {
+  const kept = state.example === String(i);
+  const button = node("button", "", { type: "button", "data-position": i, "aria-pressed": kept });
+  const about = node("small", `gap ${signed(view.gap(i))}`);
+  const [teacher, model] = [view.teacher[i], view.student[i]].map(label);
+  for (const text of [`label ${labels(i)}`, `teacher ${teacher}`, `model ${model}`]) about.append(node("br"), text);
+  button.append(shownAs(i), about);
+  button.addEventListener("click", () => {
+    keep(i);
+    element("example").scrollIntoView({ block: "nearest" });
+  });
+  const entry = node("li");
+  entry.append(button);
+  return entry;
+}
+
+// --- start ---------------------------------------------------------------------------------------
+
+function listen() {
+  for (const control of controls()) {
+    control.addEventListener("change", () => {
+      const value = control.type === "checkbox" ? (control.checked ? "1" : "") : control.value;
+      // Positions are those of one data set and split; a region belongs to one plot.
+      const other = ["setting", "split"].includes(control.name) ? { example: "", region: "", class: "" } : {};
+      change({ ...other, [control.name]: value });
+    });
+  }
+  element("reset").addEventListener("click", () => {
+    const { setting, seed, split, model, axes } = state;
+    change({ ...DEFAULTS, setting, seed, split, model, axes });
+  });
+  element("region").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const sides = ["left", "right", "bottom", "top"].map((side) => event.target.elements[side].value);
+    const open = [...view.rangeX, ...view.rangeY]; // what was left empty
+    change({ region: sides.map((side, i) => (side === "" ? round(open[i]) : side)).join(",") });
+  });
+  element("no-region").addEventListener("click", () => change({ region: "" }));
+  element("more").addEventListener("click", () => {
+    listed += PAGE;
+    showGallery();
+  });
+  element("plot").addEventListener("keydown", listenToKeys);
+  addEventListener("hashchange", () => {
+    readAddress();
+    change({});
+  });
+  new ResizeObserver(() => {
+    if (plot && size().width !== plot.width) plot.setSize(size());
+  }).observe(element("plot"));
+}
+
+async function start() {
+  await unpack();
+  const form = element("controls").elements;
+  fill(form.setting, Object.keys(INDEX.settings).map((name) => [name, name]));
+  fill(form.seed, INDEX.seeds.map((seed) => [String(seed), String(seed)]));
+  readAddress();
+  listen();
+  await show();
+  performance.mark("ready");
+  document.documentElement.dataset.ready = "true";
+}
+
+start().catch((error) => {
+  element("said").textContent = `This page needs a browser of 2023 or newer (${error.message}).`;
+  throw error;
+});

@@ -1,0 +1,219 @@
+"""All that an explorer page holds: which settings there are, and their columns."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from disobey.errors import UserError
+from disobey.explorer.columns import Columns
+from disobey.explorer.deviations import (
+    CELLS,
+    TOP,
+    SeedRuns,
+    SplitDeviations,
+    density_name,
+    phi_name,
+    seeds_of,
+)
+from disobey.explorer.examples import Examples, sample
+from disobey.stores.rows import read_columns
+
+if TYPE_CHECKING:
+    from disobey.stages.job import Job
+
+SPLITS = ("test", "train")  # the first one is shown first
+# Examples of a split that can be looked at; of larger splits a sample, over the density of all.
+MOST_EXAMPLES = 2000
+# Bytes that all examples may take: the page is meant to be sent by mail and opened on a phone.
+BUDGET = 8_000_000
+BASE64 = 4 / 3
+# A density is mostly empty: deflated it had a sixth of its bytes in the default study.
+DEFLATED_DENSITY = 1 / 3
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting as its analysis recorded it.
+
+    Attributes
+    ----------
+    about : dict
+        What figures and tables say of it.
+    data : str
+        The id of its data store.
+    labels : str
+        The id of the store its labels come from: of noisy ones, or the data store.
+    seeds : list of SeedRuns
+    """
+
+    about: Mapping[str, Any]
+    data: str
+    labels: str
+    seeds: Sequence[SeedRuns]
+
+    def runs(self) -> Iterable[str]:
+        """Return every run once."""
+        models = ((runs.teacher, runs.reference, runs.student) for runs in self.seeds)
+        return dict.fromkeys(run for of_seed in models for run in of_seed)
+
+
+def settings_of(job: "Job") -> dict[str, Setting]:
+    """Return the settings that a job's spec names, in its order."""
+    settings = {}
+    for name in job.spec["settings"]:
+        analysis = job.input(name, "confidence").spec
+        dump = job.input(analysis["teachers"][0], "dump").spec
+        seeds = seeds_of(analysis)
+        labels = dump.get("labels", dump["data"])
+        settings[name] = Setting(analysis["about"], dump["data"], labels, seeds)
+    return settings
+
+
+def content(
+    job: "Job", most: int = MOST_EXAMPLES, budget: float = BUDGET
+) -> tuple[dict[str, Any], Columns]:
+    """Return what a page is told of the study, and the numbers.
+
+    Parameters
+    ----------
+    job : Job
+    most : int
+        Examples of each split that can be looked at.
+    budget : float
+        Bytes that they may take; where it is too small for so many, fewer are shown.
+
+    Raises
+    ------
+    UserError
+        Where logits belong to other examples than the data store has, or the budget is too small
+        for a single example.
+    """
+    settings = settings_of(job)
+    runs = dict.fromkeys(run for setting in settings.values() for run in setting.runs())
+    logits = {run: job.input(run, "dump").file() for run in runs}  # verified once
+    examples = _examples(job, settings.values())
+    numbers = _numbers_to_show(settings.values(), examples, most, budget)
+    columns = Columns()
+    shown: dict[str, Any] = {}
+    densities: dict[str, Any] = {}
+    for (data, split), all_of_split in examples.items():
+        positions = sample(len(all_of_split), numbers[data, split])
+        here = [setting for setting in settings.values() if setting.data == data]
+        densities |= _add_split(columns, here, logits, all_of_split, positions)
+        entry = shown.setdefault(data, {"classes": all_of_split.class_names, "splits": {}})
+        entry["splits"][split] = _shown(all_of_split, positions)
+    told = {
+        "study": job.spec["study"],
+        "seeds": job.spec["seeds"],
+        "data": shown,
+        "settings": {name: _told(setting) for name, setting in settings.items()},
+        "densities": densities,
+    }
+    return told, columns
+
+
+def _examples(job: "Job", settings: Iterable[Setting]) -> dict[tuple[str, str], Examples]:
+    """Return both splits of every data store."""
+    stores = dict.fromkeys(setting.data for setting in settings)
+    paths = {data: job.input(data, "prepare").file() for data in stores}
+    return {
+        (data, split): Examples(path, split) for data, path in paths.items() for split in SPLITS
+    }
+
+
+def _shown(examples: Examples, positions: np.ndarray) -> dict[str, Any]:
+    counts = {"examples": len(examples), "sampled": len(positions)}
+    return counts | examples.shown(positions)
+
+
+def _told(setting: Setting) -> dict[str, Any]:
+    seeds = [vars(runs) for runs in setting.seeds]
+    about = dict(setting.about)
+    return {"about": about, "data": setting.data, "labels": setting.labels, "seeds": seeds}
+
+
+def _numbers_to_show(
+    settings: Collection[Setting],
+    examples: Mapping[tuple[str, str], Examples],
+    most: int,
+    budget: float,
+) -> dict[tuple[str, str], int]:
+    """Return how many examples of each split are shown: as many as asked for, or as fit."""
+    numbers = {key: min(most, len(split)) for key, split in examples.items()}
+    needed, fixed = 0.0, 0.0
+    for (data, name), split in examples.items():
+        here = [setting for setting in settings if setting.data == data]
+        each = split.bytes_each() + BASE64 * _bytes_of_numbers(here, split)
+        needed += numbers[data, name] * each
+        if numbers[data, name] < len(split):
+            fixed += BASE64 * DEFLATED_DENSITY * _bytes_of_densities(here, name)
+    share = min(1.0, (budget - fixed) / needed)
+    if share * min(numbers.values()) < 1:
+        raise UserError(
+            f"the explorer's page has {budget / 1e6:g} MB for {len(settings)} settings, too little "
+            f"for one example of each; split the study into several files"
+        )
+    return {key: int(share * number) for key, number in numbers.items()}
+
+
+def _plots(settings: Iterable[Setting]) -> Iterator[tuple[SeedRuns, str]]:
+    """Yield the runs of each seed, with each run that chooses the class."""
+    for setting in settings:
+        for runs in setting.seeds:
+            for chosen_by in (runs.teacher, runs.replicate):
+                if chosen_by is not None:
+                    yield runs, chosen_by
+
+
+def _bytes_of_densities(settings: Iterable[Setting], split: str) -> int:
+    """Return the bytes of the densities of a split, before they are deflated."""
+    names = {
+        density_name(runs.teacher, model, chosen_by, split)
+        for runs, chosen_by in _plots(settings)
+        for model in (runs.reference, runs.student)
+    }
+    return len(names) * CELLS**2
+
+
+def _bytes_of_numbers(settings: Collection[Setting], examples: Examples) -> int:
+    """Return the bytes of one example in the columns of all runs, before they are deflated."""
+    runs = {run for setting in settings for run in setting.runs()}
+    phi = {
+        phi_name(run, chosen_by, examples.split)
+        for of, chosen_by in _plots(settings)
+        for run in (of.teacher, of.reference, of.student)
+    }
+    of_class = 1 if len(examples.class_names) <= 1 << 8 else 2
+    labels = 1 + len({setting.labels for setting in settings})
+    return len(runs) * TOP * (of_class + 2) + 2 * len(phi) + labels * of_class + 8
+
+
+def _add_split(
+    columns: Columns,
+    settings: Sequence[Setting],
+    logits: Mapping[str, Path],
+    examples: Examples,
+    positions: np.ndarray,
+) -> dict[str, Any]:
+    """Add the columns of one split of one data store; return its densities by column."""
+    split = examples.split
+    densities: dict[str, Any] = {}
+    found = SplitDeviations(columns, logits, split, positions, len(examples))
+    for setting in settings:
+        path = logits[setting.seeds[0].teacher]
+        said = read_columns(path, split)
+        examples.check_ids(said["example_id"], path)
+        for name, column in (
+            (f"label/{setting.labels}/{split}", "label"),
+            (f"clean/{setting.data}/{split}", "clean_label"),
+            (f"id/{setting.data}/{split}", "example_id"),
+        ):
+            if name not in columns:
+                columns.add_integers(name, said[column][positions])
+        for runs in setting.seeds:
+            for density in found.add(runs):
+                densities[density.pop("column")] = density
+    return densities

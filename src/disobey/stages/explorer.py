@@ -1,0 +1,18 @@
+"""Write the page in which every example can be looked at: models, labels, pictures or texts."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from disobey.explorer.page import render
+from disobey.explorer.study import content
+
+if TYPE_CHECKING:
+    from disobey.stages.job import Job
+
+
+def run(job: "Job") -> None:
+    """Read logits and data of all settings; write one page that opens from disk."""
+    html = render(*content(job))
+    print(f"{len(html.encode()) / 1e6:.1f} MB", file=sys.stderr)
+    with job.write(job.store) as path:
+        path.write_text(html, encoding="utf-8")

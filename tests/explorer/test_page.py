@@ -1,0 +1,422 @@
+"""The page in a real browser, opened from disk: what is shown, counted and said, by the stores."""
+
+import itertools
+import json
+from urllib.parse import parse_qs
+
+import numpy as np
+import pytest
+
+from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
+from disobey.explorer.columns import Columns
+from disobey.explorer.page import render
+from disobey.figures.style import ROLES
+
+# Pixels from its nearest neighbour: such a point can be pointed at without a doubt.
+APART = 5
+CROWDED = 50_000
+SECONDS = 2.0
+SEVERAL = 3  # tries of what is timed: the machine may be busy with something else
+
+
+def opened(browser, page, **state):
+    """Open a page with a state in its address."""
+    address = "#" + "&".join(f"{key}={value}" for key, value in state.items())
+    browser.open(page, address if state else "")
+
+
+def pixels(browser, x, y):
+    """Return where values lie in the window."""
+    found = browser.run(
+        "(() => { const box = plot.over.getBoundingClientRect();"
+        f" const [xs, ys] = {json.dumps([x.tolist(), y.tolist()])};"
+        " return xs.map((x, i) => { const [px, py] = toPixel(x, ys[i]);"
+        " return [box.left + px, box.top + py]; }); })()"
+    )
+    return np.array(found)
+
+
+def apart(places):
+    """Return the positions of points that have no near neighbour."""
+    distance = np.hypot(*(places[:, None] - places[None]).T)
+    np.fill_diagonal(distance, np.inf)
+    return np.flatnonzero(distance.min(0) > APART)
+
+
+def number(text):
+    return float(text.replace("−", "-").replace(",", ""))
+
+
+# --- it opens ------------------------------------------------------------------------------------
+
+
+def test_every_view_opens_from_disk_without_a_complaint_and_asks_for_nothing_else(browser, page):
+    browser.open(page)
+    choices = itertools.product(
+        ("self", "smaller", "langid"), ("0", "1"), ("train", "test"),
+        ("student", "reference"), ("teacher", "replicate"),
+    )  # fmt: skip
+    for choice in choices:
+        keys = ("setting", "seed", "split", "model", "axes")
+        browser.run(f"change({json.dumps(dict(zip(keys, choice, strict=True)))})")
+        assert browser.text("#shown") == {"train": "160", "test": "90"}[choice[2]] or (
+            choice[0] == "langid"
+        )
+    assert browser.complaints == []
+    assert browser.requests[0] == page.absolute().as_uri()
+    assert all(address.startswith("data:image/webp") for address in browser.requests[1:])
+
+
+def test_a_request_would_be_refused_and_noticed(browser, page):
+    """Else the test above could not fail."""
+    browser.open(page)
+    browser.run("fetch('https://example.org/').catch(() => 0)")
+    browser.run("new Promise((done) => setTimeout(done, 50))")
+    assert any("Content Security Policy" in text for text in browser.complaints)
+
+
+def test_colours_are_those_of_the_figures(browser, page):
+    browser.open(page)
+    for role in (TEACHER, REFERENCE, STUDENT):
+        assert browser.run(f"INDEX.roles.{role}.colour") == ROLES[role].colour
+    browser.run("plot.ctx.getImageData(0, 0, 1, 1)")
+    for model in (STUDENT, REFERENCE):
+        browser.choose("model", model)
+        style = browser.run("document.querySelector('#legend span').style.color")
+        assert style == "rgb({}, {}, {})".format(*bytes.fromhex(ROLES[model].colour[1:]))
+
+
+# --- an example ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [STUDENT, REFERENCE])
+@pytest.mark.parametrize("axes", ["teacher", "replicate"])
+@pytest.mark.parametrize(("setting", "split"), [("self", "train"), ("langid", "test")])
+def test_pointing_shows_the_example_of_the_store(
+    browser, looked, page, setting, split, axes, model
+):
+    opened(browser, page, setting=setting, split=split, axes=axes, model=model, seed=1)
+    x = looked.phi(setting, TEACHER, axes, split, 1)
+    y = looked.phi(setting, model, axes, split, 1)
+    places = pixels(browser, x, y)
+    chosen = apart(places)[:6]
+    assert len(chosen)
+    runs = looked.runs(setting, 1)
+    names = json.loads(browser.run("JSON.stringify(view.classes)"))
+    for i in chosen:
+        browser.mouse("mouseMoved", *places[i])
+        stored = looked.logits(runs[TEACHER], split)
+        said = browser.text("#example")
+        assert browser.run("document.querySelector('[data-example]').dataset.example") == str(
+            stored["example_id"][i]
+        )
+        given, clean = names[stored["label"][i]], names[stored["clean_label"][i]]
+        assert (f"{given}, mislabelled: in truth {clean}" in said) == (given != clean)
+        assert f"Example {stored['example_id'][i]}: {given}" in said
+        assert f"teacher {x[i]:.2f}, ".replace("-", "−") in said
+        assert number(browser.text("#gap")) == pytest.approx(y[i] - x[i], abs=0.0101)
+        for role in (TEACHER, REFERENCE, STUDENT):
+            z = looked.logits(runs[role], split)["logits"][i].astype(float)
+            p = np.exp(z) / np.exp(z).sum()
+            top = (-p).argsort()[:3]
+            row = browser.text(f"tr[data-role={role}]").split()
+            expected = [word for k in top for word in (names[k], f"{100 * p[k]:.1f}", "%")]
+            assert row[-len(expected) :: 3] == expected[::3]
+            values = [float(word) for word in row[1 - len(expected) :: 3]]
+            np.testing.assert_allclose(values, 100 * p[top], atol=0.051)
+
+
+def test_the_picture_is_the_stores_own(browser, looked, page):
+    opened(browser, page, setting="self", split="train")
+    images = looked.data("self", "train", "image")["image"]
+    for i in (0, 1, 77, len(images) - 1):
+        browser.run(f"keep({i})")
+        drawn = browser.run(
+            "(() => { const made = document.querySelector('#example canvas');"
+            " const { width, height } = made; return [height, width, Array.from("
+            "made.getContext('2d').getImageData(0, 0, width, height).data)]; })()"
+        )
+        pixels_drawn = np.array(drawn[2]).reshape(drawn[0], drawn[1], 4)[..., 0]
+        np.testing.assert_array_equal(pixels_drawn, images[i, ..., 0])
+
+
+def test_a_text_is_shown_as_it_stands_in_the_store(browser, looked, page):
+    opened(browser, page, setting="langid", split="test")
+    texts = looked.data("langid", "test", "text")["text"]
+    for i in (0, 13, len(texts) - 1):
+        browser.run(f"keep({i})")
+        assert browser.run("document.querySelector('#example blockquote').textContent") == texts[i]
+
+
+# --- filters -------------------------------------------------------------------------------------
+
+
+def passing(looked, setting, split, model, judge="given", **wanted):
+    """Return which examples pass some filters, by the stores alone."""
+    runs = looked.runs(setting)
+    stored = looked.logits(runs[TEACHER], split)
+    right = stored["label" if judge == "given" else "clean_label"]
+    teacher_right = stored["logits"].argmax(1) == right
+    model_right = looked.logits(runs[model], split)["logits"].argmax(1) == right
+    passes = np.ones(len(right), bool)
+    if "class" in wanted:
+        passes &= right == int(wanted["class"])
+    if "mislabelled" in wanted:
+        passes &= stored["label"] != stored["clean_label"]
+    if "wrong" in wanted:
+        passes &= ~teacher_right
+    wins, loses = model_right & ~teacher_right, ~model_right & teacher_right
+    if "outcome" in wanted:
+        passes &= {"wins": wins, "loses": loses}[wanted["outcome"]]
+    return passes, wins, loses
+
+
+FILTERS = [
+    {},
+    {"class": "3"},
+    {"mislabelled": True},
+    {"wrong": True},
+    {"outcome": "wins"},
+    {"outcome": "loses"},
+    {"mislabelled": True, "wrong": True},
+    {"mislabelled": True, "outcome": "wins"},
+    {"class": "7", "wrong": True},
+]
+
+
+@pytest.mark.parametrize("judge", ["given", "clean"])
+@pytest.mark.parametrize("model", [STUDENT, REFERENCE])
+def test_filters_leave_what_numpy_leaves(browser, looked, page, judge, model):
+    opened(browser, page, setting="smaller", split="train")
+    browser.choose("model", model)
+    seen = set()
+    for wanted in FILTERS:
+        browser.run("document.getElementById('reset').click()")
+        browser.choose("judge", judge)
+        for name, value in wanted.items():
+            browser.choose(name, value)
+        passes, wins, loses = passing(looked, "smaller", "train", model, judge, **wanted)
+        expected = [passes.sum(), (passes & wins).sum(), (passes & loses).sum()]
+        said = [int(browser.text(f"#{name}")) for name in ("shown", "wins", "loses")]
+        assert said == expected, wanted
+        assert browser.run("view.shown") == np.flatnonzero(passes).tolist()
+        seen.add(tuple(expected))
+    assert len(seen) > 5  # the filters do differ on these data
+
+
+# --- the region and the gallery ------------------------------------------------------------------
+
+
+def in_gallery(browser):
+    return browser.run(
+        "[...document.querySelectorAll('#gallery button')].map((b) => Number(b.dataset.position))"
+    )
+
+
+def test_a_brushed_region_lists_its_examples_worst_disobediences_first(browser, looked, page):
+    opened(browser, page, setting="self", split="train")
+    x, y = (looked.phi("self", role, TEACHER, "train") for role in (TEACHER, STUDENT))
+    ends = np.array([np.quantile(x, [0.2, 0.7]), np.quantile(y, [0.1, 0.6])])
+    (left, bottom), (right, top) = pixels(browser, *ends)
+    browser.mouse("mousePressed", left, bottom, held=True)
+    browser.mouse("mouseMoved", (left + right) / 2, top, held=True)
+    browser.mouse("mouseMoved", right, top, held=True)
+    browser.mouse("mouseReleased", right, top)
+    chosen = [float(side) for side in browser.run("state.region").split(",")]
+    pixel = browser.run("(view.rangeX[1] - view.rangeX[0]) / plot.over.clientWidth")
+    np.testing.assert_allclose(chosen, ends.reshape(-1), atol=4 * pixel)
+    inside = np.flatnonzero(
+        (x >= chosen[0]) & (x <= chosen[1]) & (y >= chosen[2]) & (y <= chosen[3])
+    )
+    assert 5 < len(inside) < 160
+    assert browser.run("view.ranked.length") == len(inside)
+    listed = in_gallery(browser)
+    assert set(listed) <= set(inside) and len(listed) == min(48, len(inside))
+    gaps = np.abs(y - x)
+    assert (np.diff(gaps[listed]) < 1e-3).all()
+    assert gaps[listed].min() >= np.sort(gaps[inside])[-len(listed)] - 1e-3
+
+
+def test_show_more_lists_the_rest(browser, page):
+    opened(browser, page, setting="self", split="train")
+    assert len(in_gallery(browser)) == 48
+    while browser.run("!document.getElementById('more').hidden"):
+        browser.run("document.getElementById('more').click()")
+    assert sorted(in_gallery(browser)) == list(range(160))
+
+
+def test_a_region_can_be_typed(browser, looked, page):
+    opened(browser, page, setting="self", split="test")
+    browser.run(
+        "document.getElementById('region').elements.right.value = '0.5';"
+        "document.querySelector('#region button').click()"
+    )
+    x = looked.phi("self", TEACHER, TEACHER, "test")
+    assert browser.run("view.ranked.length") == (x <= 0.5).sum() > 0
+    browser.run("document.getElementById('no-region').click()")
+    assert browser.run("view.ranked.length") == 90
+
+
+# --- keys, touch, address ------------------------------------------------------------------------
+
+
+def test_the_plot_can_be_walked_through_by_keys(browser, looked, page):
+    opened(browser, page, setting="self", split="test")
+    x, y = (looked.phi("self", role, TEACHER, "test") for role in (TEACHER, STUDENT))
+    browser.run("document.getElementById('plot').focus()")
+    browser.key("Home")
+    assert x[browser.run("pointed")] == pytest.approx(x.min(), abs=1e-3)
+    browser.key("ArrowRight")
+    assert x[browser.run("pointed")] == pytest.approx(np.sort(x)[1], abs=1e-3)
+    browser.key("End")
+    assert x[browser.run("pointed")] == pytest.approx(x.max(), abs=1e-3)
+    browser.key("Escape")
+    browser.key("ArrowDown")
+    worst = browser.run("pointed")
+    assert abs(y - x)[worst] == pytest.approx(abs(y - x).max(), abs=1e-3)
+    browser.key("Enter")
+    assert f"example={worst}" in browser.run("location.hash")
+    browser.key("Escape")
+    assert browser.run("location.hash") == "#setting=self" or "example" not in browser.run(
+        "location.hash"
+    )
+
+
+def test_every_control_is_reached_by_the_tab_key(browser, page):
+    browser.open(page)
+    controls = browser.run("controls().map((control) => control.name)")
+    reached = set()
+    for _ in range(40):
+        browser.key("Tab")
+        reached.add(browser.run("document.activeElement.name || document.activeElement.id"))
+    assert {*controls, "plot", "reset"} <= reached
+
+
+def test_a_tap_on_a_phone_keeps_the_example(browser, looked, page):
+    browser.size(390, 844, mobile=True)
+    try:
+        opened(browser, page, setting="self", split="test")
+        assert browser.run("document.documentElement.scrollWidth") == 390
+        browser.run("document.getElementById('plot').scrollIntoView()")
+        x, y = (looked.phi("self", role, TEACHER, "test") for role in (TEACHER, STUDENT))
+        places = pixels(browser, x, y)
+        i = apart(places)[0]
+        touch = [{"x": places[i, 0], "y": places[i, 1]}]
+        browser.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=touch)
+        browser.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        browser.wait("state.example !== ''")
+        assert browser.run("state.example") == str(i)
+    finally:
+        browser.size(1280)
+
+
+def test_the_address_holds_the_view(browser, page):
+    browser.open(page)
+    chosen = {
+        "setting": "smaller", "seed": "1", "split": "train", "model": "reference",
+        "axes": "replicate", "judge": "clean", "outcome": "loses",
+    }  # fmt: skip
+    for name, value in chosen.items():
+        browser.choose(name, value)
+    browser.choose("wrong", False)
+    browser.choose("mislabelled", True)
+    browser.run("change({region: '-2,3,-4,5'}); keep(view.shown[0] ?? 0)")
+    address = browser.run("location.hash")
+    held = {key: value for key, (value,) in parse_qs(address[1:]).items()}
+    assert held.items() >= (chosen | {"mislabelled": "1", "region": "-2,3,-4,5"}).items()
+    state, shown = browser.run("JSON.stringify(state)"), browser.text("#said")
+    browser.open(page, address)
+    assert browser.run("JSON.stringify(state)") == state and browser.text("#said") == shown
+    assert browser.run("document.getElementById('controls').elements.mislabelled.checked")
+
+
+@pytest.mark.parametrize(
+    "address", ["#setting=gone&seed=9", "#split=x&model=y&axes=z&class=99", "#region=a,b&example=x"]
+)
+def test_an_address_of_another_study_falls_back_to_the_first_view(browser, page, address):
+    browser.open(page, address)
+    assert browser.complaints == []
+    assert browser.text("#shown") == "90"
+
+
+# --- large splits --------------------------------------------------------------------------------
+
+
+def test_a_sample_is_said_to_be_one_and_lies_over_the_density_of_all(browser, looked):
+    browser.open(looked.page("sampled.html", most=30))
+    assert "30 of 30 examples shown (a random sample; the shading is of all 90)" in browser.text(
+        "#said"
+    )
+    inked = (
+        "plot.ctx.getImageData(0, 0, plot.ctx.canvas.width, plot.ctx.canvas.height).data"
+        ".filter((value, i) => i % 4 === 3 && value).length"  # what is not transparent
+    )
+    before = browser.run(inked)
+    browser.run("delete INDEX.densities[view.densityName]; change({})")
+    browser.run("new Promise((done) => requestAnimationFrame(done))")
+    assert browser.run(inked) < before
+    assert browser.complaints == []
+
+
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory):
+    """A page of 50,000 examples that no model made, and their confidence logits."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(2, 3, CROWDED).astype(np.float32)
+    y = (0.8 * x + rng.normal(0, 1, CROWDED)).astype(np.float32)
+    columns = Columns()
+    for run, values in (("t", x), ("r", x + 1), ("s", y)):
+        columns.add_scaled(f"phi/{run}/t/test", values)
+        columns.add_integers(f"top/{run}/test", rng.integers(0, 10, (CROWDED, 3)))
+        columns.add(f"probability/{run}/test", np.full(CROWDED * 3, 1000, np.uint16), 1 / 65535)
+    for name in ("label/d/test", "clean/d/test"):
+        columns.add_integers(name, rng.integers(0, 10, CROWDED))
+    columns.add_integers("id/d/test", np.arange(CROWDED))
+    split = {
+        "examples": CROWDED,
+        "sampled": CROWDED,
+        "texts": [[f"text {i}"] for i in range(CROWDED)],
+    }
+    runs = {"teacher": "t", "reference": "r", "student": "s", "replicate": None}
+    about = {"dataset": "d", "label_noise": 0, "teacher": "t", "student": "s", "temperature": 1}
+    setting = {"about": about, "data": "d", "labels": "d", "seeds": [runs]}
+    told = {
+        "study": "crowd", "seeds": [0], "densities": {}, "settings": {"one": setting},
+        "data": {"d": {"classes": list("abcdefghij"), "splits": {"test": split}}},
+    }  # fmt: skip
+    path = tmp_path_factory.mktemp("crowd") / "crowd.html"
+    path.write_text(render(told, columns), encoding="utf-8")
+    return path, x, y
+
+
+def test_fifty_thousand_points_are_usable_within_two_seconds(browser, crowd):
+    path, _, _ = crowd
+    opening, filtering, pointing = [], [], []
+    for _ in range(SEVERAL):
+        browser.open(path)
+        opening.append(browser.run("performance.getEntriesByName('ready')[0].startTime") / 1000)
+        timed = (
+            "(() => {{ const from = performance.now(); {}; return performance.now() - from; }})()"
+        )
+        change = "change({class: '3'}); plot.ctx.getImageData(0, 0, 1, 1)"
+        filtering.append(browser.run(timed.format(change)) / 1000)
+        browser.run("change({class: ''})")
+        pointing.append(browser.run(timed.format("point(nearest(200, 200))")) / 1000)
+    assert browser.text("#shown") == "50,000"
+    assert min(opening) < SECONDS and min(filtering) < SECONDS / 4 and min(pointing) < 0.1
+
+
+def test_one_of_fifty_thousand_points_can_still_be_pointed_at(browser, crowd):
+    path, x, y = crowd
+    browser.open(path)
+    lowest = int(x.argmin())
+    (place,) = pixels(browser, x[lowest : lowest + 1], y[lowest : lowest + 1])
+    browser.mouse("mouseMoved", *place)
+    assert f"text {lowest}\n" in browser.text("#example")
+    assert browser.complaints == []
+
+
+def test_one_seed_has_no_replicate_to_choose(browser, crowd):
+    browser.open(crowd[0], "#axes=replicate")
+    assert browser.run("document.getElementById('controls').elements.axes.options[1].disabled")
+    assert browser.run("state.axes") == "teacher" and browser.complaints == []
