@@ -134,16 +134,21 @@ class Keeper:
         UserError
             When a signal asked to stop; the state is saved then, if that can be.
         """
-        if self._asked is None and time.monotonic() - self._last < self.every:
+        asked = self.asked()
+        if asked is None and time.monotonic() - self._last < self.every:
             return
         saved = self.checkpoints.save(self.training)
         self._last = time.monotonic()
-        if self._asked is not None:
+        if asked is not None:
             where = "there" if saved else "at the last saved state, see above"
             raise UserError(
-                f"stopped by {signal.Signals(self._asked).name} at step {self.training.step} of "
+                f"stopped by {signal.Signals(asked).name} at step {self.training.step} of "
                 f"{len(self.training.rates)}; the same command resumes {where}"
             )
+
+    def asked(self) -> int | None:
+        """Return the signal that asked to stop, if one did."""
+        return self._asked
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:

@@ -111,7 +111,9 @@ class SharedKeeper(Keeper):
         super().__init__(checkpoints, training)
         self._ranks = ranks
 
-    def after_step(self) -> None:
-        """Save when it is time; see `Keeper.after_step`."""
-        self._asked = self._ranks.largest(self._asked or 0) or None
-        super().after_step()
+    def asked(self) -> int | None:
+        """Return a signal that asked any of the ranks to stop; all return the same.
+
+        One that comes meanwhile stays noted for the next step.
+        """
+        return self._ranks.largest(self._asked or 0) or None
