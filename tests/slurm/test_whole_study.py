@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slurm
 # Memory and minutes are worked out by hand for the small study: 1000 MB for a process, 500 for
 # torch, 3000 for a GPU, the rest rounded up to the next hundred; 15 minutes, and one for work.
 EXPECTED = {
-    "prepare": ["-t 15", "--mem 1100", "--ntasks=1", "--cpus-per-task=1"],
+    "prepare": ["-t 16", "--mem 1300", "--ntasks=1", "--cpus-per-task=1"],
     "labels": ["-t 15", "--mem 1100", "--ntasks=1", "--cpus-per-task=1"],
     "basis": ["-t 16", "--mem 4600", "--nodes=1", "--gpus=1", "--cpus-per-task=2"],
     "train": [
