@@ -242,6 +242,16 @@ def test_a_folder_in_the_hubs_layout_reads_as_the_hub_does():
         hub.load(spec | {"train": "train", "test": "validation"}, {})
 
 
+def test_a_repository_of_image_files_is_read_by_their_paths():
+    folders("train", "a", "b")
+    folders("test", "a", "b")
+    spec = {"path": os.getcwd(), "columns": {"image": "image", "label": "label"}}
+    raw = hub.load(spec | {"train": "train", "test": "test"}, {})
+    (block,) = raw.train.blocks()
+    assert raw.class_names == ("a", "b") and block.label.tolist() == [0, 0, 1, 1]
+    assert block.inputs[0] == encoded(pixels(0)) and block.inputs[1] == encoded(pixels(1))
+
+
 def test_a_repository_that_cannot_be_reached_is_named_with_what_to_do():
     spec = {"path": "owner/nothing", "columns": {"text": "text", "label": "label"}}
     with pytest.raises(UserError, match=r"owner/nothing, split train: the hub cannot be reached"):

@@ -24,6 +24,7 @@ from disobey.provenance import module_digests, spec_id
 from disobey.training.parts import modules_of
 from disobey.training.ranks import Ranks
 from disobey.training.shared_normalisation import Shares, share_sizes, share_statistics
+from disobey.training.shared_training import SharedKeeper
 
 from .conftest import raw_images, raw_texts
 from .together import PATIENCE, Run, wait_until
@@ -106,6 +107,20 @@ def test_what_was_stopped_twice_ends_like_what_was_not_bit_for_bit(workplace, mo
     assert run.said().count(f"resumed at step {stopped} ") == 1
     assert all(np.array_equal(weights[name], expected[name]) for name in expected)
     assert all(np.array_equal(again[name], history[name]) for name in history)
+
+
+def test_a_signal_that_comes_while_the_ranks_agree_stops_them_at_the_next_step():
+    class Interrupted:
+        """Ranks of which one is asked to stop after it has said that it was not."""
+
+        def largest(self, number):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return number
+
+    keeper = SharedKeeper(Interrupted(), checkpoints=None, training=None)
+    with keeper.watching():
+        assert keeper.asked() is None  # as the other ranks were told
+        assert keeper.asked() == signal.SIGTERM
 
 
 def test_another_number_of_processes_goes_on_from_the_same_state(workplace, monkeypatch):

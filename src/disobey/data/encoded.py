@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from disobey.data.images import decode_square
+from disobey.data.images import SHOWN, decode_square
 
-# An image is shown as the middle 7/8 of it [the usual choice: 224 pixels of 256].
-SHOWN = 7 / 8
 HDF5 = threading.Lock()  # it works for one thread at a time, whatever the file
 
 

@@ -5,6 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+# Images with longer sides, in pixels, stay encoded in the store and are decoded batch by batch.
+LARGEST_STORED = 96
+# Of a large image this much is shown, its middle [the usual choice: 224 pixels of 256].
+SHOWN = 7 / 8
 GREY = ("1", "L")
 COLOUR = ("LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 

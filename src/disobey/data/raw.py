@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+SPLITS = ("train", "test")
+
 # Of images: arrays, or files as they are on disk. Of texts: one, or a pair.
 Inputs = np.ndarray | Sequence[str] | Sequence[tuple[str, str]] | Sequence[bytes]
 
@@ -58,7 +60,6 @@ class RawData:
     train: RawSplit
     test: RawSplit
     class_names: tuple[str, ...]
-    attributes: Mapping[str, str] = field(default_factory=dict)
 
     def split(self, name: str) -> RawSplit:
         """Return ``train`` or ``test``."""

@@ -12,7 +12,13 @@ os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
-def features_table(where: str, builder: str, **options: Any) -> Table:  # noqa: ANN401
+def features_table(
+    where: str,
+    builder: str,
+    *,
+    by_path: bool = False,
+    **options: Any,  # noqa: ANN401
+) -> Table:
     """Return a split as a table; images stay as their files are.
 
     Parameters
@@ -21,6 +27,8 @@ def features_table(where: str, builder: str, **options: Any) -> Table:  # noqa: 
         What it is called in messages.
     builder : str
         A format of files, or a repository of the hub.
+    by_path : bool
+        As for `Table`.
     **options
         Of `datasets.load_dataset`.
 
@@ -52,7 +60,7 @@ def features_table(where: str, builder: str, **options: Any) -> Table:  # noqa: 
         names: Sequence[str] | None = getattr(features.get(column), "names", None)
         return names
 
-    return Table(where, tuple(features), class_names, batches)
+    return Table(where, tuple(features), class_names, batches, by_path)
 
 
 def _arrow_errors() -> tuple[type[Exception], ...]:

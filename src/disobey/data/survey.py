@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from disobey.data.images import Header, read_header
-from disobey.data.raw import Block, RawData, RawSplit
+from disobey.data.raw import SPLITS, Block, RawData, RawSplit
 from disobey.data.shares import stratified
 from disobey.errors import UserError
-
-SPLITS = ("train", "test")
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Survey:
     size : ndarray of int64, shape (row,)
         Bytes of each image that is encoded; 0 for all else.
     header : Header or None
-        Of the first image, or (width, height) of all; None for texts. ``grey`` is of all.
+        Width and height of the first image, in pixels, and whether all are grey; None for texts.
     other : tuple of (int, Header) or None
         The first row whose image has another width or height.
     """

@@ -47,7 +47,7 @@ class Table:
     by_path: bool = False
 
 
-def raw_data(spec: Mapping[str, Any], train: Table, test: Table, **about: str) -> RawData:
+def raw_data(spec: Mapping[str, Any], train: Table, test: Table) -> RawData:
     """Return the data that two tables hold.
 
     Parameters
@@ -55,8 +55,6 @@ def raw_data(spec: Mapping[str, Any], train: Table, test: Table, **about: str) -
     spec : mapping
         ``columns``, and ``classes`` where the user names them.
     train, test : Table
-    **about : str
-        What the store says of its origin.
 
     Raises
     ------
@@ -68,7 +66,7 @@ def raw_data(spec: Mapping[str, Any], train: Table, test: Table, **about: str) -
         _check_columns(columns, table)
     names = class_names(spec, train, test)
     splits = [_split(columns, names, train, 0), _split(columns, names, test, TEST_IDS_FROM)]
-    return RawData(splits[0], splits[1], tuple(names), about)
+    return RawData(splits[0], splits[1], tuple(names))
 
 
 def _check_columns(columns: Mapping[str, str], table: Table) -> None:

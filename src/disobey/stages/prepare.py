@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from disobey.data.raw import RawData
-from disobey.data.survey import SPLITS, Survey, chosen_rows, surveys_of
+from disobey.data.images import LARGEST_STORED
+from disobey.data.raw import SPLITS, RawData
+from disobey.data.survey import Survey, chosen_rows, surveys_of
 from disobey.data.tokens import TextTokenizer, tokenizer_of
 from disobey.data.writing import (
     Moments,
@@ -29,8 +30,6 @@ from disobey.stores.writer import NetcdfWriter
 if TYPE_CHECKING:
     from disobey.stages.job import Job
 
-# As in `disobey.study.datasets`: images with longer sides stay encoded.
-LARGEST_STORED = 96
 # Of large images the channels' mean and deviation are those of a sample [our choice].
 SAMPLED = 10_000
 
@@ -43,7 +42,7 @@ def run(job: "Job") -> None:
     surveys = surveys_of(raw, name)
     rows = chosen_rows(raw, surveys, spec, name)
     classes = raw.class_names[: spec.get("first_classes")]
-    about = dict(raw.attributes) | {"class_names": json.dumps(classes)}
+    about = {"class_names": json.dumps(classes)}
     with job.write(job.store) as path, NetcdfWriter(path, about) as writer:
         for split in SPLITS:
             write_columns(writer, split, surveys[split], rows[split])

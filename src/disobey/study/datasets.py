@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, StringConstraints, Tag, model_validator
 
+from disobey.data.images import LARGEST_STORED, SHOWN
 from disobey.strict import Strict, spec_of
 
 # Names become parts of file names and of Snakemake wildcards.
@@ -13,10 +14,6 @@ Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
 Path = Annotated[str, Field(min_length=1)]
 Paths = Annotated[list[Path], Field(min_length=1)]
 
-# Images with longer sides stay encoded in the store and are decoded batch by batch.
-LARGEST_STORED = 96
-# Of a large image the middle 7/8 are shown when nothing is augmented [usual: 224 of 256 pixels].
-MARGIN = 1 / 7
 # What is said of the runs on a data set: its store is the same with and without.
 OF_RUNS = ("label_noise", "centre", "augment")
 
@@ -147,11 +144,12 @@ class _Dataset(Strict):
                 f"pixels stay encoded; remove centre, or write size: 64"
             )
         padding = self.augment.crop_padding if self.augment else None
-        margin = int(getattr(self, "size", None) or 0) * MARGIN / 2
+        size = getattr(self, "size", None) or 0
+        margin = (round(size / SHOWN) - size) // 2  # on each side, see `disobey.data.encoded`
         if self.encoded and padding and padding > margin:
             raise ValueError(
                 f"crop_padding: {padding} is more than the margin of these images, "
-                f"{int(margin)} pixels; write crop_padding: {int(margin)}"
+                f"{margin} pixels; write crop_padding: {margin}"
             )
         return self
 
@@ -182,6 +180,7 @@ class Builtin(_Dataset):
 class _Table(_Dataset):
     """A data set that is a table of rows."""
 
+    columns: Columns
     classes: Annotated[list[Path], Field(min_length=2)] | None = Field(
         None, description="names in the order of their numbers; if not given, as the data says"
     )
@@ -194,6 +193,11 @@ class _Table(_Dataset):
         f"images differ in size or are larger than {LARGEST_STORED}",
     )
     drop_empty: bool = Field(False, description="leave out rows without text instead of refusing")
+
+    @property
+    def kind(self) -> str:
+        """``image`` or ``text``."""
+        return "text" if self.columns.text else "image"
 
     @model_validator(mode="after")
     def _classes_differ(self) -> "_Table":
@@ -214,14 +218,8 @@ class Hub(_Table):
     )
     config: Path | None = Field(None, description="one of several tables of the repository")
     revision: Path | None = Field(None, description="commit, tag or branch; main if not given")
-    columns: Columns
     train: Path = Field("train", description="the split to train on")
     test: Path = Field("test", description="the split to test on, with labels")
-
-    @property
-    def kind(self) -> str:
-        """``image`` or ``text``."""
-        return "text" if self.columns.text else "image"
 
     @property
     def name(self) -> str:
@@ -240,12 +238,6 @@ class Files(_Table):
         "below data_root where the study has one"
     )
     test: Path | Paths
-    columns: Columns
-
-    @property
-    def kind(self) -> str:
-        """``image`` or ``text``."""
-        return "text" if self.columns.text else "image"
 
 
 Dataset = Annotated[Builtin | Hub | Files, Field(discriminator="source")]

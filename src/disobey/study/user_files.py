@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from disobey.data.raw import SPLITS
 from disobey.data.user_files import FOLDER, all_files, format_of_path
 from disobey.stores.contents import content_of, facts_of
 from disobey.study.datasets import Files
-
-SPLITS = ("train", "test")
 
 
 def files_of(dataset: Files, root: str | None) -> dict[str, list[Path]]:

@@ -41,7 +41,12 @@ def _table(spec: Mapping[str, Any], split: str) -> Table:
     where = f"{path}{f' ({config})' if config else ''}, split {spec[split]}"
     try:
         return features_table(
-            where, path, name=config, split=spec[split], revision=spec.get("revision")
+            where,
+            path,
+            by_path=True,  # of a repository of image files: they lie in the hub's cache
+            name=config,
+            split=spec[split],
+            revision=spec.get("revision"),
         )
     except ConnectionError as error:
         raise UserError(
