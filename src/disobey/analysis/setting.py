@@ -53,15 +53,22 @@ class SplitLogits:
     Attributes
     ----------
     logits : mapping of str to sequence of Rows, shape (example, class)
-        For ``teacher``, ``reference`` and ``student`` one array per seed of the study, or what
-        reads its rows when it is asked for a slice of them.
-    label, clean_label : ndarray of int, shape (example,)
-        The given label, and the one before noise.
+        For ``teacher``, ``student`` and, where there are any, ``reference`` one array per seed of
+        the study, or what reads its rows when it is asked for a slice of them. Teachers beyond the
+        number of students are replicates of the others and nothing else.
+    label, clean_label : ndarray of int, shape (example,), or None
+        The given label, and the one before noise; without them there is no quality, and no subset
+        but all examples.
     """
 
     logits: Mapping[str, Sequence[Rows]]
-    label: np.ndarray
-    clean_label: np.ndarray
+    label: np.ndarray | None
+    clean_label: np.ndarray | None
+
+    @property
+    def examples(self) -> int:
+        """How many examples the split has."""
+        return self.logits[TEACHER][0].shape[0]
 
 
 class SplitAnalysis:
@@ -80,16 +87,23 @@ class SplitAnalysis:
         self.data = data
         self.resamples = resamples
         self.block = block
-        self.seeds = range(len(data.logits[TEACHER]))
-        self.models = [(role, seed) for seed in self.seeds for role in ROLES]
-        examples, seeds = len(data.label), len(self.seeds)
+        self.seeds = range(len(data.logits[STUDENT]))
+        self.teachers = range(len(data.logits[TEACHER]))
+        self.roles = [role for role in ROLES if data.logits.get(role)]
+        self.compared = [role for role in COMPARED if role in self.roles]
+        self.models = [(role, seed) for seed in self.seeds for role in self.roles]
+        self.models += [(TEACHER, other) for other in self.teachers if other not in self.seeds]
+        self.labelled = data.label is not None and data.clean_label is not None
         # Without noise all examples are clean, and there is nothing to compute twice.
-        self.noisy = bool((data.label != data.clean_label).any())
-        self.subsets = [name for name in SUBSETS if self.noisy or name not in OF_NOISE]
-        self.prediction = np.empty((seeds, examples), np.int32)
-        # phi[role][i, j]: confidence of the model of seed i in what the teacher of seed j predicts
-        self.phi = {role: np.empty((seeds, seeds, examples)) for role in ROLES}
-        shape = (len(STATISTICS), len(MODELS), seeds, resamples.rows)
+        self.noisy = bool(self.labelled and np.any(data.label != data.clean_label))
+        known = {ALL: True, **dict.fromkeys(JUDGED, self.labelled),
+                 **dict.fromkeys(OF_NOISE, self.noisy)}  # fmt: skip
+        self.subsets = [name for name in SUBSETS if known[name]]
+        self.prediction = np.empty((len(self.teachers), data.examples), np.int32)
+        # phi[role][i, j]: confidence of the model of seed i in what teacher j predicts
+        each = len(self.teachers), data.examples
+        self.phi = {role: np.empty((len(data.logits[role]), *each)) for role in self.roles}
+        shape = (len(STATISTICS), len(MODELS), len(self.seeds), resamples.rows)
         self.tables = {name: np.full(shape, np.nan) for name in SUBSETS}
 
     def dataset(self) -> xr.Dataset:
@@ -99,7 +113,7 @@ class SplitAnalysis:
         student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
         for table in self.tables.values():
             table[:, MODELS.index(EFFECT)] = table[:, student] - table[:, reference]
-        if not self.noisy and CLEAN in self.tables:
+        if self.labelled and not self.noisy:
             self.tables[CLEAN] = self.tables[ALL]
         parts = [self._statistics(name) for name in SUBSETS]
         summary = xr.concat(parts, xr.IndexVariable("subset", list(SUBSETS)))
@@ -111,12 +125,18 @@ class SplitAnalysis:
         ``teacher right`` and ``wrong`` are judged by the given teacher and label: for statistics
         that condition on a replicate that is the replicate, else the student's own teacher.
         """
-        label = self.data.label[rows]
+        predicted, label, clean = (
+            self.prediction[teacher, rows],
+            self.data.label,
+            self.data.clean_label,
+        )
+        if label is None or clean is None:
+            return np.full(len(predicted), name == ALL)
         if name == ALL:
-            return np.ones(len(label), bool)
+            return np.ones(len(predicted), bool)
         if name in OF_NOISE:
-            return (label == self.data.clean_label[rows]) == (name == CLEAN)
-        return (self.prediction[teacher, rows] == label) == (name == RIGHT)
+            return (label[rows] == clean[rows]) == (name == CLEAN)
+        return (predicted == label[rows]) == (name == RIGHT)
 
     def _judge(self, name: str, teacher: int) -> Judged:
         """Return a subset with its judge: always the first teacher where it needs none."""
@@ -124,7 +144,7 @@ class SplitAnalysis:
 
     def _judged(self) -> list[Judged]:
         """Return all subsets that differ."""
-        pairs = itertools.product(self.subsets, self.seeds)
+        pairs = itertools.product(self.subsets, self.teachers)
         return list(dict.fromkeys(self._judge(name, teacher) for name, teacher in pairs))
 
     def _enter(self, subset: str, model: Model, found: Statistics) -> None:
@@ -144,22 +164,18 @@ class SplitAnalysis:
             For each subset the class means of each model's logits, centred within each example;
             empty without replicates.
         """
-        quality: dict[Model, Quality] = {model: Quality() for model in self.models}
-        fidelity = {model: Fidelity() for model in self.models if model[0] != TEACHER}
+        quality = {model: Quality() for model in self._of_each(self.roles) if self.labelled}
+        fidelity = {model: Fidelity() for model in self._of_each(self.compared)}
         sums: dict[Model, np.ndarray | float] = dict.fromkeys(self.models, 0.0)
         for rows, counts in self.resamples.blocks(self.block):
-            labels = self.data.label[rows], self.data.clean_label[rows]
             logits = {(role, i): self.data.logits[role][i][rows] for role, i in self.models}
-            self.prediction[:, rows] = [logits[TEACHER, seed].argmax(1) for seed in self.seeds]
+            self.prediction[:, rows] = [logits[TEACHER, i].argmax(1) for i in self.teachers]
+            for other in self.teachers[len(self.seeds) :]:
+                self._keep_confidence(read_outputs(logits[TEACHER, other]), TEACHER, other, rows)
             for seed in self.seeds:
-                where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
-                outputs = {role: read_outputs(logits[role, seed]) for role in ROLES}
-                for role in ROLES:
-                    self._keep_confidence(outputs[role], role, seed, rows)
-                    quality[role, seed].add(counts, outputs[role], *labels, where)
-                for role in COMPARED:
-                    fidelity[role, seed].add(counts, outputs[role], outputs[TEACHER], where)
-            if len(self.seeds) > 1:
+                outputs = {role: read_outputs(logits[role, seed]) for role in self.roles}
+                self._add(quality, fidelity, seed, outputs, rows, counts)
+            if len(self.teachers) > 1:
                 inside = np.array([self.subset(*judged, rows) for judged in self._judged()], float)
                 for model in self.models:
                     sums[model] += inside @ CentredLogits(logits[model])[slice(None)]
@@ -167,11 +183,35 @@ class SplitAnalysis:
             for model, found in gathered.items():
                 for subset, statistics in zip(self.subsets, found.statistics(), strict=True):
                     self._enter(subset, model, statistics)
-        return self._class_means(sums) if len(self.seeds) > 1 else {}
+        return self._class_means(sums) if len(self.teachers) > 1 else {}
+
+    def _of_each(self, roles: Sequence[str]) -> list[Model]:
+        """Return the models of some roles that a pair has."""
+        return [(role, seed) for seed in self.seeds for role in roles]
+
+    def _add(
+        self,
+        quality: Mapping[Model, Quality],
+        fidelity: Mapping[Model, Fidelity],
+        seed: int,
+        outputs: Mapping[str, Outputs],
+        rows: slice,
+        counts: np.ndarray,
+    ) -> None:
+        """Add a block of one seed: what its models say by themselves and beside the teacher."""
+        where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
+        label, clean = self.data.label, self.data.clean_label
+        for role in self.roles:
+            self._keep_confidence(outputs[role], role, seed, rows)
+            if label is not None and clean is not None:
+                labels = label[rows], clean[rows]
+                quality[role, seed].add(counts, outputs[role], *labels, where)
+        for role in self.compared:
+            fidelity[role, seed].add(counts, outputs[role], outputs[TEACHER], where)
 
     def _keep_confidence(self, outputs: Outputs, role: str, seed: int, rows: slice) -> None:
         """Keep a model's confidence in what each teacher predicts."""
-        for other in self.seeds:
+        for other in self.teachers:
             chosen = self.prediction[other, rows]
             self.phi[role][seed, other, rows] = outputs.confidence_logit(chosen)
 
@@ -194,7 +234,7 @@ class SplitAnalysis:
         plotted: dict[tuple[str, Model], Plotted] = {}
         primary: dict[tuple[str, Model, int], Primary] = {}
         for name in self.subsets:
-            for role, seed in itertools.product(COMPARED, self.seeds):
+            for role, seed in itertools.product(self.compared, self.seeds):
                 key = name, (role, seed)
                 own = self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]
                 plotted[key] = Plotted(*own, where[self._judge(name, seed)])
@@ -218,17 +258,18 @@ class SplitAnalysis:
             self._enter(name, model, _mean_of(averaged))
 
     def _others(self, seed: int) -> list[int]:
-        """Return the seeds whose teachers are replicates of this seed's teacher."""
-        return [other for other in self.seeds if other != seed]
+        """Return which teachers are replicates of this seed's teacher."""
+        return [other for other in self.teachers if other != seed]
 
     def _trios(self, name: str, teacher: int) -> list[tuple[Model, Model, Model]]:
         """Return what is to be compared on a subset: those of the replicate that judges it."""
-        replicates = (teacher,) if name in JUDGED else self.seeds
+        replicates = (teacher,) if name in JUDGED else self.teachers
         return [
             _trio(role, seed, other)
             for other in replicates
-            for seed in self._others(other)
-            for role in COMPARED
+            for seed in self.seeds
+            if seed != other
+            for role in self.compared
         ]
 
     # --- what comes out -----------------------------------------------------------------------
@@ -261,7 +302,8 @@ class SplitAnalysis:
             of_role = self.phi.pop(role)
             return np.concatenate([of_role[i, i] for i in self.seeds])
 
-        return student_teacher_plot(COMPARED, diagonal(TEACHER), [diagonal(m) for m in COMPARED])
+        roles = self.compared
+        return student_teacher_plot(roles, diagonal(TEACHER), [diagonal(role) for role in roles])
 
 
 def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
@@ -299,7 +341,7 @@ def analyse(split: SplitLogits, resamples: int, seed: int, block: int | None = N
     block : int, optional
         Examples to be read at a time; changes no result.
     """
-    drawn = Resamples.draw(len(split.label), resamples, seed)
+    drawn = Resamples.draw(split.examples, resamples, seed)
     if block is None:
         classes = split.logits[TEACHER][0].shape[1]
         most = min(BLOCK_LOGITS // classes, BLOCK_COUNTS // drawn.rows, LARGEST_BLOCK)

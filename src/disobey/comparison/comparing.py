@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
+from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
 from disobey.comparison.alignment import Aligned, Source, align
 from disobey.comparison.checks import Place
 from disobey.comparison.files import LABEL, LOGITS, SPLITS, TEST, UNNAMED, Splits, named, read_file
-from disobey.comparison.pairs import Pair, analyse_pairs, with_each_other
 from disobey.comparison.result import Comparison
 from disobey.errors import UserError
 
-ROLES = ("teacher", "student", "reference")
+ROLES = (TEACHER, STUDENT, REFERENCE)
 SMALLEST_PAIR = 2  # without a reference
 
 
@@ -52,7 +53,8 @@ def compare_models(
         aligned = _align(by_name, of_labels, name, of, probabilities)
         # On the training set the examples are the population: nothing to resample.
         drawn = resamples if name == TEST else 0
-        analyses[name] = analyse_pairs(_pairs(aligned, sizes), drawn, seed)
+        found = analyse(_of_split(aligned, sizes), drawn, seed)
+        analyses[name] = found.assign_coords(seed=np.arange(len(pairs)))
         notes.append(aligned.note)
     teacher, student, *_ = models
     setting = f"{teacher} -> {student}" + (f" and {len(pairs) - 1} more" if pairs[1:] else "")
@@ -148,14 +150,10 @@ def _align(
     return align(models, source(name, labels) if split in labels else None, probabilities)
 
 
-def _pairs(aligned: Aligned, sizes: Sequence[int]) -> list[Pair]:
-    """Return the pairs, the first ``sum(sizes)`` of the models, with all that are replicates."""
-    logits = iter(aligned.logits)
-    models = [[next(logits) for _ in range(size)] for size in sizes]
-    replicates = list(logits)
-    label, clean_label = aligned.label, aligned.clean_label
-    pairs = []
-    for teacher, student, *rest in models:
-        reference = rest[0] if rest else None
-        pairs.append(Pair(teacher, student, replicates, reference, label, clean_label))
-    return with_each_other(pairs)
+def _of_split(aligned: Aligned, sizes: Sequence[int]) -> SplitLogits:
+    """Return the models by their roles: pairs, the first ``sum(sizes)``, then the replicates."""
+    models = iter(aligned.logits)
+    pairs = [[next(models) for _ in range(size)] for size in sizes]
+    by_role = {role: [*of] for role, of in zip(ROLES, zip(*pairs, strict=True), strict=False)}
+    by_role[TEACHER] += models  # teachers without a student
+    return SplitLogits(by_role, aligned.label, aligned.clean_label)

@@ -11,9 +11,9 @@ from disobey.analysis.claims.confidence import CLAIMS
 from disobey.analysis.claims.noise import CLAIMS as NOISE_CLAIMS
 from disobey.analysis.intervals import LEVEL
 from disobey.analysis.names import ALL, EFFECT, PRIMARY, REFERENCE, STUDENT
+from disobey.analysis.setting import MISLABELLED
 from disobey.analysis.store import Analysis
 from disobey.comparison.files import TEST
-from disobey.comparison.pairs import MISLABELLED
 
 if TYPE_CHECKING:
     import pandas as pd

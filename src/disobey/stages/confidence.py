@@ -39,8 +39,7 @@ def run(job: "Job") -> None:
                 split = open_split(paths, runs, name, files)
                 # On the training set the examples are the population: nothing to resample.
                 resamples = spec["analysis"]["resamples"] if name == "test" else 0
-                examples = len(split.label)
-                print(f"{name}: {examples} examples, {resamples} resamples", file=sys.stderr)
+                print(f"{name}: {split.examples} examples, {resamples} resamples", file=sys.stderr)
                 found = analyse(split, resamples, spec["analysis"]["seed"])
             found = found.assign_coords(seed=("seed", list(spec["seeds"])))
             writer.write_dataset(name, found)
