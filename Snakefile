@@ -29,6 +29,7 @@ report: "workflow/report/workflow.rst"
 wildcard_constraints:
     basis="[^/]+",
     block="[^/]+",
+    compared="[^/]+",
     data="[^/]+",
     pretrained="[^/]+",
     labels="[^/]+",
@@ -50,6 +51,7 @@ include: "rules/data.smk"
 include: "rules/training.smk"
 include: "rules/logits.smk"
 include: "rules/views.smk"
+include: "rules/comparisons.smk"
 include: "rules/confidence.smk"
 include: "rules/bias.smk"
 include: "rules/tables.smk"

@@ -8,6 +8,8 @@ STAGES = {
     "basis": "data [and a trained teacher] -> eigendirections, results/basis/<basis>.nc",
     "train": "data [and the teacher's logits] -> results/runs/<run>/",
     "dump": "a run and its data -> results/logits/<run>.nc",
+    "compared": "files of logits, from any framework -> results/compared/<compared>.nc",
+    "classify": "a checkpoint of a classifier and data -> results/classified/<run>.nc",
     "views": "a teacher and its data -> results/views/<run>/<block>.nc",
     "confidence": "logits of all models of a setting -> results/<study>/analysis/<setting>.nc",
     "bias": "histories of a setting and its placebos -> results/<study>/bias/<setting>.nc",

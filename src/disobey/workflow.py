@@ -26,7 +26,7 @@ from disobey.study.resources import GPU_MB, Need, need_of
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
-RUN_A_MODEL = ("train", "dump", "views", "basis")
+RUN_A_MODEL = ("train", "dump", "views", "basis", "classify")
 NVIDIA = "/dev/nvidia[0-9]*"
 # Before `-m disobey`: several processes of this machine. SIGUSR1, which comes before a time limit,
 # is passed on to them like SIGTERM; by itself torchrun would die of it.
@@ -103,10 +103,12 @@ class Jobs:
         return lambda wildcards, attempt: attempt * self._need(stage, wildcards).minutes
 
     def source(self, wildcards: Iterable[str]) -> str:
-        """Return where the job `pretrained` finds a checkpoint: a folder, or a name on the hub."""
+        """Return where a job finds its checkpoint: a folder, or a name on the hub."""
         key = "/".join(wildcards)
-        self._job("pretrained", wildcards)  # says so where there is no such job
-        options = self.plan.pretrained[key]
+        options = (self.plan.pretrained | self.plan.classifiers).get(key)
+        if options is None:
+            self._job("pretrained", wildcards)  # says that there is no such job
+            raise KeyError(key)
         return str(options.place() or options.checkpoint)
 
     def _need(self, stage: str, wildcards: Iterable[str]) -> Need:

@@ -29,6 +29,7 @@ import xarray as xr
 
 from disobey.analysis.bias_store import Bias, read_bias
 from disobey.errors import UserError
+from disobey.stores.reader import read_groups
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
@@ -46,9 +47,9 @@ class Analysis:
         Its name in the study.
     about : dict
         ``dataset``, ``label_noise`` (rate), ``teacher``, ``student`` (the study's names of the
-        models), ``temperature``, ``weight``.
+        models), ``temperature``, ``weight``; the last two only where they are known.
     splits : dict of str to xarray.Dataset
-        ``train`` and ``test``, as described above.
+        ``train`` and ``test``, as described above; one of them where a comparison has no more.
     bias : Bias or None
         The setting's bias analysis, where the study asks for one.
     """
@@ -73,7 +74,8 @@ class Analysis:
 def read_analysis(manifest: "Manifest") -> Analysis:
     """Read a verified analysis store into memory."""
     path: Path = manifest.file()
-    splits = {name: xr.load_dataset(path, group=name, engine="netcdf4") for name in SPLITS}
+    names = [name for name in SPLITS if name in read_groups(path)]
+    splits = {name: xr.load_dataset(path, group=name, engine="netcdf4") for name in names}
     with xr.open_dataset(path, engine="netcdf4") as root:
         about = json.loads(root.attrs["about"])
     return Analysis(manifest.id, about, splits)

@@ -36,6 +36,10 @@ class Aligned:
         In the order in which the models were given.
     label, clean_label : ndarray of int, shape (example,), or None
         The given label, and the one before noise; equal where only one is known.
+    example_id : ndarray of int or text, shape (example,)
+        Positions where nothing has ids.
+    class_names : tuple of str
+        In the order of the logits; numbers where nothing has names.
     note : str
         By what the rows were matched.
     """
@@ -43,16 +47,18 @@ class Aligned:
     logits: list[np.ndarray]
     label: np.ndarray | None
     clean_label: np.ndarray | None
+    example_id: np.ndarray
+    class_names: tuple[str, ...]
     note: str
 
 
 def align(
     models: Sequence[Source], labels: Source | None = None, probabilities: bool = False
 ) -> Aligned:
-    """Check every array and put all rows into the order of the first model with ids.
+    """Check every array and put all rows into one order.
 
-    Rows of a file without ids are taken to be in that order already; so are all rows where no file
-    has ids.
+    That is the order of the labels' ids, or else of the first model that has some. Rows of a file
+    without ids are taken to be in that order already; so are all rows where no file has ids.
 
     Raises
     ------
@@ -65,15 +71,21 @@ def align(
     label_source = labels or Source(Place(""), {})
     examples, classes = checked[0][LOGITS].shape
     of_labels = _checked_columns(label_source, examples, classes)
-    everything = [*models, label_source]
-    ordered, note = _in_one_order(everything, [*checked, of_labels])
-    _refuse_twice(models, ordered)
+    named = [source for source in (label_source, *models) if CLASS_NAME in source.columns]
+    _check_class_names(named, classes)
+    everything = [label_source, *models]
+    ordered, note = _in_one_order(everything, [of_labels, *checked])
+    _refuse_twice(models, ordered[1:])
     given = _agreed(LABEL, everything, ordered)
     clean = _agreed(CLEAN_LABEL, everything, ordered)
+    ids = _agreed(ID, everything, ordered)
+    names = named[0].columns[CLASS_NAME] if named else range(classes)
     return Aligned(
-        [columns[LOGITS] for columns in ordered[:-1]],
+        [columns[LOGITS] for columns in ordered[1:]],
         clean if given is None else given,
         given if clean is None else clean,
+        np.arange(examples) if ids is None else ids,
+        tuple(map(str, names)),
         note,
     )
 
@@ -107,7 +119,6 @@ def _check_shapes(models: Sequence[Source], checked: Sequence[Columns]) -> None:
                     f"{model.place(LOGITS)}: {found:,} {what}, but {first.place(LOGITS)} has "
                     f"{expected:,}; both must be over the same {what}, in the same order"
                 )
-    _check_class_names([model for model in models if CLASS_NAME in model.columns], shape[1])
 
 
 def _check_class_names(named: Sequence[Source], classes: int) -> None:

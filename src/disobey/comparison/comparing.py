@@ -6,16 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
 from disobey.comparison.alignment import Aligned, Source, align
 from disobey.comparison.checks import Place
-from disobey.comparison.files import LABEL, LOGITS, SPLITS, TEST, UNNAMED, Splits, named, read_file
+from disobey.comparison.files import (
+    CLASS_NAME,
+    LABEL,
+    LOGITS,
+    SPLITS,
+    TEST,
+    UNNAMED,
+    Splits,
+    named,
+    read_file,
+)
 from disobey.comparison.result import Comparison
+from disobey.comparison.store import ROLES, by_role
 from disobey.errors import UserError
 
-ROLES = (TEACHER, STUDENT, REFERENCE)
 SMALLEST_PAIR = 2  # without a reference
 
 
@@ -39,27 +48,84 @@ def compare_models(
     UserError
         For what cannot be read or cannot be right.
     """
+    models = _named_models(pairs, replicates)
+    analyses, notes = {}, []
+    aligned = align_models(pairs, replicates, labels, probabilities, split)
+    for name, of_split in aligned.items():
+        # On the training set the examples are the population: nothing to resample.
+        drawn = resamples if name == TEST else 0
+        roles = by_role(of_split, len(pairs), len(pairs[0]))
+        found = analyse(SplitLogits(roles, of_split.label, of_split.clean_label), drawn, seed)
+        analyses[name] = found.assign_coords(seed=np.arange(len(pairs)))
+        notes.append(of_split.note)
+    teacher, student, *_ = models
+    setting = f"{teacher} -> {student}" + (f" and {len(pairs) - 1} more" if pairs[1:] else "")
+    analysis = Analysis(setting, {"teacher": teacher, "student": student}, analyses)
+    count = len(pairs) - 1 + len(replicates)
+    return Comparison(analysis, count, tuple(dict.fromkeys(notes)), aligned)
+
+
+def align_models(
+    pairs: Sequence[Sequence[Any]],
+    replicates: Sequence[Any],
+    labels: Any = None,  # noqa: ANN401 - an array, a mapping or a path
+    probabilities: bool = False,
+    split: str | None = None,
+    labels_are_of: str = "labels",
+    class_names: Sequence[str] | None = None,
+) -> dict[str, Aligned]:
+    """Read all models and bring their rows into one order, split by split.
+
+    Parameters
+    ----------
+    pairs : sequence of (teacher, student) or (teacher, student, reference)
+    labels_are_of : str
+        What messages call labels that come from no file.
+    class_names : sequence of str, optional
+        What the classes are called: files that call some of them otherwise are refused.
+
+    Returns
+    -------
+    dict of Aligned
+        By split; in each the models pair by pair, then the replicates.
+
+    Raises
+    ------
+    UserError
+        For what cannot be read or cannot be right.
+    """
     _check_call(pairs, split)
     models = _named_models(pairs, replicates)
-    of = _name(labels, "labels")
+    of = _name(labels, labels_are_of)
     read = [_read(model, name, LOGITS) for name, model in models.items()]
     read.append({} if labels is None else _read(labels, of, LABEL))
     *of_models, of_labels = _named_splits(read, split)
     by_name = dict(zip(models, of_models, strict=True))
     _check_splits(by_name, of_labels, of)
-    sizes = [len(pair) for pair in pairs]
-    analyses, notes = {}, []
-    for name in filter(of_models[0].__contains__, SPLITS):
-        aligned = _align(by_name, of_labels, name, of, probabilities)
-        # On the training set the examples are the population: nothing to resample.
-        drawn = resamples if name == TEST else 0
-        found = analyse(_of_split(aligned, sizes), drawn, seed)
-        analyses[name] = found.assign_coords(seed=np.arange(len(pairs)))
-        notes.append(aligned.note)
-    teacher, student, *_ = models
-    setting = f"{teacher} -> {student}" + (f" and {len(pairs) - 1} more" if pairs[1:] else "")
-    analysis = Analysis(setting, {"teacher": teacher, "student": student}, analyses)
-    return Comparison(analysis, len(pairs) - 1 + len(replicates), tuple(dict.fromkeys(notes)))
+    if class_names is not None:
+        _hold_against(class_names, by_name, of)
+    return {
+        name: _align(by_name, of_labels, name, of, probabilities)
+        for name in filter(of_models[0].__contains__, SPLITS)
+    }
+
+
+def _hold_against(class_names: Sequence[str], models: Mapping[str, Splits], of: str) -> None:
+    """Refuse models whose classes are called otherwise; names that share none are only numbers."""
+    for name, splits in models.items():
+        for columns in splits.values():
+            classes = columns[LOGITS].shape[1:]
+            if classes and classes != (len(class_names),):
+                raise UserError(
+                    f"{name}: has {classes[0]} classes, but {of} has {len(class_names)}: "
+                    f"{', '.join(class_names)}"
+                )
+            own = list(map(str, columns.pop(CLASS_NAME, ())))
+            if set(own) & set(class_names) and own != list(class_names):
+                raise UserError(
+                    f"{name}, classes: {', '.join(own)}, but those of {of} are "
+                    f"{', '.join(class_names)}; classes must be the same and in the same order"
+                )
 
 
 def _named_models(pairs: Sequence[Sequence[Any]], replicates: Sequence[Any]) -> dict[str, Any]:
@@ -148,12 +214,3 @@ def _align(
 
     models = [source(of, splits) for of, splits in read.items()]
     return align(models, source(name, labels) if split in labels else None, probabilities)
-
-
-def _of_split(aligned: Aligned, sizes: Sequence[int]) -> SplitLogits:
-    """Return the models by their roles: pairs, the first ``sum(sizes)``, then the replicates."""
-    models = iter(aligned.logits)
-    pairs = [[next(models) for _ in range(size)] for size in sizes]
-    by_role = {role: [*of] for role, of in zip(ROLES, zip(*pairs, strict=True), strict=False)}
-    by_role[TEACHER] += models  # teachers without a student
-    return SplitLogits(by_role, aligned.label, aligned.clean_label)

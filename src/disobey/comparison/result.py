@@ -1,6 +1,7 @@
 """What a comparison found: numbers by claim, a tidy table, the figure."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from disobey.analysis.intervals import LEVEL
 from disobey.analysis.names import ALL, EFFECT, PRIMARY, REFERENCE, STUDENT
 from disobey.analysis.setting import MISLABELLED
 from disobey.analysis.store import Analysis
+from disobey.comparison.alignment import Aligned
 from disobey.comparison.files import TEST
 
 if TYPE_CHECKING:
@@ -63,6 +65,8 @@ class Comparison:
         How many models A, G, A_z and B were conditioned on, for each pair.
     notes : tuple of str
         How rows were matched.
+    models : mapping of str to Aligned
+        By split, all models over the same examples.
 
     Notes
     -----
@@ -73,6 +77,7 @@ class Comparison:
     analysis: Analysis
     replicates: int
     notes: tuple[str, ...]
+    models: Mapping[str, Aligned]
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import fnmatch
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ FILES = (
     "vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model",
     "sentencepiece.bpe.model",
 )  # fmt: skip
+# And of a classifier that is not trained further: how it wants its images.
+CLASSIFIER_FILES = (*FILES, "preprocessor_config.json")
 # Pickles, which can run any code when they are read.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth")
 # Position ids that start behind the padding index, as in RoBERTa's code.
@@ -34,8 +36,14 @@ ALIASES = {"hidden_size": "dim", "intermediate_size": "hidden_dim",
            "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"}  # fmt: skip
 
 
-def checkpoint_files(folder: Path) -> list[Path]:
+def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
     """Return the files of a checkpoint that are read, in the order of their names.
+
+    Parameters
+    ----------
+    folder : Path
+    files : sequence of str
+        Patterns of their names.
 
     Raises
     ------
@@ -45,7 +53,7 @@ def checkpoint_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder")
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
-    found = [name for name in names if any(fnmatch.fnmatchcase(name, form) for form in FILES)]
+    found = [name for name in names if any(fnmatch.fnmatchcase(name, form) for form in files)]
     if CONFIG not in found:
         raise UserError(f"{folder}: holds no {CONFIG}, so it is no checkpoint of transformers")
     if not any(name.endswith(".safetensors") for name in found):

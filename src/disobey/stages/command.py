@@ -20,6 +20,8 @@ from disobey.stores.writer import FULL
 # Who knows how several processes share a job: named, not imported, since a process alone shall
 # neither load it nor depend on its code.
 TOGETHER = "disobey.stages.together"
+# Stages whose stores' ids end with digits of their specs.
+NAMED_BY_SPEC = ("pretrained", "prepare", "labels", "train", "basis", "compared", "classify")
 
 
 def parser(stage: str, summary: str) -> argparse.ArgumentParser:
@@ -100,7 +102,7 @@ def make(job: Job, run: Callable[[Job], None]) -> None:
 def _check_id(job: Job) -> None:
     """Refuse to write one spec under another spec's id."""
     digits = provenance.spec_hash(job.spec)[:8]
-    named = job.stage in ("pretrained", "prepare", "labels", "train", "basis")
+    named = job.stage in NAMED_BY_SPEC
     if named and not job.id.endswith(f"-{digits}"):
         raise UserError(
             f"--output {job.output}: the id of this spec ends with -{digits}; another spec may "

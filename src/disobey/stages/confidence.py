@@ -13,6 +13,7 @@ from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
+from disobey.stores.layout import store_and_variable
 from disobey.stores.rows import StoredRows, read_columns
 from disobey.stores.writer import NetcdfWriter
 
@@ -31,12 +32,14 @@ def run(job: "Job") -> None:
         STUDENT: spec["students"],
     }
     # Verified once, not once for each split: a store may have gigabytes.
-    paths = {id: job.input(id).file() for ids in runs.values() for id in ids}
+    stored = {address: store_and_variable(address) for of in runs.values() for address in of}
+    files = {id: job.input(id).file() for id in dict.fromkeys(id for id, _ in stored.values())}
+    paths = {address: (files[id], variable) for address, (id, variable) in stored.items()}
     attributes = {"about": json.dumps(spec["about"]), "setting": job.id}
     with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
-        for name in SPLITS:
-            with ExitStack() as files:
-                split = open_split(paths, runs, name, files)
+        for name in spec.get("splits", SPLITS):
+            with ExitStack() as opened:
+                split = open_split(paths, runs, name, opened)
                 # On the training set the examples are the population: nothing to resample.
                 resamples = spec["analysis"]["resamples"] if name == "test" else 0
                 print(f"{name}: {split.examples} examples, {resamples} resamples", file=sys.stderr)
@@ -45,15 +48,17 @@ def run(job: "Job") -> None:
             writer.write_dataset(name, found)
 
 
-def open_split(paths: Mapping[str, Path], runs: Runs, split: str, files: ExitStack) -> SplitLogits:
+def open_split(
+    paths: Mapping[str, tuple[Path, str]], runs: Runs, split: str, files: ExitStack
+) -> SplitLogits:
     """Open one split of every run; all must hold the same examples, labels and classes.
 
     Parameters
     ----------
-    paths : mapping of str to Path
-        The logits store of each run.
+    paths : mapping of str to (Path, str)
+        The logits of each run: a store and its variable.
     runs : mapping of str to sequence of str
-        For each role the run of each seed.
+        For each role the run of each seed; further teachers are replicates.
     split : str
     files : ExitStack
         Closes the stores.
@@ -66,7 +71,7 @@ def open_split(paths: Mapping[str, Path], runs: Runs, split: str, files: ExitSta
     first = runs[TEACHER][0]
     opened: dict[str, StoredRows] = {}
     shared: dict[str, np.ndarray] = {}
-    for id, path in paths.items():
+    for id, (path, variable) in paths.items():
         arrays = read_columns(path, split)
         shared = shared or arrays
         for column, expected in shared.items():
@@ -75,8 +80,8 @@ def open_split(paths: Mapping[str, Path], runs: Runs, split: str, files: ExitSta
                     f"{id} and {first}: their {split} stores differ in {column}, so they "
                     f"cannot be compared; both must come from the same data and noise"
                 )
-        opened[id] = files.enter_context(StoredRows(path, split, "logits"))
+        opened[id] = files.enter_context(StoredRows(path, split, variable))
         if opened[id].shape != opened[first].shape:
             raise UserError(f"{id} and {first}: have different numbers of classes")
     logits = {role: [opened[id] for id in ids] for role, ids in runs.items()}
-    return SplitLogits(logits, shared["label"], shared["clean_label"])
+    return SplitLogits(logits, shared.get("label"), shared.get("clean_label"))

@@ -1,29 +1,18 @@
 """Fetch a public checkpoint: its encoder's weights, configuration and tokenizer in one store."""
 
-import contextlib
 import json
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from disobey.data.tokens import plain_tokenizer
 from disobey.errors import UserError
-from disobey.models.checkpoint import (
-    FILES,
-    checkpoint_files,
-    convert,
-    is_made_anew,
-    without_weights,
-)
-from disobey.stores.contents import read_content
+from disobey.models.checkpoint import is_made_anew
+from disobey.models.fetching import fetched, readable
 from disobey.stores.layout import CONFIG, TOKENIZER, TOKENS, WEIGHTS
 
 if TYPE_CHECKING:
     from disobey.stages.job import Job
-
-# Short enough to be typed, and no more weights than needed.
-ROUGHLY = ("*.json", "*.txt", "*.model", "model*.safetensors")
 
 
 def run(job: "Job") -> None:
@@ -31,8 +20,8 @@ def run(job: "Job") -> None:
 
     The store is a checkpoint of `transformers` itself, in float32, without any head.
     """
-    folder = _on_the_hub(job) if "checkpoint" in job.spec else _on_disk(job)
-    with _readable(folder):
+    folder = fetched(job)
+    with readable(folder):
         config, weights = _encoder(folder)
         tokenizer, tokens = _tokenizer(folder)
     from safetensors.torch import save_file
@@ -45,81 +34,6 @@ def run(job: "Job") -> None:
         path.write_text(tokenizer, encoding="utf-8")
     with job.write(job.store / TOKENS) as path:
         path.write_text(json.dumps(tokens, indent=1) + "\n", encoding="utf-8")
-
-
-def _on_disk(job: "Job") -> Path:
-    """Return the folder of a checkpoint that holds what the study was planned with."""
-    if job.source is None:
-        raise UserError("the spec names a content, not a place; add --source FOLDER")
-    folder = Path(job.source)
-    found = read_content(checkpoint_files(folder))
-    if found != job.spec["content"]:
-        raise UserError(
-            f"{folder}: has changed since the study was planned (content {found[:12]}…, planned "
-            f"{job.spec['content'][:12]}…); call snakemake again"
-        )
-    return folder
-
-
-def _on_the_hub(job: "Job") -> Path:
-    """Return the folder of the hub's cache that holds the checkpoint; fetch what is not there."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    name, revision = job.spec["checkpoint"], job.spec.get("revision")
-    try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(FILES)))
-    except RevisionNotFoundError:
-        raise UserError(f"{name} has no revision '{revision}' on the hub; correct it") from None
-    except GatedRepoError:
-        raise UserError(f"{name}: its terms must be accepted on the hub first") from None
-    except RepositoryNotFoundError:
-        raise UserError(f"{name}: the hub has no such checkpoint; correct the name") from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
-        raise UserError(_offline(job, name, revision, error)) from None
-    print(f"{name} is at commit {folder.name}")
-    try:
-        checkpoint_files(folder)
-    except UserError:
-        raise UserError(f"{name} holds {without_weights([])}; {convert(name)}") from None
-    return folder
-
-
-def _offline(job: "Job", name: str, revision: str | None, error: Exception) -> str:
-    """Return in words how to bring a checkpoint to a machine without a network."""
-    at = f" --revision {revision}" if revision else ""
-    wanted = " ".join(f"--include '{form}'" for form in ROUGHLY)
-    return (
-        f"{name} is not in the hub's cache of this machine and cannot be fetched "
-        f"({type(error).__name__}). Where there is a network and the same home folder, call\n"
-        f"  hf download {name}{at} {wanted}\n"
-        f"or make the store itself there, in this folder:\n"
-        f"  python -m disobey pretrained --spec '{json.dumps(job.spec)}' --code {job.code} "
-        f"--output {job.output}"
-    )
-
-
-@contextlib.contextmanager
-def _readable(folder: Path) -> Iterator[None]:
-    """Turn what `transformers` says of a checkpoint that it cannot read into one line."""
-    from safetensors import SafetensorError
-    from transformers.utils import logging as its_logging
-
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    its_logging.disable_progress_bar()
-    try:
-        yield
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise UserError(
-            f"{folder}: transformers cannot read it as a sequence classifier: {first}"
-        ) from error
 
 
 def _encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -14,6 +14,8 @@ PRETRAINED = f"{ROOT}/pretrained/{{pretrained}}"
 LABELS = f"{ROOT}/labels/{{labels}}.nc"
 RUN = f"{ROOT}/runs/{{run}}"
 LOGITS = f"{ROOT}/logits/{{run}}.nc"
+COMPARED = f"{ROOT}/compared/{{compared}}.nc"
+CLASSIFIED = f"{ROOT}/classified/{{run}}.nc"
 VIEWS = f"{ROOT}/views/{{run}}/{{block}}.nc"
 BASIS = f"{ROOT}/basis/{{basis}}.nc"
 ANALYSIS = f"{ROOT}/{{study}}/analysis/{{setting}}.nc"
@@ -23,9 +25,6 @@ FIGURE = f"{ROOT}/{{study}}/figures/{{figure}}"
 EXPLORER = f"{ROOT}/{{study}}/explorer.html"
 REPORT = f"{ROOT}/{{study}}/report.html"
 
-# Hashes of the user's own files, by their sizes and times: a cache, which may be deleted.
-CONTENTS = f"{ROOT}/contents.json"
-
 # No rule declares it: Snakemake would delete it with the other outputs of a failed job.
 CHECKPOINTS = f"{ROOT}/checkpoints"
 # Hashes of files outside of results/; no store, it can be computed again.
@@ -34,6 +33,7 @@ CONTENTS = f"{ROOT}/contents.json"
 # Folders of results/ that no study may be called like.
 SHARED_FOLDERS = (
     "data", "pretrained", "labels", "runs", "logits", "logs", "views", "basis", "checkpoints",
+    "compared", "classified",
 )  # fmt: skip
 
 WEIGHTS = "model.safetensors"
@@ -47,6 +47,17 @@ FIGURE_FORMATS = (".pdf", ".png")
 def snapshot_of(run: str, epoch: int) -> str:
     """Return the id of a run as it was after an epoch."""
     return f"{run}@{epoch}"
+
+
+def logits_address(store: str, role: str, seed: int) -> str:
+    """Return the address of one of several models in a store of logits: ``<id>:teacher_0``."""
+    return f"{store}:{role}_{seed}"
+
+
+def store_and_variable(address: str) -> tuple[str, str]:
+    """Return the store's id and its variable; the store of one model has ``logits``."""
+    id, _, variable = address.partition(":")
+    return id, variable or "logits"
 
 
 def manifest_of(store: str) -> str:

@@ -51,9 +51,11 @@ def read_attributes(path: Path, group: str = "/") -> dict[str, Any]:
         return {name: place.getncattr(name) for name in place.ncattrs()}
 
 
-def read_groups(path: Path, group: str) -> list[str]:
+def read_groups(path: Path, group: str = "/") -> list[str]:
     """Return the names of the groups inside ``group``; none where there is no such group."""
     import netCDF4
 
     with netCDF4.Dataset(path, "r") as file:
+        if group == "/":
+            return list(file.groups)
         return list(file[group].groups) if group in file.groups else []

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from disobey.errors import nearest
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
+from disobey.study.comparison_checks import comparison_mistakes
+from disobey.study.comparisons import ComparedLogits
 from disobey.study.datasets import Files
 from disobey.study.models import Setting, StudentOf, Study, Views
 from disobey.study.recipes import Recipe
@@ -27,6 +29,7 @@ def cross_checks(study: Study) -> list[Mistake]:
     missing = [*_files(study), *unusable_checkpoints(study)]
     if missing:
         return mistakes + missing  # what is said of what cannot be read tells nothing
+    mistakes += comparison_mistakes(study)
     mistakes += foreign_names(study)
     unknown = {name: list(_unknown_names(study, name)) for name in study.settings}
     mistakes += [mistake for found in unknown.values() for mistake in found]
@@ -55,8 +58,10 @@ def cross_checks(study: Study) -> list[Mistake]:
 def _files(study: Study) -> Iterator[Mistake]:
     """Check that the user's files are there; what they hold is checked where they are read."""
     of_files = {name: data for name, data in study.datasets.items() if isinstance(data, Files)}
-    if study.data_root is not None and not of_files:
-        yield ("data_root",), "has no effect: no data set of this file has source: files; remove it"
+    compared = any(isinstance(given, ComparedLogits) for given in study.comparisons.values())
+    if study.data_root is not None and not of_files and not compared:
+        words = "has no effect: no data set has source: files, no comparison source: logits; "
+        yield ("data_root",), words + "remove it"
     for name, dataset in of_files.items():
         for split in SPLITS:
             mistake = mistake_in(dataset, study.data_root, split)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from disobey.stores import layout
 from disobey.strict import spec_of
+from disobey.study.compared import noise_of
 from disobey.study.models import StudentOf, Study
 
 
@@ -23,13 +24,14 @@ def figures_of(study: Study) -> list[Planned]:
 
 def _distilled(kind: str, study: Study) -> Iterator[Planned]:
     """Settings that are distilled throughout: the others have a figure of their own."""
-    names = tuple(n for n, setting in study.settings.items() if setting.distill.switch is None)
+    names = [n for n, setting in study.settings.items() if setting.distill.switch is None]
+    names += study.comparisons
     if names:
-        yield Planned(kind, kind, names)
+        yield Planned(kind, kind, tuple(names))
 
 
 def _each(kind: str, study: Study) -> Iterator[Planned]:
-    for name in study.settings:
+    for name in study.named:
         yield Planned(kind, f"{kind}-{name}", (name,))
 
 
@@ -55,6 +57,7 @@ def _noise(kind: str, study: Study) -> Iterator[Planned]:
         if study.datasets[setting.dataset].label_noise is not None
         and setting.distill.switch is None
     )
+    noisy += tuple(name for name in study.comparisons if noise_of(study, name))
     if noisy:
         yield Planned(kind, kind, noisy)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from disobey.errors import UserError
+from disobey.models.options.checkpoint import Checkpoint
 from disobey.models.options.pretrained import Pretrained
 from disobey.provenance import canonical
 from disobey.stores.layout import manifest_of
@@ -53,7 +54,10 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class SettingRuns:
-    """The runs of one setting, in the order of the study's seeds."""
+    """The runs of one setting, in the order of the study's seeds.
+
+    Teachers beyond the number of students are replicates of the others and nothing else.
+    """
 
     teachers: tuple[str, ...]
     references: tuple[str, ...]
@@ -78,6 +82,8 @@ class Plan:
     pretrained : dict of Pretrained, by the id of their store
         Options of models that come from a checkpoint: where it lies and how large it is are no
         part of a spec.
+    classifiers : dict of Checkpoint, by the id of its logits
+        The same for models that were trained elsewhere.
     """
 
     study: str
@@ -87,6 +93,7 @@ class Plan:
     sizes: dict[str, Data] = field(default_factory=dict)
     files: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     pretrained: dict[str, Pretrained] = field(default_factory=dict)
+    classifiers: dict[str, Checkpoint] = field(default_factory=dict)
 
     def manifests(self) -> list[str]:
         """Return every manifest, upstream before downstream."""

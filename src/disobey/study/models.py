@@ -15,6 +15,7 @@ from disobey.analysis.names import PLACEBOS
 from disobey.models.options.families import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
+from disobey.study.comparisons import Comparison
 from disobey.study.datasets import Dataset, Name, Seed
 from disobey.study.recipes import Fraction, Inside, Positive, Recipe
 
@@ -158,13 +159,23 @@ class Study(Strict):
     gpus: PositiveInt = Field(
         1, description="of one training, of one machine: each takes its share of every batch"
     )
-    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
-    models: Annotated[dict[Name, ModelOptions], Field(min_length=1)]
-    recipes: Annotated[dict[Name, Recipe], Field(min_length=1)]
-    settings: Annotated[dict[Name, Setting], Field(min_length=1)]
+    datasets: dict[Name, Dataset] = Field(default_factory=dict)
+    models: dict[Name, ModelOptions] = Field(default_factory=dict)
+    recipes: dict[Name, Recipe] = Field(default_factory=dict)
+    settings: dict[Name, Setting] = Field(
+        default_factory=dict, description="what is trained: one teacher, student and recipe each"
+    )
     sweeps: dict[Name, Sweep] = Field(default_factory=dict)
+    comparisons: dict[Name, Comparison] = Field(
+        default_factory=dict, description="of models that were made elsewhere: nothing is trained"
+    )
     views: Views = Views()
     analysis: Analysis = Analysis()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What is analysed: settings, then comparisons."""
+        return (*self.settings, *self.comparisons)
 
     @field_validator("study")
     @classmethod

@@ -12,6 +12,7 @@ from disobey.members import member
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
+from disobey.study.compared import Comparisons
 from disobey.study.figures import BIAS_FIGURES, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import Setting, StudentOf, Study
@@ -45,6 +46,8 @@ def make_plan(study: Study) -> Plan:
     planner = _Planner(study, Plan(study.study))
     for name in study.settings:
         planner.setting(name)
+    for name in study.comparisons:
+        planner.comparison(name)
     planner.results()
     return planner.plan
 
@@ -56,6 +59,9 @@ class _Planner:
         self.study = study
         self.plan = plan
         self.runs = Runs(study, plan)
+        self.compared = Comparisons(study, plan, self.runs.sources)
+        # What the page of examples reads of each setting.
+        self.shown: dict[str, tuple[str, ...]] = {}
         # Manifests by the name of the setting, or of a setting's snapshot.
         self.analyses: dict[str, str] = {}
         self.snapshots: dict[str, str] = {}
@@ -145,17 +151,45 @@ class _Planner:
         references = [self.runs.logits(run, epoch) for run in runs.references]
         students = [self.runs.logits(run, epoch) for run in runs.students]
         about = self.about(name) | ({} if epoch is None else {"epoch": epoch})
+        models = {"teachers": teachers, "references": references, "students": students}
+        ids = dict.fromkeys((*teachers, *references, *students))
+        stores = tuple(layout.LOGITS.format(run=id) for id in ids)
+        if epoch is None:
+            data = self.runs.sources.stores(self.study.settings[name].dataset, labels=False)
+            self.shown[name] = (*stores, *data)
+        called = name if epoch is None else layout.snapshot_of(name, epoch)
+        return self._analysis(called, about, models, stores)
+
+    def comparison(self, name: str) -> None:
+        """Plan the models of a comparison, and its analysis."""
+        compared = self.compared.plan_models(name)
+        runs = self.plan.settings[name] = compared.runs
+        models: dict[str, Any] = {
+            "teachers": list(runs.teachers),
+            "references": list(runs.references),
+            "students": list(runs.students),
+        }
+        if len(compared.splits) == 1:
+            models["splits"] = list(compared.splits)
+        self.analyses[name] = self._analysis(name, compared.about, models, compared.stores)
+        dataset = self.study.comparisons[name].dataset
+        data = [] if dataset is None else self.runs.sources.stores(dataset, labels=False)
+        self.shown[name] = (*compared.stores, *data)
+
+    def _analysis(
+        self,
+        called: str,
+        about: Mapping[str, Any],
+        models: Mapping[str, Any],
+        stores: Sequence[str],
+    ) -> str:
         spec = {
-            "about": about,
+            "about": dict(about),
             "seeds": list(self.study.seeds),
-            "teachers": teachers,
-            "references": references,
-            "students": students,
+            **models,
             "analysis": spec_of(self.study.analysis),
         }
-        stores = dict.fromkeys((*teachers, *references, *students))
-        upstream = tuple(manifest_of(layout.LOGITS.format(run=id)) for id in stores)
-        called = name if epoch is None else layout.snapshot_of(name, epoch)
+        upstream = tuple(map(manifest_of, stores))
         store = layout.ANALYSIS.format(study=self.study.study, setting=called)
         return self.plan.add("confidence", f"{self.study.study}/{called}", spec, store, upstream)
 
@@ -238,14 +272,16 @@ class _Planner:
 
     def _explorer(self, common: Mapping[str, Any]) -> str:
         """Plan the page of examples: it reads logits and data of every setting."""
-        sources = self.runs.sources
-        datasets = dict.fromkeys(self.study.settings[name].dataset for name in self.analyses)
-        settings = [self.plan.settings[name] for name in self.analyses]
-        runs = [run for of in settings for run in (*of.teachers, *of.references, *of.students)]
-        stores = [layout.LOGITS.format(run=run) for run in runs]
-        stores += [store for name in datasets for store in sources.stores(name, labels=False)]
-        upstream = (*self.analyses.values(), *map(manifest_of, dict.fromkeys(stores)))
-        decoding = (module for name in datasets for module in sources.decoding(name))
+        given = self.study.settings | self.study.comparisons
+        datasets = dict.fromkeys(given[name].dataset for name in self.analyses)
+        stores = dict.fromkeys(store for name in self.analyses for store in self.shown[name])
+        upstream = (*self.analyses.values(), *map(manifest_of, stores))
+        decoding = (
+            module
+            for name in datasets
+            if name is not None
+            for module in self.runs.sources.decoding(name)
+        )
         spec = {key: common[key] for key in ("study", "settings", "seeds")}
         store = layout.EXPLORER.format(study=self.study.study)
         members = tuple(dict.fromkeys(decoding))

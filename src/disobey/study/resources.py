@@ -18,6 +18,8 @@ from disobey.models.checkpoint import ROBERTA_BASE
 from disobey.models.cost import Cost, Shape
 from disobey.models.options.families import ModelOptions
 from disobey.models.options.pretrained import encoder_cost
+from disobey.stores.layout import store_and_variable
+from disobey.study.comparisons import ROLE_KEYS
 from disobey.study.jobs import Plan
 from disobey.study.sizes import Data
 from disobey.training.durations import steps_per_epoch, total_steps
@@ -39,6 +41,8 @@ DOWNLOAD_PER_SECOND = 2e6  # bytes
 BLOCKS_MB = 250  # its blocks of logits and of resamples
 COLUMNS = 15  # labels, predictions, subsets, and what is sorted for quantiles
 SAFETY = 3  # on the estimated time
+CLASSIFIED_AT_ONCE = 32  # as in `disobey.stages.classify`
+UNKNOWN_TOKENS = 128
 DUMP_BATCH = 512  # as in `disobey.training.predictions`, which imports torch
 SHORT, FLOAT, DOUBLE, MB = 2, 4, 8, 1e6
 
@@ -59,7 +63,8 @@ class Need:
 def need_of(plan: Plan, stage: str, key: str) -> Need:
     """Return what the job ``stage``, ``key`` of the plan asks for at its first attempt."""
     spec = json.loads(plan.jobs[stage, key].spec)
-    return NEEDS[stage](plan, spec | {"data": key} if stage == "prepare" else spec)
+    named = {"prepare": {"data": key}, "compared": {"compared": key}, "classify": {"run": key}}
+    return NEEDS[stage](plan, spec | named.get(stage, {}))
 
 
 def _need(megabytes: float, seconds: float = 0.0) -> Need:
@@ -143,14 +148,45 @@ def _basis(plan: Plan, spec: Mapping[str, Any]) -> Need:
 
 def _confidence(plan: Plan, spec: Mapping[str, Any]) -> Need:
     runs = {*spec["teachers"], *spec["references"], *spec["students"]}
-    data = _data(plan, json.loads(plan.jobs["dump", spec["teachers"][0]].spec))
+    data = _data_of_logits(plan, spec["teachers"][0])
     # Logits pass through in blocks; each pair of a model and a teacher leaves a number of each row.
-    kept = DOUBLE * (3 * len(spec["seeds"]) ** 2 + COLUMNS)
+    kept = DOUBLE * (len(runs) * len(spec["teachers"]) + COLUMNS)
     held = kept * max(data.train, data.test) + BLOCKS_MB * MB
     rows = len(runs) * (data.train + data.test)
     weights = len(runs) * spec["analysis"]["resamples"] * data.test
     seconds = rows * (SECONDS_PER_ROW + SECONDS_PER_LOGIT * data.shape.classes) + 1e-6 * weights
     return _need(held / MB, seconds)
+
+
+def _data_of_logits(plan: Plan, address: str) -> Data:
+    """Return the sizes of what a model's logits are over."""
+    id, _ = store_and_variable(address)
+    for stage in ("dump", "classify"):
+        if (stage, id) in plan.jobs:
+            return _data(plan, json.loads(plan.jobs[stage, id].spec))
+    return plan.sizes[id]
+
+
+def _compared(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    """All files are read whole."""
+    data = plan.sizes[spec["compared"]]
+    models = sum(len(spec.get(key, ())) for key in ROLE_KEYS)
+    return _need(
+        3 * models * data.logit_bytes / MB, models * data.logit_bytes / DOWNLOAD_PER_SECOND
+    )
+
+
+def _classify(plan: Plan, spec: Mapping[str, Any]) -> Need:
+    """As for a model as large as roberta-base, fetched over a slow line, where nothing is known."""
+    data, config = _data(plan, spec), plan.classifiers[spec["run"]].config() or ROBERTA_BASE
+    inputs = (spec.get("max_tokens", UNKNOWN_TOKENS),)
+    cost = encoder_cost(config, None, Shape(inputs, data.shape.classes))
+    weights = FLOAT * cost.parameters
+    held = 3 * weights + 2 * data.input_bytes + 2 * data.logit_bytes
+    held += FLOAT * CLASSIFIED_AT_ONCE * cost.activations
+    operations = 2 * cost.multiply_adds * (data.train + data.test)
+    seconds = weights / DOWNLOAD_PER_SECOND + operations / OPERATIONS_PER_SECOND
+    return _need(TORCH_MB + held / MB, seconds)
 
 
 def _explorer(plan: Plan, spec: Mapping[str, Any]) -> Need:
@@ -175,6 +211,8 @@ NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
     "labels": _labels,
     "train": _train,
     "dump": _dump,
+    "compared": _compared,
+    "classify": _classify,
     "views": _views,
     "basis": _basis,
     "confidence": _confidence,

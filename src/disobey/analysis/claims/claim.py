@@ -15,6 +15,14 @@ from disobey.analysis.intervals import (
     one_sided_p,
     verdict,
 )
+from disobey.analysis.names import (
+    EFFECT,
+    EXAGGERATION,
+    PRIMARY,
+    QUALITY,
+    REFERENCE,
+    STUDENT,
+)
 from disobey.analysis.store import Analysis
 
 ABOVE, BELOW = "above", "below"
@@ -100,6 +108,9 @@ class Number:
         return f"{self.estimate:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
 
 
+NOTHING = Number(NAN, NAN, NAN, NAN, NAN, 0)
+
+
 @dataclass(frozen=True)
 class Finding:
     """A claim in one setting.
@@ -182,8 +193,12 @@ def examples_of(analysis: Analysis, split: str = "test", subset: str = "all") ->
 def find(claim: Claim, analysis: Analysis) -> Finding:
     """Hold one claim about a stored statistic against one setting."""
     where = claim.split, claim.subset
+    if claim.split not in analysis.splits:
+        missing = f"there is no {claim.split} split"
+        return Finding(claim, analysis.setting, NOTHING, WITHHELD, NAN, remark=missing)
     number = number_of(analysis, claim.statistic, claim.model, *where)
     side, p = decide(claim, number)
+    missing = what_is_missing(claim, analysis) if math.isnan(number.estimate) else ""
     control = NAN
     if claim.control is not None:
         control = number_of(analysis, claim.statistic, claim.control, *where).estimate
@@ -191,12 +206,25 @@ def find(claim: Claim, analysis: Analysis) -> Finding:
         claim,
         analysis.setting,
         number,
-        side,
+        WITHHELD if missing else side,
         p,
         examples_of(analysis, *where),
         claim.control or "",
         control,
+        remark=missing,
     )
+
+
+def what_is_missing(claim: Claim, analysis: Analysis) -> str:
+    """Return in words why a claim's statistic has no value; empty where it has its denominator."""
+    data = analysis.splits[claim.split]
+    if claim.model == EFFECT and REFERENCE not in data.compared.values:
+        return "there is no reference"
+    labelled = data.estimate.sel(statistic="accuracy", model=STUDENT, subset="all").notnull()
+    if claim.statistic in QUALITY and not labelled:
+        return "there are no labels"
+    alone = data.estimate.sel(statistic=EXAGGERATION, model=STUDENT, subset="all").isnull()
+    return "there is no replicate" if claim.statistic in PRIMARY and alone else ""
 
 
 def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> Number:

@@ -36,7 +36,7 @@ CONTROL = "clean"
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
     """Hold one claim against every setting with label noise that is distilled throughout."""
     for analysis in distilled_throughout(analyses):
-        if analysis.about.get("label_noise"):
+        if analysis.about.get("label_noise") and claim.split in analysis.splits:
             control = number_of(analysis, claim.statistic, claim.model, claim.split, CONTROL)
             yield replace(
                 find(claim, analysis),

@@ -1,48 +1,33 @@
 """A sequence classifier from a public checkpoint: options, size and work."""
 
-import importlib.util
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, StringConstraints, model_validator
+from pydantic import Field, PositiveInt
 
 from disobey.models.checkpoint import ROBERTA_BASE, number, read_config
 from disobey.models.cost import Cost, Shape, linear
+from disobey.models.options.checkpoint import Place
 from disobey.models.options.layer import Layer
 from disobey.provenance import spec_id
 from disobey.stores.layout import PRETRAINED
-from disobey.strict import Strict
 
-HubName = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$")
-]
 # Of architectures whose layers have these names: bert, roberta.
 ENCODERS = ("bert", "roberta")
 PARTS = (
     "attention.self.query", "attention.self.key", "attention.self.value",
     "attention.output.dense", "intermediate.dense", "output.dense",
 )  # fmt: skip
-KINDS = ("checkpoint", "folder", "package")
 
 
-class Pretrained(Strict):
+class Pretrained(Place):
     """A sequence classifier whose weights, but for a new head, come from a public checkpoint."""
 
     inputs: ClassVar[str] = "text"
 
     family: Literal["pretrained"]
-    checkpoint: HubName | None = Field(None, description="its name on the hub")
-    revision: str | None = Field(
-        None, description="of a checkpoint on the hub: a commit, so that it stays the same"
-    )
-    folder: str | None = Field(
-        None, description="the checkpoint's folder, or, with package, the one inside the package"
-    )
-    package: Annotated[str, StringConstraints(pattern=r"^\w+$")] | None = Field(
-        None, description="an installed Python package that holds the checkpoint's folder"
-    )
     layers: PositiveInt | None = Field(None, description="only the first ones; all if not given")
     dropout: float | None = Field(
         None, ge=0.0, lt=1.0, description="everywhere; the checkpoint's own if not given"
@@ -50,46 +35,6 @@ class Pretrained(Strict):
     tokenizer: str | None = Field(
         None, description="another model of this file whose tokenizer is the same as this one's"
     )
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> "Pretrained":
-        kinds = [kind for kind in KINDS if getattr(self, kind) is not None]
-        if kinds not in (["checkpoint"], ["folder"], ["folder", "package"]):
-            given = " and ".join(kinds) or "none"
-            raise ValueError(
-                f"needs exactly one of checkpoint (a name on the hub), folder, and package with "
-                f"folder; got {given}"
-            )
-        if self.revision is not None and self.checkpoint is None:
-            raise ValueError("revision is of a checkpoint on the hub; remove it")
-        return self
-
-    def place(self) -> Path | None:
-        """Return the checkpoint's folder on this machine; None for one on the hub.
-
-        Raises
-        ------
-        ModuleNotFoundError
-            When the package is not installed.
-        """
-        if self.folder is None:
-            return None
-        if self.package is None:
-            return Path(self.folder)
-        found = importlib.util.find_spec(self.package)
-        if found is None or not found.submodule_search_locations:
-            raise ModuleNotFoundError(self.package)
-        return Path(found.submodule_search_locations[0], self.folder)
-
-    def source(self) -> tuple[str | None, ...]:
-        """Return what two models share that start from the same weights."""
-        return self.checkpoint, self.revision, self.folder, self.package
-
-    def hub_spec(self) -> dict[str, Any]:
-        """Return the spec of the store of a checkpoint on the hub."""
-        return {"checkpoint": self.checkpoint} | (
-            {} if self.revision is None else {"revision": self.revision}
-        )
 
     def store(self, spec: Mapping[str, Any]) -> str:
         """Return the id of the store that a spec of this checkpoint makes."""

@@ -1,0 +1,84 @@
+"""Models over the same examples in one store: what analyses and pages of examples read.
+
+Groups ``train`` and ``test``, of which one may be missing, each with ``teacher_0``, ``student_0``
+and so on ``(example, class)`` float32, by role and seed, ``reference_...`` where there are any;
+teachers beyond the number of students are replicates. ``example_id``, and ``label`` and
+``clean_label`` where they are known. Ids that are text are counted instead, and stand in ``text``.
+The attribute ``class_names`` is JSON.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
+from disobey.comparison.alignment import Aligned
+from disobey.stores.writer import NetcdfWriter
+
+# In the order in which a pair is given.
+ROLES = (TEACHER, STUDENT, REFERENCE)
+
+
+def by_role(aligned: Aligned, pairs: int, each: int) -> dict[str, list[np.ndarray]]:
+    """Return the logits of all models by their roles.
+
+    Parameters
+    ----------
+    aligned : Aligned
+        ``pairs`` times ``each`` models pair by pair, then the replicates.
+    pairs, each : int
+        Numbers of pairs, and of models in a pair: 2, or 3 with a reference.
+
+    Returns
+    -------
+    dict of list of ndarray, shape (example, class)
+        Replicates are teachers beyond the number of pairs.
+    """
+    models = aligned.logits
+    roles = {role: models[k : pairs * each : each] for k, role in enumerate(ROLES[:each])}
+    roles[TEACHER] = [*roles[TEACHER], *models[pairs * each :]]
+    return roles
+
+
+def write_models(
+    path: Path,
+    aligned: Mapping[str, Aligned],
+    pairs: int,
+    each: int,
+    class_names: Sequence[str] | None = None,
+) -> None:
+    """Write the store.
+
+    Parameters
+    ----------
+    path : Path
+    aligned : mapping of str to Aligned
+        By split.
+    pairs, each : int
+        See `by_role`.
+    class_names : sequence of str, optional
+        Where the files' own are not to be taken.
+    """
+    first = next(iter(aligned.values()))
+    about = {"class_names": json.dumps(list(class_names or first.class_names))}
+    with NetcdfWriter(path, about) as writer:
+        for split, of_split in aligned.items():
+            for role, models in by_role(of_split, pairs, each).items():
+                for seed, logits in enumerate(models):
+                    values = np.asarray(logits, np.float32)
+                    writer.write(split, f"{role}_{seed}", ("example", "class"), values)
+            _write_columns(writer, split, of_split)
+
+
+def _write_columns(writer: NetcdfWriter, split: str, aligned: Aligned) -> None:
+    columns = {"label": aligned.label, "clean_label": aligned.clean_label}
+    ids = aligned.example_id
+    if ids.dtype.kind in "iu":
+        columns["example_id"] = ids.astype(np.int64)
+    else:
+        columns["example_id"], columns["text"] = np.arange(len(ids)), ids
+    for name, values in columns.items():
+        if values is not None:
+            writer.write(split, name, ("example",), values)

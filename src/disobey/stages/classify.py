@@ -1,0 +1,219 @@
+"""Run a trained classifier of the hub, or of a folder, over a data set, and store its logits."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from disobey.errors import UserError
+from disobey.models.checkpoint import CLASSIFIER_FILES, positions_of
+from disobey.models.fetching import fetched, readable
+from disobey.stores.reader import read_arrays, read_attributes
+from disobey.stores.writer import NetcdfWriter
+from disobey.training.device import choose_device
+
+if TYPE_CHECKING:
+    from disobey.stages.job import Job
+
+BATCH = 32
+# Examples that are read at a time; inside of them texts of similar length share a batch.
+READ = 64 * BATCH
+# How transformers calls classes that nobody has named.
+UNNAMED = re.compile(r"LABEL_\d+")
+
+# Examples as a store holds them -> their logits, (example, class) in float32.
+Classify = Callable[[Sequence[Any]], np.ndarray]
+
+
+def run(job: "Job") -> None:
+    """Write ``logits(example, class)`` of the splits that the spec names, in the data's classes."""
+    spec, data = job.spec, job.input(job.spec["data"]).file()
+    device = choose_device(job.device, job.take_card)
+    torch.set_num_threads(job.threads)
+    attributes = read_attributes(data)
+    class_names = json.loads(attributes["class_names"])
+    folder = fetched(job, CLASSIFIER_FILES)
+    with readable(folder):
+        load = _text_classifier if spec["kind"] == "text" else _image_classifier
+        model, classify = load(folder, spec, device)
+    order = columns_of(model.config, class_names, spec.get("outputs"), folder)
+    with job.write(job.store) as path, NetcdfWriter(path, {"run": job.id}) as writer:
+        for split in spec["splits"]:
+            columns = read_arrays(data, split, "example_id", "label")
+            shape = (len(columns["label"]), len(class_names))
+            logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
+            with tqdm(total=shape[0], desc=split, unit="example", mininterval=5) as bar:
+                for rows, examples in _examples(data, split, attributes, shape[0]):
+                    logits[rows] = _finite(classify(examples), rows, split)[:, order]
+                    bar.update(rows.stop - rows.start)
+            for column in ("example_id", "label"):
+                writer.write(split, column, ("example",), columns[column])
+            writer.write(split, "clean_label", ("example",), columns["label"])
+
+
+def _finite(logits: np.ndarray, rows: slice, split: str) -> np.ndarray:
+    wrong = np.flatnonzero(~np.isfinite(logits).all(1))
+    if wrong.size:
+        raise UserError(f"{split}, example {rows.start + wrong[0]}: the logits are not finite")
+    return logits
+
+
+# --- classes ---------------------------------------------------------------------------------
+
+
+def columns_of(
+    config: Any,  # noqa: ANN401 - of transformers
+    class_names: Sequence[str],
+    outputs: Sequence[str] | None,
+    folder: Path,
+) -> list[int]:
+    """Return which of a model's outputs each class of the data is.
+
+    By the names that the study gives (``outputs``) or that the model has; by position where the
+    model has only numbers.
+
+    Raises
+    ------
+    UserError
+        When there are other classes, or other names: a guess would mix classes up in silence, as
+        with the many orders of entailment, neutral and contradiction.
+    """
+    number = int(config.num_labels)
+    if number != len(class_names):
+        raise UserError(
+            f"{folder}: has {number} outputs, but the data has {len(class_names)} classes: "
+            f"{', '.join(class_names)}"
+        )
+    own = list(outputs or (str(config.id2label[k]) for k in range(number)))
+    if not outputs and all(map(UNNAMED.fullmatch, own)):
+        print("the model's classes have no names: taken in the data's order", file=sys.stderr)
+        return list(range(number))
+    plain = [_plain(name) for name in own]
+    wanted = [_plain(name) for name in class_names]
+    if sorted(plain) != sorted(wanted) or len(set(wanted)) < number:
+        raise UserError(
+            f"{folder}: its classes are {', '.join(own)}, those of the data "
+            f"{', '.join(class_names)}; add to the checkpoint outputs: with the data's names in "
+            f"the model's order, for example outputs: [{', '.join(class_names)}]"
+        )
+    return [plain.index(name) for name in wanted]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", name).strip().casefold()
+
+
+# --- models ----------------------------------------------------------------------------------
+
+
+def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401 - of transformers
+    """Return a classifier with all of its weights, in float32, for inference."""
+    model, found = auto.from_pretrained(
+        folder,
+        use_safetensors=True,
+        trust_remote_code=False,
+        local_files_only=True,
+        dtype=torch.float32,
+        output_loading_info=True,
+    )
+    missing = sorted(found["missing_keys"])
+    if missing:
+        raise UserError(
+            f"{folder}: its weights lack {missing[0]} ({len(missing)} such), so it is no trained "
+            f"classifier; name one that was fine-tuned, or train it: family: pretrained"
+        )
+    return model.to(device).eval()
+
+
+def _text_classifier(
+    folder: Path, spec: Mapping[str, Any], device: torch.device
+) -> tuple[Any, Classify]:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = _load(AutoModelForSequenceClassification, folder, device)
+    tokenizer = AutoTokenizer.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+    limits = (spec.get("max_tokens"), positions_of(model.config.to_dict()))
+    longest = min(int(tokenizer.model_max_length), *(limit for limit in limits if limit))
+
+    def classify(texts: Sequence[tuple[str, ...]]) -> np.ndarray:
+        lengths = [sum(map(len, parts)) for parts in texts]
+        order = np.argsort(lengths, kind="stable")
+        logits = np.empty((len(texts), model.config.num_labels), np.float32)
+        for start in range(0, len(texts), BATCH):
+            rows = order[start : start + BATCH]
+            parts = [list(of) for of in zip(*(texts[row] for row in rows), strict=True)]
+            batch = tokenizer(
+                *parts, truncation=True, max_length=longest, padding=True, return_tensors="pt"
+            )
+            logits[rows] = _logits(model, batch.to(device))
+        return logits
+
+    return model, classify
+
+
+def _image_classifier(
+    folder: Path, _: Mapping[str, Any], device: torch.device
+) -> tuple[Any, Classify]:
+    from PIL import Image
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    model = _load(AutoModelForImageClassification, folder, device)
+    processor = AutoImageProcessor.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
+
+    def classify(images: Sequence[np.ndarray]) -> np.ndarray:
+        parts = []
+        for start in range(0, len(images), BATCH):
+            shown = [
+                Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+                for pixels in images[start : start + BATCH]
+            ]
+            batch = processor(images=shown, return_tensors="pt")
+            parts.append(_logits(model, batch.to(device)))
+        return np.concatenate(parts)
+
+    return model, classify
+
+
+@torch.inference_mode()
+def _logits(model: Any, batch: Mapping[str, Any]) -> np.ndarray:  # noqa: ANN401
+    found: np.ndarray = model(**batch).logits.float().cpu().numpy()
+    return found
+
+
+# --- data ------------------------------------------------------------------------------------
+
+
+def _examples(
+    data: Path, split: str, attributes: Mapping[str, Any], number: int
+) -> Iterator[tuple[slice, Sequence[Any]]]:
+    """Yield blocks of a split: images (y, x, channel) uint8, or tuples of one text or two."""
+    read = _reader(data, split, attributes)
+    for start in range(0, number, READ):
+        rows = slice(start, min(start + READ, number))
+        yield rows, read(rows)
+
+
+def _reader(data: Path, split: str, attributes: Mapping[str, Any]) -> Callable[[slice], Any]:
+    import netCDF4
+
+    if "encoded_shape" in attributes:
+        from disobey.data.encoded import EncodedImages
+
+        encoded = EncodedImages(data, split, attributes["encoded_shape"])
+        return lambda rows: encoded.read(np.arange(rows.start, rows.stop))
+    group = netCDF4.Dataset(data, "r")[split]
+    group.set_auto_mask(False)
+    if "image" in group.variables:
+        return lambda rows: group["image"][rows]
+    names = [name for name in ("text", "text_pair") if name in group.variables]
+    return lambda rows: list(zip(*(map(str, group[name][rows]) for name in names), strict=True))

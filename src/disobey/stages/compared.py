@@ -1,0 +1,71 @@
+"""Bring models that were made elsewhere into one store: files of logits, row by row aligned."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from disobey.comparison.comparing import align_models
+from disobey.comparison.store import write_models
+from disobey.errors import UserError
+from disobey.stores.contents import read_content
+from disobey.stores.reader import read_arrays, read_attributes
+
+if TYPE_CHECKING:
+    from disobey.stages.job import Job
+
+PAIR = ("teachers", "students", "references")
+
+
+def run(job: "Job") -> None:
+    """Read, check and align the files whose contents the spec names; write their store."""
+    spec, files = job.spec, job.files
+    _check_contents(spec, files)
+    given = [files[key] for key in PAIR if key in files]
+    pairs = list(zip(*given, strict=True))
+    classes, told = _examples(job)
+    labels = next(iter(files.get("labels", [])), None) or told
+    of = spec.get("dataset", {}).get("data", "labels")
+    aligned = align_models(
+        pairs,
+        files.get("replicates", []),
+        labels,
+        spec.get("probabilities", False),
+        spec.get("split"),
+        labels_are_of=of,
+        class_names=classes,
+    )
+    for note in dict.fromkeys(of_split.note for of_split in aligned.values()):
+        print(note, file=sys.stderr)
+    with job.write(job.store) as path:
+        write_models(path, aligned, len(pairs), len(given), classes)
+
+
+def _check_contents(spec: Mapping[str, Any], files: Mapping[str, list[str]]) -> None:
+    """Refuse files that are not those that the study was planned with."""
+    for key, places in files.items():
+        planned = spec[key] if isinstance(spec[key], list) else [spec[key]]
+        for place, content in zip(places, planned, strict=True):
+            if read_content([Path(place)]) != content:
+                raise UserError(
+                    f"{place}: has changed since the study was planned; call snakemake again"
+                )
+
+
+def _examples(job: "Job") -> tuple[list[str] | None, dict[str, np.ndarray] | None]:
+    """Return class names, and labels and ids of the data set, where the comparison has one."""
+    if "dataset" not in job.spec:
+        return job.spec.get("classes"), None
+    data = job.input(job.spec["dataset"]["data"]).file()
+    noisy = job.spec["dataset"].get("labels")
+    told: dict[str, np.ndarray] = {}
+    for split in job.spec["splits"]:
+        columns = read_arrays(data, split, "label", "example_id")
+        told[f"{split}_example_id"] = columns["example_id"]
+        told[f"{split}_clean_label"] = told[f"{split}_label"] = columns["label"]
+        if noisy is not None and split == "train":
+            told["train_label"] = read_arrays(job.input(noisy).file(), split, "label")["label"]
+    return json.loads(read_attributes(data)["class_names"]), told

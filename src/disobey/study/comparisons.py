@@ -1,0 +1,93 @@
+"""What a study file may say of models that were made elsewhere, to be compared without training."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from disobey.models.options.checkpoint import Checkpoint
+from disobey.strict import Strict
+from disobey.study.datasets import Name, Path, Paths
+from disobey.study.recipes import Positive
+
+SPLIT_NAMES = ("train", "test")
+Split = Literal["train", "test"]
+Checkpoints = Annotated[list[Checkpoint], Field(min_length=1)]
+
+
+class _Comparison(Strict):
+    """What both kinds may say."""
+
+    temperature: Positive | None = Field(
+        None, description="at which the students were distilled, for tables and figures"
+    )
+
+
+class ComparedLogits(_Comparison):
+    """Models as files of logits: npz, npy, parquet, or the netCDF of this package."""
+
+    source: Literal["logits"]
+    teachers: Paths = Field(
+        description="one for each seed of the study, in their order; below data_root where the "
+        "study has one"
+    )
+    students: Paths = Field(description="of these teachers, in the same order")
+    references: Paths | None = Field(
+        None, description="the students' architecture, trained on labels alone; in the same order"
+    )
+    replicates: Paths | None = Field(None, description="further teachers, without students")
+    dataset: Name | None = Field(
+        None, description="of this file: then labels, ids and what the explorer shows come from it"
+    )
+    labels: Path | None = Field(None, description="a file of them, where the models' hold none")
+    classes: Annotated[list[Path], Field(min_length=2)] | None = Field(
+        None, description="names in the order of the logits"
+    )
+    probabilities: bool = Field(False, description="the files hold probabilities, not logits")
+    split: Split | None = Field(
+        None, description="of which split an array is that does not say so; test if not given"
+    )
+
+    @model_validator(mode="after")
+    def _told_once(self) -> "ComparedLogits":
+        for key in ("labels", "classes"):
+            if self.dataset is not None and getattr(self, key) is not None:
+                raise ValueError(f"has dataset, which says the {key}; remove one of both")
+        return self
+
+    def files(self) -> dict[str, list[str]]:
+        """Return the files of all models, by the key that names them."""
+        by_key = {key: getattr(self, key) for key in ROLE_KEYS}
+        return {
+            key: [given] if isinstance(given, str) else list(given)
+            for key, given in by_key.items()
+            if given is not None
+        }
+
+
+class ComparedCheckpoints(_Comparison):
+    """Models as trained classifiers of the Hugging Face hub, or in folders."""
+
+    source: Literal["huggingface"]
+    dataset: Name = Field(description="of this file, without label noise")
+    teachers: Checkpoints = Field(description="one for each seed of the study, in their order")
+    students: Checkpoints = Field(description="of these teachers, in the same order")
+    references: Checkpoints | None = Field(
+        None, description="the students' architecture, trained on labels alone; in the same order"
+    )
+    replicates: Checkpoints | None = Field(None, description="further teachers, without students")
+    splits: Annotated[list[Split], Field(min_length=1)] = Field(
+        ["train", "test"], description="which to run them over"
+    )
+    max_tokens: PositiveInt | None = Field(
+        None, description="longer texts are cut; if not given, each model's own limit"
+    )
+
+    @model_validator(mode="after")
+    def _each_split_once(self) -> "ComparedCheckpoints":
+        if len(set(self.splits)) < len(self.splits):
+            raise ValueError(f"splits must differ, got {', '.join(self.splits)}")
+        return self
+
+
+ROLE_KEYS = ("teachers", "students", "references", "replicates")
+Comparison = Annotated[ComparedLogits | ComparedCheckpoints, Field(discriminator="source")]
