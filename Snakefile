@@ -11,6 +11,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
+from disobey.stores.logs import log_of
 from disobey.study.figures import FIGURES
 from disobey.workflow import open_workflow
 

@@ -6,7 +6,7 @@ rule basis:
         store=layout.BASIS,
         manifest=manifest_of(layout.BASIS),
     log:
-        "results/logs/basis/{basis}.log",
+        log_of("basis", "{basis}"),
     conda:
         "../envs/cpu.yaml"
     threads: 2
@@ -34,7 +34,7 @@ rule bias:
         store=layout.BIAS,
         manifest=manifest_of(layout.BIAS),
     log:
-        "results/logs/bias/{study}/{setting}.log",
+        log_of("bias", "{study}/{setting}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1

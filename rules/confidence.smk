@@ -6,7 +6,7 @@ rule confidence:
         store=layout.ANALYSIS,
         manifest=manifest_of(layout.ANALYSIS),
     log:
-        "results/logs/confidence/{study}/{setting}.log",
+        log_of("confidence", "{study}/{setting}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1

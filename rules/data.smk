@@ -6,7 +6,7 @@ rule prepare:
         store=layout.DATA,
         manifest=manifest_of(layout.DATA),
     log:
-        "results/logs/prepare/{data}.log",
+        log_of("prepare", "{data}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -31,7 +31,7 @@ rule labels:
         store=layout.LABELS,
         manifest=manifest_of(layout.LABELS),
     log:
-        "results/logs/labels/{labels}.log",
+        log_of("labels", "{labels}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1

@@ -6,7 +6,7 @@ rule explorer:
         page=layout.EXPLORER,
         manifest=manifest_of(layout.EXPLORER),
     log:
-        "results/logs/explorer/{study}.log",
+        log_of("explorer", "{study}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1

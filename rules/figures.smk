@@ -16,7 +16,7 @@ for kind in FIGURES:
             ),
             manifest=manifest_of(layout.FIGURE),
         log:
-            "results/logs/figure/{study}/{figure}.log",
+            log_of("figure", "{study}/{figure}"),
         wildcard_constraints:
             figure=f"{kind}(-.+)?",
         localrule: True

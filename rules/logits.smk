@@ -6,7 +6,7 @@ rule dump:
         store=layout.LOGITS,
         manifest=manifest_of(layout.LOGITS),
     log:
-        "results/logs/dump/{run}.log",
+        log_of("dump", "{run}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1

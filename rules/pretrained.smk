@@ -7,7 +7,7 @@ rule pretrained:
         tokens=f"{layout.PRETRAINED}/{layout.TOKENS}",
         manifest=manifest_of(layout.PRETRAINED),
     log:
-        "results/logs/pretrained/{pretrained}.log",
+        log_of("pretrained", "{pretrained}"),
     # The one job that needs a network: a cluster's nodes often have none.
     localrule: True
     conda:

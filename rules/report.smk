@@ -6,14 +6,16 @@ rule report:
         page=layout.REPORT,
         manifest=manifest_of(layout.REPORT),
     log:
-        "results/logs/report/{study}.log",
+        log_of("report", "{study}"),
     localrule: True
     conda:
         "../envs/cpu.yaml"
     threads: 1
     resources:
         python=JOBS.python,
+        # No part of the params: a folder or a study file that has moved makes nothing stale.
         captions=str(JOBS.captions),
+        study_file=str(JOBS.study_file),
         mem_mb=JOBS.memory("report"),
         runtime=JOBS.runtime("report"),
     params:
@@ -21,4 +23,5 @@ rule report:
         code=JOBS.code("report"),
     shell:
         "{resources.python:q} -m disobey report --spec {params.spec:q} --code {params.code:q}"
-        " --inputs {input:q} --output {output.manifest:q} --captions {resources.captions:q} > {log:q} 2>&1"
+        " --inputs {input:q} --output {output.manifest:q} --captions {resources.captions:q}"
+        " --study-file {resources.study_file:q} > {log:q} 2>&1"

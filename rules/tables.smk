@@ -10,7 +10,7 @@ rule table:
         ),
         manifest=manifest_of(layout.TABLE),
     log:
-        "results/logs/table/{study}/{table}.log",
+        log_of("table", "{study}/{table}"),
     localrule: True
     conda:
         "../envs/cpu.yaml"

@@ -7,7 +7,7 @@ rule train:
         history=f"{layout.RUN}/{layout.HISTORY}",
         manifest=manifest_of(layout.RUN),
     log:
-        "results/logs/train/{run}.log",
+        log_of("train", "{run}"),
     conda:
         "../envs/cpu.yaml"
     # One thread a process: models this small gain little from a second one, and two jobs gain all.

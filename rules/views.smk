@@ -6,7 +6,7 @@ rule views:
         store=layout.VIEWS,
         manifest=manifest_of(layout.VIEWS),
     log:
-        "results/logs/views/{run}/{block}.log",
+        log_of("views", "{run}/{block}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1

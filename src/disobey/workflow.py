@@ -27,6 +27,7 @@ ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
 RUN_A_MODEL = ("train", "dump", "views", "basis", "classify")
+DEFAULT_STUDY = "config.yaml"
 NVIDIA = "/dev/nvidia[0-9]*"
 # Before `-m disobey`: several processes of this machine. SIGUSR1, which comes before a time limit,
 # is passed on to them like SIGTERM; by itself torchrun would die of it.
@@ -58,13 +59,22 @@ class Jobs:
         How many GPUs a training asks for, and the words that start as many processes; none for one.
     """
 
-    def __init__(self, study: Study, plan: Plan, captions: Path, python: str, gpu: int = 0) -> None:
+    def __init__(
+        self,
+        study: Study,
+        plan: Plan,
+        captions: Path,
+        python: str,
+        gpu: int = 0,
+        study_file: Path = Path(DEFAULT_STUDY),
+    ) -> None:
         self.study = study
         self.gpus_of_training = gpu * study.gpus
         self.processes = max(1, self.gpus_of_training)
         self.launcher = TORCHRUN.format(processes=self.processes) if self.processes > 1 else ""
         self.plan = plan
         self.captions = captions
+        self.study_file = study_file
         self.python = python
         self.gpu = gpu
         self._digests = CodeDigests(captions)
@@ -129,7 +139,7 @@ class Jobs:
             ) from None
 
 
-def open_workflow(workflow: Any, default: str = "config.yaml") -> Jobs:  # noqa: ANN401
+def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa: ANN401
     """Load the study, plan its jobs, tidy up and keep other runs out of the folder.
 
     Parameters
@@ -147,12 +157,13 @@ def open_workflow(workflow: Any, default: str = "config.yaml") -> Jobs:  # noqa:
     from snakemake.exceptions import WorkflowError
 
     try:
-        study = load_study(_study_file(workflow, default))
+        study_file = _study_file(workflow, default)
+        study = load_study(study_file)
         captions = Path(workflow.basedir) / "workflow" / "report"
         gpu = gpus_of_a_job(study.device, on_cluster=_on_cluster(workflow))
         if gpu and not _on_cluster(workflow):
             check_gpus(study.gpus, gpus_seen())
-        jobs = Jobs(study, make_plan(study), captions, _python(workflow), gpu)
+        jobs = Jobs(study, make_plan(study), captions, _python(workflow), gpu, study_file)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)

@@ -2,10 +2,12 @@
 
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from finished_study import FinishedStudy
 
+STUDY_TEXT = "study: small  # <b>as it was</b>\n"
 SETTINGS = ("noisy-self", "noisy-small", "clean-self")
 
 
@@ -76,6 +78,7 @@ def study(written, folder):
 
 @pytest.fixture
 def page(study):
-    status, html = study.report()
+    Path("study.yaml").write_text(STUDY_TEXT)
+    status, html = study.report(study_file="study.yaml")
     assert status == 0
     return html

@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import netCDF4
 from PIL import Image
 
 from disobey.analysis.claims.claim import WITHHELD
@@ -14,6 +15,7 @@ from disobey.analysis.intervals import CONTRARY, HOLDS, UNDECIDED
 from disobey.stages.command import main
 from disobey.stores import layout
 from disobey.stores.layout import FIGURE_FORMATS, manifest_of
+from disobey.stores.logs import log_of
 from disobey.stores.manifest import describe, read_manifest, write_manifest
 
 SETTING_FIGURES = ("exaggeration",)
@@ -23,6 +25,13 @@ CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 STUDY = "small"
 RECIPE = {"optimizer": "sgd", "lr": 0.05, "epochs": 3, "batch": 64, "schedule": "cosine"}
 SIDES = (HOLDS, CONTRARY, UNDECIDED, WITHHELD)
+
+
+def write_history(path):
+    """Write the history of a training as long as the recipe says."""
+    with netCDF4.Dataset(path, "w") as file:
+        file.createDimension("epoch", RECIPE["epochs"])
+        file.createVariable("train_loss", "f8", ("epoch",))[:] = 1.0
 
 
 class FinishedStudy:
@@ -48,7 +57,9 @@ class FinishedStudy:
         files = [Path(store + suffix) for suffix in (texts or {"": stage})]
         for file, text in zip(files, (texts or {"": stage}).values(), strict=True):
             file.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(text, Image.Image):
+            if callable(text):
+                text(file)
+            elif isinstance(text, Image.Image):
                 text.save(file)
             else:
                 file.write_text(text, encoding="utf-8")
@@ -67,9 +78,11 @@ class FinishedStudy:
 
     def _run(self, id, upstream):
         spec = {"model": {"family": "mlp", "hidden": [32, 16]}, "recipe": RECIPE, "id": id}
-        run = self.store(
-            "train", layout.RUN.format(run=id), upstream, spec, {"/model.safetensors": id}
-        )
+        files = {"/model.safetensors": id, "/history.nc": write_history}
+        run = self.store("train", layout.RUN.format(run=id), upstream, spec, files)
+        log = Path(log_of("train", id))
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("100%")
         return self.store("dump", layout.LOGITS.format(run=id), [run, upstream[0]])
 
     def _setting(self, name, data):
@@ -162,7 +175,7 @@ class FinishedStudy:
         store = layout.FIGURE.format(study=STUDY, figure=name)
         return self.store("figure", store, self.analyses, spec, files)
 
-    def report(self, captions=CAPTIONS):
+    def report(self, captions=CAPTIONS, study_file=None):
         """Run the stage; return its exit status and the page, empty where there is none."""
         page = Path(layout.REPORT.format(study=STUDY))
         spec = {"study": STUDY, "settings": self.settings, "seeds": self.seeds}
@@ -170,6 +183,7 @@ class FinishedStudy:
         status = main(
             "report",
             ["--spec", json.dumps(spec), "--inputs", *inputs,
-             "--output", manifest_of(str(page)), "--captions", str(captions)],
+             "--output", manifest_of(str(page)), "--captions", str(captions),
+             *(["--study-file", str(study_file)] if study_file else [])],
         )  # fmt: skip
         return status, page.read_text(encoding="utf-8") if page.is_file() else ""

@@ -12,6 +12,7 @@ import pytest
 from finished_study import RECIPE, STUDY, FinishedStudy
 
 from disobey.figures.message import interval_text
+from disobey.report.history import elapsed
 from disobey.report.numbers import duration, interval, number
 from disobey.stores import layout
 
@@ -53,10 +54,8 @@ def test_links_lead_within_the_page_to_the_paper_or_to_a_file_beside_it(page, se
         if link.startswith("#"):
             assert link[1:] in ids
         else:
-            assert (
-                link.endswith((".pdf", "explorer.html"))
-                and (Path("results") / STUDY / unquote(link)).is_file()
-            )
+            assert not link.startswith(("/", "file:"))
+            assert (Path("results") / STUDY / unquote(link)).is_file(), link
 
 
 def test_every_figure_is_shown_also_one_that_shares_its_name_with_a_table(page, seen, study):
@@ -91,6 +90,14 @@ def findings(looked, claim):
     heads, *rows = looked.table(f"claim-{claim}")
     heads = [head.split()[0] for head in heads]
     return [dict(zip(heads, row, strict=True)) for row in rows]
+
+
+def test_each_claim_says_in_how_many_settings_it_holds_and_what_the_paper_reports(page, study):
+    text = printed(re.sub(r"<[^>]+>", "", html_module.unescape(page)))
+    for row in study.summary:
+        said = f"Holds in {row['holds']} of {row['settings']} settings, contrary in "
+        said += str(row["contrary"])
+        assert said in text and f"The paper: {printed(row['paper'])}." in text
 
 
 def test_verdicts_are_those_of_the_table(page, seen, study):
@@ -212,6 +219,41 @@ def test_jobs_and_durations_add_up_over_all_manifests_each_once(page):
     assert found["total"][1] == pytest.approx(sum(found[stage][1] for stage in STAGES), abs=1e-2)
 
 
+def test_runs_trainings_and_epochs_are_counted_each_once(page):
+    records = manifests().values()
+    trained = [record for record in records if record["stage"] == "train"]
+    text = printed(re.sub(r"<[^>]+>", "", page))
+    assert (
+        f"{len(records)} jobs, among them {len(trained)} trainings of "
+        f"{RECIPE['epochs'] * len(trained)} epochs in all; " in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("jobs", "seconds"),
+    [
+        ([("00:01:00", 60)], 60),
+        ([("00:01:00", 60), ("00:01:30", 60)], 90),  # half of the second one at the same time
+        ([("00:01:00", 60), ("00:00:50", 20)], 60),  # within the first one
+        ([("00:01:00", 60), ("08:00:00", 60)], 120),  # with a pause between
+        ([], 0),
+    ],
+)
+def test_elapsed_counts_the_time_with_any_job_once(jobs, seconds):
+    records = [{"written": f"2026-01-01T{at}Z", "seconds": took} for at, took in jobs]
+    assert elapsed(records) == seconds
+
+
+def test_machines_say_what_models_ran_on(page, seen, study):
+    path = Path(layout.LOGITS.format(run="student-noisy-small-s1") + ".json")
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"host": "node7", "machine": "8 cores", "device": "cuda"}))
+    _, page = study.report()
+    machines = {row[0]: row[1:] for row in seen(page).table("machines")[1:]}
+    assert machines["node7"][:3] == ["8 cores", "cuda", "1"]
+    assert machines[record["host"]][0] == record["machine"]
+
+
 def test_missing_upstream_manifest_is_named_and_the_rest_is_shown(study):
     gone = Path(layout.LOGITS.format(run="student-noisy-small-s1") + ".json")
     gone.unlink()
@@ -233,6 +275,90 @@ def test_recipes_and_models_are_read_from_the_runs(page, study):
         path.unlink()
     _, page = study.report()
     assert f"lr {RECIPE['lr']}" not in page and "manifest missing" in page
+
+
+# --- logs, stores and the study file ---------------------------------------------------------
+
+
+def links_of(page, id):
+    """Return the links in the rows of a run or store, ``text -> file`` as seen from the page."""
+    rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    (row, *_) = (row for row in rows if f"<code>{id}</code>" in row)
+    found = re.findall(r'<a href="([^"]+)" aria-label="[^"]+">([^<]+)</a>', row)
+    folder = Path("results") / STUDY
+    return [
+        (text, (folder / unquote(href)).resolve().relative_to(Path.cwd())) for href, text in found
+    ]
+
+
+def test_each_setting_names_its_runs_by_role_and_seed(page, seen, study):
+    rows = [row for row in seen(page).table("made") if "seed" in row[0]]
+    for seed in study.seeds:
+        ids = [row[1] for row in rows if row[0] == f"student, seed {seed}"]
+        assert ids == [f"student-{name}-s{seed}" for name in study.settings]
+        for role in ("teacher", "reference"):  # shared by all settings
+            ids = [row[1] for row in rows if row[0] == f"{role}, seed {seed}"]
+            assert ids == [f"{role}-s{seed}"] * len(study.settings)
+    assert {row[2] for row in rows} == {str(RECIPE["epochs"])}
+    assert page.count("<summary>") == len(study.settings) + 1  # and the study file
+
+
+def test_a_run_leads_to_its_log_manifest_files_and_logits(page):
+    run = "student-noisy-small-s1"
+    assert links_of(page, run) == [
+        ("log", Path(f"results/logs/train/{run}.log")),
+        ("manifest", Path(f"results/runs/{run}.json")),
+        ("history.nc", Path(f"results/runs/{run}/history.nc")),
+        ("model.safetensors", Path(f"results/runs/{run}/model.safetensors")),
+        ("manifest", Path(f"results/logits/{run}.nc.json")),
+        ("store", Path(f"results/logits/{run}.nc")),
+    ]
+
+
+def test_what_is_gone_is_said_and_not_linked(study):
+    run = "student-noisy-small-s1"
+    Path(f"results/logs/train/{run}.log").unlink()
+    Path(f"results/runs/{run}/history.nc").unlink()
+    _, page = study.report()
+    assert [text for text, _ in links_of(page, run)][:2] == ["manifest", "model.safetensors"]
+    assert "log (gone)" in page and "history.nc (gone)" in page
+    runs = len(list(Path("results/runs").glob("*.json")))
+    assert f"{runs} trainings of {(runs - 1) * RECIPE['epochs']} epochs in all" in printed(page)
+    assert f"(in {runs - 1} of them; the others’ histories are gone)" in printed(page)
+
+
+def test_a_log_that_changes_changes_nothing_of_the_page(page, study):
+    for log in Path("results/logs").rglob("*.log"):
+        log.write_text("another attempt")
+    assert study.report(study_file="study.yaml") == (0, page)
+
+
+def test_the_study_file_is_linked_and_its_text_is_in_the_page(page, study):
+    assert '<a href="../../study.yaml" aria-label="study.yaml of this study">' in page
+    assert "study: small  # &lt;b&gt;as it was&lt;/b&gt;" in page
+
+
+def test_where_the_study_file_lies_is_no_part_of_what_the_page_is_made_from(study):
+    def record():
+        return json.loads(Path(f"results/{STUDY}/report.html.json").read_text())
+
+    Path("elsewhere").mkdir()
+    for name in ("study.yaml", "elsewhere/study.yaml"):
+        Path(name).write_text("study: small\n")
+    study.report(study_file="study.yaml")
+    before = record()
+    _, page = study.report(study_file="elsewhere/study.yaml")
+    assert "../../elsewhere/study.yaml" in page
+    assert all(record()[name] == before[name] for name in ("spec_hash", "code", "inputs"))
+
+
+def test_a_study_file_that_cannot_be_read_is_named(study, capsys):
+    status, _ = study.report(study_file="nowhere.yaml")
+    assert status == 2 and "--study-file nowhere.yaml: cannot be read" in capsys.readouterr().err
+
+
+def test_without_a_study_file_the_page_says_nothing_of_it(study):
+    assert "Study file" not in study.report()[1]
 
 
 def test_differing_versions_are_shown_with_how_many_jobs_had_each(study):

@@ -21,7 +21,7 @@ SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
 # Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
 RESOURCES = {
     "mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "launcher", "device", "captions",
-    "files", "source",
+    "files", "source", "study_file",
 }  # fmt: skip
 OF_A_SITE = {"slurm_account", "slurm_partition", "gpu_model", "qos", "constraint", "clusters"}
 

@@ -1,15 +1,14 @@
 """Figures with their captions; those that share a caption stand together below it."""
 
 import base64
-import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from disobey.report.captions import Caption, render
+from disobey.report.links import relative
 from disobey.stores.layout import FIGURE_FORMATS
 
 if TYPE_CHECKING:
@@ -88,5 +87,5 @@ def _picture(figure: "Manifest", caption: Caption, page: Path) -> Picture:
         f"data:image/png;base64,{base64.b64encode(data).decode()}",
         width // PIXEL_RATIO,
         height // PIXEL_RATIO,
-        quote(Path(os.path.relpath(pdf, page.parent)).as_posix()),
+        relative(pdf, page),
     )

@@ -1,14 +1,18 @@
 """What was run: read from the manifests of everything that the page stands on."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from disobey.errors import UserError
 from disobey.stage_names import STAGES
+from disobey.stores.layout import HISTORY
 from disobey.stores.lineage import upstream
 from disobey.stores.manifest import Manifest
+from disobey.stores.reader import read_arrays
 
 SHORT_COMMIT = 10
 
@@ -77,7 +81,7 @@ def by_stage(manifests: Iterable[Manifest]) -> list[Stage]:
     return [stage(name, records[name]) for name in known]
 
 
-def stage(name: str, records: list[Mapping[str, Any]]) -> Stage:
+def stage(name: str, records: Sequence[Mapping[str, Any]]) -> Stage:
     """Add up the records of one stage."""
     written = sorted(record["written"] for record in records)
     return Stage(
@@ -91,6 +95,78 @@ def stage(name: str, records: list[Mapping[str, Any]]) -> Stage:
         written[0],
         written[-1],
     )
+
+
+def elapsed(records: Iterable[Mapping[str, Any]]) -> float:
+    """Return the seconds during which at least one of the jobs was at work.
+
+    Jobs at the same time count once, pauses between two calls of the workflow not at all. A record
+    says when its store was written and how long its job took.
+    """
+    total, until = timedelta(), datetime.min
+    spans = []
+    for record in records:
+        end = datetime.strptime(record["written"], "%Y-%m-%dT%H:%M:%SZ")
+        spans.append((end - timedelta(seconds=record["seconds"]), end))
+    for start, end in sorted(spans):
+        total += max(end - max(start, until), timedelta())
+        until = max(until, end)
+    return total.total_seconds()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine, and what ran on it.
+
+    Attributes
+    ----------
+    host, words : str
+        Its name, and its processor, cores, memory and GPU.
+    devices : list of str
+        What the jobs that run a model used; empty where no job said so.
+    jobs : int
+    seconds : float
+        Added up over jobs.
+    """
+
+    host: str
+    words: str
+    devices: list[str]
+    jobs: int
+    seconds: float
+
+
+def machines(manifests: Iterable[Manifest]) -> list[Machine]:
+    """Return where jobs ran, the machine that did most first."""
+    records: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for manifest in manifests:
+        record = manifest.record
+        records.setdefault((record["host"], record["machine"]), []).append(record)
+    made = [
+        Machine(
+            host,
+            words,
+            sorted({name for record in of if (name := record.get("device"))}),
+            len(of),
+            sum(record["seconds"] for record in of),
+        )
+        for (host, words), of in records.items()
+    ]
+    return sorted(made, key=lambda machine: -machine.seconds)
+
+
+def epochs(manifests: Iterable[Manifest]) -> dict[str, int]:
+    """Return for how many epochs each run was trained, by its history; none where that is gone."""
+    found = {}
+    for manifest in manifests:
+        names = [name for name in manifest.record["files"] if Path(name).name == HISTORY]
+        if manifest.record["stage"] == "train" and names:
+            try:
+                loss = read_arrays(manifest.file(names[0]), "/", "train_loss")
+            except UserError:
+                continue
+            found[manifest.id] = loss["train_loss"].size
+    return found
 
 
 def commit(git: Mapping[str, Any]) -> str:

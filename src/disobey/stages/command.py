@@ -37,6 +37,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     made.add_argument(
         "--captions", type=Path, default=Path("workflow/report"), help="figures' captions (.rst)"
     )
+    made.add_argument("--study-file", type=Path, help="the study file, for a link to it")
     made.add_argument("--source", help="where the files lie whose content the spec names")
     return made
 
@@ -67,6 +68,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.captions,
             options.files,
             options.source,
+            study_file=options.study_file,
         )
         _check_id(job)
         if _several_processes():

@@ -1,5 +1,6 @@
 """One call of one stage: what it was asked for, its inputs, and the manifest at the end."""
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Job:
         The user's own files by split, where the spec says what they hold.
     source : str or None
         Where the files lie whose content the spec names: the place is no part of what is made.
+    study_file : Path or None
+        The file that the study was read from; the report links to it.
     alone : bool
         Whether a lock keeps every other process away from the store.
     take_card : callable
@@ -58,6 +61,7 @@ class Job:
     captions: Path = Path("workflow/report")
     files: dict[str, list[str]] = field(default_factory=dict)
     source: str | None = None
+    study_file: Path | None = None
     alone: bool = False
     take_card: Callable[[Sequence[str]], int] = take_card
     written: list[Path] = field(default_factory=list)
@@ -119,6 +123,18 @@ class Job:
             inputs=self.inputs,
             started=started,
         )
+        record["device"] = device_used()
         if self.alone:
             sweep(self.output)
         write_manifest(self.output, record)
+
+
+def device_used() -> str | None:
+    """Return ``cuda`` where this process has used a GPU, ``cpu`` where not, None without torch.
+
+    What a study asks for does not tell: ``auto`` takes what is there.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    return "cuda" if torch.cuda.is_initialized() else "cpu"

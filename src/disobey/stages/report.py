@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from disobey.analysis.intervals import LEVEL
+from disobey.errors import UserError
 from disobey.report.gallery import gallery
-from disobey.report.history import by_stage, stage, versions, walk
+from disobey.report.history import by_stage, elapsed, epochs, machines, stage, versions, walk
+from disobey.report.links import Link, link
+from disobey.report.made import made_from
 from disobey.report.numbers import duration
 from disobey.report.settings import settings
 from disobey.report.verdicts import accuracies, claims, read_table
@@ -36,6 +39,8 @@ def content(job: "Job") -> dict[str, Any]:
     analysed = {manifest.id: manifest for manifest in made["confidence"]}
     analyses = [analysed[name] for name in spec["settings"]]
     found, missing = walk(job.inputs, Path())
+    records = [manifest.record for manifest in found]
+    trained = epochs(found)
     held = claims(rows["claims"], rows["summary"])
     return {
         "spec": spec,
@@ -46,12 +51,36 @@ def content(job: "Job") -> dict[str, Any]:
         "settings": settings(analyses, found),
         "resamples": sorted({m.spec["analysis"]["resamples"] for m in analyses}),
         "stages": by_stage(found),
-        "total": stage("total", [manifest.record for manifest in found]),
+        "total": stage("total", records),
+        "elapsed": elapsed(records),
+        "machines": machines(found),
+        "trainings": sum(record["stage"] == "train" for record in records),
+        "epochs": trained,
+        "made": made_from(analyses, found, trained, job.store),
+        "study_file": study_file(job),
         "versions": versions(found),
         "missing": missing,
         "explorers": [next(iter(manifest.record["files"])) for manifest in made["explorer"]],
         "level": f"{LEVEL:.0%}".replace("%", "\u00a0%"),
     }
+
+
+def study_file(job: "Job") -> tuple[Link, str] | None:
+    """Return a link to the study file and what it says; None where the job was told of none.
+
+    The text stands in the page: the file may be changed or moved, the page then still says what
+    it was made from.
+    """
+    path = job.study_file
+    if path is None:
+        return None
+    try:
+        return link(path.name, path, job.store), path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"--study-file {path}: cannot be read ({error.strerror}); name the file that the "
+            f"study was read from"
+        ) from None
 
 
 def render(values: dict[str, Any]) -> str:
