@@ -17,7 +17,7 @@ from PIL import Image
 from disobey.errors import UserError
 from disobey.explorer import deviations
 from disobey.explorer.columns import LARGEST, NOT_FINITE, Columns
-from disobey.explorer.deviations import SeedRuns, SplitDeviations
+from disobey.explorer.deviations import Confidences, SeedRuns, SplitDeviations, worst
 from disobey.explorer.examples import LONGEST_TEXT, Examples, sample
 from disobey.explorer.page import render
 from disobey.explorer.study import BUDGET, content
@@ -83,6 +83,14 @@ def test_integers_are_exact_whatever_their_size(value):
 # --- what is packed ------------------------------------------------------------------------------
 
 
+def shown(looked, columns, setting, split):
+    """Return the positions, in the store, of the examples that a page shows, by their ids."""
+    ids = looked.data(setting, split, "example_id")["example_id"].tolist()
+    dump = looked.plan.jobs["dump", looked.plan.settings[setting].teachers[0]]
+    of_page = columns[f"id/{json.loads(dump.spec)['data']}/{split}"]
+    return np.array([ids.index(id) for id in of_page])
+
+
 @pytest.mark.parametrize("most", [2000, 40], ids=["all", "sampled"])
 @pytest.mark.parametrize("block", [1 << 20, 70], ids=["at once", "in blocks"])
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -90,11 +98,11 @@ def test_columns_are_those_of_the_stores(looked, split, most, block, monkeypatch
     monkeypatch.setattr(deviations, "BLOCK_LOGITS", block)
     told, columns = content(looked.job(), most)
     found = unpacked(columns)
-    for setting in told["settings"].values():
-        told_split = told["data"][setting["data"]]["splits"][split]
-        positions = sample(told_split["examples"], most)
-        assert told_split["sampled"] == len(positions) <= most
     for name in looked.plan.settings:
+        positions = shown(looked, found, name, split)
+        told_split = told["data"][told["settings"][name]["data"]]["splits"][split]
+        assert told_split["sampled"] + told_split["added"] == len(positions) <= most
+        assert (np.diff(positions) > 0).all()
         for seed in (0, 1):
             runs = looked.runs(name, seed)
             for role, chosen_by in [
@@ -103,7 +111,6 @@ def test_columns_are_those_of_the_stores(looked, split, most, block, monkeypatch
                 for by in ("teacher", "replicate")
             ]:
                 expected = looked.phi(name, role, chosen_by, split, seed)
-                positions = sample(len(expected), most)
                 got = found[f"phi/{runs[role]}/{runs[chosen_by]}/{split}"]
                 # half a step, and what float32 leaves of the largest
                 tolerance = np.ptp(expected) / LARGEST / 4 + 2e-7 * np.abs(expected).max()
@@ -119,7 +126,8 @@ def test_top_classes_and_labels_are_those_of_the_stores(looked, split):
         for role in ("teacher", "reference", "student"):
             run = looked.runs(name)[role]
             stored = looked.logits(run, split)
-            positions = sample(len(stored["logits"]), 40)
+            positions = shown(looked, found, name, split)
+            assert len(positions) <= 40
             z = stored["logits"][positions].astype(np.float64)
             p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
             order = (-p).argsort(1)[:, :3]
@@ -151,6 +159,74 @@ def test_the_density_of_a_sampled_split_counts_every_example(looked):
     assert levels.max() == 255
 
 
+PLOTS = [
+    (seed, model, by)
+    for seed in (0, 1)
+    for model in ("reference", "student")
+    for by in ("teacher", "replicate")
+]
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_worst_disobediences_of_all_examples_are_always_shown(looked, split):
+    told, columns = content(looked.job(), 40)
+    found = unpacked(columns)
+    depths = set()
+    for name in looked.plan.settings:
+        positions = shown(looked, found, name, split)
+        depth = told["data"][told["settings"][name]["data"]]["splits"][split]["depth"]
+        for seed, model, by in PLOTS:
+            phi = [looked.phi(name, role, by, split, seed) for role in ("teacher", model)]
+            gap = np.abs(phi[1] - phi[0])
+            assert set(gap.argsort()[::-1][:depth]) <= set(positions), (name, seed, model, by)
+        depths.add(depth)
+    assert min(depths) >= 1
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_what_is_not_added_is_a_random_sample_of_all(looked, split):
+    told, columns = content(looked.job(), 40)
+    found = unpacked(columns)
+    for name in looked.plan.settings:
+        data = told["settings"][name]["data"]
+        told_split = told["data"][data]["splits"][split]
+        added = found[f"added/{data}/{split}"].astype(bool)
+        assert 0 < added.sum() == told_split["added"] <= 10
+        drawn = shown(looked, found, name, split)[~added]
+        np.testing.assert_array_equal(drawn, sample(told_split["examples"], 30))
+        assert told_split["sampled"] == 30
+
+
+def gaps(*of_plots):
+    """Return confidences in which each plot has these gaps, by example; the first is a teacher."""
+
+    class Given(Confidences):
+        def phi(self, run, chosen_by):
+            values = {"t": np.zeros(len(of_plots[0])), "r": of_plots[0], "s": of_plots[-1]}
+            return np.asarray(values[run], np.float32)
+
+    return Given({}, "test")
+
+
+RUNS = [SeedRuns("t", "r", "s", None)]
+
+
+def test_the_worst_are_added_rank_by_rank_until_one_rank_is_too_many():
+    confidences = gaps([9, 8, 7, 0, 0, 0, 1], [0, 0, 0, -9, -8, -7, 1])
+    nothing = np.array([], np.int64)
+    added, depth = worst(confidences, RUNS, nothing, 5)
+    assert (added.tolist(), depth) == ([0, 1, 3, 4], 2)  # a third rank would make six
+    added, depth = worst(confidences, RUNS, np.array([0, 2, 5]), 5)
+    assert (added.tolist(), depth) == ([1, 3, 4, 6], 4)  # those of the sample cost nothing
+    added, depth = worst(confidences, RUNS, nothing, 1)
+    assert (added.tolist(), depth) == ([], 0)
+
+
+def test_what_has_no_place_in_a_plot_is_not_among_the_worst():
+    added, depth = worst(gaps([np.inf, np.nan, 3, 2]), RUNS, np.array([], np.int64), 9)
+    assert (added.tolist(), depth) == ([2, 3], 2)
+
+
 def test_there_is_no_density_where_every_example_is_a_point(looked):
     told, columns = content(looked.job())
     assert not told["densities"]
@@ -170,7 +246,7 @@ def test_logits_larger_than_the_memory_pass_through_in_blocks(tmp_path, monkeypa
     runs = SeedRuns("t", "r", "s", None)
     columns = Columns()
     positions = sample(examples, 50)
-    added = SplitDeviations(columns, paths, "train", positions, examples)
+    added = SplitDeviations(columns, Confidences(paths, "train"), positions, examples)
     tracemalloc.start()
     densities = added.add(runs)
     _, peak = tracemalloc.get_traced_memory()
@@ -187,10 +263,11 @@ def test_settings_of_one_data_set_share_their_columns(looked):
 
 
 def test_texts_are_those_of_the_store_and_long_ones_are_cut(looked, tmp_path):
-    told, _ = content(looked.job(), 40)
+    told, columns = content(looked.job(), 40)
     stored = looked.data("langid", "test", "text")["text"]
-    shown = told["data"][told["settings"]["langid"]["data"]]["splits"]["test"]["texts"]
-    assert [text for (text,) in shown] == [str(stored[i]) for i in sample(len(stored), 40)]
+    positions = shown(looked, unpacked(columns), "langid", "test")
+    texts = told["data"][told["settings"]["langid"]["data"]]["splits"]["test"]["texts"]
+    assert [text for (text,) in texts] == [str(stored[i]) for i in positions]
     path = tmp_path / "data.nc"
     long = xarray.Dataset(
         {
@@ -273,7 +350,7 @@ def test_a_small_budget_shows_fewer_examples_and_is_kept(looked):
     told, _ = content(looked.job(), budget=budget)
     for data in told["data"].values():
         for split in data["splits"].values():
-            assert 1 < split["sampled"] < split["examples"]
+            assert 1 < split["sampled"] + split["added"] < split["examples"]
 
 
 def test_the_page_of_a_small_study_is_far_below_the_budget(page):

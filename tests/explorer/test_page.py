@@ -86,6 +86,45 @@ def test_colours_are_those_of_the_figures(browser, page):
         assert style == "rgb({}, {}, {})".format(*bytes.fromhex(ROLES[model].colour[1:]))
 
 
+# --- the scale -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [1280, 700, 390])
+def test_a_unit_is_as_many_pixels_along_one_axis_as_along_the_other(browser, looked, page, width):
+    browser.size(width, mobile=width == 390)
+    try:
+        for setting, model, split in (
+            ("self", "student", "train"),
+            ("langid", "reference", "test"),
+        ):
+            opened(browser, page, setting=setting, model=model, split=split)
+            one, other = pixels(browser, np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+            assert other[0] - one[0] == pytest.approx(one[1] - other[1], rel=0.01)
+            # by uPlot's own axes too, and whatever is plotted has its place
+            scale = browser.run(
+                "['x', 'y'].map((axis) =>"
+                " Math.abs(plot.valToPos(1, axis) - plot.valToPos(0, axis)))"
+            )
+            assert scale == pytest.approx([other[0] - one[0]] * 2, rel=0.01)
+            x = looked.phi(setting, TEACHER, TEACHER, split)
+            y = looked.phi(setting, model, TEACHER, split)
+            (left, right), (low, high) = browser.run("[view.rangeX, view.rangeY]")
+            assert left < x.min() and x.max() < right and low < y.min() and y.max() < high
+    finally:
+        browser.size(1280)
+
+
+def test_the_scale_stays_equal_when_the_window_becomes_narrow(browser, page):
+    opened(browser, page, setting="self")
+    browser.size(700)
+    try:
+        browser.wait("plot.width === size().width && size().width < 700")
+        one, other = pixels(browser, np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+        assert other[0] - one[0] == pytest.approx(one[1] - other[1], rel=0.01)
+    finally:
+        browser.size(1280)
+
+
 # --- an example ----------------------------------------------------------------------------------
 
 
@@ -344,18 +383,46 @@ def test_an_address_of_another_study_falls_back_to_the_first_view(browser, page,
 
 def test_a_sample_is_said_to_be_one_and_lies_over_the_density_of_all(browser, looked):
     browser.open(looked.page("sampled.html", most=30))
-    assert "30 of 30 examples shown (a random sample; the shading is of all 90)" in browser.text(
+    assert "23 of 23 examples shown (a random sample; the shading is of all 90)" in browser.text(
         "#said"
     )
     inked = (
         "plot.ctx.getImageData(0, 0, plot.ctx.canvas.width, plot.ctx.canvas.height).data"
         ".filter((value, i) => i % 4 === 3 && value).length"  # what is not transparent
     )
+    assert browser.run("view.told.added") > 0  # in no count, and marked as what they are
+    assert browser.text("#added") == str(browser.run("view.told.added"))
+    assert "added for its great gap" in browser.text("#legend")
     before = browser.run(inked)
     browser.run("delete INDEX.densities[view.densityName]; change({})")
     browser.run("new Promise((done) => requestAnimationFrame(done))")
     assert browser.run(inked) < before
     assert browser.complaints == []
+
+
+def test_the_gallery_of_a_sample_begins_with_the_worst_of_all(browser, looked):
+    page = looked.page("sampled.html", most=30)
+    ids = looked.data("self", "test", "example_id")["example_id"]
+    for model, axes in itertools.product((STUDENT, REFERENCE), ("teacher", "replicate")):
+        opened(browser, page, setting="self", split="test", model=model, axes=axes)
+        depth = browser.run("view.told.depth")
+        assert f"{depth} greatest gaps" in browser.text("#said") or depth == 1
+        x, y = (looked.phi("self", role, axes, "test") for role in (TEACHER, model))
+        worst = ids[np.abs(y - x).argsort()[::-1][:depth]]
+        listed = browser.run(f"view.ranked.slice(0, {depth}).map((i) => Number(view.id[i]))")
+        assert listed == worst.tolist()
+
+
+def test_what_was_added_is_in_no_count(browser, looked):
+    browser.open(looked.page("sampled.html", most=30))
+    before = browser.text("#shown"), browser.text("#wins"), browser.text("#loses")
+    counted = browser.run(
+        "(() => { const drawn = view.shown.filter((i) => !view.added[i]);"
+        " const [wins, loses] = [view.wins, view.loses].map((side) => drawn.filter(side).length);"
+        " return [drawn.length, wins, loses]; })()"
+    )
+    assert list(before) == [str(number) for number in counted]
+    assert browser.run("view.shown.length") > counted[0]
 
 
 @pytest.fixture(scope="module")
@@ -372,9 +439,12 @@ def crowd(tmp_path_factory):
     for name in ("label/d/test", "clean/d/test"):
         columns.add_integers(name, rng.integers(0, 10, CROWDED))
     columns.add_integers("id/d/test", np.arange(CROWDED))
+    columns.add("added/d/test", np.zeros(CROWDED, np.uint8))
     split = {
         "examples": CROWDED,
         "sampled": CROWDED,
+        "added": 0,
+        "depth": CROWDED,
         "texts": [[f"text {i}"] for i in range(CROWDED)],
     }
     runs = {"teacher": "t", "reference": "r", "student": "s", "replicate": None}
@@ -414,6 +484,18 @@ def test_one_of_fifty_thousand_points_can_still_be_pointed_at(browser, crowd):
     browser.mouse("mouseMoved", *place)
     assert f"text {lowest}\n" in browser.text("#example")
     assert browser.complaints == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_page_says_of_which_seed_the_replicate_is(browser, looked, page, seed):
+    opened(browser, page, setting="self", seed=seed, axes="replicate")
+    teacher = browser.run("view.chosenBy")
+    assert teacher == looked.plan.settings["self"].teachers[1 - seed]
+    said = f"the teacher of seed {1 - seed}"
+    assert f"replicate: {said}" in browser.text("#about")
+    assert said in browser.text("#plot-heading")
+    axes = "document.getElementById('controls').elements.axes"
+    assert said in browser.run(f"{axes}.selectedOptions[0].text")
 
 
 def test_one_seed_has_no_replicate_to_choose(browser, crowd):

@@ -1,6 +1,6 @@
 """What a page says of models on examples: confidence logits, top classes, and their density."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,67 +59,148 @@ def phi_name(run: str, chosen_by: str, split: str) -> str:
     return f"phi/{run}/{chosen_by}/{split}"
 
 
+class Confidences:
+    """What models say of one split: read in blocks of examples, and of each little is kept.
+
+    Parameters
+    ----------
+    paths : mapping of str to Path
+        The logits store of each run.
+    split : str
+    """
+
+    def __init__(self, paths: Mapping[str, Path], split: str) -> None:
+        self.paths, self.split = paths, split
+        self._predictions: dict[str, np.ndarray] = {}
+        self._phi: dict[tuple[str, str], np.ndarray] = {}
+
+    def phi(self, run: str, chosen_by: str) -> np.ndarray:
+        """Return a run's confidence logit in the class that another predicts, float32, remembered.
+
+        Of every example: what is shown of some has first to be found among all.
+        """
+        if (run, chosen_by) not in self._phi:
+            chosen = self._prediction(chosen_by)
+            parts = [
+                confidence_logit(block, chosen[start : start + len(block)]).astype(np.float32)
+                for start, block in self.blocks(run)
+            ]
+            self._phi[run, chosen_by] = np.concatenate(parts)
+        return self._phi[run, chosen_by]
+
+    def gap(self, teacher: str, model: str, chosen_by: str) -> np.ndarray:
+        """Return how far a model departs from its teacher; -1 where a plot has no place for it."""
+        gap = np.abs(self.phi(model, chosen_by) - self.phi(teacher, chosen_by))
+        return np.where(np.isfinite(gap), gap, -1)
+
+    def _prediction(self, run: str) -> np.ndarray:
+        """Return the class that a run predicts for each example, remembered."""
+        if run not in self._predictions:
+            parts = [block.argmax(1).astype(np.int32) for _, block in self.blocks(run)]
+            self._predictions[run] = np.concatenate(parts)
+        return self._predictions[run]
+
+    def blocks(self, run: str) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield blocks of a run's logits, each with the position of its first row."""
+        with StoredRows(self.paths[run], self.split, "logits") as rows:
+            examples, classes = rows.shape
+            block = max(1, BLOCK_LOGITS // classes)
+            for start in range(0, examples, block):
+                yield start, rows[start : start + block]
+
+
+def plots_of(seeds: Iterable[SeedRuns]) -> Iterator[tuple[SeedRuns, str, str]]:
+    """Yield every plot: the runs of a seed, the model on its axis, and who chooses the class."""
+    for runs in seeds:
+        for chosen_by in (runs.teacher, runs.replicate):
+            if chosen_by is not None:
+                for model in (runs.reference, runs.student):
+                    yield runs, model, chosen_by
+
+
+def worst(
+    confidences: Confidences, seeds: Iterable[SeedRuns], sampled: np.ndarray, most: int
+) -> tuple[np.ndarray, int]:
+    """Return the examples to add to a sample so that it holds the worst ones of every plot.
+
+    Parameters
+    ----------
+    confidences : Confidences
+    seeds : iterable of SeedRuns
+        Of all settings on the split.
+    sampled : ndarray of int
+        Positions that are shown anyway.
+    most : int
+        How many may be added.
+
+    Returns
+    -------
+    added : ndarray of int, rising
+    depth : int
+        How many examples of each plot, those that depart furthest from the teacher, are then shown.
+    """
+    plots = dict.fromkeys((runs.teacher, *rest) for runs, *rest in plots_of(seeds))
+    leaders = []
+    for teacher, model, chosen_by in plots:
+        gap = confidences.gap(teacher, model, chosen_by)
+        furthest = np.argsort(-gap, kind="stable")[: len(sampled) + most]
+        leaders.append(furthest[gap[furthest] >= 0])
+    shown, added, depth = set(sampled.tolist()), set[int](), 0
+    for rank in range(min(map(len, leaders), default=0)):
+        more = {int(order[rank]) for order in leaders} - shown - added
+        if len(added) + len(more) > most:
+            break
+        added |= more
+        depth = rank + 1
+    return np.array(sorted(added), np.int64), depth
+
+
 class SplitDeviations:
     """Fills columns with what models of some settings say of one split of one data store.
 
     Parameters
     ----------
     columns : Columns
-    paths : mapping of str to Path
-        The logits store of each run.
-    split : str
+    confidences : Confidences
     positions : ndarray of int, rising
-        The sampled examples.
+        The examples shown.
     examples : int
-        All of them; where there are more than sampled ones, densities show all.
+        All of them; where there are more than are shown, densities show all.
     """
 
     def __init__(
         self,
         columns: Columns,
-        paths: Mapping[str, Path],
-        split: str,
+        confidences: Confidences,
         positions: np.ndarray,
         examples: int,
     ) -> None:
-        self.columns, self.paths, self.split = columns, paths, split
-        self.positions = positions
+        self.columns, self.confidences, self.positions = columns, confidences, positions
+        self.split = confidences.split
         self.is_sampled = len(positions) < examples
-        self._predictions: dict[str, np.ndarray] = {}
 
     def add(self, runs: SeedRuns) -> list[dict[str, Any]]:
         """Add the columns of one seed of a setting; return its densities, none unless sampled."""
-        densities = []
         for run in (runs.teacher, runs.reference, runs.student):
             self._add_top_classes(run)
-        for chosen_by in (runs.teacher, runs.replicate):
-            if chosen_by is not None:
-                densities += self._add_plot(runs, chosen_by)
+        densities = []
+        for _, model, chosen_by in plots_of([runs]):
+            for run in (runs.teacher, model):
+                self._add_phi(run, chosen_by)
+            if self.is_sampled:
+                densities.append(self._add_density(runs.teacher, model, chosen_by))
         return densities
 
-    def _add_plot(self, runs: SeedRuns, chosen_by: str) -> list[dict[str, Any]]:
+    def _add_phi(self, run: str, chosen_by: str) -> None:
         """Add confidence logits in the class that one run predicts."""
-        models = (runs.reference, runs.student)
-        names = [phi_name(run, chosen_by, self.split) for run in (runs.teacher, *models)]
-        if not self.is_sampled and all(name in self.columns for name in names):
-            return []  # of another setting with the same runs
-        chosen = self._prediction(chosen_by)
-        phi = [self._phi(run, chosen) for run in (runs.teacher, *models)]
-        for name, values in zip(names, phi, strict=True):
-            if name not in self.columns:
-                self.columns.add_scaled(name, values[self.positions])
-        if not self.is_sampled:
-            return []
-        return [
-            self._add_density(runs.teacher, model, chosen_by, phi[0], of_model)
-            for model, of_model in zip(models, phi[1:], strict=True)
-        ]
+        name = phi_name(run, chosen_by, self.split)
+        if name not in self.columns:
+            self.columns.add_scaled(name, self.confidences.phi(run, chosen_by)[self.positions])
 
-    def _add_density(
-        self, teacher: str, model: str, chosen_by: str, x: np.ndarray, y: np.ndarray
-    ) -> dict[str, Any]:
+    def _add_density(self, teacher: str, model: str, chosen_by: str) -> dict[str, Any]:
         """Count all examples in cells; store the logarithm of the counts in 255 steps."""
         name = density_name(teacher, model, chosen_by, self.split)
+        x, y = (self.confidences.phi(run, chosen_by) for run in (teacher, model))
         finite = np.isfinite(x) & np.isfinite(y)
         counts, x_edges, y_edges = np.histogram2d(x[finite], y[finite], CELLS)
         if name not in self.columns:
@@ -129,10 +210,10 @@ class SplitDeviations:
         return {"column": name, "cells": CELLS, "extent": extent}
 
     def _add_top_classes(self, run: str) -> None:
-        """Add the most probable classes of the sampled examples, and their probabilities."""
+        """Add the most probable classes of the examples shown, and their probabilities."""
         if f"top/{run}/{self.split}" in self.columns:
             return
-        logits = self._sampled_logits(run)
+        logits = self._shown_logits(run)
         order = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
         shifted = np.exp(logits - logits.max(1, keepdims=True))
         probability = np.take_along_axis(shifted, order, 1) / shifted.sum(1, keepdims=True)
@@ -140,33 +221,10 @@ class SplitDeviations:
         steps = np.rint(PROBABILITY_STEPS * probability).astype(np.uint16)
         self.columns.add(f"probability/{run}/{self.split}", steps, 1 / PROBABILITY_STEPS)
 
-    def _sampled_logits(self, run: str) -> np.ndarray:
-        """Return the logits of the sampled examples in float64."""
+    def _shown_logits(self, run: str) -> np.ndarray:
+        """Return the logits of the examples shown in float64."""
         parts = []
-        for start, block in self._blocks(run):
+        for start, block in self.confidences.blocks(run):
             first, last = np.searchsorted(self.positions, [start, start + len(block)])
             parts.append(block[self.positions[first:last] - start].astype(np.float64))
         return np.concatenate(parts)
-
-    def _prediction(self, run: str) -> np.ndarray:
-        """Return the class that a run predicts for each example, remembered."""
-        if run not in self._predictions:
-            parts = [block.argmax(1).astype(np.int32) for _, block in self._blocks(run)]
-            self._predictions[run] = np.concatenate(parts)
-        return self._predictions[run]
-
-    def _phi(self, run: str, chosen: np.ndarray) -> np.ndarray:
-        """Return a run's confidence logit in the chosen class of every example, float32."""
-        parts = [
-            confidence_logit(block, chosen[start : start + len(block)]).astype(np.float32)
-            for start, block in self._blocks(run)
-        ]
-        return np.concatenate(parts)
-
-    def _blocks(self, run: str) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield blocks of a run's logits, each with the position of its first row."""
-        with StoredRows(self.paths[run], self.split, "logits") as rows:
-            examples, classes = rows.shape
-            block = max(1, BLOCK_LOGITS // classes)
-            for start in range(0, examples, block):
-                yield start, rows[start : start + block]

@@ -8,6 +8,8 @@ const CELL = 4; // pixels of that density's cells
 const REACH = 16; // how many pixels from a point it can still be pointed at
 const DRAG = 5; // pixels; a shorter movement is a click
 const PAGE = 48; // examples that the gallery grows by
+// Pixels around the plotting area, and between ticks: the same along both axes, as the scale is.
+const AXIS = { bottom: 50, left: 46, label: 26, padding: 14, space: 50 };
 const NOT_FINITE = -32768; // a scaled number that is none, see columns.py
 const INK = "#1a1a1a";
 const GRID = "#e4e4e4";
@@ -75,22 +77,23 @@ function look() {
   const given = column(`label/${of.labels}/${split}`);
   const clean = column(`clean/${of.data}/${split}`);
   const right = judge === "clean" ? clean : given;
-  const number = told.sampled;
+  const number = told.sampled + told.added;
+  const added = column(`added/${of.data}/${split}`);
   const width = top(runs.teacher).length / number; // classes kept of each example
   const first = (run) => Int32Array.from({ length: number }, (_, i) => top(run)[width * i]);
   const [teacher, student] = [first(runs.teacher), first(runs[model])];
   const densityName = `density/${runs.teacher}/${runs[model]}/${chosenBy}/${split}`;
   const density = INDEX.densities[densityName]; // of sampled splits only
   return {
-    of, runs, told, chosenBy, number, width, given, clean, right, teacher, student, density, densityName,
+    of, runs, told, chosenBy, number, added, width, given, clean, right, teacher, student, density, densityName,
     classes: INDEX.data[of.data].classes,
     id: column(`id/${of.data}/${split}`),
     x: phi(runs.teacher),
     y: phi(runs[model]),
     chosen: first(chosenBy),
     // That of the model's axis covers both models, so that they can be compared.
-    rangeX: range([phi(runs.teacher), density ? density.extent.slice(0, 2) : []]),
-    rangeY: range([phi(runs.student), phi(runs.reference), density ? density.extent.slice(2) : []]),
+    spanX: range([phi(runs.teacher), density ? density.extent.slice(0, 2) : []]),
+    spanY: range([phi(runs.student), phi(runs.reference), density ? density.extent.slice(2) : []]),
     wins: (i) => student[i] === right[i] && teacher[i] !== right[i],
     loses: (i) => student[i] !== right[i] && teacher[i] === right[i],
     gap: (i) => phi(runs[model])[i] - phi(runs.teacher)[i],
@@ -108,6 +111,17 @@ function range(columns) {
   if (!(low <= high)) return [-1, 1];
   const margin = 0.04 * (high - low || 1);
   return [low - margin, high + margin];
+}
+
+// The ranges of both axes: at least what they have to span, and as many pixels a unit along one as along
+// the other, so that the diagonal lies at 45 degrees.
+function ranges({ spanX, spanY }, { width, height }) {
+  const unit = Math.max((spanX[1] - spanX[0]) / width, (spanY[1] - spanY[0]) / height);
+  const widened = ([low, high], pixels) => {
+    const more = (unit * pixels - (high - low)) / 2;
+    return [low - more, high + more];
+  };
+  return [widened(spanX, width), widened(spanY, height)];
 }
 
 // Positions of the examples that the filters let through and that have a place in the plot.
@@ -167,6 +181,7 @@ function writeControls() {
   fill(form.class, [["", "all"], ...INDEX.data[data].classes.map((name, i) => [String(i), name])]);
   form.axes.options[1].disabled = seeds[0].replicate === null;
   if (seeds[0].replicate === null) state.axes = "teacher";
+  else form.axes.options[1].text = `a replicate, the teacher of seed ${replicateSeed()} (ours)`;
   for (const control of controls()) {
     if (control.type === "checkbox") control.checked = state[control.name] === "1";
     else {
@@ -194,8 +209,15 @@ const round = (value) => Math.round(value * 1000) / 1000;
 const count = (number) => number.toLocaleString("en");
 const signed = (value) => value.toFixed(2).replace("-", "−");
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
-const chooser = () => (state.axes === "teacher" ? "the teacher" : "a teacher of another seed");
+const chooser = () => (state.axes === "teacher" ? "the teacher" : `the teacher of seed ${replicateSeed()}`);
 const modelName = () => INDEX.roles[state.model].label;
+
+// Of which seed the one replicate is that is shown; null where there is no other teacher.
+function replicateSeed() {
+  const { seeds } = INDEX.settings[state.setting];
+  const { replicate } = seeds[INDEX.seeds.indexOf(Number(state.seed))];
+  return replicate === null ? null : INDEX.seeds[seeds.findIndex((runs) => runs.teacher === replicate)];
+}
 
 function node(name, text, attributes = {}) {
   const made = document.createElement(name);
@@ -208,6 +230,7 @@ async function show() {
   writeControls();
   view = look();
   view.shown = filtered();
+  view.drawn = view.shown.filter((i) => !view.added[i]); // at random: what is counted, and densities
   view.ranked = ranked();
   if (!/^\d+$/.test(state.example) || Number(state.example) >= view.number) state.example = "";
   writeAddress();
@@ -225,16 +248,32 @@ function say() {
   const { about } = view.of;
   const noise = about.label_noise ? `${round(100 * about.label_noise)} % of training labels wrong` : "no label noise";
   const models = [`teacher ${about.teacher}`, `student ${about.student}`];
-  element("about").textContent = [about.dataset, noise, ...models, `T = ${about.temperature}`].join(" · ");
-  const [wins, loses] = ["wins", "loses"].map((side) => view.shown.filter(view[side]).length);
-  const rest = view.told.examples - view.number;
+  const others = INDEX.seeds.length - 1;
+  const one = others > 1 ? `, one of ${others}: A and G are means over all of them` : "";
+  const replicate = state.axes === "teacher" ? [] : [`replicate: the teacher of seed ${replicateSeed()}${one}`];
+  const words = [about.dataset, noise, ...models, `T = ${about.temperature}`, ...replicate];
+  element("about").textContent = words.join(" · ");
+  const { drawn } = view;
+  const [wins, loses] = ["wins", "loses"].map((side) => drawn.filter(view[side]).length);
   element("said").replaceChildren(
-    node("strong", count(view.shown.length), { id: "shown" }),
-    ` of ${count(view.number)} examples shown`,
-    rest ? ` (a random sample; the shading is of all ${count(view.told.examples)})` : "",
+    node("strong", count(drawn.length), { id: "shown" }),
+    ` of ${count(view.told.sampled)} examples shown`,
+    view.density ? ` (a random sample; the shading is of all ${count(view.told.examples)})` : "",
     `; the ${modelName()} wins `, node("strong", count(wins), { id: "wins" }),
-    " and loses ", node("strong", count(loses), { id: "loses" }),
+    " and loses ", node("strong", count(loses), { id: "loses" }), ".",
+    ...sayAdded(view.shown.length - drawn.length),
   );
+}
+
+// What stands beside the random sample, and that it is in no count and no density.
+function sayAdded(shown) {
+  const { added, depth, examples } = view.told;
+  if (!added) return [];
+  return [
+    " Added to them, and in no count: ", node("strong", count(shown), { id: "added" }),
+    ` of ${count(added)} examples (×), so that the ${depth === 1 ? "greatest gap" : `${count(depth)} greatest gaps`}`
+      + ` of every plot over all ${count(examples)} can be looked at.`,
+  ];
 }
 
 function drawPlot() {
@@ -243,15 +282,17 @@ function drawPlot() {
   element("plot-heading").textContent = `Confidence in what ${chooser()} predicts`;
   box.setAttribute("aria-label", `${labels[1]}, against ${labels[0]}: ${count(view.shown.length)} examples`);
   plot?.destroy();
+  [view.rangeX, view.rangeY] = ranges(view, area());
   const lines = { grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID } };
-  const axis = (label) => ({ label, stroke: INK, labelSize: 26, ...lines });
+  const axis = (label, size) => ({ label, size, stroke: INK, labelSize: AXIS.label, space: AXIS.space, ...lines });
   const scale = (range) => ({ time: false, range: () => range });
   new uPlot({
     ...size(),
+    padding: [AXIS.padding, AXIS.padding, 0, 0],
     cursor: { show: false }, // pointer events are handled below: uPlot knows no touch
     legend: { show: false },
     scales: { x: scale(view.rangeX), y: scale(view.rangeY) },
-    axes: [axis(labels[0]), { ...axis(labels[1]), size: 46 }],
+    axes: [axis(labels[0], AXIS.bottom), axis(labels[1], AXIS.left)],
     series: [{}, { paths: () => null, points: { show: false } }],
     hooks: { init: [begin], draw: [drawPoints, drawRegion, placeRing] },
   }, [view.rangeX, view.rangeY], box);
@@ -266,7 +307,16 @@ function begin(made) {
 
 function size() {
   const width = element("plot").clientWidth;
-  return { width, height: Math.round(Math.min(width * 0.9, 560)) };
+  return { width, height: Math.round(Math.min(width, 600)) };
+}
+
+// What of it lies between the axes.
+function area() {
+  const { width, height } = size();
+  return {
+    width: width - AXIS.left - AXIS.label - AXIS.padding,
+    height: height - AXIS.bottom - AXIS.label - AXIS.padding,
+  };
 }
 
 // Where values lie on the canvas, in its own pixels.
@@ -286,17 +336,22 @@ function drawPoints({ ctx, bbox }) {
   ctx.clip();
   const colour = INDEX.roles[state.model].colour;
   if (view.density) drawStored(ctx, place, colour);
-  const crowded = view.shown.length > CROWD;
+  const { drawn } = view;
+  const crowded = drawn.length > CROWD;
   if (crowded) drawCells(ctx, place, colour, bbox);
   drawDiagonal(ctx, place);
-  const marked = view.shown.filter((i) => view.wins(i) || view.loses(i));
-  if (!crowded) drawMarks(ctx, place, view.shown.filter((i) => !view.wins(i) && !view.loses(i)), "●", colour);
+  const plain = (i) => !view.wins(i) && !view.loses(i);
+  if (!crowded) drawMarks(ctx, place, drawn.filter(plain), "●", colour);
+  const marked = drawn.filter((i) => !plain(i));
   if (marked.length <= CROWD) {
     for (const side of ["wins", "loses"]) {
       const { glyph, colour } = OUTCOMES[side];
       drawMarks(ctx, place, marked.filter(view[side]), glyph, colour);
     }
   }
+  const added = view.shown.filter((i) => view.added[i]);
+  drawCrosses(ctx, place, added.filter(plain), colour);
+  for (const side of ["wins", "loses"]) drawCrosses(ctx, place, added.filter(view[side]), OUTCOMES[side].colour);
   ctx.restore();
 }
 
@@ -339,6 +394,22 @@ function drawMarks(ctx, place, positions, glyph, colour) {
   ctx.globalAlpha = 1;
 }
 
+// Added examples: thin, since there are more of them at the edges than in a random sample.
+function drawCrosses(ctx, place, positions, colour) {
+  const arm = 2.5 * devicePixelRatio;
+  ctx.beginPath();
+  for (const i of positions) {
+    const [x, y] = [place.x(view.x[i]), place.y(view.y[i])];
+    ctx.moveTo(x - arm, y - arm);
+    ctx.lineTo(x + arm, y + arm);
+    ctx.moveTo(x - arm, y + arm);
+    ctx.lineTo(x + arm, y - arm);
+  }
+  ctx.strokeStyle = colour;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.stroke();
+}
+
 // The density of all examples, of which the points are a sample.
 function drawStored(ctx, place, colour) {
   const { cells, extent } = view.density;
@@ -361,7 +432,7 @@ function drawCells(ctx, place, colour, bbox) {
   const cell = Math.round(CELL * devicePixelRatio);
   const columns = Math.ceil(bbox.width / cell);
   const counts = new Uint32Array(columns * Math.ceil(bbox.height / cell));
-  for (const i of view.shown) {
+  for (const i of view.drawn) {
     const x = Math.floor((place.x(view.x[i]) - bbox.left) / cell);
     counts[x + columns * Math.floor((place.y(view.y[i]) - bbox.top) / cell)] += 1;
   }
@@ -376,7 +447,7 @@ function drawCells(ctx, place, colour, bbox) {
 }
 
 function drawLegend() {
-  const crowded = view.shown.length > CROWD;
+  const crowded = view.drawn.length > CROWD;
   const plain = crowded ? "examples, darker where there are more" : "both right, or both wrong";
   const marks = [
     ["●", INDEX.roles[state.model].colour, plain],
@@ -384,6 +455,7 @@ function drawLegend() {
     [OUTCOMES.loses.glyph, OUTCOMES.loses.colour, "model loses"],
     ["○", INK, "hollow: mislabelled"],
     ["╌", INK, "as confident as the teacher"],
+    ...(view.told.added ? [["×", INK, "added for its great gap, in some plot"]] : []),
   ];
   element("legend").replaceChildren(...marks.map(([glyph, colour, text]) => {
     const item = node("li");
@@ -648,7 +720,7 @@ function listen() {
     change({});
   });
   new ResizeObserver(() => {
-    if (plot && size().width !== plot.width) plot.setSize(size());
+    if (plot && size().width !== plot.width) drawPlot();
   }).observe(element("plot"));
 }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +11,14 @@ from disobey.explorer.columns import Columns
 from disobey.explorer.deviations import (
     CELLS,
     TOP,
+    Confidences,
     SeedRuns,
     SplitDeviations,
     density_name,
     phi_name,
+    plots_of,
     seeds_of,
+    worst,
 )
 from disobey.explorer.examples import Examples, sample
 from disobey.stores.rows import read_columns
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 SPLITS = ("test", "train")  # the first one is shown first
 # Examples of a split that can be looked at; of larger splits a sample, over the density of all.
 MOST_EXAMPLES = 2000
+# Of these, how many may be there for departing furthest from the teacher, not for being drawn.
+ADDED_SHARE = 1 / 4
 # Bytes that all examples may take: the page is meant to be sent by mail and opened on a phone.
 BUDGET = 8_000_000
 BASE64 = 4 / 3
@@ -100,11 +104,12 @@ def content(
     shown: dict[str, Any] = {}
     densities: dict[str, Any] = {}
     for (data, split), all_of_split in examples.items():
-        positions = sample(len(all_of_split), numbers[data, split])
         here = [setting for setting in settings.values() if setting.data == data]
-        densities |= _add_split(columns, here, logits, all_of_split, positions)
+        confidences = Confidences(logits, split)
+        chosen = _choose(here, confidences, len(all_of_split), numbers[data, split])
+        densities |= _add_split(columns, here, confidences, all_of_split, chosen)
         entry = shown.setdefault(data, {"classes": all_of_split.class_names, "splits": {}})
-        entry["splits"][split] = _shown(all_of_split, positions)
+        entry["splits"][split] = _shown(all_of_split, chosen)
     told = {
         "study": job.spec["study"],
         "seeds": job.spec["seeds"],
@@ -124,9 +129,53 @@ def _examples(job: "Job", settings: Iterable[Setting]) -> dict[tuple[str, str], 
     }
 
 
-def _shown(examples: Examples, positions: np.ndarray) -> dict[str, Any]:
-    counts = {"examples": len(examples), "sampled": len(positions)}
-    return counts | examples.shown(positions)
+@dataclass(frozen=True)
+class Chosen:
+    """The examples of a split that can be looked at.
+
+    Attributes
+    ----------
+    sampled, added : ndarray of int, rising
+        Drawn at random, or all; and those beside that depart furthest from a teacher.
+    depth : int
+        How many of the furthest of each plot are among both.
+    """
+
+    sampled: np.ndarray
+    added: np.ndarray
+    depth: int
+
+    @property
+    def positions(self) -> np.ndarray:
+        """All of them, rising."""
+        return np.sort(np.concatenate([self.sampled, self.added]))
+
+    @property
+    def is_added(self) -> np.ndarray:
+        """Which of the positions are not of the random sample."""
+        return np.isin(self.positions, self.added)
+
+
+def _choose(
+    settings: Iterable[Setting], confidences: Confidences, examples: int, number: int
+) -> Chosen:
+    """Draw a random sample, and add the worst of the rest so that none of these is missed."""
+    if number >= examples:
+        return Chosen(np.arange(examples), np.array([], np.int64), examples)
+    reserved = int(ADDED_SHARE * number)
+    sampled = sample(examples, number - reserved)
+    seeds = [runs for setting in settings for runs in setting.seeds]
+    return Chosen(sampled, *worst(confidences, seeds, sampled, reserved))
+
+
+def _shown(examples: Examples, chosen: Chosen) -> dict[str, Any]:
+    counts = {
+        "examples": len(examples),
+        "sampled": len(chosen.sampled),
+        "added": len(chosen.added),
+        "depth": chosen.depth,
+    }
+    return counts | examples.shown(chosen.positions)
 
 
 def _told(setting: Setting) -> dict[str, Any]:
@@ -159,21 +208,15 @@ def _numbers_to_show(
     return {key: int(share * number) for key, number in numbers.items()}
 
 
-def _plots(settings: Iterable[Setting]) -> Iterator[tuple[SeedRuns, str]]:
-    """Yield the runs of each seed, with each run that chooses the class."""
-    for setting in settings:
-        for runs in setting.seeds:
-            for chosen_by in (runs.teacher, runs.replicate):
-                if chosen_by is not None:
-                    yield runs, chosen_by
+def _plots(settings: Iterable[Setting]) -> Iterator[tuple[SeedRuns, str, str]]:
+    return plots_of(runs for setting in settings for runs in setting.seeds)
 
 
 def _bytes_of_densities(settings: Iterable[Setting], split: str) -> int:
     """Return the bytes of the densities of a split, before they are deflated."""
     names = {
         density_name(runs.teacher, model, chosen_by, split)
-        for runs, chosen_by in _plots(settings)
-        for model in (runs.reference, runs.student)
+        for runs, model, chosen_by in _plots(settings)
     }
     return len(names) * CELLS**2
 
@@ -183,27 +226,29 @@ def _bytes_of_numbers(settings: Collection[Setting], examples: Examples) -> int:
     runs = {run for setting in settings for run in setting.runs()}
     phi = {
         phi_name(run, chosen_by, examples.split)
-        for of, chosen_by in _plots(settings)
-        for run in (of.teacher, of.reference, of.student)
+        for of, model, chosen_by in _plots(settings)
+        for run in (of.teacher, model)
     }
     of_class = 1 if len(examples.class_names) <= 1 << 8 else 2
     labels = 1 + len({setting.labels for setting in settings})
-    return len(runs) * TOP * (of_class + 2) + 2 * len(phi) + labels * of_class + 8
+    of_id, of_added = 8, 1
+    return len(runs) * TOP * (of_class + 2) + 2 * len(phi) + labels * of_class + of_id + of_added
 
 
 def _add_split(
     columns: Columns,
     settings: Sequence[Setting],
-    logits: Mapping[str, Path],
+    confidences: Confidences,
     examples: Examples,
-    positions: np.ndarray,
+    chosen: Chosen,
 ) -> dict[str, Any]:
     """Add the columns of one split of one data store; return its densities by column."""
-    split = examples.split
+    split, positions = examples.split, chosen.positions
     densities: dict[str, Any] = {}
-    found = SplitDeviations(columns, logits, split, positions, len(examples))
+    found = SplitDeviations(columns, confidences, positions, len(examples))
+    columns.add(f"added/{settings[0].data}/{split}", chosen.is_added.astype(np.uint8))
     for setting in settings:
-        path = logits[setting.seeds[0].teacher]
+        path = confidences.paths[setting.seeds[0].teacher]
         said = read_columns(path, split)
         examples.check_ids(said["example_id"], path)
         for name, column in (

@@ -192,9 +192,10 @@ def _classify(plan: Plan, spec: Mapping[str, Any]) -> Need:
 def _explorer(plan: Plan, spec: Mapping[str, Any]) -> Need:
     """As for settings one after another, each over the largest data set of the study."""
     largest = max(plan.sizes.values(), key=lambda data: data.train * data.shape.classes)
-    # Of each example some confidence logits, and predictions of all teachers.
+    # Of each example the predictions of all teachers, and six confidence logits in half as many
+    # bytes: of three models, in the class that a teacher and its replicate predict.
     settings, seeds = len(spec["settings"]), len(spec["seeds"])
-    kept = DOUBLE * (COLUMNS + settings * seeds) * max(largest.train, largest.test)
+    kept = DOUBLE * (COLUMNS + 4 * settings * seeds) * max(largest.train, largest.test)
     readings = 10 * settings * seeds * (largest.train + largest.test)
     seconds = readings * SECONDS_PER_LOGIT * largest.shape.classes
     return _need((kept / MB) + BLOCKS_MB, seconds)
