@@ -6,7 +6,7 @@ rule compared:
         store=layout.COMPARED,
         manifest=manifest_of(layout.COMPARED),
     log:
-        "results/logs/compared/{compared}.log",
+        log_of("compared", "{compared}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -31,7 +31,7 @@ rule classify:
         store=layout.CLASSIFIED,
         manifest=manifest_of(layout.CLASSIFIED),
     log:
-        "results/logs/classify/{run}.log",
+        log_of("classify", "{run}"),
     conda:
         "../envs/cpu.yaml"
     threads: 1

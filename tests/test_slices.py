@@ -23,8 +23,12 @@ from disobey.study.plan import make_plan
 
 from .checkpoints import save_checkpoint
 
+CAPTIONS = Path(__file__).parents[1] / "workflow" / "report"
 DATA = Path(__file__).parents[2] / "shared" / "data"
-STAGES = ("pretrained", "prepare", "labels", "views", "train", "dump", "confidence")
+STAGES = (
+    "pretrained", "prepare", "labels", "views", "train", "dump", "compared", "classify",
+    "confidence",
+)  # fmt: skip
 
 IMAGES = {
     "digits": "{source: builtin, name: digits, SUBSET}",
@@ -140,10 +144,11 @@ def write_own_files():
         Path(f"{split}.jsonl").write_text("\n".join(map(json.dumps, words)))
 
 
-def run_in_process(plan):
+def run_in_process(plan, stages=STAGES):
     """Run the jobs of a plan, up to the analyses; return the stores of these."""
+    places = plan.pretrained | plan.classifiers
     for job in plan.jobs.values():
-        if job.stage not in STAGES:
+        if job.stage not in stages:
             continue
         inputs = tuple(read_manifest(path) for path in job.inputs)
         called = Job(
@@ -154,7 +159,8 @@ def run_in_process(plan):
             Path(job.manifest),
             device="cpu",
             files=plan.files.get(job.key, {}),
-            source=plan.pretrained[job.key].place() if job.stage == "pretrained" else None,
+            source=places[job.key].place() if job.key in places else None,
+            captions=CAPTIONS,
         )
         importlib.import_module(f"disobey.stages.{job.stage}").run(called)
         called.record(time.time())

@@ -26,15 +26,27 @@ class SeedRuns:
 
     Attributes
     ----------
-    teacher, reference, student : str
+    teacher, student : str
+    reference : str or None
+        None where a comparison has none.
     replicate : str or None
-        A teacher of another seed; None where the study has one seed.
+        A teacher of another seed; None where there is no other teacher.
     """
 
     teacher: str
-    reference: str
+    reference: str | None
     student: str
     replicate: str | None
+
+    @property
+    def models(self) -> list[str]:
+        """The models that are held against the teacher."""
+        return [run for run in (self.reference, self.student) if run is not None]
+
+    @property
+    def all(self) -> list[str]:
+        """Every run that a page reads."""
+        return [self.teacher, *self.models, *([self.replicate] if self.replicate else [])]
 
 
 def seeds_of(spec: Mapping[str, Any]) -> list[SeedRuns]:
@@ -43,9 +55,11 @@ def seeds_of(spec: Mapping[str, Any]) -> list[SeedRuns]:
     The replicate of a seed is the teacher of the next one, of the last seed that of the first: one
     is shown, while the analysis averages over all.
     """
-    teachers = spec["teachers"]
+    teachers, students = spec["teachers"], spec["students"]
+    references = spec["references"] or [None] * len(students)
     others = [*teachers[1:], teachers[0]] if len(teachers) > 1 else [None]
-    runs = zip(teachers, spec["references"], spec["students"], others, strict=True)
+    # Teachers beyond the number of students are replicates.
+    runs = zip(teachers, references, students, others, strict=False)
     return [SeedRuns(*of_seed) for of_seed in runs]
 
 
@@ -64,12 +78,12 @@ class Confidences:
 
     Parameters
     ----------
-    paths : mapping of str to Path
-        The logits store of each run.
+    paths : mapping of str to (Path, str)
+        The logits of each run: a store and its variable.
     split : str
     """
 
-    def __init__(self, paths: Mapping[str, Path], split: str) -> None:
+    def __init__(self, paths: Mapping[str, tuple[Path, str]], split: str) -> None:
         self.paths, self.split = paths, split
         self._predictions: dict[str, np.ndarray] = {}
         self._phi: dict[tuple[str, str], np.ndarray] = {}
@@ -102,7 +116,8 @@ class Confidences:
 
     def blocks(self, run: str) -> Iterator[tuple[int, np.ndarray]]:
         """Yield blocks of a run's logits, each with the position of its first row."""
-        with StoredRows(self.paths[run], self.split, "logits") as rows:
+        path, variable = self.paths[run]
+        with StoredRows(path, self.split, variable) as rows:
             examples, classes = rows.shape
             block = max(1, BLOCK_LOGITS // classes)
             for start in range(0, examples, block):
@@ -114,7 +129,7 @@ def plots_of(seeds: Iterable[SeedRuns]) -> Iterator[tuple[SeedRuns, str, str]]:
     for runs in seeds:
         for chosen_by in (runs.teacher, runs.replicate):
             if chosen_by is not None:
-                for model in (runs.reference, runs.student):
+                for model in runs.models:
                     yield runs, model, chosen_by
 
 
@@ -181,7 +196,7 @@ class SplitDeviations:
 
     def add(self, runs: SeedRuns) -> list[dict[str, Any]]:
         """Add the columns of one seed of a setting; return its densities, none unless sampled."""
-        for run in (runs.teacher, runs.reference, runs.student):
+        for run in (runs.teacher, *runs.models):
             self._add_top_classes(run)
         densities = []
         for _, model, chosen_by in plots_of([runs]):

@@ -63,11 +63,6 @@ class Examples:
         names: list[str] = json.loads(self._attributes["class_names"])
         return names
 
-    @property
-    def is_text(self) -> bool:
-        """Whether examples are texts, not images."""
-        return "tokenizer_fingerprint" in self._attributes
-
     def check_ids(self, ids: np.ndarray, logits: Path) -> None:
         """Refuse logits of other examples, or of these in another order.
 
@@ -98,9 +93,21 @@ class Examples:
         dict
             ``texts``: for each example a list of one text, or two of a pair. Or ``sheet``: all
             pictures as one data URI, row by row, ``columns`` of them in a row, each of ``width``
-            and ``height`` pixels.
+            and ``height`` pixels. Of examples of which nothing but logits is known, their ids stand
+            in ``texts``.
         """
-        return {"texts": self._texts(positions)} if self.is_text else self._sheet(positions)
+        if self._has("text"):
+            return {"texts": self._texts(positions)}
+        if self._has("image") or self._has("encoded"):
+            return self._sheet(positions)
+        return {"texts": [[f"example {id}"] for id in self.id[positions]]}
+
+    def _has(self, variable: str) -> bool:
+        """Return whether the split has a variable."""
+        import netCDF4
+
+        with netCDF4.Dataset(self.path, "r") as file:
+            return variable in file[self.split].variables
 
     def _texts(self, positions: np.ndarray) -> list[list[str]]:
         import netCDF4

@@ -10,6 +10,7 @@ const DRAG = 5; // pixels; a shorter movement is a click
 const PAGE = 48; // examples that the gallery grows by
 // Pixels around the plotting area, and between ticks: the same along both axes, as the scale is.
 const AXIS = { bottom: 50, left: 46, label: 26, padding: 14, space: 50 };
+const NO_LABEL = -1; // no class is right then, and no example mislabelled
 const NOT_FINITE = -32768; // a scaled number that is none, see columns.py
 const INK = "#1a1a1a";
 const GRID = "#e4e4e4";
@@ -74,10 +75,11 @@ function look() {
   const chosenBy = runs[state.axes];
   const phi = (run) => column(`phi/${run}/${chosenBy}/${split}`);
   const top = (run) => column(`top/${run}/${split}`);
-  const given = column(`label/${of.labels}/${split}`);
-  const clean = column(`clean/${of.data}/${split}`);
-  const right = judge === "clean" ? clean : given;
   const number = told.sampled + told.added;
+  const unknown = () => new Int32Array(number).fill(NO_LABEL);
+  const given = of.labels ? column(`label/${of.labels}/${split}`) : unknown();
+  const clean = of.labels ? column(`clean/${of.data}/${split}`) : unknown();
+  const right = judge === "clean" ? clean : given;
   const added = column(`added/${of.data}/${split}`);
   const width = top(runs.teacher).length / number; // classes kept of each example
   const first = (run) => Int32Array.from({ length: number }, (_, i) => top(run)[width * i]);
@@ -93,7 +95,7 @@ function look() {
     chosen: first(chosenBy),
     // That of the model's axis covers both models, so that they can be compared.
     spanX: range([phi(runs.teacher), density ? density.extent.slice(0, 2) : []]),
-    spanY: range([phi(runs.student), phi(runs.reference), density ? density.extent.slice(2) : []]),
+    spanY: range([phi(runs.student), runs.reference ? phi(runs.reference) : [], density ? density.extent.slice(2) : []]),
     wins: (i) => student[i] === right[i] && teacher[i] !== right[i],
     loses: (i) => student[i] !== right[i] && teacher[i] === right[i],
     gap: (i) => phi(runs[model])[i] - phi(runs.teacher)[i],
@@ -176,12 +178,19 @@ function controls() {
 
 // Give the controls the values of the state; a value that no control has becomes the first one.
 function writeControls() {
-  const { data, seeds } = INDEX.settings[state.setting];
+  const { data, labels, seeds, splits } = INDEX.settings[state.setting];
   const form = element("controls").elements;
+  fill(form.split, splits.map((split) => [split, { test: "test", train: "training" }[split]]));
+  form.model.options[1].disabled = seeds[0].reference === null;
+  if (seeds[0].reference === null) state.model = "student";
+  for (const name of ["class", "judge", "outcome", "mislabelled", "wrong"]) {
+    form[name].disabled = labels === null;
+    if (labels === null) state[name] = DEFAULTS[name];
+  }
   fill(form.class, [["", "all"], ...INDEX.data[data].classes.map((name, i) => [String(i), name])]);
   form.axes.options[1].disabled = seeds[0].replicate === null;
   if (seeds[0].replicate === null) state.axes = "teacher";
-  else form.axes.options[1].text = `a replicate, the teacher of seed ${replicateSeed()} (ours)`;
+  else form.axes.options[1].text = `a replicate, ${replicateName()} (ours)`;
   for (const control of controls()) {
     if (control.type === "checkbox") control.checked = state[control.name] === "1";
     else {
@@ -209,14 +218,15 @@ const round = (value) => Math.round(value * 1000) / 1000;
 const count = (number) => number.toLocaleString("en");
 const signed = (value) => value.toFixed(2).replace("-", "−");
 const percent = (value) => `${(100 * value).toFixed(1)} %`;
-const chooser = () => (state.axes === "teacher" ? "the teacher" : `the teacher of seed ${replicateSeed()}`);
+const chooser = () => (state.axes === "teacher" ? "the teacher" : replicateName());
 const modelName = () => INDEX.roles[state.model].label;
 
-// Of which seed the one replicate is that is shown; null where there is no other teacher.
-function replicateSeed() {
+// The one replicate that is shown: the teacher of another seed, or one that has no student.
+function replicateName() {
   const { seeds } = INDEX.settings[state.setting];
   const { replicate } = seeds[INDEX.seeds.indexOf(Number(state.seed))];
-  return replicate === null ? null : INDEX.seeds[seeds.findIndex((runs) => runs.teacher === replicate)];
+  const of = seeds.findIndex((runs) => runs.teacher === replicate);
+  return of < 0 ? "a further teacher" : `the teacher of seed ${INDEX.seeds[of]}`;
 }
 
 function node(name, text, attributes = {}) {
@@ -246,12 +256,14 @@ async function show() {
 
 function say() {
   const { about } = view.of;
-  const noise = about.label_noise ? `${round(100 * about.label_noise)} % of training labels wrong` : "no label noise";
+  const wrong = about.label_noise ? `${round(100 * about.label_noise)} % of training labels wrong` : "no label noise";
+  const noise = view.of.labels ? ("label_noise" in about ? wrong : "labels known") : "labels unknown";
   const models = [`teacher ${about.teacher}`, `student ${about.student}`];
-  const others = INDEX.seeds.length - 1;
+  const others = view.of.teachers - 1;
   const one = others > 1 ? `, one of ${others}: A and G are means over all of them` : "";
-  const replicate = state.axes === "teacher" ? [] : [`replicate: the teacher of seed ${replicateSeed()}${one}`];
-  const words = [about.dataset, noise, ...models, `T = ${about.temperature}`, ...replicate];
+  const replicate = state.axes === "teacher" ? [] : [`replicate: ${replicateName()}${one}`];
+  const temperature = about.temperature === undefined ? [] : [`T = ${about.temperature}`];
+  const words = [...(about.dataset ? [about.dataset] : []), noise, ...models, ...temperature, ...replicate];
   element("about").textContent = words.join(" · ");
   const { drawn } = view;
   const [wins, loses] = ["wins", "loses"].map((side) => drawn.filter(view[side]).length);
@@ -259,8 +271,10 @@ function say() {
     node("strong", count(drawn.length), { id: "shown" }),
     ` of ${count(view.told.sampled)} examples shown`,
     view.density ? ` (a random sample; the shading is of all ${count(view.told.examples)})` : "",
-    `; the ${modelName()} wins `, node("strong", count(wins), { id: "wins" }),
-    " and loses ", node("strong", count(loses), { id: "loses" }), ".",
+    ...(view.of.labels ? [
+      `; the ${modelName()} wins `, node("strong", count(wins), { id: "wins" }),
+      " and loses ", node("strong", count(loses), { id: "loses" }), ".",
+    ] : ["; without labels nothing is right or wrong."]),
     ...sayAdded(view.shown.length - drawn.length),
   );
 }
@@ -449,11 +463,14 @@ function drawCells(ctx, place, colour, bbox) {
 function drawLegend() {
   const crowded = view.drawn.length > CROWD;
   const plain = crowded ? "examples, darker where there are more" : "both right, or both wrong";
-  const marks = [
-    ["●", INDEX.roles[state.model].colour, plain],
+  const ofLabels = [
     [OUTCOMES.wins.glyph, OUTCOMES.wins.colour, "model wins"],
     [OUTCOMES.loses.glyph, OUTCOMES.loses.colour, "model loses"],
     ["○", INK, "hollow: mislabelled"],
+  ];
+  const marks = [
+    ["●", INDEX.roles[state.model].colour, view.of.labels || crowded ? plain : "examples"],
+    ...(view.of.labels ? ofLabels : []),
     ["╌", INK, "as confident as the teacher"],
     ...(view.told.added ? [["×", INK, "added for its great gap, in some plot"]] : []),
   ];
@@ -587,7 +604,7 @@ function listenToKeys(event) {
 
 // --- examples ------------------------------------------------------------------------------------
 
-const label = (i) => view.classes[i];
+const label = (i) => view.classes[i] ?? "unknown";
 
 function labels(i) {
   const [given, clean] = [view.given[i], view.clean[i]];
@@ -646,7 +663,7 @@ function showExample() {
 function topClasses(i) {
   const table = node("table");
   table.append(node("caption", "Most probable classes", { class: "note" }));
-  for (const role of Object.keys(INDEX.roles)) {
+  for (const role of Object.keys(INDEX.roles).filter((known) => view.runs[known] !== null)) {
     const row = node("tr", "", { "data-role": role });
     row.append(node("th", INDEX.roles[role].label, { scope: "row" }));
     const of = `${view.runs[role]}/${state.split}`;

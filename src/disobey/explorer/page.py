@@ -40,7 +40,7 @@ def render(told: dict[str, Any], columns: Columns) -> str:
     values = {name: Markup(text) for name, text in parts.items()}  # our own files
     values |= {"index": Markup(_json(index)), "numbers": Markup(columns.packed())}
     html = environment.get_template(TEMPLATE).render(
-        values, study=told["study"], licence=_text(LICENCE)
+        values, name=told["name"], report=told["report"], licence=_text(LICENCE)
     )
     return html + "\n"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,12 +22,15 @@ from disobey.explorer.deviations import (
     worst,
 )
 from disobey.explorer.examples import Examples, sample
+from disobey.stores.layout import store_and_variable
 from disobey.stores.rows import read_columns
 
 if TYPE_CHECKING:
     from disobey.stages.job import Job
+    from disobey.stores.manifest import Manifest
 
 SPLITS = ("test", "train")  # the first one is shown first
+OF_LOGITS = ("dump", "compared", "classify")  # stages that make stores of logits
 # Examples of a split that can be looked at; of larger splits a sample, over the density of all.
 MOST_EXAMPLES = 2000
 # Of these, how many may be there for departing furthest from the teacher, not for being drawn.
@@ -40,50 +44,118 @@ DEFLATED_DENSITY = 1 / 3
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting as its analysis recorded it.
+    """One setting, or comparison, as its analysis recorded it.
 
     Attributes
     ----------
     about : dict
         What figures and tables say of it.
     data : str
-        The id of its data store.
-    labels : str
-        The id of the store its labels come from: of noisy ones, or the data store.
+        The id of the store that says which examples there are.
+    labels : str or None
+        The id of the store its labels come from: of noisy ones, or ``data``; None without labels.
     seeds : list of SeedRuns
+    splits : sequence of str
+    teachers : int
+        Of all seeds, replicates included.
     """
 
     about: Mapping[str, Any]
     data: str
-    labels: str
+    labels: str | None
     seeds: Sequence[SeedRuns]
+    splits: Sequence[str] = SPLITS
+    teachers: int = 1
 
     def runs(self) -> Iterable[str]:
         """Return every run once."""
-        models = ((runs.teacher, runs.reference, runs.student) for runs in self.seeds)
+        models = ((runs.teacher, *runs.models) for runs in self.seeds)
         return dict.fromkeys(run for of_seed in models for run in of_seed)
 
 
-def settings_of(job: "Job") -> dict[str, Setting]:
-    """Return the settings that a job's spec names, in its order."""
+@dataclass(frozen=True)
+class Sources:
+    """What a page is made of.
+
+    Attributes
+    ----------
+    settings : dict of Setting, by name
+    logits : dict of (Path, str), by run
+        A store and its variable.
+    data : dict of Path, by id
+        The stores that say which examples there are, and what can be shown of them.
+    """
+
+    settings: Mapping[str, Setting]
+    logits: Mapping[str, tuple[Path, str]]
+    data: Mapping[str, Path]
+
+
+def sources_of(job: "Job") -> Sources:
+    """Return the settings that a job's spec names, in its order, with their stores, verified."""
+    analyses = {name: job.input(name, "confidence").spec for name in job.spec["settings"]}
+    seeds = {name: seeds_of(analysis) for name, analysis in analyses.items()}
+    runs = dict.fromkeys(run for of in seeds.values() for of_seed in of for run in of_seed.all)
+    addresses = {run: store_and_variable(run) for run in runs}
+    stores = {id: _of_logits(job, id) for id in dict.fromkeys(id for id, _ in addresses.values())}
+    paths = {id: store.file() for id, store in stores.items()}  # verified once
     settings = {}
-    for name in job.spec["settings"]:
-        analysis = job.input(name, "confidence").spec
-        dump = job.input(analysis["teachers"][0], "dump").spec
-        seeds = seeds_of(analysis)
-        labels = dump.get("labels", dump["data"])
-        settings[name] = Setting(analysis["about"], dump["data"], labels, seeds)
-    return settings
+    for name, analysis in analyses.items():
+        splits = [split for split in SPLITS if split in analysis.get("splits", SPLITS)]
+        first, _ = addresses[seeds[name][0].teacher]
+        data, labels = _examples_of(stores[first])
+        labelled = "label" in read_columns(paths[first], splits[0])
+        settings[name] = Setting(
+            analysis["about"],
+            data,
+            labels if labelled else None,
+            seeds[name],
+            splits,
+            len(analysis["teachers"]),
+        )
+    logits = {run: (paths[id], variable) for run, (id, variable) in addresses.items()}
+    ids = dict.fromkeys(setting.data for setting in settings.values())
+    data_stores = {id: paths.get(id) or job.input(id).file() for id in ids}
+    return Sources(settings, logits, data_stores)
+
+
+def _of_logits(job: "Job", id: str) -> "Manifest":
+    """Return the manifest of a store of logits, whichever stage made it."""
+    made = {m.id: m for m in job.inputs if m.record["stage"] in OF_LOGITS}
+    return made.get(id) or job.input(id)  # which says what is not there
+
+
+def _examples_of(logits: "Manifest") -> tuple[str, str]:
+    """Return the ids of the stores of the examples of some logits, and of their labels."""
+    spec = logits.spec.get("dataset", {}) if logits.record["stage"] == "compared" else logits.spec
+    data = spec.get("data", logits.id)
+    return data, spec.get("labels", data)
 
 
 def content(
     job: "Job", most: int = MOST_EXAMPLES, budget: float = BUDGET
 ) -> tuple[dict[str, Any], Columns]:
-    """Return what a page is told of the study, and the numbers.
+    """Return what a page is told of the study, and the numbers; see `content_of`."""
+    spec = job.spec
+    told, columns = content_of(sources_of(job), spec["study"], spec["seeds"], most, budget)
+    return told | {"report": "report.html"}, columns
+
+
+def content_of(
+    sources: Sources,
+    name: str,
+    seeds: Sequence[int],
+    most: int = MOST_EXAMPLES,
+    budget: float = BUDGET,
+) -> tuple[dict[str, Any], Columns]:
+    """Return what a page is told of some settings, and the numbers.
 
     Parameters
     ----------
-    job : Job
+    sources : Sources
+    name : str
+        Of the study.
+    seeds : sequence of int
     most : int
         Examples of each split that can be looked at.
     budget : float
@@ -95,38 +167,43 @@ def content(
         Where logits belong to other examples than the data store has, or the budget is too small
         for a single example.
     """
-    settings = settings_of(job)
-    runs = dict.fromkeys(run for setting in settings.values() for run in setting.runs())
-    logits = {run: job.input(run, "dump").file() for run in runs}  # verified once
-    examples = _examples(job, settings.values())
+    settings = sources.settings
+    examples = _examples(sources)
     numbers = _numbers_to_show(settings.values(), examples, most, budget)
     columns = Columns()
     shown: dict[str, Any] = {}
     densities: dict[str, Any] = {}
     for (data, split), all_of_split in examples.items():
-        here = [setting for setting in settings.values() if setting.data == data]
-        confidences = Confidences(logits, split)
+        here = _over(settings.values(), data, split)
+        confidences = Confidences(sources.logits, split)
         chosen = _choose(here, confidences, len(all_of_split), numbers[data, split])
         densities |= _add_split(columns, here, confidences, all_of_split, chosen)
         entry = shown.setdefault(data, {"classes": all_of_split.class_names, "splits": {}})
         entry["splits"][split] = _shown(all_of_split, chosen)
     told = {
-        "study": job.spec["study"],
-        "seeds": job.spec["seeds"],
+        "name": name,
+        "seeds": list(seeds),
         "data": shown,
         "settings": {name: _told(setting) for name, setting in settings.items()},
         "densities": densities,
+        "report": "",
     }
     return told, columns
 
 
-def _examples(job: "Job", settings: Iterable[Setting]) -> dict[tuple[str, str], Examples]:
-    """Return both splits of every data store."""
-    stores = dict.fromkeys(setting.data for setting in settings)
-    paths = {data: job.input(data, "prepare").file() for data in stores}
+def _examples(sources: Sources) -> dict[tuple[str, str], Examples]:
+    """Return the splits of every data store that any setting has."""
     return {
-        (data, split): Examples(path, split) for data, path in paths.items() for split in SPLITS
+        (data, split): Examples(path, split)
+        for data, path in sources.data.items()
+        for split in SPLITS
+        if _over(sources.settings.values(), data, split)
     }
+
+
+def _over(settings: Iterable[Setting], data: str, split: str) -> list[Setting]:
+    """Return the settings over one split of one data store."""
+    return [setting for setting in settings if setting.data == data and split in setting.splits]
 
 
 @dataclass(frozen=True)
@@ -180,8 +257,8 @@ def _shown(examples: Examples, chosen: Chosen) -> dict[str, Any]:
 
 def _told(setting: Setting) -> dict[str, Any]:
     seeds = [vars(runs) for runs in setting.seeds]
-    about = dict(setting.about)
-    return {"about": about, "data": setting.data, "labels": setting.labels, "seeds": seeds}
+    told = {key: getattr(setting, key) for key in ("data", "labels", "teachers")}
+    return told | {"about": dict(setting.about), "seeds": seeds, "splits": list(setting.splits)}
 
 
 def _numbers_to_show(
@@ -194,7 +271,7 @@ def _numbers_to_show(
     numbers = {key: min(most, len(split)) for key, split in examples.items()}
     needed, fixed = 0.0, 0.0
     for (data, name), split in examples.items():
-        here = [setting for setting in settings if setting.data == data]
+        here = _over(settings, data, name)
         each = split.bytes_each() + BASE64 * _bytes_of_numbers(here, split)
         needed += numbers[data, name] * each
         if numbers[data, name] < len(split):
@@ -248,7 +325,7 @@ def _add_split(
     found = SplitDeviations(columns, confidences, positions, len(examples))
     columns.add(f"added/{settings[0].data}/{split}", chosen.is_added.astype(np.uint8))
     for setting in settings:
-        path = confidences.paths[setting.seeds[0].teacher]
+        path, _ = confidences.paths[setting.seeds[0].teacher]
         said = read_columns(path, split)
         examples.check_ids(said["example_id"], path)
         for name, column in (
@@ -256,7 +333,7 @@ def _add_split(
             (f"clean/{setting.data}/{split}", "clean_label"),
             (f"id/{setting.data}/{split}", "example_id"),
         ):
-            if name not in columns:
+            if name not in columns and column in said:
                 columns.add_integers(name, said[column][positions])
         for runs in setting.seeds:
             for density in found.add(runs):

@@ -1,5 +1,6 @@
 """What each setting was made from: its runs and stores, with links to their logs and files."""
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.report.links import Link, link, links_of
+from disobey.stores.layout import store_and_variable
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
@@ -17,6 +19,7 @@ BEFORE = {
     "prepare": "data",
     "labels": "labels with noise",
     "basis": "eigendirections",
+    "compared": "logits of all models, aligned",
 }
 AFTER = {"confidence": "analysis of confidence", "bias": "analysis of bias"}
 ROLES = {TEACHER: "teachers", REFERENCE: "references", STUDENT: "students"}
@@ -108,8 +111,10 @@ def _roles(own: Iterable["Manifest"]) -> list[tuple[str, str]]:
         runs = spec.get("runs") or {role: spec[name] for role, name in ROLES.items()}
         for role, ids in runs.items():
             name = role if role in ROLES else f"placebo {role.replace('_', ' ')}"
-            for seed, run in zip(spec["seeds"], ids, strict=True):
-                roles[f"{name}, seed {seed}", run] = None
+            # A comparison may have no references, and teachers that are replicates only.
+            for seed, run in itertools.zip_longest(spec["seeds"][: len(ids)], ids):
+                of = "replicate" if seed is None else f"{name}, seed {seed}"
+                roles[of, store_and_variable(run)[0]] = None
     return list(roles)
 
 
@@ -125,8 +130,11 @@ class _Setting:
         named = {run for _, run in roles}
         rest = sorted(m.id for m in self._of("train") if m.id not in named)
         yield from self._others(BEFORE)
-        for what, run in [*roles, *(("upstream of a teacher", run) for run in rest)]:
-            yield self._run(what, run)
+        runs = [*roles, *(("upstream of a teacher", run) for run in rest)]
+        alone = {m.id for m in self._of("compared")}  # one store of all models
+        for what, run in runs:
+            if run not in alone:
+                yield self._run(what, run)
         yield from self._others(AFTER)
 
     def _of(self, stage: str, id: str | None = None) -> list["Manifest"]:
@@ -139,7 +147,8 @@ class _Setting:
                 yield Row(what, store.id, None, store.record["seconds"], {"": links})
 
     def _run(self, what: str, run: str) -> Row:
-        trained, dumped = self._of("train", run), self._of("dump", run)
+        trained = self._of("train", run)
+        dumped = [*self._of("dump", run), *self._of("classify", run)]
         views = [m for m in self._of("views") if m.path.parent.name == run]
         parts = {
             name: [link for manifest in manifests for link in links_of(manifest, self.page)]

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 FIRST = ("family", "optimizer", "lr", "epochs", "steps", "batch", "schedule")
 UNKNOWN = "manifest missing"
+ELSEWHERE = "trained elsewhere"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class SettingRow:
     about : dict
         As in the analysis store; see `disobey.analysis.store.Analysis`.
     recipe, teacher_recipe : str
-        ``R1``, ``R2``, ...: which of the recipes below the table.
+        ``R1``, ``R2``, ...: which of the recipes below the table; or that they are not known.
     """
 
     name: str
@@ -65,6 +66,9 @@ def settings(analyses: Iterable["Manifest"], upstream: Iterable["Manifest"]) -> 
             analysis.spec["teachers"][0],
             analysis.spec["students"][0],
         )
+        if "source" in about:  # a comparison: nothing is known of its models but their logits
+            rows.append(SettingRow(analysis.id, about, ELSEWHERE, ELSEWHERE))
+            continue
         for model, run in ((about["teacher"], teacher), (about["student"], student)):
             words = in_words(runs[run]["model"]) if run in runs else UNKNOWN
             models[model] = words if models.get(model, UNKNOWN) == UNKNOWN else models[model]

@@ -217,7 +217,10 @@ def accuracies(rows: Iterable[Cells], settings: Sequence[str]) -> list[Accuracie
         of_models = {row["model"]: row for row in chosen if row["setting"] == setting}
         if of_models:
             any_row = next(iter(of_models.values()))
-            texts = {_printed(m): _percent(of_models[m]) for m in MODELS if m in of_models}
+            # A comparison may have no reference: an empty cell.
+            texts = {
+                _printed(m): _percent(of_models[m]) if m in of_models else "" for m in MODELS
+            }
             found.append(Accuracies(setting, int(any_row["seeds"]), int(any_row["n"]), texts))
     return found
 

@@ -40,7 +40,7 @@ def _numbers(study: Study, name: str) -> Iterator[Mistake]:
     options, seeds = study.comparisons[name], len(study.seeds)
     for key in PER_SEED:
         given = getattr(options, key)
-        number = 1 if isinstance(given, str) else len(given or ())
+        number = len(given or ())
         if given is not None and number != seeds:
             told = ", ".join(map(str, study.seeds))
             yield (

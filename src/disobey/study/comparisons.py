@@ -57,11 +57,7 @@ class ComparedLogits(_Comparison):
     def files(self) -> dict[str, list[str]]:
         """Return the files of all models, by the key that names them."""
         by_key = {key: getattr(self, key) for key in ROLE_KEYS}
-        return {
-            key: [given] if isinstance(given, str) else list(given)
-            for key, given in by_key.items()
-            if given is not None
-        }
+        return {key: given for key, given in by_key.items() if given is not None}
 
 
 class ComparedCheckpoints(_Comparison):

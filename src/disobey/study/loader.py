@@ -64,7 +64,7 @@ def load_study(path: Path | str) -> Study:
 
 def _at_origin(origin: Mapping[str, Location], location: Location, text: str) -> Mistake:
     """Return a mistake in a setting that a sweep made as one in the sweep."""
-    if location[0] != "settings" or location[1] not in origin:
+    if location[:1] != ("settings",) or location[1] not in origin:
         return location, text
     return origin[str(location[1])], f"its setting {dotted(location[1:])}: {text}"
 

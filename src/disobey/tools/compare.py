@@ -13,7 +13,7 @@ from disobey.errors import UserError
 from disobey.stores.writer import atomic
 
 FLOAT_FORMAT = "%.9g"
-NAME, FIGURE = "comparison", "exaggeration"
+NAME, FIGURE, EXPLORER = "comparison", "exaggeration", "explorer.html"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -73,7 +73,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def write(found: Comparison, folder: Path) -> list[Path]:
-    """Write comparison.md, comparison.csv and the figure; return their paths."""
+    """Write comparison.md, comparison.csv, the figure and the page; return their paths."""
+    from disobey.explorer.of_comparison import page_of
     from disobey.figures.style import save
 
     page, table = (folder / f"{NAME}{suffix}" for suffix in (".md", ".csv"))
@@ -84,4 +85,6 @@ def write(found: Comparison, folder: Path) -> list[Path]:
         found.frame().to_csv(temporary, index=False, float_format=FLOAT_FORMAT)
     with atomic(pdf) as temporary_pdf, atomic(png) as temporary_png:
         save(found.figure(), temporary_pdf, temporary_png)
-    return [page, table, pdf, png]
+    with atomic(folder / EXPLORER) as temporary:
+        temporary.write_text(page_of(found, beside=page.name), encoding="utf-8")
+    return [page, table, pdf, png, folder / EXPLORER]
