@@ -30,8 +30,8 @@ UNKNOWN_KEYS = [
     (
         "study: small",
         "study: small\nworkers: 3",
-        "2: workers: unknown key 'workers'; known: analysis, data_root, datasets, device, "
-        "gpus, models, recipes, seeds, settings, study, sweeps, views",
+        "2: workers: unknown key 'workers'; known: analysis, comparisons, data_root, datasets, "
+        "device, gpus, models, recipes, seeds, settings, study, sweeps, views",
     ),
     (
         DIGITS,
@@ -381,7 +381,8 @@ NAMES = [
     (
         "study: small",
         "study: small\ndata_root: data",
-        "2: data_root: has no effect: no data set of this file has source: files; remove it",
+        "2: data_root: has no effect: no data set has source: files, no comparison source: logits; "
+        "remove it",
     ),
     (
         DIGITS,
