@@ -63,3 +63,23 @@ def test_the_page_s_notebook_lines_run(folder, monkeypatch):
     names |= {"x": rng.normal(size=(20, 3)), "y": rng.normal(size=20)}
     exec(lines, names)
     assert np.isfinite(names["found"].value("exaggeration"))
+
+
+def shown_studies():
+    """Return the study files that the page shows."""
+    return re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+
+
+@pytest.mark.parametrize("study", shown_studies(), ids=["logits", "huggingface"])
+def test_the_studies_on_the_page_can_be_planned(study, folder, monkeypatch):
+    from disobey.study.loader import load_study
+    from disobey.study.plan import make_plan
+
+    from .checkpoints import save_checkpoint
+
+    monkeypatch.chdir(folder)
+    if "students/seed0" in study:
+        save_checkpoint(folder / "students" / "seed0", "bert", "AutoModelForSequenceClassification")
+    (folder / "study.yaml").write_text(study)
+    plan = make_plan(load_study("study.yaml"))
+    assert {"confidence", "explorer", "report"} <= {stage for stage, _ in plan.jobs}
