@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from disobey.__main__ import main
+from disobey.models.options.families import ModelOptions
 from disobey.study.loader import load_study
 
 DIGITS = "digits: {source: builtin, name: digits}"
@@ -19,6 +21,13 @@ SGD = "{optimizer: sgd, lr: 0.05, momentum: 0.9, epochs: 2}"
 SELF = "  self:\n    dataset: noisy\n    teacher: mlp\n    student: mlp\n    recipe: image\n"
 DISTILL = "distill: {temperature: 4, weight: 0.5}"
 ANALYSIS = "analysis: {resamples: 100, seed: 0}"
+FAMILIES = ", ".join(
+    sorted(
+        name
+        for options in get_args(get_args(ModelOptions)[0])
+        for name in get_args(options.model_fields["family"].annotation)
+    )
+)
 NAME = "may hold only letters, digits, '_', '.' and '-', a letter or digit first; rename it"
 
 UNKNOWN_KEYS = [
@@ -309,14 +318,13 @@ NAMES = [
     (
         "family: mlp, hidden: [8]",
         "family: vgg",
-        "14: models.mlp.family: unknown value 'vgg'; known: cifar_resnet, mlp, "
-        "mobilenet_v2, pretrained, resnet, roberta, small_resnet",
+        f"14: models.mlp.family: unknown value 'vgg'; known: {FAMILIES}",
     ),
     (
         "family: small_resnet",
         "family: smallresnet",
         "16: models.resnet.family: unknown value 'smallresnet'; did you mean 'small_resnet'? "
-        "(known: cifar_resnet, mlp, mobilenet_v2, pretrained, resnet, roberta, small_resnet)",
+        f"(known: {FAMILIES})",
     ),
     (
         DIGITS,

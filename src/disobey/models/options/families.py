@@ -8,7 +8,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from disobey.models.options.layer import Layer
 from disobey.models.options.mobilenet import MobilenetV2
 from disobey.models.options.pretrained import Pretrained
 from disobey.models.options.residual import CifarResnet, Resnet
@@ -18,16 +17,4 @@ from disobey.models.options.small import Mlp, SmallResnet
 ModelOptions = Annotated[
     Mlp | SmallResnet | CifarResnet | MobilenetV2 | Resnet | Roberta | Pretrained,
     Field(discriminator="family"),
-]
-
-__all__ = [
-    "CifarResnet",
-    "Layer",
-    "Mlp",
-    "MobilenetV2",
-    "ModelOptions",
-    "Pretrained",
-    "Resnet",
-    "Roberta",
-    "SmallResnet",
 ]
