@@ -49,7 +49,8 @@ def test_a_store_is_explained_down_to_its_data(folder, capsys, file):
     text = explained(root, capsys, f"results/{file.format(teacher)}")
     for (stage, _), job in plan.jobs.items():
         if stage in ("prepare", "labels"):
-            assert job.manifest.removesuffix(".json") in text
+            # as one would type it, not from the root of the disk
+            assert f"\n  {job.manifest.removesuffix('.json')}  " in text
     assert f"results/runs/{teacher}" in text
     assert "stage     dump" in text and "code      0123" in text and "torch 2" in text
 

@@ -43,10 +43,16 @@ def explain(file: Path) -> list[str]:
         else:
             recorded = manifest.record["inputs"].get(path, found.content)
             changed = "" if recorded == found.content else "  (made again since)"
-            lines.append(f"{indent}{found.store}  {_when(found)}{changed}")
+            lines.append(f"{indent}{_as_typed(found.store)}  {_when(found)}{changed}")
     if len(lines) and lines[-1] == "made from:":
         lines[-1] = "made from: nothing upstream"
     return lines
+
+
+def _as_typed(store: Path) -> Path:
+    """Return a path as one would write it in the working directory."""
+    here = Path.cwd()
+    return store.relative_to(here) if store.is_relative_to(here) else store
 
 
 def _own(manifest: Manifest) -> list[str]:
