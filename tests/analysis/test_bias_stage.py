@@ -168,8 +168,8 @@ REFUSALS = {
     "points": (
         {"student-3": {"progress": ONE_JUMP}},
         "student-3, layer hidden_1: 0 recorded points lie inside the matched range, 20% to 70% of "
-        "the leading progress in common with reference-3; 2 are needed: widen the range, or record "
-        "more points",
+        "the leading progress in common with reference-3; 2 are needed: train for "
+        "more epochs, or at a lower learning rate",
     ),
     "leading": (
         {"student-3": moved(at=(slice(None), 0), to=0)},

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from docutils.core import publish_parts
 from docutils.writers.html4css1 import Writer  # the one that Snakemake's "html" stands for
-from finished_study import CAPTIONS
+from finished_study import CAPTIONS, SETTING_FIGURES, STUDY_FIGURES
 from jinja2 import Environment
 from markupsafe import escape
 
@@ -14,7 +14,6 @@ from disobey.analysis.claims.registry import CLAIMS
 from disobey.report.captions import to_html
 from disobey.study.figures import FIGURES
 
-ON_THE_PAGE = ("exaggeration", "calibrated", "inheritance", "accuracy", "fidelity")
 # Figures of which the paper has none alike.
 OURS = {"inheritance", "rounds"}
 # Counts and accuracies; not the 56 in ResNet-56.
@@ -41,7 +40,7 @@ def paragraphs(kind):
     return [" ".join(re.sub(r"<[^>]+>", "", text).split()) for text in found]
 
 
-@pytest.mark.parametrize("kind", ON_THE_PAGE)
+@pytest.mark.parametrize("kind", [*SETTING_FIGURES, *STUDY_FIGURES])
 def test_caption_stands_on_the_page(kind, page):
     caption = to_html((CAPTIONS / f"{kind}.rst").read_text(), CAPTIONS)
     assert caption.title and str(escape(caption.title)) in page
@@ -63,6 +62,10 @@ def test_what_a_caption_says_the_paper_reports_is_what_the_claims_say(kind):
     found = set(NUMBER.findall(paper))
     assert found <= known, f"{found - known} of {kind}.rst is in no claim's paper"
     assert found or kind in OURS or "no number at hand" in paper
+
+
+def test_each_kind_of_figure_has_one_caption_and_no_caption_is_left_over():
+    assert {path.stem for path in CAPTIONS.glob("*.rst")} == {*FIGURES, "workflow"}
 
 
 def test_figures_with_one_caption_share_it(page):

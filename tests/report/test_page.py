@@ -9,15 +9,12 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from finished_study import RECIPE, STUDY, FinishedStudy
+from finished_study import RECIPE, SETTING_FIGURES, STUDY, STUDY_FIGURES, FinishedStudy
 
 from disobey.figures.message import interval_text
 from disobey.report.history import elapsed
 from disobey.report.numbers import duration, interval, number
 from disobey.stores import layout
-
-SETTING_FIGURES = ("exaggeration",)
-STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 
 PAPER = "https://arxiv.org/abs/2301.12923"
 STAGES = ["prepare", "train", "dump", "confidence", "table", "figure", "explorer"]

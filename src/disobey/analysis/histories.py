@@ -218,7 +218,7 @@ def check_points(compared: Recording, reference: Recording, matched: tuple[float
                 f"{recording.run}, layer {recording.layer}: {count} recorded points lie inside "
                 f"the matched range, {matched[0]:.0%} to {matched[1]:.0%} of the leading progress "
                 f"in common with {(reference if recording is compared else compared).run}; "
-                f"{LEAST_POINTS} are needed: widen the range, or record more points"
+                f"{LEAST_POINTS} are needed: train for more epochs, or at a lower learning rate"
             )
 
 
