@@ -4,6 +4,7 @@ The Snakefile calls `open_workflow` once; rules hand `Jobs.inputs`, `Jobs.spec` 
 Snakemake as functions of wildcards.
 """
 
+import functools
 import glob
 import json
 import os
@@ -15,6 +16,7 @@ from typing import Any
 
 from disobey.errors import UserError, nearest
 from disobey.lease import looking_around, work_alone
+from disobey.status.line import ProgressLine
 from disobey.stores.manifest import remove_broken_manifests
 from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
@@ -169,6 +171,7 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
     _prepare_children(workflow)
     if workflow.is_main_process:
         _tidy(jobs.plan.manifests())
+        _tell_progress(workflow, jobs.plan)
         work_alone(workflow, jobs.plan.manifests())
     return jobs
 
@@ -179,6 +182,34 @@ def _tidy(manifests: list[str]) -> None:
         if nobody_works:
             for line in remove_broken_manifests(manifests):
                 print(f"disobey: will be made again: {line}", file=sys.stderr)
+
+
+def _tell_progress(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
+    """Let a run of ``workflow`` say after its jobs how long the others will take.
+
+    Not where ``--quiet`` asks for less than Snakemake's own line.
+    """
+    execute = workflow.execute
+
+    @functools.wraps(execute)
+    def execute_and_tell(executor_plugin: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
+        settings = executor_plugin.common_settings
+        quiet = {str(about).rpartition(".")[2].lower() for about in workflow.output_settings.quiet or ()}
+        if settings.dryrun_exec or quiet & {"progress", "all"}:
+            return execute(executor_plugin, *rest, **named)
+        from snakemake.logging import logger
+
+        def to_make() -> list[str]:
+            return [str(job.output[-1]) for job in workflow.dag.needrun_jobs() if job.output]
+
+        line = ProgressLine(plan, to_make, local=settings.local_exec)
+        logger.addHandler(line)
+        try:
+            return execute(executor_plugin, *rest, **named)
+        finally:
+            logger.removeHandler(line)
+
+    workflow.execute = execute_and_tell
 
 
 def _python(workflow: Any) -> str:  # noqa: ANN401

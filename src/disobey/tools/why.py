@@ -16,6 +16,29 @@ from disobey.study.plan import make_plan
 # Of a checkout; a wheel has no workflow beside it.
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
 
+NOT_MADE = "has not been made"
+
+
+class Manifests:
+    """The manifests on disk, each read once: a job's inputs are the outputs of others."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, Manifest | str | None] = {}
+
+    def get(self, path: str) -> Manifest | str | None:
+        """Return a manifest; why its store is none, in words; or None where there is nothing."""
+        if path not in self._read:
+            self._read[path] = self._of(Path(path))
+        return self._read[path]
+
+    def _of(self, path: Path) -> Manifest | str | None:
+        if not path.exists():
+            return None
+        try:
+            return broken_store(path) or read_manifest(path)
+        except UserError as error:
+            return str(error) if path.exists() else None  # a job began and removed it
+
 
 def main(arguments: Sequence[str]) -> int:
     """Print one line per stale job; 2 where the study file cannot be used."""
@@ -35,16 +58,26 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def why(plan: Plan, digests: CodeDigests) -> dict[tuple[str, str], list[str]]:
+def why(
+    plan: Plan, digests: CodeDigests, manifests: Manifests | None = None
+) -> dict[tuple[str, str], list[str]]:
     """Return the reasons of every job that would run, upstream first.
 
     Compares the plan with the manifests on disk; Snakemake comes to the same jobs by its own
     records, which a test holds it to.
+
+    Parameters
+    ----------
+    plan : Plan
+    digests : CodeDigests
+    manifests : Manifests, optional
+        What has been read of them already.
     """
+    manifests = manifests or Manifests()
     stale: dict[tuple[str, str], list[str]] = {}
     runs: dict[str, str] = {}
     for name, job in plan.jobs.items():
-        words = _own_reasons(job, digests)
+        words = _own_reasons(job, digests, manifests)
         words += [f"{runs[path]} runs again" for path in job.inputs if path in runs]
         if words:
             stale[name] = words
@@ -52,29 +85,27 @@ def why(plan: Plan, digests: CodeDigests) -> dict[tuple[str, str], list[str]]:
     return stale
 
 
-def _own_reasons(job: PlannedJob, digests: CodeDigests) -> list[str]:
+def _own_reasons(job: PlannedJob, digests: CodeDigests, manifests: Manifests) -> list[str]:
     """Return why a job is stale by itself, whatever its upstream does."""
-    path = Path(job.manifest)
-    if not path.exists():
-        return ["has not been made"]
-    broken = broken_store(path)
-    if broken:
-        return [broken]
-    manifest = read_manifest(path)
+    manifest = manifests.get(job.manifest)
+    if manifest is None:
+        return [NOT_MADE]
+    if isinstance(manifest, str):
+        return [manifest]
     reasons = []
     if manifest.record["spec_hash"] != job.spec_hash:
         reasons.append("its spec changed: " + _changed(manifest, job))
     if manifest.record["code"] != digests.of(job):
         reasons.append("its code changed: " + ", ".join(digests.changed(job, manifest)))
-    return reasons + _changed_inputs(job, manifest)
+    return reasons + _changed_inputs(job, manifest, manifests)
 
 
-def _changed_inputs(job: PlannedJob, manifest: Manifest) -> list[str]:
+def _changed_inputs(job: PlannedJob, manifest: Manifest, manifests: Manifests) -> list[str]:
     recorded = manifest.record["inputs"]
     reasons = [f"{path} is a new input" for path in job.inputs if path not in recorded]
     for path in job.inputs:
-        known = path in recorded and Path(path).exists()
-        if known and read_manifest(path).content != recorded[path]:
+        found = manifests.get(path)  # one that is broken or gone is a reason of its own job
+        if path in recorded and isinstance(found, Manifest) and found.content != recorded[path]:
             reasons.append(f"{path} was made again since")
     return reasons
 
