@@ -189,15 +189,16 @@ def _tell_progress(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
 
     Not where ``--quiet`` asks for less than Snakemake's own line.
     """
+    from snakemake.logging import is_quiet_about, logger
+
     execute = workflow.execute
 
     @functools.wraps(execute)
     def execute_and_tell(executor_plugin: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
         settings = executor_plugin.common_settings
-        quiet = {str(about).rpartition(".")[2].lower() for about in workflow.output_settings.quiet or ()}
-        if settings.dryrun_exec or quiet & {"progress", "all"}:
+        quiet = workflow.output_settings.quiet or ()
+        if settings.dryrun_exec or is_quiet_about(quiet, "progress"):
             return execute(executor_plugin, *rest, **named)
-        from snakemake.logging import logger
 
         def to_make() -> list[str]:
             return [str(job.output[-1]) for job in workflow.dag.needrun_jobs() if job.output]

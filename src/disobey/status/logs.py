@@ -6,7 +6,7 @@ its calls, below ``.snakemake/log``.
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -136,7 +136,7 @@ def snakemakes_logs() -> list[Path]:
 
 
 def begun(log: Path) -> float:
-    """Return when a log of Snakemake's was begun, as a time stamp; 0 where its name says nothing."""
+    """Return when a log of Snakemake's was begun, a time stamp; 0 where its name is odd."""
     try:
         moment = datetime.strptime(log.name.removesuffix(".snakemake.log"), "%Y-%m-%dT%H%M%S.%f")
     except ValueError:
@@ -146,7 +146,8 @@ def begun(log: Path) -> float:
 
 def last_events(manifests: Iterable[str]) -> dict[str, Event]:
     """Return the last event of each job that Snakemake's logs know, by its manifest."""
-    wanted, found, read = set(manifests), {}, 0
+    wanted, read = set(manifests), 0
+    found: dict[str, Event] = {}
     for log in snakemakes_logs():
         missing = wanted - found.keys()
         if not missing or read > MOST_READ:
@@ -189,13 +190,13 @@ def events_in(text: str, log: Path) -> dict[str, Event]:
 
 
 def configfiles() -> list[Path]:
-    """Return the study files that Snakemake was called with here and that are still there."""
+    """Return the study files that Snakemake was called with here, whether they are there or not."""
     found: dict[Path, None] = {}
     for log in snakemakes_logs():
         for line in _text(log, HEAD).splitlines():
             if told := CONFIG.match(line):
                 found |= dict.fromkeys(map(Path, re.findall(r"Path\('([^']+)'\)", told[1])))
-    return [path for path in found if path.is_file()]
+    return list(found)
 
 
 def _text(log: Path, most: int = MOST_READ) -> str:

@@ -136,9 +136,7 @@ def study_status(plan: Plan, digests: CodeDigests) -> StudyStatus:
     return StudyStatus(plan, jobs, lease, left, _at_once(jobs, manifests, lease), real)
 
 
-def _events(
-    plan: Plan, manifests: Manifests, locks: Mapping[str, Seen]
-) -> Mapping[str, Event]:
+def _events(plan: Plan, manifests: Manifests, locks: Mapping[str, Seen]) -> Mapping[str, Event]:
     """Ask Snakemake's logs about the jobs that have begun and made nothing."""
     return last_events(
         job.manifest
@@ -188,9 +186,7 @@ def _begins(event: Event | None, log: Path, signs: _Signs) -> bool:
         return False  # submitted, and waiting for its turn
 
 
-def _failed(
-    event: Event | None, job: PlannedJob, log: Path, lock: Seen, signs: _Signs
-) -> bool:
+def _failed(event: Event | None, job: PlannedJob, log: Path, lock: Seen, signs: _Signs) -> bool:
     if lock.holder is not None:
         return True
     if event is None:
@@ -201,7 +197,7 @@ def _failed(
 def _error(event: Event | None, job: PlannedJob, log: Path, lock: Seen) -> str:
     """Return one line on why a job failed."""
     said = last_words(log, job.stage)
-    if said and (ended_badly(log, job.stage) or not (lock.holder or event and event.message)):
+    if said and (ended_badly(log, job.stage) or not (lock.holder or (event and event.message))):
         return said
     if lock.holder is not None:
         return f"was killed: {lock.holder}"
@@ -210,9 +206,7 @@ def _error(event: Event | None, job: PlannedJob, log: Path, lock: Seen) -> str:
     return "ended without a word; perhaps it was killed"
 
 
-def _left(
-    plan: Plan, jobs: Mapping[tuple[str, str], JobStatus], manifests: Manifests
-) -> Left:
+def _left(plan: Plan, jobs: Mapping[tuple[str, str], JobStatus], manifests: Manifests) -> Left:
     """Return what is left, by the times in manifests and by the bars of trainings under way."""
     durations = Durations(plan)
     for job in plan.jobs.values():
@@ -246,9 +240,10 @@ def _at_once(
     begun, now, work = _stamp(lease.holder.since), time.time(), []
     for found in jobs.values():
         manifest = manifests.get(found.job.manifest)
-        if found.state == State.DONE and isinstance(manifest, Manifest):
-            if timegm(time.strptime(manifest.record["written"], "%Y-%m-%dT%H:%M:%SZ")) >= begun:
-                work.append(manifest.record["seconds"])
+        if found.state != State.DONE or not isinstance(manifest, Manifest):
+            continue
+        if timegm(time.strptime(manifest.record["written"], "%Y-%m-%dT%H:%M:%SZ")) >= begun:
+            work.append(manifest.record["seconds"])
     if not work or now <= begun:
         return None
     running = [found.holder.since for found in jobs.values() if found.holder is not None]
