@@ -230,8 +230,8 @@ def plain_duration(seconds: float) -> str:
     return duration(seconds).replace(NBSP, " ")
 
 
-def write(text: Iterable[str], stream: TextIO = sys.stdout) -> None:
-    """Print lines; what the encoding of the stream lacks becomes a question mark."""
+def write(text: Iterable[str]) -> None:
+    """Print lines; what the encoding of the terminal lacks becomes a question mark."""
+    encoding = sys.stdout.encoding or "ascii"
     for line in text:
-        encoding = stream.encoding or "ascii"
-        print(line.encode(encoding, "replace").decode(encoding), file=stream)
+        print(line.encode(encoding, "replace").decode(encoding))

@@ -1,0 +1,83 @@
+"""A bar in a log is some lines, each to be read as it is; what else is printed stays whole."""
+
+import subprocess
+import sys
+import textwrap
+
+from disobey.full_log import LEAST_SECONDS, Bar
+
+
+class Log:
+    """What a `Bar` lets through, with a clock that is set by hand."""
+
+    def __init__(self):
+        self.now, self.text = 0.0, ""
+        self.bar = Bar(lambda: self.now)
+
+    def print(self, text):
+        said = self.bar.state(text) if text.startswith("\r") else self.bar.other(text)
+        self.text += said
+
+    def train(self, seconds, step=1.0):
+        end = self.now + seconds
+        while self.now < end:
+            self.print(f"\r{self.now:.0f} s of it   ")
+            self.now += step
+
+
+def test_states_are_lines_at_least_five_seconds_apart():
+    log = Log()
+    log.train(21)
+    assert log.text.splitlines() == [f"{second} s of it" for second in (0, 5, 10, 15, 20)]
+    assert LEAST_SECONDS == 5
+
+
+def test_a_day_is_not_thousands_of_lines_and_no_state_is_much_out_of_date():
+    log = Log()
+    log.train(86400)
+    seconds = [int(line.split()[0]) for line in log.text.splitlines()]
+    assert len(seconds) < 200
+    for before, after in zip(seconds, seconds[1:], strict=False):
+        assert after - before <= max(LEAST_SECONDS, 0.05 * after + 1)
+
+
+def test_the_last_state_is_written_when_the_bar_is_closed():
+    log = Log()
+    log.print("\r0 of 9")
+    log.print("\r9 of 9")
+    log.print("\n")
+    log.print("saved")
+    log.print("\n")
+    assert log.text == "0 of 9\n9 of 9\nsaved\n"
+
+
+def test_words_between_states_stand_on_lines_of_their_own_after_the_newest_state():
+    log = Log()
+    log.print("\r0 of 9")
+    log.print("\r3 of 9")
+    for text in ("the disk is full", "\n", "\r4 of 9", "\n"):
+        log.print(text)
+    assert log.text == "0 of 9\n3 of 9\nthe disk is full\n4 of 9\n"
+
+
+def test_a_bar_of_a_job_has_rate_and_time_left_in_its_log(tmp_path):
+    code = """
+        import sys, time
+        from tqdm import tqdm
+        from disobey.full_log import survive_a_full_disk
+        survive_a_full_disk()
+        with tqdm(total=4, unit="step", file=sys.stderr, mininterval=0) as bar:
+            for step in range(4):
+                time.sleep(0.01)
+                bar.update()
+        print("done", file=sys.stderr)
+    """
+    log = tmp_path / "log"
+    with open(log, "w") as stream:
+        command = [sys.executable, "-c", textwrap.dedent(code)]
+        assert subprocess.run(command, stderr=stream).returncode == 0
+    text = log.read_text()
+    first, last, word = text.splitlines()
+    assert first.startswith("  0%") and word == "done"
+    assert last.startswith("100%") and "4/4 [00:00<00:00, " in last and "step/s" in last
+    assert "\r" not in text

@@ -1,0 +1,226 @@
+"""``prune``: what nobody asks for is listed; what somebody might need stays."""
+
+from pathlib import Path
+
+import pytest
+
+from disobey.locks import Lock
+from disobey.stores.layout import lock_of, states_of
+from disobey.stores.orphans import manifest_by
+from disobey.study.digests import CodeDigests
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+from disobey.tools import prune
+from disobey.tools.prune import main
+from disobey.tools.why import CAPTIONS
+from made_stores import everything, make
+
+STUDY = """
+study: small
+seeds: [0]
+datasets: {d: {source: builtin, name: digits}, c: {source: builtin, name: digits, augment: {crop_padding: 1}}}
+models: {m: {family: mlp, hidden: [4]}}
+recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}
+settings:
+  s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperature: 2}}
+  c: {dataset: c, teacher: m, student: m, recipe: r, distill: {temperature: 2}}
+"""
+SETTING_C = STUDY.splitlines()[-1]
+
+
+@pytest.fixture
+def digests():
+    return CodeDigests(CAPTIONS)
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch, digests):
+    """A study of two settings, all made, with logs; then the file has lost one of them."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("config.yaml")
+    path.write_text(STUDY)
+    plan = make_plan(load_study(path))
+    for (stage, key), job in plan.jobs.items():
+        make(job, digests)
+        log = Path(f"results/logs/{stage}/{key}.log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("said")
+    path.write_text(STUDY.replace(SETTING_C, ""))
+    return plan, make_plan(load_study(path))
+
+
+def listed(capsys):
+    lines = capsys.readouterr().out.splitlines()
+    rows = (line.split() for line in lines)
+    return {row[-1] for row in rows if row and row[0] in ("store", "log", "states")}
+
+
+def stores(paths):
+    return {path for path in paths if "/logs/" not in path}
+
+
+def test_a_plan_knows_its_manifests_by_stage_and_key_as_prune_does(made):
+    plan, _ = made
+    for (stage, key), job in plan.jobs.items():
+        assert manifest_by(stage, key) == job.manifest
+
+
+def test_what_the_studies_ask_for_is_no_orphan(made, capsys):
+    Path("config.yaml").write_text(STUDY)
+    assert main([]) == 0
+    assert listed(capsys) == set()
+
+
+def test_stores_and_logs_of_a_setting_that_is_gone_are_listed_and_kept(made, tmp_path, capsys):
+    before, now = made
+    gone = set(before.manifests()) - set(now.manifests())
+    assert gone
+    untouched = everything(tmp_path)
+    assert main([]) == 0
+    found = listed(capsys)
+    assert stores(found) == {name.removesuffix(".json") for name in gone}
+    assert len(found) == 2 * len(gone)
+    assert everything(tmp_path) == untouched
+
+
+def test_delete_takes_those_alone_and_the_study_is_still_all_there(made, capsys):
+    before, now = made
+    assert main(["--delete"]) == 0
+    assert {path for path in before.manifests() if Path(path).exists()} == set(now.manifests())
+    views = next(job for (stage, _), job in before.jobs.items() if stage == "views")
+    assert not Path(views.manifest).parent.exists()
+    capsys.readouterr()
+    assert main([]) == 0
+    assert listed(capsys) == set()
+
+
+def test_a_users_own_files_are_not_looked_at(made, capsys):
+    own = ["results/notes.md", "results/runs/mine/model.bin", "results/data/raw.nc",
+           "results/small/tables/mine.csv", "results/logs/train/thoughts.log"]  # fmt: skip
+    for name in own:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("mine")
+    assert main(["--delete"]) == 0
+    assert all(Path(name).exists() for name in own)
+
+
+def test_half_written_files_of_a_killed_process_count(made, capsys):
+    left = Path("results/logits/.digits-mlp4-onehot-s0-0123abcd.nc.77.tmp")
+    left.write_text("half")
+    assert main(["--delete"]) == 0
+    assert str(left.with_name("digits-mlp4-onehot-s0-0123abcd.nc")) in listed(capsys)
+    assert not left.exists()
+
+
+def test_what_a_running_job_holds_stays(made, capsys):
+    before, now = made
+    run = next(
+        job for name, job in before.jobs.items() if name not in now.jobs and name[0] == "train"
+    )
+    log = Path(f"results/logs/train/{run.key}.log")
+    lock = Lock(lock_of(run.manifest))
+    assert lock.try_take()
+    assert main(["--delete"]) == 1
+    assert Path(run.manifest).exists() and log.exists()
+    assert "a running job holds it" in capsys.readouterr().out
+    lock.release(remove=True)
+    assert main(["--delete"]) == 0
+    assert not Path(run.manifest).exists() and not log.exists()
+
+
+def test_nothing_is_deleted_while_snakemake_works(made, tmp_path, capsys):
+    lease = Lock(Path(".snakemake/lease"))
+    assert lease.try_take()
+    assert main([]) == 0
+    assert main(["--delete"]) == 2
+    lease.release()
+    assert "another snakemake works in this folder" in capsys.readouterr().err
+    assert all(Path(name).exists() for name in made[0].manifests())
+
+
+def test_a_study_that_does_not_load_makes_nothing_an_orphan(made, capsys):
+    Path("workflow/studies").mkdir(parents=True)
+    Path("workflow/studies/bad.yaml").write_text("study: bad\nsettings: 3\n")
+    for words in ([], ["--delete"]):
+        assert main(words) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert "workflow/studies/bad.yaml:" in printed.err
+        assert "python -m disobey prune config.yaml" in printed.err
+    assert all(Path(name).exists() for name in made[0].manifests())
+    assert main(["config.yaml"]) == 0
+
+
+def test_a_study_whose_own_files_are_missing_makes_nothing_an_orphan(made, capsys):
+    mine = "{source: files, name: mine, train: a.npz, test: a.npz, columns: {image: x}}"
+    text = STUDY.replace("{source: builtin, name: digits}", mine, 1).replace("small", "mine")
+    Path("mine.yaml").write_text(text)
+    assert main(["config.yaml", "mine.yaml"]) == 2
+    assert "there is no file" in capsys.readouterr().err
+
+
+def test_the_folder_of_another_study_is_kept_with_all_that_it_stands_on(made, digests, capsys):
+    Path("other.yaml").write_text(STUDY.replace("study: small", "study: other"))
+    other = make_plan(load_study("other.yaml"))
+    for name, job in other.jobs.items():
+        if name not in made[0].jobs:
+            make(job, digests)
+    before, now = made
+    assert main([]) == 0
+    assert stores(listed(capsys)) == {
+        "results/small/analysis/c.nc",
+        "results/small/figures/exaggeration-c",
+    }
+    assert main(["other.yaml"]) == 0
+    printed = capsys.readouterr().out
+    assert "results/small: its study was not given; kept" in printed
+
+
+def test_studies_that_snakemake_was_called_with_count_and_those_gone_are_named(made, capsys):
+    Path("elsewhere").mkdir()
+    called = Path("elsewhere/full.yaml").absolute()
+    called.write_text(STUDY)
+    log = Path(".snakemake/log/2026-01-01T000000.000000.snakemake.log")
+    log.parent.mkdir(parents=True)
+    log.write_text(f"SNAKEMAKE\n  Config file(s): [PosixPath('{called}')]\n")
+    assert main([]) == 0
+    assert listed(capsys) == set()
+    called.unlink()
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert f"{called}: Snakemake was called with it here, and it is gone" in printed
+    assert "store" in printed
+
+
+def test_without_any_study_it_says_what_to_do(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 2
+    assert "name the studies" in capsys.readouterr().err
+
+
+def test_states_of_other_code_or_data_are_orphans_and_those_to_go_on_from_are_not(
+    made, digests, capsys
+):
+    _, now = made
+    torch = prune.version("torch")
+    run = next(job for (stage, _), job in now.jobs.items() if stage == "train")
+    contents = [prune.read_manifest(path).content for path in run.inputs]
+    to_go_on = states_of(run.key, digests.of(run), torch, contents)
+    older = states_of(run.key, "other code", torch, contents)
+    foreign = Path("results/checkpoints/digits-mlp4-onehot-s9-0123abcd-0123456789ab")
+    for folder in (to_go_on, older, foreign, Path("results/checkpoints/mine")):
+        folder.mkdir(parents=True)
+        (folder / "1.pt").write_text("state")
+    assert main([]) == 0
+    states = {path for path in listed(capsys) if "/checkpoints/" in path}
+    assert states == {str(older), str(foreign)}
+    Path(run.inputs[0]).unlink()  # what it will be made of is not known now
+    assert main([]) == 0
+    assert str(older) not in listed(capsys)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")]
+)
+def test_sizes_in_words(number, words):
+    assert prune.size(number) == words

@@ -1,0 +1,395 @@
+"""``status``: every state by its sign, the last words of what failed, and nothing written."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from disobey.locks import Holder, Lock
+from disobey.status.durations import Left, left_of
+from disobey.status.logs import BAR, events_in, last_bar, last_words, log_of
+from disobey.status.states import State, study_status
+from disobey.status.words import PLAIN_SYMBOLS, Style, left_in_words, lines
+from disobey.stores.layout import lock_of
+from disobey.study.digests import CodeDigests
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+from disobey.tools.status import main
+from disobey.tools.why import CAPTIONS
+
+from made_stores import SECONDS, everything, make
+
+STUDY = """
+study: small
+seeds: [0, 1]
+datasets: {d: {source: builtin, name: digits, label_noise: {rate: 0.1}}}
+models: {m: {family: mlp, hidden: [4]}}
+recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}
+settings:
+  s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperature: 2}}
+  again: {dataset: d, teacher: {setting: s}, student: m, recipe: r, distill: {temperature: 2}}
+"""
+RUN = """[Fri Nov 27 22:37:54 2026]
+rule {rule}:
+    input: results/data/x.nc.json
+    output: {store}, {manifest}
+    log: {log}
+    jobid: {number}
+    reason: Missing output files
+"""
+ERROR = """[Fri Nov 27 22:37:59 2026]
+Error in rule {rule}:
+    message: {message}
+    jobid: {number}
+    input: results/data/x.nc.json
+    output: {store}, {manifest}
+    log: {log} (check log file(s) for error details)
+    shell:
+        python -m disobey {rule}
+        (command exited with non-zero exit code)
+Logfile {log}:
+================
+disobey {rule}: something to change
+================
+"""
+TRACEBACK = """Traceback (most recent call last):
+  File "a.py", line 1, in <module>
+    f()
+ValueError: the first of two lines
+and the second
+"""
+BARS = (
+    "\r  0%|          | 0/90 [00:00<?, ?step/s]\r 33%|###3      | 30/90 [00:10<00:20, 3.00step/s]"
+)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text(STUDY)
+    plan = make_plan(load_study("study.yaml"))
+    return plan, CodeDigests(CAPTIONS)
+
+
+def first(plan, stage):
+    return next(job for (kind, _), job in plan.jobs.items() if kind == stage)
+
+
+def write_log(job, text):
+    log = log_of(job.stage, job.key)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(text)
+
+
+def snakemake_says(*blocks, name="2026-01-01T000000.000000"):
+    log = Path(f".snakemake/log/{name}.snakemake.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(blocks))
+    return log
+
+
+def block(form, job, number=1, message=None):
+    words = {
+        "rule": job.stage, "number": number, "message": message, "manifest": job.manifest,
+        "store": job.manifest.removesuffix(".json"), "log": log_of(job.stage, job.key),
+    }  # fmt: skip
+    return form.format(**words)
+
+
+def state_of(study, job):
+    found = study_status(*study).jobs[job.stage, job.key]
+    return found.state, found.error
+
+
+def test_what_was_made_and_agrees_with_the_plan_is_done(study):
+    plan, digests = study
+    for job in plan.jobs.values():
+        make(job, digests)
+    status = study_status(plan, digests)
+    assert {found.state for found in status.jobs.values()} == {State.DONE}
+    assert left_in_words(status) == "nothing is left to be done"
+
+
+def test_what_stands_on_other_code_is_stale_and_so_is_all_that_stands_on_it(study):
+    plan, digests = study
+    for job in plan.jobs.values():
+        make(job, digests)
+    labels = first(plan, "labels")
+    record = json.loads(Path(labels.manifest).read_text())
+    Path(labels.manifest).write_text(json.dumps(record | {"code": "other"}))
+    states = {name: found.state for name, found in study_status(plan, digests).jobs.items()}
+    assert states["prepare", first(plan, "prepare").key] == State.DONE
+    assert {states[name] for name in states if name[0] != "prepare"} == {State.STALE}
+
+
+def test_nothing_begun_is_missing_whatever_log_an_earlier_run_left(study):
+    job = first(study[0], "prepare")
+    assert state_of(study, job) == (State.MISSING, None)
+    write_log(job, "read 5,000 rows\n")
+    number = {"number": 7}
+    snakemake_says(block(RUN, job, **number), "Finished jobid: 7 (Rule: prepare)\n")
+    assert state_of(study, job) == (State.MISSING, None)
+
+
+def test_a_held_lock_is_a_running_job_and_its_bar_is_read(study):
+    job = first(study[0], "train")
+    write_log(job, BARS)
+    lock = Lock(lock_of(job.manifest))
+    assert lock.try_take()
+    found = study_status(*study).jobs["train", job.key]
+    lock.release(remove=True)
+    assert found.state == State.RUNNING
+    assert (found.bar.done, found.bar.total, found.bar.left, found.bar.whole) == (30, 90, 20, 30)
+    assert found.holder is not None
+    assert state_of(study, job)[0] != State.RUNNING
+
+
+def test_a_lock_that_a_killed_process_left_is_a_failure_that_names_it(study):
+    job = first(study[0], "train")
+    write_log(job, BARS)
+    path = lock_of(job.manifest)
+    path.parent.mkdir(parents=True)
+    holder = Holder(123, "node7", "2026-01-01 00:00:00 UTC")
+    path.write_text(json.dumps(vars(holder)))
+    assert state_of(study, job) == (State.FAILED, f"was killed: {holder}")
+    assert json.loads(path.read_text()) == vars(holder), "looking must not empty the lock"
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        ("disobey train: the loss became nan\n", "disobey train: the loss became nan"),
+        (f"{BARS}\n{TRACEBACK}", "ValueError: the first of two lines"),
+        (f"using the CPU\n{BARS}", "using the CPU"),
+        ("", "ended without a word; perhaps it was killed"),
+    ],
+)
+def test_an_error_in_snakemakes_log_is_a_failure_with_the_last_words_of_the_job(study, log, said):
+    job = first(study[0], "train")
+    write_log(job, log)
+    snakemake_says(block(RUN, job), block(ERROR, job))
+    assert state_of(study, job) == (State.FAILED, said)
+
+
+def test_what_slurm_says_is_shown_where_the_job_itself_said_nothing(study):
+    job = first(study[0], "train")
+    write_log(job, BARS)
+    message = "SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'."
+    snakemake_says(block(RUN, job), block(ERROR, job, message=message))
+    assert state_of(study, job) == (State.FAILED, message)
+
+
+def test_a_job_that_will_be_tried_again_has_not_failed(study):
+    job = first(study[0], "train")
+    write_log(job, TRACEBACK)
+    snakemake_says(block(RUN, job, 4), block(ERROR, job, 4), "Trying to restart job 4.\n")
+    assert state_of(study, job)[0] == State.MISSING
+
+
+def test_a_later_run_overrules_an_earlier_one(study):
+    job = first(study[0], "train")
+    write_log(job, "using the CPU\n")
+    snakemake_says(block(ERROR, job), name="2026-01-01T000000.000000")
+    snakemake_says(
+        block(RUN, job, 2), "Finished jobid: 2 (Rule: train)\n", name="2026-01-02T000000.000000"
+    )
+    assert state_of(study, job)[0] == State.MISSING
+
+
+def test_started_by_a_snakemake_that_is_gone_is_failed_and_by_one_at_work_running(study):
+    job = first(study[0], "prepare")
+    now = time.strftime("%Y-%m-%dT%H%M%S.000000")
+    snakemake_says(block(RUN, job), name=now)
+    write_log(job, "")
+    assert state_of(study, job) == (State.FAILED, "ended without a word; perhaps it was killed")
+    lease = Lock(Path(".snakemake/lease"))
+    assert lease.try_take()
+    assert state_of(study, job)[0] == State.RUNNING
+    log_of(job.stage, job.key).unlink()
+    assert state_of(study, job)[0] == State.MISSING, "submitted, and waiting in a queue"
+    lease.release()
+
+
+def test_without_snakemakes_logs_a_log_that_ends_with_an_error_is_a_failure(study):
+    job = first(study[0], "prepare")
+    write_log(job, "disobey prepare: test.csv: there is no column 'label'\n")
+    state, error = state_of(study, job)
+    assert state == State.FAILED
+    assert error == "disobey prepare: test.csv: there is no column 'label'"
+
+
+def test_looking_writes_nothing(study, tmp_path, capsys):
+    plan, digests = study
+    make(first(plan, "prepare"), digests)
+    write_log(first(plan, "labels"), TRACEBACK)
+    snakemake_says(block(ERROR, first(plan, "labels")))
+    path = lock_of(first(plan, "train").manifest)
+    path.parent.mkdir(parents=True)
+    path.write_text("who was here")
+    before = everything(tmp_path)
+    assert main(["study.yaml"]) == 0
+    assert "1 done, 1 failed" in capsys.readouterr().out
+    assert main(["study.yaml", "--json"]) == 0
+    assert everything(tmp_path) == before
+
+
+def test_a_study_of_own_files_is_looked_at_without_keeping_their_hashes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("sentence,label\n" + "a word,yes\nwords,no\n" * 20)
+    mine = "{source: files, name: mine, train: a.csv, test: a.csv, columns: {text: sentence}, tokenizer: {vocabulary: 300, max_tokens: 8}}"
+    text = STUDY.replace("{source: builtin, name: digits, label_noise: {rate: 0.1}}", mine)
+    text = text.replace(
+        "{family: mlp, hidden: [4]}", "{family: roberta, hidden: 16, layers: 1, heads: 2}"
+    )
+    Path("study.yaml").write_text(text)
+    assert main(["study.yaml"]) == 0
+    assert not Path("results").exists()
+
+
+def test_a_study_that_cannot_be_used_is_refused_in_words(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text("studdy: x\n")
+    assert main(["study.yaml"]) == 2
+    assert "study.yaml:1" in capsys.readouterr().err
+
+
+def test_json_counts_every_job_once_and_a_shared_one_in_each_setting(study, capsys):
+    plan, digests = study
+    for stage in ("prepare", "labels"):
+        make(first(plan, stage), digests)
+    assert main(["study.yaml", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["jobs"]) == sum(told["counts"].values()) == len(plan.jobs)
+    assert told["counts"]["done"] == 2
+    assert told["settings"]["s"]["data"] == told["settings"]["again"]["data"] == {"done": 2}
+    assert told["settings"]["again"]["teachers"] == {"missing": 2}
+    assert told["of_study"]["report"] == {"missing": 1}
+
+
+def test_every_job_stands_in_the_table(study):
+    from disobey.status.grouping import OF_STUDY, jobs_of_settings
+
+    plan, _ = study
+    of_settings = jobs_of_settings(plan).values()
+    shown = {name for columns in of_settings for names in columns.values() for name in names}
+    assert shown | {name for name in plan.jobs if name[0] in OF_STUDY} == set(plan.jobs)
+
+
+def test_no_line_of_the_table_is_wider_than_a_narrow_terminal(study):
+    status = study_status(*study)
+    wide, narrow = (list(lines(status, Style(width=width))) for width in (100, 40))
+    table = narrow[: narrow.index("of the whole study")]
+    assert max(map(len, table[2:])) <= 40
+    assert any(re.match(r"setting +data +teachers", line) for line in wide)
+    assert all("\033" not in line for line in wide)
+    coloured = "\n".join(lines(status, Style(colour=True, symbols=PLAIN_SYMBOLS)))
+    assert "\033[2m.1\033[0m" in coloured and "✓" not in coloured
+
+
+def test_colour_is_for_terminals_and_not_where_no_color_is_set(monkeypatch):
+    class Terminal:
+        encoding = "ascii"
+
+        def __init__(self, terminal=True):
+            self.isatty = lambda: terminal
+
+    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert Style.of(Terminal()) == Style(70, True, PLAIN_SYMBOLS)
+    assert not Style.of(Terminal(False)).colour
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not Style.of(Terminal()).colour
+
+
+# --- time left ------------------------------------------------------------------------------
+
+
+def test_time_left_is_of_like_jobs_and_says_what_is_unlike_all(study):
+    plan, digests = study
+    for stage in ("prepare", "labels", "train"):
+        make(first(plan, stage), digests)
+    status = study_status(plan, digests)
+    # The teacher of seed 0 is there: like it are the other teacher and the references, which are
+    # one-hot too; students are not.
+    one_hot = [
+        job for (stage, key), job in plan.jobs.items() if stage == "train" and "onehot" in key
+    ]
+    assert status.left.seconds == SECONDS * (len(one_hot) - 1)
+    assert status.left.unknown == status.left.jobs - (len(one_hot) - 1)
+    words = r"left: \d+ jobs, at least 24\.0 s of jobs, one after another \(\d+ are like nothing"
+    assert re.match(words, left_in_words(status))
+
+
+def test_without_any_measured_job_the_time_is_unknown(study):
+    assert "unknown" in left_in_words(study_status(*study))
+
+
+def test_no_number_of_machines_beats_the_longest_chain(study):
+    plan, _ = study
+    jobs = list(plan.jobs.values())
+    left = left_of(jobs, {job.manifest: 1.0 for job in jobs})
+    # data, labels, teacher, logits, student, logits, student of student, logits, analysis,
+    # explorer or table or figure, report
+    assert left.longest_chain == 11
+    assert left.wall(1) == left.seconds == len(jobs)
+    assert left.wall(1000) == 11
+    assert Left(1, 0, 5.0, 5.0).wall(0.5) == 10.0
+
+
+# --- logs -----------------------------------------------------------------------------------
+
+
+def test_the_bar_of_a_slow_training_is_read_too(tmp_path):
+    log = tmp_path / "log"
+    log.write_text("  5%|5    | 10/200 [01:40<31:40, 10.00s/step, loss=1.2]\n")
+    bar = last_bar(log)
+    assert (bar.left, bar.whole) == (1900, 2000)
+    log.write_text("nothing\n")
+    assert last_bar(log) is None and last_bar(tmp_path / "none") is None
+
+
+def test_bars_are_those_that_tqdm_writes(capsys):
+    import sys
+
+    from tqdm import tqdm
+
+    with tqdm(total=3, unit="step", file=sys.stderr, mininterval=0, miniters=1) as bar:
+        for _ in range(3):
+            time.sleep(0.01)
+            bar.update()
+        bar.set_postfix(loss="0.1")
+    states = [line for line in capsys.readouterr().err.split("\r") if line.strip()]
+    assert all(BAR.search(state) for state in states)
+    assert BAR.search(states[-1])["rate"]
+
+
+def test_last_words_of_a_log_that_is_not_there(tmp_path):
+    assert last_words(tmp_path / "none", "train") is None
+
+
+def test_a_job_of_several_outputs_is_known_by_its_manifest():
+    text = block(RUN, FakeJob("train", "r-1", "results/runs/r-1.json"), 3)
+    events = events_in(text.replace("output: ", "output: a.bin, "), Path("log"))
+    assert {name: event.kind for name, event in events.items()} == {
+        "results/runs/r-1.json": "started"
+    }
+
+
+class FakeJob:
+    def __init__(self, stage, key, manifest):
+        self.stage, self.key, self.manifest = stage, key, manifest
+
+
+def test_logs_lie_where_the_rules_put_them():
+    from disobey.stores.orphans import MADE_BY, WILDCARD
+
+    text = "".join(path.read_text() for path in (CAPTIONS.parents[1] / "rules").glob("*.smk"))
+    in_rules = set(re.findall(r'"(results/logs/[^"]+)"', text))
+    ours = {
+        str(log_of(stage, "/".join(f"{{{name}}}" for name in WILDCARD.findall(pattern))))
+        for stage, pattern in MADE_BY.items()
+    }
+    assert ours == in_rules
