@@ -7,13 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from made_stores import make
 
 from disobey.status.line import EVERY, ProgressLine
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools.why import CAPTIONS
-from made_stores import make
 
 STUDY = """
 study: small

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from made_stores import everything, make
 
 from disobey.locks import Lock
 from disobey.stores.layout import lock_of, states_of
@@ -13,7 +14,6 @@ from disobey.study.plan import make_plan
 from disobey.tools import prune
 from disobey.tools.prune import main
 from disobey.tools.why import CAPTIONS
-from made_stores import everything, make
 
 STUDY = """
 study: small

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from made_stores import SECONDS, everything, make
 
 from disobey.locks import Holder, Lock
 from disobey.status.durations import Left, left_of
@@ -18,8 +19,6 @@ from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools.status import main
 from disobey.tools.why import CAPTIONS
-
-from made_stores import SECONDS, everything, make
 
 STUDY = """
 study: small

@@ -82,7 +82,8 @@ class Orphan:
                     path.unlink(missing_ok=True)
         finally:
             lock.release(remove=True)
-        _remove_empty(self.path.parent)
+        for folder in {self.path.parent, self.lock.parent}:  # the lock may have made its own
+            _remove_empty(folder)
         return True
 
 
