@@ -1,5 +1,6 @@
 """A bar in a log is some lines, each to be read as it is; what else is printed stays whole."""
 
+import itertools
 import subprocess
 import sys
 import textwrap
@@ -37,7 +38,7 @@ def test_a_day_is_not_thousands_of_lines_and_no_state_is_much_out_of_date():
     log.train(86400)
     seconds = [int(line.split()[0]) for line in log.text.splitlines()]
     assert len(seconds) < 200
-    for before, after in zip(seconds, seconds[1:], strict=False):
+    for before, after in itertools.pairwise(seconds):
         assert after - before <= max(LEAST_SECONDS, 0.05 * after + 1)
 
 

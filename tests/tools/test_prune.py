@@ -18,7 +18,9 @@ from disobey.tools.why import CAPTIONS
 STUDY = """
 study: small
 seeds: [0]
-datasets: {d: {source: builtin, name: digits}, c: {source: builtin, name: digits, augment: {crop_padding: 1}}}
+datasets:
+  d: {source: builtin, name: digits}
+  c: {source: builtin, name: digits, augment: {crop_padding: 1}}
 models: {m: {family: mlp, hidden: [4]}}
 recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}
 settings:
@@ -165,7 +167,6 @@ def test_the_folder_of_another_study_is_kept_with_all_that_it_stands_on(made, di
     for name, job in other.jobs.items():
         if name not in made[0].jobs:
             make(job, digests)
-    before, now = made
     assert main([]) == 0
     assert stores(listed(capsys)) == {
         "results/small/analysis/c.nc",

@@ -237,7 +237,10 @@ def test_looking_writes_nothing(study, tmp_path, capsys):
 def test_a_study_of_own_files_is_looked_at_without_keeping_their_hashes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("sentence,label\n" + "a word,yes\nwords,no\n" * 20)
-    mine = "{source: files, name: mine, train: a.csv, test: a.csv, columns: {text: sentence}, tokenizer: {vocabulary: 300, max_tokens: 8}}"
+    mine = (
+        "{source: files, name: mine, train: a.csv, test: a.csv, columns: {text: sentence}, "
+        "tokenizer: {vocabulary: 300, max_tokens: 8}}"
+    )
     text = STUDY.replace("{source: builtin, name: digits, label_noise: {rate: 0.1}}", mine)
     text = text.replace(
         "{family: mlp, hidden: [4]}", "{family: roberta, hidden: 16, layers: 1, heads: 2}"
@@ -318,7 +321,7 @@ def test_time_left_is_of_like_jobs_and_says_what_is_unlike_all(study):
     ]
     assert status.left.seconds == SECONDS * (len(one_hot) - 1)
     assert status.left.unknown == status.left.jobs - (len(one_hot) - 1)
-    words = r"left: \d+ jobs, at least 24\.0 s of jobs, one after another \(\d+ are like nothing"
+    words = r"left: \d+ jobs, at least 40\.0 s of jobs, one after another \(\d+ are like nothing"
     assert re.match(words, left_in_words(status))
 
 
