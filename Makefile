@@ -1,4 +1,4 @@
-# make figures | test | gpu-check | lint | bench | why | plan | results; each creates .venv first, with nothing but PyPI.
+# make figures | test | gpu-check | lint | bench | why | status | plan | results; each creates .venv first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
@@ -12,13 +12,17 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: figures test test-fast test-slurm gpu-check lint bench plan why results schema clean-venv
+.PHONY: figures test test-fast test-slurm gpu-check lint bench plan why status results schema clean-venv
 
 figures: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
 
 why: $(VENV)/.installed
 	$(BIN)/python -m disobey why $(STUDY)
+
+# Looks only: call it while figures are made, in another terminal.
+status: $(VENV)/.installed
+	@$(BIN)/python -m disobey status $(STUDY)
 
 # The tables of a finished study as Markdown; docs/results.md is made of this.
 results: $(VENV)/.installed

@@ -49,6 +49,26 @@ def test_every_planned_store_is_made_and_vouched_for(finished):
             assert path.stat().st_size == entry["bytes"] > 0
 
 
+def test_a_run_says_how_far_it_is_and_status_agrees_that_all_is_done(finished):
+    printed = (finished.folder / "first-run.txt").read_text()
+    total = len(make_plan(load_study(finished.study)).jobs) + 1  # and the rule all
+    assert re.search(r"^disobey: 1 of \d+ jobs \(\d+%\), .* so far, ", printed, re.M)
+    assert re.search(rf"^disobey: {total} of {total} jobs \(100%\) in ", printed, re.M)
+    told = subprocess.run(
+        [sys.executable, "-m", "disobey", "status", str(finished.study)],
+        cwd=finished.folder, capture_output=True, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(f"study tiny: {total - 1} jobs: {total - 1} done\n")
+    assert told.stdout.endswith("nothing is left to be done\n")
+
+
+def test_bars_of_trainings_are_lines_in_their_logs(finished):
+    for log in (finished.folder / "results/logs/train").glob("*.log"):
+        bars = [line for line in log.read_text().splitlines() if "step/s" in line]
+        assert bars and "100%" in bars[-1] and "\r" not in log.read_text(), log
+
+
 def test_the_study_has_every_stage_and_every_kind_of_figure(finished):
     study = load_study(finished.study)
     assert {stage for stage, _ in make_plan(study).jobs} == IN_STUDY

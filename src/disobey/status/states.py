@@ -94,7 +94,7 @@ class StudyStatus:
         Of all jobs that are not done.
     at_once : float or None
         How many jobs' seconds the Snakemake at work gets done in a second, on the average so far;
-        None where none is at work or none of its jobs has ended.
+        None where none is at work or it has only just begun.
     locks : bool
         False where the file system has no locks, so that running jobs may not be seen.
     """
@@ -244,11 +244,9 @@ def _at_once(
             continue
         if timegm(time.strptime(manifest.record["written"], "%Y-%m-%dT%H:%M:%SZ")) >= begun:
             work.append(manifest.record["seconds"])
-    if not work or now <= begun:
-        return None
     running = [found.holder.since for found in jobs.values() if found.holder is not None]
     under_way = sum(now - max(begun, _stamp(since)) for since in running)
-    return (sum(work) + under_way) / (now - begun)
+    return (sum(work) + under_way) / (now - begun) if now > begun else None
 
 
 def _stamp(since: str) -> float:

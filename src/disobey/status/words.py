@@ -1,6 +1,7 @@
 """A study's state as lines of text for a terminal."""
 
 import os
+import platform
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -171,6 +172,8 @@ def _running(status: StudyStatus, style: Style) -> Iterable[str]:
     for found in jobs[:NAMED]:
         words = [style.symbols[State.RUNNING], found.job.stage, found.job.key]
         words += [bar_in_words(found.bar)] if found.bar else []
+        if found.holder is not None and found.holder.host != platform.node():
+            words.append(f"on {found.holder.host}")
         yield style.painted(" ".join(words), State.RUNNING)
     yield from _more(jobs, "run")
 
