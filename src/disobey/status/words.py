@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,11 +47,9 @@ class Style:
     def of(cls, stream: TextIO) -> "Style":
         """Return what suits a stream: colour on a terminal only, unless NO_COLOR is set."""
         terminal = stream.isatty()
-        width = 100
-        if terminal:
-            width = int(os.environ.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
+        width = shutil.get_terminal_size((100, 24)).columns if terminal else 100
         plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-        return cls(width or 100, terminal and not plain, _symbols(stream.encoding))
+        return cls(width, terminal and not plain, _symbols(stream.encoding))
 
     def cell(self, counts: Cell) -> str:
         """Return the counts of a cell, each with its symbol; none for what there is none of."""
