@@ -1,5 +1,6 @@
 """``status``: every state by its sign, the last words of what failed, and nothing written."""
 
+import errno
 import json
 import re
 import time
@@ -10,6 +11,7 @@ from made_stores import SECONDS, everything, make
 
 from disobey.locks import Holder, Lock
 from disobey.status.durations import Left, left_of
+from disobey.status.locks import Seen, look_at
 from disobey.status.logs import BAR, events_in, last_bar, last_words, log_of
 from disobey.status.states import State, study_status
 from disobey.status.words import PLAIN_SYMBOLS, Style, left_in_words, lines
@@ -304,6 +306,32 @@ def test_colour_is_for_terminals_and_not_where_no_color_is_set(monkeypatch):
     assert not Style.of(Terminal(False)).colour
     monkeypatch.setenv("NO_COLOR", "1")
     assert not Style.of(Terminal()).colour
+
+
+def test_where_a_file_system_has_no_locks_it_says_that_running_jobs_are_not_seen(
+    study, monkeypatch
+):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    path = lock_of(first(study[0], "train").manifest)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert study_status(*study).locks
+    monkeypatch.setattr("disobey.status.locks.fcntl.flock", no_locks)
+    assert "no locks" in list(lines(study_status(*study), Style()))[1]
+
+
+def test_a_lock_can_be_taken_while_it_is_looked_at_again_and_again(tmp_path):
+    lock = Lock(tmp_path / "lock")
+    assert look_at(lock.path) == Seen()
+    assert lock.try_take()
+    assert look_at(lock.path).held and look_at(lock.path).holder == lock.holder()
+    lock.release()
+    assert look_at(lock.path) == Seen()
+    assert lock.try_take()
+    lock.release(remove=True)
+    assert not lock.path.exists()
 
 
 # --- time left ------------------------------------------------------------------------------
