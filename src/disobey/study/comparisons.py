@@ -25,7 +25,7 @@ class _Comparison(Strict):
 class ComparedLogits(_Comparison):
     """Models as files of logits: npz, npy, parquet, or the netCDF of this package."""
 
-    source: Literal["logits"]
+    source: Literal["logits"] = Field(description="files of logits")
     teachers: Paths = Field(
         description="one for each seed of the study, in their order; below data_root where the "
         "study has one"
@@ -63,7 +63,7 @@ class ComparedLogits(_Comparison):
 class ComparedCheckpoints(_Comparison):
     """Models as trained classifiers of the Hugging Face hub, or in folders."""
 
-    source: Literal["huggingface"]
+    source: Literal["huggingface"] = Field(description="classifiers of the hub, or in folders")
     dataset: Name = Field(description="of this file, without label noise")
     teachers: Checkpoints = Field(description="one for each seed of the study, in their order")
     students: Checkpoints = Field(description="of these teachers, in the same order")

@@ -86,10 +86,10 @@ class Subset(Strict):
 class Columns(Strict):
     """Which column of a table is what."""
 
-    image: Path | None = None
-    text: Path | None = None
+    image: Path | None = Field(None, description="the column of images; or write text")
+    text: Path | None = Field(None, description="the column of texts; or write image")
     text_pair: Path | None = Field(None, description="the second sentence of a pair")
-    label: Path = "label"
+    label: Path = Field("label", description="the column of classes, as numbers or names")
     id: Path | None = Field(
         None, description="whole numbers that name examples; if not given, rows are counted"
     )
@@ -110,12 +110,14 @@ class Columns(Strict):
 class _Dataset(Strict):
     """What every data set may say."""
 
-    subset: Subset | None = None
-    label_noise: LabelNoise | None = None
+    subset: Subset | None = Field(None, description="use a part of the rows")
+    label_noise: LabelNoise | None = Field(
+        None, description="move training labels to other classes"
+    )
     centre: Literal["pixel"] | None = Field(
         None, description="subtract the mean training image, not only each channel's mean"
     )
-    augment: Augment | None = None
+    augment: Augment | None = Field(None, description="train on another view in each epoch")
     tokenizer: AnyTokenizer | None = Field(None, description="of text; if not given, a small one")
 
     FOR_IMAGES: ClassVar[tuple[str, ...]] = ("centre", "augment", "size")
@@ -168,8 +170,11 @@ class Builtin(_Dataset):
 
     KINDS: ClassVar[dict[str, str]] = {"mnist5k": "image", "digits": "image", "cldr-langid": "text"}
 
-    source: Literal["builtin"]
-    name: Literal["mnist5k", "digits", "cldr-langid"]
+    source: Literal["builtin"] = Field(description="an installed package")
+    name: Literal["mnist5k", "digits", "cldr-langid"] = Field(
+        description="5,000 images of MNIST, scikit-learn's digits, or names of countries, "
+        "currencies and the like in 20 languages"
+    )
 
     @property
     def kind(self) -> str:
@@ -180,7 +185,7 @@ class Builtin(_Dataset):
 class _Table(_Dataset):
     """A data set that is a table of rows."""
 
-    columns: Columns
+    columns: Columns = Field(description="which column is what")
     classes: Annotated[list[Path], Field(min_length=2)] | None = Field(
         None, description="names in the order of their numbers; if not given, as the data says"
     )
@@ -212,7 +217,7 @@ class _Table(_Dataset):
 class Hub(_Table):
     """A data set of the Hugging Face hub; code of its repository never runs."""
 
-    source: Literal["hub"]
+    source: Literal["hub"] = Field(description="a repository of the Hugging Face hub")
     path: Annotated[str, StringConstraints(pattern=r"^[\w.-]+/[\w.-]+$")] = Field(
         description="owner/name"
     )
@@ -231,13 +236,13 @@ class Hub(_Table):
 class Files(_Table):
     """The user's own files: parquet, CSV, JSON lines, npz, or a folder of images."""
 
-    source: Literal["files"]
+    source: Literal["files"] = Field(description="files of yours")
     name: Name = Field(description="what ids and figures call it")
     train: Path | Paths = Field(
         description="file, files, pattern or, for images in one folder per class, a folder; "
         "below data_root where the study has one"
     )
-    test: Path | Paths
+    test: Path | Paths = Field(description="the same, of the examples to test on")
 
 
 Dataset = Annotated[Builtin | Hub | Files, Field(discriminator="source")]

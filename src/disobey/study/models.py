@@ -32,7 +32,9 @@ Value = Annotated[Any, AfterValidator(_plain)]
 class Switch(Strict):
     """A change between distillation and one-hot labels within one training."""
 
-    order: Literal["distillation_first", "one_hot_first"]
+    order: Literal["distillation_first", "one_hot_first"] = Field(
+        description="what the training begins with, and so what it ends with"
+    )
     at: Fraction = Field(description="share of the cumulative learning rate")
     ramp: Fraction | None = Field(
         None, description="share of it over which the change takes place, centred; 0 is at once"
@@ -47,7 +49,9 @@ class Switch(Strict):
 class Distill(Strict):
     """(1 - weight) CE(label, student) + weight T^2 KL(teacher^(T) || student^(T))."""
 
-    temperature: Positive
+    temperature: Positive = Field(
+        description="T: both models' logits are divided by it before softmax"
+    )
     weight: Fraction = Field(1.0, description="of the teacher's term; 1 leaves the label out")
     switch: Switch | None = Field(None, description="distil for a part of the training only")
     teacher: Literal["auto", "views", "live"] | None = Field(
@@ -87,7 +91,7 @@ class Bias(Strict):
 class StudentOf(Strict):
     """A teacher that is another setting's student: repeated distillation."""
 
-    setting: Name
+    setting: Name = Field(description="a setting of this file, whose student is the teacher")
 
 
 def _kind_of_teacher(value: object) -> str:
@@ -103,18 +107,20 @@ Teacher = Annotated[
 class Setting(Strict):
     """One row of a study: data set, teacher, student, recipe, distillation."""
 
-    dataset: Name
+    dataset: Name = Field(description="one of datasets")
     teacher: Teacher = Field(description="a model, or {setting: NAME} for that setting's student")
-    student: Name
-    recipe: Name
+    student: Name = Field(description="one of models; the reference has the same architecture")
+    recipe: Name = Field(description="one of recipes, for teacher, reference and student")
     teacher_recipe: Name | None = Field(None, description="where the teacher has another one")
     teacher_fits: Literal["interpolating", "non_interpolating"] | None = Field(
         None,
         description="what the teacher must turn out to be: with 99.5 % of its given training "
         "labels right, or with fewer; else verdicts on it are withheld",
     )
-    distill: Distill
-    bias: Bias | None = None
+    distill: Distill = Field(description="the loss of the student")
+    bias: Bias | None = Field(
+        None, description="track progress along eigendirections, and train the placebos"
+    )
     over_training: bool = Field(False, description="analyse the recipe's snapshots too")
 
 
@@ -131,7 +137,7 @@ class Analysis(Strict):
     """How intervals are computed."""
 
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of the test examples")
-    seed: Seed = 0
+    seed: Seed = Field(0, description="of the draw of resamples")
 
 
 class Views(Strict):
@@ -148,8 +154,10 @@ class Views(Strict):
 class Study(Strict):
     """One experiment file."""
 
-    study: Name
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    study: Name = Field(description="its name: results go to results/NAME/")
+    seeds: Annotated[list[Seed], Field(min_length=1)] = Field(
+        description="one teacher, reference and student each; two at least for a verdict"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto takes a GPU where there is one"
     )
@@ -159,18 +167,31 @@ class Study(Strict):
     gpus: PositiveInt = Field(
         1, description="of one training, of one machine: each takes its share of every batch"
     )
-    datasets: dict[Name, Dataset] = Field(default_factory=dict)
-    models: dict[Name, ModelOptions] = Field(default_factory=dict)
-    recipes: dict[Name, Recipe] = Field(default_factory=dict)
+    datasets: dict[Name, Dataset] = Field(
+        default_factory=dict,
+        description="by names of yours: where data come from, and what is made of them",
+    )
+    models: dict[Name, ModelOptions] = Field(
+        default_factory=dict,
+        description="by names of yours: architectures, for teachers and students alike",
+    )
+    recipes: dict[Name, Recipe] = Field(
+        default_factory=dict, description="by names of yours: how models are trained"
+    )
     settings: dict[Name, Setting] = Field(
-        default_factory=dict, description="what is trained: one teacher, student and recipe each"
+        default_factory=dict,
+        description="by names of yours: what is trained and compared, one row each",
     )
-    sweeps: dict[Name, Sweep] = Field(default_factory=dict)
+    sweeps: dict[Name, Sweep] = Field(
+        default_factory=dict,
+        description="by names of yours: copies of settings that differ in keys",
+    )
     comparisons: dict[Name, Comparison] = Field(
-        default_factory=dict, description="of models that were made elsewhere: nothing is trained"
+        default_factory=dict,
+        description="by names of yours: models that were made elsewhere; nothing is trained",
     )
-    views: Views = Views()
-    analysis: Analysis = Analysis()
+    views: Views = Field(Views(), description="how teachers' logits on augmented images are kept")
+    analysis: Analysis = Field(Analysis(), description="how intervals are computed")
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ class Recipe(Strict):
 
     model_config = ONE_UNIT
 
-    optimizer: Literal["sgd", "adamw"]
+    optimizer: Literal["sgd", "adamw"] = Field(description="stochastic gradient descent, or AdamW")
     lr: Positive = Field(description="peak learning rate")
     epochs: PositiveInt | None = Field(
         None, description="how long it is, in passes over the training examples; or write steps"
@@ -110,7 +110,7 @@ class Recipe(Strict):
         description="how long it is, in batches; or write epochs. It may end inside of an epoch, "
         "whose history is then over the examples that were seen",
     )
-    batch: PositiveInt = 128
+    batch: PositiveInt = Field(128, description="examples in a step, over all GPUs")
     schedule: Literal["constant", "cosine", "linear", "one_cycle", "steps"] = Field(
         "cosine", description="shape of the learning rate after the warm-up"
     )
@@ -126,7 +126,7 @@ class Recipe(Strict):
     )
     momentum: Fraction | None = Field(None, description="sgd only")
     nesterov: bool = Field(False, description="sgd with momentum only")
-    weight_decay: float | None = Field(None, ge=0)
+    weight_decay: float | None = Field(None, ge=0, description="L2 for sgd, decoupled for adamw")
     label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
     precision: Literal["fp32", "bf16"] | None = Field(
         None, description="of matrix products in training; fp32 if not given"

@@ -15,7 +15,7 @@ class MobilenetV2(Strict):
 
     inputs: ClassVar[str] = "image"
 
-    family: Literal["mobilenet_v2"]
+    family: Literal["mobilenet_v2"] = Field(description="MobileNetV2, from scratch")
     width: Annotated[float, Field(gt=0, le=4)] = Field(
         1.0, description="factor of all channels, which stay multiples of eight"
     )

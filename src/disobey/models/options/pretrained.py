@@ -27,7 +27,7 @@ class Pretrained(Place):
 
     inputs: ClassVar[str] = "text"
 
-    family: Literal["pretrained"]
+    family: Literal["pretrained"] = Field(description="a public checkpoint with a new head")
     layers: PositiveInt | None = Field(None, description="only the first ones; all if not given")
     dropout: float | None = Field(
         None, ge=0.0, lt=1.0, description="everywhere; the checkpoint's own if not given"

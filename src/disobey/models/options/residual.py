@@ -15,7 +15,7 @@ class CifarResnet(Strict):
 
     inputs: ClassVar[str] = "image"
 
-    family: Literal["cifar_resnet"]
+    family: Literal["cifar_resnet"] = Field(description="residual network for 32 x 32 images")
     depth: PositiveInt = Field(20, description="6n + 2: 8, 20, 32, 56, 110")
     widths: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)] = Field(
         [16, 32, 64], description="channels of the three stages"
@@ -81,8 +81,8 @@ class Resnet(Strict):
 
     inputs: ClassVar[str] = "image"
 
-    family: Literal["resnet"]
-    depth: Literal[18, 34, 50]
+    family: Literal["resnet"] = Field(description="residual network for larger images")
+    depth: Literal[18, 34, 50] = Field(description="layers with weights; 50 has bottlenecks")
     small_images: bool = Field(
         False, description="a 3 x 3 stem without stride and pooling, for 64 x 64 images"
     )

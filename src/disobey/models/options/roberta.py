@@ -15,10 +15,10 @@ class Roberta(Strict):
 
     inputs: ClassVar[str] = "text"
 
-    family: Literal["roberta"]
+    family: Literal["roberta"] = Field(description="RoBERTa, from scratch")
     hidden: PositiveInt = Field(128, description="width; a multiple of heads")
-    layers: PositiveInt = 2
-    heads: PositiveInt = 2
+    layers: PositiveInt = Field(2, description="blocks of attention and two dense layers")
+    heads: PositiveInt = Field(2, description="of the attention in each layer")
     dropout: float = Field(0.1, ge=0.0, lt=1.0, description="of hidden states and of attention")
 
     @model_validator(mode="after")

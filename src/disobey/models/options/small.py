@@ -18,7 +18,7 @@ class Mlp(Strict):
 
     inputs: ClassVar[str] = "image"
 
-    family: Literal["mlp"]
+    family: Literal["mlp"] = Field(description="multilayer perceptron")
     hidden: Widths = Field([256, 256], description="units of each hidden layer")
 
     def label(self) -> str:
@@ -41,7 +41,7 @@ class SmallResnet(Strict):
 
     inputs: ClassVar[str] = "image"
 
-    family: Literal["small_resnet"]
+    family: Literal["small_resnet"] = Field(description="small residual network")
     stem: PositiveInt = Field(16, description="channels of the first convolution, stride 2")
     widths: Widths = Field([32, 64], description="channels of each residual block, stride 2")
 
