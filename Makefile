@@ -1,4 +1,5 @@
-# make figures | test | gpu-check | lint | bench | why | status | plan | results; each creates .venv first, with nothing but PyPI.
+# make figures | test | docs | gpu-check | lint | bench | why | status | plan | results; each creates .venv
+# first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: figures test test-fast test-slurm gpu-check lint bench plan why status results schema clean-venv
+.PHONY: figures test test-fast test-slurm gpu-check docs lint bench plan why status results schema clean-venv
 
 figures: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
@@ -52,6 +53,12 @@ test-slurm: $(VENV)/.installed-dev
 gpu-check: $(VENV)/.installed-dev
 	$(PYTEST) -p no:xdist tests/gpu -m gpu -rs
 
+# The site, into docs/_build/html: every warning is an error, and the notebook must print what it holds.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python docs/run_notebook.py
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --fresh-env docs docs/_build/html
+	@echo "the site is in docs/_build/html/index.html"
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,6 +80,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 clean-venv:

@@ -122,7 +122,7 @@ def exaggeration(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exaggeration:
-    """What `exaggeration` found.
+    """What `disobey.exaggeration` found.
 
     Attributes
     ----------
@@ -270,7 +270,7 @@ def linear_path(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LinearPath:
-    """What `linear_path` found.
+    """What `disobey.linear_path` found.
 
     Attributes
     ----------

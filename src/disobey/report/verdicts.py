@@ -218,9 +218,7 @@ def accuracies(rows: Iterable[Cells], settings: Sequence[str]) -> list[Accuracie
         if of_models:
             any_row = next(iter(of_models.values()))
             # A comparison may have no reference: an empty cell.
-            texts = {
-                _printed(m): _percent(of_models[m]) if m in of_models else "" for m in MODELS
-            }
+            texts = {_printed(m): _percent(of_models[m]) if m in of_models else "" for m in MODELS}
             found.append(Accuracies(setting, int(any_row["seeds"]), int(any_row["n"]), texts))
     return found
 

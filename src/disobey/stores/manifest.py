@@ -126,7 +126,21 @@ def describe(
     inputs: Iterable[Manifest],
     started: float,
 ) -> dict[str, Any]:
-    """Return the record of a store whose ``files`` are complete on disk."""
+    """Return the record of a store whose ``files`` are complete on disk.
+
+    Returns
+    -------
+    dict
+        - ``stage``, ``id``: which command made it, and what it is called
+        - ``spec``, ``spec_hash``: all that it depends on, upstream stores by their ids; its SHA-256
+        - ``code``, ``modules``: digest of the code that it depends on, and of each module loaded
+        - ``files``, ``content``: bytes and SHA-256 of each of its files; one hash over all of them
+        - ``inputs``: the manifests of the stores that it was made from, each with its content
+        - ``versions``, ``python``: of the libraries that can change a number
+        - ``git``: commit of the checkout, and whether it had changes
+        - ``host``, ``machine``: where it was made
+        - ``written``, ``seconds``, ``cpu_seconds``: when, and how long it took
+    """
     described = {
         str(file.relative_to(base)): {
             "bytes": file.stat().st_size,

@@ -1,0 +1,33 @@
+"""The figures with the captions that the report shows beside them."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from disobey.study.figures import BIAS_FIGURES, FIGURES
+
+CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
+# A heading of reStructuredText at the head of the file: its words, and a line below them.
+HEADING = re.compile(r"\A(?P<words>.+)\n=+\n+")
+
+
+def page() -> str:
+    """Return one section for each kind of figure, in the order of the report."""
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    for kind in FIGURES:
+        words, caption = caption_of(kind)
+        reads = "analysis/ and bias/" if kind in BIAS_FIGURES else "analysis/"
+        yield from (f"## {kind}", "", f"**{words}.** Drawn from the stores below `{reads}`.", "")
+        yield from ("````{eval-rst}", caption, "````", "")
+
+
+def caption_of(kind: str) -> tuple[str, str]:
+    """Return the heading of a caption, and its text without it."""
+    text = (CAPTIONS / f"{kind}.rst").read_text(encoding="utf-8")
+    heading = HEADING.match(text)
+    if heading is None:
+        raise ValueError(f"{CAPTIONS / kind}.rst: begins with no heading")
+    return heading["words"], text[heading.end() :].rstrip()

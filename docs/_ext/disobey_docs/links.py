@@ -1,0 +1,65 @@
+"""Links of a page as they stand in the repository, made fit for the site.
+
+In the repository a page may point at any file, as a git host follows it. On the site a file outside
+of docs/ is a page, where the site has one of it, or a copy to download; a folder is only named.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+FENCED = re.compile(r"^(```|~~~).*?^\1", re.M | re.S)
+LINK = re.compile(r"\[(?P<words>[^\[\]]*)\]\((?P<link>[^()\s]+)\)")
+ELSEWHERE = re.compile(r"^(?:[a-z][a-z0-9+.-]*:|#)")  # another site, or this very page
+
+
+class Links:
+    """Rewrites the links of pages, and remembers those that lead nowhere.
+
+    Parameters
+    ----------
+    root, docs : Path
+        The repository, and the folder of the site's sources in it.
+    pages : mapping of str to str
+        Files outside of ``docs``, from ``root``, that the site shows as a page, to that page.
+
+    Attributes
+    ----------
+    broken : list of str
+        One line for each link to what is not there.
+    """
+
+    def __init__(self, root: Path, docs: Path, pages: Mapping[str, str]) -> None:
+        self.root = root.resolve()
+        self.docs = docs.resolve()
+        self.pages = {self.root / file: self.docs / f"{page}.md" for file, page in pages.items()}
+        self.broken: list[str] = []
+
+    def rewritten(self, text: str, source: Path, page: Path) -> str:
+        """Return the text of ``source``, a Markdown file, with links as ``page`` needs them.
+
+        Code blocks stay as they are.
+        """
+        done, start = [], 0
+        for block in FENCED.finditer(text):
+            done += [self._prose(text[start : block.start()], source, page), block[0]]
+            start = block.end()
+        return "".join([*done, self._prose(text[start:], source, page)])
+
+    def _prose(self, text: str, source: Path, page: Path) -> str:
+        return LINK.sub(lambda match: self._link(match, source, page), text)
+
+    def _link(self, match: re.Match[str], source: Path, page: Path) -> str:
+        if ELSEWHERE.match(match["link"]):
+            return match[0]
+        path, _, anchor = match["link"].partition("#")
+        place = (source.resolve().parent / path).resolve()
+        if not place.exists():
+            self.broken.append(f"{os.path.relpath(source, self.root)}: {path} is not there")
+            return match[0]
+        if place.is_dir():
+            return match["words"]
+        place = self.pages.get(place, place)
+        target = os.path.relpath(place, page.resolve().parent) + (f"#{anchor}" if anchor else "")
+        return f"[{match['words']}]({target})"

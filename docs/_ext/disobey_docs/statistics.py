@@ -1,0 +1,75 @@
+"""Statistics, models, subsets and claims, by the names that stores and tables have for them."""
+
+from collections.abc import Iterator, Mapping
+
+from disobey.analysis.claims.claim import Claim
+from disobey.analysis.claims.registry import CLAIMS
+from disobey.analysis.meanings import MODELS, STATISTICS, SUBSETS
+from disobey.analysis.names import FIDELITY, PLOTTED, PRIMARY, QUALITY
+
+GROUPS = {
+    "Conditioned on a replicate": (
+        PRIMARY,
+        "What verdicts stand on. Ours, not the paper's; they need two seeds, or a replicate.",
+    ),
+    "As the paper plots them": (
+        PLOTTED,
+        "Conditioned on the teacher, and so on its noise: any second model seems to underfit what "
+        "the teacher is unsure of. They describe the plot, and decide nothing.",
+    ),
+    "Fidelity to the teacher": (FIDELITY, "Of the student, and of the reference as its control."),
+    "Quality of each model": (QUALITY, "Of the teacher, the reference and the student."),
+}
+
+
+def page() -> str:
+    """Return the names with what they mean, as Markdown."""
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    for head, (names, words) in GROUPS.items():
+        yield from (f"## {head}", "", words, "")
+        for name in names:
+            of = STATISTICS[name]
+            null = f"; {of.null} for one more teacher" if of.null else ""
+            yield f"`{name}`{{#{_anchor('statistic', name)}}}"
+            yield from (f": {_plain(of.words)} ({of.unit}{null})", "")
+    yield from _names("Models", MODELS)
+    yield from _names("Subsets", SUBSETS)
+
+
+def _names(head: str, meanings: Mapping[str, str]) -> Iterator[str]:
+    yield from (f"## {head}", "")
+    for name, words in meanings.items():
+        yield from (f"`{name}`", f": {words}", "")
+
+
+def claims() -> str:
+    """Return every claim: whose it is, and which interval decides it on which side."""
+    return "\n".join(line for claim in CLAIMS for line in _claim(claim))
+
+
+def _claim(claim: Claim) -> Iterator[str]:
+    where = f"{claim.split} split, {claim.subset} examples".replace("_", " ")
+    yield f"`{claim.name}`{{#{_anchor('claim', claim.name)}}} ({_whose(claim)})"
+    yield f": {_plain(claim.text)}."
+    yield ""
+    yield (
+        f"  Holds where the interval of `{claim.statistic}` of *{claim.model}* lies {claim.side} "
+        f"{claim.null:g}; {where}. The paper: {_plain(claim.paper)}."
+    )
+    yield ""
+
+
+def _whose(claim: Claim) -> str:
+    return "the paper's" if claim.source == "paper" else "ours"
+
+
+def _plain(text: str) -> str:
+    """Return words in which Markdown finds no HTML and no emphasis."""
+    return text.replace("<", r"\<").replace("_", r"\_").replace("|", r"\|")
+
+
+def _anchor(kind: str, name: str) -> str:
+    return f"{kind}-{name.replace('_', '-')}"
