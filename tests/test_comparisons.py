@@ -1,6 +1,7 @@
 """Studies of models that were made elsewhere: their files and checkpoints, up to the pages."""
 
 import json
+import re
 from pathlib import Path
 
 import netCDF4
@@ -18,6 +19,8 @@ from disobey.stores.manifest import read_manifest
 from disobey.stores.rows import read_columns
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.tools.prune import main as prune
+from disobey.tools.status import main as status
 
 from .checkpoints import save_checkpoint
 from .test_slices import STAGES, run_in_process
@@ -101,6 +104,18 @@ def test_files_of_logits_are_analysed_as_compare_does_and_shown_on_every_page():
     assert "trained elsewhere" in report
     assert "explorer.html" in report
     assert "replicate" in Path("results/own/explorer.html").read_text()
+
+
+def test_status_and_prune_know_what_a_comparison_is_made_of(capsys):
+    save_files()
+    run_in_process(write(FILES))
+    assert status(["study.yaml"]) == 0
+    assert re.search(r"setting +logits +analysis\nboth +\S1 +\S1\n", capsys.readouterr().out)
+    assert prune(["study.yaml"]) == 0
+    assert "0 orphans" in capsys.readouterr().out
+    np.savez("s1.npz", test=models(1)[0], train=models(1, TRAIN)[0])
+    assert prune(["study.yaml"]) == 0
+    assert "results/compared/both-" in capsys.readouterr().out
 
 
 def test_bare_arrays_have_verdicts_on_what_can_be_told_and_reasons_for_the_rest():

@@ -62,8 +62,8 @@ class Durations:
             run = json.loads(self._plan.jobs["train", spec["run"]].spec)
             return {"data": spec["data"], "model": run["model"]}
         if stage == "confidence":
-            teacher = json.loads(self._plan.jobs["dump", spec["teachers"][0]].spec)
-            return {"data": teacher["data"], "seeds": len(spec["seeds"])}
+            data = self._plan.examples_of(spec["teachers"][0])
+            return {"data": data, "seeds": len(spec["seeds"])}
         kinds = {"labels": ("data",), "table": ("table",), "figure": ("figure",)}
         if stage in kinds:
             return {key: spec[key] for key in kinds[stage]}

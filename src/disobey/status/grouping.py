@@ -8,6 +8,7 @@ from disobey.study.jobs import Plan, PlannedJob
 # The columns of a setting, and the rows of what is made for the whole study.
 COLUMNS = ("data", "teachers", "students", "logits", "views", "analysis")
 OF_STUDY = {"table": "tables", "figure": "figures", "explorer": "explorer", "report": "report"}
+OF_LOGITS = ("dump", "compared", "classify")
 OF_DATA = ("prepare", "labels", "pretrained", "basis")
 
 Name = tuple[str, str]
@@ -25,20 +26,20 @@ def jobs_of_settings(plan: Plan) -> dict[str, dict[str, list[Name]]]:
 
 def _of_setting(plan: Plan, setting: str, by_manifest: dict[str, Name]) -> dict[str, list[Name]]:
     runs = plan.settings[setting]
-    others = [run for run in runs.all() if run not in runs.teachers]
+    trained = [run for run in runs.all() if ("train", run) in plan.jobs]  # not those of comparisons
     found: dict[str, list[Name]] = {column: [] for column in COLUMNS}
-    found["teachers"] = [("train", run) for run in dict.fromkeys(runs.teachers)]
-    found["students"] = [("train", run) for run in others]
+    found["teachers"] = [("train", run) for run in trained if run in runs.teachers]
+    found["students"] = [("train", run) for run in trained if run not in runs.teachers]
     found["analysis"] = list(_analyses(plan, setting))
     read = {
         by_manifest[path]
         for name in found["analysis"] + found["students"]
         for path in plan.jobs[name].inputs
     }
-    found["logits"] = [name for name in plan.jobs if name[0] == "dump" and name in read]
+    found["logits"] = [name for name in plan.jobs if name[0] in OF_LOGITS and name in read]
     found["views"] = [name for name in plan.jobs if name[0] == "views" and name in read]
-    trainings = found["teachers"] + found["students"]
-    before = {name for run in trainings for name in _before(plan, plan.jobs[run], by_manifest)}
+    models = found["teachers"] + found["students"] + found["logits"]
+    before = {name for run in models for name in _before(plan, plan.jobs[run], by_manifest)}
     found["data"] = [name for name in plan.jobs if name in before]
     return found
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from disobey.stores.layout import ROOT
-
 SNAKEMAKES_LOGS = Path(".snakemake/log")
 HEAD = 8 << 10  # characters: what Snakemake was called with
 TAIL = 64 << 10  # bytes: errors and the last state of a bar stand at the end
@@ -32,11 +30,6 @@ FIELD = re.compile(r"\s+(message|jobid|output): (.+)$")
 FINISHED = re.compile(r"Finished jobid: (\d+) ")
 AGAIN = re.compile(r"Trying to restart job (\d+)\.")
 CONFIG = re.compile(r"  Config file\(s\): \[(.+)\]$")
-
-
-def log_of(stage: str, key: str) -> Path:
-    """Return the log of a job: what its rule says in ``log:``."""
-    return Path(ROOT) / "logs" / stage / f"{key}.log"
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ from disobey.status.logs import (
     last_bar,
     last_events,
     last_words,
-    log_of,
     snakemakes_logs,
 )
 from disobey.stores.layout import lock_of
+from disobey.stores.logs import log_of
 from disobey.stores.manifest import Manifest
 from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
@@ -142,7 +142,7 @@ def _events(plan: Plan, manifests: Manifests, locks: Mapping[str, Seen]) -> Mapp
         job.manifest
         for job in plan.jobs.values()
         if manifests.get(job.manifest) is None
-        and (locks[job.manifest].holder or log_of(job.stage, job.key).exists())
+        and (locks[job.manifest].holder or Path(log_of(job.stage, job.key)).exists())
     )
 
 
@@ -162,7 +162,7 @@ def _log_at_work(lease: Seen) -> Path | None:
 def _status(
     job: PlannedJob, reasons: tuple[str, ...], manifests: Manifests, signs: _Signs
 ) -> JobStatus:
-    log, lock = log_of(job.stage, job.key), signs.locks[job.manifest]
+    log, lock = Path(log_of(job.stage, job.key)), signs.locks[job.manifest]
     made = manifests.get(job.manifest) is not None
     event = None if made else signs.events.get(job.manifest)
     if lock.held or _begins(event, log, signs):

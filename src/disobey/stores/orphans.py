@@ -24,6 +24,8 @@ MADE_BY = {
     "basis": layout.BASIS,
     "train": layout.RUN,
     "dump": layout.LOGITS,
+    "compared": layout.COMPARED,
+    "classify": layout.CLASSIFIED,
     "views": layout.VIEWS,
     "confidence": layout.ANALYSIS,
     "bias": layout.BIAS,

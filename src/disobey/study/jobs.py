@@ -1,6 +1,7 @@
 """A study's jobs as values: what a plan consists of. Pure."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,7 +10,7 @@ from disobey.errors import UserError
 from disobey.models.options.checkpoint import Checkpoint
 from disobey.models.options.pretrained import Pretrained
 from disobey.provenance import canonical
-from disobey.stores.layout import manifest_of
+from disobey.stores.layout import manifest_of, store_and_variable
 from disobey.study.sizes import Data
 
 # A shell line carries the spec; Linux refuses one argument above 128 KiB.
@@ -98,6 +99,20 @@ class Plan:
     def manifests(self) -> list[str]:
         """Return every manifest, upstream before downstream."""
         return [job.manifest for job in self.jobs.values()]
+
+    def examples_of(self, address: str) -> str:
+        """Return what a model's logits are over: a key of ``sizes``.
+
+        Parameters
+        ----------
+        address : str
+            See `disobey.stores.layout.store_and_variable`.
+        """
+        id, _ = store_and_variable(address)
+        for stage in ("dump", "classify"):
+            if (stage, id) in self.jobs:
+                return str(json.loads(self.jobs[stage, id].spec)["data"])
+        return id  # files of logits, which say themselves what they are over
 
     def add(
         self,

@@ -18,7 +18,6 @@ from disobey.models.checkpoint import ROBERTA_BASE
 from disobey.models.cost import Cost, Shape
 from disobey.models.options.families import ModelOptions
 from disobey.models.options.pretrained import encoder_cost
-from disobey.stores.layout import store_and_variable
 from disobey.study.comparisons import ROLE_KEYS
 from disobey.study.jobs import Plan
 from disobey.study.sizes import Data
@@ -148,7 +147,7 @@ def _basis(plan: Plan, spec: Mapping[str, Any]) -> Need:
 
 def _confidence(plan: Plan, spec: Mapping[str, Any]) -> Need:
     runs = {*spec["teachers"], *spec["references"], *spec["students"]}
-    data = _data_of_logits(plan, spec["teachers"][0])
+    data = plan.sizes[plan.examples_of(spec["teachers"][0])]
     # Logits pass through in blocks; each pair of a model and a teacher leaves a number of each row.
     kept = DOUBLE * (len(runs) * len(spec["teachers"]) + COLUMNS)
     held = kept * max(data.train, data.test) + BLOCKS_MB * MB
@@ -156,15 +155,6 @@ def _confidence(plan: Plan, spec: Mapping[str, Any]) -> Need:
     weights = len(runs) * spec["analysis"]["resamples"] * data.test
     seconds = rows * (SECONDS_PER_ROW + SECONDS_PER_LOGIT * data.shape.classes) + 1e-6 * weights
     return _need(held / MB, seconds)
-
-
-def _data_of_logits(plan: Plan, address: str) -> Data:
-    """Return the sizes of what a model's logits are over."""
-    id, _ = store_and_variable(address)
-    for stage in ("dump", "classify"):
-        if (stage, id) in plan.jobs:
-            return _data(plan, json.loads(plan.jobs[stage, id].spec))
-    return plan.sizes[id]
 
 
 def _compared(plan: Plan, spec: Mapping[str, Any]) -> Need:
