@@ -42,10 +42,11 @@ class Workflow:
 
     folder: Path
     repository: Path = REPOSITORY
+    named: str = "study.yaml"
 
     @property
     def study(self) -> Path:
-        return self.folder / "study.yaml"
+        return self.folder / self.named
 
     def command(self, *words: str) -> list[str]:
         return [

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from disobey import provenance
 from disobey.stage_names import STAGES
+from disobey.stores.logs import log_of
 from disobey.study.figures import FIGURES, figures_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
@@ -67,6 +69,21 @@ def test_bars_of_trainings_are_lines_in_their_logs(finished):
     for log in (finished.folder / "results/logs/train").glob("*.log"):
         bars = [line for line in log.read_text().splitlines() if "step/s" in line]
         assert bars and "100%" in bars[-1] and "\r" not in log.read_text(), log
+
+
+def test_the_report_leads_to_every_log_and_store_and_to_the_study_file(finished):
+    page = finished.folder / "results/tiny/report.html"
+    html = page.read_text(encoding="utf-8")
+    links = {unquote(link) for link in re.findall(r'href="([^"#]+)"', html) if "://" not in link}
+    files = {(page.parent / link).resolve() for link in links}
+    assert all(file.exists() for file in files) and "(gone)" not in html
+    plan = make_plan(load_study(finished.study))
+    runs = {run for of in plan.settings.values() for run in of.all()}
+    places = [log_of("train", run) for run in runs]
+    places += [log_of("confidence", f"tiny/{name}") for name in plan.settings]
+    places += [job.manifest for job in plan.jobs.values() if job.stage in ("prepare", "labels")]
+    wanted = {(finished.folder / place).resolve() for place in places}
+    assert wanted | {finished.study.resolve()} <= files
 
 
 def test_the_study_has_every_stage_and_every_kind_of_figure(finished):

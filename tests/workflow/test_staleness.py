@@ -166,6 +166,20 @@ def _(scene):
     scene.code("figures/style.py", "#D55E00", "#D55E01")
 
 
+@row("the place of the study file, which the report links to")
+def _(scene):
+    before = scene.workflow.study
+    scene.workflow.named = "kept/mine.yaml"
+    scene.workflow.study.parent.mkdir()
+    before.rename(scene.workflow.study)
+
+
+@row("a log, which the report links to")
+def _(scene):
+    for log in scene.results("results/logs/train/*.log"):
+        log.write_text("another attempt")
+
+
 @row("a caption", lambda plan: of_stage(plan, "report"))
 def _(scene):
     path = scene.workflow.repository / "workflow/report/accuracy.rst"
