@@ -178,7 +178,8 @@ def test_the_worst_disobediences_of_all_examples_are_always_shown(looked, split)
         for seed, model, by in PLOTS:
             phi = [looked.phi(name, role, by, split, seed) for role in ("teacher", model)]
             gap = np.abs(phi[1] - phi[0])
-            assert set(gap.argsort()[::-1][:depth]) <= set(positions), (name, seed, model, by)
+            least = np.sort(gap)[-depth] + 1e-5 * np.abs(phi).max()  # the page's are float32
+            assert set(np.flatnonzero(gap > least)) <= set(positions), (name, seed, model, by)
         depths.add(depth)
     assert min(depths) >= 1
 
@@ -217,7 +218,7 @@ def test_the_worst_are_added_rank_by_rank_until_one_rank_is_too_many():
     added, depth = worst(confidences, RUNS, nothing, 5)
     assert (added.tolist(), depth) == ([0, 1, 3, 4], 2)  # a third rank would make six
     added, depth = worst(confidences, RUNS, np.array([0, 2, 5]), 5)
-    assert (added.tolist(), depth) == ([1, 3, 4, 6], 4)  # those of the sample cost nothing
+    assert (added.tolist(), depth) == ([1, 3, 4, 6], 7)  # those of the sample cost nothing
     added, depth = worst(confidences, RUNS, nothing, 1)
     assert (added.tolist(), depth) == ([], 0)
 

@@ -11,6 +11,7 @@ const PAGE = 48; // examples that the gallery grows by
 // Pixels around the plotting area, and between ticks: the same along both axes, as the scale is.
 const AXIS = { bottom: 50, left: 46, label: 26, padding: 14, space: 50 };
 const NO_LABEL = -1; // no class is right then, and no example mislabelled
+const STRIP = 1 / 6; // of an axis: where all points lie in less of it, scales stay as they are
 const NOT_FINITE = -32768; // a scaled number that is none, see columns.py
 const INK = "#1a1a1a";
 const GRID = "#e4e4e4";
@@ -116,9 +117,12 @@ function range(columns) {
 }
 
 // The ranges of both axes: at least what they have to span, and as many pixels a unit along one as along
-// the other, so that the diagonal lies at 45 degrees.
-function ranges({ spanX, spanY }, { width, height }) {
-  const unit = Math.max((spanX[1] - spanX[0]) / width, (spanY[1] - spanY[0]) / height);
+// the other, so that the diagonal lies at 45 degrees. Null where that would squeeze all points of one axis
+// into a strip.
+function equalRanges({ spanX, spanY }, { width, height }) {
+  const units = [(spanX[1] - spanX[0]) / width, (spanY[1] - spanY[0]) / height];
+  const unit = Math.max(...units);
+  if (Math.min(...units) < STRIP * unit) return null;
   const widened = ([low, high], pixels) => {
     const more = (unit * pixels - (high - low)) / 2;
     return [low - more, high + more];
@@ -296,7 +300,9 @@ function drawPlot() {
   element("plot-heading").textContent = `Confidence in what ${chooser()} predicts`;
   box.setAttribute("aria-label", `${labels[1]}, against ${labels[0]}: ${count(view.shown.length)} examples`);
   plot?.destroy();
-  [view.rangeX, view.rangeY] = ranges(view, area());
+  const equal = equalRanges(view, area());
+  [view.rangeX, view.rangeY] = equal ?? [view.spanX, view.spanY];
+  view.equal = equal !== null;
   const lines = { grid: { stroke: GRID, width: 1 }, ticks: { stroke: GRID } };
   const axis = (label, size) => ({ label, size, stroke: INK, labelSize: AXIS.label, space: AXIS.space, ...lines });
   const scale = (range) => ({ time: false, range: () => range });
@@ -471,7 +477,7 @@ function drawLegend() {
   const marks = [
     ["●", INDEX.roles[state.model].colour, view.of.labels || crowded ? plain : "examples"],
     ...(view.of.labels ? ofLabels : []),
-    ["╌", INK, "as confident as the teacher"],
+    ["╌", INK, `as confident as the teacher${view.equal ? "" : " (the axes differ in scale)"}`],
     ...(view.told.added ? [["×", INK, "added for its great gap, in some plot"]] : []),
   ];
   element("legend").replaceChildren(...marks.map(([glyph, colour, text]) => {
