@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 
-# Between two states of a bar in a log: five seconds, and a twentieth of the time since it began
-# [our choices]: forty lines in ten minutes, some 150 in a day, and none is much out of date.
-LEAST_SECONDS, SHARE = 5.0, 0.05
+# Between two states of a bar in a log: a twentieth of the time since it began, and at first less
+# than the five seconds of training's bar, by whose clock a state may come a little early
+# [our choices]. None is much out of date, and a day has fewer than two hundred.
+LEAST_SECONDS, SHARE = 4.0, 0.05
 
 
 class Bar:
