@@ -1,5 +1,6 @@
 """``python -m disobey <stage>``: the commands that the rules call, and tools to look around."""
 
+import os
 import sys
 
 from disobey.full_log import survive_a_full_disk
@@ -49,7 +50,18 @@ def main(arguments: list[str]) -> int:
     return 2
 
 
+def _to_the_end(arguments: list[str]) -> int:
+    """Dispatch, and end without a word where whoever reads has read enough (``... | head``)."""
+    try:
+        status = main(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says so at exit
+        return 1
+    return status
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1] in STAGES:
         survive_a_full_disk()
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(_to_the_end(sys.argv[1:]))

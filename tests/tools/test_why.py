@@ -1,5 +1,10 @@
 """``why`` says in plain words what changed; which jobs it names is held to Snakemake elsewhere."""
 
+import os
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +14,9 @@ from disobey.stages.command import main as run_stage
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools.why import CAPTIONS, why
+from disobey.tools.why import CAPTIONS, SHOWN, main, why
+
+REPOSITORY = Path(__file__).parents[2]
 
 STUDY = """
 study: small
@@ -72,3 +79,21 @@ def test_data_made_again_since_is_named(made):
     path = Path(job.manifest)
     path.write_text(path.read_text().replace('"content": "', '"content": "00'))
     assert reasons(plan, digests, "labels") == [f"{job.manifest} was made again since"]
+
+
+def test_a_reader_that_has_read_enough_gets_no_traceback(tmp_path):
+    (tmp_path / "study.yaml").write_text((REPOSITORY / "config.yaml").read_text())
+    command = f"{shlex.quote(sys.executable)} -m disobey why study.yaml | head -n 1"
+    ended = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src"), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    assert ended.stdout.count("\n") == 1 and ended.stderr == ""
+
+
+def test_a_page_with_many_inputs_is_one_line_that_can_be_read(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([str(REPOSITORY / "config.yaml"), "--captions", str(CAPTIONS)]) == 0
+    line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("report "))
+    assert line.count(";") == SHOWN and re.search(r"; and \d+ more$", line)

@@ -18,6 +18,9 @@ CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
 
 NOT_MADE = "has not been made"
 
+# Reasons that are printed of one job: a report has an input for each table, figure and analysis.
+SHOWN = 5
+
 
 class Manifests:
     """The manifests on disk, each read once: a job's inputs are the outputs of others."""
@@ -53,7 +56,8 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     reasons = why(plan, CodeDigests(options.captions))
     for (stage, key), words in reasons.items():
-        print(f"{stage} {key}: {'; '.join(words)}")
+        more = f"; and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+        print(f"{stage} {key}: {'; '.join(words[:SHOWN])}{more}")
     print(f"{len(reasons)} of {len(plan.jobs)} jobs would run" if reasons else "nothing to be done")
     return 0
 
