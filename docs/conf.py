@@ -5,7 +5,7 @@ numpydoc, and so do we: its field lists take "array_like, shape (example, class)
 they are, where napoleon would look for a class of that name. Pages are Markdown, by MyST, since
 they are read on a git host too. Those projects' theme, pydata-sphinx-theme, spreads sections over a
 header and wants an index page for each; this site is some twenty pages, and furo shows them all in
-one sidebar, under four captions. It loads no font and no script from anywhere.
+one sidebar, under four captions. It loads no font and no script from anywhere, and neither do we.
 """
 
 import sys
@@ -24,7 +24,6 @@ extensions = [
     "myst_nb",  # MyST, and notebooks
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",  # for its role autolink
-    "sphinx.ext.mathjax",
     "numpydoc",
     "disobey_docs",
 ]
@@ -55,8 +54,10 @@ nitpicky = True
 # --- HTML -------------------------------------------------------------------------------------
 
 html_theme = "furo"
+html_math_renderer = "mathml"  # ours
 html_title = f"disobey {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False

@@ -72,7 +72,7 @@ def exaggeration(
 ) -> "Exaggeration":
     """Return by how much a student exaggerates the confidence that teachers share.
 
-    For each replicate r, with c the class that r predicts and phi the `confidence_logit` of c,
+    For each replicate r, with c the class that r predicts and phi the `confidence_logit` of c::
 
         A = cov(phi_student, phi_r) / cov(phi_teacher, phi_r),
         G(q) = mean(phi_student - phi_teacher) in decile q of phi_r,
@@ -218,7 +218,7 @@ def linear_path(
 ) -> "LinearPath":
     """Return how gradient flow from zero on 1/2 ||X b - y||^2 learns along each eigendirection.
 
-    With X = U S V', lambda_k = s_k^2, a teacher stopped at T and one round of distillation,
+    With X = U S V', lambda_k = s_k^2, a teacher stopped at T and one round of distillation::
 
         one-hot:  b_k(t) = (u_k.y / s_k) (1 - e^(-lambda_k t)),
         student:  b_k(t) = (u_k.y / s_k) (1 - e^(-lambda_k t)) (1 - e^(-lambda_k T)).

@@ -58,7 +58,7 @@ def test_links_of_the_page_lead_to_its_anchors():
         ("`count`{#key-study-count} whole number at least 3, **required**", ": how many"),
         ("`word`{#key-study-word} text, optional", ": a word"),
         (
-            "`pair`{#key-study-pair} list of whole number, 2 of them, default `[1, 2]`",
+            "`pair`{#key-study-pair} list of whole numbers, 2 of them, default `[1, 2]`",
             ": two numbers",
         ),
         (

@@ -1,11 +1,12 @@
-"""What Sphinx needs of us: pages made out of the code, and links that work on a git host too.
+"""What Sphinx needs of us: pages made out of the code, links, formulas.
 
 A page says where something is put in, as docs/performance.md says it of its tables::
 
     <!-- generated: study file -->
     <!-- file: ../README.md -->
 
-On a git host such a comment is not seen, so a page must say something without it.
+The second one replaces the whole page. On a git host neither is seen, so a page must say something
+without it.
 """
 
 import re
@@ -13,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from disobey_docs import commands, figures, statistics, stores, study_file
+from disobey_docs import commands, figures, mathml, statistics, stores, study_file
 from disobey_docs.links import Links
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "claims": statistics.claims,
     "figures": figures.page,
 }
-COMMENT = re.compile(r"^<!-- (generated|file): (.+) -->$", re.M)
+COMMENT = re.compile(r"^<!-- (?P<kind>generated|file): (?P<name>.+) -->$", re.M)
 # Files of the repository that are pages of the site.
 PAGES = {"README.md": "readme", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}
 
@@ -36,6 +37,7 @@ def setup(app: Any) -> dict[str, bool]:  # noqa: ANN401 - Sphinx is not there wh
     """Register with Sphinx."""
     app.connect("source-read", fill_in)
     app.connect("env-get-outdated", always_anew)
+    app.add_html_math_renderer("mathml", (mathml.visit_inline, None), (mathml.visit_block, None))
     return {"parallel_read_safe": True}
 
 
@@ -47,17 +49,14 @@ def fill_in(app: Any, docname: str, source: list[str]) -> None:  # noqa: ANN401
     if path.suffix != ".md":
         return
     links = Links(ROOT, Path(app.srcdir), PAGES)
-
-    def replacement(match: re.Match[str]) -> str:
-        kind, name = match.groups()
-        if kind == "generated":
-            return GENERATED[name]()
-        included = (path.parent / name).resolve()
-        app.env.note_dependency(str(included), docname=docname)
-        return links.rewritten(included.read_text(encoding="utf-8"), included, path)
-
-    text = links.rewritten(source[0], path, path)
-    source[0] = COMMENT.sub(replacement, text)
+    comment = COMMENT.search(source[0])
+    if comment is not None and comment["kind"] == "file":
+        file = (path.parent / comment["name"]).resolve()
+        app.env.note_dependency(str(file), docname=docname)
+        source[0] = links.rewritten(file.read_text(encoding="utf-8"), file, path)
+    else:
+        text = links.rewritten(source[0], path, path)
+        source[0] = COMMENT.sub(lambda match: GENERATED[match["name"]](), text)
     for broken in links.broken:
         getLogger(__name__).warning(broken, location=docname)
 

@@ -1,6 +1,7 @@
 """Every key of a study file, out of the JSON schema that the pydantic models give."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,8 +63,12 @@ class StudyPage:
 
     def _keys(self, name: str, model: Schema) -> Iterator[str]:
         """Yield a definition list: key, type, bounds and default, then what the key means."""
-        for key, value in model["properties"].items():
-            default = default_of(value, required=key in model.get("required", []))
+        required = model.get("required", [])
+        # first what says which mapping it is, then what must be there
+        order = sorted(model["properties"], key=lambda key: (key not in TAGS, key not in required))
+        for key in order:
+            value = model["properties"][key]
+            default = default_of(value, required=key in required)
             said = ", ".join(filter(None, [self.words(value), default]))
             yield f"`{key}`{{#{anchor(name, key)}}} {said}"
             yield from (f": {plain(value['description'])}", "")
@@ -72,7 +77,7 @@ class StudyPage:
         """Return the type of a value and its bounds, in words, with links to what it holds."""
         if "$ref" in value:
             name = value["$ref"].removeprefix(REF)
-            return f"[{kind_of(self._models[name]) or 'mapping'}](#{anchor(name)})"
+            return f"[{kind_of(self._models[name]) or spaced(name)}](#{anchor(name)})"
         if "const" in value or "enum" in value:
             values = value.get("enum", [value.get("const")])
             return " or ".join(f"`{literal(one)}`" for one in values)
@@ -81,7 +86,7 @@ class StudyPage:
                 kinds = [self.words(one) for one in value[union] if one.get("type") != "null"]
                 return ", or ".join(dict.fromkeys(kinds))
         if value.get("type") == "array":
-            return f"list of {self.words(value['items'])}{length(value)}"
+            return f"list of {plural(self.words(value['items']))}{length(value)}"
         if value.get("type") == "object":
             named = list(value.get("patternProperties", {}).values())
             inner = named[0] if named else value["additionalProperties"]
@@ -105,6 +110,16 @@ def kind_of(model: Schema) -> str:
     """Return the key and value that say which mapping it is; empty where nothing does."""
     tags = [(tag, model["properties"].get(tag, {}).get("const")) for tag in TAGS]
     return next((f"`{tag}: {value}`" for tag, value in tags if value), "")
+
+
+def spaced(name: str) -> str:
+    """Return the name of a model as words: ``label noise``."""
+    return re.sub(r"(?<=.)(?=[A-Z])", " ", name).lower()
+
+
+def plural(words: str) -> str:
+    """Return the words for many: ``whole numbers at least 0``."""
+    return re.sub(r"^(whole number|number|text)\b", r"\1s", words)
 
 
 def names_in(value: object) -> list[str]:

@@ -1,0 +1,50 @@
+r"""Formulas as MathML, which browsers draw by themselves.
+
+Sphinx's own way loads MathJax from another host into every page that has a formula; a site that is
+read from disk, or on a cluster, would show its source. docutils turns LaTeX into MathML, but for a
+few commands that git hosts know, or need (they take ``<`` for HTML, and so pages write ``\lt``).
+"""
+
+import re
+from typing import Any
+
+ALIKE = {r"\\lt\b": "<", r"\\gt\b": ">", r"\\[bB]ig(?![a-zA-Z])": ""}
+
+
+def mathml(tex: str, *, block: bool) -> str:
+    """Return a formula as MathML.
+
+    Raises
+    ------
+    docutils.utils.math.MathError
+        For what docutils does not know.
+    """
+    from docutils.utils.math.latex2mathml import tex2mathml
+
+    for command, instead in ALIKE.items():
+        tex = re.sub(command, instead, tex)
+    return str(tex2mathml(tex.strip(), as_block=block))
+
+
+def visit_inline(writer: Any, node: Any) -> None:  # noqa: ANN401 - Sphinx's
+    """Write a formula of a line."""
+    _write(writer, node, block=False)
+
+
+def visit_block(writer: Any, node: Any) -> None:  # noqa: ANN401
+    """Write a formula of its own; where it is wider than the page it scrolls."""
+    _write(writer, node, block=True)
+
+
+def _write(writer: Any, node: Any, block: bool) -> None:  # noqa: ANN401
+    from docutils.nodes import SkipNode
+    from docutils.utils.math import MathError
+    from sphinx.util.logging import getLogger
+
+    try:
+        formula = mathml(node.astext(), block=block)
+    except MathError as error:
+        getLogger(__name__).warning("formula %s: %s", node.astext(), error, location=node)
+        formula = ""
+    writer.body.append(f'<div class="formula">{formula}</div>' if block else formula)
+    raise SkipNode
