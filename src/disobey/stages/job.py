@@ -1,6 +1,5 @@
 """One call of one stage: what it was asked for, its inputs, and the manifest at the end."""
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -123,18 +122,6 @@ class Job:
             inputs=self.inputs,
             started=started,
         )
-        record["device"] = device_used()
         if self.alone:
             sweep(self.output)
         write_manifest(self.output, record)
-
-
-def device_used() -> str | None:
-    """Return ``cuda`` where this process has used a GPU, ``cpu`` where not, None without torch.
-
-    What a study asks for does not tell: ``auto`` takes what is there.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return None
-    return "cuda" if torch.cuda.is_initialized() else "cpu"

@@ -1,11 +1,11 @@
-"""What a job records of the device that it used."""
+"""What a manifest records of the device that it used."""
 
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from disobey.stages.job import device_used
+from disobey.stores.manifest import device_used
 
 
 @pytest.mark.parametrize(("initialized", "device"), [(True, "cuda"), (False, "cpu")])
