@@ -77,7 +77,7 @@ def test_a_bar_of_a_job_has_rate_and_time_left_in_its_log(tmp_path):
     with open(log, "w") as stream:
         command = [sys.executable, "-c", textwrap.dedent(code)]
         assert subprocess.run(command, stderr=stream).returncode == 0
-    text = log.read_text()
+    text = log.read_bytes().decode()  # as it is: read_text would make lines of carriage returns
     first, last, word = text.splitlines()
     assert first.startswith("  0%") and word == "done"
     assert last.startswith("100%") and "4/4 [00:00<00:00, " in last and "step/s" in last

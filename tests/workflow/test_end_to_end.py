@@ -68,7 +68,7 @@ def test_a_run_says_how_far_it_is_and_status_agrees_that_all_is_done(finished):
 def test_bars_of_trainings_are_lines_in_their_logs(finished):
     for log in (finished.folder / "results/logs/train").glob("*.log"):
         bars = [line for line in log.read_text().splitlines() if "step/s" in line]
-        assert bars and "100%" in bars[-1] and "\r" not in log.read_text(), log
+        assert bars and "100%" in bars[-1] and b"\r" not in log.read_bytes(), log
 
 
 def test_the_report_leads_to_every_log_and_store_and_to_the_study_file(finished):
