@@ -93,7 +93,7 @@ def test_nothing_is_said_of_the_time_before_anything_like_it_was_measured(study)
     run.start(0)
     run.now = 10
     run.finish(0)
-    assert re.search(r"at least 10\.0 s left \(1 jobs are like nothing", run.last)
+    assert re.search(r"at least 10\.0 s left \(1 job is like nothing", run.last)
     run.start(1)
     run.now = 20
     run.finish(1)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from disobey.status.durations import Durations, Left, left_of
-from disobey.status.words import about, plain_duration
+from disobey.status.words import about, plain_duration, unlike
 from disobey.study.jobs import Plan
 
 # Seconds between two lines [our choice]: short jobs end by the dozen.
@@ -120,7 +120,7 @@ class ProgressLine(logging.Handler):
         at_once = (self._work + under_way) / max(now - self._begun, 1e-9)
         words = f"{about(left, left.wall(at_once))} left" if at_once else "time left unknown"
         if left.unknown:
-            words += f" ({left.unknown:,} jobs are like nothing that has been measured yet)"
+            words += unlike(left)
         return words
 
     def _what_is_left(self, now: float) -> Left:

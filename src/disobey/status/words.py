@@ -218,13 +218,19 @@ def left_in_words(status: StudyStatus) -> str:
     else:
         words += f", {about(left, left.seconds)} of jobs, one after another"
     if left.unknown:
-        words += f" ({left.unknown:,} are like nothing that has been measured yet)"
+        words += unlike(left)
     return words
 
 
 def about(left: Left, seconds: float) -> str:
     """Return a duration that is measured in part or as a whole."""
     return f"{'at least' if left.unknown else 'about'} {plain_duration(seconds)}"
+
+
+def unlike(left: Left) -> str:
+    """Return how many jobs no time is known of, as a remark behind the time of the others."""
+    jobs = "1 job is" if left.unknown == 1 else f"{left.unknown:,} jobs are"
+    return f" ({jobs} like nothing that has been measured yet)"
 
 
 def plain_duration(seconds: float) -> str:
