@@ -350,9 +350,7 @@ def test_time_left_is_of_like_jobs_and_says_what_is_unlike_all(study):
     ]
     assert status.left.seconds == SECONDS * (len(one_hot) - 1)
     assert status.left.unknown == status.left.jobs - (len(one_hot) - 1)
-    words = (
-        r"left: \d+ jobs, at least 40\.0 s of jobs, one after another \(\d+ jobs are like"
-    )
+    words = r"left: \d+ jobs, at least 40\.0 s of jobs, one after another \(\d+ jobs are like"
     assert re.match(words, left_in_words(status))
 
 
