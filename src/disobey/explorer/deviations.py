@@ -196,7 +196,7 @@ class SplitDeviations:
 
     def add(self, runs: SeedRuns) -> list[dict[str, Any]]:
         """Add the columns of one seed of a setting; return its densities, none unless sampled."""
-        for run in (runs.teacher, *runs.models):
+        for run in runs.all:
             self._add_top_classes(run)
         densities = []
         for _, model, chosen_by in plots_of([runs]):

@@ -69,8 +69,7 @@ class Setting:
 
     def runs(self) -> Iterable[str]:
         """Return every run once."""
-        models = ((runs.teacher, *runs.models) for runs in self.seeds)
-        return dict.fromkeys(run for of_seed in models for run in of_seed)
+        return dict.fromkeys(run for of_seed in self.seeds for run in of_seed.all)
 
 
 @dataclass(frozen=True)
