@@ -10,11 +10,14 @@ from disobey.errors import UserError
 from disobey.stores.layout import ROOT
 from disobey.stores.lineage import manifest_for, upstream
 from disobey.stores.manifest import Manifest
+from disobey.tools import described
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the provenance of one file; 2 when there is none."""
-    parser = argparse.ArgumentParser(prog="python -m disobey explain", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m disobey explain", description=described(__doc__)
+    )
     parser.add_argument("file", type=Path, help="any file below results/")
     options = parser.parse_args(arguments)
     try:

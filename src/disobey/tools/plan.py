@@ -10,11 +10,12 @@ from disobey.study.loader import load_study
 from disobey.study.models import Setting, StudentOf, Study
 from disobey.study.plan import make_plan
 from disobey.study.teachers import seen_teacher
+from disobey.tools import described
 
 
 def main(arguments: Sequence[str]) -> int:
     """Print the plan of a study file; 2 where the file cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m disobey plan", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m disobey plan", description=described(__doc__))
     parser.add_argument("study", nargs="?", default="config.yaml")
     options = parser.parse_args(arguments)
     try:

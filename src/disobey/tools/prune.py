@@ -23,6 +23,7 @@ from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.tools import described
 from disobey.tools.why import CAPTIONS
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -31,7 +32,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 def main(arguments: Sequence[str]) -> int:
     """List orphans, or delete them; 2 where it is unknown what the studies ask for."""
     parser = argparse.ArgumentParser(
-        prog="python -m disobey prune", description=__doc__,
+        prog="python -m disobey prune", description=described(__doc__),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("studies", nargs="*", metavar="STUDY", type=Path)

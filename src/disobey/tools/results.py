@@ -17,6 +17,7 @@ from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.study.loader import load_study
+from disobey.tools import described
 
 COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
           "expected_by_chance")  # fmt: skip
@@ -24,7 +25,9 @@ COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after
 
 def main(arguments: Sequence[str]) -> int:
     """Print the results of a study; 2 where they are not there."""
-    parser = argparse.ArgumentParser(prog="python -m disobey results", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m disobey results", description=described(__doc__)
+    )
     parser.add_argument("study", nargs="?", default="config.yaml", help="the study file")
     options = parser.parse_args(arguments)
     try:

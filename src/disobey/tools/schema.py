@@ -4,6 +4,8 @@ import argparse
 import json
 from collections.abc import Sequence
 
+from disobey.tools import described
+
 
 def schema() -> str:
     """Return the JSON schema, generated from the pydantic models."""
@@ -19,8 +21,8 @@ def schema() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the schema."""
-    argparse.ArgumentParser(prog="python -m disobey schema", description=__doc__).parse_args(
-        arguments
-    )
+    argparse.ArgumentParser(
+        prog="python -m disobey schema", description=described(__doc__)
+    ).parse_args(arguments)
     print(schema(), end="")
     return 0

@@ -20,6 +20,7 @@ from disobey.stores import contents
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.tools import described
 from disobey.tools.why import CAPTIONS
 
 SHORTEST_WATCH = 1.0  # seconds
@@ -28,7 +29,9 @@ CLEAR = "\033[H\033[2J\033[3J"
 
 def main(arguments: Sequence[str]) -> int:
     """Print how a study stands; 2 where the study file cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m disobey status", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m disobey status", description=described(__doc__)
+    )
     parser.add_argument("study", nargs="?", default="config.yaml")
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
     parser.add_argument("--json", action="store_true", help="all jobs, for scripts")

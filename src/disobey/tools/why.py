@@ -12,6 +12,7 @@ from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.tools import described
 
 # Of a checkout; a wheel has no workflow beside it.
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
@@ -45,7 +46,7 @@ class Manifests:
 
 def main(arguments: Sequence[str]) -> int:
     """Print one line per stale job; 2 where the study file cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m disobey why", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m disobey why", description=described(__doc__))
     parser.add_argument("study", nargs="?", default="config.yaml")
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
     options = parser.parse_args(arguments)
