@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
 BATCH = 512
+# Batches of texts that are sorted by length together.
+SORTED = 16
 
 
 def trained_model(
@@ -40,7 +43,7 @@ def trained_model(
 def predictions(
     model: nn.Module, inputs: Inputs, examples: int, what: str
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Yield the rows of each batch and their logits, every example once and in order.
+    """Yield rows, block by block, and their logits, every example once and in order.
 
     Parameters
     ----------
@@ -60,8 +63,21 @@ def predictions(
     UserError
         When a logit is not finite.
     """
-    for index in torch.arange(examples).split(BATCH):
-        values = model(inputs.gather(index)).float().cpu()
+    at_once = BATCH if inputs.length is None else SORTED * BATCH
+    for index in torch.arange(examples).split(at_once):
+        values = _logits(model, inputs, index)
         if not torch.isfinite(values).all():
             raise UserError(f"a logit of {what} is not finite; the training diverged")
         yield slice(int(index[0]), int(index[-1]) + 1), values
+
+
+def _logits(model: nn.Module, inputs: Inputs, index: torch.Tensor) -> torch.Tensor:
+    """Return the logits of some examples; texts of similar length share a batch.
+
+    A batch is as wide as its longest text, so that in the order of the data most of it is padding.
+    """
+    if inputs.length is None:
+        return model(inputs.gather(index)).float().cpu()
+    order = torch.from_numpy(np.argsort(inputs.length[index.numpy()], kind="stable"))
+    parts = [model(inputs.gather(index[rows])).float().cpu() for rows in order.split(BATCH)]
+    return torch.cat(parts)[torch.argsort(order)]
