@@ -147,6 +147,7 @@ def test_one_pair_without_a_replicate_says_what_is_missing():
     run_in_process(make_plan(load_study("study.yaml")), EVERYTHING)
     claims = pd.read_csv("results/own/tables/claims.csv").set_index("claim")
     assert claims.remark["exaggeration"] == claims.remark["inheritance"] == "there is no replicate"
+    assert claims.verdict["exaggeration"] == "undecided"  # as of a study with one seed
 
 
 DIGITS = """

@@ -240,8 +240,8 @@ def test_logits_larger_than_the_memory_pass_through_in_blocks(tmp_path, monkeypa
     rng = np.random.default_rng(0)
     examples, classes = 20_000, 100
     logits = rng.normal(size=(examples, classes)).astype(np.float32)
-    paths = {run: tmp_path / f"{run}.nc" for run in "trs"}
-    for path in paths.values():
+    paths = {run: (tmp_path / f"{run}.nc", "logits") for run in "trs"}
+    for path, _ in paths.values():
         stored = xarray.Dataset({"logits": (("example", "class"), logits)})
         stored.to_netcdf(path, group="train", engine="netcdf4")
     runs = SeedRuns("t", "r", "s", None)
@@ -382,12 +382,12 @@ def test_names_of_classes_and_settings_cannot_break_out_of_their_element(looked)
     page = looked.page("plain.html").read_text(encoding="utf-8")
     hostile = "</script><script>alert(1)</script>"
     told, columns = content(looked.job(), 5)
-    told["study"] = told["settings"]["self"]["about"]["dataset"] = hostile
+    told["name"] = told["settings"]["self"]["about"]["dataset"] = hostile
     html = render(told, columns)
     assert html.count("<script") == page.count("<script")
     assert html.count("</script") == page.count("</script")
     index = re.search(r'<script type="application/json" id="index">(.*?)</script>', html)[1]
-    assert json.loads(index)["study"] == hostile
+    assert json.loads(index)["name"] == hostile
 
 
 def test_the_vendored_library_is_the_published_one_and_its_licence_is_in_the_page(page):

@@ -462,9 +462,12 @@ def crowd(tmp_path_factory):
     }
     runs = {"teacher": "t", "reference": "r", "student": "s", "replicate": None}
     about = {"dataset": "d", "label_noise": 0, "teacher": "t", "student": "s", "temperature": 1}
-    setting = {"about": about, "data": "d", "labels": "d", "seeds": [runs]}
+    setting = {
+        "about": about, "data": "d", "labels": "d", "seeds": [runs], "splits": ["test"],
+        "teachers": 1,
+    }  # fmt: skip
     told = {
-        "study": "crowd", "seeds": [0], "densities": {}, "settings": {"one": setting},
+        "name": "crowd", "report": "", "seeds": [0], "densities": {}, "settings": {"one": setting},
         "data": {"d": {"classes": list("abcdefghij"), "splits": {"test": split}}},
     }  # fmt: skip
     path = tmp_path_factory.mktemp("crowd") / "crowd.html"

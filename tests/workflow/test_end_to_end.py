@@ -32,8 +32,9 @@ SETTINGS = {
 # Not training, whose history holds seconds, and not what holds the time of making. Statistics may
 # differ in the last bit: Snakemake gives numpy one thread, a shell as many as there are.
 SAME_BY_HAND = {"prepare", "labels", "basis", "dump", "views", "bias"}
-# A study of images alone has no checkpoint; tests/workflow/test_pretrained.py has one.
-IN_STUDY = set(STAGES) - {"pretrained"}
+# The study has no checkpoint and no models of others: see tests/workflow/test_pretrained.py and
+# tests/workflow/test_compared.py.
+IN_STUDY = set(STAGES) - {"pretrained", "compared", "classify"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 # What surrounds a job and can change no number: its code is in no digest.
 AROUND_JOBS = {

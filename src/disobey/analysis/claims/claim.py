@@ -108,6 +108,7 @@ class Number:
         return f"{self.estimate:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
 
 
+NO_REFERENCE, NO_LABELS = NOT_GIVEN = ("there is no reference", "there are no labels")
 NOTHING = Number(NAN, NAN, NAN, NAN, NAN, 0)
 
 
@@ -206,7 +207,7 @@ def find(claim: Claim, analysis: Analysis) -> Finding:
         claim,
         analysis.setting,
         number,
-        WITHHELD if missing else side,
+        WITHHELD if missing in NOT_GIVEN else side,
         p,
         examples_of(analysis, *where),
         claim.control or "",
@@ -219,10 +220,10 @@ def what_is_missing(claim: Claim, analysis: Analysis) -> str:
     """Return in words why a claim's statistic has no value; empty where it has its denominator."""
     data = analysis.splits[claim.split]
     if claim.model == EFFECT and REFERENCE not in data.compared.values:
-        return "there is no reference"
+        return NO_REFERENCE
     labelled = data.estimate.sel(statistic="accuracy", model=STUDENT, subset="all").notnull()
     if claim.statistic in QUALITY and not labelled:
-        return "there are no labels"
+        return NO_LABELS
     alone = data.estimate.sel(statistic=EXAGGERATION, model=STUDENT, subset="all").isnull()
     return "there is no replicate" if claim.statistic in PRIMARY and alone else ""
 
