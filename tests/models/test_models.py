@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from disobey.errors import UserError
 from disobey.models.registry import build_model
 
 IMAGES = SimpleNamespace(
@@ -70,6 +71,17 @@ SMALL_SPECS = {
     "mobilenet": {"family": "mobilenet_v2", "width": 0.1, "small_images": True},
     "resnet": {"family": "resnet", "depth": 18, "small_images": True},
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "spec", [{"family": "resnet", "depth": 18}, {"family": "mobilenet_v2", "width": 0.1}]
+)
+def test_images_that_would_shrink_to_a_pixel_are_refused(spec):
+    said = r"images of 16 x 16 pixels shrink to a single one .*; write small_images: true"
+    with pytest.raises(UserError, match=said):
+        build_model(spec, images(16, 5))
+    build_model(spec | {"small_images": True}, images(16, 5))
+    build_model(spec, images(17, 5))
 
 
 @pytest.mark.parametrize("name", SMALL)

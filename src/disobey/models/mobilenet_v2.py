@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from disobey.models.mobilenet_v2_stages import LAST, STAGES, STEM, scaled
+from disobey.models.shrinking import refuse_single_pixels
 
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
@@ -17,8 +18,15 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     """Return a 3 x 3 stem, seven stages, a 1 x 1 convolution, mean over pixels, classifier.
 
     With ``small_images`` the stem and the first strided stage keep the size: 32 x 32 becomes 4 x 4.
+
+    Raises
+    ------
+    UserError
+        For images that are too small without it, see `disobey.models.shrinking`.
     """
     width, small = options["width"], options.get("small_images", False)
+    if not small:
+        refuse_single_pixels(data, "mobilenetv2")
     channels = scaled(STEM, width)
     last = max(LAST, scaled(LAST, width))
     layers: dict[str, nn.Module] = {

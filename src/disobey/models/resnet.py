@@ -8,15 +8,24 @@ import torch
 from torch import nn
 
 from disobey.models.resnet_stages import BOTTLENECK_FROM, STAGES, STEM
+from disobey.models.shrinking import refuse_single_pixels
 
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
-    """Return the network; ``small_images`` replaces its 7 x 7 stem and pooling by one 3 x 3."""
+    """Return the network; ``small_images`` replaces its 7 x 7 stem and pooling by one 3 x 3.
+
+    Raises
+    ------
+    UserError
+        For images that are too small without it, see `disobey.models.shrinking`.
+    """
     from transformers import ResNetConfig
 
+    if not options.get("small_images"):
+        refuse_single_pixels(data, f"resnet{options['depth']}")
     blocks, _, channels = STAGES[options["depth"]]
     config = ResNetConfig(
         num_channels=data.train.inputs.shape[-1],
