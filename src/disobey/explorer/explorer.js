@@ -490,8 +490,10 @@ function drawLegend() {
 // --- pointing and brushing -----------------------------------------------------------------------
 
 // From values to pixels of the plotting area, as the page counts them, and back.
+const onPage = () => placing({ left: 0, top: 0, width: plot.over.clientWidth, height: plot.over.clientHeight });
+
 function toPixel(x, y) {
-  const place = placing({ left: 0, top: 0, width: plot.over.clientWidth, height: plot.over.clientHeight });
+  const place = onPage();
   return [place.x(x), place.y(y)];
 }
 
@@ -505,10 +507,10 @@ function toValue(x, y) {
 }
 
 function nearest(x, y) {
+  const place = onPage(); // once: the browser may have to lay out the page for it
   let [found, least] = [-1, REACH * REACH];
   for (const i of view.shown) {
-    const [px, py] = toPixel(view.x[i], view.y[i]);
-    const distance = (px - x) ** 2 + (py - y) ** 2;
+    const distance = (place.x(view.x[i]) - x) ** 2 + (place.y(view.y[i]) - y) ** 2;
     if (distance < least) [found, least] = [i, distance];
   }
   return found;

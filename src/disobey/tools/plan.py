@@ -10,7 +10,7 @@ from disobey.study.loader import load_study
 from disobey.study.models import Setting, StudentOf, Study
 from disobey.study.plan import make_plan
 from disobey.study.teachers import seen_teacher
-from disobey.tools import described
+from disobey.tools.described import described
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -17,7 +17,7 @@ from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.study.loader import load_study
-from disobey.tools import described
+from disobey.tools.described import described
 
 COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
           "expected_by_chance")  # fmt: skip

@@ -20,7 +20,7 @@ from disobey.stores import contents
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools import described
+from disobey.tools.described import described
 from disobey.tools.why import CAPTIONS
 
 SHORTEST_WATCH = 1.0  # seconds

@@ -12,7 +12,7 @@ from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools import described
+from disobey.tools.described import described
 
 # Of a checkout; a wheel has no workflow beside it.
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
