@@ -51,11 +51,14 @@ def working() -> Iterator[None]:
     while not lease.try_take():
         holder = lease.holder()  # None: somebody looks around for a moment
         if holder is not None or time.monotonic() > deadline:
+            # What a script puts into the background heeds no SIGINT.
             stop = f"kill -INT {holder.pid}" if holder else "end it"
+            wait = f"; kill -TERM {holder.pid} lets its running jobs end first" if holder else ""
             raise UserError(
                 f"{os.getcwd()}: another snakemake works in this folder, "
                 f"{holder or 'a process that does not say who it is'}. Wait until it has finished, "
-                f"or stop it ({stop}; training saves its state); then call the same command again"
+                f"or stop it ({stop}; training saves its state{wait}); then call the same command "
+                f"again"
             )
         time.sleep(0.1)
     try:

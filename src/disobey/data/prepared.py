@@ -79,17 +79,29 @@ def read_prepared(data: Path, labels: Path | None) -> Prepared:
     attributes = read_attributes(data)
     splits = {}
     for name in SPLITS:
-        inputs = _inputs(data, name, attributes)
-        arrays = read_arrays(data, name, "label", "example_id")
-        clean = given = arrays["label"]
-        if labels is not None and name == "train":
-            noisy = read_arrays(labels, name)
-            if not np.array_equal(noisy["example_id"], arrays["example_id"]):
-                raise UserError(f"{labels}: holds labels of other examples than {data}")
-            given = noisy["label"]
-        splits[name] = Split(inputs, given, clean, arrays["example_id"])
+        splits[name] = Split(_inputs(data, name, attributes), *read_labels(data, labels, name))
     names = tuple(json.loads(attributes["class_names"]))
     return Prepared(splits["train"], splits["test"], names, attributes)
+
+
+def read_labels(
+    data: Path, labels: Path | None, split: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return given labels, clean labels and ids of one split, each int64 of shape (example,).
+
+    Raises
+    ------
+    UserError
+        When the labels belong to other examples.
+    """
+    arrays = read_arrays(data, split, "label", "example_id")
+    clean = given = arrays["label"]
+    if labels is not None and split == "train":  # noise is on training labels alone
+        noisy = read_arrays(labels, split)
+        if not np.array_equal(noisy["example_id"], arrays["example_id"]):
+            raise UserError(f"{labels}: holds labels of other examples than {data}")
+        given = noisy["label"]
+    return given, clean, arrays["example_id"]
 
 
 def _kind(attributes: dict[str, Any]) -> str:

@@ -1,19 +1,17 @@
 """What a page shows of examples: a sample of them, and of each a small picture or its text."""
 
 import base64
-import importlib
 import io
 import json
 import math
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from disobey.data.as_given import AsGiven
 from disobey.errors import UserError
-from disobey.members import member
 from disobey.stores.reader import read_arrays, read_attributes
 
 # Pixels of the longer side: what a gallery shows. Larger images are made smaller.
@@ -96,69 +94,41 @@ class Examples:
             and ``height`` pixels. Of examples of which nothing but logits is known, their ids stand
             in ``texts``.
         """
-        if self._has("text"):
-            return {"texts": self._texts(positions)}
-        if self._has("image") or self._has("encoded"):
-            return self._sheet(positions)
+        with AsGiven(self.path, self.split) as given:
+            if given.kind == "image":
+                return _sheet(given, positions)
+            if given.kind == "text":
+                texts = given.texts(positions)
+                return {"texts": [[_cut(text) for text in parts] for parts in texts]}
         return {"texts": [[f"example {id}"] for id in self.id[positions]]}
 
-    def _has(self, variable: str) -> bool:
-        """Return whether the split has a variable."""
-        import netCDF4
 
-        with netCDF4.Dataset(self.path, "r") as file:
-            return variable in file[self.split].variables
+def _sheet(given: AsGiven, positions: np.ndarray) -> dict[str, Any]:
+    """Return all pictures as one, and how they lie in it."""
+    from PIL import Image
 
-    def _texts(self, positions: np.ndarray) -> list[list[str]]:
-        import netCDF4
+    columns = max(1, math.isqrt(len(positions)))
+    sheet: Image.Image | None = None
+    height = width = 1
+    for place, picture in enumerate(_pictures(given, positions)):
+        if sheet is None:
+            width, height = picture.size
+            rows = math.ceil(len(positions) / columns)
+            sheet = Image.new(picture.mode, (columns * width, rows * height))
+        sheet.paste(picture, (place % columns * width, place // columns * height))
+    uri = "" if sheet is None else _data_uri(sheet)
+    return {"sheet": uri, "columns": columns, "width": width, "height": height}
 
-        with netCDF4.Dataset(self.path, "r") as file:
-            group = file[self.split]
-            names = [name for name in ("text", "text_pair") if name in group.variables]
-            parts = [[_cut(str(group[name][i])) for i in positions.tolist()] for name in names]
-        return [list(texts) for texts in zip(*parts, strict=True)]
 
-    def _sheet(self, positions: np.ndarray) -> dict[str, Any]:
-        from PIL import Image
+def _pictures(given: AsGiven, positions: np.ndarray) -> Iterator[Any]:
+    """Yield each image as a Pillow image, no side longer than `THUMBNAIL`."""
+    from PIL import Image
 
-        columns = max(1, math.isqrt(len(positions)))
-        sheet: Image.Image | None = None
-        height = width = 1
-        for place, picture in enumerate(self._pictures(positions)):
-            if sheet is None:
-                width, height = picture.size
-                rows = math.ceil(len(positions) / columns)
-                sheet = Image.new(picture.mode, (columns * width, rows * height))
-            sheet.paste(picture, (place % columns * width, place // columns * height))
-        uri = "" if sheet is None else _data_uri(sheet)
-        return {"sheet": uri, "columns": columns, "width": width, "height": height}
-
-    def _pictures(self, positions: np.ndarray) -> Iterator[Any]:
-        """Yield each image as a Pillow image, no side longer than `THUMBNAIL`."""
-        from PIL import Image
-
-        for start in range(0, len(positions), DECODED):
-            for pixels in self._pixels(positions[start : start + DECODED]):
-                picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-                picture.thumbnail((THUMBNAIL, THUMBNAIL))
-                yield picture
-
-    def _pixels(self, positions: np.ndarray) -> np.ndarray:
-        """Return images, uint8 (example, y, x, channel)."""
-        if "encoded_shape" in self._attributes:
-            decoded: np.ndarray = self._encoded.read(positions)
-            return decoded
-        import netCDF4
-
-        with netCDF4.Dataset(self.path, "r") as file:
-            file.set_auto_mask(False)
-            chosen: np.ndarray = file[self.split]["image"][positions]
-        return chosen
-
-    @cached_property
-    def _encoded(self) -> Any:  # noqa: ANN401 - EncodedImages
-        encoded = importlib.import_module(member("data", "encoded"))  # others need none of its code
-        return encoded.EncodedImages(self.path, self.split, self._attributes["encoded_shape"])
+    for start in range(0, len(positions), DECODED):
+        for pixels in given.images(positions[start : start + DECODED]):
+            picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+            picture.thumbnail((THUMBNAIL, THUMBNAIL))
+            yield picture
 
 
 def _cut(text: str) -> str:

@@ -8,7 +8,8 @@ from disobey.comparison.result import Comparison
 from disobey.comparison.store import by_role, write_models
 from disobey.explorer.deviations import seeds_of
 from disobey.explorer.page import render
-from disobey.explorer.study import SPLITS, Setting, Sources, content_of
+from disobey.explorer.sources import SPLITS, Setting, Sources
+from disobey.explorer.study import content_of
 
 STORE = "examples"
 

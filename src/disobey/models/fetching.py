@@ -14,6 +14,8 @@ from disobey.stores.contents import read_content
 if TYPE_CHECKING:
     from disobey.stages.job import Job
 
+# How anything of a checkpoint is loaded: no code of its repository runs, no network is asked.
+SAFELY = {"trust_remote_code": False, "local_files_only": True}
 # Short enough to be typed, and no more weights than needed.
 ROUGHLY = ("*.json", "*.txt", "*.model", "model*.safetensors")
 

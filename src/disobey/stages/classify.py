@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from disobey.data.as_given import AsGiven
 from disobey.errors import UserError
 from disobey.models.checkpoint import CLASSIFIER_FILES, positions_of
-from disobey.models.fetching import fetched, readable
+from disobey.models.fetching import SAFELY, fetched, readable
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.device import choose_device
@@ -36,8 +37,7 @@ def run(job: "Job") -> None:
     spec, data = job.spec, job.input(job.spec["data"]).file()
     device = choose_device(job.device, job.take_card)
     torch.set_num_threads(job.threads)
-    attributes = read_attributes(data)
-    class_names = json.loads(attributes["class_names"])
+    class_names = json.loads(read_attributes(data)["class_names"])
     folder = fetched(job, CLASSIFIER_FILES)
     with readable(folder):
         load = _text_classifier if spec["kind"] == "text" else _image_classifier
@@ -48,19 +48,20 @@ def run(job: "Job") -> None:
             columns = read_arrays(data, split, "example_id", "label")
             shape = (len(columns["label"]), len(class_names))
             logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
-            with tqdm(total=shape[0], desc=split, unit="example", mininterval=5) as bar:
-                for rows, examples in _examples(data, split, attributes, shape[0]):
-                    logits[rows] = _finite(classify(examples), rows, split)[:, order]
-                    bar.update(rows.stop - rows.start)
+            bar = tqdm(total=shape[0], desc=split, unit="example", mininterval=5)
+            with bar, AsGiven(data, split) as given:
+                for rows in np.split(np.arange(shape[0]), range(READ, shape[0], READ)):
+                    logits[rows] = _finite(classify(given.read(rows)), rows, split)[:, order]
+                    bar.update(len(rows))
             for column in ("example_id", "label"):
                 writer.write(split, column, ("example",), columns[column])
             writer.write(split, "clean_label", ("example",), columns["label"])
 
 
-def _finite(logits: np.ndarray, rows: slice, split: str) -> np.ndarray:
-    wrong = np.flatnonzero(~np.isfinite(logits).all(1))
+def _finite(logits: np.ndarray, rows: np.ndarray, split: str) -> np.ndarray:
+    wrong = rows[~np.isfinite(logits).all(1)]
     if wrong.size:
-        raise UserError(f"{split}, example {rows.start + wrong[0]}: the logits are not finite")
+        raise UserError(f"{split}, example {wrong[0]}: the logits are not finite")
     return logits
 
 
@@ -117,10 +118,9 @@ def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401
     model, found = auto.from_pretrained(
         folder,
         use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
         dtype=torch.float32,
         output_loading_info=True,
+        **SAFELY,
     )
     missing = sorted(found["missing_keys"])
     if missing:
@@ -137,9 +137,7 @@ def _text_classifier(
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     model = _load(AutoModelForSequenceClassification, folder, device)
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
-    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, **SAFELY)
     limits = (spec.get("max_tokens"), positions_of(model.config.to_dict()))
     longest = min(int(tokenizer.model_max_length), *(limit for limit in limits if limit))
 
@@ -166,9 +164,7 @@ def _image_classifier(
     from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     model = _load(AutoModelForImageClassification, folder, device)
-    processor = AutoImageProcessor.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
-    )
+    processor = AutoImageProcessor.from_pretrained(folder, **SAFELY)
 
     def classify(images: Sequence[np.ndarray]) -> np.ndarray:
         parts = []
@@ -188,32 +184,3 @@ def _image_classifier(
 def _logits(model: Any, batch: Mapping[str, Any]) -> np.ndarray:  # noqa: ANN401
     found: np.ndarray = model(**batch).logits.float().cpu().numpy()
     return found
-
-
-# --- data ------------------------------------------------------------------------------------
-
-
-def _examples(
-    data: Path, split: str, attributes: Mapping[str, Any], number: int
-) -> Iterator[tuple[slice, Sequence[Any]]]:
-    """Yield blocks of a split: images (y, x, channel) uint8, or tuples of one text or two."""
-    read = _reader(data, split, attributes)
-    for start in range(0, number, READ):
-        rows = slice(start, min(start + READ, number))
-        yield rows, read(rows)
-
-
-def _reader(data: Path, split: str, attributes: Mapping[str, Any]) -> Callable[[slice], Any]:
-    import netCDF4
-
-    if "encoded_shape" in attributes:
-        from disobey.data.encoded import EncodedImages
-
-        encoded = EncodedImages(data, split, attributes["encoded_shape"])
-        return lambda rows: encoded.read(np.arange(rows.start, rows.stop))
-    group = netCDF4.Dataset(data, "r")[split]
-    group.set_auto_mask(False)
-    if "image" in group.variables:
-        return lambda rows: group["image"][rows]
-    names = [name for name in ("text", "text_pair") if name in group.variables]
-    return lambda rows: list(zip(*(map(str, group[name][rows]) for name in names), strict=True))

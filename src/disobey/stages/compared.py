@@ -10,9 +10,10 @@ import numpy as np
 
 from disobey.comparison.comparing import align_models
 from disobey.comparison.store import write_models
+from disobey.data.prepared import read_labels
 from disobey.errors import UserError
 from disobey.stores.contents import read_content
-from disobey.stores.reader import read_arrays, read_attributes
+from disobey.stores.reader import read_attributes
 
 if TYPE_CHECKING:
     from disobey.stages.job import Job
@@ -62,10 +63,9 @@ def _examples(job: "Job") -> tuple[list[str] | None, dict[str, np.ndarray] | Non
     data = job.input(job.spec["dataset"]["data"]).file()
     noisy = job.spec["dataset"].get("labels")
     told: dict[str, np.ndarray] = {}
+    labels = None if noisy is None else job.input(noisy).file()
     for split in job.spec["splits"]:
-        columns = read_arrays(data, split, "label", "example_id")
-        told[f"{split}_example_id"] = columns["example_id"]
-        told[f"{split}_clean_label"] = told[f"{split}_label"] = columns["label"]
-        if noisy is not None and split == "train":
-            told["train_label"] = read_arrays(job.input(noisy).file(), split, "label")["label"]
+        given, clean, ids = read_labels(data, labels, split)
+        told |= {f"{split}_label": given, f"{split}_clean_label": clean}
+        told[f"{split}_example_id"] = ids
     return json.loads(read_attributes(data)["class_names"]), told

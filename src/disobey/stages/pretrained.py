@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from disobey.data.tokens import plain_tokenizer
 from disobey.errors import UserError
 from disobey.models.checkpoint import is_made_anew
-from disobey.models.fetching import fetched, readable
+from disobey.models.fetching import SAFELY, fetched, readable
 from disobey.stores.layout import CONFIG, TOKENIZER, TOKENS, WEIGHTS
 
 if TYPE_CHECKING:
@@ -44,10 +44,9 @@ def _encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     model, found = AutoModelForSequenceClassification.from_pretrained(
         folder,
         use_safetensors=True,
-        trust_remote_code=False,
-        local_files_only=True,
         dtype=torch.float32,
         output_loading_info=True,
+        **SAFELY,
     )
     prefix = f"{model.base_model_prefix}."
     missing = {name.removeprefix(prefix) for name in found["missing_keys"] if
@@ -83,9 +82,7 @@ def _tokenizer(folder: Path) -> tuple[str, dict[str, str]]:
     """Return the tokenizer as text, and the names of its padding and its separator."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
-    )
+    tokenizer = AutoTokenizer.from_pretrained(folder, **SAFELY)
     names = {"pad_token": tokenizer.pad_token, "sep_token": tokenizer.sep_token}
     lacking = [name for name, token in names.items() if token is None]
     if lacking or not tokenizer.is_fast:

@@ -10,7 +10,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from disobey.stores.writer import atomic
 SETTLED_SECONDS = 2.0
 SAID_FROM = 1 << 30  # bytes; a disk reads this in seconds
 
+_KEEPS: ContextVar[bool] = ContextVar("keeps", default=True)
 # By path: size, times of change in ns, inode, SHA-256. By a function's name and SHA-256: what it
 # found.
 Cache = dict[str, Any]
@@ -51,6 +53,16 @@ def content_of(paths: Sequence[Path], below: Path | None = None) -> str:
 def read_content(paths: Sequence[Path], below: Path | None = None) -> str:
     """Return the same hash out of the bytes themselves, whatever was kept of them."""
     return _over(paths, [file_sha256(path) for path in paths], below)
+
+
+@contextlib.contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Hash and look without keeping what was found: for who may write nothing."""
+    token = _KEEPS.set(False)
+    try:
+        yield
+    finally:
+        _KEEPS.reset(token)
 
 
 def facts_of(path: Path, facts: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
@@ -115,5 +127,7 @@ def _read() -> Cache:
 
 def _write(cache: Cache) -> None:
     """Keep the hashes; a folder that cannot be written only means that they are computed again."""
+    if not _KEEPS.get():
+        return
     with contextlib.suppress(OSError), atomic(Path(CONTENTS)) as temporary:
         temporary.write_text(json.dumps(cache, indent=1, sort_keys=True) + "\n", encoding="utf-8")

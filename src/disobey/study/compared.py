@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.comparison.facts import labels_facts, logits_facts
+from disobey.comparison.files import SPLITS, TEST, TRAIN, UNNAMED
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.cost import Shape
 from disobey.models.options.checkpoint import Checkpoint
@@ -17,9 +18,6 @@ from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import Study
 from disobey.study.sizes import FLOAT, Data
 from disobey.study.sources import Sources
-
-SPLITS = ("train", "test")
-UNNAMED = ""
 
 
 @dataclass(frozen=True)
@@ -176,7 +174,7 @@ def facts_of_files(options: ComparedLogits, root: str | None) -> dict[str, dict[
         (key, Path(root or "", file)) for key, files in options.files().items() for file in files
     ]
     all_facts = [facts_of(path, logits_facts) for _, path in named]
-    unnamed = options.split or "test"
+    unnamed = options.split or TEST
     by_split = {split or unnamed: dict(facts) for split, facts in all_facts[0].items()}
     if options.labels is not None:
         all_facts.append(facts_of(Path(root or "", options.labels), labels_facts))
@@ -192,10 +190,10 @@ def noise_of(study: Study, name: str) -> float:
     if not isinstance(options, ComparedLogits):
         return 0.0
     facts = facts_of_files(options, study.data_root)
-    if "train" not in facts:
+    if TRAIN not in facts:
         return 0.0
     noise = None if options.dataset is None else study.datasets[options.dataset].label_noise
-    return noise.rate if noise is not None else float(facts["train"]["noise"] or 0.0)
+    return noise.rate if noise is not None else float(facts[TRAIN]["noise"] or 0.0)
 
 
 def _sizes(facts: dict[str, dict[str, Any]]) -> Data:

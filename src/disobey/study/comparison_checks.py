@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.comparison.facts import labels_facts, logits_facts
+from disobey.comparison.files import UNNAMED
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.stores.contents import facts_of
@@ -13,7 +14,6 @@ from disobey.study.models import Study
 from disobey.study.yaml_lines import Location, Mistake
 
 PER_SEED = ROLE_KEYS[:3]
-UNNAMED = ""
 
 
 def comparison_mistakes(study: Study) -> Iterator[Mistake]:

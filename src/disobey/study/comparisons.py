@@ -9,7 +9,6 @@ from disobey.strict import Strict
 from disobey.study.datasets import Name, Path, Paths
 from disobey.study.recipes import Positive
 
-SPLIT_NAMES = ("train", "test")
 Split = Literal["train", "test"]
 Checkpoints = Annotated[list[Checkpoint], Field(min_length=1)]
 

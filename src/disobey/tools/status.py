@@ -4,19 +4,18 @@ Looks only, while Snakemake works or not: it takes no lock and writes no file.
 """
 
 import argparse
-import contextlib
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from disobey.errors import UserError
 from disobey.status.states import JobStatus, State, StudyStatus, study_status
 from disobey.status.words import Style, cells, lines, of_study, write
-from disobey.stores import contents
+from disobey.stores.contents import nothing_kept
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
@@ -63,21 +62,6 @@ def status_of(study: str, captions: Path = CAPTIONS) -> StudyStatus:
     """
     with nothing_kept():
         return study_status(make_plan(load_study(study)), CodeDigests(captions))
-
-
-@contextlib.contextmanager
-def nothing_kept() -> Iterator[None]:
-    """Let planning hash the user's files without keeping the hashes in ``results/``.
-
-    From here, since `disobey.stores.contents` is part of the code that data are prepared by: a
-    switch in there would make them all again.
-    """
-    kept = contents._write
-    contents._write = lambda cache: None
-    try:
-        yield
-    finally:
-        contents._write = kept
 
 
 def _show(status: StudyStatus, options: argparse.Namespace) -> None:
