@@ -5,15 +5,15 @@ import subprocess
 import sys
 import textwrap
 
-from disobey.full_log import LEAST_SECONDS, Bar
+from disobey.full_log import LEAST_SECONDS, RareBar
 
 
 class Log:
-    """What a `Bar` lets through, with a clock that is set by hand."""
+    """What a `RareBar` lets through, with a clock that is set by hand."""
 
     def __init__(self):
         self.now, self.text = 0.0, ""
-        self.bar = Bar(lambda: self.now)
+        self.bar = RareBar(lambda: self.now)
 
     def print(self, text):
         said = self.bar.state(text) if text.startswith("\r") else self.bar.other(text)

@@ -8,7 +8,7 @@ from disobey.stage_names import STAGES
 
 TOOLS = {
     "plan": "what a study file asks for: runs, pairs, jobs; or the first mistake in it",
-    "status": "how far a study is: done, running, stale, failed; and what is left",
+    "status": "how far a study is: done, running, stale, stopped, failed; and what is left",
     "why": "which jobs would run now, and why, in plain words",
     "explain": "what a store, table or figure is and what it came from",
     "results": "a finished study's tables and how they were made, as Markdown",

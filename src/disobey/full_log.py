@@ -13,7 +13,7 @@ from collections.abc import Callable
 LEAST_SECONDS, SHARE = 4.0, 0.05
 
 
-class Bar:
+class RareBar:
     """The states of a bar, each of which is meant to be written over the one before.
 
     A log keeps all of them: as one endless line, which Snakemake shows as thousands. Here a state
@@ -68,7 +68,7 @@ class FullLog(io.TextIOBase):
 
     def __init__(self, stream: io.TextIOBase) -> None:
         self._file, self._stream = stream.fileno(), stream
-        self._bar = None if stream.isatty() else Bar()
+        self._bar = None if stream.isatty() else RareBar()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]

@@ -175,6 +175,25 @@ def test_an_error_in_snakemakes_log_is_a_failure_with_the_last_words_of_the_job(
     assert state_of(study, job) == (State.FAILED, said)
 
 
+STOPPED = "disobey train: stopped by SIGINT at step 30 of 90; the same command resumes there"
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["told by snakemake", "by the log alone"])
+def test_what_a_signal_asked_to_stop_has_not_failed(study, heard, capsys):
+    train, prepare = first(study[0], "train"), first(study[0], "prepare")
+    write_log(train, f"{BARS}\n{STOPPED}\n")
+    write_log(prepare, TRACEBACK.replace("ValueError: the first of two lines", "KeyboardInterrupt"))
+    if heard:
+        snakemake_says(block(RUN, train), block(ERROR, train), block(ERROR, prepare, 2))
+    assert state_of(study, train) == (State.STOPPED, STOPPED)
+    assert state_of(study, prepare) == (State.STOPPED, "KeyboardInterrupt")
+    assert main(["study.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert (
+        "2 stopped" in shown and "failed" not in shown.replace("✗ failed", "") and STOPPED in shown
+    )
+
+
 def test_what_slurm_says_is_shown_where_the_job_itself_said_nothing(study):
     job = first(study[0], "train")
     write_log(job, BARS)

@@ -23,6 +23,8 @@ BAR = re.compile(
     r"(?:, *(?P<rate>[\d.]+)(?P<unit>step/s|s/step))?"
 )
 TRACEBACK = "Traceback (most recent call last)"
+# A training says how far it came and where its state is; other jobs just end.
+STOPPED = re.compile(r"disobey train: stopped by SIG\w+ at step |KeyboardInterrupt$")
 
 STARTED = re.compile(r"\s*(?:local)?rule (\w+):$")
 FAILED = re.compile(r"\s*Error in rule (\w+):$")
@@ -81,6 +83,11 @@ def last_words(log: Path, stage: str) -> str | None:
         raised = [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()]
         return raised[0].strip() if raised else lines[-1].strip()
     return lines[-1].strip() if lines else None
+
+
+def was_stopped(log: Path, stage: str) -> bool:
+    """Return whether a job ended because a signal asked it to, by its last words."""
+    return STOPPED.match(last_words(log, stage) or "") is not None
 
 
 def ended_badly(log: Path, stage: str) -> bool:

@@ -5,9 +5,12 @@ done        its manifest is there and agrees with the plan, as `disobey.tools.wh
 running     its lock is held, on whatever machine; or Snakemake is at work, says that it started
             the job, and the job's log was begun since: the moments before the lock
 stale       its manifest is there, and ``why`` has reasons to make it again
-failed      there is no manifest, and either a killed process left its name in the job's lock; or
-            the last that Snakemake's logs say of the job is an error, or a start by a Snakemake
-            that is gone; or these logs are gone and the job's own log ends with an error
+stopped     there is no manifest, and the job's log ends with a signal that asked it to stop, most
+            often Ctrl-C; the next call goes on, a training where it was
+failed      there is no manifest, nobody stopped the job, and either a killed process left its name
+            in the job's lock; or the last that Snakemake's logs say of the job is an error, or a
+            start by a Snakemake that is gone; or these logs are gone and the job's own log ends
+            with an error
 missing     all others: not yet begun, or waiting for a queue or for another attempt
 ==========  ======================================================================================
 """
@@ -32,6 +35,7 @@ from disobey.status.logs import (
     last_events,
     last_words,
     snakemakes_logs,
+    was_stopped,
 )
 from disobey.stores.layout import lock_of
 from disobey.stores.logs import log_of
@@ -47,6 +51,7 @@ class State(StrEnum):
     DONE = "done"
     RUNNING = "running"
     STALE = "stale"
+    STOPPED = "stopped"
     FAILED = "failed"
     MISSING = "missing"
 
@@ -64,7 +69,7 @@ class JobStatus:
     log : Path
         Whether it is there or not.
     error : str or None
-        Of a failed one, the line that says most.
+        Of a failed or stopped one, the line that says most.
     bar : Bar or None
         Of a training under way.
     holder : Holder or None
@@ -172,7 +177,8 @@ def _status(
     if made:
         return JobStatus(job, State.STALE if reasons else State.DONE, reasons, log)
     if _failed(event, job, log, lock, signs):
-        return JobStatus(job, State.FAILED, (), log, error=_error(event, job, log, lock))
+        state = State.STOPPED if was_stopped(log, job.stage) else State.FAILED
+        return JobStatus(job, state, (), log, error=_error(event, job, log, lock))
     return JobStatus(job, State.MISSING, (), log)
 
 

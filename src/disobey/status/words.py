@@ -15,11 +15,12 @@ from disobey.status.grouping import COLUMNS, OF_STUDY, Name, jobs_of_settings
 from disobey.status.logs import Bar
 from disobey.status.states import JobStatus, State, StudyStatus
 
-SYMBOLS = {State.DONE: "✓", State.RUNNING: "▶", State.STALE: "~", State.FAILED: "✗",
-           State.MISSING: "·"}  # fmt: skip
-PLAIN_SYMBOLS = {State.DONE: "+", State.RUNNING: ">", State.STALE: "~", State.FAILED: "x",
-                 State.MISSING: "."}  # fmt: skip
-COLOURS = {State.DONE: 32, State.RUNNING: 36, State.STALE: 33, State.FAILED: 31, State.MISSING: 2}
+SYMBOLS = {State.DONE: "✓", State.RUNNING: "▶", State.STALE: "~", State.STOPPED: "‖",
+           State.FAILED: "✗", State.MISSING: "·"}  # fmt: skip
+PLAIN_SYMBOLS = {State.DONE: "+", State.RUNNING: ">", State.STALE: "~", State.STOPPED: "=",
+                 State.FAILED: "x", State.MISSING: "."}  # fmt: skip
+COLOURS = {State.DONE: 32, State.RUNNING: 36, State.STALE: 33, State.STOPPED: 35,
+           State.FAILED: 31, State.MISSING: 2}  # fmt: skip
 # Of a list of jobs, so many are named [our choice]: a cluster may run hundreds.
 NAMED = 10
 
@@ -82,7 +83,8 @@ def lines(status: StudyStatus, style: Style) -> Iterable[str]:
     yield ""
     yield "  ".join(style.painted(f"{style.symbols[state]} {state}", state) for state in State)
     yield from _running(status, style)
-    yield from _failed(status, style)
+    yield from _ended(status, style, State.STOPPED, "were stopped")
+    yield from _ended(status, style, State.FAILED, "failed")
     yield from _stale(status)
     yield ""
     yield left_in_words(status)
@@ -183,15 +185,16 @@ def bar_in_words(bar: Bar) -> str:
     return f"({bar.done:,} of {bar.total:,} steps{left})"
 
 
-def _failed(status: StudyStatus, style: Style) -> Iterable[str]:
-    jobs = status.of(State.FAILED)
+def _ended(status: StudyStatus, style: Style, state: State, what: str) -> Iterable[str]:
+    """Yield the jobs that ended in a state short of their end, and the last words of each."""
+    jobs = status.of(state)
     if jobs:
         yield ""
     for found in jobs[:NAMED]:
-        words = f"{style.symbols[State.FAILED]} {found.job.stage} {found.job.key}: {found.log}"
-        yield style.painted(words, State.FAILED)
+        words = f"{style.symbols[state]} {found.job.stage} {found.job.key}: {found.log}"
+        yield style.painted(words, state)
         yield f"    {found.error}"
-    yield from _more(jobs, "failed")
+    yield from _more(jobs, what)
 
 
 def _stale(status: StudyStatus) -> Iterable[str]:

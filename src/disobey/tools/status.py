@@ -1,4 +1,4 @@
-"""``python -m disobey status [STUDY]``: what is done, running, stale, failed and missing.
+"""``python -m disobey status [STUDY]``: what is done, running, stale, stopped, failed, missing.
 
 Looks only, while Snakemake works or not: it takes no lock and writes no file.
 """
