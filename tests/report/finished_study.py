@@ -157,7 +157,7 @@ class FinishedStudy:
             "control_name": claim.control or "", "control": 0.25 if claim.control else "",
             "seeds": len(self.seeds), "n": "" if biased else 1360, "p": "" if one else 0.1,
             "verdict": UNDECIDED if one else SIDES[number % 4], "counted": True,
-            "remark": f"remark {number} where p < 1" if claim.name == "switching" else "",
+            "remark": f"remark {number} where p < 1 is -0.5" if claim.name == "switching" else "",
         }  # fmt: skip
 
     def _beside(self, row):

@@ -141,7 +141,7 @@ def test_claims_on_bias_name_layer_and_placebo_and_have_no_number_of_examples(pa
 
 def test_remarks_are_shown_where_there_are_any(page, seen):
     rows = findings(seen(page), "switching")
-    assert all(re.fullmatch(r"remark \d+ where p < 1", row["Remark"]) for row in rows)
+    assert all(re.fullmatch(r"remark \d+ where p < 1 is −0.5", row["Remark"]) for row in rows)
     assert "Remark" not in findings(seen(page), "accuracy_gain")[0]
 
 

@@ -234,5 +234,5 @@ def _printed(model: str) -> str:
 
 
 def _unbroken(text: str) -> str:
-    """Keep comparisons such as ``A > 1`` on one line."""
-    return re.sub(r" ([<>=]) ", rf"{NBSP}\1{NBSP}", text)
+    """Keep comparisons such as ``A > 1`` on one line; numbers get a true minus sign."""
+    return re.sub(r"(?<![\w-])-(?=\d)", "−", re.sub(r" ([<>=]) ", rf"{NBSP}\1{NBSP}", text))
