@@ -749,6 +749,21 @@ def test_mistake_is_refused_with_place_and_remedy(study_file, capsys, old, new, 
     assert refusal(path, capsys) == f"{path}:{message}"
 
 
+@pytest.mark.parametrize("large", ["family: mobilenet_v2", "family: resnet, depth: 18"])
+def test_images_too_small_for_a_model_are_refused_before_they_are_read(study_file, capsys, large):
+    def edited(options):
+        model = f"{MLP}\n  large: {{{options}}}"
+        return study_file((MLP, model), ("    student: mlp", "    student: large"))
+
+    path = edited(large)
+    assert refusal(path, capsys) == (
+        f"{path}:26: settings.self.student: model 'large', data set 'noisy': images of 8 x 8 "
+        f"pixels shrink to a single one before its last stage; write small_images: true in the "
+        f"model"
+    )
+    load_study(edited(f"{large}, small_images: true"))
+
+
 @pytest.mark.parametrize(("text", "message"), NOT_STUDIES)
 def test_file_that_is_no_study_is_refused(study_file, capsys, text, message):
     path = study_file(text=text)

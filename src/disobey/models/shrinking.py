@@ -11,11 +11,23 @@ if TYPE_CHECKING:
 BEFORE_THE_LAST = 16
 
 
-def refuse_single_pixels(data: "Prepared", what: str) -> None:
-    """Refuse images of which nothing but one pixel would reach a network's last strided layer.
+def single_pixels(height: int, width: int) -> str | None:
+    """Return what is wrong where one pixel alone would reach a network's last strided layer.
 
     Nothing is left there to be learnt; and in torch 2.13 the gradient of a strided 3 x 3
     convolution of a single pixel is wrong, and often not finite, in bf16 on CPUs with AMX.
+    None for images that are large enough.
+    """
+    if min(height, width) > BEFORE_THE_LAST:
+        return None
+    return (
+        f"images of {height} x {width} pixels shrink to a single one before its last stage; "
+        f"write small_images: true in the model"
+    )
+
+
+def refuse_single_pixels(data: "Prepared", what: str) -> None:
+    """Refuse them where only the prepared images tell how large they are.
 
     Parameters
     ----------
@@ -28,8 +40,6 @@ def refuse_single_pixels(data: "Prepared", what: str) -> None:
     UserError
     """
     _, height, width, _ = data.train.inputs.shape
-    if min(height, width) <= BEFORE_THE_LAST:
-        raise UserError(
-            f"{what}: images of {height} x {width} pixels shrink to a single one before its last "
-            f"stage; write small_images: true in the model"
-        )
+    wrong = single_pixels(height, width)
+    if wrong is not None:
+        raise UserError(f"{what}: {wrong}")

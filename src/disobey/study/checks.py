@@ -40,7 +40,8 @@ def cross_checks(study: Study) -> list[Mistake]:
         if circle is not None:
             mistakes.append((("settings", name, "teacher"), circle))
             continue
-        mistakes += _kinds(study, name)
+        wrong_kind = list(_kinds(study, name))
+        mistakes += wrong_kind or _too_small(study, name)
         mistakes += tokens_of_another(study, name)
         mistakes += _chained(study, name)
         mistakes += _bias(study, name)
@@ -151,6 +152,24 @@ def _kinds(study: Study, name: str) -> Iterator[Mistake]:
             f"'{setting.dataset}' holds {PLURAL[kind]}; models that read {PLURAL[kind]}: "
             f"{', '.join(fitting) or 'none in this file'}",
         )
+
+
+def _too_small(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that the examples suit the models, where their size is known before they are read."""
+    setting = study.settings[name]
+    for role in ("teacher", "student"):
+        model = getattr(setting, role)
+        if isinstance(model, StudentOf):
+            continue
+        refusal = getattr(study.models[model], "refusal", None)  # networks for large images have it
+        if refusal is None:
+            continue
+        wrong = refusal(sizes_of(study.datasets[setting.dataset], study.data_root).shape)
+        if wrong is not None:
+            yield (
+                ("settings", name, role),
+                f"model '{model}', data set '{setting.dataset}': {wrong}",
+            )
 
 
 def _chained(study: Study, name: str) -> Iterator[Mistake]:

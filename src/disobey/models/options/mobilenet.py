@@ -7,6 +7,7 @@ from pydantic import Field
 from disobey.models.cost import Cost, Shape, convolution, linear
 from disobey.models.mobilenet_v2_stages import LAST, STAGES, STEM, scaled
 from disobey.models.options.layer import Layer
+from disobey.models.shrinking import single_pixels
 from disobey.strict import Strict
 
 
@@ -28,6 +29,10 @@ class MobilenetV2(Strict):
         """Return a name for run ids."""
         width = "" if self.width == 1 else f"x{self.width:g}"
         return f"mobilenetv2{width}{'-small' if self.small_images else ''}"
+
+    def refusal(self, shape: Shape) -> str | None:
+        """Return why examples of a shape cannot be learnt from; None where they can."""
+        return None if self.small_images else single_pixels(*shape.inputs[:2])
 
     def cost(self, shape: Shape) -> Cost:
         """Return size and work, for asking a cluster."""

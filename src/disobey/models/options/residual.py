@@ -7,6 +7,7 @@ from pydantic import Field, PositiveInt, model_validator
 from disobey.models.cost import Cost, Shape, convolution, linear
 from disobey.models.options.layer import Layer
 from disobey.models.resnet_stages import BOTTLENECK_FROM, STAGES, STEM
+from disobey.models.shrinking import single_pixels
 from disobey.strict import Strict
 
 
@@ -90,6 +91,10 @@ class Resnet(Strict):
     def label(self) -> str:
         """Return a name for run ids."""
         return f"resnet{self.depth}{'-small' if self.small_images else ''}"
+
+    def refusal(self, shape: Shape) -> str | None:
+        """Return why examples of a shape cannot be learnt from; None where they can."""
+        return None if self.small_images else single_pixels(*shape.inputs[:2])
 
     def cost(self, shape: Shape) -> Cost:
         """Return size and work, for asking a cluster."""
