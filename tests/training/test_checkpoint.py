@@ -10,13 +10,16 @@ import torch
 
 from disobey.errors import UserError
 from disobey.models.registry import build_model
+from disobey.provenance import spec_id
 from disobey.training import augmented
-from disobey.training.checkpoint import Checkpoints, Keeper, seconds_between_states
+from disobey.training.checkpoint import STOPPING, Checkpoints, Keeper, seconds_between_states
 from disobey.training.inputs import ImageInputs, TokenInputs
 from disobey.training.loop import Training
 from disobey.training.losses import distillation, switched_distillation
 from disobey.training.losses.targets import Targets
 from disobey.training.progress import Basis, TrackedLayer, Tracker
+
+from .conftest import raw_images
 
 CPU = torch.device("cpu")
 EXAMPLES, BATCH = 22, 8  # three steps an epoch, the last one partial
@@ -159,8 +162,17 @@ def test_a_state_cut_short_is_passed_over_for_the_one_before(damage, tmp_path):
     assert again.step == 4
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_saves_and_stops(number, tmp_path):
+@pytest.fixture
+def signals():
+    """What the process does with signals, as it was before the test when it ends."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield before
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_saves_and_stops(number, tmp_path, signals):
     run = training("image")
     keeper = Keeper(Checkpoints(tmp_path), run, every=1e9)
 
@@ -169,11 +181,51 @@ def test_a_signal_saves_and_stops(number, tmp_path):
             os.kill(os.getpid(), number)
         keeper.after_step()
 
-    before = signal.getsignal(number)
     with keeper.watching(), pytest.raises(UserError, match=f"stopped by {number.name} at step"):
         run.run(after_step)
-    assert signal.getsignal(number) is before
     assert len(list(tmp_path.glob("*.pt"))) == 1
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_second_signal_cuts_nothing_short_of_what_a_stopped_training_says(
+    number, tmp_path, signals
+):
+    run = training("image")
+    keeper = Keeper(Checkpoints(tmp_path), run, every=1e9)
+    keeper.asked = lambda: number  # not this process was: what the other ranks do
+    with pytest.raises(UserError, match="stopped by"), keeper.watching():
+        run.run(keeper.after_step)
+    for other in STOPPING:
+        os.kill(os.getpid(), other)  # would end the tests
+
+
+def test_a_training_that_nobody_stopped_leaves_signals_as_they_were(tmp_path, signals):
+    run = training("image")
+    keeper = Keeper(Checkpoints(tmp_path), run)
+    with keeper.watching():
+        run.run(keeper.after_step)
+    assert {number: signal.getsignal(number) for number in STOPPING} == signals
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_signal_that_comes_before_the_first_step_is_kept_for_it(
+    number, signals, workplace, monkeypatch, capsys
+):
+    """Several processes train as soon as each has read the state: one may be asked to stop then."""
+    data = workplace.prepare(monkeypatch, raw_images())
+    resume = Checkpoints.resume
+
+    def asked_meanwhile(checkpoints, run):
+        os.kill(os.getpid(), number)
+        resume(checkpoints, run)
+
+    monkeypatch.chdir(workplace.root)
+    monkeypatch.setattr(Checkpoints, "resume", asked_meanwhile)
+    spec = workplace.run_spec(data)
+    assert workplace.call("train", "runs", spec_id("run", spec), spec, ("data", data)) == 2
+    assert f"stopped by {number.name} at step 1 of" in capsys.readouterr().err
+    (state,) = workplace.root.glob("results/checkpoints/*/[0-9]*.pt")
+    assert int(state.stem) == 1
 
 
 def test_states_are_saved_every_minute_or_as_the_environment_says(monkeypatch):

@@ -74,7 +74,6 @@ def run(job: "Job", process: Process = Process()) -> None:
     snapshots = _snapshots(job, checkpoints, training) if process.writes else None
     if job.alone:
         checkpoints.sweep()
-    checkpoints.resume(training)
     keeper = process.keeper(checkpoints, training)
 
     def after_step() -> None:
@@ -82,7 +81,10 @@ def run(job: "Job", process: Process = Process()) -> None:
             snapshots.after_step()  # first: a saved state stands behind all snapshots before it
         keeper.after_step()
 
+    # Before anything that ranks do together: none that trains already waits for one that a
+    # signal has ended before it could note it.
     with keeper.watching():
+        checkpoints.resume(training)
         training.run(after_step)
     if process.writes:
         with checkpoints.finishing(training):

@@ -140,6 +140,7 @@ class Keeper:
         saved = self.checkpoints.save(self.training)
         self._last = time.monotonic()
         if asked is not None:
+            self._asked = asked  # if it was another process that was asked
             where = "there" if saved else "at the last saved state, see above"
             raise UserError(
                 f"stopped by {signal.Signals(asked).name} at step {self.training.step} of "
@@ -152,7 +153,11 @@ class Keeper:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Turn signals that ask to stop into a saved state after the step under way."""
+        """Turn signals that ask to stop into a saved state after the step under way.
+
+        Once asked, the process ends; what asks again meanwhile (torchrun passes on the Ctrl-C that
+        a terminal sends to all) may not cut short what it says.
+        """
 
         def ask(number: int, _: FrameType | None) -> None:
             self._asked = number
@@ -162,7 +167,7 @@ class Keeper:
             yield
         finally:
             for number, handler in before.items():
-                signal.signal(number, handler)
+                signal.signal(number, handler if self._asked is None else signal.SIG_IGN)
 
 
 def seconds_between_states() -> float:
