@@ -379,7 +379,9 @@ def _replicate(model, teacher, replicate, samples, where):
     zm, zt, zr = (_centred(z, where) for z in (model, teacher, replicate))
     inner = {
         name: (a * b).sum(1)
-        for name, a, b in (("mr", zm, zr), ("tr", zt, zr), ("mt", zm, zt), ("tt", zt, zt))
+        for name, a, b in zip(
+            ("mr", "tr", "mt", "tt", "rr"), (zm, zt, zm, zt, zr), (zr, zr, zt, zt, zr), strict=True
+        )
     }
 
     def primary(rows):
@@ -389,11 +391,15 @@ def _replicate(model, teacher, replicate, samples, where):
             found["exaggeration"] = above / below
         for k in range(10):
             found[f"gap_decile_{k + 1}"] = _mean((m - t)[rows[decile[rows] == k]])
-        mr, tr, mt, tt = (_mean(inner[name][rows]) for name in ("mr", "tr", "mt", "tt"))
+        mr, tr, mt, tt, rr = (_mean(inner[name][rows]) for name in ("mr", "tr", "mt", "tt", "rr"))
         with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found["signal_scale"] = np.divide(mr, tr)
-            found["inheritance"] = np.divide(mt - mr, tt - tr)
+            # of a replicate as long as the teacher, which leaves of <t, t - r'> what cosines say
+            cosine_mt, cosine_mr = np.divide(mt, tt), np.divide(mr, np.sqrt(tt * rr))
+            cosine_tr = np.divide(tr, np.sqrt(tt * rr))
+            apart = 1 - cosine_tr > 1e-12
+            found["inheritance"] = (cosine_mt - cosine_mr) / (1 - cosine_tr) if apart else NAN
         return found
 
     return _over(samples, where, primary)

@@ -105,12 +105,13 @@ def test_inheritance_is_made_of_inner_products_of_doubly_centred_logits(where, r
     m, t, r = map(centred, models)
     scale, copied = [], []
     for rows in rows_of(resamples, where):
-        mr, tr, mt, tt = (
+        mr, tr, mt, tt, rr = (
             sum(float(np.dot(a[i], b[i])) for i in rows)
-            for a, b in ((m, r), (t, r), (m, t), (t, t))
+            for a, b in ((m, r), (t, r), (m, t), (t, t), (r, r))
         )
         scale.append(mr / tr)
-        copied.append((mt - mr) / (tt - tr))
+        as_long = (tt / rr) ** 0.5
+        copied.append((mt - as_long * mr) / (tt - as_long * tr))
     found = inheritance(resamples, *models, where)
     np.testing.assert_allclose(found["signal_scale"], scale, rtol=1e-9)
     np.testing.assert_allclose(found["inheritance"], copied, rtol=1e-9)
@@ -260,6 +261,40 @@ def test_inheritance_tells_scaling_the_signal_from_copying_the_teacher(student, 
     found = inheritance(Resamples.draw(4000, 0, 0), *models, everything)
     assert one(found["signal_scale"]) == pytest.approx(scale, abs=0.02)
     assert one(found["inheritance"]) == pytest.approx(copied, abs=0.05)
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 0.99, 1.01, 1.1, 2.0])
+def test_the_scale_of_the_replicate_says_nothing(factor):
+    """A few per cent of the logits' length are as much as all that one teacher has of its own."""
+    student, teacher, replicate = many_class_models(
+        lambda x, d, e: x + 0.05 * d, lambda x, d, e: x + 0.1 * d, lambda x, d, e: x + 0.1 * e
+    )
+    where = np.random.default_rng(3).random(4000) < 0.6
+    resamples = Resamples.draw(4000, 30, 0)
+    expected = inheritance(resamples, student, teacher, replicate, where)
+    found = inheritance(resamples, student, teacher, factor * replicate, where)
+    np.testing.assert_allclose(expected["inheritance"], 0.5, atol=0.05)
+    for name in ("inheritance", "signal_scale"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
+
+
+@pytest.mark.parametrize("length", [0.9, 1.0, 1.1])
+def test_another_teacher_seed_inherits_nothing_however_long_its_logits_are(length):
+    model, teacher, replicate = many_class_models(
+        lambda x, d, e: length * (x + 0.1 * e),
+        lambda x, d, e: x + 0.1 * d,
+        lambda x, d, e: x + 0.1 * e,
+    )
+    everything = np.ones(4000, bool)
+    found = inheritance(Resamples.draw(4000, 0, 0), model, teacher, replicate, everything)
+    assert one(found["inheritance"]) == pytest.approx(0, abs=0.05)
+
+
+def test_a_replicate_that_is_the_teacher_leaves_nothing_to_inherit(resamples, where):
+    rng = np.random.default_rng(0)
+    student, teacher = rng.normal(size=(2, EXAMPLES, 4))
+    found = inheritance(resamples, student, teacher, 1.1 * teacher, where)
+    assert np.isnan(found["inheritance"]).all()
 
 
 # --- where there is no value -----------------------------------------------------------------

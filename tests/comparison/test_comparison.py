@@ -46,12 +46,13 @@ def test_a_student_that_copies_its_teacher_s_noise_inherits_without_exaggerating
     deviation = teacher - shared
     student = shared + 0.5 * deviation + 0.1 * fresh
     found = compare(teacher, student, replicates=[replicate], resamples=0)
-    # s - r = 1.5 d and t - r = 2 d, both against t and r: <s, t - r> / <t, t - r> = 1/2 + 1/4
+    # t - r = 2 d, which s follows half way: <s, t - r> / <t, t - r>, with r made as long as t
     t, r, s = (
         (z - z.mean(1, keepdims=True)) - (z - z.mean(1, keepdims=True)).mean(0)
         for z in (teacher, replicate, student)
     )
-    expected = np.vdot(s, t - r) / np.vdot(t, t - r)
+    own = t - r * np.linalg.norm(t) / np.linalg.norm(r)
+    expected = np.vdot(s, own) / np.vdot(t, own)
     assert found.value(INHERITANCE) == pytest.approx(expected, rel=1e-9)
     assert found.value(SIGNAL_SCALE) == pytest.approx(np.vdot(s, r) / np.vdot(t, r), rel=1e-9)
 

@@ -141,11 +141,13 @@ class CentredLogits:
 
 
 class Inheritance(Generic[Key]):
-    """A_z = <m,r> / <t,r> and B = (<m,t> - <m,r>) / (<t,t> - <t,r>) of many models at once.
+    """A_z = <m,r> / <t,r> and B = (<m,t> - <m,r'>) / (<t,t> - <t,r'>) of many models at once.
 
-    Logits are centred within each example and then each class over the subset. A_z scales the
-    signal that teachers share, B is how much of this teacher's own deviation from it the model
-    copies; another teacher seed has A_z = 1 and B = 0.
+    Logits are centred within each example and then each class over the subset; r' is r scaled to
+    the norm of t. A_z scales the signal that teachers share, B is how much of this teacher's own
+    deviation from it the model copies; another teacher seed has A_z = 1 and B = 0. Neither depends
+    on the scale of r. B's denominator, <t,t> (1 - cos(t,r)), is positive but where the two
+    teachers are one; without the scaling it passes through zero where their norms differ.
 
     Parameters
     ----------
@@ -187,14 +189,17 @@ class Inheritance(Generic[Key]):
     def statistics(self, trio: tuple[Key, Key, Key]) -> dict[str, np.ndarray]:
         """Return the statistics of a trio by name, each of shape (1 + resample,)."""
         means = self._means.values()[:, 0]
-        mr, tr, mt, tt = (means[:, self._column[frozenset(pair)]] for pair in _pairs(*trio))
+        mr, tr, mt, tt, rr = (means[:, self._column[frozenset(pair)]] for pair in _pairs(*trio))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return {SIGNAL_SCALE: mr / tr, INHERITANCE: (mt - mr) / (tt - tr)}
+            scale = np.sqrt(tt / rr)
+            copied = (mt - scale * mr) / _spread(tt, scale * tr)
+            return {SIGNAL_SCALE: mr / tr, INHERITANCE: copied}
 
 
 def _pairs(model: Key, teacher: Key, replicate: Key) -> tuple[tuple[Key, Key], ...]:
     """Return whose inner products the statistics of a trio are made of."""
-    return (model, replicate), (teacher, replicate), (model, teacher), (teacher, teacher)
+    models = (model, replicate), (teacher, replicate), (model, teacher)
+    return *models, (teacher, teacher), (replicate, replicate)
 
 
 class Plotted:
@@ -257,7 +262,7 @@ def _fit(means: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _spread(mean_product: np.ndarray, product_of_means: np.ndarray) -> np.ndarray:
-    """Return E[xy] - E[x] E[y] to divide by: NaN where nothing but rounding error is left.
+    """Return a difference, as E[xy] - E[x] E[y], to divide by: NaN where it is rounding error.
 
     So it is in a resample of a small subset that drew one example only: the ratio has no value.
     """

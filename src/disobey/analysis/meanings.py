@@ -48,7 +48,11 @@ STATISTICS = {
         for i, name in enumerate(GAPS, 1)
     },
     SIGNAL_SCALE: Meaning("A_z = <m, r> / <t, r> of centred logits", RATIO, "1"),
-    INHERITANCE: Meaning("B = (<m, t> - <m, r>) / (<t, t> - <t, r>) of centred logits", RATIO, "0"),
+    INHERITANCE: Meaning(
+        "B = (<m, t> - <m, r'>) / (<t, t> - <t, r'>) of centred logits, r' = r |t| / |r|",
+        RATIO,
+        "0",
+    ),
     "plot_slope": Meaning("least-squares slope of phi_m on phi_t, of t's class", RATIO),
     "plot_intercept": Meaning("its intercept", LOGITS),
     "plot_slope_bottom_quartile": Meaning("the slope in the lowest quarter of phi_t", RATIO),
