@@ -2,11 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from disobey.report import history
 from disobey.report.markdown import markdown
+from disobey.stores.manifest import read_manifest
 from disobey.tools.results import main
 
 from .conftest import TINY
@@ -38,4 +41,8 @@ def test_the_page_says_what_the_tables_say(finished, monkeypatch, capsys):
         assert any(f"| {row.setting}" in line and f"| {row.verdict} " in line for line in shown)
     record = json.loads((finished.folder / "results/tiny/report.html.json").read_text())
     assert record["machine"] in page
-    assert re.search(r"\d+ jobs from \d{4}-", page)
+    assert re.search(r"\d+ jobs between \d{4}-.* in which at least one was at work", page)
+    trained = [read_manifest(path).record for path in Path("results/runs").glob("*.json")]
+    assert f"| train | {len(trained)} | " in page
+    (commit,) = {history.commit(record["git"]) for record in trained}
+    assert re.search(rf"\| train \| .* \| {re.escape(commit)} \|$", page, re.M)

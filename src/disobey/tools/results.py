@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from disobey.errors import UserError
-from disobey.report.history import by_stage, stage, walk
+from disobey.report.history import by_stage, elapsed, stage, walk
 from disobey.report.markdown import markdown
 from disobey.report.numbers import NBSP, duration
 from disobey.report.verdicts import Claim, accuracies, claims, read_table
@@ -85,16 +85,23 @@ def _provenance(report: Manifest) -> Iterator[str]:
         raise UserError(f"{missing[0]}: is gone; call snakemake to make it again")
     total = stage("all", [manifest.record for manifest in found])
     machines = sorted({m.record["machine"] for m in found})
+    working = duration(elapsed(manifest.record for manifest in found))
     yield (
-        f"{total.jobs:,} jobs from {total.first} to {total.last}: {duration(total.seconds)} of "
-        f"jobs, {duration(total.cpu_seconds)} of CPU. Commit {', '.join(total.commits)}. "
-        f"Machine: {'; '.join(machines)}."
+        f"{total.jobs:,} jobs between {total.first} and {total.last}: {working} in which at least "
+        f"one was at work; added up {duration(total.seconds)} of jobs, "
+        f"{duration(total.cpu_seconds)} of CPU. Machine: {'; '.join(machines)}."
     )
     yield ""
     yield from markdown(
-        ("stage", "jobs", "time of jobs", "CPU"),
+        ("stage", "jobs", "time of jobs", "CPU", "commit"),
         (
-            (row.name, f"{row.jobs:,}", duration(row.seconds), duration(row.cpu_seconds))
+            (
+                row.name,
+                f"{row.jobs:,}",
+                duration(row.seconds),
+                duration(row.cpu_seconds),
+                ", ".join(row.commits),
+            )
             for row in by_stage(found)
         ),
     )
