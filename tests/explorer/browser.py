@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -164,6 +165,11 @@ class Browser:
         """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name)
+
+    def printed_pages(self):
+        """Return how many sheets of A4 the page takes."""
+        pdf = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"]
+        return len(re.findall(rb"/Type /Page\b", base64.b64decode(pdf)))
 
     def screenshot(self, path, *, whole=False):
         """Write what the window shows, or the whole page, as PNG."""

@@ -390,6 +390,20 @@ def test_an_address_of_another_study_falls_back_to_the_first_view(browser, page,
     assert browser.text("#shown") == "90"
 
 
+# --- print ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_the_first_printed_page_holds_the_plot_and_what_it_is_of(browser, page, width):
+    browser.size(width)
+    browser.open(page)
+    hidden = "[...document.body.children].filter(e => !e.matches('header, form, p, main'))"
+    browser.run(f"{hidden}.forEach(e => e.remove())")  # gallery and footer
+    assert browser.printed_pages() == 1
+    browser.run("document.querySelector('main').style.paddingTop = '6cm'")
+    assert browser.printed_pages() == 2  # so it is not by being left out
+
+
 # --- large splits --------------------------------------------------------------------------------
 
 
