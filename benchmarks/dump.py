@@ -10,6 +10,7 @@ Beside it, what storing a batch of these logits in float16 rounds away at most.
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,8 @@ def main(rounds: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder)
             contestants = {
-                "bare": lambda model=model: bare(model, batch),
-                "dump": lambda model=model, place=place: dumped(model, inputs, place),
+                "bare": partial(bare, model, batch),
+                "dump": partial(dumped, model, inputs, place),
             }
             in_turn(contestants, 1)  # warms up
             measured = in_turn(contestants, rounds)

@@ -50,7 +50,7 @@ def resnet(depth: int, data: Prepared, *, plain: bool = False) -> nn.Module:
 
 def write_views(path: Path, inputs: AugmentedImages, teacher: nn.Module | None = None) -> None:
     """Store a teacher's logits on one block of slabs; without a teacher they are made up."""
-    examples = inputs.views.shape[1]
+    examples = inputs.shown.views.shape[1]
     rng = np.random.default_rng(1)
     with NetcdfWriter(path) as writer:
         shape = (SLABS, examples, CLASSES)
@@ -60,7 +60,7 @@ def write_views(path: Path, inputs: AugmentedImages, teacher: nn.Module | None =
                 logits[slab] = rng.normal(size=shape[1:])
             else:
                 write_slab(logits, slab, slab, teacher, inputs)
-        writer.write("/", "view", ("view", "example"), inputs.views[:SLABS])
+        writer.write("/", "view", ("view", "example"), inputs.shown.views[:SLABS])
         writer.write("/", "example_id", ("example",), np.arange(examples))
 
 

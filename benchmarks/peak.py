@@ -8,6 +8,8 @@ trained image counts three times the multiply-adds of its forward pass, two oper
 
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -36,6 +38,11 @@ def operations(depth: int) -> int:
     return 6 * model.cost(Shape((32, 32, 3), CLASSES)).multiply_adds
 
 
+def training(loop: OurLoop, each: int) -> float:
+    """Return the GFLOP/s of a training with so many operations per image."""
+    return loop.images_per_second(STEPS) * each / 1e9
+
+
 def main(rounds: int) -> None:
     """Print one table: a row per model."""
     data = images(64 * 40)
@@ -45,9 +52,9 @@ def main(rounds: int) -> None:
         write_views(views, AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0))
         for depth in DEPTHS:
             loop, each = OurLoop(resnet(depth, data), data, "bf16", views), operations(depth)
-            contestants = {
+            contestants: dict[str, Callable[[], float]] = {
                 "peak": matrix_products,
-                "training": lambda loop=loop, each=each: loop.images_per_second(STEPS) * each / 1e9,
+                "training": partial(training, loop, each),
             }
             in_turn(contestants, 1)  # warms up
             measured = in_turn(contestants, rounds)

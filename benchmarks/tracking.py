@@ -14,11 +14,13 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from benchmarks.common import in_turn, median_of, median_ratio, report
 from disobey.data.prepared import Prepared, Split
+from disobey.data.raw import RawSplit
 from disobey.data.sources import mnist5k
 from disobey.models.registry import build_model
 from disobey.stages.basis import write_basis
@@ -33,7 +35,7 @@ from disobey.training.weights import for_device
 
 CPU = torch.device("cpu")
 RECIPE = {"optimizer": "sgd", "batch": 128, "schedule": "cosine"}
-CASES = {
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "mlp": (
         {"family": "mlp", "hidden": [256]},
         {"hidden_1": {}},
@@ -50,13 +52,15 @@ CASES = {
 def prepared() -> Prepared:
     """Return MNIST-5k as a data store would hold it."""
     raw = mnist5k.load()
-    halves = (
-        Split(half.inputs, half.label, half.label, half.example_id)
-        for half in (raw.train, raw.test)
-    )
-    pixels = raw.train.inputs / 255
+    train, test = (_split(half) for half in (raw.train, raw.test))
+    pixels = train.inputs / 255
     moments = {"channel_mean": pixels.mean((0, 1, 2)), "channel_std": pixels.std((0, 1, 2))}
-    return Prepared(*halves, tuple(raw.class_names), moments)
+    return Prepared(train, test, tuple(raw.class_names), moments)
+
+
+def _split(raw: RawSplit) -> Split:
+    (block,) = raw.blocks()  # the source holds its images in memory
+    return Split(block.inputs, block.label, block.label, block.example_id)
 
 
 def seconds(case: str, data: Prepared, store: Path | None) -> float:
@@ -93,8 +97,8 @@ def main(rounds: int) -> None:
                     basis = eigenbasis(mean, covariance)
                     write_basis(writer, layer, basis, float(covariance.trace()))
             contestants = {
-                "without": lambda case=case: seconds(case, data, None),
-                "with": lambda case=case, store=store: seconds(case, data, store),
+                "without": partial(seconds, case, data, None),
+                "with": partial(seconds, case, data, store),
             }
             measured = in_turn(contestants, rounds)
         record[case] = measured

@@ -11,6 +11,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from shutil import which
 
@@ -25,6 +26,7 @@ from disobey.training.augmented import AugmentedImages
 EXAMPLES = 64 * 40
 STEPS = 60
 WARM_UP = 8
+WORKERS = (0, 1, 2)  # of the plain loop's DataLoader
 PAIRS = {"ResNet-56 -> ResNet-20": (56, 20), "ResNet-20 -> ResNet-20": (20, 20)}
 ONE_HOT: dict[str, tuple[int | None, int]] = {"ResNet-20 one-hot": (None, 20)}
 
@@ -41,7 +43,7 @@ def plain_loop(data: Prepared, teacher: int | None, student: int, workers: int) 
 def best_workers(data: Prepared, teacher: int | None, student: int) -> tuple[int, dict[int, float]]:
     """Return the number of workers under which the plain loop is fastest, and all rates."""
     rates = {}
-    for workers in (0, 1, 2):
+    for workers in WORKERS:
         loop = plain_loop(data, teacher, student, workers)
         rates[workers] = statistics.median(loop.images_per_second(STEPS // 2) for _ in range(3))
     return max(rates, key=rates.__getitem__), rates
@@ -52,20 +54,20 @@ def contestants(
 ) -> Mapping[str, Callable[[], float]]:
     """Return what measures each loop's images per second, warmed up."""
     plain = plain_loop(data, teacher, student, workers)
-    found = {"plain": lambda: plain.images_per_second(STEPS)}
+    found = {"plain": partial(plain.images_per_second, STEPS)}
     for precision in ("fp32", "bf16"):
         ours = OurLoop(resnet(student, data), data, precision, None if teacher is None else views)
         ours.images_per_second(WARM_UP)
-        found[precision] = lambda ours=ours: ours.images_per_second(STEPS)
+        found[precision] = partial(ours.images_per_second, STEPS)
     if which("g++") or which("clang++"):  # what torch.compile needs on a CPU
         stored = None if teacher is None else views
         fused = OurLoop(resnet(student, data), data, "bf16", stored, compile=True)
         fused.images_per_second(WARM_UP)
-        found["bf16 compiled"] = lambda: fused.images_per_second(STEPS)
+        found["bf16 compiled"] = partial(fused.images_per_second, STEPS)
     if teacher is not None:
         live = OurLoop(resnet(student, data), data, "bf16", resnet(teacher, data))
         live.images_per_second(WARM_UP)
-        found["bf16 live"] = lambda: live.images_per_second(STEPS)
+        found["bf16 live"] = partial(live.images_per_second, STEPS)
     return found
 
 

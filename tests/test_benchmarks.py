@@ -5,7 +5,21 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import analysis, common, dag, startup
+from benchmarks import (
+    analysis,
+    common,
+    dag,
+    dump,
+    networks,
+    peak,
+    startup,
+    step,
+    study,
+    tracking,
+    training,
+)
+from benchmarks.__main__ import ALL
+from disobey.stage_names import STAGES
 
 
 @pytest.fixture(autouse=True)
@@ -45,14 +59,70 @@ def test_dag_times_a_dry_run(tmp_path):
     assert all(row["wall s"] > 0.2 for row in rows)
 
 
+IMAGES, BATCHES = networks.images, 2
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Networks, images and steps that take a second."""
+    monkeypatch.setattr(networks, "SLABS", 2)
+    small = networks.resnet
+    for module in (dump, peak, step, study, training):
+        for name, value in (
+            ("EXAMPLES", BATCHES * networks.BATCH), ("STEPS", 2), ("WARM_UP", 1), ("SIZE", 16),
+            ("SLABS", 2), ("SETTLING", 1), ("DEPTHS", (8,)), ("PAIRS", {"a -> b": (8, 8)}),
+            ("ONE_HOT", {"b": (None, 8)}), ("WORKERS", (0, 1)), ("STUDENTS", (1, 4)),
+            ("images", lambda examples: IMAGES(BATCHES * networks.BATCH)),
+            ("resnet", lambda depth, data, **more: small(8, data, **more)),
+        ):  # fmt: skip
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(dump, "BATCH", networks.BATCH)
+    monkeypatch.setattr(training, "which", lambda program: None)  # compiling takes a minute
+    short = {
+        case: (model, layers, recipe | {"epochs": 1})
+        for case, (model, layers, recipe) in tracking.CASES.items()
+    }
+    monkeypatch.setattr(tracking, "CASES", short)
+
+
+@pytest.mark.parametrize("name", ["step", "peak", "dump", "tracking", "training", "study"])
+def test_a_benchmark_of_training_measures_something_everywhere(name, few, tmp_path):
+    """They are called by hand and seldom: nothing else would say that they no longer run."""
+    module = {"step": step, "peak": peak, "dump": dump, "tracking": tracking,
+              "training": training, "study": study}[name]  # fmt: skip
+    module.main(*([] if name == "step" else [1]))
+    rows = record(tmp_path, name)["rows"]
+    numbers = [v for row in rows for key, v in row.items() if key != "case" and _is_number(v)]
+    assert len(numbers) >= 2 * len(rows)
+    assert all(float(value) >= 0 for value in numbers)
+
+
+def _is_number(value):
+    return isinstance(value, (int, float))
+
+
+def test_every_benchmark_is_run_by_a_test():
+    of_training = {"step", "peak", "dump", "tracking", "training", "study"}
+    assert of_training | {"analysis", "dag", "startup"} == set(ALL)
+
+
+def test_every_stage_s_start_is_measured():
+    assert {job.partition(" ")[0] for job in startup.JOBS} == set(STAGES)
+
+
+@pytest.mark.parametrize("job", startup.JOBS)
+def test_what_a_job_imports_is_there(job):
+    assert startup.user_seconds(startup.JOBS[job][0]) > 0.05
+
+
 def test_the_exponent_is_that_of_the_growth():
     for power in (1.0, 2.0):
         rows = [{"jobs": 100 + n, "user s": 3 + 1e-4 * n**power} for n in (0, 50, 2000, 9000)]
         assert dag.exponent(rows) == pytest.approx(power)
 
 
-def test_startup_starts_what_every_stage_imports():
-    assert startup.user_seconds(startup.JOBS["confidence"][0]) > 0.05
+def test_a_job_that_does_not_start_is_no_measurement():
     with pytest.raises(RuntimeError, match="does not start"):
         startup.user_seconds("import sys; sys.exit(1)")
 
