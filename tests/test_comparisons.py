@@ -13,12 +13,13 @@ import transformers
 
 from disobey import compare
 from disobey.errors import UserError
-from disobey.stages.classify import columns_of
+from disobey.stages.classify import columns_of, longest_input
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import read_manifest
 from disobey.stores.rows import read_columns
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.tools.plan import main as plan_of
 from disobey.tools.prune import main as prune
 from disobey.tools.status import main as status
 
@@ -116,6 +117,39 @@ def test_status_and_prune_know_what_a_comparison_is_made_of(capsys):
     np.savez("s1.npz", test=models(1)[0], train=models(1, TRAIN)[0])
     assert prune(["study.yaml"]) == 0
     assert "results/compared/both-" in capsys.readouterr().out
+
+
+def test_plan_says_what_a_comparison_is_made_of(capsys):
+    save_files()
+    write(
+        FILES + "  bare: {source: logits, teachers: [t0.npz, t1.npz], students: [s0.npz, s1.npz]}\n"
+    )
+    assert plan_of(["study.yaml"]) == 0
+    printed = capsys.readouterr().out
+    assert "  both: files of logits, T = 4\n" in printed
+    assert len(re.findall(r"^    (teacher|reference|student) +\S", printed, re.M)) == 5
+    assert re.search(r"^ +2 compared$", printed, re.M)
+
+
+@pytest.mark.parametrize(
+    ("limits", "longest"),
+    [((None, None, 10**30), None), ((None, 512, 10**30), 512), ((128, 512, 256), 128)],
+)
+def test_the_longest_text_is_what_the_first_of_all_limits_allows(limits, longest):
+    assert longest_input(*limits) == longest
+
+
+def test_a_classifier_that_cannot_pad_is_refused():
+    for seed in range(4):
+        folder = Path(f"m{seed}")
+        save_checkpoint(
+            folder, "bert", "AutoModelForSequenceClassification", seed=seed, num_labels=20
+        )
+        config = json.loads((folder / "config.json").read_text()) | {"pad_token_id": None}
+        (folder / "config.json").write_text(json.dumps(config))
+    plan = write(CHECKPOINTS.replace("NAME", "cldr-langid"))
+    with pytest.raises(UserError, match="m0: has no padding token"):
+        run_in_process(plan)
 
 
 def test_bare_arrays_have_verdicts_on_what_can_be_told_and_reasons_for_the_rest():

@@ -38,8 +38,8 @@ def looking_around() -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def working() -> Iterator[None]:
-    """Hold the lease while Snakemake works in this folder.
+def working() -> Iterator[bool]:
+    """Hold the lease while Snakemake works in this folder; yield whether locks work here.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def working() -> Iterator[None]:
             remove_stale_locks()
         else:
             say_without_locks(LEASE)
-        yield
+        yield lease.real
     finally:
         lease.release()
 
@@ -107,10 +107,10 @@ def work_alone(workflow: Any, manifests: Iterable[str]) -> None:  # noqa: ANN401
             return run()
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(working())
+                alone = stack.enter_context(working())
             except UserError as error:
                 raise WorkflowError(str(error)) from None
-            if executor_plugin.name == "slurm":
+            if executor_plugin.name == "slurm" and alone:  # or they may be another Snakemake's
                 cancel_left_jobs(Path.cwd())
             for line in left_at_work(manifests):
                 print(f"disobey: {line}", file=sys.stderr)

@@ -218,10 +218,20 @@ def machine() -> str:
     words = [names[0] if names else platform.processor() or platform.machine()]
     words.append(f"{os.cpu_count()} cores")
     words += [f"{round(int(memory[1]) / 2**20)} GiB"] if memory else []
-    torch = sys.modules.get("torch")  # asked only where a stage has imported it anyway
-    if torch is not None and torch.cuda.is_available():
-        words.append(torch.cuda.get_device_name())
+    if device_used() == "cuda":  # asking for a name is a use, and takes memory of the GPU
+        words.append(sys.modules["torch"].cuda.get_device_name())
     return ", ".join(words)
+
+
+def device_used() -> str | None:
+    """Return ``cuda`` where this process has used a GPU, ``cpu`` where not, None without torch.
+
+    What a study asks for does not tell: ``auto`` takes what is there.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    return "cuda" if torch.cuda.is_initialized() else "cpu"
 
 
 def _text(path: str) -> str:

@@ -585,6 +585,7 @@ def test_what_is_no_label_is_refused_with_its_row(value):
         ),
         (b"sentence,label\na,1\nb\n", r"train.csv: line 3 has 1 fields, the header 2"),
         (b"sentence;label\na;1\n", "line 1: separate columns by commas, not by semicolons"),
+        (b"sentence,sentence,label\na,b,1\n", "line 1 names two columns 'sentence'; rename one"),
         (b'sentence,label\n"a,1\n', r"train.csv: line 2: unexpected end of data"),
         ("sentence,label\n\u00e4,1\n".encode("latin-1"), r"train.csv: line .*codec can't decode"),
     ],
@@ -611,12 +612,31 @@ def test_a_json_file_may_be_one_array():
     assert prepared(**TEXT).train.label.tolist() == LABELS
 
 
-@pytest.mark.parametrize("content", ["", "not json", '["a", "b"]', '{"sentence": "a"'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "not json", '["a", "b"]', '{"sentence": "a"', f'{{"label": {"1" * 9999}}}', "[" * 99999],
+    ids=["empty", "words", "array", "cut", "digits", "brackets"],
+)
 def test_json_that_is_none_is_refused(content):
     Path("train.jsonl").write_text(content)
     write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
     with pytest.raises(UserError, match=r"train.jsonl: (is empty|is no JSON|entry 1 is no object)"):
         prepared(**TEXT)
+
+
+def test_half_a_character_is_refused_with_its_row():
+    rows = enumerate(("whole", "a \ud83d b"))
+    lines = [json.dumps({"sentence": text, "label": label}) for label, text in rows]
+    for split in SPLITS:
+        Path(f"{split}.jsonl").write_text("\n".join(lines))
+    with pytest.raises(UserError, match=r"row 1, column sentence: .*holds half a character"):
+        prepared(**TEXT)
+
+
+def test_a_label_of_thousands_of_digits_is_a_name_like_any_other():
+    for split in SPLITS:
+        write_texts(".csv", split, TEXTS[:2], ["7" * 5000, "b"])
+    assert prepared(**TEXT).class_names == ("7" * 5000, "b")
 
 
 def test_images_named_by_a_path_are_refused_since_no_hash_would_hold_them():

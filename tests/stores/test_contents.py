@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from disobey.errors import UserError
 from disobey.stores import contents
 from disobey.stores.contents import content_of, read_content
 
@@ -60,6 +61,13 @@ def test_a_file_is_read_once_until_size_or_time_differ(files, monkeypatch):
     files("a", "three", LONG_AGO + 1)
     content_of([path])
     assert len(read) == 3
+
+
+def test_a_link_to_a_file_that_is_gone_is_named(files, tmp_path):
+    gone = tmp_path / "gone.png"
+    gone.symlink_to(tmp_path / "nowhere.png")
+    with pytest.raises(UserError, match=r"gone.png: cannot be read: No such file .*; repair"):
+        content_of([files("a", "one"), gone])
 
 
 def test_a_file_that_has_just_changed_is_not_kept(files):

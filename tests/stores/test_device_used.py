@@ -1,11 +1,18 @@
 """What a manifest records of the device that it used."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from disobey.stores.manifest import device_used
+from disobey.provenance import device_used, machine
+from disobey.stores.manifest import describe
+
+
+def described():
+    nothing = {"files": [], "base": Path(), "inputs": [], "started": 0.0}
+    return describe(stage="train", id="t", spec={}, code="c", **nothing)
 
 
 @pytest.mark.parametrize(("initialized", "device"), [(True, "cuda"), (False, "cpu")])
@@ -13,6 +20,29 @@ def test_the_device_is_the_one_used_not_the_one_that_is_there(monkeypatch, initi
     cuda = SimpleNamespace(is_available=lambda: True, is_initialized=lambda: initialized)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
     assert device_used() == device
+
+
+def test_the_record_of_a_job_on_the_cpu_is_not_what_uses_the_gpu(monkeypatch):
+    """To ask for a GPU's name is to use it: the record would say that the job did."""
+    used = []
+
+    def name():
+        used.append("cuda")
+        return "a GPU"
+
+    cuda = SimpleNamespace(
+        is_available=lambda: True, is_initialized=lambda: bool(used), get_device_name=name
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    machine.cache_clear()
+    record = described()
+    assert (record["device"], used) == ("cpu", [])
+    assert "a GPU" not in record["machine"]
+    used.append("the job")
+    machine.cache_clear()
+    record = described()
+    machine.cache_clear()
+    assert record["device"] == "cuda" and "a GPU" in record["machine"]
 
 
 def test_a_stage_without_torch_has_no_device(monkeypatch):

@@ -143,7 +143,7 @@ def test_nothing_is_deleted_while_snakemake_works(made, tmp_path, capsys):
 def test_a_study_that_does_not_load_makes_nothing_an_orphan(made, capsys):
     Path("workflow/studies").mkdir(parents=True)
     Path("workflow/studies/bad.yaml").write_text("study: bad\nsettings: 3\n")
-    for words in ([], ["--delete"]):
+    for words in (["config.yaml", "workflow/studies/bad.yaml"], ["--delete"]):
         assert main(words) == 2
         printed = capsys.readouterr()
         assert printed.out == ""
@@ -151,6 +151,35 @@ def test_a_study_that_does_not_load_makes_nothing_an_orphan(made, capsys):
         assert "python -m disobey prune config.yaml" in printed.err
     assert all(Path(name).exists() for name in made[0].manifests())
     assert main(["config.yaml"]) == 0
+    capsys.readouterr()
+    assert main([]) == 0  # to look does no harm
+    printed = capsys.readouterr().out
+    assert "workflow/studies/bad.yaml:" in printed
+    assert "nothing is kept for it: Snakemake was not called with it here" in printed
+
+
+def called_with(path):
+    """Let Snakemake have been called here with a study."""
+    log = Path(".snakemake/log/2026-01-01T000000.000000.snakemake.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(f"SNAKEMAKE\n  Config file(s): [PosixPath('{path.absolute()}')]\n")
+
+
+def test_a_study_under_way_is_kept_though_another_one_is_named(made, digests, capsys):
+    """It has no folder in results/ before its first analysis: only Snakemake's log tells of it."""
+    other = Path("other.yaml")
+    other.write_text(STUDY.replace("study: small", "study: other").replace("lr: 0.1", "lr: 0.2"))
+    training = [job for name, job in make_plan(load_study(other)).jobs.items()
+                if name not in made[0].jobs and name[0] in ("train", "dump", "views")]  # fmt: skip
+    for job in training:
+        make(job, digests)
+    called_with(other)
+    assert training
+    assert main(["config.yaml", "--delete"]) == 0
+    assert all(Path(job.manifest).exists() for job in training)
+    other.write_text("study: other\nsettings: 3\n")
+    assert main(["config.yaml"]) == 2
+    assert "other.yaml:" in capsys.readouterr().err
 
 
 def test_a_study_whose_own_files_are_missing_makes_nothing_an_orphan(made, capsys):
@@ -181,9 +210,7 @@ def test_studies_that_snakemake_was_called_with_count_and_those_gone_are_named(m
     Path("elsewhere").mkdir()
     called = Path("elsewhere/full.yaml").absolute()
     called.write_text(STUDY)
-    log = Path(".snakemake/log/2026-01-01T000000.000000.snakemake.log")
-    log.parent.mkdir(parents=True)
-    log.write_text(f"SNAKEMAKE\n  Config file(s): [PosixPath('{called}')]\n")
+    called_with(called)
     assert main([]) == 0
     assert listed(capsys) == set()
     called.unlink()

@@ -1,5 +1,6 @@
 """One run at a time in a folder, and none is kept out by one that was killed."""
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -8,9 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from disobey import lease
 from disobey.lease import LEASE, left_at_work, looking_around, working
 from disobey.locks import Lock
 from disobey.stores.layout import lock_of
@@ -119,6 +122,22 @@ def test_without_locks_in_the_file_system_the_run_says_so_and_goes_on(folder, mo
     with looking_around(), working():
         assert locks.exists()  # it cannot be known whether somebody works here
     assert "has no locks, so nothing keeps two runs apart" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_jobs_in_the_queue_are_cancelled_only_where_no_other_run_can_be_theirs(
+    folder, monkeypatch, real
+):
+    cancelled = []
+    monkeypatch.setattr(lease, "cancel_left_jobs", cancelled.append)
+    monkeypatch.setattr(lease, "working", lambda: contextlib.nullcontext(real))
+    workflow = SimpleNamespace(
+        execute=lambda plugin: "executed", execution_settings=SimpleNamespace(lock=True)
+    )
+    lease.work_alone(workflow, [])
+    slurm = SimpleNamespace(name="slurm", common_settings=SimpleNamespace(dryrun_exec=False))
+    assert workflow.execute(slurm) == "executed"
+    assert bool(cancelled) == real
 
 
 def test_the_lease_ends_with_the_work(folder):

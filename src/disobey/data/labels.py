@@ -15,6 +15,7 @@ from disobey.errors import UserError
 if TYPE_CHECKING:
     from disobey.data.tables import Table
 
+LONGEST_NUMBER = 18  # digits; of far longer ones Python makes no number
 NO_LABELS = "; has this split no labels? name another one"
 
 
@@ -138,7 +139,7 @@ def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table 
 
 
 def _is_number(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
+    return len(text) <= LONGEST_NUMBER and text.removeprefix("-").isdecimal()
 
 
 def shortened(names: Sequence[str], most: int = 5) -> str:

@@ -58,6 +58,9 @@ def _header(path: Path) -> list[str]:
         raise UserError(f"{path}: is empty; its first line must name the columns")
     if len(header) == 1 and ";" in header[0]:
         raise UserError(f"{path}: line 1: separate columns by commas, not by semicolons")
+    twice = [name for number, name in enumerate(header) if name in header[:number]]
+    if twice:
+        raise UserError(f"{path}: line 1 names two columns '{twice[0]}'; rename one of them")
     return header
 
 
@@ -125,10 +128,10 @@ def _json_rows(path: Path) -> Iterator[Row]:
             for number, line in enumerate(stream, 1):
                 if line.strip():
                     yield _object(json.loads(line), path, f"line {number}")
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: is no JSON: {error}; write one object on each line") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: {error}; save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # of digits and brackets there may be too many
+        raise UserError(f"{path}: is no JSON: {error}; write one object on each line") from None
 
 
 def _object(value: object, path: Path, where: str) -> Row:

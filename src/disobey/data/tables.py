@@ -4,6 +4,7 @@ Both give the same thing to the same checks: columns by name, class names where 
 them, and batches in a fixed order that can be read again.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from disobey.errors import UserError, nearest
 ROWS, IMAGES = 1000, 32  # of a block: photographs have megabytes
 # Rows of a table without ids are counted; those of the test split from here.
 TEST_IDS_FROM = 1_000_000_000
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 Batch = Mapping[str, Sequence[Any]]
 
@@ -162,5 +164,10 @@ def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str
             raise UserError(
                 f"{where}: row {row + position}, column {column}: {value!r} is no text but "
                 f"{type(value).__name__}; name another column, or put it in quotes"
+            )
+        if value and not value.isascii() and SURROGATE.search(value):
+            raise UserError(
+                f"{where}: row {row + position}, column {column}: {value!r} holds half a character "
+                f"(a surrogate), which no UTF-8 file can; repair or leave out the row"
             )
     return [value or "" for value in values]

@@ -14,10 +14,10 @@ FILES = (
     CONFIG, "model*.safetensors", "model.safetensors.index.json",
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model",
-    "sentencepiece.bpe.model",
+    "sentencepiece.bpe.model", "tokenizer.model", "bpe.codes",
 )  # fmt: skip
 # And of a classifier that is not trained further: how it wants its images.
-CLASSIFIER_FILES = (*FILES, "preprocessor_config.json")
+CLASSIFIER_FILES = (*FILES, "preprocessor_config.json", "processor_config.json")
 # Pickles, which can run any code when they are read.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth")
 # Position ids that start behind the padding index, as in RoBERTa's code.
@@ -95,7 +95,7 @@ def number(config: Mapping[str, Any], name: str) -> int:
 
 def positions_of(config: Mapping[str, Any]) -> int | None:
     """Return how many tokens a model has positions for; None where nothing limits them."""
-    positions = config.get("max_position_embeddings")
+    positions = config.get("max_position_embeddings", config.get("n_positions"))
     if not isinstance(positions, int):
         return None
     if config.get("model_type") in BEHIND_PADDING:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 BATCH = 32
 # Examples that are read at a time; inside of them texts of similar length share a batch.
 READ = 64 * BATCH
+UNLIMITED = 10**9  # tokens
 # How transformers calls classes that nobody has named.
 UNNAMED = re.compile(r"LABEL_\d+")
 
@@ -131,6 +132,14 @@ def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401
     return model.to(device).eval()
 
 
+def longest_input(*limits: int | None) -> int | None:
+    """Return the least of the limits that there are, in tokens; None where nothing limits.
+
+    A tokenizer that knows no limit says so by a number that no text reaches.
+    """
+    return min((int(limit) for limit in limits if limit and limit < UNLIMITED), default=None)
+
+
 def _text_classifier(
     folder: Path, spec: Mapping[str, Any], device: torch.device
 ) -> tuple[Any, Classify]:
@@ -138,8 +147,14 @@ def _text_classifier(
 
     model = _load(AutoModelForSequenceClassification, folder, device)
     tokenizer = AutoTokenizer.from_pretrained(folder, **SAFELY)
-    limits = (spec.get("max_tokens"), positions_of(model.config.to_dict()))
-    longest = min(int(tokenizer.model_max_length), *(limit for limit in limits if limit))
+    if tokenizer.pad_token_id is None or model.config.pad_token_id is None:
+        raise UserError(
+            f"{folder}: has no padding token, so texts of different lengths cannot share a batch; "
+            f"set pad_token of its tokenizer and pad_token_id of its configuration"
+        )
+    longest = longest_input(
+        spec.get("max_tokens"), positions_of(model.config.to_dict()), tokenizer.model_max_length
+    )
 
     def classify(texts: Sequence[tuple[str, ...]]) -> np.ndarray:
         lengths = [sum(map(len, parts)) for parts in texts]
@@ -149,7 +164,11 @@ def _text_classifier(
             rows = order[start : start + BATCH]
             parts = [list(of) for of in zip(*(texts[row] for row in rows), strict=True)]
             batch = tokenizer(
-                *parts, truncation=True, max_length=longest, padding=True, return_tensors="pt"
+                *parts,
+                truncation=longest is not None,
+                max_length=longest,
+                padding=True,
+                return_tensors="pt",
             )
             logits[rows] = _logits(model, batch.to(device))
         return logits

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from disobey.errors import UserError
 from disobey.provenance import file_sha256
 from disobey.stores.layout import CONTENTS
 from disobey.stores.writer import atomic
@@ -44,10 +45,15 @@ def content_of(paths: Sequence[Path], below: Path | None = None) -> str:
 
     Raises
     ------
-    OSError
-        When a file cannot be read.
+    UserError
+        When a file cannot be read, such as a link to one that is gone.
     """
-    return _over(paths, _kept_hashes(paths), below)
+    try:
+        return _over(paths, _kept_hashes(paths), below)
+    except OSError as error:
+        raise UserError(
+            f"{error.filename}: cannot be read: {error.strerror}; repair or remove it"
+        ) from None
 
 
 def read_content(paths: Sequence[Path], below: Path | None = None) -> str:

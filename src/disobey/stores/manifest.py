@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -163,23 +162,12 @@ def describe(
         "git": provenance.git_state(),
         "host": platform.node(),
         "machine": provenance.machine(),
-        "device": device_used(),
+        "device": provenance.device_used(),
         "python": platform.python_version(),
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 3),
         "cpu_seconds": round(sum(os.times()[:2]), 3),
     }
-
-
-def device_used() -> str | None:
-    """Return ``cuda`` where this process has used a GPU, ``cpu`` where not, None without torch.
-
-    What a study asks for does not tell: ``auto`` takes what is there.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None:
-        return None
-    return "cuda" if torch.cuda.is_initialized() else "cpu"
 
 
 def write_manifest(path: Path, record: Mapping[str, Any]) -> None:

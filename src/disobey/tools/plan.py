@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from disobey.errors import UserError
+from disobey.study.comparisons import ComparedCheckpoints, ComparedLogits
 from disobey.study.loader import load_study
-from disobey.study.models import Setting, StudentOf, Study
+from disobey.study.models import StudentOf, Study
 from disobey.study.plan import make_plan
 from disobey.study.teachers import seen_teacher
 from disobey.tools.described import described
@@ -26,11 +27,12 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     print(f"study {study.study}: seeds {', '.join(map(str, study.seeds))}")
     for name, runs in plan.settings.items():
-        print(f"  {name}: {in_words(study, study.settings[name])}")
+        print(f"  {name}: {in_words(study, name)}")
         roles = {
             "teacher": runs.teachers, "reference": runs.references, "student": runs.students,
             **runs.placebos,
         }  # fmt: skip
+        roles = {role: ids for role, ids in roles.items() if ids}  # of comparisons some are empty
         width = max(map(len, roles))
         for role, ids in roles.items():
             print(f"    {role:<{width}} {'  '.join(ids)}")
@@ -39,8 +41,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def in_words(study: Study, setting: Setting) -> str:
-    """Return one line that says what a setting is."""
+def in_words(study: Study, name: str) -> str:
+    """Return one line that says what a setting or a comparison is."""
+    if name in study.comparisons:
+        return _compared(study.comparisons[name])
+    setting = study.settings[name]
     teacher, distill = setting.teacher, setting.distill
     of = f"student of {teacher.setting}" if isinstance(teacher, StudentOf) else teacher
     words = [
@@ -55,3 +60,10 @@ def in_words(study: Study, setting: Setting) -> str:
     if setting.bias is not None:
         words.append(f"bias of {', '.join(setting.bias.layers)}")
     return ", ".join(words)
+
+
+def _compared(comparison: ComparedLogits | ComparedCheckpoints) -> str:
+    words = {"logits": "files of logits", "huggingface": "trained classifiers"}[comparison.source]
+    if comparison.dataset is not None:
+        words += f" on {comparison.dataset}"
+    return words + (f", T = {comparison.temperature:g}" if comparison.temperature else "")

@@ -1,14 +1,15 @@
 """``python -m disobey prune [STUDY ...]``: what lies in results/ and no study asks for.
 
-It lists; only ``--delete`` deletes. Without studies it takes config.yaml, workflow/studies/*.yaml
-and every study file that Snakemake was called with in this folder. The folder of any other study is
-kept, with all that its stores were made from: delete results/<study> first to be rid of it.
+It lists; only ``--delete`` deletes. Every study file that Snakemake was called with in this folder
+counts, and those that are named; where none is, config.yaml and workflow/studies/*.yaml. The folder
+of any other study is kept, with all that its stores were made from: delete results/<study> first to
+be rid of it.
 """
 
 import argparse
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,12 +41,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--delete", action="store_true", help="delete what is listed")
     options = parser.parse_args(arguments)
     try:
-        files, gone = (options.studies, []) if options.studies else default_studies()
-        plans = plans_of(files)
+        files, gone = studies(options.studies)
         if not options.delete:
+            plans = plans_of(files, may_skip=set(files) - {*options.studies, *configfiles()})
             found = find(plans, options.captions)
             _list(found, files, gone)
             return 0
+        plans = plans_of(files)
         with working():  # no Snakemake begins meanwhile
             found = find(plans, options.captions)
             _list(found, files, gone)
@@ -55,10 +57,15 @@ def main(arguments: Sequence[str]) -> int:
         return 2
 
 
-def default_studies() -> tuple[list[Path], list[Path]]:
-    """Return the study files that count where none is named, and those that are no longer there."""
-    known = [Path("config.yaml"), *sorted(Path("workflow/studies").glob("*.yaml"))]
-    files = {path.resolve(): path for path in known if path.is_file()}
+def studies(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the study files that count, and those that did and are no longer there.
+
+    A study that is still being trained has no folder in results/ yet: that Snakemake was called
+    with it here is all that tells of it.
+    """
+    shipped = [Path("config.yaml"), *sorted(Path("workflow/studies").glob("*.yaml"))]
+    known = named or [path for path in shipped if path.is_file()]
+    files = {path.resolve(): path for path in known}
     gone = []
     for path in configfiles():
         if path.is_file():
@@ -73,21 +80,33 @@ def default_studies() -> tuple[list[Path], list[Path]]:
     return list(files.values()), gone
 
 
-def plans_of(files: Sequence[Path]) -> list[Plan]:
+def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Plan]:
     """Return what all studies ask for.
+
+    Parameters
+    ----------
+    files : sequence of Path
+    may_skip : collection of Path
+        Those that are left out, with a line that says so, if they cannot be used.
 
     Raises
     ------
     UserError
         When one cannot be used: what it asks for is unknown, and would count as orphans.
     """
-    plans, mistakes, usable = [], [], []
+    plans: list[Plan] = []
+    mistakes: list[str] = []
+    skipped: list[str] = []
+    usable: list[str] = []
     for path in files:
         try:
             plans.append(make_plan(load_study(path)))
             usable.append(str(path))
         except UserError as error:
-            mistakes.append(str(error))
+            (skipped if path in may_skip else mistakes).append(str(error))
+    for mistake in () if mistakes else skipped:
+        print(mistake)
+        print("  nothing is kept for it: Snakemake was not called with it here; --delete refuses")
     if mistakes:
         hint = f"python -m disobey prune {shlex.join(usable)}" if usable else "name others"
         raise UserError(
