@@ -17,8 +17,8 @@ from disobey.analysis.store import Analysis
 CLAIMS = (
     Claim(
         "denoising",
-        "Distillation denoises: at mislabelled training points the student is less confident in "
-        "the given label than the reference",
+        "At mislabelled training points the student is less confident in the given label than "
+        "the reference; it denoises if it is not so at clean points too",
         "paper",
         "no number at hand",
         "given_label_confidence",
