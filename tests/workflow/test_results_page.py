@@ -45,4 +45,17 @@ def test_the_page_says_what_the_tables_say(finished, monkeypatch, capsys):
     trained = [read_manifest(path).record for path in Path("results/runs").glob("*.json")]
     assert f"| train | {len(trained)} | " in page
     (commit,) = {history.commit(record["git"]) for record in trained}
+    assert "In short" not in page
     assert re.search(rf"\| train \| .* \| {re.escape(commit)} \|$", page, re.M)
+
+
+@pytest.mark.workflow
+def test_of_several_studies_all_claims_come_first(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished.folder)
+    assert main([str(finished.study)] * 2) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("## In short\n")
+    assert page.count("\n## Study `tiny`") == 2
+    for row in pd.read_csv("results/tiny/tables/summary.csv").itertuples():
+        cell = f"{row.holds}\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}{row.contrary}"
+        assert re.search(rf"^\| .* \| {cell}.* \| {cell}.* \|$", page, re.M)

@@ -1,22 +1,25 @@
-"""``python -m disobey results STUDY``: a finished study's tables, as Markdown.
+"""``python -m disobey results [STUDY ...]``: the tables of finished studies, as Markdown.
 
-What it prints stands in docs/results.md: nothing in there is typed in.
+Of several studies a table of all claims comes first. What it prints stands in docs/results.md:
+nothing in there is typed in.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from disobey.errors import UserError
 from disobey.report.history import by_stage, elapsed, stage, walk
 from disobey.report.markdown import markdown
 from disobey.report.numbers import NBSP, duration
-from disobey.report.verdicts import Claim, accuracies, claims, read_table
+from disobey.report.verdicts import Accuracies, Cells, Claim, accuracies, claims, read_table
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.study.loader import load_study
+from disobey.study.models import Study
 from disobey.tools.described import described
 
 COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
@@ -28,41 +31,97 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m disobey results", description=described(__doc__)
     )
-    parser.add_argument("study", nargs="?", default="config.yaml", help="the study file")
+    parser.add_argument(
+        "studies", nargs="*", metavar="STUDY", default=["config.yaml"], help="study files"
+    )
     options = parser.parse_args(arguments)
     try:
-        print("\n".join(results(options.study)))
+        found = [Found.read(path) for path in options.studies]
+        pages = [*([in_short(found)] if len(found) > 1 else []), *map(results, found)]
+        print("\n\n".join("\n".join(page) for page in pages))
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
     return 0
 
 
-def results(path: str) -> Iterator[str]:
-    """Yield the lines of the page.
+@dataclass(frozen=True)
+class Found:
+    """A finished study and what was found.
 
-    Raises
-    ------
-    UserError
-        When the study file cannot be used, or its tables have not been made.
+    Attributes
+    ----------
+    path : str
+        The study file.
+    study : Study
+    report : Manifest
+    claims : list of Claim
+    accuracies : list of Accuracies
     """
-    study = load_study(path)
-    report = read_manifest(manifest_of(layout.REPORT.format(study=study.study)))
-    tables = {name: _table(study.study, name) for name in ("summary", "claims", "accuracy")}
-    rows = {name: read_table(manifest) for name, manifest in tables.items()}
-    found = claims(rows["claims"], rows["summary"])
-    yield f"## Study `{study.study}` (`{path}`)"
+
+    path: str
+    study: Study
+    report: Manifest
+    claims: list[Claim]
+    accuracies: list[Accuracies]
+
+    @classmethod
+    def read(cls, path: str) -> "Found":
+        """Read the tables of a study.
+
+        Raises
+        ------
+        UserError
+            When the study file cannot be used, or its tables have not been made.
+        """
+        study = load_study(path)
+        report = read_manifest(manifest_of(layout.REPORT.format(study=study.study)))
+        tables = {name: _table(study.study, name) for name in ("summary", "claims", "accuracy")}
+        rows = {name: read_table(manifest) for name, manifest in tables.items()}
+        names = [*study.settings, *study.comparisons]
+        shown = accuracies(rows["accuracy"], names)
+        return cls(path, study, report, claims(rows["claims"], rows["summary"]), shown)
+
+
+def in_short(found: Sequence[Found]) -> Iterator[str]:
+    """Yield one line for each claim, with its verdicts in each study."""
+    by_name = {claim.name: claim for one in found for claim in one.claims}
+    verdicts = [{claim.name: claim.counts for claim in one.claims} for one in found]
+    yield from ("## In short", "")
+    yield "In how many settings of each study a claim holds / is contrary / stays undecided."
     yield ""
-    yield from _provenance(report)
+    yield from markdown(
+        ("claim", "whose", *(f"`{one.study.study}`" for one in found)),
+        (
+            (claim.text, claim.source, *(_verdicts(of.get(claim.name)) for of in verdicts))
+            for claim in by_name.values()
+        ),
+    )
+
+
+def _verdicts(counts: Cells | None) -> str:
+    if counts is None:
+        return ""
+    return f"{NBSP}/{NBSP}".join(counts[name] for name in ("holds", "contrary", "undecided"))
+
+
+def results(found: Found) -> Iterator[str]:
+    """Yield the lines of one study."""
+    yield f"## Study `{found.study.study}` (`{found.path}`)"
+    yield ""
+    yield from _provenance(found.report)
     yield from ("", "### Claims", "")
     yield from markdown(
         ("claim", "whose", *(name.replace("_", " ") for name in COUNTS)),
-        ((claim.text, claim.source, *(claim.counts[name] for name in COUNTS)) for claim in found),
+        (
+            (claim.text, claim.source, *(claim.counts[name] for name in COUNTS))
+            for claim in found.claims
+        ),
     )
-    for claim in found:
+    for claim in found.claims:
         yield from _claim(claim)
     yield from ("", "### Test accuracy, per cent", "")
-    shown = accuracies(rows["accuracy"], list(study.settings))
+    shown = found.accuracies
     models = list(shown[0].by_model) if shown else []
     yield from markdown(
         ("setting", *models, f"seeds{NBSP}×{NBSP}examples"),
