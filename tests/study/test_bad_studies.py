@@ -147,6 +147,49 @@ VIEWS = [
     ),
 ]
 
+HABITS = [
+    ("weight: 0.5", "alpha: 0.5", "27: settings.self.distill.alpha: unknown key 'alpha'; "
+     "did you mean 'weight'?"),
+    ("temperature: 4", "T: 4", "27: settings.self.distill.T: unknown key 'T'; "
+     "did you mean 'temperature'?"),
+    ("lr: 0.05", "learning_rate: 0.05", "19: recipes.image.learning_rate: unknown key "
+     "'learning_rate'; did you mean 'lr'?"),
+    ("lr: 0.05", "lr: 0.05, batch_size: 8", "19: recipes.image.batch_size: unknown key "
+     "'batch_size'; did you mean 'batch'?"),
+    ("rate: 0.2", "rate: 0.2, alpha: 1", "8: datasets.noisy.label_noise.alpha: unknown key "
+     "'alpha'; known: rate, seed"),  # where no weight is known, none is offered
+    ("seeds: [0, 1]", "seeds: 3", "2: seeds: must be a list, got 3; write [0, 1, 2]"),
+    ("seeds: [0, 1]", "seeds: 0", "2: seeds: must be a list, got 0; write [0]"),
+    ("seeds: [0, 1]", "seeds: 50", "2: seeds: must be a list, got 50; write [0, 1, ..., 49]"),
+    (NOISE, "label_noise: 0.4", "8: datasets.noisy.label_noise: must be a mapping of keys to "
+     "values, got 0.4; write {rate: 0.4}"),
+    (NOISE, "label_noise: true", "8: datasets.noisy.label_noise: must be a mapping of keys to "
+     "values, got true; write {rate: 0.2}"),
+    (NOISE, "subset: 0.1", "8: datasets.noisy.subset: must be a mapping of keys to values, "
+     "got 0.1; write a number of rows: {train: 5000}"),
+    (NOISE, "subset: 100", "8: datasets.noisy.subset: must be a mapping of keys to values, "
+     "got 100; write a number of rows: {train: 100}"),
+    (NOISE, "subset: {train: 0.1}", "8: datasets.noisy.subset.train: must be a whole number, "
+     "got 0.1; write a number of rows: 5000"),
+    (NOISE, "augment: true", "8: datasets.noisy.augment: must be a mapping of keys to values, "
+     "got true; write {crop_padding: 4, flip: true}"),
+    ("rate: 0.2", "rate: 20", "8: datasets.noisy.label_noise.rate: must be below 1, got 20; "
+     "write 20 % as a share: 0.2"),
+    (DISTILL, "distill: -4", "27: settings.self.distill: must be a mapping of keys to values, "
+     "got -4; write {temperature: 4}"),
+    (DISTILL, "distill:", "27: settings.self.distill: must be a mapping of keys to values, "
+     "got nothing; write {temperature: 4}"),
+    ("optimizer: sgd", "optimizer: [sgd, adamw]", "19: recipes.image.optimizer: must be one of "
+     "adamw, sgd; got a list; to compare several, add a second recipe and use sweeps"),
+    ("    student: mlp", "    student: [mlp, wide]", "25: settings.self.student: must be a word, "
+     "got a list; to compare several, use sweeps, with vary: {student: ['mlp', 'wide']}"),
+    (MLP, "mlp: {family: mlp, hidden: [8, [16]]}", "14: models.mlp.hidden[1]: must be a whole "
+     "number, got a list; write 16"),
+    ("study: small", "study: [a, b]", "1: study: must be a word, got a list"),
+    (DIGITS, "digits: {source: builtin, name: cifar10}", "4: datasets.digits.name: unknown value "
+     "'cifar10'; known: cldr-langid, digits, mnist5k; for others: source: hub"),
+]  # fmt: skip
+
 WRONG_TYPES = [
     (
         SGD,
@@ -186,7 +229,8 @@ WRONG_TYPES = [
     (
         SGD,
         "{optimizer: sgd, lr: [0.1, 0.2], epochs: 2}",
-        "19: recipes.image.lr: must be a number, got a list",
+        "19: recipes.image.lr: must be a number, got a list; to compare several, add a second "
+        "recipe and use sweeps",
     ),
     (
         SGD,
@@ -217,22 +261,26 @@ WRONG_TYPES = [
     (
         DIGITS,
         "digits: {source: builtin, name: [digits]}",
-        "4: datasets.digits.name: must be one of cldr-langid, digits, mnist5k; got a list",
+        "4: datasets.digits.name: must be one of cldr-langid, digits, mnist5k; got a list; "
+        "write 'digits'",
     ),
     (
         NOISE,
         "label_noise: 0.2",
-        "8: datasets.noisy.label_noise: must be a mapping of keys to values, got 0.2",
+        "8: datasets.noisy.label_noise: must be a mapping of keys to values, got 0.2; "
+        "write {rate: 0.2}",
     ),
     (
         DISTILL,
         "distill: 4",
-        "27: settings.self.distill: must be a mapping of keys to values, got 4",
+        "27: settings.self.distill: must be a mapping of keys to values, got 4; "
+        "write {temperature: 4}",
     ),
     (
         DISTILL,
         "distill: {temperature: [1, 2, 4]}",
-        "27: settings.self.distill.temperature: must be a number, got a list",
+        "27: settings.self.distill.temperature: must be a number, got a list; to compare several, "
+        "use sweeps, with vary: {distill.temperature: [1, 2, 4]}",
     ),
     (
         "    teacher: mlp",
@@ -396,7 +444,7 @@ NAMES = [
         DIGITS,
         "digits: {source: builtin, name: digit}",
         "4: datasets.digits.name: unknown value 'digit'; did you mean 'digits'? "
-        "(known: cldr-langid, digits, mnist5k)",
+        "(known: cldr-langid, digits, mnist5k); for others: source: hub",
     ),
     (
         "optimizer: sgd",
@@ -529,7 +577,7 @@ DURATIONS = [
     lasts("epochs: 9, warmup: 1.0", ".warmup: must be below 1, got 1.0"),
     lasts("epochs: 9, warmup: long", ".warmup: must be a number, got 'long'"),
     lasts("epochs: 9, warmup: '0.1'", ".warmup: must be a number, got '0.1'; remove the quotes"),
-    lasts("epochs: 9, warmup: [0.1]", ".warmup: must be a number, got a list"),
+    lasts("epochs: 9, warmup: [0.1]", ".warmup: must be a number, got a list; write 0.1"),
     lasts(
         "epochs: 9, warmup: {epochs: 9}",
         ": a warm-up of 9 epochs leaves nothing of a training of 9 epochs; shorten warmup, or "
@@ -677,18 +725,39 @@ MISFITS = [
 ]
 
 MISSING = [
-    ("study: small\n", "", "1: study: is missing"),
-    ("seeds: [0, 1]\n", "", "1: seeds: is missing"),
+    ("study: small\n", "", "1: study: is missing; for example study: first"),
+    ("seeds: [0, 1]\n", "", "1: seeds: is missing; for example seeds: [0, 1, 2]"),
     ("    recipe: image\n", "", "22: settings.self.recipe: is missing"),
-    (f"    {DISTILL}\n", "", "22: settings.self.distill: is missing"),
-    (DISTILL, "distill: {weight: 0.5}", "27: settings.self.distill.temperature: is missing"),
+    (
+        f"    {DISTILL}\n",
+        "",
+        "22: settings.self.distill: is missing; for example distill: {temperature: 4}",
+    ),
+    (
+        DISTILL,
+        "distill: {weight: 0.5}",
+        "27: settings.self.distill.temperature: is missing; for example temperature: 4",
+    ),
     (MLP, "mlp: {hidden: [8]}", "14: models.mlp.family: is missing"),
     ("source: builtin, name: digits", "name: digits", "4: datasets.digits.source: is missing"),
-    (SGD, "{lr: 0.05, epochs: 2}", "19: recipes.image.optimizer: is missing"),
-    (NOISE, "label_noise: {seed: 7}", "8: datasets.noisy.label_noise.rate: is missing"),
+    (
+        SGD,
+        "{lr: 0.05, epochs: 2}",
+        "19: recipes.image.optimizer: is missing; for example optimizer: sgd",
+    ),
+    (
+        NOISE,
+        "label_noise: {seed: 7}",
+        "8: datasets.noisy.label_noise.rate: is missing; for example rate: 0.2",
+    ),
+    (
+        DIGITS,
+        "digits: {source: hub, path: a/digits}",
+        "4: datasets.digits.columns: is missing; for example columns: {image: img, label: label}",
+    ),
 ]
 
-EDITS = [*UNKNOWN_KEYS, *VIEWS, *WRONG_TYPES, *KEYS, *NAMES, *VALUES, *MISFITS, *MISSING]
+EDITS = [*UNKNOWN_KEYS, *HABITS, *VIEWS, *WRONG_TYPES, *KEYS, *NAMES, *VALUES, *MISFITS, *MISSING]
 
 NOT_STUDIES = [
     ("", "1: is empty; start from a copy of config.yaml"),

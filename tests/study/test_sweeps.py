@@ -98,12 +98,39 @@ def test_a_setting_of_a_sweep_that_equals_its_base_trains_nothing_new(plan):
          "33: sweeps.temperature.base: there is no setting 'sef'; did you mean 'self'?"),
         (("[1, 4, 8]", "[1, 4, -8]"),
          "33: sweeps.temperature.vary: setting 'temperature--8': distill.temperature: "
-         "Input should be greater than 0"),
+         "must be above 0, got -8"),
+        (("[1, 4, 8]", "[[1]]"),
+         "33: sweeps.temperature.vary.distill.temperature[0]: must be a word, a number, true or false"),
+        (("vary: {distill.temperature: [1, 4", "vary: {recipe.lr: [1, 4"),
+         "33: sweeps.temperature.vary: 'recipe' names an entry of recipes, whose keys cannot be "
+         "varied; add a second entry to recipes and write vary: {recipe: [a, b]}"),
+        (("vary: {distill.temperature: [1, 4", "vary: {dataset.label_noise.rate: [1, 4"),
+         "33: sweeps.temperature.vary: 'dataset' names an entry of datasets, whose keys cannot be "
+         "varied; add a second entry to datasets and write vary: {dataset: [a, b]}"),
+        (("vary: {distill.temperature: [1, 4, 8]", "vary: {student.hidden: [[32], [64]]"),
+         "33: sweeps.temperature.vary: 'student' names an entry of models, whose keys cannot be "
+         "varied; add a second entry to models and write vary: {student: [a, b]}"),
+        (("vary: {distill.temperature: [1, 4", "vary: {distill.temperature.x: [1, 4"),
+         "33: sweeps.temperature.vary: 'distill.temperature' has no part 'x'; write a value"),
+        (("vary: {distill.temperature: [1, 4", "vary: {over_training.x: [1, 4"),
+         "33: sweeps.temperature.vary: 'over_training' has no part 'x'; write a value"),
+        (("vary: {distill.temperature: [1, 4", "vary: {distill: [1, 4"),
+         "33: sweeps.temperature.vary: 'distill' has parts; vary these one by one, for example "
+         "distill.temperature"),
+        (("vary: {distill.temperature: [1, 4, 8]", "vary: {teacher.setting: [a]"),
+         "33: sweeps.temperature: its setting temperature-a.teacher.setting: there is no setting 'a'; "
+         "known: again, lr-1-faster, point-distillation_first-0, point-distillation_first-0.5, "
+         "point-distillation_first-1, point-one_hot_first-0, point-one_hot_first-0.5, "
+         "point-one_hot_first-1, self, switch, temperature-a"),
+        (("vary: {distill.temperature: [1, 4, 8]", "vary: {teacher: [mlp], teacher.setting: [self]"),
+         "33: sweeps.temperature.vary: 'teacher' is varied as a whole and in parts; remove one of "
+         "them"),
+        (("vary: {distill.temperature: [1, 4, 8]", "vary: {distill.weight: [20]"),
+         "33: sweeps.temperature.vary: setting 'temperature-20': distill.weight: "
+         "must be at most 1, got 20; write 20 % as a share: 0.2"),
         (("[1, 4, 8]", "[1, 1]"),
          "33: sweeps.temperature.vary: setting 'temperature-1': there is one of this name already; "
          "rename the sweep, or give each value once"),
-        (("[1, 4, 8]", "[[1]]"),
-         "33: sweeps.temperature.vary.distill.temperature[0]: must be a word, a number, true or false"),
         (("recipe: [faster]", "recipe: [fastr]"),
          "34: sweeps.lr: its setting lr-1-fastr.recipe: there is no recipe 'fastr'; "
          "did you mean 'faster'?"),
@@ -114,6 +141,18 @@ def test_a_setting_of_a_sweep_that_equals_its_base_trains_nothing_new(plan):
 )  # fmt: skip
 def test_a_wrong_sweep_is_refused_at_its_line(load, edit, message):
     assert refusal(load, edit).splitlines()[0] == message
+
+
+def test_a_sweep_over_teachers_that_are_students_begins_at_a_model(load):
+    old = "base: self, vary: {distill.temperature: [1, 4, 8]"
+    study = load((old, "base: switch, vary: {teacher.setting: [self]"))
+    assert study.settings["switch"].teacher == "mlp"
+    assert study.settings["temperature-self"].teacher == study.settings["again"].teacher
+
+
+def test_a_sweep_over_a_part_that_the_base_has_off_gives_it(load):
+    study = load(("switch: {order: distillation_first, at: 0.5}}", "switch: null}"))
+    assert study.settings["point-one_hot_first-0.5"].distill.switch.order == "one_hot_first"
 
 
 # --- switching ---------------------------------------------------------------------------------
@@ -204,6 +243,9 @@ def test_deeper_layers_are_measured_in_the_basis_of_each_seed_s_teacher(plan):
         (("[hidden_1]", "[hiden_1]"),
          "23: settings.self.bias.layers[0]: model 'mlp' has no layer 'hiden_1' with a matrix of "
          "weights; did you mean 'hidden_1'? (known: hidden_1, classifier)"),
+        (("[hidden_1]", "[conv]"),
+         "23: settings.self.bias.layers[0]: model 'mlp' has no layer 'conv' with a matrix of "
+         "weights; known: classifier, hidden_1"),
         (("    dataset: noisy\n    teacher: mlp\n    student: mlp\n    recipe: bias\n    teacher_recipe",
           "    dataset: plain\n    teacher: mlp\n    student: mlp\n    recipe: bias\n    teacher_recipe"),
          "23: settings.self.bias.layers[0]: 'hidden_1' reads the images, whose mean would be the "

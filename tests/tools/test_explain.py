@@ -86,5 +86,29 @@ def test_upstream_that_was_made_again_or_is_gone_is_marked(folder, capsys, tmp_p
 
 def test_a_file_that_nothing_vouches_for_is_refused(folder, capsys):
     root, *_ = folder
+    (root / "results/data/other.nc").touch()
     text = explained(root, capsys, "results/data/other.nc", code=2)
     assert text.startswith("results/data/other.nc: no manifest vouches for it")
+
+
+def test_what_was_not_made_yet_is_called_so(folder, capsys):
+    root, *_ = folder
+    file = "results/small/figures/calibrated.pdf"
+    assert explained(root, capsys, file, code=2) == (
+        f"{file}: is not made yet, or its name is misspelt; make figures makes all that a study "
+        f"asks for, snakemake --cores all {file} this alone\n"
+    )
+
+
+@pytest.mark.parametrize("file", ["study.yaml", ".", "", "/", "results", "none.json", "own.json"])
+def test_what_is_no_result_is_refused_in_words(folder, capsys, file):
+    root, *_ = folder
+    (root / "own.json").write_text("{}")
+    text = explained(root, capsys, file, code=2)
+    assert text == f"{file or '.'}: is no result; name a file below results/\n"
+
+
+def test_a_store_is_explained_from_within_its_folder(folder, capsys):
+    root, _, teacher = folder
+    text = explained(root / "results/runs" / teacher, capsys, "model.safetensors")
+    assert "stage     train" in text and "is gone" not in text

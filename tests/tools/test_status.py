@@ -279,6 +279,15 @@ def test_a_study_that_cannot_be_used_is_refused_in_words(tmp_path, monkeypatch, 
     assert "study.yaml:1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "1e300", "often"])
+def test_a_time_between_looks_that_nobody_can_wait_is_refused(study, seconds, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["study.yaml", "--watch", seconds])
+    assert left.value.code == 2
+    said = "--watch: must be a number of seconds above 0, 86,400 (a day) at most; got "
+    assert said + seconds in capsys.readouterr().err
+
+
 def test_json_counts_every_job_once_and_a_shared_one_in_each_setting(study, capsys):
     plan, digests = study
     for stage in ("prepare", "labels"):

@@ -252,8 +252,9 @@ def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]
     for index, layer in enumerate(bias.layers):
         if layer not in known:
             hint = nearest(layer, known)
+            listed = f" (known: {', '.join(known)})" if hint.startswith("did you mean") else ""
             words = f"model '{setting.student}' has no layer '{layer}' with a matrix of weights"
-            yield (*here, "layers", index), f"{words}; {hint} (known: {', '.join(known)})"
+            yield (*here, "layers", index), f"{words}; {hint}{listed}"
             continue
         centred = study.datasets[setting.dataset].centre == "pixel"
         if known[layer].first and not centred:

@@ -1,6 +1,6 @@
 """The study file as pydantic models: what may be written, of what type, with which default."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -124,6 +124,44 @@ class Setting(Strict):
     over_training: bool = Field(False, description="analyse the recipe's snapshots too")
 
 
+# Keys of a setting that name entries of the file, and the part of the file that holds them.
+NAMING = {
+    "dataset": "datasets",
+    "teacher": "models",
+    "student": "models",
+    "recipe": "recipes",
+    "teacher_recipe": "recipes",
+}
+
+
+def _check_varied(key: str) -> None:
+    """Refuse a dotted key of a setting that holds no plain value; unknown ones are worded later."""
+    if key == "teacher.setting":
+        return
+    first, *rest = parts = key.split(".")
+    if rest and first in NAMING:
+        table = NAMING[first]
+        raise ValueError(
+            f"'{first}' names an entry of {table}, whose keys cannot be varied; add a second "
+            f"entry to {table} and write vary: {{{first}: [a, b]}}"
+        )
+    model: type[Strict] | None = Setting
+    for index, part in enumerate(parts):
+        if model is None:
+            raise ValueError(f"'{'.'.join(parts[:index])}' has no part '{part}'; write a value")
+        if part not in model.model_fields:
+            return
+        model = _model_in(model.model_fields[part].annotation)
+    if model is not None:
+        example = f"{key}.{next(iter(model.model_fields))}"
+        raise ValueError(f"'{key}' has parts; vary these one by one, for example {example}")
+
+
+def _model_in(annotation: Any) -> type[Strict] | None:  # noqa: ANN401 - any type
+    kinds = (annotation, *get_args(annotation))
+    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Strict)), None)
+
+
 class Sweep(Strict):
     """Copies of a setting that differ in the values of some of its keys, in all combinations."""
 
@@ -131,6 +169,17 @@ class Sweep(Strict):
     vary: Annotated[dict[str, Annotated[list[Value], Field(min_length=1)]], Field(min_length=1)] = (
         Field(description="key of the setting, with dots, to a list of values")
     )
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _keys_hold_values(cls, given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+        """Look at keys before values, which say nothing where a key is wrong."""
+        keys = list(given) if isinstance(given, dict) else []
+        for key in keys:
+            _check_varied(key)
+            if any(other.startswith(f"{key}.") for other in keys):
+                raise ValueError(f"'{key}' is varied as a whole and in parts; remove one of them")
+        return given
 
 
 class Analysis(Strict):

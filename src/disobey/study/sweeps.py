@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from disobey.errors import nearest
 from disobey.study.checks import Mistake
 from disobey.study.models import Setting, Study, Sweep
-from disobey.study.yaml_lines import Location
+from disobey.study.wording import mistake_of
+from disobey.study.yaml_lines import Location, dotted
 
 NAME = re.compile(r"^[A-Za-z0-9_.-]{1,60}$")
 
@@ -42,11 +43,13 @@ def expand(study: Study) -> tuple[Study, dict[str, Location], list[Mistake]]:
             made = "-".join([name, *map(_word, values.values())])
             problem = _refuse_name(made, settings)
             if problem is None:
+                varied = _varied(study.settings[sweep.base], values)
                 try:
-                    settings[made] = _varied(study.settings[sweep.base], values)
+                    settings[made] = Setting.model_validate(varied)
                     origin[made] = here
                 except ValidationError as error:
-                    problem = _worded(error)
+                    location, words = mistake_of(error.errors()[0], varied)
+                    problem = f"{dotted(location)}: {words}"
             if problem is not None:
                 mistakes.append(((*here, "vary"), f"setting '{made}': {problem}"))
     return study.model_copy(update={"settings": settings}), origin, mistakes
@@ -67,20 +70,15 @@ def _refuse_name(name: str, settings: Mapping[str, Setting]) -> str | None:
     return None if NAME.match(name) else "its name would be too long; give the sweep a shorter one"
 
 
-def _varied(base: Setting, values: Mapping[str, Any]) -> Setting:
+def _varied(base: Setting, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the setting with the values at their dotted keys."""
     changed = base.model_dump(exclude_unset=True)
     for key, value in values.items():
         *inner, last = key.split(".")
         place = changed
         for part in inner:
-            place = place.setdefault(part, {})
+            if not isinstance(place.get(part), dict):  # not given, or a teacher that is a model
+                place[part] = {}
+            place = place[part]
         place[last] = value
-    return Setting.model_validate(changed)
-
-
-def _worded(error: ValidationError) -> str:
-    """Return the first mistake in words: the value stands in a list, not at its key."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("model", "setting"))
-    return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+    return changed

@@ -5,6 +5,7 @@ Looks only, while Snakemake works or not: it takes no lock and writes no file.
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -22,7 +23,7 @@ from disobey.study.plan import make_plan
 from disobey.tools.described import described
 from disobey.tools.why import CAPTIONS
 
-SHORTEST_WATCH = 1.0  # seconds
+SHORTEST_WATCH, LONGEST_WATCH = 1.0, 86_400.0  # seconds
 CLEAR = "\033[H\033[2J\033[3J"
 
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
     parser.add_argument("--json", action="store_true", help="all jobs, for scripts")
     parser.add_argument(
-        "--watch", nargs="?", type=float, const=10.0, metavar="SECONDS",
+        "--watch", nargs="?", type=_seconds, const=10.0, metavar="SECONDS",
         help="look again every so often, until Ctrl-C (default: 10)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
@@ -50,6 +51,18 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     except KeyboardInterrupt:
         return 0
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds between two looks."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_WATCH:
+        words = f"must be a number of seconds above 0, {LONGEST_WATCH:,.0f} (a day) at most"
+        raise argparse.ArgumentTypeError(f"{words}; got {text}")
+    return seconds
 
 
 def status_of(study: str, captions: Path = CAPTIONS) -> StudyStatus:

@@ -1,0 +1,218 @@
+"""pydantic's errors in the words of somebody who writes YAML, with what to write instead."""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from disobey.errors import nearest
+from disobey.study.yaml_lines import FLOAT, INT, Location, Mistake, dotted
+
+WORDS = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "string_type": "must be a word",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "model_attributes_type": "must be a mapping of keys to values",
+    "finite_number": "must be a finite number",
+}
+BOUNDS = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "at most"),
+}
+INTEGERS = ("int_type", "int_from_float")
+MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
+
+# What may stand at a key, for those who left it out or wrote a number for a mapping.
+EXAMPLES = {
+    "study": "first",
+    "seeds": "[0, 1, 2]",
+    "distill": "{temperature: 4}",
+    "temperature": "4",
+    "switch": "{order: distillation_first, at: 0.5}",
+    "label_noise": "{rate: 0.2}",
+    "rate": "0.2",
+    "subset": "a number of rows: {train: 5000}",
+    "subset.train": "a number of rows: 5000",
+    "subset.test": "a number of rows: 1000",
+    "augment": "{crop_padding: 4, flip: true}",
+    "columns": "{image: img, label: label}",
+    "optimizer": "sgd",
+    "lr": "0.1",
+}
+# Names that other programs and papers have for keys.
+ALIASES = {"alpha": "weight", "learning_rate": "lr", "T": "temperature"}
+# Keys whose numbers are often thought of in per cent.
+SHARES = ("rate", "weight", "label_smoothing", "smoothing")
+# Values that a key's list of choices leaves out, by the key.
+OTHERS = {"name": "; for others: source: hub"}
+# Entries of these parts of a file are named by settings, and so are what sweeps may vary.
+ENTRIES = {"datasets": "data set", "models": "model", "recipes": "recipe"}
+LONGEST_SEEDS = 10  # that are written out
+
+
+def mistake_of(entry: Any, value: object) -> Mistake:  # noqa: ANN401 - pydantic's
+    """Return where and what, for one of pydantic's errors about ``value``."""
+    kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
+    location = _in_file(entry["loc"], value, missing=kind == "missing")
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _tag_mistake(location, context, given)
+    words = _wording(kind, context, given, location)
+    return location, words or entry["msg"].removeprefix("Value error, ")
+
+
+def shown(value: object) -> str:
+    """Return a value as somebody who writes YAML would say it."""
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if isinstance(value, str):
+        return repr(value)
+    return "nothing" if value is None else yaml.safe_dump(value).partition("\n")[0]
+
+
+def _wording(kind: str, context: dict[str, Any], given: object, location: Location) -> str | None:
+    """Word an error that concerns one value; None where pydantic's context has the words."""
+    if kind == "missing":
+        example = EXAMPLES.get(str(location[-1]))
+        return "is missing" + (f"; for example {location[-1]}: {example}" if example else "")
+    if kind == "unknown_key":
+        return _unknown_key(context["key"], context["hint"])
+    if kind in WORDS:
+        return f"{WORDS[kind]}, got {shown(given)}{_remedy(kind, given, location)}"
+    if kind in BOUNDS:
+        key, word = BOUNDS[kind]
+        return f"must be {word} {context[key]:.15g}, got {shown(given)}{_share(given, location)}"
+    if kind == "literal_error":
+        expected = context["expected"].replace(" or ", ",").split(",")
+        choices = [part.strip("' ") for part in expected]
+        rest = _several(given, location) or OTHERS.get(str(location[-1]), "")
+        return _unknown_value(given, choices) + rest
+    if kind == "string_pattern_mismatch" and "/" in context["pattern"]:
+        return f"{given!r} is no repository; write owner/name"
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{given!r} may hold only letters, digits, '_', '.' and '-', a letter or digit first; "
+            f"rename it"
+        )
+    if kind == "string_too_long":
+        return f"is longer than {context['max_length']} characters; shorten it"
+    return "must not be empty" if kind == "too_short" else None
+
+
+def _unknown_key(key: str, hint: str) -> str:
+    """Word a key that is not known, under the name that another program may have for it."""
+    meant = ALIASES.get(key)
+    if meant is not None and meant in re.findall(r"\w+", hint):
+        hint = f"did you mean '{meant}'?"
+    return f"unknown key '{key}'; {hint}"
+
+
+def _remedy(kind: str, given: object, location: Location) -> str:
+    """Return what to write instead, where the wrong type tells."""
+    if kind == "list_type" and isinstance(given, str | int | float):
+        return f"; write {_as_list(given, location)}"
+    if kind in MAPPINGS:
+        return _example(given, location)
+    if isinstance(given, list):
+        return _several(given, location)
+    if kind in INTEGERS and isinstance(given, float):
+        return f"; write {int(given)}" if given.is_integer() else _example(given, location)
+    quoted = isinstance(given, str) and (INT.match(given) or FLOAT.match(given))
+    if kind in (*INTEGERS, "float_type") and quoted:
+        return "; remove the quotes"
+    if kind == "string_type" and isinstance(given, int | float):
+        return "; put it in quotes"
+    return ""
+
+
+def _as_list(given: str | int | float, location: Location) -> str:
+    """Return the list that one value stands for: of seeds, a number is how many there are."""
+    if location == ("seeds",) and type(given) is int and given > 0:
+        return str(list(range(given))) if given <= LONGEST_SEEDS else f"[0, 1, ..., {given - 1}]"
+    return f"[{given}]"
+
+
+def _example(given: object, location: Location) -> str:
+    """Return an example of what may stand here, with the number that was given if it can be."""
+    tail = ".".join(map(str, location[-2:]))
+    example = EXAMPLES.get(tail) or EXAMPLES.get(str(location[-1]) if location else "")
+    if example is None:
+        return ""
+    number = re.search(r"[\d.]+", example)
+    if number and _alike(given, float(number[0])):
+        example = example.replace(number[0], shown(given), 1)
+    return f"; write {example}"
+
+
+def _alike(given: object, number: float) -> bool:
+    """Tell whether both are shares, or both are not: else another thing was meant."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        return False
+    return 0 < given < math.inf and (given < 1) == (number < 1)
+
+
+def _several(given: object, location: Location) -> str:
+    """Return how several values are compared, where a list stands for a single one."""
+    if not isinstance(given, list) or not given or any(isinstance(v, dict | list) for v in given):
+        return ""
+    if len(given) == 1:
+        return f"; write {shown(given[0])}"
+    if location[0] in ENTRIES:
+        return f"; to compare several, add a second {ENTRIES[str(location[0])]} and use sweeps"
+    if location[0] == "settings":
+        values = ", ".join(map(shown, given))
+        key = dotted(location[2:])
+        return f"; to compare several, use sweeps, with vary: {{{key}: [{values}]}}"
+    return ""
+
+
+def _share(given: object, location: Location) -> str:
+    if location[-1] in SHARES and isinstance(given, int) and 1 < given <= 100:
+        return f"; write {given} % as a share: {given / 100:g}"
+    return ""
+
+
+def _unknown_value(given: object, choices: Sequence[str]) -> str:
+    known = ", ".join(sorted(choices))
+    if not isinstance(given, str):
+        return f"must be one of {known}; got {shown(given)}"
+    hint = nearest(given, choices, similarity=0.8)  # or gpu would be taken for cpu
+    return f"unknown value '{given}'; {hint}" + ("" if known in hint else f" (known: {known})")
+
+
+def _tag_mistake(location: Location, context: dict[str, Any], given: object) -> Mistake:
+    """Word the error of a mapping whose kind is chosen by one of its keys."""
+    tag = context["discriminator"].strip("'")
+    if not isinstance(given, dict):
+        return location, f"{WORDS['dict_type']}, got {shown(given)}"
+    if "tag" in context:
+        choices = [choice.strip("' ") for choice in context["expected_tags"].split(",")]
+        return (*location, tag), _unknown_value(given[tag], choices)
+    for key in given:
+        if f"'{tag}'" in nearest(key, [tag]):
+            return (*location, key), f"unknown key '{key}'; {nearest(key, [tag])}"
+    return (*location, tag), "is missing"
+
+
+def _in_file(loc: Sequence[str | int], value: object, missing: bool) -> Location:
+    """Drop what pydantic puts into a location and the file does not have: tags, ``[key]``."""
+    found: list[str | int] = []
+    parts = [part for part in loc if part != "[key]"]
+    for index, part in enumerate(parts):
+        inside = (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        )
+        if inside:
+            value = value[part]  # type: ignore[index]
+            found.append(part)
+        elif missing and index == len(parts) - 1:
+            found.append(part)
+    return tuple(found)
