@@ -37,8 +37,10 @@ REPORT = f"""{STAGE}report
 import jinja2, markupsafe, docutils.core, docutils.writers.html5_polyglot
 """
 
-CLASSIFIER = "import torch, transformers\nfrom transformers import AutoTokenizer\n"
-CLASSIFIER += "from transformers import AutoModelForSequenceClassification"
+# By its configuration a checkpoint chooses the module of its network, here RoBERTa's.
+CLASSIFIER = f"""{TRANSFORMERS}
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+"""
 READ_FILES = "import pyarrow.parquet; from scipy.special import ndtri"
 
 # By name: the program, its floor, and the seconds that it may take, in all or above torch.

@@ -1,6 +1,7 @@
 """A bar in a log is some lines, each to be read as it is; what else is printed stays whole."""
 
 import itertools
+import re
 import subprocess
 import sys
 import textwrap
@@ -78,7 +79,8 @@ def test_a_bar_of_a_job_has_rate_and_time_left_in_its_log(tmp_path):
         command = [sys.executable, "-c", textwrap.dedent(code)]
         assert subprocess.run(command, stderr=stream).returncode == 0
     text = log.read_bytes().decode()  # as it is: read_text would make lines of carriage returns
-    first, last, word = text.splitlines()
+    first, *_, last, word = text.splitlines()
     assert first.startswith("  0%") and word == "done"
-    assert last.startswith("100%") and "4/4 [00:00<00:00, " in last and "step/s" in last
+    # A busy machine may take seconds for it, and then there is a line between.
+    assert re.match(r"100%.* 4/4 \[[\d:]+<00:00, .*(step/s|s/step)", last)
     assert "\r" not in text

@@ -39,7 +39,7 @@ def two_gpus(tmp_path):
 def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(two_gpus):
     """Stopped by Ctrl-C on the way, the run goes on from one state."""
     run = two_gpus.planned("train")[0]
-    two_gpus.edit("epochs: 3", "epochs: 60")
+    two_gpus.edit("epochs: 3", "epochs: 120")  # long enough to be stopped on any machine
     run = two_gpus.planned("train")[0]
     log = two_gpus.folder / f"results/logs/train/{Path(run).stem}.log"
     process = two_gpus.start(run)
