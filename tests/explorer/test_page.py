@@ -17,6 +17,18 @@ APART = 5
 CROWDED = 50_000
 SECONDS = 2.0
 SEVERAL = 3  # tries of what is timed: the machine may be busy with something else
+TIMED = "(() => {{ const from = performance.now(); {}; return performance.now() - from; }})()"
+# Sorting and drawing, as the page does, and what it took on two cores of a Xeon that had little
+# else to do: where it takes longer, the page may take as many times longer.
+REFERENCE_TASK = """
+    const canvas = document.createElement('canvas').getContext('2d');
+    for (let n = 0; n < 5; n++) {
+        const values = Float64Array.from({length: 300000}, (_, i) => (i * 7919) % 100003).sort();
+        for (let i = 0; i < 50000; i++) canvas.fillRect(values[i] % 300, i % 150, 2, 2);
+        canvas.getImageData(0, 0, 1, 1);
+    }
+"""
+REFERENCE_SECONDS = 0.3
 
 
 def opened(browser, page, **state):
@@ -491,19 +503,25 @@ def crowd(tmp_path_factory):
 
 def test_fifty_thousand_points_are_usable_within_two_seconds(browser, crowd):
     path, _, _ = crowd
-    opening, filtering, pointing = [], [], []
+    limits = {"opening": SECONDS, "filtering": SECONDS / 4, "pointing": 0.1}
+    tries = []
+
+    def timed(work):
+        return browser.run(TIMED.format(work)) / 1000
+
     for _ in range(SEVERAL):
+        references = [timed(REFERENCE_TASK)]
         browser.open(path)
-        opening.append(browser.run("performance.getEntriesByName('ready')[0].startTime") / 1000)
-        timed = (
-            "(() => {{ const from = performance.now(); {}; return performance.now() - from; }})()"
-        )
-        change = "change({class: '3'}); plot.ctx.getImageData(0, 0, 1, 1)"
-        filtering.append(browser.run(timed.format(change)) / 1000)
+        took = {"opening": browser.run("performance.getEntriesByName('ready')[0].startTime") / 1000}
+        took["filtering"] = timed("change({class: '3'}); plot.ctx.getImageData(0, 0, 1, 1)")
         browser.run("change({class: ''})")
-        pointing.append(browser.run(timed.format("point(nearest(200, 200))")) / 1000)
+        took["pointing"] = timed("point(nearest(200, 200))")
+        references.append(timed(REFERENCE_TASK))  # a machine may become busy meanwhile
+        slower = max(1, max(references) / REFERENCE_SECONDS)
+        tries.append({name: seconds / slower for name, seconds in took.items()})
     assert browser.text("#shown") == "50,000"
-    assert min(opening) < SECONDS and min(filtering) < SECONDS / 4 and min(pointing) < 0.1
+    for name, limit in limits.items():
+        assert min(took[name] for took in tries) < limit, (name, tries)
 
 
 def test_one_of_fifty_thousand_points_can_still_be_pointed_at(browser, crowd):

@@ -126,16 +126,17 @@ def test_a_signal_that_comes_while_the_ranks_agree_stops_them_at_the_next_step()
 def test_another_number_of_processes_goes_on_from_the_same_state(workplace, monkeypatch):
     data = workplace.prepare(monkeypatch, raw_images(train=EXAMPLES))
     spec = workplace.run_spec(data)
-    spec["recipe"] |= {"epochs": 150, "batch": BATCH}
+    spec["recipe"] |= {"epochs": 600, "batch": BATCH}
     run = Run(workplace, spec, ("data", data))
+    # a state after every step: what is left is long, on any machine, when the first is there
     process = run.start(processes=2, DISOBEY_SAVE_EVERY="0")
     wait_until(lambda: run.saved() > 0, process)
     process.terminate()
-    process.wait(PATIENCE)
+    assert process.wait(PATIENCE) != 0, "it was done before it was asked to stop"
     step = run.saved()
     _, history = run.made()
     assert f"resumed at step {step} " in run.said()
-    assert len(history["train_loss"]) == 150
+    assert len(history["train_loss"]) == 600
 
 
 def torchrun_itself(process):

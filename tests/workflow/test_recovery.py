@@ -25,7 +25,6 @@ from .conftest import PATIENCE, SMALL, Workflow, wait_until
 pytestmark = pytest.mark.workflow
 
 SEED = int(os.environ.get("DISOBEY_TEST_SEED", "0"))
-MOST_STUDIES = 8
 DRAWN = re.compile(r"figures/(bias|accuracy)\.")
 # Signal, and whether Snakemake and a job get it. Training heeds SIGUSR1, what SLURM sends.
 KINDS = [
@@ -198,16 +197,18 @@ def new_ordeal(folder: Path, start: float = 0.0) -> Ordeal:
 @pytest.fixture(scope="module")
 def ordeals(tmp_path_factory):
     """The same study, undisturbed, and beside it under 20 kills."""
-    root, start = tmp_path_factory.mktemp("recovery"), seconds_of_a_start()
+    root = tmp_path_factory.mktemp("recovery")
+    killed = [new_ordeal(root / "killed-0", seconds_of_a_start())]
     undisturbed = new_ordeal(root / "undisturbed")
     undisturbed.call()
-    killed = [new_ordeal(root / "killed-0", start)]
     try:
         kills = drawn(SEED)
         for kill in kills:
             while not killed[-1].suffer(kill):
                 if killed[-1].done:
-                    killed.append(new_ordeal(root / f"killed-{len(killed)}", start))
+                    folder = root / f"killed-{len(killed)}"
+                    # Measured anew: the machine may have been busy with something else before.
+                    killed.append(new_ordeal(folder, seconds_of_a_start()))
         killed[-1].finish()
         undisturbed.finish()
         yield undisturbed, killed
@@ -226,8 +227,8 @@ def test_every_kill_hit_something_at_work(ordeals):
     events = [event for ordeal in killed for event in ordeal.events if " of [] " not in event]
     print(f"seed {SEED}", *events, sep="\n")
     assert len(events) == 20
-    # How many studies they take depends on how fast the machine starts jobs.
-    assert len(killed) <= MOST_STUDIES, "the studies are too short for 20 kills"
+    # How many studies they take depends on the machine; but a study is killed again and again.
+    assert len(killed) < len(events), "the studies are too short to be killed twice"
 
 
 def test_tables_and_weights_are_those_of_an_undisturbed_run(ordeals):
