@@ -36,9 +36,7 @@ def two_gpus(tmp_path):
     return workflow
 
 
-def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(
-    two_gpus, monkeypatch
-):
+def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(two_gpus, monkeypatch):
     """Stopped by Ctrl-C on the way, the run goes on from one state."""
     two_gpus.edit("epochs: 3", "epochs: 120")
     run = two_gpus.planned("train")[0]
