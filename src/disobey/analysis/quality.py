@@ -8,7 +8,7 @@ from disobey.analysis.confidence import confidence_logit
 from disobey.analysis.resampling import Means
 
 ECE_BINS = 15
-# The confidence logit beyond which a float32 probability rounds to 1.
+# The confidence logit beyond which a softmax in float32 gives a probability of 1.
 SATURATION = 24 * np.log(2)
 NAMES = (
     "accuracy",
