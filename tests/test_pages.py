@@ -269,7 +269,7 @@ def test_the_page_s_figure_draws_and_its_caption_renders(monkeypatch):
     [
         f"{planning.MATCHED_RANGE[0]:.0%}".rstrip("%")
         + f" to {planning.MATCHED_RANGE[1]:.0%}".replace("%", " %"),
-        f"at {progress.POINTS} logarithmically spaced steps",
+        f"at up to {progress.POINTS} logarithmically spaced steps",
         f"{progress.SHARE:.0%} of the variance".replace("%", " %"),
         f"learnt {bias.LINEAR_STOP:.0%} of direction 1".replace("%", " %"),
         f"ECE over {quality.ECE_BINS} equal bins",

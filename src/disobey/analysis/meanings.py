@@ -70,7 +70,7 @@ STATISTICS = {
     "nll": Meaning("mean of -ln p of the given label", NATS),
     "brier": Meaning("mean squared distance of p to the one-hot given label", SQUARED),
     "ece": Meaning(f"expected calibration error, {ECE_BINS} bins of equal width", SHARE),
-    "saturated": Meaning("how many examples have a probability that a softmax in float32 gives as 1", SHARE),
+    "saturated": Meaning("how many examples have a p that a softmax in float32 gives as 1", SHARE),
     "given_label_confidence": Meaning("mean p of the given label", "probability"),
     "clean_label_confidence": Meaning("mean p of the label before noise", "probability"),
 }
