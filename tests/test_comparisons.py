@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import netCDF4
 import numpy as np
@@ -13,7 +14,7 @@ import transformers
 
 from disobey import compare
 from disobey.errors import UserError
-from disobey.stages.classify import columns_of, longest_input
+from disobey.stages.classify import columns_of, longest_input, share_padding
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import read_manifest
 from disobey.stores.rows import read_columns
@@ -139,17 +140,29 @@ def test_the_longest_text_is_what_the_first_of_all_limits_allows(limits, longest
     assert longest_input(*limits) == longest
 
 
-def test_a_classifier_that_cannot_pad_is_refused():
+def test_a_model_pads_as_its_tokenizer_does_and_one_that_cannot_is_refused():
+    for own, expected in ((None, 7), (3, 3)):
+        config = SimpleNamespace(pad_token_id=own)
+        share_padding(Path("m0"), config, SimpleNamespace(pad_token_id=7))
+        assert config.pad_token_id == expected
+    with pytest.raises(UserError, match="m0: its tokenizer has no padding token"):
+        share_padding(Path("m0"), config, SimpleNamespace(pad_token_id=None))
+
+
+def test_classifiers_whose_configuration_names_no_padding_give_the_same_logits():
     for seed in range(4):
-        folder = Path(f"m{seed}")
         save_checkpoint(
-            folder, "bert", "AutoModelForSequenceClassification", seed=seed, num_labels=20
+            Path(f"m{seed}"), "bert", "AutoModelForSequenceClassification", seed=seed, num_labels=20
         )
-        config = json.loads((folder / "config.json").read_text()) | {"pad_token_id": None}
-        (folder / "config.json").write_text(json.dumps(config))
-    plan = write(CHECKPOINTS.replace("NAME", "cldr-langid"))
-    with pytest.raises(UserError, match="m0: has no padding token"):
+    found = []
+    for changed in ({}, {"pad_token_id": None}):
+        path = Path("m0/config.json")
+        path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+        plan = write(CHECKPOINTS.replace("NAME", "cldr-langid"))
         run_in_process(plan)
+        with netCDF4.Dataset(logits_of(plan)[0][0]) as file:
+            found.append(file["test"]["logits"][...].data)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
 
 
 def test_bare_arrays_have_verdicts_on_what_can_be_told_and_reasons_for_the_rest():

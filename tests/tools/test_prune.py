@@ -156,6 +156,8 @@ def test_a_study_that_does_not_load_makes_nothing_an_orphan(made, capsys):
     printed = capsys.readouterr().out
     assert "workflow/studies/bad.yaml:" in printed
     assert "nothing is kept for it: Snakemake was not called with it here" in printed
+    called_with(Path("workflow/studies/bad.yaml"))
+    assert main([]) == 2  # what it asks for may lie here, under way
 
 
 def called_with(path):

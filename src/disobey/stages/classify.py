@@ -132,6 +132,23 @@ def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401
     return model.to(device).eval()
 
 
+def share_padding(folder: Path, config: Any, tokenizer: Any) -> None:  # noqa: ANN401
+    """Let a model know the token by which texts of different lengths share a batch.
+
+    Raises
+    ------
+    UserError
+        When its tokenizer has none.
+    """
+    if tokenizer.pad_token_id is None:
+        raise UserError(
+            f"{folder}: its tokenizer has no padding token, so texts of different lengths cannot "
+            f"share a batch; set pad_token in tokenizer_config.json to the one it was trained with"
+        )
+    if config.pad_token_id is None:  # decoders find a text's last token by it, encoders ignore it
+        config.pad_token_id = tokenizer.pad_token_id
+
+
 def longest_input(*limits: int | None) -> int | None:
     """Return the least of the limits that there are, in tokens; None where nothing limits.
 
@@ -147,11 +164,7 @@ def _text_classifier(
 
     model = _load(AutoModelForSequenceClassification, folder, device)
     tokenizer = AutoTokenizer.from_pretrained(folder, **SAFELY)
-    if tokenizer.pad_token_id is None or model.config.pad_token_id is None:
-        raise UserError(
-            f"{folder}: has no padding token, so texts of different lengths cannot share a batch; "
-            f"set pad_token of its tokenizer and pad_token_id of its configuration"
-        )
+    share_padding(folder, model.config, tokenizer)
     longest = longest_input(
         spec.get("max_tokens"), positions_of(model.config.to_dict()), tokenizer.model_max_length
     )

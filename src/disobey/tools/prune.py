@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         files, gone = studies(options.studies)
         if not options.delete:
-            plans = plans_of(files, may_skip=set(files) - {*options.studies, *configfiles()})
+            asked = {path.resolve() for path in (*options.studies, *configfiles())}
+            plans = plans_of(files, [path for path in files if path.resolve() not in asked])
             found = find(plans, options.captions)
             _list(found, files, gone)
             return 0
