@@ -22,6 +22,7 @@ from disobey.analysis.linear import Spectrum, matched_log_ratio, paths
 RANGE = (0.2, 0.7)
 EIGENVALUES = np.array([5.0, 3.0, 1.0, 0.2])
 DIRECTIONS = len(EIGENVALUES)
+MODELS = ("reference", "student", "batch_order", "double_lr")
 
 
 def path(rng, points=40):
@@ -69,8 +70,9 @@ def test_a_level_that_is_not_reached_is_refused_with_what_is(level):
         first_passage(np.array([0.0, 3.0, 2.0]), np.array([level]))
 
 
-def test_the_common_range_ends_where_the_shorter_path_does():
-    assert common_range(np.array([[1.0, 9], [4, 9], [3, 9]]), np.array([[7.0, 9]])) == 4
+def test_the_common_range_ends_where_the_shortest_path_does():
+    long, short = np.array([[7.0, 9]]), np.array([[1.0, 9], [4, 9], [3, 9]])
+    assert common_range([long, short, long]) == common_range([short, long]) == 4
 
 
 def test_steps_are_interpolated_like_progress():
@@ -91,7 +93,7 @@ def test_only_points_that_pass_a_new_level_count_as_inside():
 @pytest.mark.parametrize("seed", range(5))
 def test_a_run_equal_to_the_reference_has_log_ratio_zero(seed):
     one = path(np.random.default_rng(seed))
-    assert (log_ratio_at(one, one, SHARES) == 0).all()
+    assert (log_ratio_at(one, one, SHARES * common_range([one])) == 0).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -99,8 +101,9 @@ def test_scaling_progress_along_one_direction_gives_the_log_of_the_scale(seed):
     rng = np.random.default_rng(seed)
     student, reference = path(rng), path(rng)
     scales = np.array([1, 0.3, 1, 7])
-    change = log_ratio_at(student * scales, reference, SHARES)
-    change -= log_ratio_at(student, reference, SHARES)
+    levels = SHARES * common_range([student, reference])
+    change = log_ratio_at(student * scales, reference, levels)
+    change -= log_ratio_at(student, reference, levels)
     np.testing.assert_allclose(change, np.tile(np.log(scales), (len(SHARES), 1)), atol=1e-12)
 
 
@@ -112,9 +115,10 @@ def test_the_ratio_ignores_how_fast_a_run_goes_and_where_it_was_recorded(seed):
     where = np.sort(np.concatenate([np.arange(41.0), rng.uniform(0, 40, 60)]))[1:]
     from_start = np.vstack([np.zeros(DIRECTIONS), student])
     denser = np.column_stack([np.interp(where, np.arange(41), c) for c in from_start.T])
+    levels = SHARES * common_range([student, reference])
     np.testing.assert_allclose(
-        log_ratio_at(denser, reference, SHARES),
-        log_ratio_at(student, reference, SHARES),
+        log_ratio_at(denser, reference, levels),
+        log_ratio_at(student, reference, levels),
         atol=1e-10,
     )
     slow, fast = layer([[reference], [student]]), layer([[reference], [student]])
@@ -129,12 +133,10 @@ def test_a_detour_after_a_level_was_passed_does_not_touch_it():
     detour = student[:20][::-1]
     student[20:, 0] += student[:20, 0].max()
     longer = np.vstack([student[:20], detour, student[:20], student[20:]])
-    shares = np.linspace(0.05, 1, 77) * student[:20, 0].max() / student[:, 0].max()
-    top = common_range(student, reference)
-    reached = shares * top <= student[:20, 0].max()
+    levels = np.linspace(0.05, 1, 77) * min(student[:20, 0].max(), reference[:, 0].max())
     np.testing.assert_allclose(
-        log_ratio_at(longer, reference, shares[reached]),
-        log_ratio_at(student, reference, shares[reached]),
+        log_ratio_at(longer, reference, levels),
+        log_ratio_at(student, reference, levels),
     )
 
 
@@ -142,10 +144,32 @@ def test_what_is_shared_by_two_paths_cancels():
     """Student against placebo through the reference: log ratios add along one clock."""
     rng = np.random.default_rng(1)
     a, b, c = (path(rng) for _ in range(3))
-    for one in (a, b, c):
-        one[-1, 0] = 30.0  # equal common ranges
-    chain = log_ratio_at(a, b, SHARES) + log_ratio_at(b, c, SHARES)
-    np.testing.assert_allclose(log_ratio_at(a, c, SHARES), chain, atol=1e-12)
+    levels = SHARES * common_range([a, b, c])
+    chain = log_ratio_at(a, b, levels) + log_ratio_at(b, c, levels)
+    np.testing.assert_allclose(log_ratio_at(a, c, levels), chain, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_student_minus_placebo_is_their_own_ratio_at_equal_progress(seed):
+    """Whichever of the runs is the shortest: both are taken at the same levels."""
+    rng = np.random.default_rng(seed)
+    runs = [path(rng), path(rng), path(rng)]
+    found = analyse(layer([[run] for run in runs], MODELS[:3]), RANGE)
+    levels = np.linspace(*RANGE, LEVELS) * common_range(runs)
+    direct = log_ratio_at(runs[1], runs[2], levels).mean(0)
+    here = found.difference_estimate.sel(placebo=MODELS[2])
+    np.testing.assert_allclose(here, direct, atol=1e-12)
+
+
+def test_a_placebo_that_is_cut_short_differs_from_its_whole_self_by_nothing():
+    """A ratio that changes with progress is no effect of how far a placebo came."""
+    time = np.geomspace(1e-3, 1, 400)[:, None]
+    reference = time * np.ones(DIRECTIONS)
+    falling = time * np.exp(-np.arange(DIRECTIONS) * time)
+    short = np.where(time < 0.5, falling, falling[time[:, 0] < 0.5][-1])
+    found = analyse(layer([[reference], [falling], [short]], MODELS[:3]), RANGE)
+    np.testing.assert_allclose(found.overall_difference, 0, atol=1e-12)
+    assert (abs(found.overall) > 0.1).all()
 
 
 # --- the closed form -------------------------------------------------------------------------
@@ -199,8 +223,6 @@ def test_an_eigenvalue_that_rounding_made_negative_has_no_theory():
 
 # --- over seeds and models -------------------------------------------------------------------
 
-MODELS = ("reference", "student", "batch_order", "double_lr")
-
 
 @pytest.fixture(scope="module")
 def three_seeds():
@@ -209,9 +231,8 @@ def three_seeds():
     return progress, analyse(layer(progress, MODELS), RANGE)
 
 
-def by_hand(compared, reference, shares):
+def by_hand(compared, reference, top, shares):
     """ln ratio by scanning for the first crossing, one level and direction at a time."""
-    top = min(compared[:, 0].max(), reference[:, 0].max())
     table = np.empty((len(shares), compared.shape[1]))
     for i, share in enumerate(shares):
         reached = []
@@ -230,9 +251,10 @@ def test_curves_means_and_trends_are_those_of_a_scan_for_crossings(three_seeds):
     for m, model in enumerate(MODELS[1:], 1):
         for s in range(3):
             here = found.sel(compared=model, seed=s)
-            expected = by_hand(progress[m, s], progress[0, s], SHARES)
+            pair = progress[m, s], progress[0, s], progress[:, s, :, 0].max(1).min()
+            expected = by_hand(*pair, SHARES)
             np.testing.assert_allclose(here.log_ratio_curve.T, expected, atol=1e-12)
-            expected = by_hand(progress[m, s], progress[0, s], shares)
+            expected = by_hand(*pair, shares)
             np.testing.assert_allclose(here.log_ratio, expected.mean(0), atol=1e-12)
             assert float(here.overall) == pytest.approx(expected[:, 1:].mean())
             assert float(here.trend) == pytest.approx((expected[-1, 1:] - expected[0, 1:]).mean())
@@ -264,16 +286,15 @@ def test_intervals_are_t_intervals_and_differences_are_paired_by_seed(three_seed
             assert float(here[f"{what}_high"]) == pytest.approx(float(high))
 
 
-def test_steps_say_what_both_had_consumed_at_the_ends_of_the_range(three_seeds):
+def test_steps_say_what_each_had_consumed_at_the_ends_of_the_range(three_seeds):
     progress, found = three_seeds
-    compared, reference = progress[3, 1], progress[0, 1]
-    top = common_range(compared, reference)
-    for end, share in enumerate(RANGE):
-        for side, run in enumerate((compared, reference)):
+    top = common_range(progress[:, 1])
+    for model, run in zip(MODELS, progress[:, 1], strict=True):
+        for end, share in enumerate(RANGE):
             before = np.concatenate([[0], run[:, 0]])
             j = int(np.argmax(before >= share * top))
             part = (share * top - before[j - 1]) / (before[j] - before[j - 1])
-            steps = found.steps.sel(compared="double_lr", seed=1)[side, end]
+            steps = found.steps.sel(model=model, seed=1)[end]
             assert float(steps) == pytest.approx(j - 1 + part)
 
 

@@ -90,10 +90,7 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
             "log_ratio": (("compared", "seed", "direction"), by_seed),
             "overall": (("compared", "seed"), overall),
             "trend": (("compared", "seed"), trend),
-            "steps": (
-                ("compared", "seed", "side", "end"),
-                np.ones((len(compared), seeds, 2, 2), dtype=int),
-            ),
+            "steps": (("model", "seed", "end"), np.ones((len(models), seeds, 2), dtype=int)),
             **numbers,
             **_theory(),
         },

@@ -3,14 +3,15 @@
 Words: c_k is a run's *progress* along direction k, ||(W(t) - W(0)) v_k||; *leading* is the first
 direction, of the largest eigenvalue. The *clock* is the first passage of c_1, its running maximum:
 how fast a run trains, and what it does while it falls back, then plays no part. The *common range*
-of two runs reaches from 0, where both start, to the smaller of their largest c_1; a *share* is a
-level of c_1 as a share of it.
+of a seed's runs reaches from 0, where all start, to the smallest of their largest c_1; a *share* is
+a level of c_1 as a share of it. It is one for student, reference and placebos: a ratio depends on
+the level, so that two of them, each over levels of its own, would differ without any effect.
 
 What the paper summarises over a network's units is unknown to us: norm, clock, range and means are
 our choice [C].
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,12 +92,12 @@ def from_start(recorded: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros((1, *recorded.shape[1:])), recorded])
 
 
-def common_range(compared: np.ndarray, reference: np.ndarray) -> float:
-    """Return the largest c_1 that both runs reach; arguments of shape (point, direction)."""
-    return float(min(compared[:, 0].max(), reference[:, 0].max()))
+def common_range(runs: Iterable[np.ndarray]) -> float:
+    """Return the largest c_1 that all runs reach, each of shape (point, direction)."""
+    return float(min(progress[:, 0].max() for progress in runs))
 
 
-def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def log_ratio_at(compared: np.ndarray, reference: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """Return ln(c_k of compared / c_k of reference) where both first reach equal c_1.
 
     Parameters
@@ -104,19 +105,18 @@ def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray
     compared, reference : ndarray, shape (point, direction)
         Progress as recorded, the leading direction first, both from the same W(0); they need not
         have been recorded at the same steps. Positive wherever c_1 is.
-    shares : ndarray, shape (share,)
-        Of the common range of c_1, above 0 and up to 1.
+    levels : ndarray, shape (level,)
+        Of c_1, above 0 and up to the common range of both.
 
     Returns
     -------
-    ndarray, shape (share, direction)
+    ndarray, shape (level, direction)
 
     Raises
     ------
     ValueError
         See `first_passage`.
     """
-    levels = shares * common_range(compared, reference)
     logs = []
     for progress in map(from_start, (compared, reference)):
         logs.append(np.log(first_passage(progress[:, 0], levels).of(progress)))
@@ -209,16 +209,16 @@ def _recorded(layer: LayerProgress) -> xr.Dataset:
 
 def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
     """Return curves, their means over the range, trends, steps, and intervals over seeds."""
-    inside = _of_pairs(layer, np.linspace(*matched, LEVELS))
+    inside = _log_ratios(layer, np.linspace(*matched, LEVELS))
     log_ratio, change = inside.mean(2), inside[:, :, -1] - inside[:, :, 0]
-    curve = np.moveaxis(_of_pairs(layer, SHARES), 2, 3)
+    curve = np.moveaxis(_log_ratios(layer, SHARES), 2, 3)
     dataset = xr.Dataset(
         {
             "log_ratio_curve": (("compared", "seed", "direction", "share"), curve),
             "log_ratio": (("compared", "seed", "direction"), log_ratio),
             "overall": (("compared", "seed"), overall(log_ratio)),
             "trend": (("compared", "seed"), overall(change)),
-            "steps": (("compared", "seed", "side", "end"), _steps(layer, matched)),
+            "steps": (("model", "seed", "end"), _steps(layer, matched)),
         },
         coords={"compared": list(layer.models[1:])},
     )
@@ -229,29 +229,33 @@ def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
     )
 
 
-def _of_pairs(layer: LayerProgress, shares: np.ndarray) -> np.ndarray:
+def _levels(layer: LayerProgress, shares: np.ndarray) -> np.ndarray:
+    """Return shares of each seed's common range as levels of c_1, (seed, share)."""
+    return np.array([common_range(of_seed) * shares for of_seed in layer.progress.swapaxes(0, 1)])
+
+
+def _log_ratios(layer: LayerProgress, shares: np.ndarray) -> np.ndarray:
     """Return `log_ratio_at` of every model but the reference, (compared, seed, share, ...)."""
     reference, *others = layer.progress
-    pairs = [zip(model, reference, strict=True) for model in others]
-    return np.array([[log_ratio_at(c, r, shares) for c, r in of_model] for of_model in pairs])
+    levels = _levels(layer, shares)
+    of_models = [zip(model, reference, levels, strict=True) for model in others]
+    return np.array([[log_ratio_at(*of_seed) for of_seed in of_model] for of_model in of_models])
+
+
+def _steps(layer: LayerProgress, matched: tuple[float, float]) -> np.ndarray:
+    """Return the steps that each model had taken at both ends of the range, (model, seed, end)."""
+    levels = _levels(layer, np.array(matched))
+    return np.array(
+        [
+            [steps_at(one, layer.step, ends) for one, ends in zip(of_model, levels, strict=True)]
+            for of_model in layer.progress
+        ]
+    )
 
 
 def overall(log_ratio: np.ndarray) -> np.ndarray:
     """Average log ratios (..., direction) over all directions but the leading one."""
     return log_ratio[..., 1:].mean(-1)
-
-
-def _steps(layer: LayerProgress, matched: tuple[float, float]) -> np.ndarray:
-    """Return steps taken at both ends of the range, (compared, seed, side, end)."""
-    reference, *others = layer.progress
-    ends = np.array(matched)
-
-    def of_pair(compared: np.ndarray, one_hot: np.ndarray) -> list[np.ndarray]:
-        levels = ends * common_range(compared, one_hot)
-        return [steps_at(progress, layer.step, levels) for progress in (compared, one_hot)]
-
-    pairs = [[of_pair(c, r) for c, r in zip(model, reference, strict=True)] for model in others]
-    return np.array(pairs)
 
 
 def _differences(found: xr.Dataset, placebos: Sequence[str]) -> xr.Dataset:

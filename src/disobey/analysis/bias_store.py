@@ -2,8 +2,8 @@
 
 One group per layer. Dimensions: ``model`` (reference, student, placebos), ``compared`` (the same
 without the reference), ``placebo``, ``seed``, ``point`` (of the histories), ``direction`` (the
-leading one first), ``share`` (of the common range of c_1), ``side`` (0 the compared model, 1 the
-reference), ``end`` (0 the beginning of the matched range, 1 its end).
+leading one first), ``share`` (of the common range of c_1, which all models of a seed reach),
+``end`` (0 the beginning of the matched range, 1 its end).
 
 - ``step(point)``, ``rank(direction)``: those tracked in every seed, ``eigenvalue(direction)`` and
   attribute ``total_variance``: means over seeds, whose bases are their own where the layer reads a
@@ -18,7 +18,7 @@ reference), ``end`` (0 the beginning of the matched range, 1 its end).
   ``overall_difference(placebo, seed)``: of the student minus of the placebo; ``trend(compared,
   seed)``: overall log ratio at the range's end minus at its beginning; each with ``_estimate``,
   ``_low``, ``_high`` over seeds;
-- ``steps(compared, seed, side, end)``: steps that both had taken at the ends of the range;
+- ``steps(model, seed, end)``: steps that each model had taken at the ends of the range;
 - ``theorem_log_ratio(direction, share)``, its mean over the range ``theorem(direction)``, and
   ``theorem_overall``, ``theorem_trend``: linear regression with this spectrum, one round;
 - ``linear(linear_model, linear_point, direction)``: paths of the linear model's reference and

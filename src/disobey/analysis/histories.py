@@ -1,6 +1,6 @@
 """Progress along eigendirections as training recorded it, and what may be compared with what."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -201,23 +201,24 @@ def check_same_start(compared: Recording, reference: Recording, seed: int) -> No
         )
 
 
-def check_points(compared: Recording, reference: Recording, matched: tuple[float, float]) -> None:
-    """Refuse a pair with fewer than `LEAST_POINTS` recorded points inside the matched range.
+def check_points(of_seed: Sequence[Recording], matched: tuple[float, float]) -> None:
+    """Refuse runs of a seed with fewer than `LEAST_POINTS` recorded points in the matched range.
 
     Raises
     ------
     UserError
-        Naming the run, how many points it has there and the range.
+        Naming the run, how many points it has there, the range and the run that ends it.
     """
-    top = common_range(compared.progress, reference.progress)
+    shortest = min(of_seed, key=lambda recording: recording.progress[:, 0].max())
+    top = common_range(recording.progress for recording in of_seed)
     low, high = (share * top for share in matched)
-    for recording in (compared, reference):
+    for recording in of_seed:
         count = points_inside(recording.progress, low, high)
         if count < LEAST_POINTS:
             raise UserError(
                 f"{recording.run}, layer {recording.layer}: {count} recorded points lie inside "
                 f"the matched range, {matched[0]:.0%} to {matched[1]:.0%} of the leading progress "
-                f"in common with {(reference if recording is compared else compared).run}; "
+                f"that all runs of the seed make, the least of them {shortest.run}; "
                 f"{LEAST_POINTS} are needed: train for more epochs, or at a lower learning rate"
             )
 

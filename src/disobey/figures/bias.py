@@ -51,7 +51,7 @@ ABOVE_RATIOS = (
 )
 NOTE = (
     "Ratios are geometric means over {range} of the progress along the leading direction that all "
-    "reach. Bars: 95 % intervals over seeds, each by itself. Hollow: no interval."
+    "runs of a seed reach. Bars: 95 % intervals over seeds, each by itself. Hollow: no interval."
 )
 
 

@@ -99,12 +99,10 @@ def _check(found: Recordings, seeds: list[int], matched: tuple[float, float]) ->
     # Seed by seed: a deeper layer's eigendirections are those of each seed's own teacher.
     for of_seed in zip(*found.values(), strict=True):
         check_same_directions(of_seed)
-    for name, of_model in found.items():
-        if name == REFERENCE:
-            continue
-        for compared, reference, seed in zip(of_model, found[REFERENCE], seeds, strict=True):
+    for seed, (reference, *others) in zip(seeds, zip(*found.values(), strict=True), strict=True):
+        for compared in others:
             check_same_start(compared, reference, seed)
-            check_points(compared, reference, matched)
+        check_points((reference, *others), matched)
 
 
 def analyse_layer(
