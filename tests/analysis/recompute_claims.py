@@ -147,7 +147,7 @@ def _bias(numbers, first):
     for name in placebos:
         values = (student["overall"] - models[name]["overall"])[:, None]
         each[name] = _row(values, 0, "below", models[name]["overall"].mean(), NAN, False)
-        yield ("bias", name, name), each[name]
+        yield ("bias", name, f"log ratio of {name}"), each[name]
     table = np.array([row[0] for row in each.values()])
     verdicts = {row[2] for row in each.values()}
     p_values = table[:, 7]
@@ -160,7 +160,7 @@ def _bias(numbers, first):
         table[0, 5], NAN, p,
     )  # fmt: skip
     verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
-    yield ("bias", "all", "mean of placebos"), (numbers, "below", verdict, first)
+    yield ("bias", "all", "mean log ratio of placebos"), (numbers, "below", verdict, first)
 
 
 # --- several settings ------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def _switching(setting, settings):
         return "", (numbers, "above", "withheld", True)
     effect = _accuracy(setting) - _accuracy(base)
     control = _accuracy(base)[:, 0].mean()
-    return name, _row(effect, 0, "above", control, n, withheld=_misses(setting))
+    return f"accuracy of {name}", _row(effect, 0, "above", control, n, withheld=_misses(setting))
 
 
 def _teachers(setting, settings):

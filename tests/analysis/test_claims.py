@@ -117,15 +117,16 @@ def test_bias_is_exaggerated_if_it_is_against_each_placebo(placebos, verdict):
 
 
 def test_what_rounds_to_zero_has_no_sign_in_a_remark():
-    assert Number.of(np.array([-0.001])).words == "0.00"
-    assert Number.of(np.array([-0.001, -0.001])).words == "0.00 [0.00, 0.00]"
+    assert Number.of(np.array([-0.001])).words(0.0) == "0.00"
+    assert Number.of(np.array([-0.001, -0.001])).words(0.5) == "0.00 [0.00, 0.00]"
 
 
 def test_the_closest_placebo_is_named():
     placebos = {"batch_order": 0 + SURE, "half_lr": SURE - 0.4, "double_lr": 0.2 + SURE}
     over_all, *_ = found_of(bias.EXAGGERATED, made_bias(-0.5 + SURE, placebos))
     assert over_all.remark == (
-        "holds against 3 of 3 placebos; closest is half_lr, -0.10 [-0.10, -0.10]"
+        "holds against 3 of 3 placebos, whose intervals this one spans; closest is half_lr, "
+        "-0.10 [-0.10, -0.10]"
     )
 
 
@@ -255,7 +256,7 @@ def test_a_switched_student_is_held_against_the_unswitched_one_of_an_equal_setti
     base, other = make("base", {"lr": 0.1}), make("other", {"lr": 0.2})
     switched = make("switched", {"lr": 0.1} | SWITCH, 3.0)
     (found,) = switching.findings(switching.SWITCHING, table(other, base, switched))
-    assert (found.setting, found.control_name) == ("switched", "base")
+    assert (found.setting, found.control_name) == ("switched", "accuracy of base")
     assert found.number.estimate == pytest.approx(accuracy(switched).mean() - accuracy(base).mean())
     assert found.control == pytest.approx(accuracy(base).mean())
     assert found.verdict == "holds"

@@ -11,6 +11,7 @@ from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
 from disobey.figures import noise, style
 from disobey.figures.noise import BEFORE_NOISE, CLEAN, GIVEN, MISLABELLED
+from disobey.numbers import number
 
 
 def only(analyses):
@@ -46,7 +47,7 @@ def test_title_follows_mislabelled_training_points(middle, said, unsaid):
     put_effect(only(analyses), middle)
     message = title(noise.draw(analyses))
     assert said in message and unsaid not in message
-    assert f"{style.number(middle)} [{style.number(middle - 0.1)}, " in message
+    assert f"{number(middle)} [{number(middle - 0.1)}, " in message
 
 
 def test_title_counts_denoising_settings_first():

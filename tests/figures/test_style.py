@@ -9,7 +9,7 @@ from matplotlib.colors import to_rgb
 
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.figures import style
-from disobey.figures.message import interval_text
+from disobey.numbers import interval
 
 
 def test_wrapped_lines_are_not_wider_than_asked():
@@ -26,23 +26,8 @@ def test_a_word_without_hyphens_is_broken_as_a_last_resort():
 
 
 def test_a_number_stays_with_its_interval():
-    lines = style.wrap("one two three " + interval_text(0.93, 0.9, 0.96), 1.2, 7).split("\n")
+    lines = style.wrap("one two three " + interval(0.93, 0.9, 0.96), 1.2, 7).split("\n")
     assert lines[-1] == "0.93\u00a0[0.90,\u00a00.96]"
-
-
-@pytest.mark.parametrize(
-    ("numbers", "text"),
-    [
-        ((0.931, 0.9, 0.96), "0.93 [0.90, 0.96]"),
-        ((0.0123, 0.0111, 0.0135), "0.0123 [0.0111, 0.0135]"),
-        ((-0.5, -0.6, -0.4), "−0.50 [−0.60, −0.40]"),
-        ((1.0, 1.0, 1.0), "1.00 [1.00, 1.00]"),
-        ((0.93, float("nan"), float("nan")), "0.93"),
-        ((float("nan"),) * 3, "not estimated"),
-    ],
-)
-def test_intervals_are_printed_as_finely_as_they_resolve(numbers, text):
-    assert interval_text(*numbers).replace("\u00a0", " ") == text
 
 
 # Viénot, Brettel and Mollon (1999), on linear RGB: what a person without red or green cones sees.

@@ -12,6 +12,7 @@ from test_style import BLIND
 
 from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
 from disobey.figures import style, switching
+from disobey.numbers import number
 
 FIRST, THEN = "distillation first", "one-hot first"
 SEVERAL = (0.1, 0.25, 0.5, 0.75, 0.9)
@@ -166,7 +167,7 @@ def test_title_of_a_single_switch_has_the_number(middle, word):
     del analyses[dropped]
     set_gains(analyses, {"interpolating": (middle,)})
     said = title(switching.draw(analyses))
-    assert f"with an interpolating teacher {word}, {style.number(middle, 3)} [" in said
+    assert f"with an interpolating teacher {word}, {number(middle, 3)} [" in said
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ class FinishedStudy:
     def _beside(self, row):
         return row | {
             "placebo": "half_lr",
-            "control_name": "half_lr",
+            "control_name": "log ratio of half_lr",
             "control": -0.125,
             "counted": False,
         }

@@ -20,8 +20,8 @@ from disobey.analysis.names import (
     TEACHER,
 )
 from disobey.comparison.result import BY_EXAMPLES, Comparison, Held
+from disobey.numbers import NBSP, interval, number
 from disobey.report.markdown import markdown
-from disobey.report.numbers import NBSP, interval, number
 from disobey.report.verdicts import STATISTICS, Statistic
 
 WIDTH, NARROWEST = 100, 72
@@ -99,7 +99,7 @@ def _row(held: Held) -> tuple[str, ...]:
     claim, value = held.claim, held.number.estimate
     how = STATISTICS[claim.statistic]
     estimate, _, ends = interval(
-        *(how.scale * end for end in (value, held.low, held.high))
+        *(how.scale * end for end in (value, held.low, held.high, claim.null))
     ).partition(NBSP)
     if not held.covers:
         ends = "none"

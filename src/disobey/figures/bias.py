@@ -17,14 +17,14 @@ from disobey.figures.bias_message import (
     Unit,
     bias_headline,
     bias_seeds,
-    progress_ratio,
+    printed_ratio,
     ratio,
     units,
 )
-from disobey.figures.message import NBSP, interval_text
 from disobey.figures.panels import LEFT, RIGHT, ROOM, grid, say, scale, ticks_at
 from disobey.figures.series import Series, draw_line
 from disobey.figures.sheet import Sheet
+from disobey.numbers import NBSP
 
 PATHS = (REFERENCE, STUDENT)
 PATH_COLUMNS, PATH_LEFT, PATH_HEIGHT = 3, 0.32, 0.72
@@ -169,7 +169,7 @@ def _plane_scales(axes: Axes, width: float) -> None:
 def _ratios(sheet: Sheet, chosen: list[Unit]) -> None:
     columns = 1 if len(chosen) <= ONE_COLUMN else 2
     heads = [
-        f"{bias.setting}, {layer}: {interval_text(*progress_ratio(bias, layer))}, "
+        f"{bias.setting}, {layer}: {printed_ratio(bias, layer)}, "
         f"n{NBSP}={NBSP}{bias_seeds(bias, layer)}"
         for bias, layer in chosen
     ]

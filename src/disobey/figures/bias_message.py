@@ -7,12 +7,15 @@ from collections.abc import Iterable, Sequence
 from disobey.analysis.bias_store import OVERALL, TREND, Bias
 from disobey.analysis.names import STUDENT
 from disobey.analysis.store import Analysis
-from disobey.figures.message import NBSP, WITHOUT_VERDICT, Side, interval_text
+from disobey.figures.message import WITHOUT_VERDICT, Side
+from disobey.numbers import NBSP, interval
 
 Numbers = tuple[float, float, float]
 # A setting and one of its layers.
 Unit = tuple[Bias, str]
 
+# The ratio of what does not deviate.
+NO_CHANGE = 1.0
 PLACE = "along low-eigenvalue directions"
 CLAIM = f"the student makes less progress {PLACE} than every placebo"
 
@@ -26,6 +29,11 @@ def ratio(log_numbers: Numbers) -> Numbers:
 def progress_ratio(bias: Bias, layer: str, what: str = OVERALL, model: str = STUDENT) -> Numbers:
     """Return the ratio of a model's progress to the reference's, or of its end to its beginning."""
     return ratio(bias.number(layer, what, model))
+
+
+def printed_ratio(bias: Bias, layer: str) -> str:
+    """Return the student's `progress_ratio` and its interval as printed."""
+    return interval(*progress_ratio(bias, layer), NO_CHANGE)
 
 
 def bias_seeds(bias: Bias, layer: str) -> int:
@@ -86,8 +94,8 @@ def bias_headline(chosen: Iterable[Unit]) -> str:
 def bias_verdict(bias: Bias, layer: str) -> str:
     """Return the verdict of one setting and layer in words, with the ratio."""
     side = bias_side(bias, layer)
-    estimate, low, high = progress_ratio(bias, layer)
-    value = "" if math.isnan(estimate) else f", ratio{NBSP}{interval_text(estimate, low, high)}"
+    known = not math.isnan(progress_ratio(bias, layer)[0])
+    value = f", ratio{NBSP}{printed_ratio(bias, layer)}" if known else ""
     if side is Side.UNDECIDED:
         sides = Counter(placebo_sides(bias, layer).values())
         below = f"it does against {sides[Side.BELOW]} of {sides.total()}"
@@ -107,7 +115,7 @@ def trend_verdict(bias: Bias, layer: str) -> str:
             f"{'undecided' if known else f'{side.value}: no verdict'} whether the progress ratio "
             "rises or falls with progress"
         )
-    value = interval_text(*ratio(numbers))
+    value = interval(*ratio(numbers), NO_CHANGE)
     return f"the progress ratio {words[side]} with progress (by a factor of{NBSP}{value})"
 
 

@@ -15,8 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from disobey.analysis.names import ALL, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import style
-from disobey.figures.message import EXAGGERATES, headline, interval_text, size
+from disobey.figures.message import EXAGGERATES, headline, size
 from disobey.figures.sheet import GAP, MARGIN, Sheet
+from disobey.numbers import interval
 
 LEFT = 0.34
 BETWEEN = 0.12
@@ -26,6 +27,8 @@ BAR_BELOW = 0.3
 ROOM = 0.04
 MAX_TICKS = 5
 FALLBACK = (-1.0, 1.0)
+# The slope of a student that is as confident as its teacher, whatever the example.
+DIAGONAL_SLOPE = 1.0
 
 
 @style.styled
@@ -172,7 +175,7 @@ def _head(axes: Axes, analysis: Analysis, split: str, side: float) -> None:
     """Write split, size and slopes above a panel, where they hide no data."""
     lines = [(f"{split}, n = {size(analysis, split)}", style.INK)]
     for model in compared_in(analysis.splits[split]):
-        slope = interval_text(*analysis.number("plot_slope", model, split))
+        slope = interval(*analysis.number("plot_slope", model, split), DIAGONAL_SLOPE)
         lines.append((f"{style.ROLES[model].glyph} slope {slope}", style.ROLES[model].colour))
     step = style.line_height(style.SMALL_SIZE) / side
     for index, (text, colour) in enumerate(reversed(lines)):

@@ -20,9 +20,10 @@ from disobey.figures.bias_message import (
     first_layer,
     progress_ratio,
 )
-from disobey.figures.message import EXAGGERATES, NBSP, WITHOUT_VERDICT, Claim, Side, headline, seeds
+from disobey.figures.message import EXAGGERATES, WITHOUT_VERDICT, Claim, Side, headline, seeds
 from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
 from disobey.figures.sheet import Sheet
+from disobey.numbers import NBSP
 
 GAIN = Claim(
     subject="test accuracy",

@@ -11,14 +11,7 @@ from enum import Enum
 
 from disobey.analysis.names import ALL, EXAGGERATION, STUDENT
 from disobey.analysis.store import Analysis
-from disobey.figures.style import number
-
-# No-break blank: a number and its interval stay on one line.
-NBSP = "\u00a0"
-MAX_DECIMALS = 4
-MIN_DECIMALS = 2
-# An interval spans at least so many units of the last decimal.
-LEAST_STEPS = 4
+from disobey.numbers import NBSP, interval
 
 
 class Side(Enum):
@@ -80,6 +73,10 @@ class Claim:
         """Return estimate, low and high."""
         return analysis.number(self.statistic, self.model, self.split, self.subset)
 
+    def printed(self, analysis: Analysis) -> str:
+        """Return the number and its interval as printed."""
+        return interval(*self.number(analysis), self.null)
+
     def side(self, analysis: Analysis) -> Side:
         """Return on which side of ``null`` the interval lies."""
         _, low, high = self.number(analysis)
@@ -116,21 +113,6 @@ def examples(analysis: Analysis, split: str = "test", subset: str = ALL) -> str:
     counts = analysis.splits[split].examples.sel(subset=subset).values
     few, many = int(counts.min()), int(counts.max())
     return f"{many:,}" if few == many else f"{few:,}–{many:,}"
-
-
-def interval_text(estimate: float, low: float, high: float) -> str:
-    """Return "0.93 [0.90, 0.96]", with as many decimals as the interval resolves."""
-    if math.isnan(estimate):
-        return "not estimated"
-    if math.isnan(low) or math.isnan(high):
-        return number(estimate, MIN_DECIMALS)
-    decimals = MIN_DECIMALS
-    if high > low:
-        decimals = min(
-            max(-math.floor(math.log10((high - low) / LEAST_STEPS)), MIN_DECIMALS), MAX_DECIMALS
-        )
-    middle, left, right = (number(value, decimals) for value in (estimate, low, high))
-    return f"{middle}{NBSP}[{left},{NBSP}{right}]"
 
 
 def headline(analyses: dict[str, Analysis], *claims: Claim) -> str:
@@ -197,8 +179,8 @@ def verdict(claim: Claim, analysis: Analysis) -> str:
     words = {known: f"{claim.subject} is {word}" for known, word in claim.words.items()}
     words[Side.UNDECIDED] = f"undecided whether {claim.subject} is {first} or {second}"
     unknown = f"{side.value}: no verdict whether {claim.subject} is {first}"
-    estimate, low, high = claim.number(analysis)
-    value = f"{claim.symbol}{NBSP}={NBSP}{interval_text(estimate, low, high)}"
+    estimate, _, _ = claim.number(analysis)
+    value = f"{claim.symbol}{NBSP}={NBSP}{claim.printed(analysis)}"
     return words.get(side, unknown) + ("" if math.isnan(estimate) else f", {value}")
 
 

@@ -6,8 +6,9 @@ from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.forest import Panel, draw_forest
-from disobey.figures.message import NBSP, Claim, Side, examples, headline, seeds
+from disobey.figures.message import Claim, Side, examples, headline, seeds
 from disobey.figures.sheet import Sheet
+from disobey.numbers import NBSP
 
 GIVEN, BEFORE_NOISE = "given_label_confidence", "clean_label_confidence"
 TRAIN, CLEAN, MISLABELLED = "train", "clean", "mislabelled"

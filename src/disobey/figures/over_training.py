@@ -13,10 +13,11 @@ from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.bias import draw_theorem, matched_range, ratio_handles
 from disobey.figures.bias_message import first_layer, trend_verdict, trends_counted, units
-from disobey.figures.message import EXAGGERATES, NBSP, WITHOUT_VERDICT, Side, interval_text, size
+from disobey.figures.message import EXAGGERATES, WITHOUT_VERDICT, Side, size
 from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
 from disobey.figures.series import Across, Series, SeriesPanel, draw_panel
 from disobey.figures.sheet import Sheet
+from disobey.numbers import NBSP
 
 # Between a setting's name and the epoch of a snapshot.
 AT = "@"
@@ -239,5 +240,5 @@ def _state(analysis: Analysis) -> str:
         Side.BELOW: EXAGGERATES.below,
         Side.UNDECIDED: Side.UNDECIDED.value,
     }
-    value = interval_text(*EXAGGERATES.number(analysis))
+    value = EXAGGERATES.printed(analysis)
     return f"{words.get(side, f'without verdict ({side.value})')} (A{NBSP}={NBSP}{value})"

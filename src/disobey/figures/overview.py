@@ -9,11 +9,12 @@ from disobey.analysis.names import COMPARED, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.bias import draw_ratios, matched_range, ratio_handles
-from disobey.figures.bias_message import Unit, bias_seeds, bias_verdict, progress_ratio, units
-from disobey.figures.exaggeration import MAX_TICKS, draw_plot, plot_limits
-from disobey.figures.message import EXAGGERATES, NBSP, headline, interval_text, size
+from disobey.figures.bias_message import Unit, bias_seeds, bias_verdict, printed_ratio, units
+from disobey.figures.exaggeration import DIAGONAL_SLOPE, MAX_TICKS, draw_plot, plot_limits
+from disobey.figures.message import EXAGGERATES, headline, size
 from disobey.figures.panels import LEFT, RIGHT, grid
 from disobey.figures.sheet import Sheet
+from disobey.numbers import NBSP, interval
 
 SPLIT = "test"
 NOTE = (
@@ -74,7 +75,7 @@ def _title(first: Analysis, unit: Unit) -> str:
 def _plot_head(analysis: Analysis) -> str:
     slopes = {model: analysis.number("plot_slope", model, SPLIT) for model in COMPARED}
     listed = ", ".join(
-        f"{style.ROLES[model].glyph}{NBSP}{interval_text(*slope)}"
+        f"{style.ROLES[model].glyph}{NBSP}{interval(*slope, DIAGONAL_SLOPE)}"
         for model, slope in slopes.items()
     )
     return (
@@ -88,7 +89,7 @@ def _ratio_head(unit: Unit) -> str:
     return (
         f"b  implicit bias: {bias.setting}, {layer}, n{NBSP}={NBSP}{bias_seeds(bias, layer)}\n"
         f"ratio of progress, all k{NBSP}>{NBSP}1: {style.ROLES[STUDENT].glyph}{NBSP}"
-        f"{interval_text(*progress_ratio(bias, layer))}"
+        f"{printed_ratio(bias, layer)}"
     )
 
 

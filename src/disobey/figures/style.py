@@ -23,6 +23,7 @@ from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
 from disobey.analysis.names import EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
+from disobey.numbers import number
 
 CM = 1 / 2.54
 # One column of a two-column page; figures are drawn at the size at which they are printed.
@@ -172,11 +173,6 @@ def _broken(word: str, width: float, size: float, weight: str) -> list[str]:
             else:
                 lines.append(part)
     return lines
-
-
-def number(value: float, decimals: int = 2) -> str:
-    """Return a number in words of print: fixed decimals and a true minus sign."""
-    return f"{value:.{decimals}f}".replace("-", "−")
 
 
 def tick_labels(ticks: Sequence[float]) -> list[str]:

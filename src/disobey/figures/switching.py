@@ -22,10 +22,11 @@ from disobey.figures import style
 from disobey.figures.accuracy import STATISTIC
 from disobey.figures.bias_message import Numbers
 from disobey.figures.families import Family, families, named
-from disobey.figures.message import NBSP, WITHOUT_VERDICT, Claim, Side, interval_text
+from disobey.figures.message import WITHOUT_VERDICT, Claim, Side
 from disobey.figures.series import NOTE, Across, Series, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
 from disobey.figures.style import DISTILLATION_FIRST, ONE_HOT_FIRST
+from disobey.numbers import NBSP
 
 # What a study may say of a teacher: article, words, and the share of given labels that it fits.
 KINDS = {
@@ -160,9 +161,8 @@ def _tally(switched: Sequence[Analysis]) -> str:
         return f"{reasons}: no verdict"
     if len(switched) == 1:
         (side,) = sides
-        return f"{(CLAIM.words | {Side.UNDECIDED: Side.UNDECIDED.value})[side]}, " + interval_text(
-            *CLAIM.number(switched[0])
-        )
+        words = (CLAIM.words | {Side.UNDECIDED: Side.UNDECIDED.value})[side]
+        return f"{words}, {CLAIM.printed(switched[0])}"
     parts = [f"{CLAIM.above} in{NBSP}{sides[Side.ABOVE]} of {len(switched)} settings"]
     parts += [f"{CLAIM.below} in{NBSP}{sides[Side.BELOW]}"] if sides[Side.BELOW] else []
     parts += [f"undecided in{NBSP}{sides[Side.UNDECIDED]}"] if sides[Side.UNDECIDED] else []

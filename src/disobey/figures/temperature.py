@@ -20,9 +20,10 @@ from disobey.figures.families import (
     line,
     message,
 )
-from disobey.figures.message import EXAGGERATES, NBSP
+from disobey.figures.message import EXAGGERATES
 from disobey.figures.series import NOTE, Across, Series, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
+from disobey.numbers import NBSP
 
 VARIED = ("temperature", "lr", "recipe")
 CLAIMS = (EXAGGERATES, accuracy.CLAIM, BIAS_EXAGGERATES)

@@ -1,6 +1,7 @@
 """Verdicts and accuracies, from the study's tables."""
 
 import csv
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +13,12 @@ from disobey.analysis.names import (
     EXAGGERATION,
     GAPS,
     INHERITANCE,
-    PLACEBOS,
     REFERENCE,
     SIGNAL_SCALE,
     STUDENT,
     TEACHER,
 )
-from disobey.report.numbers import NBSP, interval, number, parse
+from disobey.numbers import NBSP, interval, number, parse
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
@@ -153,14 +153,14 @@ def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Claim]:
 
 
 def _finding(row: Cells, scale: float) -> Finding:
-    value, low, high, control = (
-        scale * parse(row[name]) for name in ("value", "low", "high", "control")
+    value, low, high, null, control = (
+        scale * parse(row[name]) for name in ("value", "low", "high", "null", "control")
     )
     return Finding(
         row["setting"],
         row["layer"],
         row["placebo"],
-        interval(value, low, high),
+        interval(value, low, high, null),
         _control(row["control_name"], control) if row["control"] else "",
         int(row["seeds"]),
         f"{int(row['n']):,}" if row["n"] else "–",
@@ -171,9 +171,9 @@ def _finding(row: Cells, scale: float) -> Finding:
 
 
 def _control(name: str, value: float) -> str:
-    """Return the control, with its name where it is not the reference or the placebo of the row."""
+    """Return the control, with its name where it is not the reference."""
     text = number(value)
-    return text if name in (REFERENCE, *PLACEBOS) else f"{text} ({name})"
+    return text if name == REFERENCE else f"{text} ({name})"
 
 
 def _claim(row: Cells, how: Statistic, counts: Cells) -> Claim:
@@ -225,7 +225,8 @@ def accuracies(rows: Iterable[Cells], settings: Sequence[str]) -> list[Accuracie
 
 def _percent(row: Cells) -> str:
     value, low, high = (PERCENT * parse(row[name]) for name in ("value", "low", "high"))
-    return interval(value, low, high)
+    # A model's accuracy has no null, its gain over another has.
+    return interval(value, low, high, 0.0 if row["model"] == EFFECT else math.nan)
 
 
 def _printed(model: str) -> str:

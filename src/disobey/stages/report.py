@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from disobey.analysis.intervals import LEVEL
 from disobey.errors import UserError
+from disobey.numbers import duration
 from disobey.report.gallery import gallery
 from disobey.report.history import by_stage, elapsed, epochs, machines, stage, versions, walk
 from disobey.report.links import Link, link
 from disobey.report.made import made_from
-from disobey.report.numbers import duration
 from disobey.report.settings import settings
 from disobey.report.verdicts import accuracies, claims, read_table
 

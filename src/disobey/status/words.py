@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
 
-from disobey.report.numbers import NBSP, duration
+from disobey.numbers import NBSP, duration
 from disobey.status.durations import Left
 from disobey.status.grouping import COLUMNS, OF_STUDY, Name, jobs_of_settings
 from disobey.status.logs import Bar

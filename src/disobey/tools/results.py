@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from disobey.errors import UserError
+from disobey.numbers import NBSP, duration
 from disobey.report.history import by_stage, elapsed, stage, walk
 from disobey.report.markdown import markdown
-from disobey.report.numbers import NBSP, duration
 from disobey.report.verdicts import Accuracies, Cells, Claim, accuracies, claims, read_table
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of

@@ -20,6 +20,8 @@ from disobey.analysis.names import STUDENT
 from disobey.analysis.store import Analysis
 
 ALL_PLACEBOS = "all"
+# The log ratio, and its change, of what does not deviate.
+NO_CHANGE = 0.0
 
 EXAGGERATED = Claim(
     "bias",
@@ -87,8 +89,9 @@ def _against(claim: Claim, bias: Bias, layer: str, placebo: str) -> Finding:
     control = float(dataset[f"{OVERALL}_estimate"].sel(compared=placebo))
     side, p = decide(claim, number)
     return Finding(
-        claim, bias.setting, number, side, p, control_name=placebo, control=control, layer=layer,
-        placebo=placebo, counted=False,
+        claim, bias.setting, number, side, p,
+        control_name=f"log ratio of {placebo}", control=control, layer=layer, placebo=placebo,
+        counted=False,
     )  # fmt: skip
 
 
@@ -108,10 +111,11 @@ def _against_all(each: list[Finding], counted: bool) -> Finding:
     kept = sum(found.verdict == HOLDS for found in each)
     return Finding(
         first.claim, first.setting, span, side, p,
-        control_name="mean of placebos", control=sum(f.control for f in each) / len(each),
+        control_name="mean log ratio of placebos", control=sum(f.control for f in each) / len(each),
         layer=first.layer, placebo=ALL_PLACEBOS, counted=counted,
-        remark=f"holds against {kept} of {len(each)} placebos; closest is {closest.placebo}, "
-        f"{closest.number.words}",
+        remark=f"holds against {kept} of {len(each)} placebos, whose intervals this one spans; "
+        f"closest is {closest.placebo}, "
+        f"{closest.number.words(first.claim.null)}",
     )  # fmt: skip
 
 
@@ -149,15 +153,15 @@ def against_theorem(overall: Number, trend: Number, dataset: xr.Dataset) -> str:
         ("shape", "its change over the range", trend, float(dataset.theorem_trend)),
     )
     words = [
-        f"{what} {_agreement(number, theorem)}: {name} {number.words}, in linear regression "
-        f"{theorem:z.2f}"
+        f"{what} {_agreement(number, theorem)}: {name} {number.words(NO_CHANGE)}, "
+        f"in linear regression {theorem:z.2f}"
         for what, name, number, theorem in parts
     ]
     return "; ".join(words)
 
 
 def _agreement(number: Number, theorem: float) -> str:
-    side = verdict(number.low, number.high, 0.0)
+    side = verdict(number.low, number.high, NO_CHANGE)
     if side == UNDECIDED:
         return "undecided"
     same = (side == HOLDS) == (theorem > 0)

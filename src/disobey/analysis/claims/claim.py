@@ -24,6 +24,7 @@ from disobey.analysis.names import (
     STUDENT,
 )
 from disobey.analysis.store import Analysis
+from disobey.numbers import NBSP, interval
 
 ABOVE, BELOW = "above", "below"
 # On either side: a claim that something depends on something, without saying how.
@@ -100,12 +101,10 @@ class Number:
         half = float(half_width(np.asarray(spread), seeds, np.asarray(example_variance)))
         return cls(estimate, estimate - half, estimate + half, spread, example_variance, seeds)
 
-    @property
-    def words(self) -> str:
-        """``-0.31 [-0.40, -0.22]``, without an interval the estimate alone."""
-        if math.isnan(self.low):
-            return f"{self.estimate:z.2f}"
-        return f"{self.estimate:z.2f} [{self.low:z.2f}, {self.high:z.2f}]"
+    def words(self, null: float) -> str:
+        """Return ``-0.31 [-0.40, -0.22]``, in ASCII; see `disobey.numbers.interval`."""
+        printed = interval(self.estimate, self.low, self.high, null)
+        return printed.replace(NBSP, " ").replace("−", "-")
 
 
 NO_REFERENCE, NO_LABELS = NOT_GIVEN = ("there is no reference", "there are no labels")
@@ -129,8 +128,9 @@ class Finding:
     examples : float
         How many stand behind it; NaN where the statistic is not over examples.
     control_name : str
+        What the control is: a model or setting, if of the same statistic.
     control : float
-        What the same statistic is without the effect.
+        What stands beside the estimate, of the model or setting without the effect.
     layer, placebo : str
         Where the claim is about one.
     counted : bool

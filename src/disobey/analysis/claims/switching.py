@@ -116,7 +116,7 @@ def _switching(claim: Claim, switched: Analysis, everything: list[Analysis]) -> 
     side, p = (WITHHELD, NAN) if missed else decide(claim, number)
     return Finding(
         claim, switched.setting, number, side, p, examples_of(switched),
-        control_name=base[0].setting,
+        control_name=f"{STATISTIC} of {base[0].setting}",
         control=number_of(base[0], STATISTIC, STUDENT).estimate,
         remark=f"{said}; {missed}" if missed else said,
     )  # fmt: skip

@@ -1,12 +1,15 @@
-"""Numbers as the page prints them; estimates are rounded as in the titles of the figures."""
+"""Numbers as titles, pages and tables of words print them."""
 
 import math
 
+# No-break blank: a number and its interval stay on one line.
 NBSP = "\u00a0"
 MAX_DECIMALS = 4
 MIN_DECIMALS = 2
 # An interval spans at least so many units of the last decimal.
 LEAST_STEPS = 4
+# An end so near to the null that these decimals do not part them is printed as the null.
+MOST_DECIMALS = 8
 MINUTE, HOUR = 60, 3600
 
 
@@ -20,21 +23,36 @@ def number(value: float, decimals: int = MIN_DECIMALS) -> str:
     return f"{value:z.{decimals}f}".replace("-", "−")
 
 
-def interval(estimate: float, low: float, high: float) -> str:
+def interval(estimate: float, low: float, high: float, null: float = math.nan) -> str:
     """Return ``0.93 [0.90, 0.96]``, with as many decimals as the interval resolves.
 
-    Without an interval, as with a single seed, the estimate stands alone.
+    Parameters
+    ----------
+    estimate, low, high : float
+        Without an interval, as with a single seed, the estimate stands alone.
+    null : float
+        The value without an effect, where a verdict stands on it: an end beside it is not rounded
+        to it, lest an interval seem to hold a null that its verdict says it does not.
     """
     if math.isnan(estimate):
         return "not estimated"
     if math.isnan(low) or math.isnan(high):
         return number(estimate)
-    decimals = MIN_DECIMALS
-    if high > low:
-        steps = -math.floor(math.log10((high - low) / LEAST_STEPS))
-        decimals = min(max(steps, MIN_DECIMALS), MAX_DECIMALS)
+    decimals = _decimals(low, high)
+    while decimals < MOST_DECIMALS and any(
+        end != null and number(end, decimals) == number(null, decimals) for end in (low, high)
+    ):
+        decimals += 1
     middle, left, right = (number(value, decimals) for value in (estimate, low, high))
     return f"{middle}{NBSP}[{left},{NBSP}{right}]"
+
+
+def _decimals(low: float, high: float) -> int:
+    """Return how many decimals an interval resolves."""
+    if not high > low:
+        return MIN_DECIMALS
+    steps = -math.floor(math.log10((high - low) / LEAST_STEPS))
+    return min(max(steps, MIN_DECIMALS), MAX_DECIMALS)
 
 
 def duration(seconds: float) -> str:
