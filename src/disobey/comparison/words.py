@@ -169,7 +169,7 @@ NO_REPLICATE = (
 )
 REPLICATES = (
     "That replicates differ from the teacher in nothing but the seed (same data, label noise and "
-    "recipe) cannot be seen in logits; without it A and G mean something else."
+    "recipe) cannot be seen in logits; without it A, A_z, B and G mean something else."
 )
 ONE_PAIR = (
     "One pair is one seed: there is no interval over seeds, so no verdict. An interval 'examples "
