@@ -46,18 +46,19 @@ def _layer(runs, spec, layer):
             history["eigenvalue"] = history["eigenvalue"][kept]
     eigenvalue = sum(reference["eigenvalue"] for reference in references) / len(references)
     numbers = {"rank": ranks, "eigenvalue": eigenvalue, "models": {}}
-    # Per seed: what the one with the least leading progress reaches, all reach.
-    tops = [
-        min(histories[i]["progress"][:, 0].max() for histories in stores.values())
-        for i in range(len(references))
-    ]
     for model, histories in stores.items():
         if model != "reference":
-            pairs = zip(histories, stores["reference"], tops, strict=True)
-            found = [_pair(*pair, spec["range"]) for pair in pairs]
+            pairs = zip(histories, stores["reference"], strict=True)
+            found = [_pair(one, other, spec["range"]) for one, other in pairs]
             numbers["models"][model] = {
                 name: np.array([f[name] for f in found]) for name in found[0]
             }
+    students = stores["student"]
+    numbers["differences"] = {
+        model: [_pair(*pair, spec["range"]) for pair in zip(students, histories, strict=True)]
+        for model, histories in stores.items()
+        if model not in ("reference", "student")
+    }
     numbers["theorem"] = _theorem(eigenvalue, spec["range"])
     return numbers
 
@@ -70,12 +71,13 @@ def _history(path, layer):
         }
 
 
-def _pair(compared, reference, top, matched):
+def _pair(compared, reference, matched):
     """Return log ratio per direction, overall, trend and steps of one pair of runs."""
+    tops = [history["progress"][:, 0].max() for history in (compared, reference)]
     shares = [matched[0] + (matched[1] - matched[0]) * i / (LEVELS - 1) for i in range(LEVELS)]
     logs, steps = [], []
     for share in shares:
-        here = [_at(history, share * top) for history in (compared, reference)]
+        here = [_at(history, share * min(tops)) for history in (compared, reference)]
         # a row: steps, then progress along all directions
         logs.append([math.log(c / r) for c, r in zip(here[0][1:], here[1][1:], strict=True)])
         steps.append([here[0][0], here[1][0]])
@@ -126,8 +128,10 @@ def _rows(numbers, seeds, interval):
                 yield ("mean", *key), (values.mean(), NAN, NAN, len(seeds), NAN)
         if model == "student":
             continue
-        student = numbers["models"]["student"]
-        paired = {name: student[name] - found[name] for name in ("log_ratio", "overall")}
+        paired = {
+            name: np.array([f[name] for f in numbers["differences"][model]])
+            for name in ("log_ratio", "overall")
+        }
         yield from _of_pair(numbers, paired, ("student", model), seeds, interval, "_difference")
     pair = ("linear regression", "reference")
     theorem = numbers["theorem"]

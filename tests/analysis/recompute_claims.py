@@ -145,7 +145,7 @@ def _bias(numbers, first):
         return
     each = {}
     for name in placebos:
-        values = (student["overall"] - models[name]["overall"])[:, None]
+        values = np.array([pair["overall"] for pair in numbers["differences"][name]])[:, None]
         each[name] = _row(values, 0, "below", models[name]["overall"].mean(), NAN, False)
         yield ("bias", name, f"log ratio of {name}"), each[name]
     table = np.array([row[0] for row in each.values()])

@@ -70,9 +70,8 @@ def test_a_level_that_is_not_reached_is_refused_with_what_is(level):
         first_passage(np.array([0.0, 3.0, 2.0]), np.array([level]))
 
 
-def test_the_common_range_ends_where_the_shortest_path_does():
-    long, short = np.array([[7.0, 9]]), np.array([[1.0, 9], [4, 9], [3, 9]])
-    assert common_range([long, short, long]) == common_range([short, long]) == 4
+def test_the_common_range_ends_where_the_shorter_path_does():
+    assert common_range(np.array([[1.0, 9], [4, 9], [3, 9]]), np.array([[7.0, 9]])) == 4
 
 
 def test_steps_are_interpolated_like_progress():
@@ -93,7 +92,7 @@ def test_only_points_that_pass_a_new_level_count_as_inside():
 @pytest.mark.parametrize("seed", range(5))
 def test_a_run_equal_to_the_reference_has_log_ratio_zero(seed):
     one = path(np.random.default_rng(seed))
-    assert (log_ratio_at(one, one, SHARES * common_range([one])) == 0).all()
+    assert (log_ratio_at(one, one, SHARES) == 0).all()
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -101,9 +100,8 @@ def test_scaling_progress_along_one_direction_gives_the_log_of_the_scale(seed):
     rng = np.random.default_rng(seed)
     student, reference = path(rng), path(rng)
     scales = np.array([1, 0.3, 1, 7])
-    levels = SHARES * common_range([student, reference])
-    change = log_ratio_at(student * scales, reference, levels)
-    change -= log_ratio_at(student, reference, levels)
+    change = log_ratio_at(student * scales, reference, SHARES)
+    change -= log_ratio_at(student, reference, SHARES)
     np.testing.assert_allclose(change, np.tile(np.log(scales), (len(SHARES), 1)), atol=1e-12)
 
 
@@ -115,10 +113,9 @@ def test_the_ratio_ignores_how_fast_a_run_goes_and_where_it_was_recorded(seed):
     where = np.sort(np.concatenate([np.arange(41.0), rng.uniform(0, 40, 60)]))[1:]
     from_start = np.vstack([np.zeros(DIRECTIONS), student])
     denser = np.column_stack([np.interp(where, np.arange(41), c) for c in from_start.T])
-    levels = SHARES * common_range([student, reference])
     np.testing.assert_allclose(
-        log_ratio_at(denser, reference, levels),
-        log_ratio_at(student, reference, levels),
+        log_ratio_at(denser, reference, SHARES),
+        log_ratio_at(student, reference, SHARES),
         atol=1e-10,
     )
     slow, fast = layer([[reference], [student]]), layer([[reference], [student]])
@@ -133,32 +130,25 @@ def test_a_detour_after_a_level_was_passed_does_not_touch_it():
     detour = student[:20][::-1]
     student[20:, 0] += student[:20, 0].max()
     longer = np.vstack([student[:20], detour, student[:20], student[20:]])
-    levels = np.linspace(0.05, 1, 77) * min(student[:20, 0].max(), reference[:, 0].max())
+    shares = np.linspace(0.05, 1, 77) * student[:20, 0].max() / student[:, 0].max()
+    top = common_range(student, reference)
+    reached = shares * top <= student[:20, 0].max()
     np.testing.assert_allclose(
-        log_ratio_at(longer, reference, levels),
-        log_ratio_at(student, reference, levels),
+        log_ratio_at(longer, reference, shares[reached]),
+        log_ratio_at(student, reference, shares[reached]),
     )
-
-
-def test_what_is_shared_by_two_paths_cancels():
-    """Student against placebo through the reference: log ratios add along one clock."""
-    rng = np.random.default_rng(1)
-    a, b, c = (path(rng) for _ in range(3))
-    levels = SHARES * common_range([a, b, c])
-    chain = log_ratio_at(a, b, levels) + log_ratio_at(b, c, levels)
-    np.testing.assert_allclose(log_ratio_at(a, c, levels), chain, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_student_minus_placebo_is_their_own_ratio_at_equal_progress(seed):
-    """Whichever of the runs is the shortest: both are taken at the same levels."""
+    """Whatever the reference does, and whichever of the two is the shorter."""
     rng = np.random.default_rng(seed)
-    runs = [path(rng), path(rng), path(rng)]
-    found = analyse(layer([[run] for run in runs], MODELS[:3]), RANGE)
-    levels = np.linspace(*RANGE, LEVELS) * common_range(runs)
-    direct = log_ratio_at(runs[1], runs[2], levels).mean(0)
-    here = found.difference_estimate.sel(placebo=MODELS[2])
-    np.testing.assert_allclose(here, direct, atol=1e-12)
+    reference, student, placebo = (path(rng) for _ in range(3))
+    found = analyse(layer([[reference], [student], [placebo]], MODELS[:3]), RANGE)
+    direct = log_ratio_at(student, placebo, np.linspace(*RANGE, LEVELS)).mean(0)
+    np.testing.assert_allclose(found.difference.squeeze(), direct, atol=1e-12)
+    other = analyse(layer([[path(rng)], [student], [placebo]], MODELS[:3]), RANGE)
+    assert found.overall_difference.identical(other.overall_difference)
 
 
 def test_a_placebo_that_is_cut_short_differs_from_its_whole_self_by_nothing():
@@ -169,7 +159,18 @@ def test_a_placebo_that_is_cut_short_differs_from_its_whole_self_by_nothing():
     short = np.where(time < 0.5, falling, falling[time[:, 0] < 0.5][-1])
     found = analyse(layer([[reference], [falling], [short]], MODELS[:3]), RANGE)
     np.testing.assert_allclose(found.overall_difference, 0, atol=1e-12)
-    assert (abs(found.overall) > 0.1).all()
+    whole, cut = found.overall.squeeze()
+    assert whole < cut - 0.1
+
+
+def test_what_is_shared_by_two_paths_cancels():
+    """Student against placebo through the reference: log ratios add along one clock."""
+    rng = np.random.default_rng(1)
+    a, b, c = (path(rng) for _ in range(3))
+    for one in (a, b, c):
+        one[-1, 0] = 30.0  # equal common ranges
+    chain = log_ratio_at(a, b, SHARES) + log_ratio_at(b, c, SHARES)
+    np.testing.assert_allclose(log_ratio_at(a, c, SHARES), chain, atol=1e-12)
 
 
 # --- the closed form -------------------------------------------------------------------------
@@ -231,8 +232,9 @@ def three_seeds():
     return progress, analyse(layer(progress, MODELS), RANGE)
 
 
-def by_hand(compared, reference, top, shares):
+def by_hand(compared, reference, shares):
     """ln ratio by scanning for the first crossing, one level and direction at a time."""
+    top = min(compared[:, 0].max(), reference[:, 0].max())
     table = np.empty((len(shares), compared.shape[1]))
     for i, share in enumerate(shares):
         reached = []
@@ -251,10 +253,9 @@ def test_curves_means_and_trends_are_those_of_a_scan_for_crossings(three_seeds):
     for m, model in enumerate(MODELS[1:], 1):
         for s in range(3):
             here = found.sel(compared=model, seed=s)
-            pair = progress[m, s], progress[0, s], progress[:, s, :, 0].max(1).min()
-            expected = by_hand(*pair, SHARES)
+            expected = by_hand(progress[m, s], progress[0, s], SHARES)
             np.testing.assert_allclose(here.log_ratio_curve.T, expected, atol=1e-12)
-            expected = by_hand(*pair, shares)
+            expected = by_hand(progress[m, s], progress[0, s], shares)
             np.testing.assert_allclose(here.log_ratio, expected.mean(0), atol=1e-12)
             assert float(here.overall) == pytest.approx(expected[:, 1:].mean())
             assert float(here.trend) == pytest.approx((expected[-1, 1:] - expected[0, 1:]).mean())
@@ -263,17 +264,16 @@ def test_curves_means_and_trends_are_those_of_a_scan_for_crossings(three_seeds):
 def test_intervals_are_t_intervals_and_differences_are_paired_by_seed(three_seeds):
     _, found = three_seeds
     for placebo in MODELS[2:]:
-        paired = found.overall.sel(compared="student") - found.overall.sel(compared=placebo)
         here = found.sel(placebo=placebo)
-        np.testing.assert_allclose(here.overall_difference, paired)
+        paired = here.overall_difference
         expected = stats.t.interval(0.95, 2, paired.mean(), stats.sem(paired))
         ends = here.overall_difference_low, here.overall_difference_high
         np.testing.assert_allclose(ends, expected)
-        each = found.log_ratio.sel(compared="student") - found.log_ratio.sel(compared=placebo)
+        each = here.difference
         np.testing.assert_allclose(here.difference_estimate, each.mean("seed"))
         # Along the leading direction there is no difference, and no spread.
         assert here.difference_low[0] == here.difference_high[0] == 0
-        each = each[:, 1:]
+        each = each.transpose("seed", "direction")[:, 1:]
         expected = stats.t.interval(0.95, 2, each.mean("seed"), stats.sem(each))
         np.testing.assert_allclose(here.difference_low[1:], expected[0])
         np.testing.assert_allclose(here.difference_high[1:], expected[1])
@@ -286,15 +286,16 @@ def test_intervals_are_t_intervals_and_differences_are_paired_by_seed(three_seed
             assert float(here[f"{what}_high"]) == pytest.approx(float(high))
 
 
-def test_steps_say_what_each_had_consumed_at_the_ends_of_the_range(three_seeds):
+def test_steps_say_what_both_had_consumed_at_the_ends_of_the_range(three_seeds):
     progress, found = three_seeds
-    top = common_range(progress[:, 1])
-    for model, run in zip(MODELS, progress[:, 1], strict=True):
-        for end, share in enumerate(RANGE):
+    compared, reference = progress[3, 1], progress[0, 1]
+    top = common_range(compared, reference)
+    for end, share in enumerate(RANGE):
+        for side, run in enumerate((compared, reference)):
             before = np.concatenate([[0], run[:, 0]])
             j = int(np.argmax(before >= share * top))
             part = (share * top - before[j - 1]) / (before[j] - before[j - 1])
-            steps = found.steps.sel(model=model, seed=1)[end]
+            steps = found.steps.sel(compared="double_lr", seed=1)[side, end]
             assert float(steps) == pytest.approx(j - 1 + part)
 
 

@@ -43,7 +43,7 @@ def test_the_store_holds_what_the_contract_says(tmp_path):
     assert (found.setting, found.about) == ("noisy", {"dataset": "made"})
     layer = found.layers[LAYER]
     assert layer.attrs["total_variance"] == 9 and layer.attrs["range"].tolist() == [0.2, 0.7]
-    expected = {"model": 4, "compared": 3, "placebo": 2, "seed": 2, "direction": 5, "end": 2}
+    expected = {"model": 4, "compared": 3, "placebo": 2, "seed": 2, "direction": 5, "side": 2}
     assert expected.items() <= layer.sizes.items()
     assert layer.seed.values.tolist() == list(SEEDS)
     assert layer["rank"].values.tolist() == list(RANKS)
@@ -58,9 +58,8 @@ def test_the_store_holds_what_the_contract_says(tmp_path):
     numbers = [float(here[f"overall_difference_{e}"]) for e in ("estimate", "low", "high")]
     assert list(found.difference(LAYER, "half_lr")) == numbers
     # Half the learning rate takes twice the steps to the same progress, and has the same ratio.
-    taken = layer.steps.mean("seed")
-    twice = taken.sel(model="half_lr") / taken.sel(model="reference")
-    np.testing.assert_allclose(twice, 2, rtol=0.2)
+    taken = layer.steps.sel(compared="half_lr").mean("seed").values
+    np.testing.assert_allclose(taken[0] / taken[1], 2, rtol=0.2)
     assert abs(found.number(LAYER, "overall", "half_lr")[0]) < 0.1
 
 
@@ -169,8 +168,8 @@ REFUSALS = {
     "points": (
         {"student-3": {"progress": ONE_JUMP}},
         "student-3, layer hidden_1: 0 recorded points lie inside the matched range, 20% to 70% of "
-        "the leading progress that all runs of the seed make, the least of them student-3; 2 are "
-        "needed: train for more epochs, or at a lower learning rate",
+        "the leading progress in common with reference-3; 2 are needed: train for "
+        "more epochs, or at a lower learning rate",
     ),
     "leading": (
         {"student-3": moved(at=(slice(None), 0), to=0)},

@@ -75,6 +75,7 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
         numbers |= {
             **_interval("difference", ("placebo", "direction"), difference.mean(1), half),
             **_interval("overall_difference", ("placebo",), whole.mean(1), half),
+            "difference": (("placebo", "seed", "direction"), difference),
             "overall_difference": (("placebo", "seed"), whole),
         }
     models = (REFERENCE, *compared)
@@ -90,7 +91,10 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
             "log_ratio": (("compared", "seed", "direction"), by_seed),
             "overall": (("compared", "seed"), overall),
             "trend": (("compared", "seed"), trend),
-            "steps": (("model", "seed", "end"), np.ones((len(models), seeds, 2), dtype=int)),
+            "steps": (
+                ("compared", "seed", "side", "end"),
+                np.ones((len(compared), seeds, 2, 2), dtype=int),
+            ),
             **numbers,
             **_theory(),
         },

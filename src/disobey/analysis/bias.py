@@ -3,15 +3,19 @@
 Words: c_k is a run's *progress* along direction k, ||(W(t) - W(0)) v_k||; *leading* is the first
 direction, of the largest eigenvalue. The *clock* is the first passage of c_1, its running maximum:
 how fast a run trains, and what it does while it falls back, then plays no part. The *common range*
-of a seed's runs reaches from 0, where all start, to the smallest of their largest c_1; a *share* is
-a level of c_1 as a share of it. It is one for student, reference and placebos: a ratio depends on
-the level, so that two of them, each over levels of its own, would differ without any effect.
+of two runs reaches from 0, where both start, to the smaller of their largest c_1; a *share* is a
+level of c_1 as a share of it.
+
+The log ratio of student to reference minus that of placebo to reference is, at one level of c_1,
+that of student to placebo, and so it is taken: over the common range of these two. A ratio changes
+along the way, so that two of them, each averaged over a range of its own, would differ without any
+effect.
 
 What the paper summarises over a network's units is unknown to us: norm, clock, range and means are
 our choice [C].
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,12 +96,12 @@ def from_start(recorded: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros((1, *recorded.shape[1:])), recorded])
 
 
-def common_range(runs: Iterable[np.ndarray]) -> float:
-    """Return the largest c_1 that all runs reach, each of shape (point, direction)."""
-    return float(min(progress[:, 0].max() for progress in runs))
+def common_range(compared: np.ndarray, reference: np.ndarray) -> float:
+    """Return the largest c_1 that both runs reach; arguments of shape (point, direction)."""
+    return float(min(compared[:, 0].max(), reference[:, 0].max()))
 
 
-def log_ratio_at(compared: np.ndarray, reference: np.ndarray, levels: np.ndarray) -> np.ndarray:
+def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return ln(c_k of compared / c_k of reference) where both first reach equal c_1.
 
     Parameters
@@ -105,18 +109,19 @@ def log_ratio_at(compared: np.ndarray, reference: np.ndarray, levels: np.ndarray
     compared, reference : ndarray, shape (point, direction)
         Progress as recorded, the leading direction first, both from the same W(0); they need not
         have been recorded at the same steps. Positive wherever c_1 is.
-    levels : ndarray, shape (level,)
-        Of c_1, above 0 and up to the common range of both.
+    shares : ndarray, shape (share,)
+        Of the common range of c_1, above 0 and up to 1.
 
     Returns
     -------
-    ndarray, shape (level, direction)
+    ndarray, shape (share, direction)
 
     Raises
     ------
     ValueError
         See `first_passage`.
     """
+    levels = shares * common_range(compared, reference)
     logs = []
     for progress in map(from_start, (compared, reference)):
         logs.append(np.log(first_passage(progress[:, 0], levels).of(progress)))
@@ -189,9 +194,8 @@ def analyse(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
             f"got {layer.models} and {len(layer.rank)}"
         )
     found = _recorded(layer).merge(_compared(layer, matched))
-    placebos = list(layer.models[2:])
-    if placebos:
-        found = found.merge(_differences(found, placebos))
+    if len(layer.models) > 2:
+        found = found.merge(_against_placebos(layer, matched))
     return found.merge(theory(layer.eigenvalue, matched)).assign_attrs(range=list(matched))
 
 
@@ -209,16 +213,17 @@ def _recorded(layer: LayerProgress) -> xr.Dataset:
 
 def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
     """Return curves, their means over the range, trends, steps, and intervals over seeds."""
-    inside = _log_ratios(layer, np.linspace(*matched, LEVELS))
+    reference, *others = layer.progress
+    inside = _of_pairs(others, reference, np.linspace(*matched, LEVELS))
     log_ratio, change = inside.mean(2), inside[:, :, -1] - inside[:, :, 0]
-    curve = np.moveaxis(_log_ratios(layer, SHARES), 2, 3)
+    curve = np.moveaxis(_of_pairs(others, reference, SHARES), 2, 3)
     dataset = xr.Dataset(
         {
             "log_ratio_curve": (("compared", "seed", "direction", "share"), curve),
             "log_ratio": (("compared", "seed", "direction"), log_ratio),
             "overall": (("compared", "seed"), overall(log_ratio)),
             "trend": (("compared", "seed"), overall(change)),
-            "steps": (("model", "seed", "end"), _steps(layer, matched)),
+            "steps": (("compared", "seed", "side", "end"), _steps(layer, matched)),
         },
         coords={"compared": list(layer.models[1:])},
     )
@@ -229,28 +234,12 @@ def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
     )
 
 
-def _levels(layer: LayerProgress, shares: np.ndarray) -> np.ndarray:
-    """Return shares of each seed's common range as levels of c_1, (seed, share)."""
-    return np.array([common_range(of_seed) * shares for of_seed in layer.progress.swapaxes(0, 1)])
-
-
-def _log_ratios(layer: LayerProgress, shares: np.ndarray) -> np.ndarray:
-    """Return `log_ratio_at` of every model but the reference, (compared, seed, share, ...)."""
-    reference, *others = layer.progress
-    levels = _levels(layer, shares)
-    of_models = [zip(model, reference, levels, strict=True) for model in others]
-    return np.array([[log_ratio_at(*of_seed) for of_seed in of_model] for of_model in of_models])
-
-
-def _steps(layer: LayerProgress, matched: tuple[float, float]) -> np.ndarray:
-    """Return the steps that each model had taken at both ends of the range, (model, seed, end)."""
-    levels = _levels(layer, np.array(matched))
-    return np.array(
-        [
-            [steps_at(one, layer.step, ends) for one, ends in zip(of_model, levels, strict=True)]
-            for of_model in layer.progress
-        ]
-    )
+def _of_pairs(
+    compared: Sequence[np.ndarray], against: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Return `log_ratio_at` of models against one, seed by seed, (compared, seed, share, ...)."""
+    pairs = [zip(model, against, strict=True) for model in compared]
+    return np.array([[log_ratio_at(c, a, shares) for c, a in of_model] for of_model in pairs])
 
 
 def overall(log_ratio: np.ndarray) -> np.ndarray:
@@ -258,18 +247,35 @@ def overall(log_ratio: np.ndarray) -> np.ndarray:
     return log_ratio[..., 1:].mean(-1)
 
 
-def _differences(found: xr.Dataset, placebos: Sequence[str]) -> xr.Dataset:
-    """Return the student's log ratio minus each placebo's, paired by seed."""
-    dataset = xr.Dataset(coords={"placebo": list(placebos)})
+def _steps(layer: LayerProgress, matched: tuple[float, float]) -> np.ndarray:
+    """Return steps taken at both ends of the range, (compared, seed, side, end)."""
+    reference, *others = layer.progress
+    ends = np.array(matched)
 
-    def difference(values: xr.DataArray) -> xr.DataArray:
-        of_placebos = values.sel(compared=list(placebos)).rename(compared="placebo")
-        return values.sel(compared=STUDENT, drop=True) - of_placebos
+    def of_pair(compared: np.ndarray, one_hot: np.ndarray) -> list[np.ndarray]:
+        levels = ends * common_range(compared, one_hot)
+        return [steps_at(progress, layer.step, levels) for progress in (compared, one_hot)]
 
-    per_direction = _interval(difference(found.log_ratio), "difference_")
-    dataset = dataset.assign(per_direction)
-    dataset["overall_difference"] = difference(found.overall).transpose("placebo", "seed")
-    return dataset.assign(_interval(dataset.overall_difference, "overall_difference_"))
+    pairs = [[of_pair(c, r) for c, r in zip(model, reference, strict=True)] for model in others]
+    return np.array(pairs)
+
+
+def _against_placebos(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
+    """Return the student's log ratio minus each placebo's, which is that of the two, by seed."""
+    _, student, *placebos = layer.progress
+    shares = np.linspace(*matched, LEVELS)
+    difference = np.concatenate([_of_pairs([student], one, shares) for one in placebos]).mean(2)
+    dataset = xr.Dataset(
+        {
+            "difference": (("placebo", "seed", "direction"), difference),
+            "overall_difference": (("placebo", "seed"), overall(difference)),
+        },
+        coords={"placebo": list(layer.models[2:])},
+    )
+    return dataset.assign(
+        _interval(dataset.difference, "difference_")
+        | _interval(dataset.overall_difference, "overall_difference_")
+    )
 
 
 def _interval(values: xr.DataArray, prefix: str = "") -> dict[str, xr.DataArray]:

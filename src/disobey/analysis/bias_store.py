@@ -2,8 +2,8 @@
 
 One group per layer. Dimensions: ``model`` (reference, student, placebos), ``compared`` (the same
 without the reference), ``placebo``, ``seed``, ``point`` (of the histories), ``direction`` (the
-leading one first), ``share`` (of the common range of c_1, which all models of a seed reach),
-``end`` (0 the beginning of the matched range, 1 its end).
+leading one first), ``share`` (of the common range of c_1), ``side`` (0 the compared model, 1 the
+reference), ``end`` (0 the beginning of the matched range, 1 its end).
 
 - ``step(point)``, ``rank(direction)``: those tracked in every seed, ``eigenvalue(direction)`` and
   attribute ``total_variance``: means over seeds, whose bases are their own where the layer reads a
@@ -12,13 +12,14 @@ leading one first), ``share`` (of the common range of c_1, which all models of a
 - ``log_ratio_curve(compared, seed, direction, share)``: ln of compared over reference, c_k at
   equal first-passage c_1; ``log_ratio(compared, seed, direction)``: its mean over the range, with
   ``estimate``, ``low``, ``high`` ``(compared, direction)`` over seeds;
-- ``difference_estimate``, ``_low``, ``_high`` ``(placebo, direction)``: log ratio of the student
-  minus that of the placebo, paired by seed;
+- ``difference(placebo, seed, direction)``: log ratio of the student minus that of the placebo at
+  equal c_1, its mean over the range that the two have in common, with ``_estimate``, ``_low``,
+  ``_high`` ``(placebo, direction)`` over seeds;
 - ``overall(compared, seed)``: mean of the log ratio over all directions but the leading one;
-  ``overall_difference(placebo, seed)``: of the student minus of the placebo; ``trend(compared,
+  ``overall_difference(placebo, seed)``: such a mean of the difference; ``trend(compared,
   seed)``: overall log ratio at the range's end minus at its beginning; each with ``_estimate``,
   ``_low``, ``_high`` over seeds;
-- ``steps(model, seed, end)``: steps that each model had taken at the ends of the range;
+- ``steps(compared, seed, side, end)``: steps that both had taken at the ends of the range;
 - ``theorem_log_ratio(direction, share)``, its mean over the range ``theorem(direction)``, and
   ``theorem_overall``, ``theorem_trend``: linear regression with this spectrum, one round;
 - ``linear(linear_model, linear_point, direction)``: paths of the linear model's reference and

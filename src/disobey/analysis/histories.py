@@ -1,6 +1,6 @@
 """Progress along eigendirections as training recorded it, and what may be compared with what."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -201,24 +201,23 @@ def check_same_start(compared: Recording, reference: Recording, seed: int) -> No
         )
 
 
-def check_points(of_seed: Sequence[Recording], matched: tuple[float, float]) -> None:
-    """Refuse runs of a seed with fewer than `LEAST_POINTS` recorded points in the matched range.
+def check_points(compared: Recording, against: Recording, matched: tuple[float, float]) -> None:
+    """Refuse a pair with fewer than `LEAST_POINTS` recorded points inside the matched range.
 
     Raises
     ------
     UserError
-        Naming the run, how many points it has there, the range and the run that ends it.
+        Naming the run, how many points it has there and the range.
     """
-    shortest = min(of_seed, key=lambda recording: recording.progress[:, 0].max())
-    top = common_range(recording.progress for recording in of_seed)
+    top = common_range(compared.progress, against.progress)
     low, high = (share * top for share in matched)
-    for recording in of_seed:
+    for recording in (compared, against):
         count = points_inside(recording.progress, low, high)
         if count < LEAST_POINTS:
             raise UserError(
                 f"{recording.run}, layer {recording.layer}: {count} recorded points lie inside "
                 f"the matched range, {matched[0]:.0%} to {matched[1]:.0%} of the leading progress "
-                f"that all runs of the seed make, the least of them {shortest.run}; "
+                f"in common with {(against if recording is compared else compared).run}; "
                 f"{LEAST_POINTS} are needed: train for more epochs, or at a lower learning rate"
             )
 

@@ -50,8 +50,9 @@ ABOVE_RATIOS = (
     "direction. In the headings: all k{nbsp}>{nbsp}1 together, n{nbsp}seeds."
 )
 NOTE = (
-    "Ratios are geometric means over {range} of the progress along the leading direction that all "
-    "runs of a seed reach. Bars: 95 % intervals over seeds, each by itself. Hollow: no interval."
+    "Ratios are geometric means over {range} of the progress along the leading direction that "
+    "model and reference reach; the verdict is over what student and placebo reach. Bars: 95 % "
+    "intervals over seeds, each by itself. Hollow: no interval."
 )
 
 

@@ -31,7 +31,7 @@ NOTE = (
 )
 RATIO_NOTE = (
     " Progress ratio: student or placebo over reference, a line per seed, along the last tracked "
-    "direction k, at equal progress along the leading one (across, as a share of what all "
+    "direction k, at equal progress along the leading one (across, as a share of what both "
     "reach); shaded: the range, {range}, over which ratios are averaged elsewhere and beyond "
     "which lines may leave the panel."
 )

@@ -99,10 +99,14 @@ def _check(found: Recordings, seeds: list[int], matched: tuple[float, float]) ->
     # Seed by seed: a deeper layer's eigendirections are those of each seed's own teacher.
     for of_seed in zip(*found.values(), strict=True):
         check_same_directions(of_seed)
-    for seed, (reference, *others) in zip(seeds, zip(*found.values(), strict=True), strict=True):
-        for compared in others:
+    for seed, (reference, student, *placebos) in zip(
+        seeds, zip(*found.values(), strict=True), strict=True
+    ):
+        for compared in (student, *placebos):
             check_same_start(compared, reference, seed)
-        check_points((reference, *others), matched)
+            check_points(compared, reference, matched)
+        for placebo in placebos:
+            check_points(student, placebo, matched)
 
 
 def analyse_layer(

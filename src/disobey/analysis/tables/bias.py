@@ -20,9 +20,9 @@ THEOREM = "linear regression"
 PER_DIRECTION = ("log_ratio", "log_ratio", "")
 PER_MODEL = (("overall", "overall", "overall_"), ("trend", "trend", "trend_"))
 STEPS = tuple(
-    (f"steps_{side}_{end}", place, index)
-    for place, side in enumerate(("compared", "against"))
-    for index, end in enumerate(("begin", "end"))
+    (f"steps_{side}_{end}", i, j)
+    for i, side in enumerate(("compared", "against"))
+    for j, end in enumerate(("begin", "end"))
 )
 Row = tuple[Any, ...]
 
@@ -61,12 +61,10 @@ def _rows(bias: Bias, layer: str, dataset: xr.Dataset) -> Iterator[Row]:
         yield from _steps(here, pair)
     for placebo in bias.placebos(layer):
         here = dataset.sel(placebo=placebo)
-        paired = dataset.log_ratio.sel(compared=STUDENT) - dataset.log_ratio.sel(compared=placebo)
-        here = here.assign(paired=paired)
         pair = (STUDENT, placebo)
         for k in range(dataset.sizes["direction"]):
             one = here.isel(direction=k)
-            yield from _over_seeds(one, pair, "log_ratio_difference", "paired", "difference_")
+            yield from _over_seeds(one, pair, "log_ratio_difference", "difference", "difference_")
         name = "overall_difference"
         yield from _over_seeds(here, pair, name, name, f"{name}_")
     yield from _theorem(dataset)
@@ -94,8 +92,8 @@ def _over_seeds(
 def _steps(here: xr.Dataset, pair: tuple[str, str]) -> Iterator[Row]:
     """Yield steps seed by seed; their mean has no interval, since nothing is claimed of it."""
     seeds = here.seed.values
-    for statistic, place, end in STEPS:
-        values = here.steps.sel(model=pair[place]).isel(end=end).values
+    for statistic, side, end in STEPS:
+        values = here.steps.isel(side=side, end=end).values
         for seed, value in zip(seeds, values, strict=True):
             yield (str(seed), *pair, None, np.nan, statistic, float(value), np.nan, np.nan, 1)
         mean = float(values.mean())
