@@ -15,7 +15,7 @@ import pytest
 import xarray
 from PIL import Image
 
-from disobey.stages.job import Job
+from disobey.job import Job
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import read_manifest
 from disobey.study.loader import load_study

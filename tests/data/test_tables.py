@@ -13,9 +13,9 @@ from PIL import Image
 from disobey.data.prepared import read_prepared
 from disobey.data.sources import hub
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.provenance import spec_id
 from disobey.stages import prepare
-from disobey.stages.job import Job
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.study.datasets import Files
 from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files

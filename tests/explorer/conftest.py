@@ -8,7 +8,7 @@ import pytest
 
 from disobey.explorer.page import render
 from disobey.explorer.study import content
-from disobey.stages.job import Job
+from disobey.job import Job
 from disobey.stores.manifest import read_manifest
 from disobey.stores.reader import read_arrays
 from disobey.study.loader import load_study

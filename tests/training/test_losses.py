@@ -72,7 +72,7 @@ def test_a_duplicated_batch_has_the_same_loss(weight):
     student, teacher, label = batch()
     twice = distillation(*(torch.cat([x, x]) for x in (student, teacher, label)), 4.0, weight)
     once = distillation(student, teacher, label, 4.0, weight)
-    assert float(twice) == pytest.approx(float(once), rel=1e-6)
+    assert twice.item() == pytest.approx(once.item(), rel=1e-6)
     assert float(one_hot(torch.cat([student, student]), torch.cat([label, label]))) == (
         pytest.approx(float(one_hot(student, label)), rel=1e-6)
     )

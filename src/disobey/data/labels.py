@@ -6,20 +6,18 @@ and where a table names its classes, a number is the position of one of those na
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from disobey.data.table import Table
 from disobey.errors import UserError
-
-if TYPE_CHECKING:
-    from disobey.data.tables import Table
 
 LONGEST_NUMBER = 18  # digits; of far longer ones Python makes no number
 NO_LABELS = "; has this split no labels? name another one"
 
 
-def class_names(spec: Mapping[str, Any], train: "Table", test: "Table") -> list[str]:
+def class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]:
     """Return the names of the classes, in the order of their numbers.
 
     Parameters
@@ -60,7 +58,7 @@ def _renames(given: Sequence[str], said: Sequence[Sequence[str] | None]) -> bool
     return same and len(given) == len(known[0]) and not set(known[0]) & set(given)
 
 
-def _names_found(column: str, table: "Table") -> list[str]:
+def _names_found(column: str, table: Table) -> list[str]:
     """Return the names of a label column's values: numbers in their order, words in theirs."""
     found: set[str] = set()
     row = 0
@@ -87,7 +85,7 @@ class Labels:
     table : Table
     """
 
-    def __init__(self, names: Sequence[str], column: str, table: "Table") -> None:
+    def __init__(self, names: Sequence[str], column: str, table: Table) -> None:
         self.column, self.where, self.names = column, table.where, names
         said = table.class_names(column)
         by_name = {name: position for position, name in enumerate(names)}

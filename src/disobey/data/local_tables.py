@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from disobey.data.tables import IMAGES, ROWS, Batch, Table
+from disobey.data.table import IMAGES, ROWS, Batch, Table
 from disobey.data.user_files import all_files
 from disobey.errors import UserError
 

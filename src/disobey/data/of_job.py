@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from disobey.data.prepared import Prepared, read_prepared
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 def prepared_data(job: "Job") -> Prepared:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from disobey.data.tables import IMAGES, ROWS, Batch, Table
+from disobey.data.table import IMAGES, ROWS, Batch, Table
 from disobey.errors import UserError
 
 # No bar in a log, and nobody is told who reads what.

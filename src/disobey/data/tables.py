@@ -5,8 +5,7 @@ them, and batches in a fixed order that can be read again.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,39 +13,12 @@ import numpy as np
 
 from disobey.data.labels import Labels, class_names
 from disobey.data.raw import Block, Inputs, RawData, RawSplit
+from disobey.data.table import Batch, Table
 from disobey.errors import UserError, nearest
 
-ROWS, IMAGES = 1000, 32  # of a block: photographs have megabytes
 # Rows of a table without ids are counted; those of the test split from here.
 TEST_IDS_FROM = 1_000_000_000
 SURROGATE = re.compile("[\ud800-\udfff]")
-
-Batch = Mapping[str, Sequence[Any]]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One split as a table.
-
-    Attributes
-    ----------
-    where : str
-        What it is called in messages.
-    columns : tuple of str
-    class_names : callable
-        Given a column, returns the names of its classes, or None where the table says none.
-    batches : callable
-        Given the columns that are read, returns an iterator over batches of rows.
-    by_path : bool
-        Whether images may be named by their files: only where those files are part of the source,
-        or what they hold would be in no hash.
-    """
-
-    where: str
-    columns: tuple[str, ...]
-    class_names: Callable[[str], Sequence[str] | None]
-    batches: Callable[[Sequence[str]], Iterable[Batch]]
-    by_path: bool = False
 
 
 def raw_data(spec: Mapping[str, Any], train: Table, test: Table) -> RawData:

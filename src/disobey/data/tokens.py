@@ -17,7 +17,7 @@ from disobey.errors import UserError
 from disobey.stores.layout import TOKENIZER, TOKENS
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
     from disobey.stores.manifest import Manifest
 
 # RoBERTa's special tokens, in RoBERTa's order: <pad> is 1.

@@ -10,7 +10,7 @@ from disobey.stores.layout import store_and_variable
 from disobey.stores.rows import read_columns
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
     from disobey.stores.manifest import Manifest
 
 SPLITS = ("test", "train")  # the first one is shown first

@@ -24,7 +24,7 @@ from disobey.explorer.sources import SPLITS, Setting, Sources, sources_of
 from disobey.stores.rows import read_columns
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 # Examples of a split that can be looked at; of larger splits a sample, over the density of all.
 MOST_EXAMPLES = 2000

@@ -12,7 +12,7 @@ from disobey.models.checkpoint import FILES, checkpoint_files, convert, without_
 from disobey.stores.contents import read_content
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 # How anything of a checkpoint is loaded: no code of its repository runs, no network is asked.
 SAFELY = {"trust_remote_code": False, "local_files_only": True}

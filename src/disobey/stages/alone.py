@@ -19,7 +19,7 @@ from disobey.stores.layout import lock_of, states_of
 from disobey.stores.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 # Stages that save a state when they are asked to stop; the others are short.
 RESUMABLE = ("train",)

@@ -14,7 +14,7 @@ from disobey.training.inputs import device_inputs
 from disobey.training.weights import for_device, load_weights
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

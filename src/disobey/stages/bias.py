@@ -23,7 +23,7 @@ from disobey.stores.layout import HISTORY
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 Recordings = dict[str, list[Recording]]
 

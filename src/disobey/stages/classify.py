@@ -20,7 +20,7 @@ from disobey.stores.writer import NetcdfWriter
 from disobey.training.device import choose_device
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 BATCH = 32
 # Examples that are read at a time; inside of them texts of similar length share a batch.

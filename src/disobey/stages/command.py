@@ -12,8 +12,8 @@ from typing import Any
 
 from disobey import provenance
 from disobey.errors import UserError
+from disobey.job import BY_HAND, Job
 from disobey.stages.alone import alone, drop_states, made_meanwhile
-from disobey.stages.job import BY_HAND, Job
 from disobey.stores.manifest import read_manifest
 from disobey.stores.writer import FULL
 

@@ -16,7 +16,7 @@ from disobey.stores.contents import read_content
 from disobey.stores.reader import read_attributes
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 PAIR = ("teachers", "students", "references")
 

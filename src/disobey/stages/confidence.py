@@ -18,7 +18,7 @@ from disobey.stores.rows import StoredRows, read_columns
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 Runs = Mapping[str, Sequence[str]]
 

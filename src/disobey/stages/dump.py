@@ -12,7 +12,7 @@ from disobey.training.inputs import device_inputs
 from disobey.training.predictions import predictions, trained_model
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

@@ -7,7 +7,7 @@ from disobey.explorer.page import render
 from disobey.explorer.study import content
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

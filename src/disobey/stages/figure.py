@@ -9,7 +9,7 @@ from disobey.members import member
 from disobey.stores.layout import FIGURE_FORMATS
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

@@ -7,7 +7,7 @@ from disobey.data.prepared import read_prepared
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

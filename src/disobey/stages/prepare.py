@@ -28,7 +28,7 @@ from disobey.members import member
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 # Of large images the channels' mean and deviation are those of a sample [our choice].
 SAMPLED = 10_000

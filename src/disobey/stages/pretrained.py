@@ -12,7 +12,7 @@ from disobey.models.fetching import SAFELY, fetched, readable
 from disobey.stores.layout import CONFIG, TOKENIZER, TOKENS, WEIGHTS
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

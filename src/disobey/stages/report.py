@@ -14,7 +14,7 @@ from disobey.report.settings import settings
 from disobey.report.verdicts import accuracies, claims, read_table
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")

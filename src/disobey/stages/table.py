@@ -7,7 +7,7 @@ from disobey.analysis.store import read_analyses
 from disobey.members import member
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 # Enough digits to recompute a verdict from, few enough to read.
 FLOAT_FORMAT = "%.9g"

@@ -9,9 +9,9 @@ from functools import partial
 import torch
 
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stages import train
 from disobey.stages.command import make
-from disobey.stages.job import Job
 from disobey.training.ranks import Ranks
 from disobey.training.shared_training import SharedCheckpoints, SharedKeeper, SharedTraining
 

@@ -36,7 +36,7 @@ from disobey.training.untracked import Tracker
 from disobey.training.weights import for_device, save_weights
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
     from disobey.training.snapshots import Snapshots
 
 

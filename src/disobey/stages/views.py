@@ -14,7 +14,7 @@ from disobey.training.device import choose_device
 from disobey.training.predictions import predictions, trained_model
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

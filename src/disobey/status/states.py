@@ -1,7 +1,7 @@
 """The state of every job of a study, from what is on disk; nothing is written.
 
 ==========  ======================================================================================
-done        its manifest is there and agrees with the plan, as `disobey.tools.why` compares them
+done        its manifest is there and agrees with the plan (`disobey.study.staleness`)
 running     its lock is held, on whatever machine; or Snakemake is at work, says that it started
             the job, and the job's log was begun since: the moments before the lock
 stale       its manifest is there, and ``why`` has reasons to make it again
@@ -42,7 +42,7 @@ from disobey.stores.logs import log_of
 from disobey.stores.manifest import Manifest
 from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
-from disobey.tools.why import Manifests, why
+from disobey.study.staleness import Manifests, why
 
 
 class State(StrEnum):

@@ -1,47 +1,22 @@
 """``python -m disobey why [STUDY]``: which jobs would run now, and why, in plain words."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from disobey.errors import UserError
-from disobey.stores.manifest import Manifest, broken_store, read_manifest
 from disobey.study.digests import CodeDigests
-from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.study.staleness import why
 from disobey.tools.described import described
 
 # Of a checkout; a wheel has no workflow beside it.
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
 
-NOT_MADE = "has not been made"
-
 # Reasons that are printed of one job: a report has an input for each table, figure and analysis.
 SHOWN = 5
-
-
-class Manifests:
-    """The manifests on disk, each read once: a job's inputs are the outputs of others."""
-
-    def __init__(self) -> None:
-        self._read: dict[str, Manifest | str | None] = {}
-
-    def get(self, path: str) -> Manifest | str | None:
-        """Return a manifest; why its store is none, in words; or None where there is nothing."""
-        if path not in self._read:
-            self._read[path] = self._of(Path(path))
-        return self._read[path]
-
-    def _of(self, path: Path) -> Manifest | str | None:
-        if not path.exists():
-            return None
-        try:
-            return broken_store(path) or read_manifest(path)
-        except UserError as error:
-            return str(error) if path.exists() else None  # a job began and removed it
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -61,70 +36,3 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{stage} {key}: {'; '.join(words[:SHOWN])}{more}")
     print(f"{len(reasons)} of {len(plan.jobs)} jobs would run" if reasons else "nothing to be done")
     return 0
-
-
-def why(
-    plan: Plan, digests: CodeDigests, manifests: Manifests | None = None
-) -> dict[tuple[str, str], list[str]]:
-    """Return the reasons of every job that would run, upstream first.
-
-    Compares the plan with the manifests on disk; Snakemake comes to the same jobs by its own
-    records, which a test holds it to.
-
-    Parameters
-    ----------
-    plan : Plan
-    digests : CodeDigests
-    manifests : Manifests, optional
-        What has been read of them already.
-    """
-    manifests = manifests or Manifests()
-    stale: dict[tuple[str, str], list[str]] = {}
-    runs: dict[str, str] = {}
-    for name, job in plan.jobs.items():
-        words = _own_reasons(job, digests, manifests)
-        words += [f"{runs[path]} runs again" for path in job.inputs if path in runs]
-        if words:
-            stale[name] = words
-            runs[job.manifest] = " ".join(name)
-    return stale
-
-
-def _own_reasons(job: PlannedJob, digests: CodeDigests, manifests: Manifests) -> list[str]:
-    """Return why a job is stale by itself, whatever its upstream does."""
-    manifest = manifests.get(job.manifest)
-    if manifest is None:
-        return [NOT_MADE]
-    if isinstance(manifest, str):
-        return [manifest]
-    reasons = []
-    if manifest.record["spec_hash"] != job.spec_hash:
-        reasons.append("its spec changed: " + _changed(manifest, job))
-    if manifest.record["code"] != digests.of(job):
-        reasons.append("its code changed: " + ", ".join(digests.changed(job, manifest)))
-    return reasons + _changed_inputs(job, manifest, manifests)
-
-
-def _changed_inputs(job: PlannedJob, manifest: Manifest, manifests: Manifests) -> list[str]:
-    recorded = manifest.record["inputs"]
-    reasons = [f"{path} is a new input" for path in job.inputs if path not in recorded]
-    for path in job.inputs:
-        found = manifests.get(path)  # one that is broken or gone is a reason of its own job
-        if path in recorded and isinstance(found, Manifest) and found.content != recorded[path]:
-            reasons.append(f"{path} was made again since")
-    return reasons
-
-
-def _changed(manifest: Manifest, job: PlannedJob) -> str:
-    """Name the entries of a spec that differ."""
-    before, now = _flat(manifest.spec), _flat(json.loads(job.spec))
-    keys = [key for key in (before | now) if before.get(key) != now.get(key)]
-    return ", ".join(f"{key} {before.get(key, 'unset')} -> {now.get(key, 'unset')}" for key in keys)
-
-
-def _flat(value: object, key: str = "") -> dict[str, object]:
-    if isinstance(value, dict):
-        return {
-            k: v for name, item in value.items() for k, v in _flat(item, f"{key}.{name}").items()
-        }
-    return {key.removeprefix("."): value}

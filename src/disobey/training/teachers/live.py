@@ -10,7 +10,7 @@ from disobey.training.inputs import Inputs
 from disobey.training.predictions import trained_model
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 class LiveTeacher:

@@ -11,7 +11,7 @@ from disobey.stores.reader import read_arrays
 from disobey.training.inputs import Inputs
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 class StoredLogits:

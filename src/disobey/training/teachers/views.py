@@ -15,7 +15,7 @@ from disobey.training.durations import number_of_epochs
 from disobey.training.teachers.one_view import check_classes
 
 if TYPE_CHECKING:
-    from disobey.stages.job import Job
+    from disobey.job import Job
 
 
 class StoredViews:
