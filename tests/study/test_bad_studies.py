@@ -40,7 +40,7 @@ UNKNOWN_KEYS = [
         "study: small",
         "study: small\nworkers: 3",
         "2: workers: unknown key 'workers'; known: analysis, comparisons, data_root, datasets, "
-        "device, gpus, models, recipes, seeds, settings, study, sweeps, views",
+        "device, gpus, models, recipes, seeds, settings, study, sweeps, teachers, views",
     ),
     (
         DIGITS,
@@ -437,8 +437,8 @@ NAMES = [
     (
         "study: small",
         "study: small\ndata_root: data",
-        "2: data_root: has no effect: no data set has source: files, no comparison source: logits; "
-        "remove it",
+        "2: data_root: has no effect: no data set has source: files, no comparison or teacher "
+        "source: logits; remove it",
     ),
     (
         DIGITS,

@@ -57,3 +57,40 @@ def test_what_others_made_is_read_once_and_again_only_when_its_bytes_change(own)
     assert stages(own.would_run(*ANALYSES)) == [
         "classify", "compared", "confidence", "confidence",
     ]  # fmt: skip
+
+
+TAUGHT = """\
+study: own
+seeds: [0, 1]
+device: cpu
+datasets: {digits: {source: builtin, name: digits, subset: {train: 60, test: 50}}}
+models: {small: {family: mlp, hidden: [8]}}
+recipes: {short: {optimizer: sgd, lr: 0.1, batch: 20, epochs: 1}}
+teachers: {mine: {source: logits, files: [t0.npz, t1.npz]}}
+settings:
+  it:
+    {dataset: digits, teacher: {trained: mine}, student: small, recipe: short,
+     distill: {temperature: 4}}
+"""
+ANALYSIS = "results/own/analysis/it.nc.json"
+
+
+def test_students_of_a_teacher_from_elsewhere_run_again_only_when_its_bytes_change(own):
+    own.study.write_text(TAUGHT)
+    rng = np.random.default_rng(0)
+    for seed in range(2):
+        np.savez(f"t{seed}.npz", train=rng.normal(size=(60, 10)), test=rng.normal(size=(50, 10)))
+    everything = [*["compared"] * 2, "confidence", *["dump"] * 4, "prepare", *["train"] * 4]
+    assert stages(own.would_run(ANALYSIS)) == everything
+    result = own.snakemake(ANALYSIS)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert own.would_run(ANALYSIS) == set()
+    (own.folder / "t1.npz").rename(own.folder / "moved.npz")
+    own.edit("t1.npz", "moved.npz")
+    assert own.would_run(ANALYSIS) == set()
+    own.edit("mine", "theirs")  # twice: the entry, and the setting that names it
+    renamed = own.would_run(ANALYSIS)
+    assert stages(renamed) == ["confidence"]  # what tables and figures call the teacher
+    np.savez("moved.npz", train=rng.normal(size=(60, 10)), test=rng.normal(size=(50, 10)))
+    expected = ["compared", "confidence", "dump", "train"]  # the other student has its teacher
+    assert stages(own.would_run(ANALYSIS)) == expected

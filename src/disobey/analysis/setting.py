@@ -55,7 +55,8 @@ class SplitLogits:
     logits : mapping of str to sequence of Rows, shape (example, class)
         For ``teacher``, ``student`` and, where there are any, ``reference`` one array per seed of
         the study, or what reads its rows when it is asked for a slice of them. Teachers beyond the
-        number of students are replicates of the others and nothing else.
+        number of students are replicates of the others and nothing else; one that teaches several
+        seeds is the same object for each, and no replicate of itself.
     label, clean_label : ndarray of int, shape (example,), or None
         The given label, and the one before noise; without them there is no quality, and no subset
         but all examples.
@@ -175,7 +176,7 @@ class SplitAnalysis:
             for seed in self.seeds:
                 outputs = {role: read_outputs(logits[role, seed]) for role in self.roles}
                 self._add(quality, fidelity, seed, outputs, rows, counts)
-            if len(self.teachers) > 1:
+            if self.replicated:
                 inside = np.array([self.subset(*judged, rows) for judged in self._judged()], float)
                 for model in self.models:
                     sums[model] += inside @ CentredLogits(logits[model])[slice(None)]
@@ -183,7 +184,7 @@ class SplitAnalysis:
             for model, found in gathered.items():
                 for subset, statistics in zip(self.subsets, found.statistics(), strict=True):
                     self._enter(subset, model, statistics)
-        return self._class_means(sums) if len(self.teachers) > 1 else {}
+        return self._class_means(sums) if self.replicated else {}
 
     def _of_each(self, roles: Sequence[str]) -> list[Model]:
         """Return the models of some roles that a pair has."""
@@ -243,8 +244,9 @@ class SplitAnalysis:
                     primary[*key, other] = Primary(m, t, r, where[self._judge(name, other)])
         logits = {(role, i): CentredLogits(self.data.logits[role][i]) for role, i in self.models}
         inherited = {
-            judged: Inheritance(logits, means, self._trios(*judged), where[judged])
+            judged: Inheritance(logits, means, trios, where[judged])
             for judged, means in class_mean.items()
+            if (trios := self._trios(*judged))
         }
         everything: list[Gathered] = [*plotted.values(), *primary.values(), *inherited.values()]
         gather(self.resamples, everything, self.block)
@@ -259,7 +261,13 @@ class SplitAnalysis:
 
     def _others(self, seed: int) -> list[int]:
         """Return which teachers are replicates of this seed's teacher."""
-        return [other for other in self.teachers if other != seed]
+        teachers = self.data.logits[TEACHER]
+        return [other for other in self.teachers if teachers[other] is not teachers[seed]]
+
+    @property
+    def replicated(self) -> bool:
+        """Whether any seed's teacher has a replicate."""
+        return any(self._others(seed) for seed in self.seeds)
 
     def _trios(self, name: str, teacher: int) -> list[tuple[Model, Model, Model]]:
         """Return what is to be compared on a subset: those of the replicate that judges it."""
@@ -268,7 +276,7 @@ class SplitAnalysis:
             _trio(role, seed, other)
             for other in replicates
             for seed in self.seeds
-            if seed != other
+            if other in self._others(seed)
             for role in self.compared
         ]
 

@@ -48,6 +48,7 @@ def compare_models(
     UserError
         For what cannot be read or cannot be right.
     """
+    _check_pairs(pairs)
     models = _named_models(pairs, replicates)
     analyses, notes = {}, []
     aligned = align_models(pairs, replicates, labels, probabilities, split)
@@ -79,6 +80,7 @@ def align_models(
     Parameters
     ----------
     pairs : sequence of (teacher, student) or (teacher, student, reference)
+        Or of teachers alone, for students that are not there yet.
     labels_are_of : str
         What messages call labels that come from no file.
     class_names : sequence of str, optional
@@ -94,7 +96,8 @@ def align_models(
     UserError
         For what cannot be read or cannot be right.
     """
-    _check_call(pairs, split)
+    if split not in (None, *SPLITS):
+        raise UserError(f"split: {split!r} is not train or test")
     models = _named_models(pairs, replicates)
     of = _name(labels, labels_are_of)
     read = [_read(model, name, LOGITS) for name, model in models.items()]
@@ -143,9 +146,7 @@ def _named_models(pairs: Sequence[Sequence[Any]], replicates: Sequence[Any]) -> 
     return dict(named)
 
 
-def _check_call(pairs: Sequence[Sequence[Any]], split: str | None) -> None:
-    if split not in (None, *SPLITS):
-        raise UserError(f"split: {split!r} is not train or test")
+def _check_pairs(pairs: Sequence[Sequence[Any]]) -> None:
     for pair in pairs:
         if not SMALLEST_PAIR <= len(pair) <= len(ROLES):
             raise UserError(

@@ -1,6 +1,6 @@
 """What a page says of models on examples: confidence logits, top classes, and their density."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,22 @@ class SeedRuns:
 def seeds_of(spec: Mapping[str, Any]) -> list[SeedRuns]:
     """Return the runs of each seed, out of the spec of a setting's confidence analysis.
 
-    The replicate of a seed is the teacher of the next one, of the last seed that of the first: one
-    is shown, while the analysis averages over all.
+    The replicate of a seed is the next other teacher, of the last seed the first one: one is shown,
+    while the analysis averages over all.
     """
     teachers, students = spec["teachers"], spec["students"]
     references = spec["references"] or [None] * len(students)
-    others = [*teachers[1:], teachers[0]] if len(teachers) > 1 else [None]
     # Teachers beyond the number of students are replicates.
-    runs = zip(teachers, references, students, others, strict=False)
-    return [SeedRuns(*of_seed) for of_seed in runs]
+    runs = zip(teachers, references, students, strict=False)
+    return [
+        SeedRuns(*of_seed, _replicate([*teachers[seed:], *teachers[:seed]]))
+        for seed, of_seed in enumerate(runs)
+    ]
+
+
+def _replicate(teachers: Sequence[str]) -> str | None:
+    """Return the first teacher that is another one than the first; None where all are the same."""
+    return next((other for other in teachers if other != teachers[0]), None)
 
 
 def density_name(teacher: str, model: str, chosen_by: str, split: str) -> str:

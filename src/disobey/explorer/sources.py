@@ -32,7 +32,7 @@ class Setting:
     seeds : list of SeedRuns
     splits : sequence of str
     teachers : int
-        Of all seeds, replicates included.
+        Different ones, of all seeds, replicates included.
     """
 
     about: Mapping[str, Any]
@@ -85,7 +85,7 @@ def sources_of(job: "Job") -> Sources:
             labels if labelled else None,
             seeds[name],
             splits,
-            len(analysis["teachers"]),
+            len(set(analysis["teachers"])),
         )
     logits = {run: (paths[id], variable) for run, (id, variable) in addresses.items()}
     ids = dict.fromkeys(setting.data for setting in settings.values())

@@ -19,7 +19,7 @@ BEFORE = {
     "prepare": "data",
     "labels": "labels with noise",
     "basis": "eigendirections",
-    "compared": "logits of all models, aligned",
+    "compared": "logits from elsewhere, aligned",
 }
 AFTER = {"confidence": "analysis of confidence", "bias": "analysis of bias"}
 ROLES = {TEACHER: "teachers", REFERENCE: "references", STUDENT: "students"}

@@ -69,10 +69,13 @@ def settings(analyses: Iterable["Manifest"], upstream: Iterable["Manifest"]) -> 
         if "source" in about:  # a comparison: nothing is known of its models but their logits
             rows.append(SettingRow(analysis.id, about, ELSEWHERE, ELSEWHERE))
             continue
+        trained = "trained" in about  # a teacher of which nothing is known but its logits
         for model, run in ((about["teacher"], teacher), (about["student"], student)):
-            words = in_words(runs[run]["model"]) if run in runs else UNKNOWN
+            unknown = ELSEWHERE if trained and run == teacher else UNKNOWN
+            words = in_words(runs[run]["model"]) if run in runs else unknown
             models[model] = words if models.get(model, UNKNOWN) == UNKNOWN else models[model]
-        rows.append(SettingRow(analysis.id, about, recipe(student), recipe(teacher)))
+        of_teacher = ELSEWHERE if trained else recipe(teacher)
+        rows.append(SettingRow(analysis.id, about, recipe(student), of_teacher))
     return Settings(rows, {name: text for text, name in recipes.items()}, models)
 
 

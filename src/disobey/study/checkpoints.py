@@ -6,7 +6,7 @@ from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import checkpoint_files, number, positions_of
 from disobey.models.options.pretrained import Pretrained
 from disobey.study.datasets import TokenizerOf
-from disobey.study.models import StudentOf, Study
+from disobey.study.models import Study
 from disobey.study.yaml_lines import Mistake
 
 
@@ -54,7 +54,7 @@ def tokens_of_another(study: Study, name: str) -> Iterator[Mistake]:
         return  # said already
     for role in ("teacher", "student"):
         model = getattr(setting, role)
-        if isinstance(model, StudentOf) or model not in known:
+        if not isinstance(model, str) or model not in known:
             continue
         if tokenizer is None or _owner(study, model) != _owner(study, tokenizer.of):
             yield ("settings", name, role), _other_words(setting.dataset, model, tokenizer)

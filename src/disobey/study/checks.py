@@ -7,9 +7,11 @@ from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable
 from disobey.study.comparison_checks import comparison_mistakes
 from disobey.study.comparisons import ComparedLogits
 from disobey.study.datasets import Files
-from disobey.study.models import Setting, StudentOf, Study, Views
+from disobey.study.models import Setting, StudentOf, Study, Trained, Views
 from disobey.study.recipes import Recipe
 from disobey.study.sizes import sizes_of
+from disobey.study.trained import TrainedLogits
+from disobey.study.trained_checks import taught_mistakes, trained_mistakes
 from disobey.study.user_files import SPLITS, format_of, mistake_in
 from disobey.study.yaml_lines import Location, Mistake
 
@@ -30,6 +32,7 @@ def cross_checks(study: Study) -> list[Mistake]:
     if missing:
         return mistakes + missing  # what is said of what cannot be read tells nothing
     mistakes += comparison_mistakes(study)
+    mistakes += trained_mistakes(study)
     mistakes += foreign_names(study)
     unknown = {name: list(_unknown_names(study, name)) for name in study.settings}
     mistakes += [mistake for found in unknown.values() for mistake in found]
@@ -44,6 +47,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         mistakes += wrong_kind or _too_small(study, name)
         mistakes += tokens_of_another(study, name)
         mistakes += _chained(study, name)
+        mistakes += taught_mistakes(study, name)
         mistakes += _bias(study, name)
         mistakes += _teacher_seen(study, name)
         mistakes += _epochs_known(study, name)
@@ -59,10 +63,14 @@ def cross_checks(study: Study) -> list[Mistake]:
 def _files(study: Study) -> Iterator[Mistake]:
     """Check that the user's files are there; what they hold is checked where they are read."""
     of_files = {name: data for name, data in study.datasets.items() if isinstance(data, Files)}
-    compared = any(isinstance(given, ComparedLogits) for given in study.comparisons.values())
-    if study.data_root is not None and not of_files and not compared:
-        words = "has no effect: no data set has source: files, no comparison source: logits; "
-        yield ("data_root",), words + "remove it"
+    of_logits = (ComparedLogits, TrainedLogits)
+    given = [*study.comparisons.values(), *study.teachers.values()]
+    elsewhere = any(isinstance(one, of_logits) for one in given)
+    if study.data_root is not None and not of_files and not elsewhere:
+        words = (
+            "has no effect: no data set has source: files, no comparison or teacher source: logits"
+        )
+        yield ("data_root",), f"{words}; remove it"
     for name, dataset in of_files.items():
         for split in SPLITS:
             mistake = mistake_in(dataset, study.data_root, split)
@@ -119,22 +127,30 @@ def circular(study: Study, name: str) -> str | None:
 def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
     setting = study.settings[name]
     teacher = setting.teacher
-    chained = isinstance(teacher, StudentOf)
     for key, given, table, known in (
         ("dataset", setting.dataset, "dataset", study.datasets),
-        ("teacher", None if chained else teacher, "model", study.models),
+        ("teacher", teacher if isinstance(teacher, str) else None, "model", study.models),
         ("student", setting.student, "model", study.models),
         ("recipe", setting.recipe, "recipe", study.recipes),
         ("teacher_recipe", setting.teacher_recipe, "recipe", study.recipes),
     ):
         if given is not None and given not in known:
-            words = f"there is no {table} '{given}'; {nearest(str(given), known)}"
+            hint = nearest(str(given), known)
+            if key == "teacher" and given in study.teachers:
+                hint = f"for the one of teachers write {{trained: {given}}}"
+            words = f"there is no {table} '{given}'; {hint}"
             yield ("settings", name, key), words
     if isinstance(teacher, StudentOf) and teacher.setting not in study.settings:
         words = f"there is no setting '{teacher.setting}'; "
         yield (
             ("settings", name, "teacher", "setting"),
             words + nearest(teacher.setting, study.settings),
+        )
+    if isinstance(teacher, Trained) and teacher.trained not in study.teachers:
+        words = f"there is no teacher '{teacher.trained}'; "
+        yield (
+            ("settings", name, "teacher", "trained"),
+            words + nearest(teacher.trained, study.teachers),
         )
 
 
@@ -143,7 +159,7 @@ def _kinds(study: Study, name: str) -> Iterator[Mistake]:
     kind = study.datasets[setting.dataset].kind
     for role in ("teacher", "student"):
         model = getattr(setting, role)
-        if isinstance(model, StudentOf) or study.models[model].inputs == kind:
+        if not isinstance(model, str) or study.models[model].inputs == kind:
             continue
         fitting = [other for other, options in study.models.items() if options.inputs == kind]
         yield (
@@ -159,7 +175,7 @@ def _too_small(study: Study, name: str) -> Iterator[Mistake]:
     setting = study.settings[name]
     for role in ("teacher", "student"):
         model = getattr(setting, role)
-        if isinstance(model, StudentOf):
+        if not isinstance(model, str):
             continue
         refusal = getattr(study.models[model], "refusal", None)  # networks for large images have it
         if refusal is None:
@@ -273,6 +289,8 @@ def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]
 
 def _same_model(study: Study, setting: Setting) -> bool:
     teacher = setting.teacher
+    if isinstance(teacher, Trained):
+        return False
     name = study.settings[teacher.setting].student if isinstance(teacher, StudentOf) else teacher
     return study.models[name] == study.models[setting.student]
 

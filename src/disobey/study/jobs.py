@@ -10,7 +10,7 @@ from disobey.errors import UserError
 from disobey.models.options.checkpoint import Checkpoint
 from disobey.models.options.pretrained import Pretrained
 from disobey.provenance import canonical
-from disobey.stores.layout import manifest_of, store_and_variable
+from disobey.stores.layout import manifest_of, store_and_variable, store_of
 from disobey.study.sizes import Data
 
 # A shell line carries the spec; Linux refuses one argument above 128 KiB.
@@ -113,6 +113,13 @@ class Plan:
             if (stage, id) in self.jobs:
                 return str(json.loads(self.jobs[stage, id].spec)["data"])
         return id  # files of logits, which say themselves what they are over
+
+    def logits_store(self, address: str) -> str:
+        """Return the store that a model's logits lie in."""
+        id, _ = store_and_variable(address)
+        of_logits = ("dump", "classify", "compared")
+        stage = next(stage for stage in of_logits if (stage, id) in self.jobs)
+        return store_of(self.jobs[stage, id].manifest)
 
     def add(
         self,

@@ -18,6 +18,7 @@ from disobey.strict import Strict
 from disobey.study.comparisons import Comparison
 from disobey.study.datasets import Dataset, Name, Seed
 from disobey.study.recipes import Fraction, Inside, Positive, Recipe
+from disobey.study.trained import TrainedTeacher
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
@@ -94,12 +95,29 @@ class StudentOf(Strict):
     setting: Name = Field(description="a setting of this file, whose student is the teacher")
 
 
+class Trained(Strict):
+    """A teacher that was trained elsewhere."""
+
+    trained: Name = Field(description="one of teachers")
+
+
 def _kind_of_teacher(value: object) -> str:
+    if isinstance(value, Trained) or (isinstance(value, dict) and "trained" in value):
+        return "trained"
     return "setting" if isinstance(value, dict | StudentOf) else "model"
 
 
+def name_of(teacher: "str | StudentOf | Trained") -> str:
+    """Return what tables and figures call a setting's teacher."""
+    if isinstance(teacher, StudentOf):
+        return f"student of {teacher.setting}"
+    return teacher.trained if isinstance(teacher, Trained) else teacher
+
+
 Teacher = Annotated[
-    Annotated[Name, Tag("model")] | Annotated[StudentOf, Tag("setting")],
+    Annotated[Name, Tag("model")]
+    | Annotated[StudentOf, Tag("setting")]
+    | Annotated[Trained, Tag("trained")],
     Discriminator(_kind_of_teacher),
 ]
 
@@ -108,7 +126,10 @@ class Setting(Strict):
     """One row of a study: data set, teacher, student, recipe, distillation."""
 
     dataset: Name = Field(description="one of datasets")
-    teacher: Teacher = Field(description="a model, or {setting: NAME} for that setting's student")
+    teacher: Teacher = Field(
+        description="a model; {setting: NAME} for that setting's student; {trained: NAME} for one "
+        "of teachers"
+    )
     student: Name = Field(description="one of models; the reference has the same architecture")
     recipe: Name = Field(description="one of recipes, for teacher, reference and student")
     teacher_recipe: Name | None = Field(None, description="where the teacher has another one")
@@ -136,7 +157,7 @@ NAMING = {
 
 def _check_varied(key: str) -> None:
     """Refuse a dotted key of a setting that holds no plain value; unknown ones are worded later."""
-    if key == "teacher.setting":
+    if key in ("teacher.setting", "teacher.trained"):
         return
     first, *rest = parts = key.split(".")
     if rest and first in NAMING:
@@ -223,6 +244,10 @@ class Study(Strict):
     models: dict[Name, ModelOptions] = Field(
         default_factory=dict,
         description="by names of yours: architectures, for teachers and students alike",
+    )
+    teachers: dict[Name, TrainedTeacher] = Field(
+        default_factory=dict,
+        description="by names of yours: teachers that were trained elsewhere, for students here",
     )
     recipes: dict[Name, Recipe] = Field(
         default_factory=dict, description="by names of yours: how models are trained"

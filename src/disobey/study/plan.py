@@ -13,9 +13,10 @@ from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
 from disobey.study.compared import Comparisons
+from disobey.study.elsewhere import Elsewhere
 from disobey.study.figures import BIAS_FIGURES, figures_of
 from disobey.study.jobs import Plan, SettingRuns
-from disobey.study.models import Setting, StudentOf, Study
+from disobey.study.models import Setting, StudentOf, Study, Trained, name_of
 from disobey.study.runs import STUDENT_DRAW, Runs
 from disobey.study.sizes import sizes_of
 from disobey.study.teachers import seen_teacher
@@ -59,7 +60,8 @@ class _Planner:
         self.study = study
         self.plan = plan
         self.runs = Runs(study, plan)
-        self.compared = Comparisons(study, plan, self.runs.sources)
+        self.elsewhere = Elsewhere(study, plan, self.runs.sources)
+        self.compared = Comparisons(study, self.elsewhere)
         # What the page of examples reads of each setting.
         self.shown: dict[str, tuple[str, ...]] = {}
         # Manifests by the name of the setting, or of a setting's snapshot.
@@ -76,7 +78,8 @@ class _Planner:
         per_seed = [self._runs_of(name, i, seed) for i, seed in enumerate(self.study.seeds)]
         by_role = {role: tuple(runs[role] for runs in per_seed) for role in per_seed[0]}
         placebos = {role: by_role[role] for role in by_role if role in PLACEBOS}
-        runs = SettingRuns(by_role[TEACHER], by_role[REFERENCE], by_role[STUDENT], placebos)
+        teachers = (*by_role[TEACHER], *self._replicates(name))
+        runs = SettingRuns(teachers, by_role[REFERENCE], by_role[STUDENT], placebos)
         self.plan.settings[name] = runs
         self.analyses[name] = self._confidence(name)
         setting = self.study.settings[name]
@@ -104,7 +107,7 @@ class _Planner:
         for placebo in setting.bias.placebos if setting.bias else ():
             changed_recipe, changed_seeds = _placebo(placebo, recipe, setting, other)
             runs[placebo] = one_hot(changed_recipe, **changed_seeds)
-        distill = spec_of(setting.distill) | {"teacher": self.runs.logits(teacher)}
+        distill = spec_of(setting.distill) | {"teacher": self._logits(teacher)}
         distill |= seen_teacher(self.study, setting).spec
         runs[STUDENT] = self._student(setting, recipe, seeds, distill, progress) or runs[REFERENCE]
         return runs
@@ -127,11 +130,26 @@ class _Planner:
         return self.runs.run(*of_student, distill, progress)
 
     def _teacher(self, setting: Setting, index: int, seed: int) -> str:
+        """Plan the teacher of a seed; return its run, or where the logits of a trained one lie."""
         if isinstance(setting.teacher, StudentOf):
             return self.setting(setting.teacher.setting).students[index]
+        if isinstance(setting.teacher, Trained):
+            teachers, _ = self.elsewhere.teachers(setting.teacher.trained, setting.dataset)
+            return teachers[index]
         recipe = spec_of(self.study.recipes[setting.teacher_recipe or setting.recipe])
         seeds = self._seeds(setting, seed, STUDENT_DRAW + 1 + seed)
         return self.runs.run(setting.dataset, setting.teacher, _without_snapshots(recipe), seeds)
+
+    def _replicates(self, name: str) -> tuple[str, ...]:
+        """Return where the logits of further teachers of a setting lie."""
+        setting = self.study.settings[name]
+        if not isinstance(setting.teacher, Trained):
+            return ()
+        return self.elsewhere.teachers(setting.teacher.trained, setting.dataset)[1]
+
+    def _logits(self, teacher: str) -> str:
+        """Return where a teacher's logits lie; plan their dump where it is trained here."""
+        return self.runs.logits(teacher) if ("train", teacher) in self.plan.jobs else teacher
 
     def _seeds(self, setting: Setting, seed: int, draw: int) -> dict[str, int]:
         """Return the seeds of a run's streams; those of views only where there are any."""
@@ -147,13 +165,13 @@ class _Planner:
 
     def _confidence(self, name: str, epoch: int | None = None) -> str:
         runs = self.plan.settings[name]
-        teachers = [self.runs.logits(run) for run in runs.teachers]
+        teachers = [self._logits(teacher) for teacher in runs.teachers]
         references = [self.runs.logits(run, epoch) for run in runs.references]
         students = [self.runs.logits(run, epoch) for run in runs.students]
         about = self.about(name) | ({} if epoch is None else {"epoch": epoch})
         models = {"teachers": teachers, "references": references, "students": students}
         ids = dict.fromkeys((*teachers, *references, *students))
-        stores = tuple(layout.LOGITS.format(run=id) for id in ids)
+        stores = tuple(dict.fromkeys(map(self.plan.logits_store, ids)))
         if epoch is None:
             data = self.runs.sources.stores(self.study.settings[name].dataset, labels=False)
             self.shown[name] = (*stores, *data)
@@ -217,16 +235,16 @@ class _Planner:
         about: dict[str, Any] = {
             "dataset": dataset.name,
             "label_noise": dataset.label_noise.rate if dataset.label_noise else 0.0,
-            "teacher": f"student of {teacher.setting}"
-            if isinstance(teacher, StudentOf)
-            else teacher,
+            "teacher": name_of(teacher),
             "student": setting.student,
             "temperature": setting.distill.temperature,
             "weight": setting.distill.weight,
             "recipe": setting.recipe,
             "lr": recipe.lr,
         } | self._length(setting)
-        if not isinstance(teacher, StudentOf):
+        if isinstance(teacher, Trained):
+            about["trained"] = self.study.teachers[teacher.trained].source
+        elif not isinstance(teacher, StudentOf):
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
         if dataset.augment is not None:
             about["augment"] = spec_of(dataset.augment)

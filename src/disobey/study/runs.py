@@ -100,7 +100,7 @@ class Runs:
             model = self._made_of[distill["teacher"]][1]
             return [layout.RUN.format(run=distill["teacher"]), *self.sources.model_stores(model)]
         if "augment" not in spec:
-            return [layout.LOGITS.format(run=distill["teacher"])]
+            return [self.plan.logits_store(distill["teacher"])]
         examples = self.plan.sizes[spec["data"]].train
         blocks = blocks_of(spec["augment"], number_of_epochs(spec["recipe"], examples))
         return [self.views(distill["teacher"], block, distill) for block in blocks]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from disobey.errors import UserError
 from disobey.study.comparisons import ComparedCheckpoints, ComparedLogits
 from disobey.study.loader import load_study
-from disobey.study.models import StudentOf, Study
+from disobey.study.models import Study, name_of
 from disobey.study.plan import make_plan
 from disobey.study.teachers import seen_teacher
 from disobey.tools.described import described
@@ -46,10 +46,9 @@ def in_words(study: Study, name: str) -> str:
     if name in study.comparisons:
         return _compared(study.comparisons[name])
     setting = study.settings[name]
-    teacher, distill = setting.teacher, setting.distill
-    of = f"student of {teacher.setting}" if isinstance(teacher, StudentOf) else teacher
+    distill = setting.distill
     words = [
-        f"{of} -> {setting.student} on {setting.dataset}",
+        f"{name_of(setting.teacher)} -> {setting.student} on {setting.dataset}",
         f"T = {distill.temperature:g}",
         f"weight = {distill.weight:g}",
     ]

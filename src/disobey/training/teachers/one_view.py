@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from disobey.data.prepared import Prepared
 from disobey.errors import UserError
+from disobey.stores.layout import store_and_variable
 from disobey.stores.reader import read_arrays
 from disobey.training.inputs import Inputs
 
@@ -37,23 +39,30 @@ class StoredLogits:
 def build(job: "Job", data: Prepared, inputs: Inputs, device: torch.device) -> StoredLogits:
     """Return the teacher that a student's spec names, out of its logits."""
     del inputs
-    store = job.input(job.spec["distill"]["teacher"]).file()
-    return StoredLogits(training_logits(store, data).to(device))
+    id, variable = store_and_variable(job.spec["distill"]["teacher"])
+    return StoredLogits(training_logits(job.input(id).file(), data, variable).to(device))
 
 
-def training_logits(store: Path, data: Prepared) -> torch.Tensor:
+def training_logits(store: Path, data: Prepared, variable: str = "logits") -> torch.Tensor:
     """Return a teacher's training logits: float32, (example, class), row by row those of ``data``.
+
+    Parameters
+    ----------
+    store : Path
+    data : Prepared
+    variable : str
+        Of a store of several teachers, which were trained elsewhere: which one.
 
     Raises
     ------
     UserError
         When the store holds other examples, or another number of classes.
     """
-    arrays = read_arrays(store, "train", "logits", "example_id")
-    if not (arrays["example_id"] == data.train.example_id).all():
+    arrays = read_arrays(store, "train", variable, "example_id")
+    if not np.array_equal(arrays["example_id"], data.train.example_id):
         raise UserError(f"{store}: holds other examples than the student's data set")
-    check_classes(store, arrays["logits"].shape[1], data)
-    return torch.from_numpy(arrays["logits"])
+    check_classes(store, arrays[variable].shape[1], data)
+    return torch.from_numpy(arrays[variable])
 
 
 def check_classes(store: Path, classes: int, data: Prepared) -> None:

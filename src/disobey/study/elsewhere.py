@@ -1,0 +1,158 @@
+"""Jobs that bring models that were made elsewhere into stores of logits.
+
+Nothing is read but the user's own files, since ids stand on what they hold.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from disobey.analysis.names import TEACHER
+from disobey.comparison.facts import logits_facts
+from disobey.comparison.files import SPLITS
+from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
+from disobey.models.cost import Shape
+from disobey.models.options.checkpoint import Checkpoint
+from disobey.provenance import spec_id
+from disobey.stores import layout
+from disobey.stores.contents import content_of, facts_of
+from disobey.stores.layout import manifest_of
+from disobey.study.jobs import Plan
+from disobey.study.models import Study
+from disobey.study.sizes import FLOAT, Data
+from disobey.study.sources import Sources
+from disobey.study.trained import TrainedCheckpoints, TrainedTeacher
+
+# Rows, classes and label noise of each split of a file.
+Facts = Mapping[str, Mapping[str, Any]]
+
+
+class Elsewhere:
+    """Adds the jobs; equal ones are one job.
+
+    Parameters
+    ----------
+    study : Study
+    plan : Plan
+        Grows by the jobs.
+    sources : Sources
+        Of the data sets.
+    """
+
+    def __init__(self, study: Study, plan: Plan, sources: Sources) -> None:
+        self.study = study
+        self.plan = plan
+        self.sources = sources
+
+    def teachers(self, name: str, dataset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Plan the stores of trained teachers; return their addresses seed by seed, and replicates.
+
+        Parameters
+        ----------
+        name : str
+            One of ``teachers`` of the study.
+        dataset : str
+            The one that they teach.
+        """
+        options = self.study.teachers[name]
+        of_key = options.models()
+        found = {
+            key: tuple(self._teacher(options, model, dataset) for model in models)
+            for key, models in of_key.items()
+        }
+        taught, *replicates = found.values()
+        # One that teaches all is every seed's, and nobody's replicate.
+        per_seed = taught * len(self.study.seeds) if len(taught) == 1 else taught
+        return per_seed, tuple(itertools.chain(*replicates))
+
+    def _teacher(self, options: TrainedTeacher, model: str | Checkpoint, dataset: str) -> str:
+        """Plan the store of one teacher, so that another one's bytes retrain none of its students.
+
+        Its id has the name of no entry of the study.
+        """
+        if isinstance(options, TrainedCheckpoints):
+            assert isinstance(model, Checkpoint)
+            return self.classified(dataset, model, SPLITS, options.max_tokens)
+        assert isinstance(model, str)
+        facts = facts_of(Path(self.study.data_root or "", model), logits_facts)
+        called = f"{self.study.datasets[dataset].name}-teacher"
+        given = {"probabilities": options.probabilities}
+        id, _ = self.files(called, {"teachers": [model]}, dataset, facts, given)
+        return layout.logits_address(id, TEACHER, 0)
+
+    def files(
+        self,
+        name: str,
+        files: Mapping[str, Sequence[str]],
+        dataset: str | None,
+        facts: Facts,
+        given: Mapping[str, Any],
+    ) -> tuple[str, tuple[str, ...]]:
+        """Plan one store of the models in some files; return its id and its splits.
+
+        Parameters
+        ----------
+        name : str
+            The readable part of the id.
+        files : mapping of str to sequence of str
+            ``teachers``, ``students``, ``references`` and ``replicates``, as far as there are any,
+            and ``labels``, which is one file.
+        dataset : str, optional
+            The name of the data set that says which examples there are.
+        facts : mapping
+            See `disobey.study.compared.facts_of_files`.
+        given : mapping
+            What else the study says of the files; what is empty is left out.
+        """
+        root = self.study.data_root or ""
+        paths = {key: [Path(root, file) for file in of_key] for key, of_key in files.items()}
+        spec: dict[str, Any] = {
+            key: [content_of([path]) for path in of_key] for key, of_key in paths.items()
+        }
+        if "labels" in spec:
+            (spec["labels"],) = spec["labels"]
+        spec |= {key: value for key, value in given.items() if value}
+        upstream: list[str] = []
+        if dataset is not None:
+            spec["dataset"] = self.sources.on_data(dataset)
+            spec["dataset"].pop("centre", None)
+            upstream = self.sources.stores(dataset)
+        spec["splits"] = [split for split in SPLITS if split in facts]
+        id = spec_id(name, spec)
+        store = layout.COMPARED.format(compared=id)
+        self.plan.add("compared", id, spec, store, tuple(map(manifest_of, upstream)))
+        self.plan.files[id] = {key: list(map(str, of_key)) for key, of_key in paths.items()}
+        self.plan.sizes[id] = _sizes(facts)
+        return id, tuple(spec["splits"])
+
+    def classified(
+        self, dataset: str, checkpoint: Checkpoint, splits: Sequence[str], max_tokens: int | None
+    ) -> str:
+        """Plan one checkpoint's run over a data set; return the id of its logits."""
+        options = self.study.datasets[dataset]
+        spec: dict[str, Any] = {
+            "data": self.sources.data(dataset),
+            "splits": list(splits),
+            "kind": options.kind,
+        }
+        place = checkpoint.place()
+        spec |= (
+            checkpoint.hub_spec()
+            if place is None
+            else {"content": content_of(checkpoint_files(place, CLASSIFIER_FILES))}
+        )
+        for key, given in (("max_tokens", max_tokens), ("outputs", checkpoint.outputs)):
+            spec |= {} if given is None else {key: given}
+        id = spec_id(f"{options.name}-{checkpoint.label()}", spec)
+        upstream = tuple(map(manifest_of, self.sources.stores(dataset, labels=False)))
+        members = self.sources.decoding(dataset)
+        self.plan.add("classify", id, spec, layout.CLASSIFIED.format(run=id), upstream, members)
+        self.plan.classifiers[id] = checkpoint
+        return id
+
+
+def _sizes(facts: Facts) -> Data:
+    rows = {split: facts.get(split, {"rows": 0})["rows"] for split in SPLITS}
+    classes = max(of_split["classes"] for of_split in facts.values())
+    return Data(rows["train"], rows["test"], Shape((1,), classes), FLOAT)
