@@ -108,12 +108,13 @@ def _against_all(each: list[Finding], counted: bool) -> Finding:
     side = {CONTRARY: HOLDS, HOLDS: CONTRARY}.get(verdict(low, high, first.claim.null), UNDECIDED)
     p = NAN if first.seeds < 2 else _joint_p([found.p for found in each])
     closest = max(each, key=lambda found: found.number.estimate)
+    spans = ", whose intervals this one spans" if len(each) > 1 else ""
     kept = sum(found.verdict == HOLDS for found in each)
     return Finding(
         first.claim, first.setting, span, side, p,
         control_name="mean log ratio of placebos", control=sum(f.control for f in each) / len(each),
         layer=first.layer, placebo=ALL_PLACEBOS, counted=counted,
-        remark=f"holds against {kept} of {len(each)} placebos, whose intervals this one spans; "
+        remark=f"holds against {kept} of {len(each)} placebos{spans}; "
         f"closest is {closest.placebo}, "
         f"{closest.number.words(first.claim.null)}",
     )  # fmt: skip
