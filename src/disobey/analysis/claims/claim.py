@@ -102,7 +102,7 @@ class Number:
         return cls(estimate, estimate - half, estimate + half, spread, example_variance, seeds)
 
     def words(self, null: float) -> str:
-        """Return ``-0.31 [-0.40, -0.22]``, in ASCII; see `disobey.numbers.interval`."""
+        """Return ``-0.31 [-0.40, -0.22]``, in ASCII."""
         printed = interval(self.estimate, self.low, self.high, null)
         return printed.replace(NBSP, " ").replace("−", "-")
 
