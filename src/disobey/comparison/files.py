@@ -114,8 +114,8 @@ def named(where: str, arrays: Mapping[str, np.ndarray], main: str = LOGITS) -> S
     for name, array in arrays.items():
         if name not in roles:
             raise UserError(
-                f"{where}: array {name}: is not known here; {nearest(name, roles)} (save only "
-                f"these)"
+                f"{where}: array {name}: is not known here; {nearest(name, roles)}; rename it, or "
+                f"leave it out"
             )
         split, column = roles[name]
         if column in splits.setdefault(split, {}):

@@ -19,8 +19,9 @@ BEFORE = {
     "prepare": "data",
     "labels": "labels with noise",
     "basis": "eigendirections",
-    "compared": "logits from elsewhere, aligned",
+    "compared": "logits of all models, aligned",
 }
+OF_LOGITS = ("dump", "classify", "compared")
 AFTER = {"confidence": "analysis of confidence", "bias": "analysis of bias"}
 ROLES = {TEACHER: "teachers", REFERENCE: "references", STUDENT: "students"}
 
@@ -131,9 +132,9 @@ class _Setting:
         rest = sorted(m.id for m in self._of("train") if m.id not in named)
         yield from self._others(BEFORE)
         runs = [*roles, *(("upstream of a teacher", run) for run in rest)]
-        alone = {m.id for m in self._of("compared")}  # one store of all models
+        of_all = {m.id for m in self._of("compared") if _is_comparison(m)}
         for what, run in runs:
-            if run not in alone:
+            if run not in of_all:
                 yield self._run(what, run)
         yield from self._others(AFTER)
 
@@ -142,13 +143,14 @@ class _Setting:
 
     def _others(self, called: Mapping[str, str]) -> Iterator[Row]:
         for stage, what in called.items():
-            for store in sorted(self._of(stage), key=lambda store: store.id):
+            found = [m for m in self._of(stage) if stage != "compared" or _is_comparison(m)]
+            for store in sorted(found, key=lambda store: store.id):
                 links = list(links_of(store, self.page))
                 yield Row(what, store.id, None, store.record["seconds"], {"": links})
 
     def _run(self, what: str, run: str) -> Row:
         trained = self._of("train", run)
-        dumped = [*self._of("dump", run), *self._of("classify", run)]
+        dumped = [m for stage in OF_LOGITS for m in self._of(stage, run)]
         views = [m for m in self._of("views") if m.path.parent.name == run]
         parts = {
             name: [link for manifest in manifests for link in links_of(manifest, self.page)]
@@ -159,3 +161,8 @@ class _Setting:
             parts["views"] = [link(count, views[0].path.parent, self.page)]
         seconds = sum(m.record["seconds"] for m in (*trained, *dumped, *views))
         return Row(what, run, self.epochs.get(run), seconds, parts)
+
+
+def _is_comparison(compared: "Manifest") -> bool:
+    """Tell whether a store of logits holds all models of a comparison, not a trained teacher."""
+    return "students" in compared.spec
