@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 
 from disobey.analysis.store import read_analysis
 from disobey.errors import UserError
+from disobey.figures import rounds
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import read_manifest
 from disobey.study.loader import load_study
@@ -27,7 +28,9 @@ EVERYTHING = (*STAGES, "table", "figure", "explorer", "report")
 PARTS = """
 datasets: {digits: {source: builtin, name: digits, subset: {train: 200, test: 150}NOISE}}
 models: {big: {family: mlp, hidden: [32]}, small: {family: mlp, hidden: [8]}}
-recipes: {short: {optimizer: sgd, lr: 0.1, batch: 20, epochs: 3}}
+recipes:
+  short: {optimizer: sgd, lr: 0.1, batch: 20, epochs: 3}
+  slow: {optimizer: sgd, lr: 0.05, batch: 20, epochs: 3}
 """
 SETTING = "{dataset: digits, student: small, recipe: short, distill: {temperature: 4}, teacher: "
 OWN = "settings:\n  own: " + SETTING + "big}\n"
@@ -146,7 +149,11 @@ def test_a_chain_may_begin_with_a_trained_teacher():
     plan = plan_with(chain)
     assert plan.settings["next"].teachers == plan.settings["it"].students
     run_in_process(plan)
-    assert analysis_of(plan, "next").about["teacher"] == "student of it"
+    about = analysis_of(plan, "next").about
+    assert about["teacher"] == "student of it"
+    # The figure of rounds joins both: they differ in nothing but the round and its teacher.
+    (chain,) = rounds._chains([analysis_of(plan, "it"), analysis_of(plan, "next")])
+    assert [analysis.setting for analysis in chain.analyses] == ["it", "next"]
 
 
 def test_a_sweep_may_vary_who_teaches():
@@ -157,6 +164,13 @@ def test_a_sweep_may_vary_who_teaches():
     (other,) = (name for name in plan.settings if name.endswith("u"))
     assert plan.settings[other].teachers == (plan.settings["it"].teachers[1],) * 2
     assert plan.settings[other].students[1] == plan.settings["it"].students[1]
+
+
+def test_students_of_one_trained_teacher_at_several_temperatures_and_recipes_are_one_figure():
+    save_teachers()
+    other = SETTING.replace("temperature: 4", "temperature: 1").replace("short", "slow")
+    plan = plan_with(taught(TWO) + f"  cold: {other}{{trained: t}}}}\n")
+    assert ("figure", "own/temperature") in plan.jobs
 
 
 def test_every_page_and_command_says_that_the_teacher_was_trained_elsewhere(capsys):
@@ -207,6 +221,18 @@ REFUSED = {
     "t0.npz is named twice": (taught(TWO, replicates="[t0.npz]"), {}),
     "copy.npz holds the same as t0.npz": (taught("[t0.npz, copy.npz]"), {}),
     "test.npz holds test; a student learns": (taught("[test.npz]"), {}),
+    "is the name of a model too": (taught(TWO, "small"), {}),
+    "half.npz has 100 rows of train, but data set 'digits' has 200": (taught("[half.npz]"), {}),
+    "there is no teacher 'y'; add it below teachers": (
+        f"settings:\n  it: {SETTING}{{trained: y}}}}\n", {},
+    ),
+    "a mapping cannot be varied as a whole": (
+        taught(TWO) + "sweeps: {by: {base: it, vary: {teacher: [big, {trained: t}]}}}\n", {},
+    ),
+    "holds the same as m0; each model": (
+        "teachers: {h: {source: huggingface, checkpoints: [{folder: m0}, {folder: m1}]}}\n"
+        f"settings:\n  it: {SETTING}{{trained: h}}}}\n", {},
+    ),
     "short.npz has 199 rows of train": (taught("[t0.npz, short.npz]"), {}),
     "there is no teacher 'x'; did you mean 't'|there is no teacher 'x'; known: t": (
         taught(TWO).replace("trained: t}", "trained: x}"), {},
@@ -249,6 +275,9 @@ def files():
 def test_mistakes_are_named_before_anything_runs(said, files):
     for seed, arrays in enumerate(files):
         np.savez(f"t{seed}.npz", **arrays)
+    for folder in ("m0", "m1"):
+        save_image_model(folder, 0)
+    np.savez("half.npz", **{split: array[:100] for split, array in files[0].items()})
     np.savez("short.npz", **files[0] | {"train": files[0]["train"][1:]})
     Path("copy.npz").write_bytes(Path("t0.npz").read_bytes())
     np.savez("test.npz", test=files[0]["test"])
@@ -261,7 +290,6 @@ def test_mistakes_are_named_before_anything_runs(said, files):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda a: a | {"train": a["train"][:-1], "test": a["test"]}, "199 examples|199"),
         (lambda a: {k: v[:, :9] for k, v in a.items()}, "9 classes"),
         (lambda a: a | {"train_label": np.zeros(200, int)}, "differ"),
         (lambda a: a | {"train": a["train"] * np.nan}, "finite"),
@@ -271,6 +299,41 @@ def test_logits_that_do_not_fit_the_data_set_are_refused(change, said, files):
     np.savez("t0.npz", **change(files[0]))
     with pytest.raises(UserError, match=said):
         run_in_process(plan_with(taught("[t0.npz]")))
+
+
+def test_one_teacher_under_other_bytes_is_refused():
+    """It would be its own replicate; whatever the order of its rows, and however it is saved."""
+    save_teachers()
+    with np.load("t0.npz") as arrays:
+        order = np.random.default_rng(5).permutation(200)
+        again = {name: arrays[name][order if "train" in name else slice(None)] for name in arrays}
+    np.savez_compressed("c0.npz", **again)
+    for text in (taught("[t0.npz, c0.npz]"), taught("[t0.npz]", replicates="[c0.npz]")):
+        with pytest.raises(UserError, match=r"hold the same train logits, so they are one teacher"):
+            run_in_process(plan_with(text))
+
+
+def test_rows_that_only_reading_can_count_are_refused_by_the_file_s_name():
+    """Where the data set drops rows, how many is known once it is read."""
+    rng = np.random.default_rng(0)
+    words = [f"{word} {k}" for k, word in enumerate(["no", "yes"] * 20)]
+    for split, texts in (("train", ["", *words]), ("test", words)):
+        label = [k % 2 for k in range(len(texts))]
+        pd.DataFrame({"text": texts, "label": label}).to_csv(f"{split}.csv", index=False)
+    np.savez("t0.npz", train=rng.normal(size=(41, 2)), test=rng.normal(size=(40, 2)))
+    Path("study.yaml").write_text(
+        "study: own\nseeds: [0]\ndatasets:\n  d: {source: files, name: d, train: train.csv, "
+        "test: test.csv, columns: {text: text}, drop_empty: true, "
+        "tokenizer: {vocabulary: 300, max_tokens: 8}}\n"
+        "models: {m: {family: roberta, hidden: 8, layers: 1, heads: 1}}\n"
+        "recipes: {r: {optimizer: adamw, lr: 1e-3, batch: 8, epochs: 1}}\n"
+        "teachers: {t: {source: logits, files: [t0.npz]}}\n"
+        "settings: {it: {dataset: d, teacher: {trained: t}, student: m, recipe: r, "
+        "distill: {temperature: 1}}}\n"
+    )
+    plan = make_plan(load_study("study.yaml"))
+    with pytest.raises(UserError, match=r"t0\.npz, train logits: 41 examples, but d-\w+, .*has 40"):
+        run_in_process(plan)
 
 
 def test_rows_without_ids_are_taken_in_the_data_set_s_order_and_the_log_says_so(files, capsys):

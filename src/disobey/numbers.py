@@ -38,13 +38,24 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
         return "not estimated"
     if math.isnan(low) or math.isnan(high):
         return number(estimate)
-    decimals = _decimals(low, high)
-    while decimals < MOST_DECIMALS and any(
-        end != null and number(end, decimals) == number(null, decimals) for end in (low, high)
-    ):
-        decimals += 1
+    resolved = _decimals(low, high)
+    decimals = next(
+        (
+            enough
+            for enough in range(resolved, MOST_DECIMALS + 1)
+            if _parts(low, high, null, enough)
+        ),
+        resolved,
+    )
     middle, left, right = (number(value, decimals) for value in (estimate, low, high))
     return f"{middle}{NBSP}[{left},{NBSP}{right}]"
+
+
+def _parts(low: float, high: float, null: float, decimals: int) -> bool:
+    """Tell whether no end is printed as the null but one that is it."""
+    return all(
+        end == null or number(end, decimals) != number(null, decimals) for end in (low, high)
+    )
 
 
 def _decimals(low: float, high: float) -> int:

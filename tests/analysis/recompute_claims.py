@@ -222,7 +222,7 @@ def _teachers(setting, settings):
         (name, other)
         for name, other in settings.items()
         if other.about.get("teacher_fits") == "interpolating"
-        and _same(setting, other, "teacher_fits", "teacher", "teacher_recipe")
+        and _same(setting, other, "teacher_fits", "teacher", "teacher_recipe", "trained")
     ]
     twins = [pair for pair in pairs if pair[1].about.get("teacher") == setting.about.get("teacher")]
     for index, (name, other) in enumerate(twins or pairs):

@@ -184,7 +184,7 @@ def test_what_is_called_probabilities_must_be_some(models):
 @pytest.mark.parametrize(
     "change, said",
     [
-        (lambda y: y[:-1], "labels, label: has shape (299,)"),
+        (lambda y: y[:-1], "teacher, logits: 300 examples, but labels, label has 299"),
         (lambda y: np.eye(CLASSES)[y], "has shape (300, 4)"),
         (lambda y: np.where(np.arange(EXAMPLES) == 4, CLASSES, y), "row 4: 4 is not one of the 4"),
         (lambda y: np.where(np.arange(EXAMPLES) == 8, -1, y), "row 8: -1 is not one of the 4"),

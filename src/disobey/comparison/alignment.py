@@ -70,6 +70,12 @@ def align(
     _check_shapes(models, checked)
     label_source = labels or Source(Place(""), {})
     examples, classes = checked[0][LOGITS].shape
+    labelled = label_source.columns[LABEL].shape if LABEL in label_source.columns else ()
+    if len(labelled) == 1 and labelled[0] != examples:
+        raise UserError(
+            f"{models[0].place(LOGITS)}: {examples:,} examples, but {label_source.place(LABEL)} "
+            f"has {labelled[0]:,}; both must be over the same examples"
+        )
     of_labels = _checked_columns(label_source, examples, classes)
     named = [source for source in (label_source, *models) if CLASS_NAME in source.columns]
     _check_class_names(named, classes)

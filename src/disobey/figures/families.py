@@ -32,6 +32,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "lr": lambda value: f"lr{NBSP}{value:g}",
     "recipe": lambda value: f"recipe{NBSP}{value}",
     "teacher_recipe": lambda value: f"teacher's recipe {value}",
+    "trained": lambda value: f"teacher trained elsewhere ({value})",
     "centre": lambda value: f"centred by {value}",
     "epochs": lambda value: f"{value}{NBSP}epochs",
     "steps": lambda value: f"{value}{NBSP}steps",

@@ -71,14 +71,14 @@ def _chains(analyses: Sequence[Analysis]) -> list[Family]:
     Where this puts two settings into one round, chains of different teachers are kept apart.
     """
     groups: list[tuple[Analysis, ...]] = []
-    for family in families(analyses, ("round", "teacher", "teacher_recipe")):
+    for family in families(analyses, ("round", "teacher", "teacher_recipe", "trained")):
         rounds = [round_of(analysis) for analysis in family.analyses]
         if len(set(rounds)) == len(rounds):
             groups.append(tuple(sorted(family.analyses, key=round_of)))
         else:
             groups += [
                 tuple(sorted(chain.analyses, key=round_of))
-                for chain in families(family.analyses, ("round", "teacher_recipe"))
+                for chain in families(family.analyses, ("round", "teacher_recipe", "trained"))
             ]
     return named(groups, ("round",))
 

@@ -25,6 +25,8 @@ def run(job: "Job") -> None:
     """Read, check and align the files whose contents the spec names; write their store."""
     spec, files = job.spec, job.files
     _check_contents(spec, files)
+    for key, places in files.items():
+        print(f"{key}: {', '.join(places)}", file=sys.stderr)
     given = [files[key] for key in PAIR if key in files]
     pairs = list(zip(*given, strict=True))
     classes, told = _examples(job)

@@ -1,5 +1,6 @@
 """Analyse one setting: how students and references deviate from the teacher in confidence."""
 
+import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from disobey.job import Job
 
 Runs = Mapping[str, Sequence[str]]
+# Rows that are compared at a time.
+BLOCK = 256
 
 
 def run(job: "Job") -> None:
@@ -66,7 +69,7 @@ def open_split(
     Raises
     ------
     UserError
-        Naming the two stores that do not fit together.
+        Naming the two stores that do not fit together, or are of the same teacher.
     """
     first = runs[TEACHER][0]
     opened: dict[str, StoredRows] = {}
@@ -83,5 +86,20 @@ def open_split(
         opened[id] = files.enter_context(StoredRows(path, split, variable))
         if opened[id].shape != opened[first].shape:
             raise UserError(f"{id} and {first}: have different numbers of classes")
+    _refuse_twice({id: opened[id] for id in runs[TEACHER]}, split)
     logits = {role: [opened[id] for id in ids] for role, ids in runs.items()}
     return SplitLogits(logits, shared.get("label"), shared.get("clean_label"))
+
+
+def _refuse_twice(teachers: Mapping[str, StoredRows], split: str) -> None:
+    """Refuse one teacher under two names: it would be its own replicate, and share its own noise.
+
+    Other teachers differ in their first rows, so nothing more is read of them.
+    """
+    for (id, rows), (other, others) in itertools.combinations(teachers.items(), 2):
+        blocks = (slice(start, start + BLOCK) for start in range(0, rows.shape[0], BLOCK))
+        if all(np.array_equal(rows[block], others[block]) for block in blocks):
+            raise UserError(
+                f"{id} and {other}: hold the same {split} logits, so they are one teacher under "
+                f"two names; name another one, or each teacher once"
+            )

