@@ -52,6 +52,11 @@ class Held:
     verdict: str
     missing: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> str:
+        """Estimate and interval over pairs as printed, such as ``0.75 [0.72, 0.78]``."""
+        return self.number.words(self.claim.null)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
