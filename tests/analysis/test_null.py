@@ -18,7 +18,7 @@ from disobey.analysis.names import (
 )
 from disobey.analysis.setting import SplitLogits, analyse
 
-STUDIES, EXAMPLES, CLASSES, RESAMPLES = 150, 250, 4, 60
+STUDIES, EXAMPLES, CLASSES, RESAMPLES = 80, 250, 4, 60
 NULL = {EXAGGERATION: 1.0, SIGNAL_SCALE: 1.0, INHERITANCE: 0.0, GAPS[0]: 0.0, GAPS[-1]: 0.0}
 
 
