@@ -21,17 +21,14 @@ class ComparedRuns:
     Attributes
     ----------
     runs : SettingRuns
-        Addresses of logits, see `disobey.stores.rows.logits_at`; teachers beyond the number of
-        students are replicates.
-    stores : tuple of str
-        What they lie in.
+        Addresses of logits, see `disobey.stores.layout.logits_address`; teachers beyond the number
+        of students are replicates.
     splits : tuple of str
     about : dict
         What tables and figures say of them.
     """
 
     runs: SettingRuns
-    stores: tuple[str, ...]
     splits: tuple[str, ...]
     about: dict[str, Any] = field(default_factory=dict)
 
@@ -65,8 +62,7 @@ class Comparisons:
         about = self._about(options, name) | {"label_noise": noise_of(self.study, name)}
         teacher, student = (Path(of[0]).stem for of in (options.teachers, options.students))
         about |= {"teacher": teacher, "student": student}
-        store = layout.COMPARED.format(compared=id)
-        return ComparedRuns(_addresses(id, options), (store,), splits, about)
+        return ComparedRuns(_addresses(id, options), splits, about)
 
     def _of_checkpoints(self, options: ComparedCheckpoints) -> ComparedRuns:
         splits = tuple(split for split in SPLITS if split in options.splits)
@@ -80,10 +76,9 @@ class Comparisons:
         }
         teachers = (*ids["teachers"], *ids.get("replicates", ()))
         runs = SettingRuns(teachers, ids.get("references", ()), ids["students"])
-        stores = tuple(layout.CLASSIFIED.format(run=id) for of in ids.values() for id in of)
         about = self._about(options, "") | {"label_noise": 0.0}
         about |= {"teacher": options.teachers[0].label(), "student": options.students[0].label()}
-        return ComparedRuns(runs, tuple(dict.fromkeys(stores)), splits, about)
+        return ComparedRuns(runs, splits, about)
 
     def _about(self, options: Comparison, name: str) -> dict[str, Any]:
         """Return what tables and figures say of the data and the distillation."""

@@ -27,6 +27,9 @@ from disobey.study.trained import TrainedCheckpoints, TrainedTeacher
 # Rows, classes and label noise of each split of a file.
 Facts = Mapping[str, Mapping[str, Any]]
 
+# Addresses of logits: of the teacher of each seed, and of replicates.
+Teachers = tuple[tuple[str, ...], tuple[str, ...]]
+
 
 class Elsewhere:
     """Adds the jobs; equal ones are one job.
@@ -44,8 +47,10 @@ class Elsewhere:
         self.study = study
         self.plan = plan
         self.sources = sources
+        # By the names of teachers and data set: every seed of a setting asks.
+        self._teachers: dict[tuple[str, str], Teachers] = {}
 
-    def teachers(self, name: str, dataset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def teachers(self, name: str, dataset: str) -> Teachers:
         """Plan the stores of trained teachers; return their addresses seed by seed, and replicates.
 
         Parameters
@@ -55,6 +60,11 @@ class Elsewhere:
         dataset : str
             The one that they teach.
         """
+        if (name, dataset) not in self._teachers:
+            self._teachers[name, dataset] = self._plan_teachers(name, dataset)
+        return self._teachers[name, dataset]
+
+    def _plan_teachers(self, name: str, dataset: str) -> Teachers:
         options = self.study.teachers[name]
         of_key = options.models()
         found = {

@@ -4,7 +4,7 @@ Nothing that `disobey.study.runs` plans knows a setting's name; everything here 
 or per study.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
@@ -170,8 +170,7 @@ class _Planner:
         students = [self.runs.logits(run, epoch) for run in runs.students]
         about = self.about(name) | ({} if epoch is None else {"epoch": epoch})
         models = {"teachers": teachers, "references": references, "students": students}
-        ids = dict.fromkeys((*teachers, *references, *students))
-        stores = tuple(dict.fromkeys(map(self.plan.logits_store, ids)))
+        stores = self._stores((*teachers, *references, *students))
         if epoch is None:
             data = self.runs.sources.stores(self.study.settings[name].dataset, labels=False)
             self.shown[name] = (*stores, *data)
@@ -189,10 +188,15 @@ class _Planner:
         }
         if len(compared.splits) == 1:
             models["splits"] = list(compared.splits)
-        self.analyses[name] = self._analysis(name, compared.about, models, compared.stores)
+        stores = self._stores(runs.all())
+        self.analyses[name] = self._analysis(name, compared.about, models, stores)
         dataset = self.study.comparisons[name].dataset
         data = [] if dataset is None else self.runs.sources.stores(dataset, labels=False)
-        self.shown[name] = (*compared.stores, *data)
+        self.shown[name] = (*stores, *data)
+
+    def _stores(self, addresses: Iterable[str]) -> tuple[str, ...]:
+        """Return what the logits of some models lie in, each store once."""
+        return tuple(dict.fromkeys(map(self.plan.logits_store, addresses)))
 
     def _analysis(
         self,
