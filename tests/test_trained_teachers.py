@@ -268,7 +268,7 @@ def files():
     """Return logits as files hold them, of as many examples as the study has."""
     rng = np.random.default_rng(0)
     return [
-        {split: rng.normal(size=(number, 10)) for split, number in (("train", 200), ("test", 150))}
+        {split: rng.normal(size=(number, 10)) for split, number in (("train", 200), ("test", 200))}
         for _ in range(2)
     ]
 

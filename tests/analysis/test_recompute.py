@@ -11,7 +11,7 @@ from recompute import recompute
 from disobey.stages.command import main
 from disobey.stores.layout import manifest_of
 
-SIZES, CLASSES = {"train": 130, "test": 120}, 5
+SIZES, CLASSES = {"train": 130, "test": 200}, 5
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +90,13 @@ def test_the_recomputation_notices_a_wrong_missing_or_additional_row(study, tmp_
 def test_claims_quote_the_tables(study):
     """Estimate, interval and control of each claim are rows of the other two tables."""
     numbers = pd.concat([pd.read_csv(table(study, name)) for name in ("confidence", "accuracy")])
-    numbers = numbers[(numbers.seed == "mean") & (numbers.split == "test")]
-    numbers = numbers[numbers.subset == "all"].set_index(["setting", "statistic", "model"])
+    numbers = numbers[(numbers.seed == "mean") & (numbers.subset == "all")]
+    numbers = numbers.set_index(["setting", "split", "statistic", "model"])
     claims = pd.read_csv(table(study, "claims"))
-    assert len(claims) == 2 * 6
+    # Three claims on confidence in three readings and two on both splits; accuracy on test.
+    assert len(claims) == 2 * (2 * (3 * 3 + 2) + 1)
     for claim in claims.itertuples():
-        key = claim.setting, claim.statistic, claim.model
+        key = claim.setting, claim.split, claim.statistic, claim.model
         if np.isnan(claim.value):  # a replicate-conditioned statistic of a single seed
             assert claim.setting == "single"
             assert key not in numbers.index
@@ -105,7 +106,7 @@ def test_claims_quote_the_tables(study):
             [claim.value, claim.low, claim.high], row[["value", "low", "high"]].astype(float)
         )
         if not np.isnan(claim.control):
-            control = numbers.loc[claim.setting, claim.statistic, "reference"]
+            control = numbers.loc[claim.setting, claim.split, claim.statistic, "reference"]
             assert claim.control == pytest.approx(control.value)
         sure = claim.low > claim.null, claim.high < claim.null
         sides = sure if claim.side == "above" else sure[::-1]
