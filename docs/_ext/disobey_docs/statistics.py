@@ -19,8 +19,8 @@ GROUPS = {
     ),
     "Other readings": (
         OTHER_READINGS,
-        "The label's class in place of the teacher's, mislabelled points beside clean ones, and the "
-        "plot in four panels by who predicts the given label.",
+        "The label's class in place of the teacher's, mislabelled points beside clean ones, and "
+        "the plot in four panels by who predicts the given label.",
     ),
     "Fidelity to the teacher": (FIDELITY, "Of the student, and of the reference as its control."),
     "Quality of each model": (QUALITY, "Of the teacher, the reference and the student."),

@@ -107,7 +107,7 @@ def _density(
     models: Mapping[str, Sequence[Measured]],
     classes: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return counts of all seeds, (compared, teacher_bin, model_bin), and the edges of the cells."""
+    """Return counts of all seeds, (compared, teacher_bin, model_bin), and the edges of cells."""
     highest = 1.0 if measure == "probability" else float(np.log(classes))
     edges = np.linspace(0, highest, CELLS + 1)
 

@@ -1,5 +1,7 @@
 """The names of models, subsets and statistics: the same in stores, tables, figures and claims."""
 
+import math
+
 TEACHER, REFERENCE, STUDENT = "teacher", "reference", "student"
 # Distillation's own effect: student minus reference, paired by seed.
 EFFECT = "student - reference"
@@ -11,6 +13,10 @@ PLACEBOS = ("batch_order", "half_lr", "double_lr", "label_smoothing")
 ALL, RIGHT, WRONG = "all", "teacher right", "teacher wrong"
 CLEAN, MISLABELLED = "clean", "mislabelled"
 SUBSETS = (ALL, RIGHT, WRONG, CLEAN, MISLABELLED)
+
+# How a claim on confidence is read: as in the paper, class and rank by the student's own teacher;
+# the same of student minus reference, paired by seed; conditioned on a teacher of another seed.
+READINGS = PAPER, SECOND_SEED, REPLICATE = ("paper", "second seed", "replicate")
 
 DECILES = 10
 # Replicate-conditioned, the primary estimators (science: A, G, A_z, B).
@@ -67,3 +73,29 @@ MEASURES = ("probability", "entropy")
 # Means within quantile bins of the teacher's confidence or entropy: of the same measure of the
 # model, and of KL(teacher || model).
 CURVES = (*MEASURES, "kl_by_confidence_logit", "kl_by_probability", "kl_by_entropy")
+
+# Shares of examples and probabilities: no interval of them leaves [0, 1].
+SHARES = (
+    "plot_share_below_diagonal",
+    *MISLABELLED_AUCS,
+    *(name for name in OTHER_READINGS if "share" in name),
+    "agreement",
+    "total_variation",
+    "accuracy",
+    "clean_accuracy",
+    "ece",
+    "saturated",
+    "given_label_confidence",
+    "clean_label_confidence",
+)
+
+
+def limits(statistic: str, model: str) -> tuple[float, float]:
+    """Return the smallest and the largest value that a statistic of a model can have.
+
+    For `SHARES` these are 0 and 1, for a difference of two shares -1 and 1; for other statistics
+    they are infinite.
+    """
+    if statistic not in SHARES:
+        return -math.inf, math.inf
+    return (-1.0, 1.0) if model == EFFECT else (0.0, 1.0)

@@ -188,17 +188,16 @@ def _by_noise(points: Points, clean: np.ndarray) -> xr.Dataset:
     """Return the plot of clean and of mislabelled points."""
     kinds = {CLEAN: clean, MISLABELLED: ~clean}
     number = len(points.models)
-    binned = [
-        np.stack(of, 1) for of in zip(*(points.binned(w) for w in kinds.values()), strict=True)
-    ]
+    per_kind = [points.binned(where) for where in kinds.values()]
+    of_teacher, of_model = (np.stack(of, 1) for of in zip(*per_kind, strict=True))
     return xr.Dataset(
         {
             "noise_density": (
                 ("compared", "noise", "teacher_bin", "model_bin"),
                 points.density([~clean] * number, len(kinds)),
             ),
-            "noise_binned_teacher": (("compared", "noise", "quantile"), binned[0]),
-            "noise_binned_model": (("compared", "noise", "quantile"), binned[1]),
+            "noise_binned_teacher": (("compared", "noise", "quantile"), of_teacher),
+            "noise_binned_model": (("compared", "noise", "quantile"), of_model),
         },
         coords={"noise": list(kinds)},
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -22,8 +22,9 @@ from disobey.analysis.names import (
     QUALITY,
     REFERENCE,
     STUDENT,
+    limits,
 )
-from disobey.analysis.store import Analysis
+from disobey.analysis.store import SPLITS, Analysis
 from disobey.numbers import NBSP, interval
 
 ABOVE, BELOW = "above", "below"
@@ -54,7 +55,9 @@ class Claim:
     side : str
         Where the interval lies when the claim holds: ``above``, ``below`` or ``clear of`` the null.
     split, subset : str
-        The examples.
+        The examples; no split where the statistic is of weights.
+    reading : str
+        One of `disobey.analysis.names.READINGS`; empty where a claim has only one.
     control : str or None
         The model whose same statistic stands beside it.
     """
@@ -69,7 +72,13 @@ class Claim:
     side: str
     split: str = "test"
     subset: str = "all"
+    reading: str = ""
     control: str | None = None
+
+
+def on_splits(*claims: Claim) -> tuple[Claim, ...]:
+    """Return each claim on train, the paper's main split, then each on test."""
+    return tuple(replace(claim, split=split) for split in SPLITS for claim in claims)
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,22 @@ class Number:
     seeds: int
 
     @classmethod
-    def of(cls, per_seed: np.ndarray, example_variance: float = 0.0) -> Self:
-        """Return mean and interval of ``per_seed``, shape (seed,)."""
+    def of(
+        cls,
+        per_seed: np.ndarray,
+        example_variance: float = 0.0,
+        within: tuple[float, float] = (-math.inf, math.inf),
+    ) -> Self:
+        """Return mean and interval of ``per_seed``, shape (seed,).
+
+        The interval is cut to the values ``within`` which the statistic can be.
+        """
         seeds = len(per_seed)
         estimate = float(per_seed.mean())
         spread = float(per_seed.var(ddof=1)) if seeds > 1 else NAN
         half = float(half_width(np.asarray(spread), seeds, np.asarray(example_variance)))
-        return cls(estimate, estimate - half, estimate + half, spread, example_variance, seeds)
+        low, high = np.maximum(estimate - half, within[0]), np.minimum(estimate + half, within[1])
+        return cls(estimate, float(low), float(high), spread, example_variance, seeds)
 
     def words(self, null: float) -> str:
         """Return ``-0.31 [-0.40, -0.22]``, in ASCII."""
@@ -108,7 +126,6 @@ class Number:
 
 
 NO_REFERENCE, NO_LABELS = NOT_GIVEN = ("there is no reference", "there are no labels")
-NOTHING = Number(NAN, NAN, NAN, NAN, NAN, 0)
 
 
 @dataclass(frozen=True)
@@ -194,9 +211,6 @@ def examples_of(analysis: Analysis, split: str = "test", subset: str = "all") ->
 def find(claim: Claim, analysis: Analysis) -> Finding:
     """Hold one claim about a stored statistic against one setting."""
     where = claim.split, claim.subset
-    if claim.split not in analysis.splits:
-        missing = f"there is no {claim.split} split"
-        return Finding(claim, analysis.setting, NOTHING, WITHHELD, NAN, remark=missing)
     number = number_of(analysis, claim.statistic, claim.model, *where)
     side, p = decide(claim, number)
     missing = what_is_missing(claim, analysis) if math.isnan(number.estimate) else ""
@@ -254,11 +268,13 @@ def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> N
         if not same or not np.array_equal(cell.examples, first.examples):
             names = ", ".join(analysis.setting for _, analysis in terms)
             raise ValueError(f"{names}: cannot be contrasted, their seeds or test sets differ")
-    per_seed = sum(sign * cell.value.values for sign, cell in cells)
+    per_seed = np.asarray(sum(sign * cell.value.values for sign, cell in cells))
+    ends = [sorted(sign * end for end in limits(statistic, model)) for sign, _ in terms]
+    within = sum(low for low, _ in ends), sum(high for _, high in ends)
     if "resampled" not in first:
-        return Number.of(np.asarray(per_seed))
+        return Number.of(per_seed, within=within)
     resampled = sum(sign * cell.resampled.values.astype(np.float64) for sign, cell in cells)
-    return Number.of(np.asarray(per_seed), float(np.var(resampled, ddof=1)))
+    return Number.of(per_seed, float(np.var(resampled, ddof=1)), within)
 
 
 def distilled_throughout(analyses: Mapping[str, Analysis]) -> Iterator[Analysis]:
