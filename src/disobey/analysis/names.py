@@ -38,9 +38,10 @@ PLOTTED = (
 )
 # The label's class in place of the teacher's: ranked by the teacher, and by a replicate.
 BY_REPLICATE = "_by_replicate"
+LABEL_GAP = "label_gap_bottom_decile"
 _LABEL = (
     "label_slope",
-    "label_gap_bottom_decile",
+    LABEL_GAP,
     "label_gap_top_decile",
     "label_share_below_diagonal",
 )
