@@ -79,5 +79,12 @@ def _draw_curve(axes: Axes, across: np.ndarray, shown: xr.Dataset, model: str, c
     low, high = shown.curve_low.values, shown.curve_high.values
     if np.isfinite(low).any():
         axes.fill_between(
-            across, low, high, color=style.ROLES[model].colour, alpha=0.25, linewidth=0, zorder=2
+            across,
+            low,
+            high,
+            color=style.ROLES[model].colour,
+            alpha=0.25,
+            linewidth=0,
+            zorder=2,
+            gid=f"band/{curve}/{model}",
         )
