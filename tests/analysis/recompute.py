@@ -14,6 +14,7 @@ import csv
 import json
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,12 +61,11 @@ def _study(results, study):
         spec, name = record["spec"], record["id"]
         if "epoch" in spec["about"]:
             continue  # a snapshot: figures show it, tables do not
-        setting = SimpleNamespace(about=spec["about"], values={}, counts={}, bias=None)
-        for split in ("train", "test"):
-            for key, row in _setting(results / "logits", spec, split, setting).items():
-                expected[name, *key] = row
-            mismatches += _plots(manifest.with_suffix(""), split, setting.plots)
-        settings[name] = setting
+        rows, found = _setting((results / "logits").resolve(), json.dumps(spec))
+        expected |= {(name, *key): row for key, row in rows.items()}
+        for split, plots in found["plots"].items():
+            mismatches += _plots(manifest.with_suffix(""), split, plots)
+        settings[name] = SimpleNamespace(**found, bias=None)
     for manifest in sorted((study / "bias").glob("*.nc.json")):
         record = json.loads(manifest.read_text())
         name = record["id"]
@@ -162,10 +162,15 @@ def _compare(found, expected, names):
         yield f"{key}: the row is missing, its value is {expected[key][0]}"
     for key in found.keys() - expected.keys():
         yield f"{key}: the row should not be there"
-    for key in expected.keys() & found.keys():
-        for name, was, should in zip(names, found[key], expected[key], strict=True):
-            if not np.isclose(was, should, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
-                yield f"{key}: {name} is {was}, recomputed {should}"
+    both = sorted(expected.keys() & found.keys(), key=str)
+    was, should = (
+        np.array([of[key] for key in both], float).reshape(len(both), len(names))
+        for of in (found, expected)
+    )
+    wrong = ~np.isclose(was, should, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    for row, column in np.argwhere(wrong):
+        numbers = was[row, column], should[row, column]
+        yield f"{both[row]}: {names[column]} is {numbers[0]}, recomputed {numbers[1]}"
 
 
 # --- one setting and split -------------------------------------------------------------------
@@ -177,11 +182,22 @@ def _load(path, split):
         return {name: np.array(group[name][:]) for name in ("logits", "label", "clean_label")}
 
 
-def _setting(folder, spec, split, setting):
-    """Return {(model, seed, split, subset, statistic): (value, low, high, seeds, n)}.
+@cache
+def _setting(folder, spec):
+    """Return rows of a setting, and a dict of what claims and plots need; the spec as JSON.
 
-    Values by seed and sample, and counts of examples, are put into ``setting``.
+    Rows are {(model, seed, split, subset, statistic): (value, low, high, seeds, n)}.
     """
+    spec = json.loads(spec)
+    setting = SimpleNamespace(about=spec["about"], values={}, counts={}, plots={})
+    rows = {}
+    for split in ("train", "test"):
+        rows |= _split(folder, spec, split, setting)
+    return rows, vars(setting)
+
+
+def _split(folder, spec, split, setting):
+    """Return the rows of a split; put values by seed and sample, and the rest, into ``setting``."""
     stores = {
         role: [_load(folder / f"{run}.nc", split) for run in spec[f"{role}s"]]
         for role in ("teacher", "reference", "student")
@@ -203,7 +219,7 @@ def _setting(folder, spec, split, setting):
             np.ones(n, bool), right, ~right, label == clean, label != clean
         ][SUBSETS.index(subset)]  # fmt: skip
 
-    setting.plots = recompute_readings.plots(logits, label, clean, len(seeds))
+    setting.plots[split] = recompute_readings.plots(logits, label, clean, len(seeds))
     rows = {}
     for subset in SUBSETS:
         per_model = {
