@@ -53,7 +53,8 @@ def fidelity(resamples, logits, teacher, where):
     found = of_quality.Fidelity()
     for rows, counts in resamples.blocks():
         outputs = [of_quality.read_outputs(z[rows]) for z in (logits, teacher)]
-        found.add(counts, *outputs, where[rows, None])
+        kl = of_quality.kl_divergence(outputs[1], outputs[0])
+        found.add(counts, *outputs, kl, where[rows, None])
     (statistics,) = found.statistics()
     return statistics
 

@@ -1,8 +1,8 @@
 """Compute every row of the tables again, sharing no code with the package.
 
 ``recompute(folder)`` reads the tables confidence, accuracy, bias and claims, the specs in the
-manifests of the analyses, the logits and the histories; it returns what does not fit, in words. By
-hand, in the folder that holds results/:
+manifests of the analyses, the logits and the histories, and what the analyses hold for plots; it
+returns what does not fit, in words. By hand, in the folder that holds results/:
 
     python tests/analysis/recompute.py .
 
@@ -14,12 +14,14 @@ import csv
 import json
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import netCDF4
 import numpy as np
 import recompute_claims
+import recompute_readings
 from recompute_bias import bias_setting
 from recompute_claims import half_width
 
@@ -33,10 +35,13 @@ QUALITY = (
 STATISTICS = (
     "exaggeration", *(f"gap_decile_{k}" for k in range(1, 11)), "signal_scale", "inheritance",
     "plot_slope", "plot_intercept", "plot_slope_bottom_quartile", "plot_gap_bottom_decile",
-    "plot_gap_top_decile", "plot_share_below_diagonal", "plot_sd_ratio", "agreement",
+    "plot_gap_top_decile", "plot_share_below_diagonal", "plot_sd_ratio",
+    *recompute_readings.NAMES, "agreement",
     "kl_from_teacher", "total_variation", *QUALITY,
 )  # fmt: skip
 TOLERANCE = 1e-6
+# Counts that may differ, in all cells of a variable.
+MOVED = 4
 NAN = float("nan")
 
 
@@ -50,24 +55,23 @@ def recompute(folder):
 
 
 def _study(results, study):
-    expected, settings, bias = {}, {}, {}
+    expected, settings, bias, mismatches = {}, {}, {}, []
     for manifest in sorted((study / "analysis").glob("*.nc.json")):
         record = json.loads(manifest.read_text())
         spec, name = record["spec"], record["id"]
         if "epoch" in spec["about"]:
             continue  # a snapshot: figures show it, tables do not
-        setting = SimpleNamespace(about=spec["about"], values={}, counts={}, bias=None)
-        for split in ("train", "test"):
-            for key, row in _setting(results / "logits", spec, split, setting).items():
-                expected[name, *key] = row
-        settings[name] = setting
+        rows, found = _setting((results / "logits").resolve(), json.dumps(spec))
+        expected |= {(name, *key): row for key, row in rows.items()}
+        for split, plots in found["plots"].items():
+            mismatches += _plots(manifest.with_suffix(""), split, plots)
+        settings[name] = SimpleNamespace(**found, bias=None)
     for manifest in sorted((study / "bias").glob("*.nc.json")):
         record = json.loads(manifest.read_text())
         name = record["id"]
         layers, rows = bias_setting(results / "runs", record["spec"], _interval)
         settings[name].bias = layers
         bias |= {(name, *key): row for key, row in rows.items()}
-    mismatches = []
     for table in TABLES:
         path = study / "tables" / f"{table}.csv"
         if path.exists():
@@ -76,6 +80,25 @@ def _study(results, study):
             mismatches += [f"{path}: {line}" for line in _compare(found, here, NUMBERS)]
     mismatches += _bias_table(study, bias)
     return mismatches + _claims_table(study, settings)
+
+
+def _plots(path, split, expected):
+    """Yield what is wrong with an analysis's variables for plots; rounding may move some points."""
+    with netCDF4.Dataset(path) as file:
+        group = file[split]
+        for name, should in expected.items():
+            was = (
+                np.ma.filled(group[name][:].astype(float), NAN) if name in group.variables else NAN
+            )
+            if np.shape(was) != should.shape:
+                yield f"{path}: {split}/{name} is missing or of another shape"
+                continue
+            if should.dtype.kind == "i":
+                same = np.abs(was - should).sum() <= MOVED
+            else:
+                same = np.allclose(was, should, TOLERANCE, TOLERANCE, equal_nan=True)
+            if not same:
+                yield f"{path}: {split}/{name} differs from what is recomputed"
 
 
 def _bias_table(study, expected):
@@ -139,10 +162,15 @@ def _compare(found, expected, names):
         yield f"{key}: the row is missing, its value is {expected[key][0]}"
     for key in found.keys() - expected.keys():
         yield f"{key}: the row should not be there"
-    for key in expected.keys() & found.keys():
-        for name, was, should in zip(names, found[key], expected[key], strict=True):
-            if not np.isclose(was, should, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
-                yield f"{key}: {name} is {was}, recomputed {should}"
+    both = sorted(expected.keys() & found.keys(), key=str)
+    was, should = (
+        np.array([of[key] for key in both], float).reshape(len(both), len(names))
+        for of in (found, expected)
+    )
+    wrong = ~np.isclose(was, should, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    for row, column in np.argwhere(wrong):
+        numbers = was[row, column], should[row, column]
+        yield f"{both[row]}: {names[column]} is {numbers[0]}, recomputed {numbers[1]}"
 
 
 # --- one setting and split -------------------------------------------------------------------
@@ -154,11 +182,22 @@ def _load(path, split):
         return {name: np.array(group[name][:]) for name in ("logits", "label", "clean_label")}
 
 
-def _setting(folder, spec, split, setting):
-    """Return {(model, seed, split, subset, statistic): (value, low, high, seeds, n)}.
+@cache
+def _setting(folder, spec):
+    """Return rows of a setting, and a dict of what claims and plots need; the spec as JSON.
 
-    Values by seed and sample, and counts of examples, are put into ``setting``.
+    Rows are {(model, seed, split, subset, statistic): (value, low, high, seeds, n)}.
     """
+    spec = json.loads(spec)
+    setting = SimpleNamespace(about=spec["about"], values={}, counts={}, plots={})
+    rows = {}
+    for split in ("train", "test"):
+        rows |= _split(folder, spec, split, setting)
+    return rows, vars(setting)
+
+
+def _split(folder, spec, split, setting):
+    """Return the rows of a split; put values by seed and sample, and the rest, into ``setting``."""
     stores = {
         role: [_load(folder / f"{run}.nc", split) for run in spec[f"{role}s"]]
         for role in ("teacher", "reference", "student")
@@ -180,11 +219,13 @@ def _setting(folder, spec, split, setting):
             np.ones(n, bool), right, ~right, label == clean, label != clean
         ][SUBSETS.index(subset)]  # fmt: skip
 
+    setting.plots[split] = recompute_readings.plots(logits, label, clean, len(seeds))
     rows = {}
     for subset in SUBSETS:
         per_model = {
             role: [
                 _model(logits, label, clean, role, i, lambda j, s=subset: member(s, j), samples)
+                | _other_readings(logits, label, clean, role, i, member(subset, i), subset, samples)
                 for i in range(len(seeds))
             ]
             for role in logits
@@ -202,6 +243,17 @@ def _setting(folder, spec, split, setting):
         for key, row in _rows(setting.values, split, subset, seeds, counts):
             rows[key[0], key[1], split, subset, key[2]] = row
     return rows
+
+
+def _other_readings(logits, label, clean, role, i, where, subset, samples):
+    """Return other readings of a model that is compared, on subsets that no model decides."""
+    if role == "teacher" or subset.startswith("teacher"):
+        return {}
+    teachers = logits["teacher"]
+    others = [z for j, z in enumerate(teachers) if j != i]
+    return recompute_readings.readings(
+        logits[role][i], teachers[i], others, label, clean, where, samples, subset == "all"
+    )
 
 
 def _rows(by_place, split, subset, seeds, counts):

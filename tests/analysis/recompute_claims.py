@@ -6,6 +6,7 @@ frequent class of test), ``bias`` (numbers by layer, or None).
 """
 
 import numpy as np
+import recompute_readings
 from scipy import optimize, stats
 
 NAN = float("nan")
@@ -15,7 +16,12 @@ CONFIDENCE = {
     "low_confidence_underfitting": ("plot_gap_bottom_decile", "gap_decile_1", 0, "below"),
     "high_confidence_overfitting": ("plot_gap_top_decile", "gap_decile_10", 0, "above"),
     "exaggeration": ("plot_slope", "exaggeration", 1, "above"),
-}
+    "label_underfitting": (
+        "label_gap_bottom_decile", "label_gap_bottom_decile_by_replicate", 0, "below",
+    ),
+    "mislabelled": ("plot_mislabelled_auc", "mislabelled_auc", 0.5, "above"),
+}  # fmt: skip
+OF_NOISE = ("denoising", "mislabelled")
 # (claim, split, reading): statistic, model, null, side, subset, control
 STORED = {
     ("accuracy_gain", "test", ""): ("accuracy", EFFECT, 0, "above", "all", ""),
@@ -30,7 +36,8 @@ for split in ("train", "test"):
             "second seed": (plotted, EFFECT, 0),
             "replicate": (conditioned, "student", null),
         }.items():
-            STORED[claim, split, reading] = (*how, side, "all", "reference")
+            if (claim, split) != ("mislabelled", "test"):
+                STORED[claim, split, reading] = (*how, side, "all", "reference")
     effect, copies = ("exaggeration", EFFECT), ("inheritance", "student")
     for claim, how in {"distillation_exaggerates": effect, "inheritance": copies}.items():
         STORED[claim, split, "replicate"] = (*how, 0, "above", "all", "reference")
@@ -38,6 +45,7 @@ for split in ("train", "test"):
 SHARES = {
     "accuracy", "clean_accuracy", "agreement", "total_variation", "plot_share_below_diagonal",
     "ece", "saturated", "given_label_confidence", "clean_label_confidence",
+    *recompute_readings.SHARES,
 }  # fmt: skip
 FEWEST = 200
 NAMES = ("value", "low", "high", "null", "control", "seeds", "n", "p")
@@ -73,7 +81,7 @@ def _all_rows(settings):
     for name, setting in final.items():
         for claim, how in STORED.items():
             throughout = "switch" not in setting.about
-            if throughout and (claim[0] != "denoising" or setting.about.get("label_noise")):
+            if throughout and (claim[0] not in OF_NOISE or setting.about.get("label_noise")):
                 yield (*claim, name, "", "", how[-1]), _stored(setting, claim[1], how)
         for index, layer in enumerate(setting.bias or ()):
             for key, row in _bias(setting.bias[layer], index == 0):

@@ -7,7 +7,7 @@ import pytest
 from gathered import counts_of, inheritance, plotted, primary
 
 from disobey.analysis.confidence import confidence_logit, quantile_bin
-from disobey.analysis.density import student_teacher_plot
+from disobey.analysis.density import Points, student_teacher_plot
 from disobey.analysis.names import FIDELITY, GAPS, PLOTTED, PRIMARY, QUALITY, SUBSETS
 from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse
@@ -401,7 +401,7 @@ def test_every_point_of_the_plot_is_counted_in_a_cell_or_outside():
     rng = np.random.default_rng(9)
     teacher, model = rng.normal(size=(2, 5000))
     teacher[0] = model[1] = 1e6
-    plot = student_teacher_plot(["student"], teacher, [model])
+    plot = student_teacher_plot(["student"], Points(teacher, [model]))
     assert int(plot.density.sum() + plot.density_outside.sum()) == 5000
     assert int(plot.density_outside[0]) >= 2
     edges = plot.confidence_edge.values
@@ -416,7 +416,7 @@ def test_every_point_of_the_plot_is_counted_in_a_cell_or_outside():
 def test_binned_means_are_those_of_twenty_equal_groups():
     rng = np.random.default_rng(10)
     teacher, model = rng.normal(size=(2, 400))
-    plot = student_teacher_plot(["student"], teacher, [model])
+    plot = student_teacher_plot(["student"], Points(teacher, [model]))
     order = np.argsort(teacher).reshape(20, 20)
     np.testing.assert_allclose(plot.binned_teacher[0], teacher[order].mean(1))
     np.testing.assert_allclose(plot.binned_model[0], model[order].mean(1))

@@ -66,7 +66,13 @@ def test_the_study_has_a_row_for_every_kind_of_number(study):
     assert set(rows.model) == {"reference", "student", "student - reference"}
     mean = rows[(rows.seed == "mean") & (rows.setting == "three")]
     assert np.isfinite(mean[["value", "low", "high"]]).all(axis=None)
-    assert len(mean) == 3 * 23 * (5 + 4)  # models, statistics, subsets (test has no mislabelled)
+    of_every_subset, of_no_judge, of_all = 23, 20, 2
+    # Subsets of train, and of test, which has no mislabelled points; the AUCs need them.
+    number = of_every_subset * (5 + 4) + of_no_judge * (3 + 2) + of_all
+    empty = {f"both_right_{name}" for name in ("gap", "share_below_diagonal")}  # of mislabelled
+    assert len(mean) == 3 * (number - len(empty))
+    mislabelled = mean[mean.subset == "mislabelled"]
+    assert not set(mislabelled.statistic) & empty
 
 
 def test_the_recomputation_notices_a_wrong_missing_or_additional_row(study, tmp_path):

@@ -140,7 +140,7 @@ def test_every_row_is_what_an_independent_computation_gives(study):
 def test_the_study_has_claims_of_every_kind_and_verdict(study):
     claims = table(study, "claims")
     assert set(claims.verdict) == {"holds", "contrary", "undecided", "withheld"}
-    assert claims.claim.nunique() == 12
+    assert claims.claim.nunique() == 14
     assert "end-switch" not in set(claims.setting)
     bias = claims[(claims.claim == "bias") & claims.counted].set_index("setting").verdict
     assert bias.to_dict() == {
@@ -153,7 +153,9 @@ def test_the_study_has_claims_of_every_kind_and_verdict(study):
     assert (withheld.remark != "").all()
     throughout = {name for name in SETTINGS if not name.endswith("-switch")} - {"noisy@5"}
     assert set(claims.setting[claims.claim == "exaggeration"]) == throughout
-    assert set(claims.setting[claims.claim == "denoising"]) == throughout - {"clean"}
+    assert set(claims.setting[claims.claim == "label_underfitting"]) == throughout
+    for of_noise in ("denoising", "mislabelled"):
+        assert set(claims.setting[claims.claim == of_noise]) == throughout - {"clean"}
 
 
 def test_settings_without_a_partner_have_no_contrast(study):

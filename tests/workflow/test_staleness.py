@@ -72,7 +72,9 @@ def of_stage(plan: Plan, *stages: str) -> set[tuple[str, str]]:
 NOISY = ("noisy-self", "noisy-small", "switch-distillation_first-0.5")
 BIASED = ("clean-self", "clean-T1")
 # Figures of all settings of a study.
-OF_ALL = ("calibrated", "inheritance", "accuracy", "fidelity")
+OF_ALL = (
+    "calibrated", "inheritance", "accuracy", "fidelity", "label-class", "dissection", "measures",
+)  # fmt: skip
 PAGES = ("explorer", "report")
 
 

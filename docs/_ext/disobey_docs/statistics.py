@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from disobey.analysis.claims.claim import Claim
 from disobey.analysis.claims.registry import CLAIMS
 from disobey.analysis.meanings import MODELS, STATISTICS, SUBSETS
-from disobey.analysis.names import FIDELITY, PLOTTED, PRIMARY, QUALITY
+from disobey.analysis.names import FIDELITY, OTHER_READINGS, PLOTTED, PRIMARY, QUALITY
 
 GROUPS = {
     "Conditioned on a replicate": (
@@ -16,6 +16,11 @@ GROUPS = {
         PLOTTED,
         "Conditioned on the teacher, and so on its noise: any second model seems to underfit what "
         "the teacher is unsure of. They describe the plot, and decide nothing.",
+    ),
+    "Other readings": (
+        OTHER_READINGS,
+        "The label's class in place of the teacher's, mislabelled points beside clean ones, and "
+        "the plot in four panels by who predicts the given label.",
     ),
     "Fidelity to the teacher": (FIDELITY, "Of the student, and of the reference as its control."),
     "Quality of each model": (QUALITY, "Of the teacher, the reference and the student."),

@@ -92,7 +92,7 @@ class Primary:
     ) -> None:
         self._phi = phi_model, phi_teacher, phi_replicate
         self._where = where
-        self._centre = [_centre(phi, where) for phi in self._phi]
+        self._centre = [centre_of(phi, where) for phi in self._phi]
         self._edges = quantile_edges(phi_replicate, where, DECILES)
         self._moments, self._gaps = Means(), Means()
 
@@ -110,7 +110,7 @@ class Primary:
         """Return the statistics by name, each of shape (1 + resample,)."""
         m, t, r, mr, tr = self._moments.values()[:, 0].T
         with np.errstate(invalid="ignore", divide="ignore"):
-            found = {EXAGGERATION: (mr - m * r) / _spread(tr, t * r)}
+            found = {EXAGGERATION: (mr - m * r) / spread(tr, t * r)}
         return found | dict(zip(GAPS, self._gaps.values()[..., 0].T, strict=True))
 
 
@@ -192,7 +192,7 @@ class Inheritance(Generic[Key]):
         mr, tr, mt, tt, rr = (means[:, self._column[frozenset(pair)]] for pair in _pairs(*trio))
         with np.errstate(invalid="ignore", divide="ignore"):
             scale = np.sqrt(tt / rr)
-            copied = (mt - scale * mr) / _spread(tt, scale * tr)
+            copied = (mt - scale * mr) / spread(tt, scale * tr)
             return {SIGNAL_SCALE: mr / tr, INHERITANCE: copied}
 
 
@@ -219,10 +219,10 @@ class Plotted:
     def __init__(self, phi_model: np.ndarray, phi_teacher: np.ndarray, where: np.ndarray) -> None:
         self._phi = phi_model, phi_teacher
         self._where = where
-        self._centre = [_centre(phi, where) for phi in self._phi]
+        self._centre = [centre_of(phi, where) for phi in self._phi]
         shares = (QUARTER, TENTH, 1 - TENTH)
         self._quarter, self._bottom, self._top = (
-            _quantile(phi_teacher, where, share) for share in shares
+            quantile_of(phi_teacher, where, share) for share in shares
         )
         self._means = Means()
 
@@ -257,17 +257,17 @@ class Plotted:
 def _fit(means: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return least-squares slope of m on t, both means and both variances."""
     mean_m, mean_t, mt, tt, mm = means.T
-    var_m, var_t = mm - mean_m**2, _spread(tt, mean_t**2)
+    var_m, var_t = mm - mean_m**2, spread(tt, mean_t**2)
     return (mt - mean_m * mean_t) / var_t, mean_m, mean_t, var_m, var_t
 
 
-def _spread(mean_product: np.ndarray, product_of_means: np.ndarray) -> np.ndarray:
+def spread(mean_product: np.ndarray, product_of_means: np.ndarray) -> np.ndarray:
     """Return a difference, as E[xy] - E[x] E[y], to divide by: NaN where it is rounding error.
 
     So it is in a resample of a small subset that drew one example only: the ratio has no value.
     """
-    spread = mean_product - product_of_means
-    return np.where(np.abs(spread) > ROUNDING * np.abs(mean_product), spread, np.nan)
+    found = mean_product - product_of_means
+    return np.where(np.abs(found) > ROUNDING * np.abs(mean_product), found, np.nan)
 
 
 def quantile_bin(values: np.ndarray, where: np.ndarray, bins: int) -> np.ndarray:
@@ -282,12 +282,13 @@ def quantile_edges(values: np.ndarray, where: np.ndarray, bins: int) -> np.ndarr
     return np.quantile(values[where], np.arange(1, bins) / bins, overwrite_input=True)
 
 
-def _quantile(values: np.ndarray, where: np.ndarray, share: float) -> float:
+def quantile_of(values: np.ndarray, where: np.ndarray, share: float) -> float:
+    """Return a quantile of ``values[where]``; NaN without any."""
     if not where.any():
         return float("nan")
     return float(np.quantile(values[where], share, overwrite_input=True))
 
 
-def _centre(values: np.ndarray, where: np.ndarray) -> float:
+def centre_of(values: np.ndarray, where: np.ndarray) -> float:
     """Return the subset's mean, to subtract: covariances from moments then lose no digits."""
     return float(values[where].mean()) if where.any() else 0.0

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from disobey.analysis.names import (
     ALL,
+    BY_REPLICATE,
     DECILES,
     EFFECT,
     EXAGGERATION,
     GAPS,
     INHERITANCE,
+    MISLABELLED_AUC,
+    PLOT_MISLABELLED_AUC,
     REFERENCE,
     SIGNAL_SCALE,
     STUDENT,
@@ -39,7 +42,46 @@ class Meaning:
     null: str = ""
 
 
+AT_LABEL = "of the given label's class"
+# The panels of a dissection, in words.
+PANEL_WORDS = {
+    "both_right": "where t and m predict the given label",
+    "only_model_right": "where m alone does",
+    "only_teacher_right": "where t alone does",
+    "neither_right": "where neither does",
+}
 RATIO, LOGITS, SHARE, NATS, SQUARED = "ratio", "logits", "share", "nats", "squared probability"
+
+
+def _at_the_label(order: str, ending: str, nulls: tuple[str, str]) -> dict[str, "Meaning"]:
+    """Return the readings of the label's class, ranked by phi of ``order``."""
+    one, none = nulls
+    slope = f"cov(phi_m, phi_{order}) / cov(phi_t, phi_{order}), {AT_LABEL}"
+    bottom = f"mean of phi_m - phi_t in the lowest tenth of phi_{order}, {AT_LABEL}"
+    below = f"share with phi_m < phi_t, {AT_LABEL}, in the split's lowest quarter of phi_{order}"
+    return {
+        f"label_slope{ending}": Meaning(slope, RATIO, one),
+        f"label_gap_bottom_decile{ending}": Meaning(bottom, LOGITS, none),
+        f"label_gap_top_decile{ending}": Meaning("the same in the highest tenth", LOGITS, none),
+        f"label_share_below_diagonal{ending}": Meaning(below, SHARE, "1/2" if none else ""),
+    }
+
+
+def _dissected() -> dict[str, "Meaning"]:
+    """Return the readings of each panel."""
+    return {
+        name: meaning
+        for panel, where in PANEL_WORDS.items()
+        for name, meaning in (
+            (f"{panel}_share", Meaning(f"share of the examples {where}", SHARE)),
+            (f"{panel}_gap", Meaning(f"mean of phi_m - phi_t {where}, of t's class", LOGITS)),
+            (
+                f"{panel}_share_below_diagonal",
+                Meaning(f"share with phi_m < phi_t {where}, of t's class", SHARE),
+            ),
+        )
+    }
+
 
 STATISTICS = {
     EXAGGERATION: Meaning("A = cov(phi_m, phi_r) / cov(phi_t, phi_r), of r's class", RATIO, "1"),
@@ -62,6 +104,18 @@ STATISTICS = {
         "how many of the lowest quarter of phi_t have phi_m < phi_t", SHARE
     ),
     "plot_sd_ratio": Meaning("standard deviation of phi_m over that of phi_t", RATIO),
+    **_at_the_label("t", "", ("", "")),
+    **_at_the_label("r", BY_REPLICATE, ("1", "0")),
+    MISLABELLED_AUC: Meaning(
+        "chance that phi_m - phi_t is lower at a mislabelled point than at a clean one, "
+        f"{AT_LABEL}, in the lowest quarter of phi_r",
+        "probability",
+        "1/2",
+    ),
+    PLOT_MISLABELLED_AUC: Meaning(
+        "the same of t's class, in the lowest quarter of phi_t", "probability"
+    ),
+    **_dissected(),
     "agreement": Meaning("how many examples m and t put into the same class", SHARE),
     "kl_from_teacher": Meaning("mean of KL(t || m), at temperature 1", NATS),
     "total_variation": Meaning("mean of half the sum over classes of |p_t - p_m|", SHARE),

@@ -10,12 +10,13 @@ COMPARED = (REFERENCE, STUDENT)
 # One-hot runs with the reference's initialisation that differ in what is not distillation.
 PLACEBOS = ("batch_order", "half_lr", "double_lr", "label_smoothing")
 
+ALL, RIGHT, WRONG = "all", "teacher right", "teacher wrong"
+CLEAN, MISLABELLED = "clean", "mislabelled"
+SUBSETS = (ALL, RIGHT, WRONG, CLEAN, MISLABELLED)
+
 # How a claim on confidence is read: as in the paper, class and rank by the student's own teacher;
 # the same of student minus reference, paired by seed; conditioned on a teacher of another seed.
 READINGS = PAPER, SECOND_SEED, REPLICATE = ("paper", "second seed", "replicate")
-
-ALL = "all"
-SUBSETS = (ALL, "teacher right", "teacher wrong", "clean", "mislabelled")
 
 DECILES = 10
 # Replicate-conditioned, the primary estimators (science: A, G, A_z, B).
@@ -35,6 +36,25 @@ PLOTTED = (
     "plot_share_below_diagonal",
     "plot_sd_ratio",
 )
+# The label's class in place of the teacher's: ranked by the teacher, and by a replicate.
+BY_REPLICATE = "_by_replicate"
+LABEL_GAP = "label_gap_bottom_decile"
+_LABEL = (
+    "label_slope",
+    LABEL_GAP,
+    "label_gap_top_decile",
+    "label_share_below_diagonal",
+)
+LABEL = (*_LABEL, *(f"{name}{BY_REPLICATE}" for name in _LABEL))
+# Is the gap lower at mislabelled points than at clean ones, where a model is unsure?
+MISLABELLED_AUC, PLOT_MISLABELLED_AUC = "mislabelled_auc", "plot_mislabelled_auc"
+MISLABELLED_AUCS = (MISLABELLED_AUC, PLOT_MISLABELLED_AUC)
+# The four panels of a dissection, by who predicts the given label.
+PANELS = ("both_right", "only_model_right", "only_teacher_right", "neither_right")
+DISSECTED = ("share", "gap", "share_below_diagonal")
+DISSECTION = tuple(f"{panel}_{name}" for panel in PANELS for name in DISSECTED)
+OTHER_READINGS = (*LABEL, *MISLABELLED_AUCS, *DISSECTION)
+
 FIDELITY = ("agreement", "kl_from_teacher", "total_variation")
 QUALITY = (
     "accuracy",
@@ -47,10 +67,19 @@ QUALITY = (
     "given_label_confidence",
     "clean_label_confidence",
 )
-STATISTICS = (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY)
+STATISTICS = (*PRIMARY, *PLOTTED, *OTHER_READINGS, *FIDELITY, *QUALITY)
+
+# What is plotted beside confidence logits.
+MEASURES = ("probability", "entropy")
+# Means within quantile bins of the teacher's confidence or entropy: of the same measure of the
+# model, and of KL(teacher || model).
+CURVES = (*MEASURES, "kl_by_confidence_logit", "kl_by_probability", "kl_by_entropy")
+
 # Shares of examples and probabilities: no interval of them leaves [0, 1].
 SHARES = (
     "plot_share_below_diagonal",
+    *MISLABELLED_AUCS,
+    *(name for name in OTHER_READINGS if "share" in name),
     "agreement",
     "total_variation",
     "accuracy",

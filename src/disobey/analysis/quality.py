@@ -47,13 +47,12 @@ class Outputs:
     phi_own: np.ndarray
 
     def confidence_logit(self, chosen: np.ndarray) -> np.ndarray:
-        """Return the confidence logit of the classes ``chosen``, (example,).
-
-        Models mostly agree, so that few examples need to be computed anew.
-        """
+        """Return the confidence logit of the classes ``chosen``, (example,)."""
         phi = self.phi_own.copy()
         others = np.flatnonzero(chosen != self.predicted)
-        phi[others] = confidence_logit(self.logits[others], chosen[others])
+        log_p = self.log_p[others, chosen[others]]
+        # What is not predicted has a probability of 1/2 at most: nothing cancels in 1 - p.
+        phi[others] = log_p - np.log1p(-np.exp(log_p))
         return phi
 
 
@@ -122,6 +121,16 @@ class Quality:
         ]
 
 
+def entropy(outputs: Outputs) -> np.ndarray:
+    """Return the entropy of each example's probabilities in nats, shape (example,)."""
+    return -np.einsum("nc,nc->n", outputs.p, outputs.log_p)
+
+
+def kl_divergence(teacher: Outputs, model: Outputs) -> np.ndarray:
+    """Return KL(teacher || model) of each example in nats, shape (example,)."""
+    return (teacher.p * (teacher.log_p - model.log_p)).sum(1)
+
+
 class Fidelity:
     """Top-1 agreement, KL(teacher || model) in nats, and total variation."""
 
@@ -129,11 +138,24 @@ class Fidelity:
         self._means = Means()
 
     def add(
-        self, counts: np.ndarray, outputs: Outputs, teacher: Outputs, where: np.ndarray
+        self,
+        counts: np.ndarray,
+        outputs: Outputs,
+        teacher: Outputs,
+        kl: np.ndarray,
+        where: np.ndarray,
     ) -> None:
-        """Add a block of examples; ``where`` of shape (example, subset)."""
+        """Add a block of examples.
+
+        Parameters
+        ----------
+        counts : ndarray of float64, shape (1 + resample, example)
+        outputs, teacher : Outputs
+        kl : ndarray, shape (example,)
+            Their divergence, see `kl_divergence`.
+        where : ndarray of bool, shape (example, subset)
+        """
         agree = outputs.predicted == teacher.predicted
-        kl = (teacher.p * (teacher.log_p - outputs.log_p)).sum(1)
         variation = np.abs(teacher.p - outputs.p).sum(1) / 2
         self._means.add(counts, np.column_stack([agree, kl, variation]), where)
 

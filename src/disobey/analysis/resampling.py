@@ -6,7 +6,7 @@ every example once and gives the estimate itself, by the same code. Sums over ex
 over blocks of examples: neither the features nor the counts of all examples are ever held at once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -127,3 +127,8 @@ def gather(resamples: Resamples, found: Iterable[Gathered], size: int = BLOCK) -
     for rows, counts in resamples.blocks(size):
         for one in everything:
             one.add(counts, rows)
+
+
+def mean_of(found: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the mean of each statistic; none of none."""
+    return {name: np.mean([f[name] for f in found], 0) for name in found[0]} if found else {}

@@ -3,7 +3,8 @@
 Logits may be larger than the memory. They are read in blocks of examples, twice: once for all that
 an example says by itself, and once more, where there are replicates, for inner products of logits
 about class means, which only the first reading knows. In between, an example leaves the teachers'
-predictions and the confidence logits: one number for each pair of a model and a teacher.
+predictions, the confidence logits (one number for each pair of a model and a teacher), and what
+`disobey.analysis.readings.Kept` holds.
 """
 
 import itertools
@@ -14,24 +15,28 @@ import numpy as np
 import xarray as xr
 
 from disobey.analysis.confidence import CentredLogits, Inheritance, Plotted, Primary, Rows
-from disobey.analysis.density import student_teacher_plot
 from disobey.analysis.intervals import crossed_interval, example_variance
 from disobey.analysis.names import (
     ALL,
+    CLEAN,
     COMPARED,
     EFFECT,
+    MISLABELLED,
     MODELS,
     REFERENCE,
+    RIGHT,
     STATISTICS,
     STUDENT,
     SUBSETS,
     TEACHER,
+    WRONG,
     limits,
 )
-from disobey.analysis.quality import Fidelity, Outputs, Quality, read_outputs
-from disobey.analysis.resampling import Gathered, Resamples, gather
+from disobey.analysis.quality import Fidelity, Outputs, Quality, kl_divergence, read_outputs
+from disobey.analysis.readings import SUBSETS as READ
+from disobey.analysis.readings import Kept, ModelReadings, plots
+from disobey.analysis.resampling import Gathered, Resamples, gather, mean_of
 
-RIGHT, WRONG, CLEAN, MISLABELLED = SUBSETS[1:]
 JUDGED, OF_NOISE = (RIGHT, WRONG), (CLEAN, MISLABELLED)
 ROLES = (TEACHER, REFERENCE, STUDENT)
 # Logits of one model in a block: in float64 they, and what is computed of them, stay in a cache.
@@ -107,6 +112,8 @@ class SplitAnalysis:
         # phi[role][i, j]: confidence of the model of seed i in what teacher j predicts
         each = len(self.teachers), data.examples
         self.phi = {role: np.empty((len(data.logits[role]), *each)) for role in self.roles}
+        numbers = {role: len(data.logits[role]) for role in self.roles}
+        self.kept = Kept(numbers, len(self.seeds), data.examples, self._given)
         shape = (len(STATISTICS), len(MODELS), len(self.seeds), resamples.rows)
         self.tables = {name: np.full(shape, np.nan) for name in SUBSETS}
 
@@ -143,6 +150,15 @@ class SplitAnalysis:
             return (label[rows] == clean[rows]) == (name == CLEAN)
         return (predicted == label[rows]) == (name == RIGHT)
 
+    @property
+    def _given(self) -> np.ndarray | None:
+        """The given labels, where both labels are known."""
+        return self.data.label if self.labelled else None
+
+    def _clean(self) -> np.ndarray | None:
+        """Return whose label was not moved, shape (example,), where any was."""
+        return self.subset(CLEAN, 0) if self.noisy else None
+
     def _judge(self, name: str, teacher: int) -> Judged:
         """Return a subset with its judge: always the first teacher where it needs none."""
         return name, teacher if name in JUDGED else 0
@@ -176,7 +192,9 @@ class SplitAnalysis:
             logits = {(role, i): self.data.logits[role][i][rows] for role, i in self.models}
             self.prediction[:, rows] = [logits[TEACHER, i].argmax(1) for i in self.teachers]
             for other in self.teachers[len(self.seeds) :]:
-                self._keep_confidence(read_outputs(logits[TEACHER, other]), TEACHER, other, rows)
+                outputs_of_other = read_outputs(logits[TEACHER, other])
+                self._keep_confidence(outputs_of_other, TEACHER, other, rows)
+                self.kept.keep_confidence(TEACHER, other, outputs_of_other, rows)
             for seed in self.seeds:
                 outputs = {role: read_outputs(logits[role, seed]) for role in self.roles}
                 self._add(quality, fidelity, seed, outputs, rows, counts)
@@ -208,11 +226,14 @@ class SplitAnalysis:
         label, clean = self.data.label, self.data.clean_label
         for role in self.roles:
             self._keep_confidence(outputs[role], role, seed, rows)
+            self.kept.keep(role, seed, outputs[role], rows)
             if label is not None and clean is not None:
                 labels = label[rows], clean[rows]
                 quality[role, seed].add(counts, outputs[role], *labels, where)
         for role in self.compared:
-            fidelity[role, seed].add(counts, outputs[role], outputs[TEACHER], where)
+            kl = kl_divergence(outputs[TEACHER], outputs[role])
+            self.kept.kl[role][seed, rows] = kl
+            fidelity[role, seed].add(counts, outputs[role], outputs[TEACHER], kl, where)
 
     def _keep_confidence(self, outputs: Outputs, role: str, seed: int, rows: slice) -> None:
         """Keep a model's confidence in what each teacher predicts."""
@@ -252,8 +273,11 @@ class SplitAnalysis:
             for judged, means in class_mean.items()
             if (trios := self._trios(*judged))
         }
+        read = {key: self._readings(*key, where) for key in plotted if self._is_read(key[0])}
         everything: list[Gathered] = [*plotted.values(), *primary.values(), *inherited.values()]
-        gather(self.resamples, everything, self.block)
+        gather(self.resamples, [*everything, *read.values()], self.block)
+        for key, of_model in read.items():
+            self._enter(*key, of_model.statistics())
         for (name, model), of_plot in plotted.items():
             self._enter(name, model, of_plot.statistics())
             averaged = [
@@ -261,7 +285,26 @@ class SplitAnalysis:
                 | inherited[self._judge(name, other)].statistics(_trio(*model, other))
                 for other in self._others(model[1])
             ]
-            self._enter(name, model, _mean_of(averaged))
+            self._enter(name, model, mean_of(averaged))
+
+    def _is_read(self, subset: str) -> bool:
+        """Whether there are other readings of a subset."""
+        return self.labelled and subset in READ
+
+    def _readings(
+        self, subset: str, model: Model, where: Mapping[Judged, np.ndarray]
+    ) -> ModelReadings:
+        """Return the other readings of a model on a subset."""
+        role, seed = model
+        clean = self._clean() if subset == ALL else None
+        return ModelReadings(
+            self.kept,
+            (self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]),
+            model,
+            self._others(seed),
+            where[self._judge(subset, seed)],
+            None if clean is None else ~clean,
+        )
 
     def _others(self, seed: int) -> list[int]:
         """Return which teachers are replicates of this seed's teacher."""
@@ -305,17 +348,17 @@ class SplitAnalysis:
         )
 
     def _plot(self) -> xr.Dataset:
-        """Return the paper's plot: teacher i against its student and reference, all seeds.
+        """Return the paper's plot and its variants: teacher i against its student and reference.
 
         Comes last: it lets go of the confidence logits, and takes the memory of a part of them.
         """
 
         def diagonal(role: str) -> np.ndarray:
             of_role = self.phi.pop(role)
-            return np.concatenate([of_role[i, i] for i in self.seeds])
+            return np.stack([of_role[i, i] for i in self.seeds])
 
-        roles = self.compared
-        return student_teacher_plot(roles, diagonal(TEACHER), [diagonal(role) for role in roles])
+        phi = {role: diagonal(role) for role in (TEACHER, *self.compared)}
+        return plots(self.kept, phi, self._clean(), self.data.logits[TEACHER][0].shape[1])
 
 
 def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
@@ -332,11 +375,6 @@ def most_frequent_class(label: np.ndarray | None) -> float:
         Without labels the share is NaN.
     """
     return np.nan if label is None else float(np.bincount(label).max() / len(label))
-
-
-def _mean_of(found: Sequence[Statistics]) -> dict[str, np.ndarray]:
-    """Return the mean of each statistic; none of none."""
-    return {name: np.mean([f[name] for f in found], 0) for name in found[0]} if found else {}
 
 
 def resampled(table: np.ndarray) -> xr.Dataset:

@@ -16,7 +16,22 @@ For each split (groups ``train`` and ``test``) one dataset with
   cell of teacher's confidence x model's confidence, both in logits on the edges
   ``confidence_edge``; ``density_outside(compared)``: how many lie beyond them;
 - ``binned_teacher``, ``binned_model`` ``(compared, quantile)``: mean confidence of both within
-  quantile bins of the teacher's.
+  quantile bins of the teacher's;
+- with ``label_`` before their names, the same at the class of the given label in place of the
+  teacher's prediction (only with labels);
+- ``dissected_density(compared, panel, teacher_bin, model_bin)``: ``density`` in four panels, by
+  whether teacher and model predict the given label (only with labels);
+- ``noise_density(compared, noise, teacher_bin, model_bin)``, ``noise_binned_teacher``,
+  ``noise_binned_model`` ``(compared, noise, quantile)``: density and means of clean and of
+  mislabelled examples apart, each by its own quantiles (only where any is mislabelled);
+- ``measure_density(measure, compared, teacher_bin, model_bin)`` on the edges
+  ``measure_edge(measure, edge)``: examples, over all seeds, by the teacher's and the model's
+  probability of the class that the teacher predicts, and by the entropy of both in nats;
+- ``curve_teacher(curve, quantile, seed)``, ``curve_model(curve, compared, quantile, seed)``: means
+  within quantile bins, seed by seed: probability by probability, entropy by entropy, and
+  KL(teacher || model) in nats by the teacher's confidence logit, probability and entropy;
+  ``curve_estimate``, ``curve_low``, ``curve_high`` ``(curve, compared, quantile)``: mean over seeds
+  and its 95 % interval over seeds; examples are not resampled.
 
 Names of statistics, models and subsets: `disobey.analysis.names`.
 """

@@ -28,6 +28,8 @@ from disobey.numbers import number
 CM = 1 / 2.54
 # One column of a two-column page; figures are drawn at the size at which they are printed.
 COLUMN_WIDTH = 8 * CM
+# Both columns, for figures of many panels.
+TWO_COLUMNS = 17 * CM
 # For the one figure of a talk.
 WIDE = 13 * CM
 POINT = 1 / 72
@@ -89,6 +91,10 @@ ORDER_ROLES = {
 _DENSITY_START, _DENSITY_END = "#FBEADD", "#E08A4A"
 # From nearly white to the student's hue, short of its full colour: lines must stay visible on it.
 DENSITY = LinearSegmentedColormap.from_list("student", [_DENSITY_START, _DENSITY_END])
+DENSITIES = {
+    STUDENT: DENSITY,
+    REFERENCE: LinearSegmentedColormap.from_list("reference", ["#EEEEEE", "#8A8A8A"]),
+}
 
 # Any: matplotlib's type for the keys changes with its version.
 RC: Any = {

@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from disobey.analysis.names import (
+    BY_REPLICATE,
     DECILES,
     EFFECT,
     EXAGGERATION,
     GAPS,
     INHERITANCE,
+    LABEL_GAP,
+    MISLABELLED_AUC,
+    PLOT_MISLABELLED_AUC,
     REFERENCE,
     SIGNAL_SCALE,
     STUDENT,
@@ -48,6 +52,10 @@ STATISTICS = {
     "plot_gap_bottom_decile": Statistic("gap in the bottom decile", "logits"),
     "plot_gap_top_decile": Statistic("gap in the top decile", "logits"),
     "plot_slope": Statistic("slope", "ratio"),
+    LABEL_GAP: Statistic("gap in the bottom decile, at the label", "logits"),
+    f"{LABEL_GAP}{BY_REPLICATE}": Statistic("gap in r's bottom decile, at the label", "logits"),
+    PLOT_MISLABELLED_AUC: Statistic("AUC of the gap", "probability"),
+    MISLABELLED_AUC: Statistic("AUC of the gap at the label", "probability"),
     "overall_difference": Statistic("overall log ratio", "ln(ratio)"),
     "trend": Statistic("change of the overall log ratio over the range", "ln(ratio)"),
     **{

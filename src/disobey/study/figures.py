@@ -62,6 +62,21 @@ def _noise(kind: str, study: Study) -> Iterator[Planned]:
         yield Planned(kind, kind, noisy)
 
 
+def _parts(plan: "PlanFigures", most: int) -> "PlanFigures":
+    """Split each figure of a plan so that none shows more than so many settings."""
+
+    def parts(kind: str, study: Study) -> Iterator[Planned]:
+        for _, name, settings in plan(kind, study):
+            number = -(-len(settings) // most)
+            size = -(-len(settings) // number)
+            for part in range(number):
+                ending = f"-{part + 1}" if number > 1 else ""
+                shown = settings[part * size : (part + 1) * size]
+                yield Planned(kind, f"{name}{ending}", shown)
+
+    return parts
+
+
 def _switching(kind: str, study: Study) -> Iterator[Planned]:
     """Settings with a switch, and those that are the same without one: the ends of the axis."""
     switched = {n for n, setting in study.settings.items() if setting.distill.switch is not None}
@@ -129,9 +144,13 @@ FIGURES: dict[str, PlanFigures] = {
     "inheritance": _distilled,
     "accuracy": _distilled,
     "fidelity": _distilled,
+    "label-class": _parts(_distilled, 8),
+    "dissection": _parts(_distilled, 6),
+    "measures": _parts(_distilled, 5),
     "bias": _biased(1),
     "link": _biased(2),
     "noise": _noise,
+    "mislabelled": _parts(_noise, 5),
     "switching": _switching,
     "temperature": _temperature,
     "rounds": _rounds,

@@ -18,9 +18,10 @@ from disobey.analysis.intervals import (
 from disobey.analysis.names import (
     EFFECT,
     EXAGGERATION,
-    PRIMARY,
+    OTHER_READINGS,
     QUALITY,
     REFERENCE,
+    REPLICATE,
     STUDENT,
     limits,
 )
@@ -236,10 +237,10 @@ def what_is_missing(claim: Claim, analysis: Analysis) -> str:
     if claim.model == EFFECT and REFERENCE not in data.compared.values:
         return NO_REFERENCE
     labelled = data.estimate.sel(statistic="accuracy", model=STUDENT, subset="all").notnull()
-    if claim.statistic in QUALITY and not labelled:
+    if claim.statistic in (*QUALITY, *OTHER_READINGS) and not labelled:
         return NO_LABELS
     alone = data.estimate.sel(statistic=EXAGGERATION, model=STUDENT, subset="all").isnull()
-    return "there is no replicate" if claim.statistic in PRIMARY and alone else ""
+    return "there is no replicate" if claim.reading == REPLICATE and alone else ""
 
 
 def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> Number:

@@ -1,0 +1,139 @@
+"""Small squares in which a model stands against its teacher: counts in cells, binned means."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.lines import Line2D
+
+from disobey.analysis.names import REFERENCE, STUDENT
+from disobey.analysis.store import Analysis
+from disobey.figures import style
+from disobey.figures.message import size
+from disobey.figures.panels import even_ticks, put_ticks, say, short_labels
+from disobey.numbers import NBSP, interval
+
+# The student first: the reference is its control.
+MODELS = (STUDENT, REFERENCE)
+# Share of the examples beyond either end of a scale; and of the scale, what is kept free.
+TAIL, ROOM = 0.001, 0.03
+# A scale without any example.
+FALLBACK = (-1.0, 1.0)
+MAX_TICKS = 3
+# Share of a scale at either end that has no tick, lest its label meet the next panel's.
+INSET = 0.08
+CASING = 1.8
+
+
+def models_of(data: xr.Dataset) -> list[str]:
+    """Return the models that a split compares with the teacher, the student first."""
+    return [model for model in MODELS if model in data.compared.values]
+
+
+def shown_in(analyses: Iterable[Analysis]) -> list[str]:
+    """Return the models that any split of any setting compares with the teacher."""
+    shown = {model for one in analyses for data in one.splits.values() for model in models_of(data)}
+    return [model for model in MODELS if model in shown]
+
+
+def legend(analyses: Mapping[str, Analysis], *more: Line2D) -> list[Line2D]:
+    """Return the entries of the models and of the diagonal, and ``more``."""
+    equal = style.handle(STUDENT, color=style.INK, marker="", linestyle=(0, (3, 2)))
+    equal.set(label="as the teacher", linewidth=style.MEDIUM)
+    return [*(style.handle(model) for model in shown_in(analyses.values())), equal, *more]
+
+
+def head(analysis: Analysis, split: str, *lines: str) -> str:
+    """Return split and size of a panel, then ``lines``."""
+    return "\n".join([f"{split}, n{NBSP}={NBSP}{size(analysis, split)}", *lines])
+
+
+def printed(
+    analysis: Analysis,
+    statistic: str,
+    model: str,
+    split: str,
+    null: float = float("nan"),
+    subset: str = "all",
+) -> str:
+    """Return a model's glyph, estimate and interval; they may break over lines."""
+    numbers = interval(*analysis.number(statistic, model, split, subset), null)
+    return f"{style.ROLES[model].glyph}{NBSP}{numbers}".replace(f"{NBSP}[", " [")
+
+
+def draw_cells(axes: Axes, edges: np.ndarray, cells: np.ndarray, model: str) -> bool:
+    """Draw how many examples fall into each cell, and the diagonal.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    edges : ndarray, shape (bin + 1,)
+        Of both axes.
+    cells : ndarray of int, shape (teacher_bin, model_bin)
+    model : str
+        Whose colour it has.
+
+    Returns
+    -------
+    bool
+        Whether there was an example.
+    """
+    if not cells.any():
+        say(axes)
+        return False
+    counts = np.ma.masked_less_equal(cells.T, 0)
+    shades = {"norm": LogNorm(1, max(float(cells.max()), 2.0)), "cmap": style.DENSITIES[model]}
+    axes.pcolormesh(edges, edges, counts, rasterized=True, **shades)
+    style.diagonal(axes)
+    return True
+
+
+def draw_means(
+    axes: Axes, across: np.ndarray, up: np.ndarray, model: str, gid: str = "binned"
+) -> None:
+    """Draw a model's means within quantile bins as a line of its marks, cased in white."""
+    role = style.ROLES[model]
+    axes.plot(across, up, color=style.HOLLOW, linewidth=CASING, zorder=3)
+    (line,) = axes.plot(across, up, zorder=4, gid=f"{gid}/{model}")
+    line.set(
+        color=role.colour,
+        linewidth=style.MEDIUM,
+        marker=role.marker,
+        markersize=style.SEED_SIZE,
+        markeredgewidth=0,
+    )
+
+
+def limits_of(edges: np.ndarray, cells: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return the part of a scale that holds all examples but the tails, the same for both axes.
+
+    Parameters
+    ----------
+    edges : ndarray, shape (bin + 1,)
+    cells : sequence of ndarray, shape (..., teacher_bin, model_bin)
+        Of all panels that share the scale.
+    """
+    ends: list[float] = []
+    for counts in cells:
+        for axis in (-1, -2):
+            along = counts.sum(axis).reshape(-1, counts.shape[-1]).sum(0)
+            beyond = TAIL * along.sum()
+            upto = along.cumsum()
+            inside = np.flatnonzero((upto > beyond) & (along[::-1].cumsum()[::-1] > beyond))
+            if inside.size:
+                ends += [float(edges[inside[0]]), float(edges[inside[-1] + 1])]
+    low, high = (min(ends), max(ends)) if ends else FALLBACK
+    room = ROOM * (high - low)
+    return low - room, high + room
+
+
+def square_scale(axes: Axes, limits: tuple[float, float], *, left: bool, below: bool) -> None:
+    """Give both axes the same limits and few ticks, labelled on the sides that are asked for."""
+    inset = INSET * (limits[1] - limits[0])
+    ticks = even_ticks(limits[0] + inset, limits[1] - inset, MAX_TICKS)
+    axes.set(xlim=limits, ylim=limits)
+    for which in "xy":
+        put_ticks(axes, which, ticks, short_labels(ticks))
+    axes.tick_params(labelleft=left, labelbottom=below)
