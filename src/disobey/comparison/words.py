@@ -21,6 +21,7 @@ from disobey.analysis.names import (
 )
 from disobey.comparison.result import BY_EXAMPLES, Comparison, Held
 from disobey.numbers import NBSP, interval, number
+from disobey.report.lead import IN_WORDS
 from disobey.report.markdown import markdown
 from disobey.report.verdicts import STATISTICS, Statistic
 
@@ -130,7 +131,8 @@ def meaning(held: Held, how: Statistic) -> str:
         return "not estimated: its denominator is zero, or it has no example"
     if held.verdict:
         side = {
-            HOLDS: f"holds: {claim.text[:1].lower()}{claim.text[1:]}",
+            HOLDS: f"{' '.join(filter(None, ('holds', IN_WORDS.get(claim.reading))))}: "
+            f"{claim.text[:1].lower()}{claim.text[1:]}",
             CONTRARY: f"contrary: the interval lies on the other side of {null}",
         }
         return side.get(held.verdict, f"undecided: the interval contains {null}")
