@@ -22,7 +22,7 @@ Names of statistics, models and subsets: `disobey.analysis.names`.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from disobey.analysis.bias_store import Bias, read_bias
+from disobey.analysis.curves_store import Curves, read_curves
 from disobey.errors import UserError
 from disobey.stores.reader import read_groups
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
 SPLITS = ("train", "test")
+# How the stores of `disobey.stores.layout.BESIDE` are read.
+READ_BESIDE: dict[str, Callable[["Manifest"], Any]] = {"bias": read_bias, "curves": read_curves}
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,16 @@ class Analysis:
     splits : dict of str to xarray.Dataset
         ``train`` and ``test``, as described above; one of them where a comparison has no more.
     bias : Bias or None
-        The setting's bias analysis, where the study asks for one.
+    curves : Curves or None
+        The setting's analyses of other kinds, where the study asks for them; each is named by its
+        stage.
     """
 
     setting: str
     about: dict[str, Any]
     splits: dict[str, xr.Dataset]
     bias: Bias | None = None
+    curves: Curves | None = None
 
     def number(
         self, statistic: str, model: str, split: str = "test", subset: str = "all"
@@ -84,9 +90,9 @@ def read_analysis(manifest: "Manifest") -> Analysis:
 
 
 def read_analyses(manifests: Iterable["Manifest"], settings: Sequence[str]) -> dict[str, Analysis]:
-    """Read the analyses of ``settings``, in their order, each with its bias analysis if it has one.
+    """Read the analyses of ``settings``, in their order, each with what it has beside it.
 
-    A setting's two stores bear the same id, the setting's name: told apart by their stages.
+    A setting's stores bear the same id, the setting's name: told apart by their stages.
 
     Raises
     ------
@@ -102,7 +108,10 @@ def read_analyses(manifests: Iterable["Manifest"], settings: Sequence[str]) -> d
                 f"--inputs: the spec names the setting {name}, whose analysis is not among them "
                 f"({given or 'none'}); add the manifest of its confidence job"
             )
-        bias = stores.get(("bias", name))
-        analysis = read_analysis(stores["confidence", name])
-        found[name] = replace(analysis, bias=None if bias is None else read_bias(bias))
+        beside = {
+            stage: read(stores[stage, name])
+            for stage, read in READ_BESIDE.items()
+            if (stage, name) in stores
+        }
+        found[name] = replace(read_analysis(stores["confidence", name]), **beside)
     return found

@@ -19,13 +19,14 @@ from disobey.seeds import torch_seed
 from disobey.stores.layout import HISTORY, SNAPSHOT, WEIGHTS, states_of
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.checkpoint import Checkpoints, Keeper
-from disobey.training.device import choose_device
+from disobey.training.device import choose_device, compute_threads
 from disobey.training.inputs import device_inputs
 from disobey.training.loop import History, Training
 from disobey.training.losses.targets import Targets
 from disobey.training.parts import (
     augmented_module,
     compiled_module,
+    evaluation_module,
     loss_module,
     progress_module,
     snapshots_module,
@@ -61,8 +62,8 @@ class Process:
 def run(job: "Job", process: Process = Process()) -> None:
     """Train the run that the spec describes; write weights and history."""
     spec, device = job.spec, choose_device(job.device, job.take_card)
-    torch.set_num_threads(job.threads)
     data = prepared_data(job)
+    torch.set_num_threads(compute_threads(job.threads, data.kind))
     torch.manual_seed(torch_seed(spec["seeds"]["initialisation"], "initialisation"))
     model = build_model(spec["model"], data, job.inputs)
     start = start_module(spec)
@@ -113,6 +114,8 @@ def _training(
     if augmented is not None:
         shown_by_epoch = importlib.import_module(augmented).shown_by_epoch
         optional["before_epoch"] = shown_by_epoch(spec, inputs, teacher)
+    if hasattr(inputs, "ahead"):  # images that are decoded batch by batch
+        optional["ahead"] = inputs.ahead
     compiled = compiled_module(spec)
     if compiled is not None:
         compiled_forward = importlib.import_module(compiled).compiled_forward
@@ -125,7 +128,7 @@ def _training(
         importlib.import_module(loss_module(spec)).build(spec, targets),
         spec["recipe"],
         spec["seeds"]["order"],
-        _tracker(job, model),
+        _tracker(job, model, data, device),
         **optional,
     )
 
@@ -142,14 +145,19 @@ def write_store(job: "Job", training: Training, snapshots: "Snapshots | None") -
             shutil.copyfile(kept, path)
 
 
-def _tracker(job: "Job", model: nn.Module) -> Callable[[int], Tracker] | None:
+def _tracker(
+    job: "Job", model: nn.Module, data: Prepared, device: torch.device
+) -> Callable[[int], Tracker] | None:
     """Return what makes the tracker once the number of steps is known."""
-    module = progress_module(job.spec)
-    if module is None:
-        return None
-    progress = job.spec["progress"]
-    basis = job.input(progress["basis"]).file()
-    return partial(importlib.import_module(module).make_tracker, model, progress, basis)
+    track: Callable[[int], Tracker] | None = None
+    module, evaluation = progress_module(job.spec), evaluation_module(job.spec)
+    if module is not None:
+        progress = job.spec["progress"]
+        basis = job.input(progress["basis"]).file()
+        track = partial(importlib.import_module(module).make_tracker, model, progress, basis)
+    if evaluation is not None:
+        track = importlib.import_module(evaluation).build(job.spec, data, device, model, track)
+    return track
 
 
 def _snapshots(job: "Job", checkpoints: Checkpoints, training: Training) -> "Snapshots | None":

@@ -95,12 +95,27 @@ Milestones = Annotated[
 ]
 
 
+class Evaluate(Strict):
+    """Accuracy in evaluation mode along a training; it changes no weight."""
+
+    points: Annotated[int, Field(ge=2)] = Field(
+        20, description="logarithmically spaced steps, the first and the last among them"
+    )
+    examples: PositiveInt = Field(
+        300,
+        description="of each split, a fixed random part; all where the split has no more. Each "
+        "point costs a pass over them",
+    )
+
+
 class Recipe(Strict):
     """How a model is trained; the same for teacher, reference and student unless said otherwise."""
 
     model_config = ONE_UNIT
 
-    optimizer: Literal["sgd", "adamw"] = Field(description="stochastic gradient descent, or AdamW")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(
+        description="stochastic gradient descent, Adam, or AdamW"
+    )
     lr: Positive = Field(description="peak learning rate")
     epochs: PositiveInt | None = Field(
         None, description="how long it is, in passes over the training examples; or write steps"
@@ -126,12 +141,19 @@ class Recipe(Strict):
     )
     momentum: Fraction | None = Field(None, description="sgd only")
     nesterov: bool = Field(False, description="sgd with momentum only")
-    weight_decay: float | None = Field(None, ge=0, description="L2 for sgd, decoupled for adamw")
+    weight_decay: float | None = Field(
+        None, ge=0, description="L2 for sgd and adam, decoupled for adamw"
+    )
     label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
     precision: Literal["fp32", "bf16"] | None = Field(
         None, description="of matrix products in training; fp32 if not given"
     )
     compile: bool = Field(False, description="with torch.compile, which takes a minute first")
+    evaluate: Evaluate | None = Field(
+        None,
+        description="record training accuracy (of given labels) and test accuracy at some steps; "
+        "{} for the defaults",
+    )
     snapshots: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
         None,
         description="epochs, before the last one ends, after which the weights are kept, for "
