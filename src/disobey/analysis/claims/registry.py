@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from disobey.analysis.claims import bias, confidence, noise, switching
+from disobey.analysis.claims import bias, confidence, curves, noise, switching
 from disobey.analysis.claims.claim import Claim, Finding
 from disobey.analysis.claims.summary import Summary, summarise
 from disobey.analysis.store import Analysis
@@ -12,6 +12,7 @@ Finder = Callable[[Claim, Mapping[str, Analysis]], Iterator[Finding]]
 SUBJECTS: tuple[tuple[tuple[Claim, ...], Finder], ...] = (
     (confidence.CLAIMS, confidence.findings),
     (bias.CLAIMS, bias.findings),
+    (curves.CLAIMS, curves.findings),
     (noise.CLAIMS, noise.findings),
     (switching.CLAIMS, switching.findings),
 )
