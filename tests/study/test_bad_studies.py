@@ -180,7 +180,7 @@ HABITS = [
     (DISTILL, "distill:", "27: settings.self.distill: must be a mapping of keys to values, "
      "got nothing; write {temperature: 4}"),
     ("optimizer: sgd", "optimizer: [sgd, adamw]", "19: recipes.image.optimizer: must be one of "
-     "adamw, sgd; got a list; to compare several, add a second recipe and use sweeps"),
+     "adam, adamw, sgd; got a list; to compare several, add a second recipe and use sweeps"),
     ("    student: mlp", "    student: [mlp, wide]", "25: settings.self.student: must be a word, "
      "got a list; to compare several, use sweeps, with vary: {student: ['mlp', 'wide']}"),
     (MLP, "mlp: {family: mlp, hidden: [8, [16]]}", "14: models.mlp.hidden[1]: must be a whole "
@@ -449,12 +449,13 @@ NAMES = [
     (
         "optimizer: sgd",
         "optimizer: SGD",
-        "19: recipes.image.optimizer: unknown value 'SGD'; did you mean 'sgd'? (known: adamw, sgd)",
+        "19: recipes.image.optimizer: unknown value 'SGD'; did you mean 'sgd'? (known: adam, "
+        "adamw, sgd)",
     ),
     (
         "optimizer: sgd",
         "optimizer: rmsprop",
-        "19: recipes.image.optimizer: unknown value 'rmsprop'; known: adamw, sgd",
+        "19: recipes.image.optimizer: unknown value 'rmsprop'; known: adam, adamw, sgd",
     ),
     (
         SGD,
@@ -679,6 +680,12 @@ MISFITS = [
         "{optimizer: adamw, lr: 0.05, momentum: 0.9, epochs: 2}",
         "19: recipes.image: optimizer adamw has no momentum; "
         "remove momentum, or write optimizer: sgd",
+    ),
+    (
+        SGD,
+        "{optimizer: adam, lr: 0.05, momentum: 0.9, nesterov: true, epochs: 2}",
+        "19: recipes.image: optimizer adam has no momentum and no nesterov; "
+        "remove momentum and nesterov, or write optimizer: sgd",
     ),
     (
         SGD,

@@ -252,8 +252,8 @@ def test_deeper_layers_are_measured_in_the_basis_of_each_seed_s_teacher(plan):
          "leading direction; add centre: pixel to data set 'plain'"),
         (("    recipe: bias\n    teacher_recipe", "    recipe: short\n    teacher_recipe"),
          "23: settings.self.bias: recipe 'short' has momentum, under which progress along "
-         "eigendirections is not gradient descent's; use a recipe with optimizer: sgd and without "
-         "momentum and weight_decay"),
+         "eigendirections is not gradient descent's; use a recipe with optimizer: sgd or adam and "
+         "without momentum and weight_decay"),
         (("placebos: [batch_order, half_lr]", "directions: [2, 3]"),
          "23: settings.self.bias.directions: directions must rise from 1, got [2, 3]"),
         (("snapshots: [1, 3]}\n  faster", "snapshots: [1, 5]}\n  faster"),

@@ -100,6 +100,17 @@ def test_adamw_decays_weights_apart_from_the_gradient():
     torch.testing.assert_close(model.weight.detach(), before * (1 - 0.1 * 0.5))
 
 
+def test_adam_takes_weight_decay_as_a_part_of_the_gradient():
+    """Its first step is lr times the sign of gradient plus decay; adamw's would depend on w."""
+    model = linear()
+    optimizer = make_optimizer(model, {"optimizer": "adam", "lr": 0.1, "weight_decay": 0.5})
+    before = model.weight.detach().clone()
+    (model.weight.sum() + model.bias.sum()).backward()
+    optimizer.step()
+    expected = before - 0.1 * torch.sign(1 + 0.5 * before)
+    torch.testing.assert_close(model.weight.detach(), expected)
+
+
 def test_the_schedule_is_followed_step_by_step(toy, monkeypatch):
     seen = []
     step = PlainSgd.step

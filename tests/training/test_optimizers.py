@@ -15,6 +15,11 @@ RECIPES = {
         torch.optim.SGD,
         {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     ),
+    "adam": (
+        {"optimizer": "adam", "weight_decay": 0.02},
+        torch.optim.Adam,
+        {"weight_decay": 0.02},
+    ),
     "adamw": (
         {"optimizer": "adamw", "weight_decay": 0.02},
         torch.optim.AdamW,
@@ -53,7 +58,7 @@ def test_steps_are_those_of_torch_bit_for_bit_across_a_saved_state(recipe, kind,
     assert not any(p.grad_fn for p in found.parameters())
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
 def test_a_training_that_compiles_nothing_does_not_import_the_compiler(name):
     """From the first step to a state that is saved and read."""
     program = f"""

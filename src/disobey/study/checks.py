@@ -245,13 +245,13 @@ def _bias(study: Study, name: str) -> Iterator[Mistake]:
     yield from _layers(study, setting, here)
     recipe = _recipe(study, name)
     spoilt = [key for key in ("momentum", "weight_decay") if getattr(recipe, key)]
-    if recipe.optimizer != "sgd" or spoilt:
-        what = "optimizer adamw" if recipe.optimizer != "sgd" else " and ".join(spoilt)
+    if recipe.optimizer == "adamw" or spoilt:
+        what = "optimizer adamw" if recipe.optimizer == "adamw" else " and ".join(spoilt)
         yield (
             here,
             f"recipe '{setting.recipe}' has {what}, under which progress along eigendirections is "
-            f"not gradient descent's; use a recipe with optimizer: sgd and without momentum and "
-            f"weight_decay",
+            f"not gradient descent's; use a recipe with optimizer: sgd or adam and without "
+            f"momentum and weight_decay",
         )
     if recipe.label_smoothing and "label_smoothing" in setting.bias.placebos:
         yield (

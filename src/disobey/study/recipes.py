@@ -100,7 +100,9 @@ class Recipe(Strict):
 
     model_config = ONE_UNIT
 
-    optimizer: Literal["sgd", "adamw"] = Field(description="stochastic gradient descent, or AdamW")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(
+        description="stochastic gradient descent, Adam, or AdamW"
+    )
     lr: Positive = Field(description="peak learning rate")
     epochs: PositiveInt | None = Field(
         None, description="how long it is, in passes over the training examples; or write steps"
@@ -126,7 +128,9 @@ class Recipe(Strict):
     )
     momentum: Fraction | None = Field(None, description="sgd only")
     nesterov: bool = Field(False, description="sgd with momentum only")
-    weight_decay: float | None = Field(None, ge=0, description="L2 for sgd, decoupled for adamw")
+    weight_decay: float | None = Field(
+        None, ge=0, description="L2 for sgd and adam, decoupled for adamw"
+    )
     label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
     precision: Literal["fp32", "bf16"] | None = Field(
         None, description="of matrix products in training; fp32 if not given"

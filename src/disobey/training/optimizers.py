@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 BOOKKEEPING = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 
@@ -19,8 +19,8 @@ BOOKKEEPING = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
 def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> Optimizer:
     """Return the recipe's optimizer over all parameters, fused into one kernel."""
     common = {"lr": recipe["lr"], "weight_decay": recipe.get("weight_decay", 0.0), "fused": True}
-    if recipe["optimizer"] == "adamw":
-        return PlainAdamW(model.parameters(), **common)
+    if recipe["optimizer"] in ADAPTIVE:
+        return ADAPTIVE[recipe["optimizer"]](model.parameters(), **common)
     return PlainSgd(
         model.parameters(),
         momentum=recipe.get("momentum", 0.0),
@@ -36,4 +36,6 @@ def _unwrapped(kind: type[Optimizer]) -> dict[str, Any]:
 
 
 PlainSgd = type("PlainSgd", (SGD,), _unwrapped(SGD))
+PlainAdam = type("PlainAdam", (Adam,), _unwrapped(Adam))
 PlainAdamW = type("PlainAdamW", (AdamW,), _unwrapped(AdamW))
+ADAPTIVE = {"adam": PlainAdam, "adamw": PlainAdamW}
