@@ -306,7 +306,7 @@ def test_only_tables_that_read_biases_depend_on_them():
               if stage == "table"}  # fmt: skip
     depending = {name for name, job in tables.items() if any("/bias/" in i for i in job.inputs)}
     assert depending == {"bias", "claims", "summary"}
-    assert {name for name, job in tables.items() if "biases" in json.loads(job.spec)} == depending
+    assert {name for name, job in tables.items() if "bias" in json.loads(job.spec)} == depending
 
 
 def test_every_input_is_made_by_an_earlier_job(plan):

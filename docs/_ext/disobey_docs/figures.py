@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from disobey.study.figures import BIAS_FIGURES, FIGURES
+from disobey.study.figures import FIGURES, FIGURES_BESIDE
 
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
 # A heading of reStructuredText at the head of the file: its words, and a line below them.
@@ -19,7 +19,7 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     for kind in FIGURES:
         words, caption = caption_of(kind)
-        reads = "analysis/ and bias/" if kind in BIAS_FIGURES else "analysis/"
+        reads = " and ".join(f"{stage}/" for stage in ("analysis", *FIGURES_BESIDE.get(kind, ())))
         yield from (f"## {kind}", "", f"**{words}.** Drawn from the stores below `{reads}`.", "")
         yield from ("````{eval-rst}", caption, "````", "")
 

@@ -20,7 +20,7 @@ Names of statistics, models and subsets: `disobey.analysis.names`.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
 SPLITS = ("train", "test")
+# How the stores of `disobey.stores.layout.BESIDE` are read.
+READ_BESIDE: dict[str, Callable[["Manifest"], Any]] = {"bias": read_bias}
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,8 @@ class Analysis:
     splits : dict of str to xarray.Dataset
         ``train`` and ``test``, as described above; one of them where a comparison has no more.
     bias : Bias or None
-        The setting's bias analysis, where the study asks for one.
+        The setting's analyses of other kinds, where the study asks for them; each is named by its
+        stage.
     """
 
     setting: str
@@ -82,9 +85,9 @@ def read_analysis(manifest: "Manifest") -> Analysis:
 
 
 def read_analyses(manifests: Iterable["Manifest"], settings: Sequence[str]) -> dict[str, Analysis]:
-    """Read the analyses of ``settings``, in their order, each with its bias analysis if it has one.
+    """Read the analyses of ``settings``, in their order, each with what it has beside it.
 
-    A setting's two stores bear the same id, the setting's name: told apart by their stages.
+    A setting's stores bear the same id, the setting's name: told apart by their stages.
 
     Raises
     ------
@@ -100,7 +103,10 @@ def read_analyses(manifests: Iterable["Manifest"], settings: Sequence[str]) -> d
                 f"--inputs: the spec names the setting {name}, whose analysis is not among them "
                 f"({given or 'none'}); add the manifest of its confidence job"
             )
-        bias = stores.get(("bias", name))
-        analysis = read_analysis(stores["confidence", name])
-        found[name] = replace(analysis, bias=None if bias is None else read_bias(bias))
+        beside = {
+            stage: read(stores[stage, name])
+            for stage, read in READ_BESIDE.items()
+            if (stage, name) in stores
+        }
+        found[name] = replace(read_analysis(stores["confidence", name]), **beside)
     return found

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from disobey.stores.layout import BESIDE
 from disobey.stores.logs import log_of
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
 # Stages with a store in the folder of a study; their logs lie in a folder of the study too.
-OF_STUDY = ("confidence", "bias", "table", "figure")
+OF_STUDY = ("confidence", *BESIDE, "table", "figure")
 
 
 @dataclass(frozen=True)

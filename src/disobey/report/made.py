@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.report.links import Link, link, links_of
-from disobey.stores.layout import store_and_variable
+from disobey.stores.layout import BESIDE, store_and_variable
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
@@ -83,10 +83,10 @@ def made_from(
         From which files are linked.
     """
     by_path = {str(manifest.path): manifest for manifest in found}
-    biases = {m.id: m for m in by_path.values() if m.record["stage"] == "bias"}
+    beside = [m for m in by_path.values() if m.record["stage"] in BESIDE]
     made = []
     for analysis in analyses:
-        own = [analysis, *filter(None, [biases.get(analysis.id)])]
+        own = [analysis, *(m for m in beside if m.id == analysis.id)]
         setting = _Setting(_upstream(own, by_path), epochs, page)
         made.append(Made(analysis.id, list(setting.rows(_roles(own)))))
     return made
@@ -105,7 +105,7 @@ def _upstream(own: Iterable["Manifest"], by_path: Mapping[str, "Manifest"]) -> l
 
 
 def _roles(own: Iterable["Manifest"]) -> list[tuple[str, str]]:
-    """Return ``(what, run)`` of each role and seed; placebos are those of the bias alone."""
+    """Return ``(what, run)`` of each role and seed; analyses beside name placebos."""
     roles: dict[tuple[str, str], None] = {}
     for manifest in own:
         spec = manifest.spec

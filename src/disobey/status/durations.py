@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from disobey.provenance import canonical
+from disobey.stores.layout import BESIDE
 from disobey.study.jobs import Plan, PlannedJob
 
 # Of a recipe and a distillation, what a step or their number depends on; a temperature does not.
 LENGTH = ("epochs", "steps", "batch", "precision", "compile", "optimizer")
 WAYS_TO_SEE = ("live", "views", "switch")
 # Short, and about as long whatever they draw: where none of a kind was measured, any of the stage.
-SHORT = ("labels", "bias", "confidence", "table", "figure", "explorer", "report")
+SHORT = ("labels", *BESIDE, "confidence", "table", "figure", "explorer", "report")
 
 
 class Durations:

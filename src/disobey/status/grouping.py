@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from disobey.stores.layout import snapshot_of
+from disobey.stores.layout import BESIDE, snapshot_of
 from disobey.study.jobs import Plan, PlannedJob
 
 # The columns of a setting, and the rows of what is made for the whole study.
@@ -49,7 +49,7 @@ def _analyses(plan: Plan, setting: str) -> Iterator[Name]:
     key = f"{plan.study}/{setting}"
     snapshot = f"{plan.study}/{snapshot_of(setting, 0)[:-1]}"
     for stage, name in plan.jobs:
-        if stage in ("confidence", "bias") and (name == key or name.startswith(snapshot)):
+        if stage in ("confidence", *BESIDE) and (name == key or name.startswith(snapshot)):
             yield stage, name
 
 

@@ -20,10 +20,16 @@ VIEWS = f"{ROOT}/views/{{run}}/{{block}}.nc"
 BASIS = f"{ROOT}/basis/{{basis}}.nc"
 ANALYSIS = f"{ROOT}/{{study}}/analysis/{{setting}}.nc"
 BIAS = f"{ROOT}/{{study}}/bias/{{setting}}.nc"
+CURVES = f"{ROOT}/{{study}}/curves/{{setting}}.nc"
+GRADIENTS = f"{ROOT}/{{study}}/gradients/{{setting}}.nc"
 TABLE = f"{ROOT}/{{study}}/tables/{{table}}.csv"
 FIGURE = f"{ROOT}/{{study}}/figures/{{figure}}"
 EXPLORER = f"{ROOT}/{{study}}/explorer.html"
 REPORT = f"{ROOT}/{{study}}/report.html"
+
+# Stores that a setting has beside its analysis where the study asks for them, by their stage: the
+# same name in the specs of tables and figures that read them, and as attribute of an `Analysis`.
+BESIDE = {"bias": BIAS}
 
 # No rule declares it: Snakemake would delete it with the other outputs of a failed job.
 CHECKPOINTS = f"{ROOT}/checkpoints"

@@ -28,7 +28,7 @@ MADE_BY = {
     "classify": layout.CLASSIFIED,
     "views": layout.VIEWS,
     "confidence": layout.ANALYSIS,
-    "bias": layout.BIAS,
+    **layout.BESIDE,
     "table": layout.TABLE,
     "figure": layout.FIGURE,
     "explorer": layout.EXPLORER,

@@ -1,6 +1,6 @@
 """Which figures a study has: each is drawn where the study holds what it shows. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from disobey.stores import layout
@@ -138,5 +138,7 @@ FIGURES: dict[str, PlanFigures] = {
     "over-training": _over_training,
     "exaggeration": _each,
 }
-# Those that show biases beside confidence.
-BIAS_FIGURES: Sequence[str] = ("overview", "bias", "link", "temperature", "rounds", "over-training")
+# What else they read than analyses of confidence: see `disobey.stores.layout.BESIDE`.
+FIGURES_BESIDE: Mapping[str, Sequence[str]] = dict.fromkeys(
+    ("overview", "bias", "link", "temperature", "rounds", "over-training"), ("bias",)
+)

@@ -10,11 +10,11 @@ from typing import Any
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.members import member
 from disobey.stores import layout
-from disobey.stores.layout import manifest_of
+from disobey.stores.layout import BESIDE, manifest_of
 from disobey.strict import spec_of
 from disobey.study.compared import Comparisons
 from disobey.study.elsewhere import Elsewhere
-from disobey.study.figures import BIAS_FIGURES, figures_of
+from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import Setting, StudentOf, Study, Trained, name_of
 from disobey.study.runs import STUDENT_DRAW, Runs
@@ -32,8 +32,10 @@ PLACEBO_ORDERS_FROM = 1_000_000_000
 MATCHED_RANGE = (0.2, 0.7)
 
 TABLES = ("accuracy", "confidence", "claims", "summary")
-# Those that read biases too; the first one is there only where a study has any.
-BIAS_TABLES = ("bias", "claims", "summary")
+# Tables that also read the stores beside the analyses; each kind of these has a table of its own.
+TABLES_BESIDE = {"claims": tuple(BESIDE), "summary": tuple(BESIDE)} | {
+    kind: (kind,) for kind in BESIDE
+}
 
 
 def make_plan(study: Study) -> Plan:
@@ -67,7 +69,8 @@ class _Planner:
         # Manifests by the name of the setting, or of a setting's snapshot.
         self.analyses: dict[str, str] = {}
         self.snapshots: dict[str, str] = {}
-        self.biases: dict[str, str] = {}
+        # The same of stores beside an analysis, by their stage.
+        self.beside: dict[str, dict[str, str]] = {stage: {} for stage in BESIDE}
 
     # --- what is made per setting -------------------------------------------------------------
 
@@ -87,7 +90,9 @@ class _Planner:
             for epoch in self.study.recipes[setting.recipe].snapshots or []:
                 self.snapshots[layout.snapshot_of(name, epoch)] = self._confidence(name, epoch)
         if setting.bias is not None:
-            self.biases[name] = self._bias(name)
+            more = {"layers": list(setting.bias.layers), "range": list(MATCHED_RANGE)}
+            by_role = {role: by_role[role] for role in (REFERENCE, STUDENT, *placebos)}
+            self._of_histories("bias", name, by_role, more)
         return runs
 
     def _runs_of(self, name: str, index: int, seed: int) -> dict[str, str]:
@@ -215,21 +220,25 @@ class _Planner:
         store = layout.ANALYSIS.format(study=self.study.study, setting=called)
         return self.plan.add("confidence", f"{self.study.study}/{called}", spec, store, upstream)
 
-    def _bias(self, name: str) -> str:
-        runs, bias = self.plan.settings[name], self.study.settings[name].bias
-        assert bias is not None
-        by_role = {REFERENCE: runs.references, STUDENT: runs.students, **runs.placebos}
+    def _of_histories(
+        self,
+        stage: str,
+        name: str,
+        runs: Mapping[str, Sequence[str]],
+        more: Mapping[str, Any],
+    ) -> None:
+        """Plan an analysis of the histories of some runs of a setting, given by role."""
         spec = {
             "about": self.about(name),
             "seeds": list(self.study.seeds),
-            "runs": {role: list(ids) for role, ids in by_role.items()},
-            "layers": list(bias.layers),
-            "range": list(MATCHED_RANGE),
+            "runs": {role: list(ids) for role, ids in runs.items()},
+            **more,
         }
-        ids = dict.fromkeys(id for ids in by_role.values() for id in ids)
+        ids = dict.fromkeys(id for ids in runs.values() for id in ids)
         upstream = tuple(manifest_of(layout.RUN.format(run=id)) for id in ids)
-        store = layout.BIAS.format(study=self.study.study, setting=name)
-        return self.plan.add("bias", f"{self.study.study}/{name}", spec, store, upstream)
+        store = BESIDE[stage].format(study=self.study.study, setting=name)
+        key = f"{self.study.study}/{name}"
+        self.beside[stage][name] = self.plan.add(stage, key, spec, store, upstream)
 
     def about(self, name: str) -> dict[str, Any]:
         """Return the words that figures and tables say of a setting."""
@@ -277,18 +286,15 @@ class _Planner:
     def results(self) -> None:
         """Plan tables, figures and the report."""
         study, everything = self.study.study, tuple(self.analyses.values())
-        biases = tuple(self.biases.values())
         common = {"study": study, "settings": list(self.analyses)}
-        tables = [self._table(table, common) for table in TABLES]
-        if biases:
-            tables.append(self._table("bias", common))
-            common["biases"] = list(self.biases)
+        named, beside = self._read_beside(BESIDE, self.analyses)
+        tables = [self._table(table, common) for table in (*TABLES, *named)]
         drawn = figures_of(self.study)
         figures = [self._figure(*figure) for figure in drawn]
-        spec = common | {"seeds": list(self.study.seeds)}
+        spec = common | named | {"seeds": list(self.study.seeds)}
         explorer = self._explorer(spec)
         store = layout.REPORT.format(study=study)
-        upstream = (*tables, *figures, *everything, *biases, explorer)
+        upstream = (*tables, *figures, *everything, *beside, explorer)
         texts = tuple(dict.fromkeys(figure.kind for figure in drawn))
         self.plan.add("report", study, spec, store, upstream, texts=texts)
 
@@ -310,33 +316,38 @@ class _Planner:
         return self.plan.add("explorer", self.study.study, spec, store, upstream, members)
 
     def _table(self, table: str, common: Mapping[str, Any]) -> str:
-        study, upstream = self.study.study, list(self.analyses.values())
-        spec: dict[str, Any] = {**common, "table": table}
-        if table in BIAS_TABLES and self.biases:
-            upstream += self.biases.values()
-            spec["biases"] = list(self.biases)
+        study = self.study.study
+        named, beside = self._read_beside(TABLES_BESIDE.get(table, ()), self.analyses)
+        spec = {**common, "table": table, **named}
         store = layout.TABLE.format(study=study, table=table)
+        upstream = (*self.analyses.values(), *beside)
         members = (member("analysis.tables", table),)
-        return self.plan.add("table", f"{study}/{table}", spec, store, tuple(upstream), members)
+        return self.plan.add("table", f"{study}/{table}", spec, store, upstream, members)
 
     def _figure(self, kind: str, name: str, settings: Sequence[str]) -> str:
-        """Plan one figure of the analyses, and of the biases where there are, of ``settings``."""
+        """Plan one figure of the analyses of ``settings``, and of what it reads beside them."""
         study = self.study.study
-        spec: dict[str, Any] = {"study": study, "figure": kind, "settings": list(settings)}
+        named, beside = self._read_beside(FIGURES_BESIDE.get(kind, ()), settings)
         known = self.analyses | self.snapshots
         upstream = [known[setting] for setting in settings]
-        if kind in BIAS_FIGURES:
-            biases = [setting for setting in settings if setting in self.biases]
-            upstream += [self.biases[setting] for setting in biases]
-            spec |= {"biases": biases} if biases else {}
+        spec = {"study": study, "figure": kind, "settings": list(settings), **named}
         return self.plan.add(
             "figure",
             f"{study}/{name}",
             spec,
             layout.FIGURE.format(study=study, figure=name),
-            tuple(upstream),
+            (*upstream, *beside),
             (member("figures", kind),),
         )
+
+    def _read_beside(
+        self, stages: Iterable[str], settings: Iterable[str]
+    ) -> tuple[dict[str, list[str]], list[str]]:
+        """Return which of ``settings`` have stores of ``stages``, by stage, and their manifests."""
+        every = list(settings)
+        having = {stage: [name for name in every if name in self.beside[stage]] for stage in stages}
+        named = {stage: names for stage, names in having.items() if names}
+        return named, [self.beside[stage][name] for stage in named for name in named[stage]]
 
 
 def _placebo(

@@ -18,6 +18,7 @@ from disobey.models.checkpoint import ROBERTA_BASE
 from disobey.models.cost import Cost, Shape
 from disobey.models.options.families import ModelOptions
 from disobey.models.options.pretrained import encoder_cost
+from disobey.stores.layout import BESIDE
 from disobey.study.comparisons import ROLE_KEYS
 from disobey.study.jobs import Plan
 from disobey.study.sizes import Data
@@ -192,7 +193,7 @@ def _explorer(plan: Plan, spec: Mapping[str, Any]) -> Need:
 
 
 def _light(_: Plan, __: Mapping[str, Any]) -> Need:
-    """Bias analyses, tables, figures and the report read small stores."""
+    """Analyses of histories, tables, figures and the report read small stores."""
     return _need(0)
 
 
@@ -207,7 +208,7 @@ NEEDS: dict[str, Callable[[Plan, Mapping[str, Any]], Need]] = {
     "views": _views,
     "basis": _basis,
     "confidence": _confidence,
-    "bias": _light,
+    **dict.fromkeys(BESIDE, _light),
     "table": _light,
     "figure": _light,
     "explorer": _explorer,
