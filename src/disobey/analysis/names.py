@@ -42,3 +42,7 @@ QUALITY = (
     "clean_label_confidence",
 )
 STATISTICS = (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY)
+
+# Pairs of a top and a bottom eigendirection, as many as the paper draws; a second model of the same
+# law counts in half of them.
+PAIRS = 15

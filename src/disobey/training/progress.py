@@ -2,8 +2,8 @@
 
 c_k(t) = || (W(t) - W(0)) v_k ||, with v_k the k-th eigenvector of the covariance of the layer's
 input over the training set; before batch normalisation the rows of W are filters of norm 1, since
-their length has no effect. Beside it stands || W(t) v_k ||, which the paper plots [v1]: it contains the
-initial weights. Only these numbers are kept, no weights.
+their length has no effect. Beside it || W(t) v_k || is recorded, which the paper plots [v1]; it
+contains the initial weights. Only these numbers are kept, no weights.
 """
 
 import hashlib
