@@ -121,13 +121,13 @@ ONE_JUMP = np.vstack([np.full((len(steps()) - 1, 5), 1e-3), np.ones((1, 5))])
 REFUSALS = {
     "data": (
         {"student-8": {"data": {"data": "digits-1"}}},
-        "student-8 and reference-3: were trained on different data (digits-1 and none), so their "
-        "progress cannot be compared; name runs of one data set",
+        "student-8 and reference-3: were trained on different data (digits-1 and none), so they "
+        "cannot be compared; name runs of one data set",
     ),
     "labels": (
         {"half_lr-3": {"data": {"labels": "digits-noise0.2-1"}}},
         "half_lr-3 and reference-3: were trained on different labels (digits-noise0.2-1 and none), "
-        "so their progress cannot be compared; name runs of one data set",
+        "so they cannot be compared; name runs of one data set",
     ),
     "layer": (
         {"student-8": {"layer": "hidden_2"}},

@@ -44,8 +44,33 @@ def test_a_verdict_is_the_side_on_which_the_interval_lies(side, above, below):
 
 
 def test_names_of_claims_are_unique_and_each_says_where_it_comes_from():
-    names = [one.name for one in CLAIMS]
+    names = [(one.name, one.split, one.reading) for one in CLAIMS]
     assert len(set(names)) == len(names)
+    # A claim has one text, whatever the split and the reading.
+    assert len({one.text for one in CLAIMS}) == len({one.name for one in CLAIMS})
+
+
+@pytest.mark.parametrize(
+    ("name", "plotted", "conditioned", "null", "side"),
+    [
+        ("low_confidence_underfitting", "plot_gap_bottom_decile", "gap_decile_1", 0, "below"),
+        ("high_confidence_overfitting", "plot_gap_top_decile", "gap_decile_10", 0, "above"),
+        ("exaggeration", "plot_slope", "exaggeration", 1, "above"),
+    ],
+)
+def test_claims_on_confidence_are_read_in_three_ways_on_both_splits(
+    name, plotted, conditioned, null, side
+):
+    ways = [
+        ("paper", plotted, "student", null),
+        ("second seed", plotted, "student - reference", 0),
+        ("replicate", conditioned, "student", null),
+    ]
+    of_name = [one for one in CLAIMS if one.name == name]
+    assert [(c.split, c.reading, c.statistic, c.model, c.null) for c in of_name] == [
+        (split, *way) for split in ("train", "test") for way in ways
+    ]
+    assert {(c.side, c.subset, c.control) for c in of_name} == {(side, "all", "reference")}
     assert {one.source for one in CLAIMS} == {"paper", "ours"}
     assert {one.side for one in CLAIMS} == {"above", "below", "clear of"}
 

@@ -3,12 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from disobey.analysis.bias import LEAST_POINTS, common_range, points_inside
 from disobey.errors import UserError, nearest
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
+
+if TYPE_CHECKING:
+    from disobey.stores.manifest import Manifest
 
 PROGRESS = "progress"
 VARIABLES = ("step", "progress", "norm", "norm_start", "rank", "eigenvalue")
@@ -122,6 +126,25 @@ def _check_movement(recording: Recording) -> None:
             f"{where}: has not moved along rank {recording.rank[direction]} at step {step[point]}, "
             f"so there is no ratio; leave this rank out"
         )
+
+
+def check_same_data(runs: Iterable["Manifest"]) -> None:
+    """Refuse runs that were trained on other data, or other labels, than the first one.
+
+    Raises
+    ------
+    UserError
+        Naming both runs and their data.
+    """
+    first, *others = runs
+    for other in others:
+        for name in ("data", "labels", "centre"):
+            given, expected = (str(m.spec.get(name, "none")) for m in (other, first))
+            if given != expected:
+                raise UserError(
+                    f"{other.id} and {first.id}: were trained on different {name} ({given} and "
+                    f"{expected}), so they cannot be compared; name runs of one data set"
+                )
 
 
 def check_same_directions(recordings: Iterable[Recording]) -> None:

@@ -1,8 +1,12 @@
 """Intervals for few seeds crossed with many test examples, and what follows from them."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 LEVEL = 0.95
 HOLDS, CONTRARY, UNDECIDED = "holds", "contrary", "undecided"
@@ -61,6 +65,28 @@ def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
         return estimate, np.full_like(estimate, np.nan), np.full_like(estimate, np.nan)
     half = half_width(per_seed.var(0, ddof=1), seeds, example_variance(rows))
     return estimate, estimate - half, estimate + half
+
+
+def over_seeds(values: "xr.DataArray", prefix: str = "") -> "dict[str, xr.DataArray]":
+    """Return estimate, low and high over seeds, of numbers that no resample of examples changes.
+
+    Parameters
+    ----------
+    values : xarray.DataArray
+        With the dimension ``seed``.
+    prefix : str
+        What the names begin with.
+
+    Returns
+    -------
+    dict of str to xarray.DataArray
+        ``<prefix>estimate``, ``<prefix>low``, ``<prefix>high``; with one seed both ends are NaN.
+    """
+    by_seed = values.transpose("seed", ...)
+    numbers = crossed_interval(by_seed.values[:, None])
+    like = by_seed.isel(seed=0, drop=True)
+    names = (f"{prefix}{end}" for end in ("estimate", "low", "high"))
+    return {name: like.copy(data=number) for name, number in zip(names, numbers, strict=True)}
 
 
 def example_variance(rows: np.ndarray) -> np.ndarray:

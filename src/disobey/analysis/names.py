@@ -8,6 +8,10 @@ COMPARED = (REFERENCE, STUDENT)
 # One-hot runs with the reference's initialisation that differ in what is not distillation.
 PLACEBOS = ("batch_order", "half_lr", "double_lr", "label_smoothing")
 
+# How a claim on confidence is read: as in the paper, class and rank by the student's own teacher;
+# the same of student minus reference, paired by seed; conditioned on a teacher of another seed.
+READINGS = PAPER, SECOND_SEED, REPLICATE = ("paper", "second seed", "replicate")
+
 ALL = "all"
 SUBSETS = (ALL, "teacher right", "teacher wrong", "clean", "mislabelled")
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from disobey.analysis.bias_store import Bias, read_bias
+from disobey.analysis.curves_store import Curves, read_curves
 from disobey.errors import UserError
 from disobey.stores.reader import read_groups
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test")
 # How the stores of `disobey.stores.layout.BESIDE` are read.
-READ_BESIDE: dict[str, Callable[["Manifest"], Any]] = {"bias": read_bias}
+READ_BESIDE: dict[str, Callable[["Manifest"], Any]] = {"bias": read_bias, "curves": read_curves}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Analysis:
     splits : dict of str to xarray.Dataset
         ``train`` and ``test``, as described above; one of them where a comparison has no more.
     bias : Bias or None
+    curves : Curves or None
         The setting's analyses of other kinds, where the study asks for them; each is named by its
         stage.
     """
@@ -61,6 +63,7 @@ class Analysis:
     about: dict[str, Any]
     splits: dict[str, xr.Dataset]
     bias: Bias | None = None
+    curves: Curves | None = None
 
     def number(
         self, statistic: str, model: str, split: str = "test", subset: str = "all"

@@ -22,7 +22,11 @@ BEFORE = {
     "compared": "logits of all models, aligned",
 }
 OF_LOGITS = ("dump", "classify", "compared")
-AFTER = {"confidence": "analysis of confidence", "bias": "analysis of bias"}
+AFTER = {
+    "confidence": "analysis of confidence",
+    "bias": "analysis of bias",
+    "curves": "accuracies along training",
+}
 ROLES = {TEACHER: "teachers", REFERENCE: "references", STUDENT: "students"}
 
 

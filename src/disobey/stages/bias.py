@@ -11,6 +11,7 @@ from disobey.analysis.bias import LayerProgress, analyse
 from disobey.analysis.histories import (
     Recording,
     check_points,
+    check_same_data,
     check_same_directions,
     check_same_start,
     check_same_steps,
@@ -79,26 +80,13 @@ def read_layer(job: "Job", layer: str) -> Recordings:
             )
     if "pairs" in job.spec and TEACHER not in runs:
         raise UserError(f"bias {job.id}: pairs are counted against the teacher; name its runs too")
-    _check_data(job, [id for ids in runs.values() for id in ids])
+    check_same_data([job.input(id) for ids in runs.values() for id in ids])
     names = [name for name in known if name in runs]
     found = {name: [_recording(job, id, layer) for id in runs[name]] for name in names}
     _check(found, seeds, _range(job))
     ranks = common_ranks(found[REFERENCE])
     _check_pairs(job, layer, ranks)
     return {name: [one.along(ranks) for one in of_model] for name, of_model in found.items()}
-
-
-def _check_data(job: "Job", ids: list[str]) -> None:
-    """Refuse runs that were trained on other data, or other labels, than the first one."""
-    first, *others = (job.input(id) for id in ids)
-    for other in others:
-        for name in ("data", "labels", "centre"):
-            given, expected = (str(m.spec.get(name, "none")) for m in (other, first))
-            if given != expected:
-                raise UserError(
-                    f"{other.id} and {first.id}: were trained on different {name} ({given} and "
-                    f"{expected}), so their progress cannot be compared; name runs of one data set"
-                )
 
 
 def _check_pairs(job: "Job", layer: str, ranks: np.ndarray) -> None:

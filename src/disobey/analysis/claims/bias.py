@@ -33,6 +33,7 @@ EXAGGERATED = Claim(
     f"{STUDENT} - placebo",
     0.0,
     BELOW,
+    split="",
 )
 RISING = Claim(
     "bias_trend",
@@ -43,6 +44,7 @@ RISING = Claim(
     STUDENT,
     0.0,
     ABOVE,
+    split="",
 )
 CLAIMS = (EXAGGERATED, RISING)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -23,7 +23,7 @@ from disobey.analysis.names import (
     REFERENCE,
     STUDENT,
 )
-from disobey.analysis.store import Analysis
+from disobey.analysis.store import SPLITS, Analysis
 from disobey.numbers import NBSP, interval
 
 ABOVE, BELOW = "above", "below"
@@ -54,7 +54,9 @@ class Claim:
     side : str
         Where the interval lies when the claim holds: ``above``, ``below`` or ``clear of`` the null.
     split, subset : str
-        The examples.
+        The examples; no split where the statistic is of weights.
+    reading : str
+        One of `disobey.analysis.names.READINGS`; empty where a claim has only one.
     control : str or None
         The model whose same statistic stands beside it.
     """
@@ -69,7 +71,13 @@ class Claim:
     side: str
     split: str = "test"
     subset: str = "all"
+    reading: str = ""
     control: str | None = None
+
+
+def on_splits(*claims: Claim) -> tuple[Claim, ...]:
+    """Return each claim on train, the paper's main split, then each on test."""
+    return tuple(replace(claim, split=split) for split in SPLITS for claim in claims)
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,6 @@ class Number:
 
 
 NO_REFERENCE, NO_LABELS = NOT_GIVEN = ("there is no reference", "there are no labels")
-NOTHING = Number(NAN, NAN, NAN, NAN, NAN, 0)
 
 
 @dataclass(frozen=True)
@@ -194,9 +201,6 @@ def examples_of(analysis: Analysis, split: str = "test", subset: str = "all") ->
 def find(claim: Claim, analysis: Analysis) -> Finding:
     """Hold one claim about a stored statistic against one setting."""
     where = claim.split, claim.subset
-    if claim.split not in analysis.splits:
-        missing = f"there is no {claim.split} split"
-        return Finding(claim, analysis.setting, NOTHING, WITHHELD, NAN, remark=missing)
     number = number_of(analysis, claim.statistic, claim.model, *where)
     side, p = decide(claim, number)
     missing = what_is_missing(claim, analysis) if math.isnan(number.estimate) else ""

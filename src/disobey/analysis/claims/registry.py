@@ -44,6 +44,6 @@ def settings_of_claims(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:
 
 
 def summaries(found: list[Finding]) -> list[Summary]:
-    """Count the verdicts of each claim that was held against a setting."""
+    """Count the verdicts of each claim, split and reading that was held against a setting."""
     counted = {claim: [f for f in found if f.claim == claim and f.counted] for claim in CLAIMS}
     return [summarise(claim, of_claim) for claim, of_claim in counted.items() if of_claim]

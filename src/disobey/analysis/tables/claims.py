@@ -9,7 +9,7 @@ from disobey.analysis.store import Analysis
 
 
 def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
-    """Return one row per claim and setting; for claims on bias also per layer and placebo.
+    """Return one row per claim, split, reading and setting; of the bias per layer and placebo too.
 
     Rows that are not ``counted`` stand beside the one that decides their setting.
     """
@@ -27,6 +27,7 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
             "model": found.claim.model,
             "split": found.claim.split,
             "subset": found.claim.subset,
+            "reading": found.claim.reading,
             "null": found.claim.null,
             "side": found.claim.side,
             "value": found.number.estimate,

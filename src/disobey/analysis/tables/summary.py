@@ -9,7 +9,7 @@ from disobey.analysis.store import Analysis
 
 
 def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
-    """Return one row per claim that is about a setting of the study."""
+    """Return one row per claim, split and reading that is about a setting of the study."""
     return pd.DataFrame(
         {
             "study": study,
@@ -17,6 +17,8 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
             "text": found.claim.text,
             "source": found.claim.source,
             "paper": found.claim.paper,
+            "split": found.claim.split,
+            "reading": found.claim.reading,
             "settings": found.settings,
             "holds": found.holds,
             "contrary": found.contrary,

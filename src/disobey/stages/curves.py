@@ -1,0 +1,108 @@
+"""Collect accuracies along training, and compare models that fit their labels equally well."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from disobey.analysis.curves import Recorded, analyse
+from disobey.analysis.histories import check_same_data
+from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
+from disobey.errors import UserError
+from disobey.stores.layout import HISTORY
+from disobey.stores.reader import read_arrays, read_groups
+from disobey.stores.writer import NetcdfWriter
+from disobey.training.schedules import learning_rates
+from disobey.training.switch import distillation_weight
+
+if TYPE_CHECKING:
+    from disobey.job import Job
+
+EVALUATE = "evaluate"
+ACCURACIES = ("train_accuracy", "test_accuracy")
+MODELS = (TEACHER, REFERENCE, STUDENT, *PLACEBOS)
+
+
+def run(job: "Job") -> None:
+    """Read the histories of all runs; write the store of curves."""
+    runs, seeds = job.spec["runs"], job.spec["seeds"]
+    unknown = [name for name in runs if name not in MODELS]
+    if unknown or REFERENCE not in runs or STUDENT not in runs:
+        raise UserError(
+            f"curves {job.id}: runs must be those of reference and student, and may be those of "
+            f"teacher and placebos ({', '.join(PLACEBOS)}), got {', '.join(runs) or 'none'}"
+        )
+    check_same_data([job.input(id) for ids in runs.values() for id in ids])
+    models = {name: read_model(job, runs[name]) for name in MODELS if name in runs}
+    print(f"{', '.join(models)}, {len(seeds)} seeds", file=sys.stderr)
+    found = analyse(models, seeds)
+    switch = switch_steps(job.input(runs[STUDENT][0]).spec, int(models[STUDENT].step[-1]))
+    if switch is not None:
+        found.attrs["switch_steps"] = switch
+    attributes = {"about": json.dumps(job.spec["about"]), "setting": job.id}
+    with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
+        writer.write_dataset("/", found)
+
+
+def read_model(job: "Job", ids: Sequence[str]) -> Recorded:
+    """Read what the runs of all seeds of one model recorded.
+
+    Raises
+    ------
+    UserError
+        Naming the run: one that recorded nothing, or at other steps than the first.
+    """
+    found = [read_accuracies(job.input(id).file(f"{id}/{HISTORY}"), id) for id in ids]
+    step = found[0]["step"]
+    for id, other in zip(ids, found, strict=True):
+        if not np.array_equal(other["step"], step):
+            raise UserError(
+                f"{id} and {ids[0]}: were evaluated at different steps; train all seeds of a model "
+                f"by one recipe"
+            )
+    return Recorded(step, *(np.stack([one[name] for one in found]) for name in ACCURACIES))
+
+
+def read_accuracies(history: Path, run: str) -> dict[str, np.ndarray]:
+    """Read step, train and test accuracy of one run, each of shape (point,)."""
+    if EVALUATE not in read_groups(history):
+        raise UserError(
+            f"{run}: recorded no accuracies in training; train it by a recipe with "
+            f"evaluate: {{points: 20}}"
+        )
+    return read_arrays(history, EVALUATE, "step", *ACCURACIES)
+
+
+def switch_steps(run: Mapping[str, Any], steps: int) -> list[int] | None:
+    """Return between which steps the weight of distillation changes.
+
+    Parameters
+    ----------
+    run : mapping
+        The spec of a training.
+    steps : int
+        How many it had.
+
+    Returns
+    -------
+    list of int or None
+        The first step of the change and the first one after it. None where nothing is switched,
+        or where a recipe of so many steps has a part in epochs, whose length is not recorded.
+    """
+    recipe, switch = run["recipe"], run.get("distill", {}).get("switch")
+    if switch is None:
+        return None
+    if "epochs" not in recipe and _in_epochs(recipe):
+        return None
+    rates = learning_rates(recipe, steps // recipe.get("epochs", 1))
+    spent = (np.cumsum(rates) - rates) / rates.sum()
+    weight = np.array([distillation_weight(1.0, switch, share) for share in spent])
+    return [int((weight != weight[0]).argmax()), int((weight == weight[-1]).argmax())]
+
+
+def _in_epochs(recipe: Mapping[str, Any]) -> bool:
+    parts = (recipe.get("warmup"), recipe.get("milestones"))
+    return any(isinstance(part, Mapping) and "epochs" in part for part in parts)
