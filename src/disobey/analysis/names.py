@@ -48,6 +48,9 @@ QUALITY = (
     "clean_label_confidence",
 )
 STATISTICS = (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY)
+# Pairs of a top and a bottom eigendirection, as many as the paper draws; a second model of the same
+# law counts in half of them.
+PAIRS = 15
 # Shares of examples and probabilities: no interval of them leaves [0, 1].
 SHARES = (
     "plot_share_below_diagonal",
