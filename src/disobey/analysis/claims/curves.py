@@ -15,7 +15,6 @@ from disobey.analysis.claims.claim import (
     Number,
     decide,
     distilled_throughout,
-    examples_of,
 )
 from disobey.analysis.claims.controls import against_all
 from disobey.analysis.curves_store import EQUAL_ACCURACY, EQUAL_ACCURACY_DIFFERENCE, Curves
@@ -52,7 +51,7 @@ def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding
         if curves is None:
             continue
         found = [_against(claim, curves, control) for control in (REFERENCE, *curves.placebos)]
-        each = [replace(one, examples=examples_of(analysis)) for one in found]
+        each = [replace(one, examples=curves.test_examples) for one in found]
         if curves.placebos:
             yield against_all(each, f"mean {EQUAL_ACCURACY} of placebos")
             yield from each
@@ -61,7 +60,7 @@ def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding
 
 
 def _against(claim: Claim, curves: Curves, control: str) -> Finding:
-    number = Number.of(_per_seed(curves, control))
+    number = Number.of(_per_seed(curves, control), within=(-1.0, 1.0))
     side, p = decide(claim, number)
     unknown = math.isnan(number.estimate)
     found = Finding(
