@@ -59,6 +59,7 @@ JOBS = {
     "compared": (f"{STAGE}compared; {READ_FILES}", "Python", "0.8"),
     "confidence": (f"{STAGE}confidence; {READ}", "Python", "0.8"),
     "bias": (f"{STAGE}bias; {READ}", "Python", "0.8"),
+    "curves": (f"{STAGE}curves; {READ}", "Python", "0.8"),
     "table": (f"{STAGE}table; {READ}; import disobey.analysis.tables.claims", "Python", "0.8"),
     "figure": (FIGURE, "Python", "1"),
     "explorer": (f"{STAGE}explorer; import jinja2, PIL.Image", "Python", "0.8"),

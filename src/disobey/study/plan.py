@@ -4,6 +4,7 @@ Nothing that `disobey.study.runs` plans knows a setting's name; everything here 
 or per study.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -90,17 +91,26 @@ class _Planner:
         if setting.over_training:
             for epoch in self.study.recipes[setting.recipe].snapshots or []:
                 self.snapshots[layout.snapshot_of(name, epoch)] = self._confidence(name, epoch)
+        self._along_training(name, by_role)
+        return runs
+
+    def _along_training(self, name: str, runs: Mapping[str, Sequence[str]]) -> None:
+        """Plan the analyses of what a setting's runs, given by role, recorded in training."""
+        setting = self.study.settings[name]
         if setting.bias is not None:
             more: dict[str, Any] = {
                 "layers": list(setting.bias.layers),
                 "range": list(MATCHED_RANGE),
             }
-            roles: tuple[str, ...] = (REFERENCE, STUDENT, *placebos)
+            of_bias = {role: ids for role, ids in runs.items() if role != TEACHER}
             if setting.bias.pairs is not None:
-                more["pairs"], roles = spec_of(setting.bias.pairs), (TEACHER, *roles)
-            by_role = {role: by_role[role] for role in roles}
-            self._of_histories("bias", name, by_role, more)
-        return runs
+                more["pairs"], of_bias = spec_of(setting.bias.pairs), dict(runs)
+            self._of_histories("bias", name, of_bias, more)
+        if self.study.recipes[setting.recipe].evaluate is not None:
+            of_curves = {
+                role: ids for role, ids in runs.items() if all(map(self._is_evaluated, ids))
+            }
+            self._of_histories("curves", name, of_curves, {})
 
     def _runs_of(self, name: str, index: int, seed: int) -> dict[str, str]:
         """Plan the runs of one seed of a setting; return their ids by role."""
@@ -181,6 +191,11 @@ class _Planner:
 
     def _recipe_of_teacher(self, setting: Setting) -> Recipe:
         return self.study.recipes[setting.teacher_recipe or setting.recipe]
+
+    def _is_evaluated(self, run: str) -> bool:
+        """Return whether a run records accuracies along its training."""
+        job = self.plan.jobs.get(("train", run))
+        return job is not None and "evaluate" in json.loads(job.spec)["recipe"]
 
     def _replicates(self, name: str) -> tuple[str, ...]:
         """Return where the logits of further teachers of a setting lie."""
