@@ -315,3 +315,69 @@ def test_only_what_is_analysed_keeps_snapshots(plan):
 
     assert keep(*runs.references, *runs.students) == {True}
     assert keep(*runs.teachers, *(id for ids in runs.placebos.values() for id in ids)) == {False}
+
+
+def test_every_run_of_a_recipe_that_evaluates_does(plan):
+    """Curves of teachers, references and placebos stand beside the student's."""
+    planned = plan(("snapshots: [1, 3]}\n  faster", "evaluate: {}, snapshots: [1, 3]}\n  faster"))
+    runs = planned.settings["self"]
+    ids = [id for ids in (runs.teachers, runs.references, runs.students) for id in ids]
+    ids += [id for ids in runs.placebos.values() for id in ids]
+    recipes = [json.loads(planned.jobs["train", id].spec)["recipe"] for id in ids]
+    assert [recipe["evaluate"] for recipe in recipes] == [{"examples": 300, "points": 20}] * len(
+        ids
+    )
+
+
+# --- along training --------------------------------------------------------------------------------
+
+EVALUATED = ("bias: {optimizer: sgd, lr: 0.1, epochs: 5, snapshots: [1, 3]}",
+             "bias: {optimizer: sgd, lr: 0.1, epochs: 5, snapshots: [1, 3], evaluate: {points: 9}}")  # fmt: skip
+
+
+def test_curves_are_of_settings_whose_recipe_evaluates(plan):
+    found = {key: job for (stage, key), job in plan(EVALUATED).jobs.items() if stage == "curves"}
+    assert {"biased/self", "biased/switch", "biased/again"} <= set(found)
+    assert "biased/lr-1-faster" not in found
+    runs = json.loads(found["biased/self"].spec)["runs"]
+    assert set(runs) == {"teacher", "reference", "student", "batch_order", "half_lr"}
+    names = {f"results/runs/{id}.json" for ids in runs.values() for id in ids}
+    assert set(found["biased/self"].inputs) == names
+
+
+def test_a_teacher_that_is_not_evaluated_is_left_out_of_curves(plan):
+    planned = plan(EVALUATED, ("teacher_recipe: bias", "teacher_recipe: short"),
+                   ("    over_training: true\n", ""))  # fmt: skip
+    spec = json.loads(planned.jobs["curves", "biased/self"].spec)
+    assert "teacher" not in spec["runs"] and "reference" in spec["runs"]
+
+
+def test_only_a_study_with_curves_has_their_table_and_figures(plan, load):
+    kinds = {"training-curves", "equal-accuracy"}
+    for edits, there in (((), False), ((EVALUATED,), True)):
+        planned = plan(*edits)
+        assert (("table", "biased/curves") in planned.jobs) == there
+        assert any(stage == "curves" for stage, _ in planned.jobs) == there
+        drawn = {figure.kind for figure in figures_of(load(*edits))}
+        assert drawn & kinds == (kinds if there else set())
+        for table in ("claims", "summary"):
+            assert ("curves" in json.loads(planned.jobs["table", f"biased/{table}"].spec)) == there
+
+
+def test_figures_of_curves_show_the_settings_that_have_them(plan, load):
+    drawn = {figure.name: figure.settings for figure in figures_of(load(EVALUATED))}
+    assert "switch" in drawn["training-curves"] and "switch" not in drawn["equal-accuracy"]
+    assert not {"lr-1-faster"} & {*drawn["training-curves"], *drawn["equal-accuracy"]}
+    job = plan(EVALUATED).jobs["figure", "biased/equal-accuracy"]
+    assert json.loads(job.spec)["curves"] == list(drawn["equal-accuracy"])
+
+
+def test_steps_show_settings_that_differ_in_the_switch_together(load):
+    over = ("distill: {temperature: 4, switch: {order: distillation_first, at: 0.5}}",
+            "distill: {temperature: 4, switch: {order: distillation_first, at: 0.5}}\n    over_training: true")  # fmt: skip
+    alone = {figure.name: figure.settings for figure in figures_of(load())}
+    assert alone["steps-self"] == ("self@1", "self@3", "self")
+    drawn = {figure.name: figure.settings for figure in figures_of(load(over))}
+    assert {"self", "switch", "switch@3", "point-one_hot_first-0.5@1"} <= set(drawn["steps-self"])
+    assert "steps-switch" not in drawn
+    assert drawn["steps-temperature-8"] == ("temperature-8@1", "temperature-8@3", "temperature-8")

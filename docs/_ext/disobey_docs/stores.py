@@ -34,6 +34,7 @@ STORES = {
     "Logits on augmented images": ("stores.yaml", layout.VIEWS, "views"),
     "The analysis of a setting": ("stores.yaml", layout.ANALYSIS, "confidence"),
     "The bias of a setting": ("stores.yaml", layout.BIAS, "bias"),
+    "The curves of a setting": ("stores.yaml", layout.CURVES, "curves"),
 }
 # Stages that are run of each study.
 MADE = {

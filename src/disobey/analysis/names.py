@@ -75,6 +75,9 @@ MEASURES = ("probability", "entropy")
 # model, and of KL(teacher || model).
 CURVES = (*MEASURES, "kl_by_confidence_logit", "kl_by_probability", "kl_by_entropy")
 
+# Pairs of a top and a bottom eigendirection, as many as the paper draws; a second model of the same
+# law counts in half of them.
+PAIRS = 15
 # Shares of examples and probabilities: no interval of them leaves [0, 1].
 SHARES = (
     "plot_share_below_diagonal",

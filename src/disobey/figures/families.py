@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures.bias_message import Numbers, bias_side, first_layer, progress_ratio
 from disobey.figures.message import (
@@ -20,10 +21,12 @@ from disobey.figures.message import (
     verdict,
 )
 from disobey.figures.series import Across, Series, SeriesPanel
-from disobey.figures.style import ROLES, Role
+from disobey.figures.style import DISTILLATION_FIRST, ONE_HOT_FIRST, ROLES, Role
 
 UNKNOWN: Numbers = (math.nan, math.nan, math.nan)
 BIAS = "bias"
+# Which model a student is whose hard switch is at 0, and at 1.
+ENDS = {DISTILLATION_FIRST: (REFERENCE, STUDENT), ONE_HOT_FIRST: (STUDENT, REFERENCE)}
 # Said of every family; anything else only where two families differ in it.
 ALWAYS = ("dataset", "label_noise", "teacher", "student")
 WORDS: dict[str, Callable[[Any], str]] = {
@@ -236,3 +239,19 @@ def message(
     if len(analyses) == 1:
         return f"{next(iter(analyses))}: {'; '.join(said)}"
     return sentence("; ".join(said))
+
+
+def ramp_of(analysis: Analysis) -> float:
+    """Return over which share a setting's switch is stretched; 0 for a hard one, or none."""
+    return float(analysis.about.get("switch", {}).get("ramp") or 0)
+
+
+def unswitched(analysis: Analysis) -> str | None:
+    """Return which model a setting's student is if it never switches; None if it does.
+
+    A hard switch at either end leaves nothing of one of the two losses.
+    """
+    if "switch" not in analysis.about:
+        return STUDENT
+    at, order = analysis.about["switch"]["at"], analysis.about["switch"]["order"]
+    return None if ramp_of(analysis) or at not in (0, 1) else ENDS[order][int(at)]

@@ -14,7 +14,11 @@ from disobey.figures import style
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 
 LEFT, RIGHT, BELOW = 0.39, 0.06, 0.26
+# Up to so many panels stand side by side in one column of a page, and beyond in both.
+NARROW, WIDE = 2, 4
 HEIGHT = 0.85
+# Where there are few, of a single one and of others.
+TALL, MIDDLE = 1.6, 1.1
 # Share of a scale that is kept free on either side of the numbers.
 ROOM = 0.08
 # A constant is shown in the middle of a scale that is so wide, relative to it.
@@ -70,6 +74,22 @@ def grid(
             made.append(axes)
         sheet.top += above + height + below + GAP
     return made
+
+
+def page_of(panels: int) -> tuple[int, float, float]:
+    """Return for so many panels how many stand side by side, and the sizes that suit them.
+
+    Returns
+    -------
+    columns : int
+    page, height : float
+        Width of the page and height of the axes, in inches.
+    """
+    if panels == 1:
+        return 1, style.COLUMN_WIDTH, TALL
+    if panels <= NARROW:
+        return panels, style.COLUMN_WIDTH, MIDDLE
+    return min(WIDE, panels), style.TWO_COLUMNS, MIDDLE
 
 
 def write_head(axes: Axes, head: str, left: float) -> None:

@@ -26,10 +26,8 @@ from disobey.analysis.names import EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.numbers import number
 
 CM = 1 / 2.54
-# One column of a two-column page; figures are drawn at the size at which they are printed.
-COLUMN_WIDTH = 8 * CM
-# Both columns, for figures of many panels.
-TWO_COLUMNS = 17 * CM
+# One column of a two-column page, and both; figures are drawn at the size of the print.
+COLUMN_WIDTH, TWO_COLUMNS = 8.3 * CM, 17 * CM
 # For the one figure of a talk.
 WIDE = 13 * CM
 POINT = 1 / 72
@@ -46,6 +44,8 @@ MARKER_SIZE, BINNED_SIZE, SEED_SIZE = 3.4, 2.4, 1.5
 # An estimate that has no interval is drawn hollow: it must not look like a finding.
 HOLLOW = "white"
 INK, FAINT, BAND = "#1A1A1A", "#5F5F5F", "#F1F1F1"
+# How opaque the band of an interval is.
+SHADE = 0.18
 
 
 @dataclass(frozen=True)

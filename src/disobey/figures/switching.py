@@ -1,76 +1,77 @@
-"""Accuracy against the point at which training switches between distillation and labels."""
+"""Final accuracy against the point at which training switches between distillation and labels."""
 
 import math
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from disobey.analysis.claims.switching import (
-    FITTED,
-    INTERPOLATING,
-    NON_INTERPOLATING,
-    teacher_misses,
-)
-from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.accuracy import STATISTIC
-from disobey.figures.bias_message import Numbers
-from disobey.figures.families import Family, families, named
-from disobey.figures.message import WITHOUT_VERDICT, Claim, Side
-from disobey.figures.series import NOTE, Across, Series, SeriesPanel, draw_series
+from disobey.figures.families import ENDS, Family, families, ramp_of, unswitched
+from disobey.figures.panels import grid, page_of, scale
+from disobey.figures.series import Series, draw_line
 from disobey.figures.sheet import Sheet
 from disobey.figures.style import DISTILLATION_FIRST, ONE_HOT_FIRST
-from disobey.numbers import NBSP
+from disobey.numbers import NBSP, interval
 
-# What a study may say of a teacher: article, words, and the share of given labels that it fits.
-KINDS = {
-    INTERPOLATING: ("an", "interpolating teacher", f"at least {100 * FITTED:g}{NBSP}%"),
-    NON_INTERPOLATING: ("a", "non-interpolating teacher", f"below {100 * FITTED:g}{NBSP}%"),
-    None: ("a", "teacher", ""),
-}
-VARIED = ("switch",)
-# Which model stands at either end of a line: a switch at once, and one that never comes.
-ENDS = {DISTILLATION_FIRST: (REFERENCE, STUDENT), ONE_HOT_FIRST: (STUDENT, REFERENCE)}
+STATISTIC = "accuracy"
 LINES = {DISTILLATION_FIRST: "-", ONE_HOT_FIRST: "--"}
-# One per length of a ramp.
+LEVELS = {REFERENCE: "one-hot alone", STUDENT: "distilled throughout"}
+# By length: a ramped switch stands apart from the line of hard ones.
 RAMPED = ("P", "X", "p")
 NO_LINE = " "
-# Models that never switch, drawn across the panel.
-LEVELS = {
-    REFERENCE: ("one-hot alone", (0, (1, 1.5))),
-    STUDENT: ("distilled throughout", (0, (4, 1.5))),
-}
-Point = tuple[float, Numbers]
-ACROSS = Across("switch point")
-TALL = 1.2
-# Above this many panels two stand side by side, if they hold nothing but two lines.
-ONE_COLUMN = 2
-ROOM = 0.1
-# Between models at one switch point, in inches, by the number of columns.
-DODGE = {1: 0.05, 2: 0.03}
-CLAIM = Claim(
-    subject="accuracy after a switch",
-    above="raised",
-    below="lowered",
-    symbol="student − reference".replace(" ", NBSP),
-    statistic=STATISTIC,
-    null=0.0,
-    model=EFFECT,
-)
+# Between two orders at one switch point, in inches.
+DODGE = 0.03
+VARIED = ("switch",)
+# What switch points are shares of, by their unit.
+RATE = "rate"
+UNITS = {RATE: "switch at (share of learning rate)", "steps": "switch at (share of steps)"}
+BELOW = 0.28
+Point = tuple[float, tuple[float, float, float]]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The switched settings of one family whose switch points are in one unit.
+
+    Attributes
+    ----------
+    family : Family
+        With the models that never switch.
+    unit : str
+        What switch points are shares of.
+    switched : tuple of Analysis
+    """
+
+    family: Family
+    unit: str
+    switched: tuple[Analysis, ...]
+
+    @property
+    def levels(self) -> dict[str, tuple[float, float, float]]:
+        """Final accuracies of the models that never switch.
+
+        All settings of a family have one reference; the student that is distilled throughout is
+        that of a setting without a switch.
+        """
+        plain = [a for a in self.family.analyses if unswitched(a) == STUDENT]
+        found = {REFERENCE: percent(self.family.analyses[0], REFERENCE)}
+        return found | ({STUDENT: percent(plain[0], STUDENT)} if plain else {})
+
+    @property
+    def head(self) -> str:
+        """What the settings have in common, and the accuracies of models that never switch."""
+        levels = (f"{LEVELS[model]} {interval(*n)}" for model, n in self.levels.items())
+        return "\n".join([self.family.head, *levels])
 
 
 @style.styled
 def draw(analyses: dict[str, Analysis]) -> Figure:
-    """Draw test accuracy against the switch point, both orders, one panel per teacher.
-
-    A line ends in the setting that is the same but never switches: switching from distillation at
-    the end is to distil throughout, switching from it at once is the one-hot reference.
+    """Draw test accuracy against the switch point in both orders, a panel per family of settings.
 
     Parameters
     ----------
@@ -80,216 +81,93 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One column wide.
     """
-    found = families(list(analyses.values()), VARIED)
-    # The heading says by itself what the teacher is.
-    found = named([family.analyses for family in found], (*VARIED, "teacher_fits"))
-    sheet = Sheet()
-    sheet.title(_title(found))
-    lengths = sorted({_ramp(analysis) for analysis in analyses.values()} - {0})
-    sheet.legend(_handles(lengths))
-    columns = 1 if len(found) <= ONE_COLUMN or lengths else 2
-    panels = [
-        SeriesPanel(_head(family), _lines(family, lengths), ACROSS, dodge=DODGE[columns])
-        for family in found
-    ]
-    for axes, family in zip(draw_series(sheet, panels, columns, TALL), found, strict=True):
-        _levels(axes, family)
-    sheet.write(
-        "Up: test accuracy (share); scales differ. Across: share of the cumulative learning rate. "
-        "Lines end in models that never switch. n: seeds × test examples. "
-        f"{NOTE}"
-    )
+    panels = [panel for family in families(list(analyses.values()), VARIED)
+              for panel in _panels(family)]  # fmt: skip
+    lengths = sorted({ramp_of(a) for panel in panels for a in panel.switched} - {0})
+    columns, page, height = page_of(len(panels))
+    sheet = Sheet(page)
+    sheet.title("Final test accuracy against the switch point")
+    sheet.legend(list(_handles(lengths)))
+    made = grid(sheet, [panel.head for panel in panels], columns, height=height, below=BELOW)
+    for index, (axes, panel) in enumerate(zip(made, panels, strict=True)):
+        _draw_panel(axes, panel, lengths)
+        if index % columns == 0:
+            axes.set_ylabel("test accuracy (%)", size=style.SMALL_SIZE)
     return sheet.finish()
 
 
-def fits(family: Family) -> list[float]:
-    """Return the share of given training labels that each seed's teacher predicts."""
-    return [
-        float(value)
-        for analysis in family.analyses
-        for value in analysis.seeds(STATISTIC, TEACHER, "train")
-    ]
+
+def percent(analysis: Analysis, model: str) -> tuple[float, float, float]:
+    """Return estimate, low and high of a model's test accuracy, in per cent."""
+    estimate, low, high = (100 * share for share in analysis.number(STATISTIC, model))
+    return estimate, low, high
 
 
-def kind(family: Family) -> str | None:
-    """Return what the study says of the teacher: a key of ``KINDS``."""
-    said = family.analyses[0].about.get("teacher_fits")
-    return said if said in KINDS else None
+def _panels(family: Family) -> list[Panel]:
+    """Return a panel per unit of switch points."""
+    units: dict[str, list[Analysis]] = {}
+    for analysis in family.analyses:
+        if unswitched(analysis) is None:
+            units.setdefault(analysis.about["switch"].get("unit", RATE), []).append(analysis)
+    return [Panel(family, unit, tuple(found)) for unit, found in (units or {RATE: []}).items()]
 
 
-def as_said(family: Family) -> bool:
-    """Return whether the teacher of every seed is what the study says."""
-    known = all(math.isfinite(share) for share in fits(family))
-    return known and not any(teacher_misses(analysis) for analysis in family.analyses)
-
-
-def _title(found: Sequence[Family]) -> str:
-    said = []
-    for which in KINDS:
-        alike = [family for family in found if kind(family) == which]
-        switched = [
-            analysis
-            for family in alike
-            if as_said(family)
-            for analysis in family.analyses
-            if unswitched(analysis) is None
-        ]
-        missing = sum(not as_said(family) for family in alike)
-        if switched:
-            said.append(f"{_with(which)}{_tally(switched)}")
-        if missing:
-            said.append(
-                f"no verdict {_with(which)}(definition missed by {missing} of {len(alike)})"
-            )
-        if alike and not switched and not missing:
-            said.append(f"no verdict {_with(which)}(nothing is switched)")
-    return f"Accuracy after a switch against one-hot training: {'; '.join(said)}"
-
-
-def _with(which: str | None) -> str:
-    article, teacher, _ = KINDS[which]
-    return "" if which is None else f"with {article} {teacher} "
-
-
-def _tally(switched: Sequence[Analysis]) -> str:
-    """Count the settings in which a switched student gains or loses, or tell the only number."""
-    sides = Counter(CLAIM.side(analysis) for analysis in switched)
-    reasons = " or ".join(side.value for side in WITHOUT_VERDICT if side in sides)
-    if sum(sides[side] for side in WITHOUT_VERDICT) == len(switched):
-        return f"{reasons}: no verdict"
-    if len(switched) == 1:
-        (side,) = sides
-        words = (CLAIM.words | {Side.UNDECIDED: Side.UNDECIDED.value})[side]
-        return f"{words}, {CLAIM.printed(switched[0])}"
-    parts = [f"{CLAIM.above} in{NBSP}{sides[Side.ABOVE]} of {len(switched)} settings"]
-    parts += [f"{CLAIM.below} in{NBSP}{sides[Side.BELOW]}"] if sides[Side.BELOW] else []
-    parts += [f"undecided in{NBSP}{sides[Side.UNDECIDED]}"] if sides[Side.UNDECIDED] else []
-    parts += [f"{reasons}: no verdict in the others"] if reasons else []
-    return ", ".join(parts)
-
-
-def _head(family: Family) -> str:
-    """Name a panel, and say how well its teacher fits and whether it is what the study says."""
-    shares = [share for share in fits(family) if math.isfinite(share)]
-    measured = "unknown"
-    if shares:
-        # Rounded down, or a teacher just below the threshold would be printed as one upon it.
-        ends = [math.floor(round(1e4 * share, 6)) / 100 for share in (min(shares), max(shares))]
-        measured = "–".join(f"{end:.2f}" for end in dict.fromkeys(ends)) + f"{NBSP}%"
-    _, teacher, needed = KINDS[kind(family)]
-    text = f"{family.head}\n{teacher}, fits {measured} of the given labels"
-    return text if as_said(family) else f"{text}: not {needed} in every seed, no verdict"
-
-
-def _lines(family: Family, lengths: Sequence[float]) -> tuple[Series, ...]:
-    """Return hard switches with the ends of their line in the middle, ramped ones on both sides."""
-    first, then = (
-        [_hard(family, order), *(_ramped(family, order, length, lengths) for length in lengths)]
-        for order in ENDS
+def _draw_panel(axes: Axes, panel: Panel, lengths: Sequence[float]) -> None:
+    levels = panel.levels
+    for model, (estimate, low, high) in levels.items():
+        colour = style.ROLES[model].colour
+        axes.axhline(estimate, color=colour, linewidth=style.MEDIUM, zorder=1, gid=f"level/{model}")
+        if math.isfinite(low + high):
+            axes.axhspan(low, high, color=colour, alpha=style.SHADE, linewidth=0, zorder=0)
+    lines = [line for order in ENDS for line in _lines(panel, order, lengths)]
+    for index, line in enumerate(lines):
+        draw_line(axes, line, (index - (len(lines) - 1) / 2) * DODGE)
+    scale(axes, "x", [0, 1])
+    scale(
+        axes,
+        "y",
+        [v for n in levels.values() for v in n]
+        + [v for li in lines for n in li.numbers for v in n],
     )
-    return tuple(line for line in (*reversed(first), *then) if line.places)
+    axes.set_xlabel(UNITS[panel.unit], size=style.SMALL_SIZE)
 
 
-def _ramp(analysis: Analysis) -> float:
-    """Return over which share of the learning rate a switch is stretched; 0 for a hard one."""
-    return float(analysis.about.get("switch", {}).get("ramp") or 0)
-
-
-def unswitched(analysis: Analysis) -> str | None:
-    """Return which model a setting's student is if it never switches; None if it does.
-
-    A hard switch at either end leaves nothing of one of the two losses.
-    """
-    if "switch" not in analysis.about:
-        return STUDENT
-    at, order = analysis.about["switch"]["at"], analysis.about["switch"]["order"]
-    return None if _ramp(analysis) or at not in (0, 1) else ENDS[order][int(at)]
-
-
-def _switched(family: Family, order: str, length: float = 0.0) -> list[Point]:
-    """Return the student's accuracy at each switch point."""
-    return [
-        (float(analysis.about["switch"]["at"]), analysis.number(STATISTIC, STUDENT))
-        for analysis in family.analyses
-        if unswitched(analysis) is None
-        and analysis.about["switch"]["order"] == order
-        and _ramp(analysis) == length
-    ]
-
-
-def ends(family: Family) -> dict[str, Numbers]:
-    """Return the accuracy of the models that never switch.
-
-    The reference of every setting of a family is the same run; the student that is distilled
-    throughout is that of a setting without a switch.
-    """
-    known = {REFERENCE: family.analyses[0].number(STATISTIC, REFERENCE)}
-    plain = [analysis for analysis in family.analyses if unswitched(analysis) == STUDENT]
-    return known | ({STUDENT: plain[0].number(STATISTIC, STUDENT)} if plain else {})
-
-
-def _hard(family: Family, order: str) -> Series:
-    known = ends(family)
-    points = [(float(at), known[model]) for at, model in enumerate(ENDS[order]) if model in known]
-    switched = _switched(family, order)
-    # Two models that never switch have no line between them.
-    linestyle = LINES[order] if switched else NO_LINE
-    return _series(family, style.ORDER_ROLES[order], points + switched, linestyle)
-
-
-def _ramped(family: Family, order: str, length: float, lengths: Sequence[float]) -> Series:
+def _lines(panel: Panel, order: str, lengths: Sequence[float]) -> Iterator[Series]:
+    """Yield the line of hard switches, from end to end, and the points of each length of ramps."""
     role = style.ORDER_ROLES[order]
-    label = f"{role.label}, {_over(length)}"
-    role = replace(role, label=label, marker=_marker(length, lengths))
-    return _series(family, role, _switched(family, order, length), NO_LINE)
-
-
-def _over(length: float) -> str:
-    return f"ramped over{NBSP}{length:g}"
+    for length in (0.0, *lengths):
+        points: list[Point] = [
+            (float(analysis.about["switch"]["at"]), percent(analysis, STUDENT))
+            for analysis in panel.switched
+            if analysis.about["switch"]["order"] == order and ramp_of(analysis) == length
+        ]
+        if points and not length:
+            ends = enumerate(ENDS[order])
+            points += [(float(at), panel.levels[m]) for at, m in ends if m in panel.levels]
+        if points:
+            places, numbers = zip(*sorted(points, key=lambda point: point[0]), strict=True)
+            look = replace(role, marker=_marker(length, lengths)) if length else role
+            name = f"{order}/{length:g}/{panel.family.name}"
+            yield Series(name, look, places, numbers, NO_LINE if length else LINES[order])
 
 
 def _marker(length: float, lengths: Sequence[float]) -> str:
     return RAMPED[lengths.index(length) % len(RAMPED)]
 
 
-def _series(family: Family, role: style.Role, points: list[Point], linestyle: str) -> Series:
-    points = sorted(points, key=lambda point: point[0])
-    name = f"{STATISTIC}/{role.label}/{family.name}/{kind(family)}"
-    places, numbers = tuple(at for at, _ in points), tuple(number for _, number in points)
-    return Series(name, role, places, numbers, linestyle)
-
-
-def _levels(axes: Axes, family: Family) -> None:
-    """Draw the accuracy of the models that never switch all across."""
-    if not axes.lines:
-        return
-    axes.set_xlim(-ROOM, 1 + ROOM)
-    for model, (estimate, _, _) in ends(family).items():
-        axes.axhline(
-            estimate,
-            color=style.ROLES[model].colour,
-            linewidth=style.MEDIUM,
-            linestyle=LEVELS[model][1],
-            zorder=1,
-            gid=f"level/{model}/{family.name}/{kind(family)}",
-        )
-
-
-def _handles(lengths: Sequence[float]) -> list[Line2D]:
-    handles = [_handle(role, LINES[order]) for order, role in style.ORDER_ROLES.items()]
+def _handles(lengths: Sequence[float]) -> Iterator[Line2D]:
+    """Yield the legend: models that never switch, both orders, and lengths of ramps."""
+    for model, words in LEVELS.items():
+        yield _handle(replace(style.ROLES[model], label=words, marker=""), "-")
+    for order, role in style.ORDER_ROLES.items():
+        yield _handle(role, LINES[order])
     for length in lengths:
-        look = style.Role(_over(length), style.INK, _marker(length, lengths), "")
-        handles.append(_handle(look, NO_LINE))
-    for model, (words, linestyle) in LEVELS.items():
-        level = _handle(replace(style.ROLES[model], label=words, marker=""), linestyle)
-        level.set_linewidth(style.MEDIUM)
-        handles.append(level)
-    return handles
+        words = f"ramped over{NBSP}{length:g}"
+        yield _handle(style.Role(words, style.INK, _marker(length, lengths), ""), NO_LINE)
 
 
-def _handle(role: style.Role, linestyle: Any) -> Line2D:  # noqa: ANN401 - whatever Line2D takes
-    return Line2D(
-        [], [], color=role.colour, marker=role.marker, label=role.label, linestyle=linestyle
-    )
+def _handle(role: style.Role, linestyle: str) -> Line2D:
+    line = Line2D([], [], color=role.colour, marker=role.marker, label=role.label)
+    line.set(linestyle=linestyle, linewidth=style.MEDIUM)
+    return line

@@ -96,6 +96,36 @@ def _over_training(kind: str, study: Study) -> Iterator[Planned]:
             yield Planned(kind, f"{kind}-{name}", (*snapshots, name))
 
 
+def _evaluated(study: Study) -> list[str]:
+    """Return the settings whose models record accuracies along training."""
+    recipes = {name: study.recipes[setting.recipe] for name, setting in study.settings.items()}
+    return [name for name, recipe in recipes.items() if recipe.evaluate is not None]
+
+
+def _training_curves(kind: str, study: Study) -> Iterator[Planned]:
+    names = _evaluated(study)
+    if names:
+        yield Planned(kind, kind, tuple(names))
+
+
+def _equal_accuracy(kind: str, study: Study) -> Iterator[Planned]:
+    names = [n for n in _evaluated(study) if study.settings[n].distill.switch is None]
+    if names:
+        yield Planned(kind, kind, tuple(names))
+
+
+def _steps(kind: str, study: Study) -> Iterator[Planned]:
+    """Settings with snapshots that differ in the switch alone, each group by itself."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, setting in study.settings.items():
+        if setting.over_training:
+            snapshots = [str(epoch) for epoch in study.recipes[setting.recipe].snapshots or []]
+            groups.setdefault((_but(study, name, "switch"), *snapshots), []).append(name)
+    for (_, *snapshots), names in groups.items():
+        shown = [layout.snapshot_of(name, int(epoch)) for name in names for epoch in snapshots]
+        yield Planned(kind, f"{kind}-{names[0]}", (*shown, *names))
+
+
 def _temperature(kind: str, study: Study) -> Iterator[Planned]:
     """Settings that differ in temperature, and maybe in learning rate."""
     groups: dict[str, list[str]] = {}
@@ -151,13 +181,16 @@ FIGURES: dict[str, PlanFigures] = {
     "link": _biased(2),
     "noise": _noise,
     "mislabelled": _parts(_noise, 5),
+    "training-curves": _training_curves,
+    "equal-accuracy": _equal_accuracy,
     "switching": _switching,
     "temperature": _temperature,
     "rounds": _rounds,
     "over-training": _over_training,
+    "steps": _steps,
     "exaggeration": _each,
 }
 # What else they read than analyses of confidence: see `disobey.stores.layout.BESIDE`.
 FIGURES_BESIDE: Mapping[str, Sequence[str]] = dict.fromkeys(
     ("overview", "bias", "link", "temperature", "rounds", "over-training"), ("bias",)
-)
+) | dict.fromkeys(("training-curves", "equal-accuracy"), ("curves",))
