@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 from disobey.analysis import linear
-from disobey.analysis.intervals import crossed_interval
+from disobey.analysis.intervals import over_seeds
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 
 # Shares at which the curve of the ratio is kept.
@@ -311,24 +311,6 @@ def _against_placebos(layer: LayerProgress, matched: tuple[float, float]) -> xr.
         | over_seeds(dataset.overall_difference, "overall_difference_")
         | over_seeds(dataset.band_difference, "band_difference_")
     )
-
-
-def over_seeds(values: xr.DataArray, prefix: str = "") -> dict[str, xr.DataArray]:
-    """Return mean over seeds, ``low`` and ``high`` of a t interval, by name; NaN with one seed.
-
-    Parameters
-    ----------
-    values : DataArray
-        With dimension ``seed``.
-    prefix : str
-        Of the names.
-    """
-    by_seed = values.transpose("seed", ...)
-    # No resamples: examples enter by way of training, and every seed trains on the same ones.
-    numbers = crossed_interval(by_seed.values[:, None])
-    like = by_seed.isel(seed=0, drop=True)
-    names = (f"{prefix}{end}" for end in ("estimate", "low", "high"))
-    return {name: like.copy(data=number) for name, number in zip(names, numbers, strict=True)}
 
 
 def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:

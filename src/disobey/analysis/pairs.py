@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.bias import LayerProgress, first_passage, from_start, over_seeds
+from disobey.analysis.bias import LayerProgress, first_passage, from_start
+from disobey.analysis.intervals import over_seeds
 from disobey.analysis.names import PAIRS, TEACHER
 from disobey.seeds import stream
 

@@ -60,7 +60,8 @@ class Finding:
     Attributes
     ----------
     setting, layer, placebo : str
-        What it was held against; the last two are empty where the claim is not about any.
+        What it was held against; the last two are empty where the claim is not about any. Beside a
+        layer stands the band of its ranks, where a finding is about one.
     estimate, control : str
         With what the control is, unless it is the reference.
     seeds : int
@@ -158,7 +159,7 @@ def _finding(row: Cells, scale: float) -> Finding:
     )
     return Finding(
         row["setting"],
-        row["layer"],
+        row["layer"] + (f", ranks {row['band']}" if row["band"] else ""),
         row["placebo"],
         interval(value, low, high, null),
         _control(row["control_name"], control) if row["control"] else "",
