@@ -33,8 +33,10 @@ def write_history(path, step, progress, layer=LAYER, basis="b", **changed):
 
 
 def _write_layer(
-    group, step, progress, initialisation="w0", unit_norm=0, rank=RANKS, eigenvalue=EIGENVALUES
-):
+    group, step, progress, initialisation="w0", unit_norm=0, rank=RANKS, eigenvalue=EIGENVALUES,
+    start=0.5,
+):  # fmt: skip
+    """Weights start with norm ``start`` along every direction and move at right angles to it."""
     group.initialisation = initialisation
     group.unit_norm = unit_norm
     group.total_variance = 9.0
@@ -44,6 +46,9 @@ def _write_layer(
     group.createVariable("step", "i8", ("point",))[:] = step
     group.createVariable("progress", "f8", ("point", "direction"))[:] = progress
     group.createVariable("mean_progress", "f8", ("point",))[:] = np.nan
+    norm = np.hypot(start, progress)
+    group.createVariable("norm", "f8", ("point", "direction"))[:] = norm
+    group.createVariable("norm_start", "f8", ("direction",))[:] = start
     group.createVariable("rank", "i8", ("direction",))[:] = rank[:directions]
     group.createVariable("eigenvalue", "f8", ("direction",))[:] = eigenvalue[:directions]
 
@@ -70,6 +75,19 @@ def networks_progress(rng, step, bias=0.0, rate=1.0):
     behind = np.exp(-bias * leading * np.arange(len(RANKS)) / 2)
     wobble = 1 + 0.03 * rng.normal(size=learnt.shape) * leading
     return np.array([3.0, 2.0, 2.0, 1.0, 0.5]) * learnt * behind * wobble
+
+
+# Of a run of which pairs are counted: all of these are tracked.
+MANY = {"rank": tuple(range(1, 41)), "eigenvalue": tuple(4 / np.arange(1, 41))}
+PAIRS = {"top": 15, "bottom": [20, 40], "seed": 0}
+
+
+def many_directions(rng, step, bias=0.0, wobble=0.03):
+    """Progress along 40 directions; ``bias`` holds the student back along the last ones."""
+    rank = np.arange(1, 41)
+    learnt = 1 - np.exp(-step[:, None] / 300 / np.sqrt(rank))
+    behind = np.exp(-bias * learnt[:, :1] * rank / 40 + wobble * rng.normal(size=40))
+    return 3 * rank**-0.3 * learnt * behind * (1 + 0.01 * rng.normal(size=learnt.shape) * learnt)
 
 
 def write_logits(folder, run, rng, signal, label, clean, scale=1.0):

@@ -40,6 +40,8 @@ def layer(progress, models=("reference", "student")):
         tuple(range(progress.shape[1])),
         np.arange(1, points + 1),
         progress,
+        np.hypot(progress, 0.5),
+        np.full((*progress.shape[:2], directions), 0.5),
         np.arange(1, directions + 1),
         EIGENVALUES[:directions],
     )

@@ -93,19 +93,44 @@ def made_bias(student, placebos, trend=SURE, theorem=(-0.6, 0.3), layers=("hidde
             "trend_estimate": ("compared", [np.mean(trend)] * len(models)),
             "theorem_overall": theorem[0],
             "theorem_trend": theorem[1],
+            "band_overall_estimate": (("compared", "band"), np.tile(overall.mean(1), (2, 1)).T),
         },
-        coords={"compared": list(models), "seed": list(range(overall.shape[1]))},
-    )
+        coords={
+            "compared": list(models), "seed": list(range(overall.shape[1])),
+            "band": ["2 to 9", "beyond 60"],
+        },
+    )  # fmt: skip
     if placebos:
         dataset = dataset.assign_coords(placebo=list(placebos))
         paired = overall[0] - overall[1:]
         dataset["overall_difference"] = (("placebo", "seed"), paired)
+        # In the first band the student is as far on the other side; in the last nothing is tracked.
+        bands = np.stack([-paired, np.full_like(paired, np.nan)], axis=-1)
+        dataset["band_difference"] = (("placebo", "seed", "band"), bands)
     about = {"dataset": "made"}
     return Analysis("made", about, {}, Bias("made", about, dict.fromkeys(layers, dataset)))
 
 
-def found_of(which, analysis):
-    return list(bias.findings(which, {"made": analysis}))
+def found_of(which, analysis, band=""):
+    return [f for f in bias.findings(which, {"made": analysis}) if f.band == band]
+
+
+def made_pairs(counts, drawn=12.0):
+    """A bias with the expected count of pairs per seed, by model; placebos are what is left."""
+    counts = {name: np.asarray(of, float) for name, of in counts.items()}
+    placebos = [name for name in counts if name not in ("student", "reference")]
+    models = ["teacher", *counts]
+    expected = np.array([np.full_like(counts["student"], np.nan), *counts.values()])
+    dataset = xr.Dataset(
+        {
+            "pairs_expected": (("model", "seed"), expected),
+            "pairs_drawn_estimate": ("model", np.full(len(models), drawn)),
+        },
+        coords={"model": models, "seed": range(expected.shape[1])}
+        | ({"placebo": placebos} if placebos else {}),
+    )
+    about = {"dataset": "made"}
+    return Analysis("made", about, {}, Bias("made", about, {"hidden_1": dataset}))
 
 
 @pytest.mark.parametrize(
@@ -142,6 +167,67 @@ def test_bias_is_exaggerated_if_it_is_against_each_placebo(placebos, verdict):
     assert (2 * min(over_all.p, 1 - over_all.p) < 0.05) == (verdict != "undecided")
 
 
+def test_bands_stand_beside_with_verdicts_of_their_own():
+    analysis = made_bias(-0.5 + SURE[::-1], {"batch_order": SURE, "half_lr": SURE - 0.1})
+    (band,) = found_of(bias.EXAGGERATED, analysis, "2 to 9")
+    assert (band.verdict, band.placebo, band.counted) == ("contrary", "all", False)
+    assert band.number.estimate == pytest.approx(0.45) and band.number.low > 0
+    assert not found_of(bias.EXAGGERATED, analysis, "beyond 60")  # nothing was tracked there
+
+
+# --- pairs -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("student", "verdict"),
+    [(13 + 9 * SURE, "holds"), (7 + UNSURE, "undecided"), (3 + SURE, "contrary")],
+)
+def test_the_papers_count_is_held_against_half_of_the_pairs(student, verdict):
+    counts = {"student": student, "reference": 7 + SURE, "half_lr": 5 + SURE}
+    (found,) = found_of(bias.PAIRS_AS_IN_THE_PAPER, made_pairs(counts))
+    low, high = stats.t.interval(0.95, 2, student.mean(), stats.sem(student))
+    numbers = found.number.estimate, found.number.low, found.number.high
+    assert numbers == pytest.approx((student.mean(), max(low, 0), min(high, 15)))
+    assert (found.verdict, found.counted, found.claim.null) == (verdict, True, 7.5)
+    assert found.control == pytest.approx(7) and found.control_name == "reference"
+    assert "in the drawn ones 12.0" in found.remark
+
+
+@pytest.mark.parametrize(
+    ("placebo", "verdict"),
+    [(7 + SURE, "holds"), (13 + SURE, "undecided"), (15 + SURE, "undecided")],
+)
+def test_the_count_must_exceed_that_of_the_reference_and_of_each_placebo(placebo, verdict):
+    counts = {
+        "student": 13 + SURE[::-1],
+        "reference": 7 + SURE,
+        "half_lr": 5 + SURE,
+        "other": placebo,
+    }
+    over_all, *each = found_of(bias.PAIRS_AGAINST_CONTROLS, made_pairs(counts))
+    assert (over_all.verdict, over_all.placebo, over_all.counted) == (verdict, "all", True)
+    assert [f.placebo for f in each] == ["reference", "half_lr", "other"]
+    paired = counts["student"] - placebo
+    low, high = stats.t.interval(0.95, 2, paired.mean(), stats.sem(paired))
+    numbers = each[-1].number.estimate, each[-1].number.low, each[-1].number.high
+    assert numbers == pytest.approx((paired.mean(), low, high))
+    assert over_all.number.low == pytest.approx(min(f.number.low for f in each))
+
+
+def test_without_a_placebo_the_count_is_withheld():
+    analysis = made_pairs({"student": 13 + SURE, "reference": 7 + SURE})
+    (found,) = found_of(bias.PAIRS_AGAINST_CONTROLS, analysis)
+    assert (found.verdict, found.counted) == ("withheld", True) and "add placebos" in found.remark
+    (found,) = found_of(bias.PAIRS_AS_IN_THE_PAPER, analysis)
+    assert found.verdict == "holds"
+
+
+def test_a_bias_without_pairs_says_nothing_of_them():
+    analysis = made_bias(-0.5 + SURE, {"half_lr": SURE})
+    assert not found_of(bias.PAIRS_AS_IN_THE_PAPER, analysis)
+    assert not found_of(bias.PAIRS_AGAINST_CONTROLS, analysis)
+
+
 def test_what_rounds_to_zero_has_no_sign_in_a_remark():
     assert Number.of(np.array([-0.001])).words(0.0) == "0.00"
     assert Number.of(np.array([-0.001, -0.001])).words(0.5) == "0.00 [0.00, 0.00]"
@@ -172,7 +258,7 @@ def test_without_a_placebo_the_verdict_is_withheld():
 
 def test_the_first_layer_is_counted_and_others_stand_beside_it():
     analysis = made_bias(-0.5 + SURE, {"half_lr": SURE}, layers=("hidden_2", "hidden_1"))
-    for which in bias.CLAIMS:
+    for which in (bias.EXAGGERATED, bias.RISING):
         found = found_of(which, analysis)
         assert {f.layer for f in found} == {"hidden_2", "hidden_1"}
         assert [f.layer for f in found if f.counted] == ["hidden_2"]

@@ -113,7 +113,7 @@ def analyses(plan: Plan, stage: str, *names: str) -> set[tuple[str, str]]:
 
 
 def per_study(plan: Plan) -> set[tuple[str, str]]:
-    """Return what changes with the list of biased settings: tables, figures of all, and both pages."""
+    """Return what depends on the list of biased settings: tables, figures of all, both pages."""
     return of_stage(plan, "table", *PAGES) | analyses(plan, "figure", *OF_ALL, *OF_CURVES)
 
 
@@ -397,7 +397,9 @@ def _(scene):
     (scene.workflow.folder / "results/tiny/figures/accuracy.pdf").unlink()
 
 
-@row("a second study over the same runs", lambda plan: of_stage(plan, "confidence", "bias", "curves"))
+@row(
+    "a second study over the same runs", lambda plan: of_stage(plan, "confidence", "bias", "curves")
+)
 def _(scene):
     scene.workflow.edit("study: tiny", "study: second")
 
@@ -531,8 +533,10 @@ def _(scene):
     scene.workflow.edit(line, line.replace("[half_lr]", "[half_lr, batch_order]"))
 
 
-@row("a placebo removed",
-    lambda plan: analyses(plan, "bias", "clean-T1") | analyses(plan, "curves", "clean-T1"),)
+@row(
+    "a placebo removed",
+    lambda plan: analyses(plan, "bias", "clean-T1") | analyses(plan, "curves", "clean-T1"),
+)
 def _(scene):
     line = scene.line("clean-T1")
     scene.workflow.edit(line, line.replace("[half_lr]", "[]"))

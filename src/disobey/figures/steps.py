@@ -1,4 +1,4 @@
-"""The paper's plot over the steps of training: the finished teacher across, a model at each step up."""
+"""The paper's plot over the steps of training: the final teacher on x, a model at each step on y."""
 
 import math
 from collections.abc import Sequence

@@ -97,7 +97,6 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     return sheet.finish()
 
 
-
 def percent(analysis: Analysis, model: str) -> tuple[float, float, float]:
     """Return estimate, low and high of a model's test accuracy, in per cent."""
     estimate, low, high = (100 * share for share in analysis.number(STATISTIC, model))

@@ -110,7 +110,8 @@ class Row:
     Attributes
     ----------
     setting, layer, placebo : str
-        What it was held against; the last two are empty where the claim is not about any.
+        What it was held against; the last two are empty where the claim is not about any. A layer
+        is followed by the band of its ranks, where a finding is about one.
     seeds : int
     examples : str
         How many, or a dash where the number is not over examples.
@@ -264,7 +265,7 @@ def _reading(cells: Cells, how: Statistic, counts: Cells) -> Reading:
 def _row(cells: Cells) -> Row:
     return Row(
         cells["setting"],
-        cells["layer"],
+        cells["layer"] + (f", ranks {cells['band']}" if cells["band"] else ""),
         cells["placebo"],
         int(cells["seeds"]),
         f"{int(cells['n']):,}" if cells["n"] else "–",

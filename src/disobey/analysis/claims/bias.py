@@ -1,10 +1,23 @@
 """Claims about the implicit bias: the student's matched progress against placebos and theorem."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
+import numpy as np
 import xarray as xr
 
-from disobey.analysis.bias_store import OVERALL, OVERALL_DIFFERENCE, TREND, Bias
+from disobey.analysis.bias_store import (
+    BAND_DIFFERENCE,
+    BAND_OVERALL,
+    OVERALL,
+    OVERALL_DIFFERENCE,
+    PAIRS_DRAWN,
+    PAIRS_EXPECTED,
+    TREND,
+    Bias,
+)
 from disobey.analysis.claims.claim import (
     ABOVE,
     BELOW,
@@ -17,7 +30,7 @@ from disobey.analysis.claims.claim import (
 )
 from disobey.analysis.claims.controls import against_all
 from disobey.analysis.intervals import HOLDS, UNDECIDED, verdict
-from disobey.analysis.names import STUDENT
+from disobey.analysis.names import PAIRS, PAPER, REFERENCE, SECOND_SEED, STUDENT
 from disobey.analysis.store import Analysis
 
 # The log ratio, and its change, of what does not deviate.
@@ -46,19 +59,45 @@ RISING = Claim(
     ABOVE,
     split="",
 )
-CLAIMS = (EXAGGERATED, RISING)
+# The paper counts by eye: against the teacher alone, whatever a second seed of it would show.
+PAIRS_AS_IN_THE_PAPER = Claim(
+    "pairs",
+    "At equal progress along a top eigendirection the student has made less along a bottom one "
+    "than its teacher, in more pairs than a second seed would",
+    "paper",
+    "seen in 15 of 15 pairs (random features) and in 13 of 15 (a perceptron), by eye, one seed "
+    "(first version)",
+    PAIRS_EXPECTED,
+    STUDENT,
+    PAIRS / 2,
+    ABOVE,
+    split="",
+    reading=PAPER,
+    control=REFERENCE,
+)
+PAIRS_AGAINST_CONTROLS = replace(
+    PAIRS_AS_IN_THE_PAPER,
+    model=f"{STUDENT} - placebo",
+    null=0.0,
+    reading=SECOND_SEED,
+    control=None,
+)
+CLAIMS = (EXAGGERATED, RISING, PAIRS_AS_IN_THE_PAPER, PAIRS_AGAINST_CONTROLS)
+NO_PLACEBOS = (
+    "compared with the reference, since the study names no placebos: another training run may "
+    "differ as much; add placebos to the setting's bias"
+)
 
 
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
     """Hold one claim against every layer of every setting with a bias analysis.
 
-    The first layer of a setting is counted, the others stand beside it.
+    The first layer of a setting is counted, the others stand beside it; so do bands of ranks.
     """
-    find = _against_placebos if claim is EXAGGERATED else _trend
     for analysis in analyses.values():
         if analysis.bias is not None:
             for layer in analysis.bias.layers:
-                yield from find(claim, analysis.bias, layer)
+                yield from FIND[claim](claim, analysis.bias, layer)
 
 
 def _counted(bias: Bias, layer: str) -> bool:
@@ -69,32 +108,114 @@ def _counted(bias: Bias, layer: str) -> bool:
 
 
 def _against_placebos(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
-    """Yield the finding over all placebos, which is the verdict, then those against each."""
+    """Yield the finding over all placebos, which is the verdict; then each, then by band."""
     dataset, placebos = bias.layers[layer], bias.placebos(layer)
-    each = [_against(claim, bias, layer, placebo) for placebo in placebos]
-    if not each:
-        number = Number.of(dataset[OVERALL].sel(compared=STUDENT).values)
-        yield Finding(
-            claim, bias.setting, number, WITHHELD, NAN, layer=layer,
-            counted=_counted(bias, layer),
-            remark="compared with the reference, since the study names no placebos: another "
-            "training run may differ as much; add placebos to the setting's bias",
+    differences = [dataset[OVERALL_DIFFERENCE].sel(placebo=one).values for one in placebos]
+    alone = dataset[OVERALL].sel(compared=STUDENT).values
+    controls = [float(dataset[f"{OVERALL}_estimate"].sel(compared=one)) for one in placebos]
+    compared = Compared(claim, bias, layer, placebos, "log ratio")
+    yield from compared.findings(differences, controls, alone)
+    for band in map(str, dataset.band.values):
+        here = dataset.sel(band=band)
+        numbers = [here[BAND_DIFFERENCE].sel(placebo=one).values for one in placebos]
+        beside = [float(here[f"{BAND_OVERALL}_estimate"].sel(compared=one)) for one in placebos]
+        if placebos and not np.isnan(numbers).any():
+            over_all, *_ = compared.findings(numbers, beside, alone)
+            yield replace(over_all, band=band, counted=False)
+
+
+class Compared(NamedTuple):
+    """What the student is held against, one by one and all together.
+
+    Attributes
+    ----------
+    claim : Claim
+    bias : Bias
+    layer : str
+    placebos : sequence of str
+        Or other models.
+    called : str
+        What the control is, of each.
+    ends : (float, float)
+        The smallest and the largest difference that there can be.
+    """
+
+    claim: Claim
+    bias: Bias
+    layer: str
+    placebos: Sequence[str]
+    called: str
+    ends: tuple[float, float] = (-math.inf, math.inf)
+
+    def findings(
+        self, differences: Sequence[np.ndarray], controls: Sequence[float], alone: np.ndarray
+    ) -> Iterator[Finding]:
+        """Yield the finding over all placebos, then those against each.
+
+        Parameters
+        ----------
+        differences : sequence of ndarray, shape (seed,)
+            Student minus each placebo.
+        controls : sequence of float
+            What each placebo shows.
+        alone : ndarray, shape (seed,)
+            What the student shows, where there are no placebos and so no verdict.
+        """
+        counted = _counted(self.bias, self.layer)
+        if not self.bias.placebos(self.layer):
+            yield Finding(
+                self.claim, self.bias.setting, Number.of(alone), WITHHELD, NAN, layer=self.layer,
+                counted=counted, remark=NO_PLACEBOS,
+            )  # fmt: skip
+            return
+        each = list(map(self._against, self.placebos, differences, controls))
+        yield against_all(each, f"mean {self.called} of placebos", counted=counted)
+        yield from each
+
+    def _against(self, placebo: str, difference: np.ndarray, control: float) -> Finding:
+        number = Number.of(difference, within=self.ends)
+        side, p = decide(self.claim, number)
+        return Finding(
+            self.claim, self.bias.setting, number, side, p,
+            control_name=f"{self.called} of {placebo}", control=control, layer=self.layer,
+            placebo=placebo, counted=False,
         )  # fmt: skip
-        return
-    yield against_all(each, "mean log ratio of placebos", counted=_counted(bias, layer))
-    yield from each
 
 
-def _against(claim: Claim, bias: Bias, layer: str, placebo: str) -> Finding:
+# --- pairs -----------------------------------------------------------------------------------
+
+
+def _pairs(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
+    """Yield the count of pairs of the student; it decides by itself, as in the paper."""
     dataset = bias.layers[layer]
-    number = Number.of(dataset[OVERALL_DIFFERENCE].sel(placebo=placebo).values)
-    control = float(dataset[f"{OVERALL}_estimate"].sel(compared=placebo))
+    if PAIRS_EXPECTED not in dataset:
+        return
+    expected = dataset[PAIRS_EXPECTED]
+    number = Number.of(expected.sel(model=STUDENT).values, within=(0, PAIRS))
     side, p = decide(claim, number)
-    return Finding(
+    drawn = float(dataset[f"{PAIRS_DRAWN}_estimate"].sel(model=STUDENT))
+    yield Finding(
         claim, bias.setting, number, side, p,
-        control_name=f"log ratio of {placebo}", control=control, layer=layer, placebo=placebo,
-        counted=False,
+        control_name=REFERENCE, control=float(expected.sel(model=REFERENCE).mean()), layer=layer,
+        counted=_counted(bias, layer),
+        remark=f"of {PAIRS} pairs, the mean over all draws; in the drawn ones {drawn:.1f}",
     )  # fmt: skip
+
+
+def _pairs_against_controls(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
+    """Yield by how many pairs the student exceeds reference and placebos."""
+    dataset = bias.layers[layer]
+    if PAIRS_EXPECTED not in dataset:
+        return
+    expected = dataset[PAIRS_EXPECTED]
+    controls = (REFERENCE, *bias.placebos(layer))
+    student, *others = (expected.sel(model=one).values for one in (STUDENT, *controls))
+    compared = Compared(claim, bias, layer, controls, "pairs", (-PAIRS, PAIRS))
+    yield from compared.findings(
+        [student - other for other in others],
+        [float(other.mean()) for other in others],
+        student - others[0],
+    )
 
 
 # --- against the theorem ---------------------------------------------------------------------
@@ -137,3 +258,11 @@ def _agreement(number: Number, theorem: float) -> str:
         return "undecided"
     same = (side == HOLDS) == (theorem > 0)
     return "agrees with the theorem" if same else "differs from the theorem"
+
+
+FIND: dict[Claim, Callable[[Claim, Bias, str], Iterator[Finding]]] = {
+    EXAGGERATED: _against_placebos,
+    RISING: _trend,
+    PAIRS_AS_IN_THE_PAPER: _pairs,
+    PAIRS_AGAINST_CONTROLS: _pairs_against_controls,
+}

@@ -149,8 +149,8 @@ class Finding:
         What the control is: a model or setting, if of the same statistic.
     control : float
         What stands beside the estimate, of the model or setting without the effect.
-    layer, placebo : str
-        Where the claim is about one.
+    layer, placebo, band : str
+        Where the claim is about one; a band is of ranks, see `disobey.analysis.bias.BANDS`.
     counted : bool
         Whether the summary counts it: one finding per claim and setting.
     remark : str
@@ -166,6 +166,7 @@ class Finding:
     control: float = NAN
     layer: str = ""
     placebo: str = ""
+    band: str = ""
     counted: bool = True
     remark: str = ""
 

@@ -7,13 +7,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from disobey.analysis.bias_store import Bias
-from disobey.analysis.names import REFERENCE, STUDENT
+from disobey.analysis.bias_store import (
+    BAND_DIFFERENCE,
+    BAND_OVERALL,
+    OF_NORMS,
+    PAIRS_DRAWN,
+    PAIRS_EXPECTED,
+    Bias,
+)
+from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 
 COLUMNS = (
-    "study", "setting", "layer", "seed", "compared", "against", "rank", "eigenvalue", "statistic",
-    "value", "low", "high", "seeds",
+    "study", "setting", "layer", "seed", "compared", "against", "rank", "eigenvalue", "band",
+    "statistic", "value", "low", "high", "seeds",
 )  # fmt: skip
 THEOREM = "linear regression"
 # A statistic's name, its variable per seed, and what stands before the variables of its interval.
@@ -24,6 +31,9 @@ STEPS = tuple(
     for i, side in enumerate(("compared", "against"))
     for j, end in enumerate(("begin", "end"))
 )
+ENDS = ("estimate", "low", "high")
+# Rank, eigenvalue and band of a number over all directions.
+NOWHERE = (None, np.nan, "")
 Row = tuple[Any, ...]
 
 
@@ -36,8 +46,9 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
         Columns `COLUMNS`; ``seed`` is a seed, or ``mean`` with the 95 % interval over seeds. What
         ``compared`` is held ``against`` is the reference, or for ``*_difference`` a placebo; the
         statistics of ``linear regression`` are its theory with the layer's spectrum. ``rank`` and
-        ``eigenvalue`` are empty where a number is not of one direction. Steps are those that both
-        had taken at the ends of the matched range.
+        ``eigenvalue`` are empty where a number is not of one direction, ``band`` where it is not a
+        mean over a band of ranks. Steps are those that both had taken at the ends of the matched
+        range. Pairs are counted against the teacher, of 15; see `disobey.analysis.pairs`.
     """
     rows = [
         (study, analysis.setting, layer, *row)
@@ -58,6 +69,7 @@ def _rows(bias: Bias, layer: str, dataset: xr.Dataset) -> Iterator[Row]:
             yield from _over_seeds(here.isel(direction=k), pair, *PER_DIRECTION)
         for names in PER_MODEL:
             yield from _over_seeds(here, pair, *names)
+        yield from _bands(here, pair, "overall", BAND_OVERALL)
         yield from _steps(here, pair)
     for placebo in bias.placebos(layer):
         here = dataset.sel(placebo=placebo)
@@ -67,25 +79,50 @@ def _rows(bias: Bias, layer: str, dataset: xr.Dataset) -> Iterator[Row]:
             yield from _over_seeds(one, pair, "log_ratio_difference", "difference", "difference_")
         name = "overall_difference"
         yield from _over_seeds(here, pair, name, name, f"{name}_")
+        yield from _bands(here, pair, name, BAND_DIFFERENCE)
+    yield from _pairs(dataset)
     yield from _theorem(dataset)
+
+
+def _bands(here: xr.Dataset, pair: tuple[str, str], statistic: str, variable: str) -> Iterator[Row]:
+    """Yield the means over bands of ranks in which any direction was tracked."""
+    for band in map(str, here.band.values):
+        one = here.sel(band=band)
+        if one[variable].notnull().all():
+            yield from _over_seeds(one, pair, statistic, variable, f"{variable}_", band)
+
+
+def _pairs(dataset: xr.Dataset) -> Iterator[Row]:
+    """Yield in how many pairs each model has learnt less than the teacher."""
+    for name in (PAIRS_EXPECTED, PAIRS_DRAWN, OF_NORMS + PAIRS_EXPECTED, OF_NORMS + PAIRS_DRAWN):
+        if name in dataset:
+            for model in map(str, dataset.model.values):
+                if model != TEACHER:
+                    here = dataset[[name, *(f"{name}_{end}" for end in ENDS)]].sel(model=model)
+                    yield from _over_seeds(here, (model, TEACHER), name, name, f"{name}_")
 
 
 def _direction(dataset: xr.Dataset) -> tuple[Any, Any]:
     """Return rank and eigenvalue of a dataset's direction; nothing where it has all of them."""
-    if "direction" in dataset.dims:
+    if "rank" not in dataset or "direction" in dataset.dims:
         return None, np.nan
     return int(dataset["rank"]), float(dataset.eigenvalue)
 
 
 def _over_seeds(
-    here: xr.Dataset, pair: tuple[str, str], statistic: str, variable: str, prefix: str
+    here: xr.Dataset,
+    pair: tuple[str, str],
+    statistic: str,
+    variable: str,
+    prefix: str,
+    band: str = "",
 ) -> Iterator[Row]:
     """Yield the rows of each seed and of their mean."""
     seeds = here.seed.values
-    place = _direction(here)
+    place = (*_direction(here), band)
     for seed, value in zip(seeds, here[variable].values, strict=True):
         yield (str(seed), *pair, *place, statistic, float(value), np.nan, np.nan, 1)
-    estimate, low, high = (float(here[f"{prefix}{end}"]) for end in ("estimate", "low", "high"))
+    estimate, low, high = (float(here[f"{prefix}{end}"]) for end in ENDS)
     yield ("mean", *pair, *place, statistic, estimate, low, high, len(seeds))
 
 
@@ -95,9 +132,9 @@ def _steps(here: xr.Dataset, pair: tuple[str, str]) -> Iterator[Row]:
     for statistic, side, end in STEPS:
         values = here.steps.isel(side=side, end=end).values
         for seed, value in zip(seeds, values, strict=True):
-            yield (str(seed), *pair, None, np.nan, statistic, float(value), np.nan, np.nan, 1)
+            yield (str(seed), *pair, *NOWHERE, statistic, float(value), np.nan, np.nan, 1)
         mean = float(values.mean())
-        yield ("mean", *pair, None, np.nan, statistic, mean, np.nan, np.nan, len(seeds))
+        yield ("mean", *pair, *NOWHERE, statistic, mean, np.nan, np.nan, len(seeds))
 
 
 def _theorem(dataset: xr.Dataset) -> Iterator[Row]:
@@ -106,7 +143,7 @@ def _theorem(dataset: xr.Dataset) -> Iterator[Row]:
     for k in range(dataset.sizes["direction"]):
         one = dataset.isel(direction=k)
         value = float(one.theorem)
-        yield ("mean", THEOREM, REFERENCE, *_direction(one), "log_ratio", value, *nothing)
+        yield ("mean", THEOREM, REFERENCE, *_direction(one), "", "log_ratio", value, *nothing)
     for statistic in ("overall", "trend"):
         value = float(dataset[f"theorem_{statistic}"])
-        yield ("mean", THEOREM, REFERENCE, None, np.nan, statistic, value, *nothing)
+        yield ("mean", THEOREM, REFERENCE, *NOWHERE, statistic, value, *nothing)

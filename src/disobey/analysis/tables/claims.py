@@ -9,7 +9,7 @@ from disobey.analysis.store import Analysis
 
 
 def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
-    """Return one row per claim, split, reading and setting; of the bias per layer and placebo too.
+    """Return one row per claim, split, reading, setting; of the bias per layer, placebo and band.
 
     Rows that are not ``counted`` stand beside the one that decides their setting.
     """
@@ -23,6 +23,7 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
             "setting": found.setting,
             "layer": found.layer,
             "placebo": found.placebo,
+            "band": found.band,
             "statistic": found.claim.statistic,
             "model": found.claim.model,
             "split": found.claim.split,
