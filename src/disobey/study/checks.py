@@ -6,7 +6,7 @@ from disobey.errors import nearest
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
 from disobey.study.comparison_checks import comparison_mistakes
 from disobey.study.comparisons import ComparedLogits
-from disobey.study.datasets import Files
+from disobey.study.datasets import PLURAL, Files
 from disobey.study.models import Setting, StudentOf, Study, Trained, Views
 from disobey.study.recipes import Recipe
 from disobey.study.sizes import sizes_of
@@ -14,8 +14,6 @@ from disobey.study.trained import TrainedLogits
 from disobey.study.trained_checks import taught_mistakes, trained_mistakes
 from disobey.study.user_files import SPLITS, format_of, mistake_in
 from disobey.study.yaml_lines import Location, Mistake
-
-PLURAL = {"image": "images", "text": "text"}
 
 
 def cross_checks(study: Study) -> list[Mistake]:
