@@ -25,7 +25,7 @@ from disobey.data.sources import mnist5k
 from disobey.models.registry import build_model
 from disobey.stages.basis import write_basis
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.eigenbasis import eigenbasis, layer_moments
+from disobey.training.eigenbasis import layer_moments
 from disobey.training.inputs import device_inputs
 from disobey.training.loop import Training
 from disobey.training.losses import one_hot
@@ -93,9 +93,7 @@ def main(rounds: int) -> None:
             found = layer_moments(model, list(layers), inputs, len(data.train))
             with NetcdfWriter(store) as writer:
                 for layer, moments in found.items():
-                    mean, covariance = moments.covariance()
-                    basis = eigenbasis(mean, covariance)
-                    write_basis(writer, layer, basis, float(covariance.trace()))
+                    write_basis(writer, layer, moments.eigenbasis(), moments.variance())
             contestants = {
                 "without": partial(seconds, case, data, None),
                 "with": partial(seconds, case, data, store),

@@ -29,6 +29,7 @@ def write_run(folder, id, step=STEP, evaluate=True, **spec):
     with netCDF4.Dataset(history, "w") as file:
         if evaluate:
             group = file.createGroup("evaluate")
+            group.train_examples, group.test_examples = 50, 40
             group.createDimension("point", len(step))
             group.createVariable("step", "i8", ("point",))[:] = step
             train = np.linspace(0.1, 0.9, len(step)) + 0.02 * rng.normal(size=len(step))
@@ -74,7 +75,8 @@ def test_the_store_holds_what_was_recorded_and_the_comparison(tmp_path):
     assert float(here.log_steps_ratio) == pytest.approx(ratio)
     estimate, low, high = found.number("equal_accuracy", compared="student")
     assert low < estimate < high
-    assert "switch_steps" not in found.data.attrs
+    assert found.data.attrs == {"setting": "noisy", "train_examples": 50, "test_examples": 40}
+    assert found.test_examples == 40
 
 
 def test_the_table_has_every_number_once(tmp_path):

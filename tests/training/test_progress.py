@@ -70,6 +70,32 @@ def test_mean_direction_of_uncentred_input_is_kept_apart():
     np.testing.assert_allclose(found.eigenvector @ torch.tensor(direction), 0, atol=1e-9)
 
 
+@pytest.mark.parametrize("mean_apart", [True, False])
+@pytest.mark.parametrize("count", [12, 60])
+def test_directions_of_few_rows_are_those_of_their_covariance(count, mean_apart):
+    """Fewer rows than features are decomposed without the covariance, in the same directions."""
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(count, 30)) * np.geomspace(3, 0.3, 30) + rng.normal(size=30)
+    moments = Moments()
+    for block in torch.tensor(rows).split(5):
+        moments.add(block)
+    found = moments.eigenbasis(mean_apart=mean_apart)
+    centred = rows - rows.mean(0)
+    if mean_apart:
+        direction = rows.mean(0) / np.linalg.norm(rows.mean(0))
+        np.testing.assert_allclose(found.mean_direction, direction)
+        centred -= np.outer(centred @ direction, direction)
+    else:
+        assert found.mean_direction is None
+    rank = min(count - 1, 30 - mean_apart)
+    values = np.linalg.eigvalsh(np.cov(centred.T, bias=True))[::-1][:rank]
+    np.testing.assert_allclose(found.eigenvalue, values, rtol=1e-9)
+    vectors = found.eigenvector.numpy()
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(rank), atol=1e-9)
+    np.testing.assert_allclose((centred @ vectors.T).var(0), values, rtol=1e-9)
+    assert moments.variance() == pytest.approx(rows.var(0).sum())
+
+
 @pytest.mark.parametrize("variance", [0.0, float("nan")])
 def test_input_that_does_not_vary_is_refused(variance):
     with pytest.raises(UserError, match="variance"):
@@ -143,6 +169,12 @@ def test_progress_is_the_length_of_the_way_along_each_direction():
     expected = [np.linalg.norm(way @ v) for v in vectors[:3]]
     np.testing.assert_allclose(tracked.record.progress[0], expected[:2], rtol=1e-6)
     np.testing.assert_allclose(tracked.record.mean_progress[0], expected[2], rtol=1e-6)
+    for found, weight in (
+        (tracked.norm_start, start),
+        (tracked.record.norm[0], layer.weight.detach().numpy().astype(float)),
+    ):
+        expected = [np.linalg.norm(weight @ v) for v in vectors[:2]]
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_the_length_of_a_filter_before_batch_normalisation_is_no_progress():
@@ -205,7 +237,9 @@ def test_a_restored_tracker_goes_on_with_what_was_recorded():
         with torch.no_grad():
             other.weight += 1
         resumed.after_step(step)
-    assert resumed.layers["a"].record.progress == whole.layers["a"].record.progress
+    again, record = resumed.layers["a"].record, whole.layers["a"].record
+    assert (again.progress, again.norm) == (record.progress, record.norm)
+    assert len(record.norm) == len(whole.steps)
 
 
 # --- the stages --------------------------------------------------------------------------------
@@ -239,6 +273,7 @@ def test_history_holds_progress_that_weights_and_basis_explain(tracked):
         group = history["progress"]["hidden_1"]
         basis_id = history["progress"].basis
         steps, progress = group["step"][:], group["progress"][:]
+        norm, norm_start = group["norm"][:], group["norm_start"][:]
         assert group["rank"][:].tolist() == [1, 2, 4]
     assert steps[0] == 1 and steps[-1] == 4 * 4
     with netCDF4.Dataset(workplace.path("basis", basis_id)) as store:
@@ -251,6 +286,10 @@ def test_history_holds_progress_that_weights_and_basis_explain(tracked):
     before = progress[steps.tolist().index(12)]
     assert (np.abs(progress[-1] - before) <= step + 1e-6).all()
     assert (progress[-1] > 0).all()
+    along = np.linalg.norm(end["hidden_1.weight"].astype(float) @ vectors.T, axis=0)
+    np.testing.assert_allclose(norm[-1], along, rtol=1e-12)
+    # The way from the start is as long as the two ends are apart, or longer.
+    assert (np.abs(norm - norm_start) <= progress + 1e-9).all() and (norm_start > 0).all()
 
 
 def test_a_snapshot_is_dumped_like_a_run(tracked):

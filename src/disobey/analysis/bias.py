@@ -16,14 +16,15 @@ our choice [C].
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import xarray as xr
 
 from disobey.analysis import linear
-from disobey.analysis.intervals import crossed_interval
-from disobey.analysis.names import REFERENCE, STUDENT
+from disobey.analysis.intervals import over_seeds
+from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 
 # Shares at which the curve of the ratio is kept.
 SHARES = np.linspace(0.02, 1, 50)
@@ -34,6 +35,9 @@ LINEAR_STOP = 0.9
 # When that is, in units of 1 / leading eigenvalue.
 LINEAR_TEACHER = -np.log1p(-LINEAR_STOP)
 LINEAR_POINTS = 200
+# Ranks of directions that are also averaged by themselves, first and last: a mean over all hides
+# where a student makes more progress and where less. The leading direction is in none of them.
+BANDS = {"2 to 9": (2, 9), "10 to 60": (10, 60), "beyond 60": (61, np.inf)}
 # A range that holds fewer recorded points shows the interpolation, not the training.
 LEAST_POINTS = 2
 
@@ -149,10 +153,13 @@ class LayerProgress:
     Attributes
     ----------
     models : tuple of str
-        Reference, student, then placebos.
+        The teacher, where it was tracked; reference, student, then placebos.
     seeds : tuple of int
     step : ndarray of int, shape (point,)
-    progress : ndarray, shape (model, seed, point, direction)
+    progress, norm : ndarray, shape (model, seed, point, direction)
+        ||(W - W(0)) v_k||, and ||W v_k||.
+    norm_start : ndarray, shape (model, seed, direction)
+        ||W(0) v_k||.
     rank : ndarray of int, shape (direction,)
         The leading one first.
     eigenvalue : ndarray, shape (direction,)
@@ -162,8 +169,21 @@ class LayerProgress:
     seeds: tuple[int, ...]
     step: np.ndarray
     progress: np.ndarray
+    norm: np.ndarray
+    norm_start: np.ndarray
     rank: np.ndarray
     eigenvalue: np.ndarray
+
+    def without(self, model: str) -> Self:
+        """Return the same without one of the models."""
+        kept = [i for i, name in enumerate(self.models) if name != model]
+        return replace(
+            self,
+            models=tuple(self.models[i] for i in kept),
+            progress=self.progress[kept],
+            norm=self.norm[kept],
+            norm_start=self.norm_start[kept],
+        )
 
 
 def analyse(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
@@ -188,12 +208,13 @@ def analyse(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
     """
     if not 0 < matched[0] < matched[1] <= 1:
         raise ValueError(f"range must be two shares, 0 < beginning < end <= 1, got {matched}")
+    recorded, layer = _recorded(layer), layer.without(TEACHER)
     if layer.models[:2] != (REFERENCE, STUDENT) or len(layer.rank) < 2:
         raise ValueError(
             f"models must begin with reference and student and directions must be two at least, "
             f"got {layer.models} and {len(layer.rank)}"
         )
-    found = _recorded(layer).merge(_compared(layer, matched))
+    found = recorded.merge(_compared(layer, matched))
     if len(layer.models) > 2:
         found = found.merge(_against_placebos(layer, matched))
     return found.merge(theory(layer.eigenvalue, matched)).assign_attrs(range=list(matched))
@@ -206,6 +227,8 @@ def _recorded(layer: LayerProgress) -> xr.Dataset:
             "rank": ("direction", layer.rank),
             "eigenvalue": ("direction", layer.eigenvalue),
             "progress": (("model", "seed", "point", "direction"), layer.progress),
+            "norm": (("model", "seed", "point", "direction"), layer.norm),
+            "norm_start": (("model", "seed", "direction"), layer.norm_start),
         },
         coords={"model": list(layer.models), "seed": list(layer.seeds), "share": SHARES},
     )
@@ -222,15 +245,17 @@ def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
             "log_ratio_curve": (("compared", "seed", "direction", "share"), curve),
             "log_ratio": (("compared", "seed", "direction"), log_ratio),
             "overall": (("compared", "seed"), overall(log_ratio)),
+            "band_overall": (("compared", "seed", "band"), by_band(log_ratio, layer.rank)),
             "trend": (("compared", "seed"), overall(change)),
             "steps": (("compared", "seed", "side", "end"), _steps(layer, matched)),
         },
-        coords={"compared": list(layer.models[1:])},
+        coords={"compared": list(layer.models[1:]), "band": list(BANDS)},
     )
     return dataset.assign(
-        _interval(dataset.log_ratio)
-        | _interval(dataset.overall, "overall_")
-        | _interval(dataset.trend, "trend_")
+        over_seeds(dataset.log_ratio)
+        | over_seeds(dataset.overall, "overall_")
+        | over_seeds(dataset.band_overall, "band_overall_")
+        | over_seeds(dataset.trend, "trend_")
     )
 
 
@@ -245,6 +270,14 @@ def _of_pairs(
 def overall(log_ratio: np.ndarray) -> np.ndarray:
     """Average log ratios (..., direction) over all directions but the leading one."""
     return log_ratio[..., 1:].mean(-1)
+
+
+def by_band(log_ratio: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Average log ratios (..., direction) within `BANDS`, (..., band); NaN for an empty band."""
+    bands = [(rank >= first) & (rank <= last) for first, last in BANDS.values()]
+    nothing = np.full(log_ratio.shape[:-1], np.nan)
+    means = [log_ratio[..., here].mean(-1) if here.any() else nothing for here in bands]
+    return np.stack(means, axis=-1)
 
 
 def _steps(layer: LayerProgress, matched: tuple[float, float]) -> np.ndarray:
@@ -269,23 +302,15 @@ def _against_placebos(layer: LayerProgress, matched: tuple[float, float]) -> xr.
         {
             "difference": (("placebo", "seed", "direction"), difference),
             "overall_difference": (("placebo", "seed"), overall(difference)),
+            "band_difference": (("placebo", "seed", "band"), by_band(difference, layer.rank)),
         },
-        coords={"placebo": list(layer.models[2:])},
+        coords={"placebo": list(layer.models[2:]), "band": list(BANDS)},
     )
     return dataset.assign(
-        _interval(dataset.difference, "difference_")
-        | _interval(dataset.overall_difference, "overall_difference_")
+        over_seeds(dataset.difference, "difference_")
+        | over_seeds(dataset.overall_difference, "overall_difference_")
+        | over_seeds(dataset.band_difference, "band_difference_")
     )
-
-
-def _interval(values: xr.DataArray, prefix: str = "") -> dict[str, xr.DataArray]:
-    """Return mean over seeds and t interval; NaN ends with one seed."""
-    by_seed = values.transpose("seed", ...)
-    # No resamples: examples enter by way of training, and every seed trains on the same ones.
-    numbers = crossed_interval(by_seed.values[:, None])
-    like = by_seed.isel(seed=0, drop=True)
-    names = (f"{prefix}{end}" for end in ("estimate", "low", "high"))
-    return {name: like.copy(data=number) for name, number in zip(names, numbers, strict=True)}
 
 
 def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:

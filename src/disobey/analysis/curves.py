@@ -23,6 +23,10 @@ from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 LEVELS = np.linspace(0.2, 0.95, 16)
 # With fewer in common, two runs have not been compared along their training.
 LEAST_LEVELS = 3
+SHARES = (
+    "train_accuracy", "test_accuracy", "final_train_accuracy", "final_test_accuracy",
+    "test_at_level",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,16 @@ def analyse(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
         student = found.sel(model=STUDENT, drop=True)
         pairs = _at_equal_accuracy(student, _chosen(found, placebos, "placebo"))
         found = found.merge(pairs.rename({name: f"{name}_difference" for name in pairs}))
-    numbers = [name for name in found.data_vars if "seed" in found[name].dims]
-    intervals = (over_seeds(found[name], f"{name}_") for name in numbers)
+    numbers = [str(name) for name in found.data_vars if "seed" in found[name].dims]
+    intervals = (over_seeds(found[name], f"{name}_", _within(name)) for name in numbers)
     return found.assign({name: number for of_one in intervals for name, number in of_one.items()})
+
+
+def _within(name: str) -> tuple[float, float]:
+    """Return between which values a statistic lies: a share, or a difference of two."""
+    if name in SHARES:
+        return 0.0, 1.0
+    return (-1.0, 1.0) if name.startswith("equal_accuracy") else (-np.inf, np.inf)
 
 
 def _chosen(found: xr.Dataset, models: list[str], dim: str) -> xr.Dataset:

@@ -16,10 +16,13 @@ Dimensions: ``model`` (teacher where it was recorded, reference, student, placeb
   of ln(steps of one / steps of the other).
 
 Each variable along ``seed`` also has ``_estimate``, ``_low``, ``_high``: its mean over seeds with
-the 95 % interval. The interval is over trainings: all seeds share one test set, and what other
-test examples would give is not covered. With one seed both ends are NaN. Where a study has no
-placebos, the variables along ``placebo`` are absent. Attribute ``switch_steps``, where the
-student's loss changes during training: the first step of the change and the first after it.
+the 95 % interval. The interval is over trainings: all models and seeds are judged by the same test
+examples, and what other ones would give is not covered. With one seed both ends are NaN. Where a
+study has no placebos, the variables along ``placebo`` are absent.
+
+Attributes: ``train_examples``, ``test_examples``: how many the models were evaluated on; and where
+the student's loss changes during training, ``switch_steps``: the first step of the change and the
+first after it.
 """
 
 import json
@@ -27,8 +30,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import xarray as xr
-
-from disobey.analysis.names import STUDENT
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
@@ -62,9 +63,10 @@ class Curves:
         estimate, low, high = (float(chosen[f"{statistic}_{end}"]) for end in ENDS)
         return estimate, low, high
 
-    def equal_accuracy(self, compared: str = STUDENT) -> tuple[float, float, float]:
-        """Return estimate, low and high of test accuracy at equal fit minus the reference's."""
-        return self.number(EQUAL_ACCURACY, compared=compared)
+    @property
+    def test_examples(self) -> int:
+        """How many test examples the models were evaluated on."""
+        return int(self.data.attrs["test_examples"])
 
     @property
     def placebos(self) -> tuple[str, ...]:

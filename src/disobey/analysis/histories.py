@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
 PROGRESS = "progress"
-VARIABLES = ("step", "progress", "rank", "eigenvalue")
+VARIABLES = ("step", "progress", "norm", "norm_start", "rank", "eigenvalue")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,10 @@ class Recording:
     total_variance : float
         Of the layer's input.
     step : ndarray of int, shape (point,)
-    progress : ndarray, shape (point, direction)
+    progress, norm : ndarray, shape (point, direction)
+        ||(W - W(0)) v_k||, and ||W v_k||.
+    norm_start : ndarray, shape (direction,)
+        ||W(0) v_k||.
     rank : ndarray of int, shape (direction,)
     eigenvalue : ndarray, shape (direction,)
     """
@@ -47,6 +50,8 @@ class Recording:
     total_variance: float
     step: np.ndarray
     progress: np.ndarray
+    norm: np.ndarray
+    norm_start: np.ndarray
     rank: np.ndarray
     eigenvalue: np.ndarray
 
@@ -56,6 +61,8 @@ class Recording:
         return replace(
             self,
             progress=self.progress[:, kept],
+            norm=self.norm[:, kept],
+            norm_start=self.norm_start[kept],
             rank=self.rank[kept],
             eigenvalue=self.eigenvalue[kept],
         )

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 HOLDS, CONTRARY, UNDECIDED = "holds", "contrary", "undecided"
+# t of one degree of freedom.
+TWO_SEEDS = "two seeds: an interval is 12.7 standard errors wide to either side; take five"
 
 
 def half_width(
@@ -67,15 +69,19 @@ def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return estimate, estimate - half, estimate + half
 
 
-def over_seeds(values: "xr.DataArray", prefix: str = "") -> "dict[str, xr.DataArray]":
-    """Return estimate, low and high over seeds, of numbers that no resample of examples changes.
+def over_seeds(
+    values: "xr.DataArray", prefix: str = "", within: tuple[float, float] = (-np.inf, np.inf)
+) -> "dict[str, xr.DataArray]":
+    """Return estimate, low and high over seeds, by name; no resamples of examples enter.
 
     Parameters
     ----------
     values : xarray.DataArray
-        With the dimension ``seed``.
+        With dimension ``seed``.
     prefix : str
         What the names begin with.
+    within : (float, float)
+        The smallest and the largest value that the statistic can have: the interval is cut there.
 
     Returns
     -------
@@ -83,7 +89,8 @@ def over_seeds(values: "xr.DataArray", prefix: str = "") -> "dict[str, xr.DataAr
         ``<prefix>estimate``, ``<prefix>low``, ``<prefix>high``; with one seed both ends are NaN.
     """
     by_seed = values.transpose("seed", ...)
-    numbers = crossed_interval(by_seed.values[:, None])
+    estimate, low, high = crossed_interval(by_seed.values[:, None])
+    numbers = (estimate, np.maximum(low, within[0]), np.minimum(high, within[1]))
     like = by_seed.isel(seed=0, drop=True)
     names = (f"{prefix}{end}" for end in ("estimate", "low", "high"))
     return {name: like.copy(data=number) for name, number in zip(names, numbers, strict=True)}

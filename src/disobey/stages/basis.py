@@ -9,7 +9,7 @@ from disobey.models.registry import build_model
 from disobey.stores.layout import WEIGHTS
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.device import choose_device
-from disobey.training.eigenbasis import Eigenbasis, eigenbasis, layer_moments
+from disobey.training.eigenbasis import Eigenbasis, layer_moments
 from disobey.training.inputs import device_inputs
 from disobey.training.weights import for_device, load_weights
 
@@ -32,8 +32,8 @@ def run(job: "Job") -> None:
     moments = layer_moments(model, spec["layers"], inputs, len(data.train), pad)
     with job.write(job.store) as path, NetcdfWriter(path, {"data": spec["data"]}) as writer:
         for layer, gathered in moments.items():
-            mean, covariance = gathered.covariance()
-            write_basis(writer, layer, eigenbasis(mean, covariance), float(covariance.trace()))
+            basis = gathered.eigenbasis(mean_apart=layer not in spec.get("mean_included", ()))
+            write_basis(writer, layer, basis, gathered.variance())
 
 
 def write_basis(writer: NetcdfWriter, layer: str, basis: Eigenbasis, variance: float) -> None:

@@ -18,7 +18,8 @@ from disobey.analysis.histories import (
     common_ranks,
     read_recording,
 )
-from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT
+from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.pairs import Pairs, analyse_pairs
 from disobey.errors import UserError
 from disobey.stores.layout import HISTORY
 from disobey.stores.writer import NetcdfWriter
@@ -41,12 +42,18 @@ def run(job: "Job") -> None:
         for layer in spec["layers"]:
             recordings = read_layer(job, layer)
             print(f"{layer}: {', '.join(recordings)}, {len(spec['seeds'])} seeds", file=sys.stderr)
-            writer.write_dataset(layer, analyse_layer(recordings, spec["seeds"], _range(job)))
+            found = analyse_layer(recordings, spec["seeds"], _range(job), _pairs(job))
+            writer.write_dataset(layer, found)
 
 
 def _range(job: "Job") -> tuple[float, float]:
     low, high = job.spec["range"]
     return float(low), float(high)
+
+
+def _pairs(job: "Job") -> Pairs | None:
+    given = job.spec.get("pairs")
+    return given and Pairs(given["top"], tuple(given["bottom"]), given["seed"])
 
 
 def read_layer(job: "Job", layer: str) -> Recordings:
@@ -58,10 +65,11 @@ def read_layer(job: "Job", layer: str) -> Recordings:
         See `disobey.analysis.histories`; also for models that are unknown or lack a seed.
     """
     runs, seeds = job.spec["runs"], job.spec["seeds"]
-    unknown = [name for name in runs if name not in (REFERENCE, STUDENT, *PLACEBOS)]
+    known = (TEACHER, REFERENCE, STUDENT, *PLACEBOS)
+    unknown = [name for name in runs if name not in known]
     if unknown or REFERENCE not in runs or STUDENT not in runs:
         raise UserError(
-            f"bias {job.id}: runs must be those of reference, student and placebos "
+            f"bias {job.id}: runs must be those of teacher, reference, student and placebos "
             f"({', '.join(PLACEBOS)}), got {', '.join(runs) or 'none'}"
         )
     for name, ids in runs.items():
@@ -70,12 +78,28 @@ def read_layer(job: "Job", layer: str) -> Recordings:
                 f"bias {job.id}: {name} has {len(ids)} runs for {len(seeds)} seeds; name one run "
                 f"per seed"
             )
+    if "pairs" in job.spec and TEACHER not in runs:
+        raise UserError(f"bias {job.id}: pairs are counted against the teacher; name its runs too")
     check_same_data([job.input(id) for ids in runs.values() for id in ids])
-    names = [name for name in (REFERENCE, STUDENT, *PLACEBOS) if name in runs]
+    names = [name for name in known if name in runs]
     found = {name: [_recording(job, id, layer) for id in runs[name]] for name in names}
     _check(found, seeds, _range(job))
     ranks = common_ranks(found[REFERENCE])
+    _check_pairs(job, layer, ranks)
     return {name: [one.along(ranks) for one in of_model] for name, of_model in found.items()}
+
+
+def _check_pairs(job: "Job", layer: str, ranks: np.ndarray) -> None:
+    """Refuse pairs of directions that were not tracked."""
+    pairs = _pairs(job)
+    if pairs is None:
+        return
+    missing = np.setdiff1d(np.concatenate([pairs.tops, pairs.bottoms]), ranks)
+    if len(missing):
+        raise UserError(
+            f"bias {job.id}: layer {layer} was not tracked along rank {missing[0]}, of which pairs "
+            f"are made; leave out directions, or name this rank among them"
+        )
 
 
 def _recording(job: "Job", id: str, layer: str) -> Recording:
@@ -87,8 +111,10 @@ def _check(found: Recordings, seeds: list[int], matched: tuple[float, float]) ->
     # Seed by seed: a deeper layer's eigendirections are those of each seed's own teacher.
     for of_seed in zip(*found.values(), strict=True):
         check_same_directions(of_seed)
+    # The teacher starts as it likes: it is no part of the comparison at equal leading progress.
+    trained = [of_model for name, of_model in found.items() if name != TEACHER]
     for seed, (reference, student, *placebos) in zip(
-        seeds, zip(*found.values(), strict=True), strict=True
+        seeds, zip(*trained, strict=True), strict=True
     ):
         for compared in (student, *placebos):
             check_same_start(compared, reference, seed)
@@ -98,15 +124,31 @@ def _check(found: Recordings, seeds: list[int], matched: tuple[float, float]) ->
 
 
 def analyse_layer(
-    recordings: Recordings, seeds: list[int], matched: tuple[float, float]
+    recordings: Recordings,
+    seeds: list[int],
+    matched: tuple[float, float],
+    pairs: Pairs | None = None,
 ) -> xr.Dataset:
     """Return the group of one layer; see `disobey.analysis.bias_store`."""
     references = recordings[REFERENCE]
     first = references[0]
     eigenvalue = np.mean([reference.eigenvalue for reference in references], 0)
-    progress = np.array([[one.progress for one in of_model] for of_model in recordings.values()])
-    layer = LayerProgress(
-        tuple(recordings), tuple(seeds), first.step, progress, first.rank, eigenvalue
+    progress, norm, norm_start = (
+        np.array([[getattr(one, name) for one in of_model] for of_model in recordings.values()])
+        for name in ("progress", "norm", "norm_start")
     )
+    layer = LayerProgress(
+        tuple(recordings), tuple(seeds), first.step, progress, norm, norm_start, first.rank,
+        eigenvalue,
+    )  # fmt: skip
+    found = analyse(layer, matched)
+    if pairs is not None:
+        found = found.merge(analyse_pairs(layer, pairs, same_start=_same_start(recordings)))
     variance = float(np.mean([reference.total_variance for reference in references]))
-    return analyse(layer, matched).assign_attrs(total_variance=variance)
+    return found.assign_attrs(total_variance=variance)
+
+
+def _same_start(recordings: Recordings) -> bool:
+    """Tell whether every model starts where the teacher of its seed does."""
+    by_seed = zip(*recordings.values(), strict=True)
+    return all(len({one.initialisation for one in of_seed}) == 1 for of_seed in by_seed)

@@ -13,7 +13,7 @@ from disobey.analysis.histories import check_same_data
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
 from disobey.stores.layout import HISTORY
-from disobey.stores.reader import read_arrays, read_groups
+from disobey.stores.reader import read_arrays, read_attributes, read_groups
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.schedules import learning_rates
 from disobey.training.switch import distillation_weight
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 EVALUATE = "evaluate"
 ACCURACIES = ("train_accuracy", "test_accuracy")
+EXAMPLES = ("train_examples", "test_examples")
 MODELS = (TEACHER, REFERENCE, STUDENT, *PLACEBOS)
 
 
@@ -37,8 +38,10 @@ def run(job: "Job") -> None:
         )
     check_same_data([job.input(id) for ids in runs.values() for id in ids])
     models = {name: read_model(job, runs[name]) for name in MODELS if name in runs}
+    first = runs[REFERENCE][0]
+    counts = read_attributes(job.input(first).file(f"{first}/{HISTORY}"), EVALUATE)
     print(f"{', '.join(models)}, {len(seeds)} seeds", file=sys.stderr)
-    found = analyse(models, seeds)
+    found = analyse(models, seeds).assign_attrs({name: counts[name] for name in EXAMPLES})
     switch = switch_steps(job.input(runs[STUDENT][0]).spec, int(models[STUDENT].step[-1]))
     if switch is not None:
         found.attrs["switch_steps"] = switch

@@ -1,8 +1,10 @@
 """What a study file must satisfy beyond types: names that exist, parts that fit together."""
 
+import math
 from collections.abc import Iterator
 
 from disobey.errors import nearest
+from disobey.models.options.layer import Layer
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
 from disobey.study.comparison_checks import comparison_mistakes
 from disobey.study.comparisons import ComparedLogits
@@ -251,6 +253,7 @@ def _bias(study: Study, name: str) -> Iterator[Mistake]:
             f"not gradient descent's; use a recipe with optimizer: sgd or adam and without "
             f"momentum and weight_decay",
         )
+    yield from _pairs(study, name)
     if recipe.label_smoothing and "label_smoothing" in setting.bias.placebos:
         yield (
             (*here, "placebos"),
@@ -270,7 +273,7 @@ def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]
             yield (*here, "layers", index), f"{words}; {hint}{listed}"
             continue
         centred = study.datasets[setting.dataset].centre == "pixel"
-        if known[layer].first and not centred:
+        if known[layer].first and not centred and not study.includes_mean(setting):
             yield (
                 (*here, "layers", index),
                 f"'{layer}' reads the images, whose mean would be the leading direction; "
@@ -282,6 +285,51 @@ def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]
                 f"'{layer}' reads activations, whose eigendirections are the trained teacher's: "
                 f"teacher and student must be the same model; track a layer that reads the data",
             )
+
+
+def _pairs(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that pairs can be counted against a tracked teacher."""
+    setting, here = study.settings[name], ("settings", name, "bias", "pairs")
+    bias = setting.bias
+    assert bias is not None
+    if bias.pairs is None:
+        return
+    if not isinstance(setting.teacher, str) or not _same_model(study, setting):
+        yield (
+            here,
+            f"pairs compare the student with its teacher's own way, so both must be the same model "
+            f"of this file, trained on labels; write teacher: {setting.student}, or remove pairs",
+        )
+    if setting.teacher_recipe not in (None, setting.recipe):
+        yield (
+            here,
+            "pairs compare the student with a teacher of the same recipe; remove teacher_recipe, "
+            "or pairs",
+        )
+    known, last = study.models[setting.student].trackable(), bias.pairs.bottom[1]
+    for index, layer in enumerate(bias.layers):
+        if layer not in known:
+            continue  # said already
+        if not known[layer].first:
+            yield (
+                ("settings", name, "bias", "layers", index),
+                f"'{layer}' reads activations of the trained teacher, whose own way along them "
+                f"cannot be tracked; track a layer that reads the data, or remove pairs",
+            )
+        elif (rank := _largest_rank(study, setting, known[layer])) < last:
+            yield (
+                (*here, "bottom"),
+                f"the input of '{layer}' has {rank} directions at most; write a last rank up to "
+                f"{rank} (now {last}), or pairs of another layer",
+            )
+
+
+def _largest_rank(study: Study, setting: Setting, layer: Layer) -> int:
+    """Return how many eigendirections the data that a layer reads have at most."""
+    data = sizes_of(study.datasets[setting.dataset], study.data_root)
+    if layer.kernel is not None:
+        return layer.kernel**2 * data.shape.inputs[-1]
+    return min(math.prod(data.shape.inputs), data.train - 1)
 
 
 def _same_model(study: Study, setting: Setting) -> bool:

@@ -1,6 +1,6 @@
 """The study file as pydantic models: what may be written, of what type, with which default."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -9,9 +9,10 @@ from pydantic import (
     PositiveInt,
     Tag,
     field_validator,
+    model_validator,
 )
 
-from disobey.analysis.names import PLACEBOS
+from disobey.analysis.names import PAIRS, PLACEBOS
 from disobey.models.options.families import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
@@ -68,6 +69,29 @@ class Distill(Strict):
         return None if value == "auto" else value
 
 
+class Pairs(Strict):
+    """Pairs of a top and a bottom eigendirection, as the paper draws them: 15, at random."""
+
+    top: int = Field(PAIRS, ge=PAIRS, description="top directions are the first so many")
+    bottom: Annotated[list[PositiveInt], Field(min_length=2, max_length=2)] = Field(
+        [20, 60], description="first and last rank of bottom directions"
+    )
+    seed: Seed = Field(0, description="of the draw")
+
+    @model_validator(mode="after")
+    def _enough_directions(self) -> Self:
+        first, last = self.bottom
+        if first <= self.top:
+            words = f"begins among the top directions; write {self.top + 1} or more"
+            raise ValueError(f"bottom: {first} {words}, or a smaller top ({PAIRS} at least)")
+        if last - first + 1 < PAIRS:
+            raise ValueError(
+                f"bottom: {first} to {last} are {max(last - first + 1, 0)} directions for {PAIRS} "
+                f"pairs; write [{first}, {first + PAIRS - 1}], or more"
+            )
+        return self
+
+
 class Bias(Strict):
     """Measure the implicit bias: progress of weights along eigendirections of a layer's input."""
 
@@ -79,6 +103,11 @@ class Bias(Strict):
         list(PLACEBOS), description="one-hot runs that no distillation made differ"
     )
     smoothing: Inside = Field(0.1, description="of the labels, in the placebo label_smoothing")
+    pairs: Pairs | None = Field(
+        None,
+        description="count pairs of directions along which the student has learnt less than its "
+        "teacher, as the paper does by eye; {} takes the paper's. The teacher is tracked too",
+    )
 
     @field_validator("directions")
     @classmethod
@@ -87,6 +116,23 @@ class Bias(Strict):
         if ranks is not None and (ranks[0] != 1 or sorted(set(ranks)) != ranks):
             raise ValueError(f"directions must rise from 1, got {ranks}")
         return ranks
+
+    @model_validator(mode="after")
+    def _pairs_are_tracked(self) -> Self:
+        if self.pairs is not None and self.directions is not None:
+            first, last = self.pairs.bottom
+            needed = [*range(1, self.pairs.top + 1), *range(first, last + 1)]
+            missing = [rank for rank in needed if rank not in self.directions]
+            if missing:
+                words = "of which pairs are made; add it, or leave directions out"
+                raise ValueError(f"directions have no rank {missing[0]}, {words}")
+        return self
+
+    def tracked(self) -> list[int] | None:
+        """Return the ranks to track; None for those that the spectrum says."""
+        if self.pairs is None or self.directions is not None:
+            return self.directions
+        return list(range(1, self.pairs.bottom[1] + 1))
 
 
 class StudentOf(Strict):
@@ -276,6 +322,15 @@ class Study(Strict):
     def named(self) -> tuple[str, ...]:
         """What is analysed: settings, then comparisons."""
         return (*self.settings, *self.comparisons)
+
+    def includes_mean(self, setting: Setting) -> bool:
+        """Tell whether eigendirections of a setting's data include that of their mean.
+
+        As in the paper's experiments on eigendirections: of random features, which are all
+        positive, and of data of which pairs are counted, unless the data are centred.
+        """
+        data = self.datasets[setting.dataset]
+        return data.centre is None and setting.bias is not None and setting.bias.pairs is not None
 
     @field_validator("study")
     @classmethod

@@ -17,6 +17,7 @@ from disobey.study.elsewhere import Elsewhere
 from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import Setting, StudentOf, Study, Trained, name_of
+from disobey.study.recipes import Recipe
 from disobey.study.runs import STUDENT_DRAW, Runs
 from disobey.study.sizes import sizes_of
 from disobey.study.teachers import seen_teacher
@@ -90,8 +91,14 @@ class _Planner:
             for epoch in self.study.recipes[setting.recipe].snapshots or []:
                 self.snapshots[layout.snapshot_of(name, epoch)] = self._confidence(name, epoch)
         if setting.bias is not None:
-            more = {"layers": list(setting.bias.layers), "range": list(MATCHED_RANGE)}
-            by_role = {role: by_role[role] for role in (REFERENCE, STUDENT, *placebos)}
+            more: dict[str, Any] = {
+                "layers": list(setting.bias.layers),
+                "range": list(MATCHED_RANGE),
+            }
+            roles: tuple[str, ...] = (REFERENCE, STUDENT, *placebos)
+            if setting.bias.pairs is not None:
+                more["pairs"], roles = spec_of(setting.bias.pairs), (TEACHER, *roles)
+            by_role = {role: by_role[role] for role in roles}
             self._of_histories("bias", name, by_role, more)
         return runs
 
@@ -141,9 +148,39 @@ class _Planner:
         if isinstance(setting.teacher, Trained):
             teachers, _ = self.elsewhere.teachers(setting.teacher.trained, setting.dataset)
             return teachers[index]
-        recipe = spec_of(self.study.recipes[setting.teacher_recipe or setting.recipe])
+        recipe = spec_of(self._recipe_of_teacher(setting))
         seeds = self._seeds(setting, seed, STUDENT_DRAW + 1 + seed)
-        return self.runs.run(setting.dataset, setting.teacher, _without_snapshots(recipe), seeds)
+        of_teacher = (setting.dataset, setting.teacher, _without_snapshots(recipe), seeds)
+        return self.runs.run(*of_teacher, progress=self._followed(setting))
+
+    def _followed(self, setting: Setting) -> dict[str, Any] | None:
+        """Return how a teacher's progress is tracked: as the first setting with it asks for.
+
+        A setting that counts pairs needs its teacher's way. Others that have the same teacher take
+        the tracked one, so that it is trained once.
+        """
+        of_one_teacher = [
+            other
+            for other in self.study.settings.values()
+            if other.bias is not None
+            and other.bias.pairs is not None
+            and self._taught_by(other) == self._taught_by(setting)
+        ]
+        if not of_one_teacher:
+            return None
+        return self.runs.basis(setting if setting in of_one_teacher else of_one_teacher[0])
+
+    def _taught_by(self, setting: Setting) -> tuple[object, ...]:
+        """Return all that a teacher's training depends on, apart from seeds and tracking."""
+        model = setting.teacher if isinstance(setting.teacher, str) else ""
+        return (
+            self.study.datasets[setting.dataset],
+            self.study.models.get(model),
+            _without_snapshots(spec_of(self._recipe_of_teacher(setting))),
+        )
+
+    def _recipe_of_teacher(self, setting: Setting) -> Recipe:
+        return self.study.recipes[setting.teacher_recipe or setting.recipe]
 
     def _replicates(self, name: str) -> tuple[str, ...]:
         """Return where the logits of further teachers of a setting lie."""

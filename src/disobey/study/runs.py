@@ -156,8 +156,15 @@ class Runs:
         """Return the module of a model."""
         return member("models", self.study.models[model].family)
 
-    def basis(self, setting: Setting, teacher: str) -> dict[str, Any]:
+    def basis(self, setting: Setting, teacher: str | None = None) -> dict[str, Any]:
         """Plan the eigendirections of a setting's tracked layers.
+
+        Parameters
+        ----------
+        setting : Setting
+            With a bias.
+        teacher : str, optional
+            The run whose activations deeper layers read; first layers need none.
 
         Returns
         -------
@@ -171,9 +178,13 @@ class Runs:
             "model": self.sources.model_spec(setting.student),
             "layers": sorted(bias.layers),
         }
+        first = sorted(layer for layer in bias.layers if known[layer].first)
+        if first and self.study.includes_mean(setting):
+            spec["mean_included"] = first
         upstream = self.sources.stores(setting.dataset, labels=False)
         upstream += self.sources.model_stores(setting.student)
         if not all(known[layer].first for layer in bias.layers):
+            assert teacher is not None
             spec["run"] = teacher
             upstream.append(layout.RUN.format(run=teacher))
         prefix = spec["data"].rpartition("-")[0]
@@ -190,4 +201,5 @@ class Runs:
             name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers
         }
         progress: dict[str, Any] = {"basis": id, "layers": layers}
-        return progress | ({"directions": bias.directions} if bias.directions else {})
+        directions = bias.tracked()
+        return progress | ({"directions": directions} if directions else {})

@@ -3,9 +3,11 @@
 The input of a linear layer is a vector, that of a convolution the patches under its kernel. Where
 the data itself is the input the mean is subtracted by the data's own centring; what another layer
 has made (activations after a ReLU have a large mean) keeps its mean direction apart: the
-eigendirections are those orthogonal to it [our choice].
+eigendirections are those orthogonal to it [our choice]. Directions of data that are not centred are
+those of the covariance as it is: the mean is subtracted, its direction is not taken out.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,59 +48,117 @@ class Eigenbasis:
 class Moments:
     """Mean and covariance of rows, added block by block.
 
-    Rows are shifted by the first block's mean: sums of squares of uncentred rows would cancel.
+    Rows are shifted by the first block's mean: sums of squares of uncentred rows would cancel. As
+    long as there are fewer rows than features the rows themselves are kept: their covariance has
+    no more directions than rows, and of thousands of features it would take minutes to decompose.
     """
 
     def __init__(self) -> None:
         self.rows = 0
-        self._shift: torch.Tensor | None = None
+        self._few: list[torch.Tensor] | None = []
+        self._shift = torch.zeros(())
         self._sum = torch.zeros(())
         self._squares = torch.zeros(())
 
     def add(self, rows: torch.Tensor) -> None:
         """Add a block of rows, (row, feature)."""
         rows = rows.double()
-        if self._shift is None:
-            self._shift = rows.mean(0)
+        self.rows += len(rows)
+        if self._few is None:
+            self._accumulate(rows)
+            return
+        self._few.append(rows)
+        if self.rows >= rows.shape[1]:
+            blocks, self._few = self._few, None
+            self._shift = blocks[0].mean(0)
             self._sum = torch.zeros_like(self._shift)
             self._squares = rows.new_zeros(rows.shape[1], rows.shape[1])
+            for block in blocks:
+                self._accumulate(block)
+
+    def _accumulate(self, rows: torch.Tensor) -> None:
         rows = rows - self._shift
         self._sum += rows.sum(0)
         self._squares.addmm_(rows.T, rows)
-        self.rows += len(rows)
 
     def covariance(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return mean (feature,) and covariance (feature, feature)."""
-        if self._shift is None:
-            raise UserError("the layer was never called: it takes no part in the model")
+        if self._few is not None:
+            mean, centred = self._centred()
+            return mean, centred.T @ centred / self.rows
         mean = self._sum / self.rows
         return self._shift + mean, self._squares / self.rows - torch.outer(mean, mean)
 
+    def variance(self) -> float:
+        """Return the trace of the covariance."""
+        if self._few is not None:
+            return float(self._centred()[1].square().sum() / self.rows)
+        return float(self.covariance()[1].trace())
 
-def eigenbasis(mean: torch.Tensor, covariance: torch.Tensor) -> Eigenbasis:
+    def eigenbasis(self, *, mean_apart: bool = True) -> Eigenbasis:
+        """Return the eigendirections of the rows; see `eigenbasis`."""
+        if self._few is None:
+            return eigenbasis(*self.covariance(), mean_apart=mean_apart)
+        mean, centred = self._centred()
+        direction = _apart(mean, self.variance()) if mean_apart else None
+        if direction is not None:
+            centred = centred - torch.outer(centred @ direction, direction)
+        _check_variance(self.variance())
+        _, lengths, vectors = torch.linalg.svd(centred, full_matrices=False)
+        return _kept(lengths.square() / self.rows, vectors, mean, direction)
+
+    def _centred(self) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self._few:
+            raise UserError("the layer was never called: it takes no part in the model")
+        rows = torch.cat(self._few)
+        mean = rows.mean(0)
+        return mean, rows - mean
+
+
+def eigenbasis(
+    mean: torch.Tensor, covariance: torch.Tensor, *, mean_apart: bool = True
+) -> Eigenbasis:
     """Return the eigendirections of a layer's input.
 
     Parameters
     ----------
     mean : Tensor, shape (feature,)
     covariance : Tensor, shape (feature, feature)
+    mean_apart : bool
+        Whether the direction of a mean that is not 0 is taken out of the covariance and kept apart.
 
     Raises
     ------
     UserError
         When the input does not vary, or is not finite.
     """
-    variance = covariance.trace()
-    if not torch.isfinite(variance) or variance <= 0:
-        raise UserError(f"the layer's input has variance {float(variance):g}; nothing to decompose")
-    direction = None
-    if mean @ mean > CENTRED * variance:
-        direction = mean / mean.norm()
+    _check_variance(float(covariance.trace()))
+    direction = _apart(mean, float(covariance.trace())) if mean_apart else None
+    if direction is not None:
         along = covariance @ direction
         covariance = covariance - torch.outer(direction, along) - torch.outer(along, direction)
         covariance += (direction @ along) * torch.outer(direction, direction)
     values, vectors = torch.linalg.eigh(covariance)
-    values, vectors = values.flip(0), vectors.T.flip(0)
+    return _kept(values.flip(0), vectors.T.flip(0), mean, direction)
+
+
+def _check_variance(variance: float) -> None:
+    if not math.isfinite(variance) or variance <= 0:
+        raise UserError(f"the layer's input has variance {variance:g}; nothing to decompose")
+
+
+def _apart(mean: torch.Tensor, variance: float) -> torch.Tensor | None:
+    """Return the direction of a mean that is large enough to be kept apart."""
+    return mean / mean.norm() if float(mean @ mean) > CENTRED * variance else None
+
+
+def _kept(
+    values: torch.Tensor,
+    vectors: torch.Tensor,
+    mean: torch.Tensor,
+    direction: torch.Tensor | None,
+) -> Eigenbasis:
+    """Leave out the directions along which the input does not vary."""
     kept = values > RANK_TOLERANCE * values[0]
     return Eigenbasis(values[kept], vectors[kept], mean, direction)
 

@@ -2,7 +2,8 @@
 
 c_k(t) = || (W(t) - W(0)) v_k ||, with v_k the k-th eigenvector of the covariance of the layer's
 input over the training set; before batch normalisation the rows of W are filters of norm 1, since
-their length has no effect. Only these numbers are kept, no weights.
+their length has no effect. Beside it || W(t) v_k || is recorded, which the paper plots [v1]; it
+contains the initial weights. Only these numbers are kept, no weights.
 """
 
 import hashlib
@@ -96,6 +97,7 @@ class Record:
 
     progress: list[list[float]] = field(default_factory=list)
     mean_progress: list[float] = field(default_factory=list)
+    norm: list[list[float]] = field(default_factory=list)
 
 
 class TrackedLayer:
@@ -117,17 +119,23 @@ class TrackedLayer:
             vectors = np.vstack([vectors, basis.mean])
         self._vectors = torch.tensor(vectors.T, dtype=torch.float64, device=weight.device)
         self._start = self._rows()
+        self.norm_start = self._norm(self._start)
         raw = weight.detach().cpu().contiguous().numpy().tobytes()
         self.initialisation = hashlib.sha256(raw).hexdigest()
         self.record = Record()
 
     def measure(self) -> None:
-        """Append c_k of the weights as they are."""
-        moved = (self._rows() - self._start) @ self._vectors
-        progress = moved.norm(dim=0).tolist()
+        """Append c_k and || W v_k || of the weights as they are."""
+        rows = self._rows()
+        progress = ((rows - self._start) @ self._vectors).norm(dim=0).tolist()
         ranks = len(self.basis.rank)
         self.record.progress.append(progress[:ranks])
         self.record.mean_progress += progress[ranks:] or [float("nan")]
+        self.record.norm.append(self._norm(rows))
+
+    def _norm(self, rows: torch.Tensor) -> list[float]:
+        along: list[float] = (rows @ self._vectors[:, : len(self.basis.rank)]).norm(dim=0).tolist()
+        return along
 
     def _rows(self) -> torch.Tensor:
         rows = self.weight.detach().flatten(1).double()
@@ -175,6 +183,8 @@ class Tracker:
             writer.write(group, "step", ("point",), self.steps)
             writer.write(group, "progress", ("point", "direction"), layer.record.progress)
             writer.write(group, "mean_progress", ("point",), layer.record.mean_progress)
+            writer.write(group, "norm", ("point", "direction"), layer.record.norm)
+            writer.write(group, "norm_start", ("direction",), layer.norm_start)
             writer.write(group, "rank", ("direction",), basis.rank)
             writer.write(group, "eigenvalue", ("direction",), basis.eigenvalue)
             writer.annotate(

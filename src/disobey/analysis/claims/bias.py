@@ -15,11 +15,11 @@ from disobey.analysis.claims.claim import (
     Number,
     decide,
 )
-from disobey.analysis.intervals import CONTRARY, HOLDS, UNDECIDED, verdict
+from disobey.analysis.claims.controls import against_all
+from disobey.analysis.intervals import HOLDS, UNDECIDED, verdict
 from disobey.analysis.names import STUDENT
 from disobey.analysis.store import Analysis
 
-ALL_PLACEBOS = "all"
 # The log ratio, and its change, of what does not deviate.
 NO_CHANGE = 0.0
 
@@ -81,7 +81,7 @@ def _against_placebos(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]
             "training run may differ as much; add placebos to the setting's bias",
         )  # fmt: skip
         return
-    yield _against_all(each, _counted(bias, layer))
+    yield against_all(each, "mean log ratio of placebos", counted=_counted(bias, layer))
     yield from each
 
 
@@ -95,38 +95,6 @@ def _against(claim: Claim, bias: Bias, layer: str, placebo: str) -> Finding:
         control_name=f"log ratio of {placebo}", control=control, layer=layer, placebo=placebo,
         counted=False,
     )  # fmt: skip
-
-
-def _against_all(each: list[Finding], counted: bool) -> Finding:
-    """Put the findings against each placebo together: it holds if it holds against each.
-
-    Estimate and control are means over placebos; the interval spans those of all, so that it lies
-    on one side exactly if each does. So does p: the largest, or the smallest of the other side.
-    """
-    first, numbers = each[0], [found.number for found in each]
-    low, high = min(n.low for n in numbers), max(n.high for n in numbers)
-    estimate = sum(n.estimate for n in numbers) / len(numbers)
-    span = Number(estimate, low, high, NAN, NAN, first.seeds)
-    side = {CONTRARY: HOLDS, HOLDS: CONTRARY}.get(verdict(low, high, first.claim.null), UNDECIDED)
-    p = NAN if first.seeds < 2 else _joint_p([found.p for found in each])
-    closest = max(each, key=lambda found: found.number.estimate)
-    spans = ", whose intervals this one spans" if len(each) > 1 else ""
-    kept = sum(found.verdict == HOLDS for found in each)
-    return Finding(
-        first.claim, first.setting, span, side, p,
-        control_name="mean log ratio of placebos", control=sum(f.control for f in each) / len(each),
-        layer=first.layer, placebo=ALL_PLACEBOS, counted=counted,
-        remark=f"holds against {kept} of {len(each)} placebos{spans}; "
-        f"closest is {closest.placebo}, "
-        f"{closest.number.words(first.claim.null)}",
-    )  # fmt: skip
-
-
-def _joint_p(p_values: list[float]) -> float:
-    """Return the p of "it holds against each": the largest; of "contrary against each" likewise."""
-    if max(p_values) < 1 / 2:
-        return max(p_values)
-    return max(min(p_values), 1 / 2)
 
 
 # --- against the theorem ---------------------------------------------------------------------

@@ -56,7 +56,7 @@ class MobilenetV2(Strict):
 
     def trackable(self) -> dict[str, Layer]:
         """Return the layers that can be tracked; depthwise convolutions have no matrix."""
-        found = {"stem.convolution": Layer(first=True, unit_norm=True)}
+        found = {"stem.convolution": Layer(first=True, unit_norm=True, kernel=3)}
         for stage, (expansion, _, blocks, _) in enumerate(STAGES, 1):
             for block in range(1, blocks + 1):
                 for part in ("project",) if expansion == 1 else ("expand", "project"):

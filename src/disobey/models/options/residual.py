@@ -58,7 +58,7 @@ class CifarResnet(Strict):
         """Return the layers that can be tracked, by their names in the model."""
         # Before activation a filter's scale is normalised away only where normalisation follows.
         unit = not self.pre_activation
-        found = {"stem.convolution": Layer(first=True, unit_norm=unit)}
+        found = {"stem.convolution": Layer(first=True, unit_norm=unit, kernel=3)}
         for stage, width in enumerate(self.widths, 1):
             before = self.widths[max(stage - 2, 0)]
             for block in range(1, (self.depth - 2) // 6 + 1):
@@ -124,7 +124,7 @@ class Resnet(Strict):
     def trackable(self) -> dict[str, Layer]:
         """Return the layers that can be tracked, by their names in the model."""
         stem = "resnet.resnet.embedder.embedder.convolution"
-        found = {stem: Layer(first=True, unit_norm=True)}
+        found = {stem: Layer(first=True, unit_norm=True, kernel=7)}
         before = STEM
         for stage, (blocks, _, outer) in enumerate(zip(*STAGES[self.depth], strict=True)):
             for block in range(blocks):

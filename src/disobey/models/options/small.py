@@ -62,7 +62,7 @@ class SmallResnet(Strict):
 
     def trackable(self) -> dict[str, Layer]:
         """Return the layers that can be tracked, by their names in the model."""
-        found = {"stem.convolution": Layer(first=True, unit_norm=True)}
+        found = {"stem.convolution": Layer(first=True, unit_norm=True, kernel=3)}
         for i in range(1, len(self.widths) + 1):
             for part in ("residual.first", "residual.second", "shortcut"):
                 found[f"block_{i}.{part}.convolution"] = Layer(unit_norm=True)

@@ -1,0 +1,163 @@
+"""The paper's picture of eigendirections as a number: how many pairs of them show the bias.
+
+A pair is one of the leading directions, the *top* one, and one of small eigenvalue, the *bottom*
+one. The paper (first version, C.4) draws 15 pairs and finds, by eye, that the student nears the
+teacher's final progress along the top one sooner than along the bottom one. Here a pair counts if
+at equal progress along the top direction the compared model has made less along the bottom one than
+the teacher: on average of the logarithm, at levels between 10 and 90 % of the teacher's way along
+the top direction [our choice]. A second model of the same law counts in half of the pairs.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from disobey.analysis.bias import LayerProgress, first_passage, from_start
+from disobey.analysis.intervals import over_seeds
+from disobey.analysis.names import PAIRS, TEACHER
+from disobey.seeds import stream
+
+# Levels, as shares of the teacher's way along the top direction.
+LEVELS = np.linspace(0.1, 0.9, 81)
+
+
+class Pairs(NamedTuple):
+    """Which pairs of ranks are counted; see the options ``pairs`` of a study.
+
+    Attributes
+    ----------
+    top : int
+        Top directions are those of rank 1 up to this one.
+    bottom : (int, int)
+        First and last rank of bottom directions.
+    seed : int
+        Of the draw.
+    """
+
+    top: int
+    bottom: tuple[int, int]
+    seed: int
+
+    @property
+    def tops(self) -> np.ndarray:
+        """Ranks of all top directions."""
+        return np.arange(1, self.top + 1)
+
+    @property
+    def bottoms(self) -> np.ndarray:
+        """Ranks of all bottom directions."""
+        return np.arange(self.bottom[0], self.bottom[1] + 1)
+
+    def drawn(self) -> np.ndarray:
+        """Return the ranks of the drawn pairs, (pair, 2): no direction is in two of them."""
+        rng = stream(self.seed, "pairs")
+        ranks = (self.tops, self.bottoms)
+        return np.stack([rng.choice(of, PAIRS, replace=False) for of in ranks], axis=1)
+
+
+def log_ratio_at_equal_top(
+    compared: np.ndarray, teacher: np.ndarray, tops: np.ndarray, bottoms: np.ndarray
+) -> np.ndarray:
+    """Return by how much less the compared model has learnt along the bottom directions.
+
+    Parameters
+    ----------
+    compared, teacher : ndarray, shape (point, direction)
+        Progress of both, or norms of their weights, beginning with the start of training. They need
+        not have been recorded at the same steps.
+    tops, bottoms : ndarray of int
+        Indices of directions.
+
+    Returns
+    -------
+    ndarray, shape (top, bottom)
+        Mean of ln(compared / teacher) along the bottom direction over the `LEVELS` that both reach
+        along the top one; NaN where they share none.
+    """
+    found = np.full((len(tops), len(bottoms)), np.nan)
+    for i, top in enumerate(tops):
+        start, end = teacher[0, top], teacher[-1, top]
+        levels = start + LEVELS * (end - start)
+        reached = levels <= compared[:, top].max()
+        levels = levels[reached & (levels > max(start, compared[0, top]))]
+        if len(levels):
+            logs = [
+                np.log(first_passage(path[:, top], levels).of(path[:, bottoms]))
+                for path in (compared, teacher)
+            ]
+            found[i] = (logs[0] - logs[1]).mean(0)
+    return found
+
+
+def counted(log_ratio: np.ndarray) -> np.ndarray:
+    """Return 1 for pairs along which the compared model has learnt less, 0 for the others.
+
+    A pair that cannot be compared, or that shows no difference, counts half.
+    """
+    return np.where(log_ratio < 0, 1.0, np.where(log_ratio > 0, 0.0, 0.5))
+
+
+def count(log_ratio: np.ndarray, pairs: Pairs) -> tuple[float, float]:
+    """Return in how many of the drawn pairs the compared model has learnt less.
+
+    Parameters
+    ----------
+    log_ratio : ndarray, shape (top, bottom)
+        Of all pairs; see `log_ratio_at_equal_top`.
+    pairs : Pairs
+
+    Returns
+    -------
+    expected, drawn : float
+        The mean over all draws, and the count of the one draw.
+    """
+    less = counted(log_ratio)
+    top, bottom = (pairs.drawn() - [1, pairs.bottom[0]]).T
+    return float(PAIRS * less.mean()), float(less[top, bottom].sum())
+
+
+def analyse_pairs(layer: LayerProgress, pairs: Pairs, *, same_start: bool) -> xr.Dataset:
+    """Count pairs of every model against the teacher, seed by seed.
+
+    Parameters
+    ----------
+    layer : LayerProgress
+        The teacher among its models; every rank of ``pairs`` among its directions.
+    pairs : Pairs
+    same_start : bool
+        Whether all models start where the teacher does: else norms of weights say nothing.
+
+    Returns
+    -------
+    xarray.Dataset
+        See `disobey.analysis.bias_store`.
+    """
+    paths = {"": np.array([[from_start(one) for one in of] for of in layer.progress])}
+    if same_start:
+        paths["norm_"] = np.concatenate([layer.norm_start[:, :, None], layer.norm], axis=2)
+    top, bottom = pairs.drawn().T
+    found = xr.Dataset({"pair_top": ("pair", top), "pair_bottom": ("pair", bottom)})
+    for prefix, of_models in paths.items():
+        counts = _counts(layer, of_models, pairs)
+        for index, name in enumerate(("expected", "drawn")):
+            called = f"{prefix}pairs_{name}"
+            found[called] = ("model", "seed"), counts[..., index]
+            ends = over_seeds(found[called], f"{called}_")
+            # A count has ends of its own, of which a t interval knows nothing.
+            found = found.assign({end: one.clip(0, PAIRS) for end, one in ends.items()})
+    return found
+
+
+def _counts(layer: LayerProgress, paths: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Return expected and drawn counts, (model, seed, 2); NaN for the teacher itself."""
+    tops, bottoms = (np.searchsorted(layer.rank, ranks) for ranks in (pairs.tops, pairs.bottoms))
+    teachers = paths[layer.models.index(TEACHER)]
+    found = np.full((len(layer.models), len(layer.seeds), 2), np.nan)
+    for m, model in enumerate(layer.models):
+        for s, teacher in enumerate(teachers):
+            if model != TEACHER:
+                found[m, s] = count(
+                    log_ratio_at_equal_top(paths[m, s], teacher, tops, bottoms), pairs
+                )
+    return found
