@@ -1,13 +1,15 @@
 """Which targets pull the weights of a linear model towards the true directions of the classes.
 
-The model is f_k(x) = w_k . x_k, with a channel x_k for each class, and mu_k the true direction of class
-k (C.5 of the paper's first version). A step of gradient descent on the cross-entropy with a target q
-moves w_k by a positive multiple of (q_k - p_k) x_k, p being the model's own probabilities. The move has
-the right sign where (q_k - p_k) (x_k . mu_k) >= 0. Pairs (x, k) are counted in two ways:
+The model is f_k(x) = w_k . x_k, with a channel x_k for each class, and mu_k the true direction of
+class k (C.5 of the paper's first version). A step of gradient descent on the cross-entropy with a
+target q moves w_k by a positive multiple of (q_k - p_k) x_k, p being the model's own probabilities.
+The move has the right sign where (q_k - p_k) (x_k . mu_k) >= 0. Pairs (x, k) are counted in two
+ways:
 
-- *as the paper counts*: right where q_k is "non-zero" if and only if x_k . mu_k > 0. No softmax is ever
-  0, so that a teacher's q_k counts as non-zero where it is above that of classes whose channel is empty
-  in x [our reading; it gives the paper's shares]. A one-hot target is non-zero for the label alone;
+- *as the paper counts*: right where q_k is "non-zero" if and only if x_k . mu_k > 0. No softmax is
+  ever 0, so a teacher's q_k counts as non-zero where it is above that of classes whose channel is
+  empty in x [our reading; it gives the paper's shares]. A one-hot target is non-zero for the label
+  alone;
 - *first gradients*: those of a model with weights 0, whose p is 1 / K. They are exact, and what a
   training does first. For one-hot targets both counts are equal, at any weights.
 
@@ -20,11 +22,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from disobey.analysis.gradients_store import RIGHT_FIRST_GRADIENTS, RIGHT_SIGNS, SHARES, TARGETS
 from disobey.analysis.intervals import over_seeds
 from disobey.analysis.names import STUDENT, TEACHER
-
-ONE_HOT = "one_hot"
-TARGETS = (ONE_HOT, TEACHER)
 
 
 def softened(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -121,7 +121,10 @@ def analyse(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
         See `disobey.analysis.gradients_store`.
     """
     found = _signs(learnt, seeds).merge(_cosines(learnt, seeds))
-    intervals = (over_seeds(found[name], f"{name}_") for name in found.data_vars)
+    intervals = (
+        over_seeds(found[name], f"{name}_", (0.0 if name in SHARES else -1.0, 1.0))
+        for name in found.data_vars
+    )
     return found.assign({name: number for of_one in intervals for name, number in of_one.items()})
 
 
@@ -129,10 +132,10 @@ def _signs(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
     margin = margins(learnt.channels, learnt.direction)
     one_hot = np.eye(len(learnt.direction))[learnt.label]
     taught = [softened(logits, learnt.temperature) for logits in learnt.teacher_logits]
-    found = {}
+    found: dict[str, xr.DataArray] = {}
     for name, count in (
-        ("right_signs", right_signs),
-        ("right_first_gradients", right_first_gradients),
+        (RIGHT_SIGNS, right_signs),
+        (RIGHT_FIRST_GRADIENTS, right_first_gradients),
     ):
         of_labels = [count(one_hot, margin)] * len(seeds)
         of_teacher = [count(target, margin) for target in taught]

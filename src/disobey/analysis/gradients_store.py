@@ -3,17 +3,20 @@
 Dimensions: ``target`` (one_hot, teacher), ``model`` (teacher, reference, student, controls),
 ``control`` (reference and controls), ``seed``, ``class``.
 
-- ``right_signs(target, seed)``: share of pairs (training example, class) whose gradient has the right
-  sign, as the paper counts; ``right_first_gradients(target, seed)``: the same of gradients at weights 0;
-  both are explained in `disobey.analysis.gradients`. The teacher's target is softened as the student's;
-- ``right_signs_difference(seed)``, ``right_first_gradients_difference(seed)``: teacher minus one-hot;
+- ``right_signs(target, seed)``: share of pairs (training example, class) whose gradient has the
+  right sign, as the paper counts; ``right_first_gradients(target, seed)``: the same of gradients at
+  weights 0; both are explained in `disobey.analysis.gradients`. The teacher's target is softened as
+  for the student;
+- ``right_signs_difference(seed)``, ``right_first_gradients_difference(seed)``: teacher minus
+  one-hot;
 - ``cosine(model, seed, class)``: of the weights of a class with its true direction, and
   ``mean_cosine(model, seed)``: its mean over classes;
-- ``cosine_difference(control, seed, class)``, ``mean_cosine_difference(control, seed)``: the student's
-  minus a control's.
+- ``cosine_difference(control, seed, class)``, ``mean_cosine_difference(control, seed)``: the
+  student's minus a control's.
 
-Each variable also has ``_estimate``, ``_low``, ``_high``: its mean over seeds with the 95 % interval,
-which is over trainings: all seeds share one draw of the data. With one seed both ends are NaN.
+Each variable also has ``_estimate``, ``_low``, ``_high``: its mean over seeds with the 95 %
+interval, which is over trainings: all seeds share one draw of the data. With one seed both ends are
+NaN.
 """
 
 import json
@@ -22,9 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from disobey.analysis.names import TEACHER
+
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
+ONE_HOT = "one_hot"
+TARGETS = (ONE_HOT, TEACHER)
 RIGHT_SIGNS, RIGHT_FIRST_GRADIENTS = SHARES = ("right_signs", "right_first_gradients")
 COSINE, MEAN_COSINE = "cosine", "mean_cosine"
 MEAN_COSINE_DIFFERENCE = "mean_cosine_difference"

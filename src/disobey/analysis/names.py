@@ -9,6 +9,10 @@ MODELS = (TEACHER, REFERENCE, STUDENT, EFFECT)
 COMPARED = (REFERENCE, STUDENT)
 # One-hot runs with the reference's initialisation that differ in what is not distillation.
 PLACEBOS = ("batch_order", "half_lr", "double_lr", "label_smoothing")
+# What a setting may train beside reference and student without measuring a bias: the placebos, one
+# that is trained twice as long, and a student whose teacher is not softened.
+DOUBLE_LENGTH, STUDENT_AT_1 = "double_length", "student_at_1"
+CONTROLS = (*PLACEBOS, DOUBLE_LENGTH, STUDENT_AT_1)
 
 # How a claim on confidence is read: as in the paper, class and rank by the student's own teacher;
 # the same of student minus reference, paired by seed; conditioned on a teacher of another seed.

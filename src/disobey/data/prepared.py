@@ -2,10 +2,10 @@
 
 Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8,
 ``token(example, token)`` int32 (and ``text(example)``) or ``feature(example, feature)`` float32,
-``label``, ``example_id``; attributes ``class_names`` (JSON), ``channel_mean`` and ``channel_std`` of
-training images in [0, 1], or ``tokenizer_fingerprint``, ``vocabulary``, ``pad`` and ``separator``.
-Large images stay ``encoded(byte)``, each from its ``start(boundary)`` on, with the attribute
-``encoded_shape``. Where data are drawn about true directions of the classes, these are
+``label``, ``example_id``; attributes ``class_names`` (JSON), ``channel_mean`` and ``channel_std``
+of training images in [0, 1], or ``tokenizer_fingerprint``, ``vocabulary``, ``pad`` and
+``separator``. Large images stay ``encoded(byte)``, each from its ``start(boundary)`` on, with the
+attribute ``encoded_shape``. Where data are drawn about true directions of the classes, these are
 ``direction(class, dimension)``. Label store: group ``train`` with ``label`` and ``example_id``.
 """
 
@@ -61,7 +61,7 @@ class Prepared:
 
     @property
     def kind(self) -> str:
-        """``image``, ``encoded`` (images that are decoded batch by batch), ``text``, ``feature``."""
+        """``image``, ``encoded`` (images decoded batch by batch), ``text`` or ``feature``."""
         return _kind(self.attributes)
 
     def split(self, name: str) -> Split:

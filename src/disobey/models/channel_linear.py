@@ -1,8 +1,8 @@
 """A linear classifier over channels: the model of the paper's gradient view (C.5, v1).
 
-f_k(x) = w_k . x_k, where x_k is the channel of class k. The weights start at 0 [our choice, the paper
-does not say]: so the first gradient is that at equal probabilities of all classes, and seeds differ
-only in the order of batches.
+f_k(x) = w_k . x_k, where x_k is the channel of class k. The weights start at 0 [our choice, the
+paper does not say]: so the first gradient is that at equal probabilities of all classes, and seeds
+differ only in the order of batches.
 """
 
 from collections.abc import Mapping

@@ -9,6 +9,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from disobey.analysis.gradients import Learnt, analyse
+from disobey.analysis.names import CONTROLS, REFERENCE, STUDENT, TEACHER
 from disobey.data.of_job import prepared_data
 from disobey.errors import UserError
 from disobey.stores.layout import WEIGHTS, store_and_variable
@@ -18,12 +19,14 @@ from disobey.stores.writer import NetcdfWriter
 if TYPE_CHECKING:
     from disobey.job import Job
 
+MODELS = (TEACHER, REFERENCE, STUDENT, *CONTROLS)
+
 
 def run(job: "Job") -> None:
     """Read data, the teachers' logits and the weights of all models; write the gradient store."""
-    runs, seeds = job.spec["runs"], job.spec["seeds"]
-    print(f"{', '.join(runs)}, {len(seeds)} seeds", file=sys.stderr)
-    found = analyse(read_learnt(job), seeds)
+    learnt, seeds = read_learnt(job), job.spec["seeds"]
+    print(f"{', '.join(learnt.weights)}, {len(seeds)} seeds", file=sys.stderr)
+    found = analyse(learnt, seeds)
     attributes = {"about": json.dumps(job.spec["about"]), "setting": job.id}
     with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
         writer.write_dataset("/", found)
@@ -37,7 +40,7 @@ def read_learnt(job: "Job") -> Learnt:
     UserError
         When a teacher's logits are of other examples than the data.
     """
-    spec, train = job.spec, prepared_data(job).train
+    spec, runs, train = job.spec, job.spec["runs"], prepared_data(job).train
     stored = read_arrays(job.input(spec["data"], "prepare").file(), "/", "direction")
     direction = stored["direction"]
     logits = [_logits(job, address, train.example_id) for address in spec["teachers"]]
@@ -47,7 +50,7 @@ def read_learnt(job: "Job") -> Learnt:
         direction,
         np.stack(logits),
         spec["temperature"],
-        {role: _weights(job, ids) for role, ids in spec["runs"].items()},
+        {role: _weights(job, runs[role]) for role in MODELS if role in runs},
     )
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from disobey.analysis.names import STUDENT_AT_1
 from disobey.errors import nearest
 from disobey.models.options.layer import Layer
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
@@ -49,6 +50,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         mistakes += _chained(study, name)
         mistakes += taught_mistakes(study, name)
         mistakes += _bias(study, name)
+        mistakes += _controls(study, name)
         mistakes += _teacher_seen(study, name)
         mistakes += _epochs_known(study, name)
         if study.settings[name].over_training and not _recipe(study, name).snapshots:
@@ -261,6 +263,27 @@ def _bias(study: Study, name: str) -> Iterator[Mistake]:
         )
 
 
+def _controls(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that a setting's controls are read by something, and differ from what is there."""
+    setting, here = study.settings[name], ("settings", name, "controls")
+    if setting.controls is None:
+        return
+    recipe = _recipe(study, name)
+    if setting.bias is not None:
+        words = "has a bias, whose own placebos are its controls; name them in bias: {placebos: []}"
+        yield here, f"{words}, and remove controls"
+    elif not study.has_directions(setting) and recipe.evaluate is None:
+        yield (
+            here,
+            f"nothing is measured that they could be held against; add evaluate: {{points: 20}} to "
+            f"recipe '{setting.recipe}', or remove controls",
+        )
+    if STUDENT_AT_1 in setting.controls and setting.distill.temperature == 1:
+        yield here, f"the student is at temperature 1 itself; remove {STUDENT_AT_1}"
+    if "label_smoothing" in setting.controls and recipe.label_smoothing:
+        yield here, f"recipe '{setting.recipe}' smooths labels already; remove label_smoothing"
+
+
 def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]:
     bias = setting.bias
     assert bias is not None
@@ -333,11 +356,8 @@ def _largest_rank(study: Study, setting: Setting, layer: Layer) -> int:
 
 
 def _same_model(study: Study, setting: Setting) -> bool:
-    teacher = setting.teacher
-    if isinstance(teacher, Trained):
-        return False
-    name = study.settings[teacher.setting].student if isinstance(teacher, StudentOf) else teacher
-    return study.models[name] == study.models[setting.student]
+    teacher = study.model_of_teacher(setting)
+    return teacher is not None and study.models[teacher] == study.models[setting.student]
 
 
 def _recipe(study: Study, name: str) -> Recipe:

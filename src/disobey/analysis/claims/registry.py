@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from disobey.analysis.claims import bias, confidence, curves, noise, switching
+from disobey.analysis.claims import bias, confidence, curves, gradients, noise, switching
 from disobey.analysis.claims.claim import NAN, WITHHELD, Claim, Finding
 from disobey.analysis.claims.degenerate import why_degenerate
 from disobey.analysis.claims.summary import Summary, summarise
@@ -16,6 +16,7 @@ SUBJECTS: tuple[tuple[tuple[Claim, ...], Finder], ...] = (
     (confidence.CLAIMS, confidence.findings),
     (bias.CLAIMS, bias.findings),
     (curves.CLAIMS, curves.findings),
+    (gradients.CLAIMS, gradients.findings),
     (noise.CLAIMS, noise.findings),
     (switching.CLAIMS, switching.findings),
 )

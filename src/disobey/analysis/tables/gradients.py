@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from disobey.analysis.gradients import ONE_HOT
-from disobey.analysis.gradients_store import COSINE, ENDS, MEAN_COSINE, SHARES
+from disobey.analysis.gradients_store import COSINE, ENDS, MEAN_COSINE, ONE_HOT, SHARES
 from disobey.analysis.names import STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 
