@@ -177,6 +177,10 @@ HABITS = [
      "write 20 % as a share: 0.2"),
     (DISTILL, "distill: -4", "27: settings.self.distill: must be a mapping of keys to values, "
      "got -4; write {temperature: 4}"),
+    (SGD, "{optimizer: sgd, lr: 0.05, epochs: 2, evaluate: true}", "19: recipes.image.evaluate: "
+     "must be a mapping of keys to values, got true; write {points: 20}"),
+    (SGD, "{optimizer: sgd, lr: 0.05, epochs: 2, evaluate: {points: 1}}", "19: recipes.image."
+     "evaluate.points: must be at least 2, got 1"),
     (DISTILL, "distill:", "27: settings.self.distill: must be a mapping of keys to values, "
      "got nothing; write {temperature: 4}"),
     ("optimizer: sgd", "optimizer: [sgd, adamw]", "19: recipes.image.optimizer: must be one of "

@@ -314,3 +314,15 @@ def test_only_what_is_analysed_keeps_snapshots(plan):
 
     assert keep(*runs.references, *runs.students) == {True}
     assert keep(*runs.teachers, *(id for ids in runs.placebos.values() for id in ids)) == {False}
+
+
+def test_every_run_of_a_recipe_that_evaluates_does(plan):
+    """Curves of teachers, references and placebos stand beside the student's."""
+    planned = plan(("snapshots: [1, 3]}\n  faster", "evaluate: {}, snapshots: [1, 3]}\n  faster"))
+    runs = planned.settings["self"]
+    ids = [id for ids in (runs.teachers, runs.references, runs.students) for id in ids]
+    ids += [id for ids in runs.placebos.values() for id in ids]
+    recipes = [json.loads(planned.jobs["train", id].spec)["recipe"] for id in ids]
+    assert [recipe["evaluate"] for recipe in recipes] == [{"examples": 300, "points": 20}] * len(
+        ids
+    )

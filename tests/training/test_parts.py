@@ -37,6 +37,7 @@ SWITCH = {"order": "one_hot_first", "at": 0.5}
         ({"recipe": {"epochs": 2, "compile": True}}, ["losses.one_hot", "compiled"]),
         (ONE_HOT | {"progress": {"basis": "b", "layers": {}}}, ["losses.one_hot", "progress"]),
         (ONE_HOT | {"model": {"pretrained": "p"}}, ["losses.one_hot", "pretrained_start"]),
+        ({"recipe": {"epochs": 2, "evaluate": {"points": 3}}}, ["losses.one_hot", "evaluation"]),
         ({"recipe": {"epochs": 2, "snapshots": [1]}}, ["losses.one_hot", "snapshots"]),
     ],
 )

@@ -51,6 +51,7 @@ def student_of_views(workplace, monkeypatch):
         distill={"temperature": 2.0, "weight": 0.7, "teacher": teacher},
     )
     spec["recipe"] |= {"epochs": 4, "batch": BATCH, "snapshots": [2]}
+    spec["recipe"]["evaluate"] = {"points": 5, "examples": 30}
     return Run(workplace, spec, ("data", data), (f"views/{teacher}", views))
 
 
@@ -70,6 +71,8 @@ def assert_close(found, expected, rtol=1e-4, atol=1e-5):
     assert list(history) == list(expected_history)
     np.testing.assert_array_equal(history["train_accuracy"], expected_history["train_accuracy"])
     np.testing.assert_array_equal(history["learning_rate"], expected_history["learning_rate"])
+    for name in (name for name in expected_history if name.startswith("evaluate/")):
+        np.testing.assert_array_equal(history[name], expected_history[name])
     np.testing.assert_allclose(history["train_loss"], expected_history["train_loss"], rtol)
 
 

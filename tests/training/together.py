@@ -62,6 +62,9 @@ class Run:
             weights |= {f"{path.name}:{name}": v for name, v in load_file(path).items()}
         history = read_arrays(self.store / "history.nc")
         history.pop("seconds")
+        if self.spec["recipe"].get("evaluate"):
+            curves = read_arrays(self.store / "history.nc", "evaluate")
+            history |= {f"evaluate/{name}": values for name, values in curves.items()}
         shutil.rmtree(self.store)
         os.unlink(manifest_of(str(self.store)))
         shutil.rmtree(self.workplace.root / "results/checkpoints", ignore_errors=True)

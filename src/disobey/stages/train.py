@@ -26,6 +26,7 @@ from disobey.training.losses.targets import Targets
 from disobey.training.parts import (
     augmented_module,
     compiled_module,
+    evaluation_module,
     loss_module,
     progress_module,
     snapshots_module,
@@ -125,7 +126,7 @@ def _training(
         importlib.import_module(loss_module(spec)).build(spec, targets),
         spec["recipe"],
         spec["seeds"]["order"],
-        _tracker(job, model),
+        _tracker(job, model, data, device),
         **optional,
     )
 
@@ -142,14 +143,19 @@ def write_store(job: "Job", training: Training, snapshots: "Snapshots | None") -
             shutil.copyfile(kept, path)
 
 
-def _tracker(job: "Job", model: nn.Module) -> Callable[[int], Tracker] | None:
+def _tracker(
+    job: "Job", model: nn.Module, data: Prepared, device: torch.device
+) -> Callable[[int], Tracker] | None:
     """Return what makes the tracker once the number of steps is known."""
-    module = progress_module(job.spec)
-    if module is None:
-        return None
-    progress = job.spec["progress"]
-    basis = job.input(progress["basis"]).file()
-    return partial(importlib.import_module(module).make_tracker, model, progress, basis)
+    track: Callable[[int], Tracker] | None = None
+    module, evaluation = progress_module(job.spec), evaluation_module(job.spec)
+    if module is not None:
+        progress = job.spec["progress"]
+        basis = job.input(progress["basis"]).file()
+        track = partial(importlib.import_module(module).make_tracker, model, progress, basis)
+    if evaluation is not None:
+        track = importlib.import_module(evaluation).build(job.spec, data, device, model, track)
+    return track
 
 
 def _snapshots(job: "Job", checkpoints: Checkpoints, training: Training) -> "Snapshots | None":

@@ -95,6 +95,19 @@ Milestones = Annotated[
 ]
 
 
+class Evaluate(Strict):
+    """Accuracy in evaluation mode along a training; it changes no weight."""
+
+    points: Annotated[int, Field(ge=2)] = Field(
+        20, description="logarithmically spaced steps, the first and the last among them"
+    )
+    examples: PositiveInt = Field(
+        300,
+        description="of each split, a fixed random part; all where the split has no more. Each "
+        "point costs a pass over them",
+    )
+
+
 class Recipe(Strict):
     """How a model is trained; the same for teacher, reference and student unless said otherwise."""
 
@@ -136,6 +149,11 @@ class Recipe(Strict):
         None, description="of matrix products in training; fp32 if not given"
     )
     compile: bool = Field(False, description="with torch.compile, which takes a minute first")
+    evaluate: Evaluate | None = Field(
+        None,
+        description="record training accuracy (of given labels) and test accuracy at some steps; "
+        "{} for the defaults",
+    )
     snapshots: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
         None,
         description="epochs, before the last one ends, after which the weights are kept, for "

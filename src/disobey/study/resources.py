@@ -104,7 +104,11 @@ def _train(plan: Plan, spec: Mapping[str, Any]) -> Need:
     operations = 3 * 2 * cost.multiply_adds * data.train  # forward, and twice that back
     steps = steps_per_epoch(data.train, recipe["batch"])
     epoch = operations / OPERATIONS_PER_SECOND + steps * SECONDS_PER_STEP
-    return _need(TORCH_MB + held / MB, total_steps(recipe, steps) / steps * epoch)
+    seconds = total_steps(recipe, steps) / steps * epoch
+    evaluate = recipe.get("evaluate", {"points": 0, "examples": 0})
+    passes = evaluate["points"] * 2 * evaluate["examples"]  # of both splits at most
+    seconds += passes * 2 * cost.multiply_adds / OPERATIONS_PER_SECOND
+    return _need(TORCH_MB + held / MB, seconds)
 
 
 def _dump(plan: Plan, spec: Mapping[str, Any]) -> Need:

@@ -45,6 +45,7 @@ EXAMPLES = {
     "subset.test": "a number of rows: 1000",
     "augment": "{crop_padding: 4, flip: true}",
     "columns": "{image: img, label: label}",
+    "evaluate": "{points: 20}",
     "optimizer": "sgd",
     "lr": "0.1",
 }

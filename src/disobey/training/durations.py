@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 EPOCHS, STEPS = "epochs", "steps"
 
 Duration = float | Mapping[str, int]
@@ -34,6 +36,21 @@ def number_of_epochs(recipe: Mapping[str, Any], examples: int) -> int:
         epochs: int = recipe[EPOCHS]
         return epochs
     return math.ceil(recipe[STEPS] / steps_per_epoch(examples, recipe["batch"]))
+
+
+def logarithmic_steps(steps: int, points: int) -> np.ndarray:
+    """Return up to ``points`` different steps, logarithmically spaced, the first and the last too.
+
+    Parameters
+    ----------
+    steps, points : int
+
+    Returns
+    -------
+    ndarray of int, shape (point,)
+        Rising; fewer than ``points`` where neighbours would be the same step.
+    """
+    return np.unique(np.geomspace(1, steps, points).round().astype(int))
 
 
 def share_of(duration: Duration, per_epoch: int, steps: int) -> float:

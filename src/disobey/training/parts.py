@@ -45,6 +45,11 @@ def progress_module(spec: Mapping[str, Any]) -> str | None:
     return member("training", "progress") if "progress" in spec else None
 
 
+def evaluation_module(spec: Mapping[str, Any]) -> str | None:
+    """Return the module that records accuracies along a training; None where none are."""
+    return member("training", "evaluation") if spec["recipe"].get("evaluate") else None
+
+
 def snapshots_module(spec: Mapping[str, Any]) -> str | None:
     """Return the module that keeps weights of earlier epochs; None where none are kept."""
     return member("training", "snapshots") if spec["recipe"].get("snapshots") else None
@@ -57,7 +62,8 @@ def encoded_module() -> str:
 
 def modules_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all modules that a run's spec names, but for its model's."""
-    found = [loss_module(spec), progress_module(spec), snapshots_module(spec)]
+    found = [loss_module(spec), progress_module(spec), evaluation_module(spec)]
+    found += [snapshots_module(spec)]
     found += [augmented_module(spec), compiled_module(spec), start_module(spec)]
     found += [teacher_module(spec) if "distill" in spec else None]
     return tuple(module for module in found if module is not None)

@@ -19,6 +19,7 @@ from torch import nn
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays
 from disobey.stores.writer import NetcdfWriter
+from disobey.training.durations import logarithmic_steps
 from disobey.training.layers import weight_of
 
 POINTS = 120  # recorded steps, logarithmically spaced [our choice]
@@ -88,7 +89,7 @@ def default_ranks(eigenvalue: np.ndarray) -> list[int]:
 
 def recorded_steps(steps: int) -> np.ndarray:
     """Return after which steps progress is recorded: `POINTS` of them, the first and the last."""
-    return np.unique(np.geomspace(1, steps, POINTS).round().astype(int))
+    return logarithmic_steps(steps, POINTS)
 
 
 @dataclass

@@ -83,7 +83,7 @@ def shared_batch_norm(module: _BatchNorm, shares: Shares, inputs: torch.Tensor) 
     Parameters
     ----------
     module : BatchNorm1d, BatchNorm2d or BatchNorm3d
-        In training; with weight, bias and running statistics.
+        With weight, bias and running statistics; in evaluation these normalise, as in one process.
     shares : Shares
     inputs : Tensor, shape (example of the share, channel, ...)
 
@@ -92,6 +92,8 @@ def shared_batch_norm(module: _BatchNorm, shares: Shares, inputs: torch.Tensor) 
     ValueError
         Where the whole batch has one value a channel, as torch does.
     """
+    if not module.training:
+        return type(module).forward(module, inputs)
     count = shares.whole * inputs[0, 0].numel()
     if count < 2:
         raise ValueError("batch normalisation in training needs more than one value per channel")

@@ -1,0 +1,153 @@
+"""Accuracy along a training, in evaluation mode, without a saved weight.
+
+At logarithmically spaced steps the model classifies fixed training examples, unaugmented, and fixed
+test examples. Nothing that the training depends on changes: no weight, no running statistic, no
+random number.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from disobey.data.prepared import Prepared
+from disobey.seeds import stream
+from disobey.stores.writer import NetcdfWriter
+from disobey.training.durations import logarithmic_steps
+from disobey.training.inputs import Inputs, device_inputs
+from disobey.training.predictions import predictions
+from disobey.training.untracked import Tracker, Untracked
+
+SPLITS = ("train", "test")
+
+
+class Chosen:
+    """Some of the examples of a split; all of them where that is no more than asked for.
+
+    The same ones in every training on the same data, so that curves of two models differ by the
+    models alone.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Of the whole split.
+    label : ndarray of int64, shape (example,)
+        The given labels of the whole split.
+    most : int
+        How many are chosen at most.
+    name : str
+        Of the split: it names the draw.
+    """
+
+    def __init__(self, inputs: Inputs, label: np.ndarray, most: int, name: str) -> None:
+        drawn = stream(0, f"evaluated examples of {name}").permutation(len(label))[:most]
+        index = np.sort(drawn)
+        self.label, self.name = torch.from_numpy(label[index]), name
+        self.length = None if inputs.length is None else inputs.length[index]
+        self._inputs, self._index = inputs, torch.from_numpy(index)
+
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        """Return the model's input for the chosen examples at ``index`` (batch,)."""
+        return self._inputs.gather(self._index[index])
+
+    def accuracy(self, model: nn.Module, step: int) -> float:
+        """Return the share of the labels that a model in evaluation mode predicts.
+
+        Raises
+        ------
+        UserError
+            When a logit is not finite.
+        """
+        what = f"the {self.name} split after step {step}"
+        right = 0
+        for rows, logits in predictions(model, self, len(self.label), what):
+            right += int((logits.argmax(1) == self.label[rows]).sum())
+        return right / len(self.label)
+
+
+class Evaluation:
+    """Records accuracies beside what else follows the weights of a training.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The one that is trained.
+    splits : mapping of str to Chosen
+        ``train`` and ``test``.
+    points, steps : int
+        How many points are asked for, and how many steps the training has.
+    beside : Tracker
+        What follows the weights, too; it is asked first.
+    """
+
+    def __init__(
+        self, model: nn.Module, splits: Mapping[str, Chosen], points: int, steps: int,
+        beside: Tracker,
+    ) -> None:  # fmt: skip
+        self.model, self.splits, self.beside = model, splits, beside
+        self.steps = logarithmic_steps(steps, points)
+        self._wanted = set(self.steps.tolist())
+        self.accuracy: dict[str, list[float]] = {name: [] for name in splits}
+
+    def after_step(self, step: int) -> None:
+        """Evaluate, if ``step`` steps are one of the points."""
+        self.beside.after_step(step)
+        if step not in self._wanted:
+            return
+        self.model.eval()
+        for name, chosen in self.splits.items():
+            self.accuracy[name].append(chosen.accuracy(self.model, step))
+        self.model.train()
+
+    def state(self) -> dict[str, Any]:
+        """Return what a resumed training needs."""
+        return {"accuracy": self.accuracy, "beside": self.beside.state()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved `state`."""
+        self.accuracy = {name: list(values) for name, values in state["accuracy"].items()}
+        self.beside.restore(state["beside"])
+
+    def write(self, writer: NetcdfWriter) -> None:
+        """Write the group ``evaluate``, and what else was followed."""
+        self.beside.write(writer)
+        writer.write("evaluate", "step", ("point",), self.steps)
+        for name, values in self.accuracy.items():
+            writer.write("evaluate", f"{name}_accuracy", ("point",), values)
+        counts = {f"{name}_examples": len(chosen.label) for name, chosen in self.splits.items()}
+        writer.annotate("evaluate", **counts)
+
+
+def build(
+    spec: Mapping[str, Any],
+    data: Prepared,
+    device: torch.device,
+    model: nn.Module,
+    track: Callable[[int], Tracker] | None,
+) -> Callable[[int], Tracker]:
+    """Return what makes the tracker of a run's spec once the number of steps is known.
+
+    Parameters
+    ----------
+    spec : mapping
+        The recipe's ``evaluate`` has ``points`` and ``examples``.
+    data : Prepared
+    device : torch.device
+    model : nn.Module
+    track : callable, optional
+        Makes what follows the weights, too.
+    """
+    how = spec["recipe"]["evaluate"]
+    splits = {}
+    for name in SPLITS:
+        split = data.split(name)
+        inputs = device_inputs(split, data, device, spec.get("centre"))
+        splits[name] = Chosen(inputs, split.label, how["examples"], name)
+
+    def tracker(steps: int) -> Evaluation:
+        beside = Untracked() if track is None else track(steps)
+        return Evaluation(model, splits, how["points"], steps, beside)
+
+    return tracker
