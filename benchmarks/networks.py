@@ -107,7 +107,7 @@ class OurLoop:
     def _teacher(self, teacher: Path | nn.Module | None) -> Teacher | None:
         if isinstance(teacher, Path):
             return StoredViews([teacher], self.data, self.inputs, CPU)
-        return None if teacher is None else LiveTeacher(teacher, self.inputs)
+        return None if teacher is None else LiveTeacher(teacher)
 
     def _training(self) -> Training:
         targets = Targets(torch.from_numpy(self.data.train.label), self.teacher)

@@ -9,7 +9,7 @@ rule dump:
         log_of("dump", "{run}"),
     conda:
         "../envs/cpu.yaml"
-    threads: 1
+    threads: JOBS.threads("dump")
     resources:
         python=JOBS.python,
         device=JOBS.study.device,

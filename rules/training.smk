@@ -10,8 +10,9 @@ rule train:
         log_of("train", "{run}"),
     conda:
         "../envs/cpu.yaml"
-    # One thread a process: models this small gain little from a second one, and two jobs gain all.
-    threads: JOBS.processes
+    # One thread a process computes: models this small gain little from a second one, and two jobs
+    # gain all. Images that stay encoded are decoded by eight.
+    threads: JOBS.threads("train")
     resources:
         python=JOBS.python,
         device=JOBS.study.device,

@@ -9,7 +9,7 @@ rule views:
         log_of("views", "{run}/{block}"),
     conda:
         "../envs/cpu.yaml"
-    threads: 1
+    threads: JOBS.threads("views")
     resources:
         python=JOBS.python,
         device=JOBS.study.device,

@@ -18,6 +18,12 @@ if WORKER:  # before numpy and torch look: workers and the jobs they start share
         os.environ[f"{library}_NUM_THREADS"] = "1"
 
 
+def pytest_configure(config):
+    """End a run with an error when a worker dies: with a new one in its place runs have hung."""
+    if getattr(config.option, "maxworkerrestart", "") is None:
+        config.option.maxworkerrestart = "0"
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
     """Return what ``-n auto`` means: cores that this process may use, not those of the machine."""

@@ -28,7 +28,7 @@ from .checkpoints import save_checkpoint
 from .test_slices import STAGES, run_in_process
 
 EVERYTHING = (*STAGES, "table", "figure", "explorer", "report")
-CLASSES, TRAIN, TEST = 4, 60, 50
+CLASSES, TRAIN, TEST = 4, 60, 200
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,13 @@ def write(text):
     """Write a study file with two seeds; return its plan."""
     Path("study.yaml").write_text(f"study: own\nseeds: [0, 1]\n{text}")
     return make_plan(load_study("study.yaml"))
+
+
+def claims_of(split):
+    """Return claims.csv by claim and reading."""
+    table = pd.read_csv("results/own/tables/claims.csv")
+    table = table.fillna({"reading": "", "remark": "", "split": ""})
+    return table[table.split == split].set_index(["claim", "reading"])
 
 
 def analysis_of(plan, name):
@@ -173,12 +180,17 @@ def test_bare_arrays_have_verdicts_on_what_can_be_told_and_reasons_for_the_rest(
         "students: [s0.npy, s1.npy]}\n"
     )
     run_in_process(plan, EVERYTHING)
-    claims = pd.read_csv("results/own/tables/claims.csv").set_index("claim")
-    assert claims.verdict["exaggeration"] in ("holds", "contrary", "undecided")
-    assert (
-        claims.verdict["accuracy_gain"] == claims.verdict["distillation_exaggerates"] == "withheld"
-    )
-    assert claims.remark["distillation_exaggerates"] == "there is no reference"
+    claims = claims_of("test")
+    assert claims.verdict["exaggeration", "paper"] in ("holds", "contrary", "undecided")
+    assert claims.verdict["exaggeration", "replicate"] in ("holds", "contrary", "undecided")
+    for claim in (
+        ("accuracy_gain", ""), ("exaggeration", "second seed"),
+        ("distillation_exaggerates", "replicate"),
+    ):  # fmt: skip
+        assert claims.verdict[claim] == "withheld"
+        assert claims.remark[claim] == "there is no reference"
+    # There is no training split to be silent about.
+    assert claims_of("train").empty
     assert list(analysis_of(plan, "bare").splits) == ["test"]
     assert pd.read_csv("results/own/tables/accuracy.csv").empty
     assert ("figure", "own/noise") not in plan.jobs
@@ -192,9 +204,24 @@ def test_one_pair_without_a_replicate_says_what_is_missing():
         "  bare: {source: logits, teachers: [t0.npy], students: [s0.npy]}\n"
     )
     run_in_process(make_plan(load_study("study.yaml")), EVERYTHING)
-    claims = pd.read_csv("results/own/tables/claims.csv").set_index("claim")
-    assert claims.remark["exaggeration"] == claims.remark["inheritance"] == "there is no replicate"
-    assert claims.verdict["exaggeration"] == "undecided"  # as of a study with one seed
+    claims = claims_of("test")
+    for claim in ("exaggeration", "inheritance"):
+        assert claims.remark[claim, "replicate"] == "there is no replicate"
+        assert claims.verdict[claim, "replicate"] == "undecided"  # as of a study with one seed
+    assert np.isfinite(claims.value["exaggeration", "paper"])
+
+
+def test_verdicts_on_few_test_examples_are_withheld():
+    for k, name in enumerate(("t0", "t1", "s0", "s1")):
+        np.save(f"{name}.npy", models(4, examples=199)[k])
+    plan = write(
+        "comparisons:\n  bare: {source: logits, teachers: [t0.npy, t1.npy], "
+        "students: [s0.npy, s1.npy]}\n"
+    )
+    run_in_process(plan, EVERYTHING)
+    claims = claims_of("test")
+    assert set(claims.verdict) == {"withheld"}
+    assert claims.remark.str.contains("test has 199 examples, fewer than 200").all()
 
 
 DIGITS = """

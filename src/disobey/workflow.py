@@ -29,6 +29,7 @@ ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
 RUN_A_MODEL = ("train", "dump", "views", "basis", "classify")
+DECODERS = 8  # threads that decode the images of one process, where these stay encoded
 DEFAULT_STUDY = "config.yaml"
 NVIDIA = "/dev/nvidia[0-9]*"
 # Before `-m disobey`: several processes of this machine. SIGUSR1, which comes before a time limit,
@@ -101,6 +102,16 @@ class Jobs:
         the spec.
         """
         return json.dumps(self.plan.files.get("/".join(wildcards), {}))
+
+    def threads(self, stage: str) -> ByWildcards:
+        """Return the function that gives a job's threads: one a process, more to decode images."""
+        processes = self.processes if stage == "train" else 1
+
+        def count(wildcards: Iterable[str]) -> int:
+            data = json.loads(self._job(stage, wildcards).spec)["data"]
+            return processes * (DECODERS if self.plan.sizes[data].encoded else 1)
+
+        return count
 
     def memory(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's memory in MB, more with each attempt."""

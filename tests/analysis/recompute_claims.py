@@ -56,7 +56,7 @@ def claims(settings):
 
 
 def degenerate(setting):
-    """Whether there are few test examples, or a teacher names the right class as a constant does."""
+    """Whether there are few test examples, or a teacher is right no more often than a constant."""
     right = setting.values["test", "all", "teacher", "clean_accuracy"][:, 0]
     return setting.counts["test", "all"] < FEWEST or right.min() <= setting.constant
 

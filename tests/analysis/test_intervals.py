@@ -9,7 +9,6 @@ import xarray as xr
 from gathered import means
 from scipy import stats
 
-from disobey.analysis import setting
 from disobey.analysis.claims.claim import find
 from disobey.analysis.claims.registry import CLAIMS
 from disobey.analysis.claims.summary import summarise
@@ -23,7 +22,6 @@ from disobey.analysis.intervals import (
 )
 from disobey.analysis.names import MODELS, STATISTICS, SUBSETS
 from disobey.analysis.resampling import Resamples
-from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
 
 CLAIM = {claim.name: claim for claim in CLAIMS}
@@ -242,36 +240,3 @@ def test_one_seed_decides_nothing():
     finding = find(CLAIM["exaggeration"], made_up([5.0]))
     assert finding.verdict == "undecided"
     assert np.isnan(finding.p)
-
-
-# --- a study in which nothing is to be found -------------------------------------------------
-
-
-def null_study(rng, seeds=3, examples=250, classes=4):
-    """One-hot models all: signal, a scale of each run's own, and idiosyncratic noise."""
-    signal = 2 * rng.normal(size=(examples, classes))
-
-    def model():
-        scale = 1 + 0.05 * rng.normal()
-        return scale * (signal + rng.normal(size=signal.shape))
-
-    roles = ("teacher", "reference", "student")
-    label = signal.argmax(1)
-    return SplitLogits({role: [model() for _ in range(seeds)] for role in roles}, label, label)
-
-
-def test_claims_hold_by_chance_only_where_student_and_teacher_are_exchangeable(monkeypatch):
-    monkeypatch.setattr(setting, "SUBSETS", ("all",))
-    rng = np.random.default_rng(11)
-    studies = 200
-    names = (
-        "exaggeration", "low_confidence_underfitting", "high_confidence_overfitting",
-        "distillation_exaggerates", "inheritance", "accuracy_gain",
-    )  # fmt: skip
-    held = dict.fromkeys(names, 0)
-    for _ in range(studies):
-        analysis = Analysis("null", {}, {"test": analyse(null_study(rng), 60, 0)})
-        for name in names:
-            held[name] += find(CLAIM[name], analysis).verdict == "holds"
-    most = stats.binom.ppf(0.9999, studies, 0.025)
-    assert {name: count for name, count in held.items() if count > most} == {}

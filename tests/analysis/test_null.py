@@ -6,17 +6,25 @@ interval's formula does not know. These studies say whether it covers neverthele
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from disobey.analysis import setting
+from disobey.analysis.claims.claim import decide, number_of
+from disobey.analysis.claims.confidence import CLAIMS
 from disobey.analysis.names import (
     ALL,
     EXAGGERATION,
     GAPS,
     INHERITANCE,
+    PAPER,
+    REFERENCE,
+    SECOND_SEED,
     SIGNAL_SCALE,
     STUDENT,
     TEACHER,
 )
 from disobey.analysis.setting import SplitLogits, analyse
+from disobey.analysis.store import Analysis
 
 STUDIES, EXAMPLES, CLASSES, RESAMPLES = 80, 250, 4, 60
 NULL = {EXAGGERATION: 1.0, SIGNAL_SCALE: 1.0, INHERITANCE: 0.0, GAPS[0]: 0.0, GAPS[-1]: 0.0}
@@ -66,3 +74,60 @@ def test_a_student_that_scales_what_is_shared_is_found_to_exaggerate():
         assert (low[:, k] > 1).mean() > 0.9
     # It copies nothing of its own teacher's.
     assert (low[:, statistics.index(INHERITANCE)] > 0).mean() < 0.05
+
+
+# --- verdicts of studies in which nothing is to be found -------------------------------------
+
+
+def one_hot_models(rng, fit, seeds=3):
+    """One-hot models all: signal, fitted labels, a sharpness of each run's own, and its noise."""
+    signal = 2 * rng.normal(size=(EXAMPLES, CLASSES))
+    label = signal.argmax(1)
+    signal += fit * np.eye(CLASSES)[label]
+
+    def model():
+        return np.exp(0.05 * rng.normal()) * (signal + rng.normal(size=signal.shape))
+
+    roles = (TEACHER, REFERENCE, STUDENT)
+    return SplitLogits({role: [model() for _ in range(seeds)] for role in roles}, label, label)
+
+
+@pytest.fixture(scope="module")
+def null_verdicts():
+    """How many of the null studies each claim, split and reading is called so, and their number."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setting, "SUBSETS", (ALL,))
+        rng, studies = np.random.default_rng(11), 150
+        held = dict.fromkeys(CLAIMS, 0)
+        for _ in range(studies):
+            # On train models fit the labels, and examples are not resampled.
+            train, test = one_hot_models(rng, 3.0), one_hot_models(rng, 0.0)
+            splits = {"train": analyse(train, 0, 0), "test": analyse(test, RESAMPLES, 0)}
+            analysis = Analysis("null", {}, splits)
+            for claim in CLAIMS:
+                number = number_of(analysis, claim.statistic, claim.model, claim.split)
+                held[claim] += decide(claim, number)[0] == "holds"
+        return held, studies
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("reading", [SECOND_SEED, "replicate", ""])
+def test_a_second_seed_in_the_student_s_place_is_called_different_no_more_than_promised(
+    null_verdicts, split, reading
+):
+    held, studies = null_verdicts
+    called = {c.name: n for c, n in held.items() if (c.split, c.reading) == (split, reading)}
+    most = stats.binom.ppf(0.9999, studies, 0.025)
+    assert {name: n for name, n in called.items() if n > most} == {}
+    if reading == SECOND_SEED:
+        assert set(called) == {
+            "low_confidence_underfitting", "high_confidence_overfitting", "exaggeration",
+        }  # fmt: skip
+
+
+def test_read_as_in_the_paper_a_second_seed_underfits_on_test_far_beyond_chance(null_verdicts):
+    """Why its own reading is not enough; where labels are fitted, as on train, it does not."""
+    held, studies = null_verdicts
+    called = {c.split: n for c, n in held.items()
+              if c.reading == PAPER and c.name == "low_confidence_underfitting"}  # fmt: skip
+    assert called["test"] > stats.binom.ppf(0.9999, studies, 0.025) >= called["train"]

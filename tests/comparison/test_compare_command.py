@@ -41,12 +41,16 @@ def test_it_prints_verdicts_and_writes_page_table_and_figure(saved, capsys):
     )  # fmt: skip
     assert code == 0
     assert "teacher.npz -> student.npz" in out
-    line = next(line for line in out.splitlines() if line.startswith("  exaggeration  "))
+    lines = [line for line in out.splitlines() if line.startswith("  exaggeration  ")]
+    (line,) = (line for line in lines if "  replicate  " in line)
     table = pd.read_csv(saved / "found/comparison.csv")
     row = table.query("model == 'student' and statistic == 'exaggeration' and subset == 'all'")
     assert f"{row.value.item():.2f}" in line and "examples only" in line
     page = (saved / "found/comparison.md").read_text()
-    assert "| exaggeration | A |" in page and "![Student against teacher](exaggeration.png)" in page
+    assert (
+        "| exaggeration | replicate | A |" in page
+        and "![Student against teacher](exaggeration.png)" in page
+    )
     with Image.open(saved / "found/exaggeration.png") as image:
         assert len(np.unique(np.asarray(image.convert("L")))) > 20
     assert (saved / "found/exaggeration.pdf").read_bytes().startswith(b"%PDF")

@@ -1,6 +1,7 @@
 """A comparison finds what was put in, says what it cannot know, and equals a study's analysis."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from disobey.comparison.result import BY_EXAMPLES, BY_PAIRS
 REFERENCE = "reference"
 
 
-def held(found, split="test"):
-    return {one.claim.name: one for one in found.held(split)}
+def held(found, split="test", reading="replicate"):
+    """Return the claims of one reading, and those that have none."""
+    return {one.claim.name: one for one in found.held(split) if one.claim.reading in (reading, "")}
 
 
 # --- known truth -----------------------------------------------------------------------------
@@ -148,6 +150,30 @@ def test_without_a_replicate_only_the_plot_is_described():
     assert "selects on the teacher's own noise" in said
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_paper_s_reading_needs_no_replicate_and_a_second_seed_a_reference(split):
+    teacher, other, student, model, reference, control = two_classes(1, 1, 0.5, 0.5, 1, 1)
+    alone = compare(teacher, student, split=split)
+    bound = compare(
+        teacher, student, reference=reference, pairs=[(other, model, control)], split=split
+    )
+    name = "exaggeration"
+    assert held(alone, split, "paper")[name].missing == ()
+    assert held(alone, split, "second seed")[name].missing == ("a reference",)
+    paper, second, replicate = (
+        held(bound, split, reading)[name] for reading in ("paper", "second seed", "replicate")
+    )
+    slopes = []
+    for t, m in ((teacher, student), (other, model), (teacher, reference), (other, control)):
+        x, y = (confidence_logit(z, t.argmax(1)) for z in (t, m))
+        slopes.append(np.polyfit(x, y, 1)[0])
+    assert paper.number.estimate == pytest.approx(np.mean(slopes[:2]), rel=1e-6)
+    difference = np.mean(slopes[:2]) - np.mean(slopes[2:])
+    assert second.number.estimate == pytest.approx(difference, rel=1e-6)
+    assert replicate.number.estimate == pytest.approx(bound.value(EXAGGERATION), rel=1e-9)
+    assert ("accuracy_gain" in held(bound, split)) == (split == "test")
+
+
 def test_without_labels_and_reference_it_says_so():
     teacher, student, replicate = scaled_seeds(1, 1.2, 1)
     found = compare(teacher, student, replicates=[replicate])
@@ -213,7 +239,7 @@ def test_columns_of_the_printed_tables_stand_below_each_other():
     lines = repr(found).splitlines()
     head = next(line for line in lines if line.startswith("  claim"))
     one = held(found)["exaggeration"]
-    row = next(line for line in lines if line.startswith("  exaggeration"))
+    row = next(line for line in lines if re.match("  exaggeration +replicate ", line))
     assert row[head.index("estimate") :].startswith(f"{one.number.estimate:.2f} ")
     assert row[head.index("95 %") :].startswith(f"[{one.low:.2f}, {one.high:.2f}] examples only")
     assert max(map(len, lines)) <= 120

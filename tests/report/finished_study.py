@@ -113,7 +113,8 @@ class FinishedStudy:
             self.summary.append(
                 {
                     "claim": claim.name, "text": claim.text, "source": claim.source,
-                    "paper": claim.paper, "settings": len(found), **counts,
+                    "paper": claim.paper, "split": claim.split, "reading": claim.reading,
+                    "settings": len(found), **counts,
                     "holds_after_holm": 0, "contrary_after_holm": 0,
                     "expected_by_chance": 0.025 * len(found),
                 }
@@ -151,7 +152,7 @@ class FinishedStudy:
             "setting": setting, "layer": "hidden_1" if biased else "",
             "placebo": "all" if claim.name == "bias" else "", "statistic": claim.statistic,
             "model": claim.model, "split": claim.split, "subset": claim.subset,
-            "null": claim.null, "side": claim.side,
+            "reading": claim.reading, "null": claim.null, "side": claim.side,
             "value": 0.5 + number / 8, "low": "" if one else 0.4 + number / 8,
             "high": "" if one else 0.6 + number / 8,
             "control_name": claim.control or "", "control": 0.25 if claim.control else "",

@@ -70,3 +70,12 @@ def test_placebos_are_listed_beside_the_other_runs_where_bias_is_measured(shown)
     for placebo in roles[3:]:
         assert [placebo, *settings["biased"].placebos[placebo]] in blocks["biased"]
     assert not {"half_lr", "label_smoothing"} & {line[0] for line in blocks["late"][1:]}
+
+
+@pytest.mark.parametrize("seeds, warned", [("[0, 1]", True), ("[0, 1, 2]", False), ("[0]", False)])
+def test_two_seeds_are_warned_of(tmp_path, capsys, seeds, warned):
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY.replace("[0, 1]", seeds))
+    assert main(["plan", str(path)]) == 0
+    warning = "  warning: two seeds: an interval is 12.7 standard errors wide to either side"
+    assert (warning in capsys.readouterr().out) == warned

@@ -163,9 +163,10 @@ def test_the_live_teacher_cannot_be_moved_by_its_student(images):
         torch.nn.Flatten(),
         torch.nn.Linear(12, 3),
     )
-    teacher = LiveTeacher(model, ImageInputs(images.train, images, CPU))
+    teacher = LiveTeacher(model)
     before = copy.deepcopy(model.state_dict())
     for _ in range(3):
+        teacher.look(ImageInputs(images.train, images, CPU).gather(torch.arange(20)))
         assert not teacher(torch.arange(20)).requires_grad
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     for module in (model, model[1]):

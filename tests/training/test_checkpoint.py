@@ -44,6 +44,9 @@ class Slabs:
     def show(self, slab):
         self.slab = slab
 
+    def look(self, inputs):
+        pass
+
 
 def training(kind, recipe=RECIPE):
     rng = np.random.default_rng(0)

@@ -39,8 +39,8 @@ BLOCK_LOGITS = 1 << 18
 # Counts of all resamples in a block.
 BLOCK_COUNTS = 1 << 19
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 4096
-# The smallest and the largest value of each statistic of each model, (end, statistic, model).
-LIMITS = np.moveaxis([[limits(name, model) for model in MODELS] for name in STATISTICS], 2, 0)
+# The smallest and the largest value of each statistic of each model, (statistic, model, end).
+LIMITS = np.array([[limits(name, model) for model in MODELS] for name in STATISTICS])
 
 Statistics = Mapping[str, np.ndarray]
 # A model of a seed, by its role.
@@ -291,14 +291,13 @@ class SplitAnalysis:
         table = self.tables[subset]
         by_seed = np.moveaxis(table, (2, 3), (0, 1))  # (seed, row, statistic, model)
         estimate, low, high = crossed_interval(by_seed)
-        smallest, largest = LIMITS
         cell = ("statistic", "model")
         return xr.Dataset(
             {
                 "value": ((*cell, "seed"), table[..., 0]),
                 "estimate": (cell, estimate),
-                "low": (cell, np.maximum(low, smallest)),
-                "high": (cell, np.minimum(high, largest)),
+                "low": (cell, np.maximum(low, LIMITS[..., 0])),
+                "high": (cell, np.minimum(high, LIMITS[..., 1])),
                 "example_variance": (cell, example_variance(by_seed)),
                 "examples": ("seed", [int(self.subset(subset, i).sum()) for i in self.seeds]),
             },

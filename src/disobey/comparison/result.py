@@ -85,7 +85,7 @@ class Comparison:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that were given; test, on which verdicts are, first."""
+        """The splits that were given, test first."""
         return tuple(sorted(self.analysis.splits))
 
     @property

@@ -21,12 +21,13 @@ from disobey.analysis.names import (
 )
 from disobey.comparison.result import BY_EXAMPLES, Comparison, Held
 from disobey.numbers import NBSP, interval, number
+from disobey.report.lead import IN_WORDS
 from disobey.report.markdown import markdown
 from disobey.report.verdicts import STATISTICS, Statistic
 
 WIDTH, NARROWEST = 100, 72
 INDENT, GAP = "  ", 2
-HEAD = ("claim", "statistic", "estimate", "95 % interval", "what it means")
+HEAD = ("claim", "reading", "statistic", "estimate", "95 % interval", "what it means")
 STATISTICS_SHOWN = "all statistics over all examples (comparison.csv has every subset)"
 DASH = "–"
 DECIMALS = 3
@@ -34,8 +35,11 @@ SYMBOLS = {EXAGGERATION: "A", SIGNAL_SCALE: "A_z", INHERITANCE: "B", **dict.from
 # What the table calls a statistic: short, or its lines would not fit a terminal.
 SHORT = {
     EXAGGERATION: "A",
+    "plot_slope": "slope",
     GAPS[0]: "G, bottom decile",
+    "plot_gap_bottom_decile": "gap, bottom decile",
     GAPS[-1]: "G, top decile",
+    "plot_gap_top_decile": "gap, top decile",
     INHERITANCE: "B",
     "accuracy": "accuracy in %",
     "given_label_confidence": "p(label) in %",
@@ -107,6 +111,7 @@ def _row(held: Held) -> tuple[str, ...]:
         ends += f" {held.covers}"
     return (
         claim.name.replace("_", " "),
+        claim.reading or DASH,
         SHORT[claim.statistic] + (" over reference" if claim.model == EFFECT else ""),
         DASH if math.isnan(value) else estimate,
         ends.replace(NBSP, " "),
@@ -126,7 +131,8 @@ def meaning(held: Held, how: Statistic) -> str:
         return "not estimated: its denominator is zero, or it has no example"
     if held.verdict:
         side = {
-            HOLDS: f"holds: {claim.text[:1].lower()}{claim.text[1:]}",
+            HOLDS: f"{' '.join(filter(None, ('holds', IN_WORDS.get(claim.reading))))}: "
+            f"{claim.text[:1].lower()}{claim.text[1:]}",
             CONTRARY: f"contrary: the interval lies on the other side of {null}",
         }
         return side.get(held.verdict, f"undecided: the interval contains {null}")
@@ -162,10 +168,10 @@ def described(comparison: Comparison, split: str) -> Table:
 # --- what is not known -----------------------------------------------------------------------
 
 NO_REPLICATE = (
-    "Without a replicate (a teacher of another seed: --replicate) nothing is concluded about "
-    "exaggeration, underfitting or inheritance. The plot's statistics choose class and rank by the "
-    "teacher, which selects on the teacher's own noise: any second model, another teacher too, "
-    "then seems to underfit what the teacher is unsure of."
+    "Without a replicate (a teacher of another seed: --replicate) exaggeration, underfitting and "
+    "overfitting are read as in the paper only, and nothing is said of inheritance. The paper's "
+    "reading chooses class and rank by the teacher, which selects on the teacher's own noise: any "
+    "second model, another teacher too, then seems to underfit what the teacher is unsure of."
 )
 REPLICATES = (
     "That replicates differ from the teacher in nothing but the seed (same data, label noise and "

@@ -1,7 +1,11 @@
-"""Images that stay on disk as their files were, read and decoded when they are asked for."""
+"""Images that stay on disk as their files were, read and decoded when they are asked for.
 
-import threading
-from collections.abc import Sequence
+HDF5 works for one thread at a time, and netCDF4 closes a file that was dropped in whatever thread
+collects it. So bytes are read by the thread that asks for images, out of a file that is closed
+before they are decoded; other threads only decode.
+"""
+
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -9,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from disobey.data.images import SHOWN, decode_square
-
-HDF5 = threading.Lock()  # it works for one thread at a time, whatever the file
+from disobey.stores.reader import read_arrays
 
 
 class EncodedImages:
@@ -32,12 +35,8 @@ class EncodedImages:
     """
 
     def __init__(self, store: Path, split: str, shape: Sequence[int]) -> None:
-        import netCDF4
-
-        self._file = netCDF4.Dataset(store, "r")
-        place = self._file[split]
-        place.set_auto_mask(False)
-        self._encoded, self._start = place["encoded"], place["start"][...]
+        self._store, self._split = store, split
+        self._start = read_arrays(store, split, "start")["start"]
         self.shape = (len(self._start) - 1, *(int(side) for side in shape))
         self.threads = 1
         self._pool: ThreadPoolExecutor | None = None
@@ -64,13 +63,24 @@ class EncodedImages:
         border : int
             Pixels around the square that is shown.
         """
-        self._pool = self._pool or ThreadPoolExecutor(self.threads)
-        grey = self.shape[-1] == 1
-        cut = partial(self._decoded, side=self.side + 2 * border, grey=grey)
-        return np.stack(list(self._pool.map(cut, index.tolist())))
+        return self.begin(index, border)()
 
-    def _decoded(self, position: int, side: int, *, grey: bool) -> np.ndarray:
-        with HDF5:
-            first, last = self._start[position], self._start[position + 1]
-            encoded = self._encoded[first:last].tobytes()
-        return decode_square(encoded, side, self.scaled, grey=grey)
+    def begin(self, index: np.ndarray, border: int = 0) -> Callable[[], np.ndarray]:
+        """Read the bytes of images and begin to decode them; what is returned waits for the end.
+
+        Parameters and the awaited images are those of `read`.
+        """
+        encoded = self._bytes(index.tolist())
+        side, grey = self.side + 2 * border, self.shape[-1] == 1
+        cut = partial(decode_square, side=side, scaled=self.scaled, grey=grey)
+        self._pool = self._pool or ThreadPoolExecutor(self.threads)
+        decoded = self._pool.map(cut, encoded)
+        return lambda: np.stack(list(decoded))
+
+    def _bytes(self, positions: Sequence[int]) -> list[bytes]:
+        import netCDF4
+
+        with netCDF4.Dataset(self._store, "r") as file:
+            encoded, start = file[self._split]["encoded"], self._start
+            encoded.set_auto_mask(False)
+            return [encoded[start[i] : start[i + 1]].tobytes() for i in positions]

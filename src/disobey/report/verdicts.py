@@ -45,6 +45,9 @@ STATISTICS = {
     "given_label_confidence": Statistic(
         "mean probability of the given label", "percentage points", PERCENT
     ),
+    "plot_gap_bottom_decile": Statistic("gap in the bottom decile", "logits"),
+    "plot_gap_top_decile": Statistic("gap in the top decile", "logits"),
+    "plot_slope": Statistic("slope", "ratio"),
     "overall_difference": Statistic("overall log ratio", "ln(ratio)"),
     "trend": Statistic("change of the overall log ratio over the range", "ln(ratio)"),
     **{
@@ -54,33 +57,110 @@ STATISTICS = {
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A claim in one setting, as printed.
+class Reading:
+    """One reading of a claim on one split, as printed.
+
+    Attributes
+    ----------
+    name : str
+        Of the reading; empty where the claim has only one.
+    statistic, model, side, null, unit : str
+        What decides, of which model, and where its interval has to be.
+    counts : dict of str to str
+        Its row of the summary.
+    """
+
+    name: str
+    statistic: str
+    model: str
+    side: str
+    null: str
+    unit: str
+    counts: Cells
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A claim in one setting, by one reading.
+
+    Attributes
+    ----------
+    estimate, control : str
+        With what the control is, unless it is the reference.
+    verdict : str
+    """
+
+    estimate: str
+    control: str
+    verdict: str
+
+
+@dataclass
+class Row:
+    """A claim in one setting on one split.
 
     Attributes
     ----------
     setting, layer, placebo : str
         What it was held against; the last two are empty where the claim is not about any.
-    estimate, control : str
-        With what the control is, unless it is the reference.
     seeds : int
     examples : str
         How many, or a dash where the number is not over examples.
-    verdict, remark : str
     counted : bool
         Whether it decides its setting, or stands beside the one that does.
+    decisions : dict of str to Decision
+        By the name of the reading.
+    remarks : list of str
     """
 
     setting: str
     layer: str
     placebo: str
-    estimate: str
-    control: str
     seeds: int
     examples: str
-    verdict: str
     counted: bool
-    remark: str
+    decisions: dict[str, Decision] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def remark(self) -> str:
+        """What there is to say, once for all readings."""
+        return "; ".join(dict.fromkeys(self.remarks))
+
+
+@dataclass
+class Held:
+    """A claim on one split, as printed: a row for each setting, a column for each reading.
+
+    Attributes
+    ----------
+    split : str
+    where : str
+        The examples, unless they are all of the split.
+    readings : dict of str to Reading
+    rows : list of Row
+    """
+
+    split: str
+    where: str
+    readings: dict[str, Reading] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def controlled(self) -> list[str]:
+        """The readings whose control is to be shown: they have one, not the one before."""
+        shown, before = [], [""] * len(self.rows)
+        for reading in self.readings:
+            here = [row.decisions[reading].control for row in self.rows]
+            if any(here) and here != before:
+                shown.append(reading)
+            before = here
+        return shown
+
+    @property
+    def remarks(self) -> bool:
+        """Whether there is a word to say of any setting."""
+        return any(row.remark for row in self.rows)
 
 
 @dataclass
@@ -91,48 +171,35 @@ class Claim:
     ----------
     name, text, source, paper : str
         As in the table; see `disobey.analysis.claims.claim.Claim`.
-    statistic, model, side, null, unit : str
-        What decides, of which model, and where its interval has to lie.
-    where : str
-        The examples, unless they are all test examples.
-    counts : dict of str to str
-        The claim's row of the summary.
-    findings : list of Finding
-        One per setting.
+    held : list of Held
+        One per split.
     """
 
     name: str
     text: str
     source: str
     paper: str
-    statistic: str
-    model: str
-    side: str
-    null: str
-    unit: str
-    where: str
-    counts: Cells
-    findings: list[Finding] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
 
     @property
-    def controlled(self) -> bool:
-        """Whether any setting has a control."""
-        return any(finding.control for finding in self.findings)
+    def rows(self) -> list[Row]:
+        """The rows of all splits."""
+        return [row for held in self.held for row in held.rows]
+
+    @property
+    def readings(self) -> list[tuple[Held, Reading]]:
+        """Every reading on every split."""
+        return [(held, reading) for held in self.held for reading in held.readings.values()]
 
     @property
     def layered(self) -> bool:
         """Whether it is about layers of a network."""
-        return any(finding.layer for finding in self.findings)
+        return any(row.layer for row in self.rows)
 
     @property
     def placebos(self) -> bool:
         """Whether it was held against placebos."""
-        return any(finding.placebo for finding in self.findings)
-
-    @property
-    def remarks(self) -> bool:
-        """Whether there is a word to say of any finding."""
-        return any(finding.remark for finding in self.findings)
+        return any(row.placebo for row in self.rows)
 
 
 def read_table(manifest: "Manifest") -> list[Cells]:
@@ -143,31 +210,66 @@ def read_table(manifest: "Manifest") -> list[Cells]:
 
 def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Claim]:
     """Return the claims in the order of the table ``claims``, each with its settings and counts."""
-    counts = {row["claim"]: row for row in summary}
+    counts = {_which(row): row for row in summary}
     found: dict[str, Claim] = {}
-    for row in rows:
-        how = STATISTICS.get(row["statistic"], Statistic(row["statistic"], ""))
-        claim = found.setdefault(row["claim"], _claim(row, how, counts[row["claim"]]))
-        claim.findings.append(_finding(row, how.scale))
+    helds: dict[tuple[str, str], Held] = {}
+    # A setting, layer and placebo has one row for all readings on a split.
+    shared: dict[tuple[str, ...], Row] = {}
+    for cells in rows:
+        name, split, reading = _which(cells)
+        claim = found.setdefault(name, _claim(cells))
+        if (name, split) not in helds:
+            helds[name, split] = Held(split, _where(split, cells["subset"]))
+            claim.held.append(helds[name, split])
+        held = helds[name, split]
+        how = STATISTICS.get(cells["statistic"], Statistic(cells["statistic"], ""))
+        held.readings.setdefault(reading, _reading(cells, how, counts[name, split, reading]))
+        key = (name, split, *(cells[part] for part in ("setting", "layer", "placebo", "counted")))
+        if key not in shared or reading in shared[key].decisions:
+            shared[key] = _row(cells)
+            held.rows.append(shared[key])
+        shared[key].decisions[reading] = _decision(cells, how.scale)
+        shared[key].remarks += filter(None, [_unbroken(cells["remark"])])
     return list(found.values())
 
 
-def _finding(row: Cells, scale: float) -> Finding:
+def _which(cells: Cells) -> tuple[str, str, str]:
+    return cells["claim"], cells["split"], cells["reading"]
+
+
+def _claim(cells: Cells) -> Claim:
+    return Claim(cells["claim"], _unbroken(cells["text"]), cells["source"], cells["paper"])
+
+
+def _reading(cells: Cells, how: Statistic, counts: Cells) -> Reading:
+    return Reading(
+        name=cells["reading"],
+        statistic=how.label,
+        model=_printed(cells["model"]),
+        side=cells["side"],
+        null=f"{how.scale * parse(cells['null']):g}",
+        unit=how.unit,
+        counts=counts,
+    )
+
+
+def _row(cells: Cells) -> Row:
+    return Row(
+        cells["setting"],
+        cells["layer"],
+        cells["placebo"],
+        int(cells["seeds"]),
+        f"{int(cells['n']):,}" if cells["n"] else "–",
+        cells["counted"] == "True",
+    )
+
+
+def _decision(cells: Cells, scale: float) -> Decision:
     value, low, high, null, control = (
-        scale * parse(row[name]) for name in ("value", "low", "high", "null", "control")
+        scale * parse(cells[name]) for name in ("value", "low", "high", "null", "control")
     )
-    return Finding(
-        row["setting"],
-        row["layer"],
-        row["placebo"],
-        interval(value, low, high, null),
-        _control(row["control_name"], control) if row["control"] else "",
-        int(row["seeds"]),
-        f"{int(row['n']):,}" if row["n"] else "–",
-        row["verdict"],
-        row["counted"] == "True",
-        _unbroken(row["remark"]),
-    )
+    beside = _control(cells["control_name"], control) if cells["control"] else ""
+    return Decision(interval(value, low, high, null), beside, cells["verdict"])
 
 
 def _control(name: str, value: float) -> str:
@@ -176,26 +278,8 @@ def _control(name: str, value: float) -> str:
     return text if name == REFERENCE else f"{text} ({name})"
 
 
-def _claim(row: Cells, how: Statistic, counts: Cells) -> Claim:
-    return Claim(
-        name=row["claim"],
-        text=_unbroken(row["text"]),
-        source=row["source"],
-        paper=row["paper"],
-        side=row["side"],
-        statistic=how.label,
-        model=_printed(row["model"]),
-        null=f"{how.scale * parse(row['null']):g}",
-        unit=how.unit,
-        where=_where(row["split"], row["subset"]),
-        counts=counts,
-    )
-
-
 def _where(split: str, subset: str) -> str:
-    if (split, subset) == ("test", "all"):
-        return ""
-    return f"{'' if subset == 'all' else subset + ' '}{split} examples"
+    return "" if subset == "all" else f"{subset} {split} examples"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import torch
 from disobey.data.of_job import prepared_data
 from disobey.data.prepared import SPLITS
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.device import choose_device
+from disobey.training.device import choose_device, compute_threads
 from disobey.training.inputs import device_inputs
 from disobey.training.predictions import predictions, trained_model
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def run(job: "Job") -> None:
     """Write ``logits(example, class)`` of both splits, float32, no temperature."""
     device = choose_device(job.device, job.take_card)
-    torch.set_num_threads(job.threads)
     data = prepared_data(job)
+    torch.set_num_threads(compute_threads(job.threads, data.kind))
     trained = job.input(job.spec["run"])
     model = trained_model(trained, data, device, job.inputs, job.spec.get("epoch"))
     with job.write(job.store) as path, NetcdfWriter(path, {"run": job.id}) as writer:

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from disobey.analysis.intervals import LEVEL
+from disobey.analysis.claims.degenerate import FEWEST_TEST_EXAMPLES
+from disobey.analysis.intervals import LEVEL, TWO_SEEDS
 from disobey.errors import UserError
 from disobey.numbers import duration
 from disobey.report.gallery import gallery
 from disobey.report.history import by_stage, elapsed, epochs, machines, stage, versions, walk
+from disobey.report.lead import matrix, sentences
 from disobey.report.links import Link, link
 from disobey.report.made import made_from
 from disobey.report.settings import settings
@@ -42,10 +44,14 @@ def content(job: "Job") -> dict[str, Any]:
     records = [manifest.record for manifest in found]
     trained = epochs(found)
     held = claims(rows["claims"], rows["summary"])
+    every = [row for claim in held for row in claim.rows]
     return {
         "spec": spec,
         "claims": held,
-        "one_seed": [f.setting for f in held[0].findings if f.seeds == 1] if held else [],
+        "sentences": sentences(rows["summary"]),
+        "matrix": matrix(rows["summary"]),
+        "one_seed": list(dict.fromkeys(row.setting for row in every if row.seeds == 1)),
+        "two_seeds": TWO_SEEDS if any(row.seeds == 2 for row in every) else "",
         "figures": gallery(figures, job.captions, job.store),
         "accuracies": accuracies(rows["accuracy"], spec["settings"]),
         "settings": settings(analyses, found),
@@ -61,6 +67,7 @@ def content(job: "Job") -> dict[str, Any]:
         "versions": versions(found),
         "missing": missing,
         "explorers": [next(iter(manifest.record["files"])) for manifest in made["explorer"]],
+        "fewest": FEWEST_TEST_EXAMPLES,
         "level": f"{LEVEL:.0%}".replace("%", "\u00a0%"),
     }
 

@@ -19,7 +19,7 @@ from disobey.seeds import torch_seed
 from disobey.stores.layout import HISTORY, SNAPSHOT, WEIGHTS, states_of
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.checkpoint import Checkpoints, Keeper
-from disobey.training.device import choose_device
+from disobey.training.device import choose_device, compute_threads
 from disobey.training.inputs import device_inputs
 from disobey.training.loop import History, Training
 from disobey.training.losses.targets import Targets
@@ -62,8 +62,8 @@ class Process:
 def run(job: "Job", process: Process = Process()) -> None:
     """Train the run that the spec describes; write weights and history."""
     spec, device = job.spec, choose_device(job.device, job.take_card)
-    torch.set_num_threads(job.threads)
     data = prepared_data(job)
+    torch.set_num_threads(compute_threads(job.threads, data.kind))
     torch.manual_seed(torch_seed(spec["seeds"]["initialisation"], "initialisation"))
     model = build_model(spec["model"], data, job.inputs)
     start = start_module(spec)
@@ -114,6 +114,8 @@ def _training(
     if augmented is not None:
         shown_by_epoch = importlib.import_module(augmented).shown_by_epoch
         optional["before_epoch"] = shown_by_epoch(spec, inputs, teacher)
+    if hasattr(inputs, "ahead"):  # images that are decoded batch by batch
+        optional["ahead"] = inputs.ahead
     compiled = compiled_module(spec)
     if compiled is not None:
         compiled_forward = importlib.import_module(compiled).compiled_forward

@@ -10,7 +10,7 @@ from disobey.data.views import slabs_of
 from disobey.stores.half import BITS_OF, HALF, half_bits
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.augmented import Augmented, augmented_inputs
-from disobey.training.device import choose_device
+from disobey.training.device import choose_device, compute_threads
 from disobey.training.predictions import predictions, trained_model
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def run(job: "Job") -> None:
     A view along the first dimension is a slab: what a student is shown in one epoch.
     """
     spec, device = job.spec, choose_device(job.device, job.take_card)
-    torch.set_num_threads(job.threads)
     data = prepared_data(job)
+    torch.set_num_threads(compute_threads(job.threads, data.kind))
     trained = job.input(spec["run"])
     model = trained_model(trained, data, device, job.inputs)
     centre = trained.spec.get("centre")

@@ -26,6 +26,11 @@ class Data:
     exact: bool = True
 
     @property
+    def encoded(self) -> bool:
+        """Whether its images stay encoded, to be decoded batch by batch."""
+        return self.itemsize == 0
+
+    @property
     def input_bytes(self) -> int:
         """Bytes of the inputs of both splits."""
         return (self.train + self.test) * math.prod(self.shape.inputs) * self.itemsize

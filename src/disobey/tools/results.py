@@ -13,8 +13,18 @@ from pathlib import Path
 from disobey.errors import UserError
 from disobey.numbers import NBSP, duration
 from disobey.report.history import by_stage, elapsed, stage, walk
+from disobey.report.lead import matrix, sentences
 from disobey.report.markdown import markdown
-from disobey.report.verdicts import Accuracies, Cells, Claim, accuracies, claims, read_table
+from disobey.report.verdicts import (
+    Accuracies,
+    Cells,
+    Claim,
+    Held,
+    Row,
+    accuracies,
+    claims,
+    read_table,
+)
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import Manifest, read_manifest
@@ -55,6 +65,8 @@ class Found:
         The study file.
     study : Study
     report : Manifest
+    summary : list of dict of str to str
+        The rows of summary.csv.
     claims : list of Claim
     accuracies : list of Accuracies
     """
@@ -62,6 +74,7 @@ class Found:
     path: str
     study: Study
     report: Manifest
+    summary: list[Cells]
     claims: list[Claim]
     accuracies: list[Accuracies]
 
@@ -80,23 +93,32 @@ class Found:
         rows = {name: read_table(manifest) for name, manifest in tables.items()}
         names = [*study.settings, *study.comparisons]
         shown = accuracies(rows["accuracy"], names)
-        return cls(path, study, report, claims(rows["claims"], rows["summary"]), shown)
+        held = claims(rows["claims"], rows["summary"])
+        return cls(path, study, report, rows["summary"], held, shown)
 
 
 def in_short(found: Sequence[Found]) -> Iterator[str]:
-    """Yield one line for each claim, with its verdicts in each study."""
-    by_name = {claim.name: claim for one in found for claim in one.claims}
-    verdicts = [{claim.name: claim.counts for claim in one.claims} for one in found]
+    """Yield one line for each claim, split and reading, with its verdicts in each study."""
+    verdicts = [{_which(row): row for row in one.summary} for one in found]
+    every = {key: row for of_study in verdicts for key, row in of_study.items()}
     yield from ("## In short", "")
     yield "In how many settings of each study a claim holds / is contrary / stays undecided."
     yield ""
     yield from markdown(
-        ("claim", "whose", *(f"`{one.study.study}`" for one in found)),
+        ("claim", "whose", "split", "reading", *(f"`{one.study.study}`" for one in found)),
         (
-            (claim.text, claim.source, *(_verdicts(of.get(claim.name)) for of in verdicts))
-            for claim in by_name.values()
+            (*_of(row), *(_verdicts(of_study.get(key)) for of_study in verdicts))
+            for key, row in every.items()
         ),
     )
+
+
+def _which(row: Cells) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("claim", "split", "reading"))
+
+
+def _of(row: Cells) -> tuple[str, ...]:
+    return tuple(row[name] for name in ("text", "source", "split", "reading"))
 
 
 def _verdicts(counts: Cells | None) -> str:
@@ -109,14 +131,13 @@ def results(found: Found) -> Iterator[str]:
     """Yield the lines of one study."""
     yield f"## Study `{found.study.study}` (`{found.path}`)"
     yield ""
+    yield from lead(found.summary)
+    yield ""
     yield from _provenance(found.report)
     yield from ("", "### Claims", "")
     yield from markdown(
-        ("claim", "whose", *(name.replace("_", " ") for name in COUNTS)),
-        (
-            (claim.text, claim.source, *(claim.counts[name] for name in COUNTS))
-            for claim in found.claims
-        ),
+        ("claim", "whose", "split", "reading", *(name.replace("_", " ") for name in COUNTS)),
+        ((*_of(row), *(row[name] for name in COUNTS)) for row in found.summary),
     )
     for claim in found.claims:
         yield from _claim(claim)
@@ -130,6 +151,16 @@ def results(found: Found) -> Iterator[str]:
             for row in shown
         ),
     )
+
+
+def lead(summary: Sequence[Cells]) -> Iterator[str]:
+    """Yield what was found, in a few computed lines."""
+    for line in sentences(summary):
+        yield f"- {line}"
+    head, rows = matrix(summary)
+    if rows:
+        yield ""
+        yield from markdown(head, rows)
 
 
 def _table(study: str, name: str) -> Manifest:
@@ -167,25 +198,42 @@ def _provenance(report: Manifest) -> Iterator[str]:
 
 
 def _claim(claim: Claim) -> Iterator[str]:
-    """Yield one claim with its findings; placebos one by one only stand in the tables."""
-    where = f", {claim.where}" if claim.where else ""
-    unit = f" ({claim.unit})" if claim.unit else ""
+    """Yield one claim with its findings; placebos one by one are only in the tables."""
     yield ""
     yield f"#### {claim.text}"
     yield ""
-    yield (
-        f"Decided by {claim.statistic}{unit} of {claim.model}{where}: {claim.side} {claim.null}. "
-        f"The paper: {claim.paper}."
-    )
-    yield ""
-    columns = ["setting", f"estimate{NBSP}[95{NBSP}%]", "control", "seeds", "verdict"]
-    rows = [
-        [f.setting + (f", {f.layer}" if f.layer else ""), f.estimate, f.control, f.seeds, f.verdict]
-        for f in claim.findings
-        if f.counted
-    ]
-    remarks = [f.remark for f in claim.findings if f.counted]
-    if any(remarks):
-        columns.append("remark")
-        rows = [[*row, remark] for row, remark in zip(rows, remarks, strict=True)]
-    yield from markdown(columns, rows)
+    yield f"The paper: {claim.paper}."
+    for held in claim.held:
+        yield from ("", f"{_decided_by(held)}.", "")
+        yield from _findings(held)
+
+
+def _decided_by(held: Held) -> str:
+    """Return what decides a claim on one split, reading by reading."""
+    words = []
+    for reading in held.readings.values():
+        unit = f" ({reading.unit})" if reading.unit else ""
+        name = f"{reading.name}: " if reading.name else ""
+        words.append(
+            f"{name}{reading.statistic}{unit} of {reading.model} {reading.side} {reading.null}"
+        )
+    where = held.where or f"{held.split} examples"
+    return f"On {where}: {'; '.join(words)}" if held.split else f"Decided by {'; '.join(words)}"
+
+
+def _findings(held: Held) -> Iterator[str]:
+    columns = ["setting"]
+    for reading in held.readings:
+        columns.append(f"{reading or 'estimate'}{NBSP}[95{NBSP}%]")
+        columns += ["control"] if reading in held.controlled else []
+    columns.append("seeds")
+    columns += ["remark"] if held.remarks else []
+    yield from markdown(columns, (_row(held, row) for row in held.rows if row.counted))
+
+
+def _row(held: Held, row: Row) -> list[str]:
+    cells = [row.setting + (f", {row.layer}" if row.layer else "")]
+    for reading, decided in row.decisions.items():
+        cells.append(f"{decided.verdict} {decided.estimate}")
+        cells += [decided.control] if reading in held.controlled else []
+    return [*cells, str(row.seeds), *([row.remark] if held.remarks else [])]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from disobey.data.prepared import ENCODED
 from disobey.errors import UserError
 
 
@@ -39,6 +40,22 @@ def choose_device(wanted: str, take_card: Callable[[Sequence[str]], int]) -> tor
         )
     print("device: auto -> cpu, torch finds no GPU", file=sys.stderr)
     return torch.device("cpu")
+
+
+def compute_threads(threads: int, kind: str) -> int:
+    """Return how many of a job's threads compute on the CPU.
+
+    One where the others decode images: how many there are may depend on the machine, and sums by
+    another number of threads have other last digits.
+
+    Parameters
+    ----------
+    threads : int
+        Of the job.
+    kind : str
+        Of its data, see `disobey.data.prepared.Prepared`.
+    """
+    return 1 if kind == ENCODED else threads
 
 
 def card_names() -> list[str]:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,9 @@ class Training:
         of it is resumed: it may change what inputs and teacher show.
     forward : callable, optional
         Maps inputs to logits in place of ``model``, whose weights it uses.
+    ahead : callable, optional
+        Called with the index of each batch while the one before is still to be used: it may begin
+        to make the inputs.
     """
 
     def __init__(
@@ -80,10 +83,11 @@ class Training:
         track: Callable[[int], Tracker] | None = None,
         before_epoch: Callable[[int], None] = lambda epoch: None,
         forward: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        ahead: Callable[[torch.Tensor], None] = lambda index: None,
     ) -> None:
         self.model, self.inputs, self.targets = model, inputs, targets
         self.objective, self.recipe, self.order_seed = objective, recipe, order_seed
-        self.before_epoch, self.forward = before_epoch, forward or model
+        self.before_epoch, self.forward, self.ahead = before_epoch, forward or model, ahead
         self.device = targets.label.device
         self.per_epoch = steps_per_epoch(len(targets.label), recipe["batch"])
         self.rates = learning_rates(recipe, self.per_epoch)
@@ -124,7 +128,7 @@ class Training:
             started = time.perf_counter()
             order = self._order(epoch)
             begun = epoch * self.per_epoch
-            for index in order[self.step - begun :]:
+            for index in self._announced(order[self.step - begun :]):
                 self._step(index)
                 bar.update()
                 if self.step == begun + len(order):
@@ -168,6 +172,13 @@ class Training:
         order = batches(examples, batch, self.order_seed, epoch, self.inputs.length)
         return order[: len(self.rates) - epoch * self.per_epoch]
 
+    def _announced(self, order: list[torch.Tensor]) -> Iterator[torch.Tensor]:
+        """Yield batches, each announced one batch ahead."""
+        for position, index in enumerate(order):
+            for soon in order[position + (position > 0) : position + 2]:
+                self.ahead(soon)
+            yield index
+
     def _begin_epoch(self, epoch: int) -> None:
         torch.manual_seed(torch_seed(self.order_seed, "dropout", epoch))
         self._losses.zero_()
@@ -191,6 +202,8 @@ class Training:
         bf16 = self.recipe.get("precision") == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, bf16):
             logits = self.forward(inputs)
+        if self.targets.teacher is not None:
+            self.targets.teacher.look(inputs)
         loss = self.objective(logits, index, float(self.spent[self.step]))
         loss.backward()
         return loss.detach(), (logits.detach().argmax(1) == self.targets.label[index]).sum()

@@ -41,6 +41,9 @@ class SharedTraining(Training):
         def weighted(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
             return objective(logits, index, spent) * self._shares.weight
 
+        if "ahead" in more:
+            whole = more["ahead"]
+            more["ahead"] = lambda index: whole(self._shares.cut(index))
         super().__init__(model, inputs, targets, weighted, *rest, **more)
         share_statistics(model, self._shares)
 

@@ -110,7 +110,7 @@ COPIES = Claim(
 )
 GAIN = Claim(
     "accuracy_gain",
-    "The student is more accurate on test than the same model without a teacher",
+    "The student is more accurate than the same model without a teacher",
     "paper",
     "CIFAR-100 ResNet-56 self-distillation: 72.52 to 74.55 %; ImageNet and text mixed",
     "accuracy",

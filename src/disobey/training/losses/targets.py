@@ -14,6 +14,9 @@ Objective = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 class Teacher(Protocol):
     """What a student sees of its teacher, wherever that comes from."""
 
+    def look(self, inputs: torch.Tensor) -> None:
+        """See what the student is shown of a batch, before the teacher is asked about it."""
+
     def __call__(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 logits (batch, class), no temperature, of what ``index`` shows now."""
 

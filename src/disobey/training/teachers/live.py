@@ -20,19 +20,24 @@ class LiveTeacher:
     ----------
     model : nn.Module
         On the device; it is frozen here and cannot be put into training mode again.
-    inputs : Inputs
-        The student's: what a batch shows to the one it shows to the other.
     """
 
-    def __init__(self, model: nn.Module, inputs: Inputs) -> None:
-        self._model, self._inputs = model.eval().requires_grad_(False), inputs
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model.eval().requires_grad_(False)
+        self._seen: torch.Tensor | None = None
         for module in model.modules():
             module.train = _refuse  # type: ignore[assignment]
 
+    def look(self, inputs: torch.Tensor) -> None:
+        """See a batch as the student does: the same tensor."""
+        self._seen = inputs
+
     @torch.no_grad()
     def __call__(self, index: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the examples ``index`` as they are shown now."""
-        logits: torch.Tensor = self._model(self._inputs.gather(index))
+        """Return the logits of the examples ``index``, those of the batch that was looked at."""
+        if self._seen is None or len(self._seen) != len(index):
+            raise RuntimeError("a live teacher is asked about another batch than it has seen")
+        logits: torch.Tensor = self._model(self._seen)
         return logits
 
     def show(self, slab: int) -> None:
@@ -46,5 +51,6 @@ def _refuse(mode: bool = True) -> None:
 
 def build(job: "Job", data: Prepared, inputs: Inputs, device: torch.device) -> LiveTeacher:
     """Return the teacher that a student's spec names, out of its weights."""
+    del inputs
     trained = job.input(job.spec["distill"]["teacher"], "train")
-    return LiveTeacher(trained_model(trained, data, device, job.inputs), inputs)
+    return LiveTeacher(trained_model(trained, data, device, job.inputs))

@@ -1,0 +1,104 @@
+"""What a study found, in a few lines that are computed from its summary table.
+
+One sentence for each claim of the paper, and a matrix of all claims that are read in several ways,
+by split and reading. The report, ``python -m disobey results`` and the pages print the same lines.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+
+from disobey.analysis.names import PAPER, REPLICATE, SECOND_SEED
+from disobey.numbers import NBSP
+
+Cells = dict[str, str]
+# How a sentence says a reading.
+IN_WORDS = {
+    PAPER: "as in the paper",
+    SECOND_SEED: "against a second seed",
+    REPLICATE: "conditioned on a replicate",
+}
+
+
+def sentences(summary: Iterable[Cells]) -> list[str]:
+    """Return one sentence for each claim of the paper: in how many settings it holds.
+
+    Parameters
+    ----------
+    summary : iterable of dict of str to str
+        Rows of summary.csv; rows of one claim stand together.
+    """
+    return [_sentence(rows) for rows in _by_claim(summary).values() if rows[0]["source"] == "paper"]
+
+
+def matrix(summary: Iterable[Cells]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows: claims that have a reading x their splits and readings.
+
+    A cell says in how many settings a claim holds, of how many, and where it does not hold but is
+    contrary or withheld; it is empty where a claim is not read that way.
+    """
+    read = [row for row in summary if row["reading"]]
+    # By split: train is the paper's main one, and first in the table.
+    splits, readings = ({row[name]: None for row in read} for name in ("split", "reading"))
+    known = {(row["split"], row["reading"]) for row in read}
+    ways = [way for way in itertools.product(splits, readings) if way in known]
+    rows = []
+    for of_claim in _by_claim(read).values():
+        cells = {(row["split"], row["reading"]): _cell(row) for row in of_claim}
+        rows.append([of_claim[0]["text"], *(cells.get(way, "") for way in ways)])
+    return ["claim", *(f"{split}: {reading}" for split, reading in ways)], rows
+
+
+def _by_claim(summary: Iterable[Cells]) -> dict[str, list[Cells]]:
+    found: dict[str, list[Cells]] = {}
+    for row in summary:
+        found.setdefault(row["claim"], []).append(row)
+    return found
+
+
+def _sentence(rows: Sequence[Cells]) -> str:
+    """Return "...: on train in 14 of 16 settings as in the paper; on test in 13."."""
+    # What follows in the text of a claim explains it.
+    text = re.split(r"[:;] ", rows[0]["text"])[0]
+    splits = dict.fromkeys(row["split"] for row in rows)
+    first, *others = ([row for row in rows if row["split"] == split] for split in splits)
+    parts = [_in_full(first)]
+    for of_split in others:
+        same = [(row["reading"], row["settings"]) for row in of_split] == [
+            (row["reading"], row["settings"]) for row in first
+        ]
+        parts.append(_in_short(of_split) if same else _in_full(of_split))
+    return f"{text}: {'; '.join(parts)}."
+
+
+def _in_full(rows: Sequence[Cells]) -> str:
+    """Return the counts of one split, each with its reading."""
+    parts, settings = [], ""
+    for row in rows:
+        said = f"in {row['holds']}"
+        if row["settings"] != settings:
+            settings = row["settings"]
+            said += f" of {settings} setting{'s' if settings != '1' else ''}"
+        reading = IN_WORDS.get(row["reading"], row["reading"])
+        parts.append(f"{said} {reading}".rstrip() + _but(row))
+    return _on(rows) + ", ".join(parts)
+
+
+def _in_short(rows: Sequence[Cells]) -> str:
+    """Return the counts of one split, in the order of readings that was said before."""
+    counts = [row["holds"] + _but(row) for row in rows]
+    return _on(rows) + "in " + " and ".join(filter(None, (", ".join(counts[:-1]), counts[-1])))
+
+
+def _on(rows: Sequence[Cells]) -> str:
+    return f"on {rows[0]['split']} " if rows[0]["split"] else ""
+
+
+def _cell(row: Cells) -> str:
+    return f"{row['holds']} of {row['settings']}{_but(row)}".replace(" of ", f"{NBSP}of{NBSP}")
+
+
+def _but(row: Cells) -> str:
+    """Return " (contrary 1, withheld 2)"; empty where all settings hold or are undecided."""
+    words = [f"{name}{NBSP}{row[name]}" for name in ("contrary", "withheld") if row[name] != "0"]
+    return f" ({', '.join(words)})" if words else ""
