@@ -22,7 +22,15 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
-from disobey.analysis.names import EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import (
+    DOUBLE_LENGTH,
+    EFFECT,
+    PLACEBOS,
+    REFERENCE,
+    STUDENT,
+    STUDENT_AT_1,
+    TEACHER,
+)
 from disobey.numbers import number
 
 CM = 1 / 2.54
@@ -77,6 +85,12 @@ PLACEBO_ROLES = dict(
         strict=True,
     )
 )
+
+# What else a student is held against.
+CONTROL_ROLES = {
+    DOUBLE_LENGTH: Role("trained twice as long", "#117733", "h", "⬢"),
+    STUDENT_AT_1: Role("student at T = 1", "#AA4499", "p", "⬟"),
+}
 
 # Orders of switched training; what begins distilled has the student's colour. The other one is
 # also after Okabe and Ito, and can be told from the student's and the reference's by everybody.
@@ -182,8 +196,8 @@ def tick_labels(ticks: Sequence[float]) -> list[str]:
 
 
 def role_of(model: str) -> Role:
-    """Return how a model, placebos included, is drawn and called."""
-    return (ROLES | PLACEBO_ROLES)[model]
+    """Return how a model, placebos and controls included, is drawn and called."""
+    return (ROLES | PLACEBO_ROLES | CONTROL_ROLES)[model]
 
 
 def handle(model: str, **options: Any) -> Line2D:  # noqa: ANN401 - whatever Line2D takes

@@ -81,6 +81,12 @@ def _over_training(kind: str, study: Study) -> Iterator[Planned]:
             yield Planned(kind, f"{kind}-{name}", (*snapshots, name))
 
 
+def _gradients(kind: str, study: Study) -> Iterator[Planned]:
+    for name, setting in study.settings.items():
+        if study.has_directions(setting):
+            yield Planned(kind, f"{kind}-{name}", (name,))
+
+
 def _temperature(kind: str, study: Study) -> Iterator[Planned]:
     """Settings that differ in temperature, and maybe in learning rate."""
     groups: dict[str, list[str]] = {}
@@ -136,9 +142,10 @@ FIGURES: dict[str, PlanFigures] = {
     "temperature": _temperature,
     "rounds": _rounds,
     "over-training": _over_training,
+    "gradients": _gradients,
     "exaggeration": _each,
 }
 # What else they read than analyses of confidence: see `disobey.stores.layout.BESIDE`.
 FIGURES_BESIDE: Mapping[str, Sequence[str]] = dict.fromkeys(
     ("overview", "bias", "link", "temperature", "rounds", "over-training"), ("bias",)
-)
+) | {"gradients": ("curves", "gradients")}
