@@ -6,7 +6,10 @@ EFFECT = "student - reference"
 MODELS = (TEACHER, REFERENCE, STUDENT, EFFECT)
 COMPARED = (REFERENCE, STUDENT)
 # One-hot runs with the reference's initialisation that differ in what is not distillation.
-PLACEBOS = ("batch_order", "half_lr", "double_lr", "label_smoothing")
+ONE_HOT_AT_T = "one_hot_at_T"
+PLACEBOS = (
+    "batch_order", "quarter_lr", "half_lr", "double_lr", "label_smoothing", ONE_HOT_AT_T,
+)  # fmt: skip
 
 ALL = "all"
 SUBSETS = (ALL, "teacher right", "teacher wrong", "clean", "mislabelled")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from disobey.analysis.names import ONE_HOT_AT_T
 from disobey.errors import nearest
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
 from disobey.study.comparison_checks import comparison_mistakes
@@ -253,7 +254,13 @@ def _bias(study: Study, name: str) -> Iterator[Mistake]:
             f"not gradient descent's; use a recipe with optimizer: sgd or adam and without "
             f"momentum and weight_decay",
         )
-    if recipe.label_smoothing and "label_smoothing" in setting.bias.placebos:
+    if recipe.one_hot_temperature and ONE_HOT_AT_T in setting.placebos:
+        yield (
+            (*here, "placebos"),
+            f"recipe '{setting.recipe}' has a one_hot_temperature already; remove it, or name "
+            f"placebos without {ONE_HOT_AT_T}",
+        )
+    if recipe.label_smoothing and "label_smoothing" in setting.placebos:
         yield (
             (*here, "placebos"),
             f"recipe '{setting.recipe}' smooths labels already; remove label_smoothing from one",

@@ -11,7 +11,7 @@ from pydantic import (
     field_validator,
 )
 
-from disobey.analysis.names import PLACEBOS
+from disobey.analysis.names import ONE_HOT_AT_T, PLACEBOS
 from disobey.models.options.families import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
@@ -76,7 +76,9 @@ class Bias(Strict):
         None, description="ranks of eigenvalues, 1 first; if not given: 1, 2, 3, 5, 9, 17, ..."
     )
     placebos: list[Literal[PLACEBOS]] = Field(  # type: ignore[valid-type]
-        list(PLACEBOS), description="one-hot runs that no distillation made differ"
+        list(PLACEBOS),
+        description="one-hot runs that no distillation made differ; one_hot_at_T (the label's loss "
+        "at the student's temperature) is left out where that is 1: it would be the reference",
     )
     smoothing: Inside = Field(0.1, description="of the labels, in the placebo label_smoothing")
 
@@ -143,6 +145,13 @@ class Setting(Strict):
         None, description="track progress along eigendirections, and train the placebos"
     )
     over_training: bool = Field(False, description="analyse the recipe's snapshots too")
+
+    @property
+    def placebos(self) -> tuple[str, ...]:
+        """What is trained beside the reference: those of its bias that differ from it."""
+        named = self.bias.placebos if self.bias is not None else ()
+        same = self.distill.temperature == 1
+        return tuple(placebo for placebo in named if not (same and placebo == ONE_HOT_AT_T))
 
 
 # Keys of a setting that name entries of the file, and the part of the file that holds them.

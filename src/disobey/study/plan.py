@@ -7,7 +7,7 @@ or per study.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import ONE_HOT_AT_T, PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.members import member
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
@@ -27,6 +27,8 @@ from disobey.training.durations import steps_per_epoch
 STUDENT_SEEDS_FROM = 1_000_000
 # The placebo of another batch order: an order that no run of the study has.
 PLACEBO_ORDERS_FROM = 1_000_000_000
+# By what a placebo multiplies the learning rate.
+RATES = {"quarter_lr": 0.25, "half_lr": 0.5, "double_lr": 2.0}
 # Shares of the common range of leading progress over which ratios are averaged [our choice]:
 # beyond lies a plateau where even two one-hot models differ.
 MATCHED_RANGE = (0.2, 0.7)
@@ -104,7 +106,7 @@ class _Planner:
             return self.runs.run(*of_student, progress=progress)
 
         runs = {TEACHER: teacher, REFERENCE: one_hot()}
-        for placebo in setting.bias.placebos if setting.bias else ():
+        for placebo in setting.placebos:
             changed_recipe, changed_seeds = _placebo(placebo, recipe, setting, other)
             runs[placebo] = one_hot(changed_recipe, **changed_seeds)
         distill = spec_of(setting.distill) | {"teacher": self._logits(teacher)}
@@ -349,7 +351,9 @@ def _placebo(
     if placebo == "label_smoothing":
         assert setting.bias is not None
         return plain | {"label_smoothing": setting.bias.smoothing}, {}
-    return plain | {"lr": plain["lr"] * {"half_lr": 0.5, "double_lr": 2.0}[placebo]}, {}
+    if placebo == ONE_HOT_AT_T:
+        return plain | {"one_hot_temperature": setting.distill.temperature}, {}
+    return plain | {"lr": plain["lr"] * RATES[placebo]}, {}
 
 
 def _without_snapshots(recipe: Mapping[str, Any]) -> dict[str, Any]:
