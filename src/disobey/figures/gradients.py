@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -35,7 +36,7 @@ HEIGHT, BELOW, RIGHT = 1.3, 0.27, 0.06
 LEFTS = {"accuracy": 0.34, "cosine": 0.38, "signs": 0.92, "plot": 0.3}
 # Between the two panels of the third column, and the height of the upper one.
 BETWEEN, UPPER = 0.36, 0.32
-LINES = {"train": (0, (2, 1)), "test": "-"}
+LINES: dict[str, Any] = {"train": (0, (2, 1)), "test": "-"}
 # Of classes beside each other the models stand apart, in units of a class.
 APART = 0.22
 TARGETS = {ONE_HOT: ("one-hot labels", REFERENCE), TEACHER: ("teacher's targets", TEACHER)}
@@ -71,11 +72,10 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         )
     sheet = Sheet(PAGE)
     sheet.title(f"Gradient view: {analysis.setting}")
-    train = Line2D([], [], color=style.INK, linestyle=LINES["train"], label="train")
-    test = Line2D([], [], color=style.INK, linestyle=LINES["test"], label="test")
+    lines = [Line2D([], [], color=style.INK, ls=look, label=split) for split, look in LINES.items()]
     first = Line2D([], [], color=style.INK, marker="o", markerfacecolor=style.HOLLOW, linestyle="")
     first.set_label("of first gradients")
-    sheet.legend([*(style.handle(model) for model in MODELS), test, train, first])
+    sheet.legend([*(style.handle(model) for model in MODELS), *lines, first])
     above = style.line_height(style.SMALL_SIZE)
     free = sheet.width - sum(LEFTS.values()) - RIGHT * len(LEFTS) - HEIGHT
     put = _Columns(sheet, above, free / (len(LEFTS) - 1))
@@ -143,7 +143,7 @@ def _draw_cosines(axes: Axes, gradients: Gradients) -> None:
     for place, model in enumerate(MODELS):
         ends = np.array([gradients.data.sel(model=model)[f"{COSINE}_{end}"] for end in ENDS])
         for k in range(classes):
-            _mark(axes, k + APART * (place - 1), ends[:, k], model, gid=f"cosine/{model}/{k}")
+            _mark(axes, k + APART * (place - 1), list(ends[:, k]), model, gid=f"cosine/{model}/{k}")
         shown += list(ends.ravel())
     scale(axes, "y", shown)
     axes.set_xlim(-0.6, classes - 0.4)

@@ -72,15 +72,18 @@ ROLES = {
     STUDENT: Role("distilled student", "#D55E00", "o", "●"),
     EFFECT: Role("student − reference", "#5B2A6E", "^", "▲"),
 }
-# One-hot runs as the reference, with one thing changed: blues, from light to dark with the rate.
+# One-hot runs as the reference, with one thing changed: blues, but for the least rate and for the
+# temperature, which stands nearest to distillation.
 PLACEBO_ROLES = dict(
     zip(
         PLACEBOS,
         (
             Role("other batch order", "#4FA3D9", "v", "▼"),
+            Role("learning rate × ¼", "#35AB94", "P", "✚"),
             Role("learning rate × ½", "#B4C2CB", "<", "◀"),
             Role("learning rate × 2", "#10243E", ">", "▶"),
             Role("label smoothing", "#6670E0", "d", "◊"),
+            Role("one-hot at T", "#C2A83E", "X", "✖"),
         ),
         strict=True,
     )

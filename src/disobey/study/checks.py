@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from disobey.analysis.names import STUDENT_AT_1
+from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
 from disobey.models.options.layer import Layer
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
@@ -256,7 +256,13 @@ def _bias(study: Study, name: str) -> Iterator[Mistake]:
             f"momentum and weight_decay",
         )
     yield from _pairs(study, name)
-    if recipe.label_smoothing and "label_smoothing" in setting.bias.placebos:
+    if recipe.one_hot_temperature and ONE_HOT_AT_T in setting.placebos:
+        yield (
+            (*here, "placebos"),
+            f"recipe '{setting.recipe}' has a one_hot_temperature already; remove it, or name "
+            f"placebos without {ONE_HOT_AT_T}",
+        )
+    if recipe.label_smoothing and "label_smoothing" in setting.placebos:
         yield (
             (*here, "placebos"),
             f"recipe '{setting.recipe}' smooths labels already; remove label_smoothing from one",
@@ -280,8 +286,12 @@ def _controls(study: Study, name: str) -> Iterator[Mistake]:
         )
     if STUDENT_AT_1 in setting.controls and setting.distill.temperature == 1:
         yield here, f"the student is at temperature 1 itself; remove {STUDENT_AT_1}"
-    if "label_smoothing" in setting.controls and recipe.label_smoothing:
-        yield here, f"recipe '{setting.recipe}' smooths labels already; remove label_smoothing"
+    for name, given in (
+        ("label_smoothing", recipe.label_smoothing),
+        (ONE_HOT_AT_T, recipe.one_hot_temperature),
+    ):
+        if given and name in setting.placebos:
+            yield here, f"recipe '{setting.recipe}' has what {name} would change; remove {name}"
 
 
 def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]:

@@ -12,7 +12,7 @@ from pydantic import (
     model_validator,
 )
 
-from disobey.analysis.names import CONTROLS, PAIRS, PLACEBOS
+from disobey.analysis.names import CONTROLS, ONE_HOT_AT_T, PAIRS, PLACEBOS
 from disobey.models.options.channel import ChannelLinear
 from disobey.models.options.families import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
@@ -105,7 +105,9 @@ class Bias(Strict):
         None, description="ranks of eigenvalues, 1 first; if not given: 1, 2, 3, 5, 9, 17, ..."
     )
     placebos: list[Literal[PLACEBOS]] = Field(  # type: ignore[valid-type]
-        list(PLACEBOS), description="one-hot runs that no distillation made differ"
+        list(PLACEBOS),
+        description="one-hot runs that no distillation made differ; one_hot_at_T (the label's loss "
+        "at the student's temperature) is left out where that is 1: it would be the reference",
     )
     smoothing: Inside = Field(
         SMOOTHING, description="of the labels, in the placebo label_smoothing"
@@ -201,6 +203,13 @@ class Setting(Strict):
         "(the reference, twice as long) and student_at_1 (a student at temperature 1)",
     )
     over_training: bool = Field(False, description="analyse the recipe's snapshots too")
+
+    @property
+    def placebos(self) -> tuple[str, ...]:
+        """What is trained beside the reference: those of its bias, or controls, that differ."""
+        named = self.bias.placebos if self.bias is not None else self.controls or ()
+        same = self.distill.temperature == 1
+        return tuple(placebo for placebo in named if not (same and placebo == ONE_HOT_AT_T))
 
 
 # Keys of a setting that name entries of the file, and the part of the file that holds them.

@@ -10,6 +10,7 @@ from typing import Any
 from disobey.analysis.names import (
     CONTROLS,
     DOUBLE_LENGTH,
+    ONE_HOT_AT_T,
     REFERENCE,
     STUDENT,
     STUDENT_AT_1,
@@ -35,6 +36,8 @@ from disobey.training.durations import steps_per_epoch
 STUDENT_SEEDS_FROM = 1_000_000
 # The placebo of another batch order: an order that no run of the study has.
 PLACEBO_ORDERS_FROM = 1_000_000_000
+# By what a placebo multiplies the learning rate.
+RATES = {"quarter_lr": 0.25, "half_lr": 0.5, "double_lr": 2.0}
 # Shares of the common range of leading progress over which ratios are averaged [our choice]:
 # beyond lies a plateau where even two one-hot models differ.
 MATCHED_RANGE = (0.2, 0.7)
@@ -127,7 +130,7 @@ class _Planner:
         runs = {TEACHER: teacher, REFERENCE: one_hot()}
         distill = spec_of(setting.distill) | {"teacher": self._logits(teacher)}
         distill |= seen_teacher(self.study, setting).spec
-        for control in setting.bias.placebos if setting.bias else setting.controls or ():
+        for control in setting.placebos:
             if control == STUDENT_AT_1:
                 at_1 = distill | {"temperature": 1.0}
                 run = self._student(setting, _without_snapshots(recipe), seeds, at_1, progress)
@@ -432,7 +435,9 @@ def _placebo(
     if placebo == DOUBLE_LENGTH:
         unit = "epochs" if "epochs" in plain else "steps"
         return plain | {unit: 2 * plain[unit]}, {}
-    return plain | {"lr": plain["lr"] * {"half_lr": 0.5, "double_lr": 2.0}[placebo]}, {}
+    if placebo == ONE_HOT_AT_T:
+        return plain | {"one_hot_temperature": setting.distill.temperature}, {}
+    return plain | {"lr": plain["lr"] * RATES[placebo]}, {}
 
 
 def _without_snapshots(recipe: Mapping[str, Any]) -> dict[str, Any]:
