@@ -14,6 +14,7 @@ STAGES = {
     "confidence": "logits of all models of a setting -> results/<study>/analysis/<setting>.nc",
     "bias": "histories of a setting and its placebos -> results/<study>/bias/<setting>.nc",
     "curves": "histories of a setting -> results/<study>/curves/<setting>.nc",
+    "gradients": "data with true directions and weights -> results/<study>/gradients/<setting>.nc",
     "table": "analyses -> results/<study>/tables/<table>.csv",
     "figure": "analyses -> results/<study>/figures/<figure>.pdf and .png",
     "explorer": "logits and data of all settings -> results/<study>/explorer.html",

@@ -191,7 +191,7 @@ HABITS = [
      "number, got a list; write 16"),
     ("study: small", "study: [a, b]", "1: study: must be a word, got a list"),
     (DIGITS, "digits: {source: builtin, name: cifar10}", "4: datasets.digits.name: unknown value "
-     "'cifar10'; known: cldr-langid, digits, mnist5k; for others: source: hub"),
+     "'cifar10'; known: cldr-langid, digits, mnist5k, similar-classes; for others: source: hub"),
 ]  # fmt: skip
 
 WRONG_TYPES = [
@@ -265,8 +265,8 @@ WRONG_TYPES = [
     (
         DIGITS,
         "digits: {source: builtin, name: [digits]}",
-        "4: datasets.digits.name: must be one of cldr-langid, digits, mnist5k; got a list; "
-        "write 'digits'",
+        "4: datasets.digits.name: must be one of cldr-langid, digits, mnist5k, similar-classes; "
+        "got a list; write 'digits'",
     ),
     (
         NOISE,
@@ -448,7 +448,7 @@ NAMES = [
         DIGITS,
         "digits: {source: builtin, name: digit}",
         "4: datasets.digits.name: unknown value 'digit'; did you mean 'digits'? "
-        "(known: cldr-langid, digits, mnist5k); for others: source: hub",
+        "(known: cldr-langid, digits, mnist5k, similar-classes); for others: source: hub",
     ),
     (
         "optimizer: sgd",
@@ -666,7 +666,32 @@ DURATIONS = [
     ),
 ]
 
+SYNTHETIC = [
+    (
+        DIGITS,
+        "digits: {source: builtin, name: digits, draw: {seed: 1}}",
+        "4: datasets.digits: digits is not drawn: draw would have no effect; remove it",
+    ),
+    (
+        DIGITS,
+        "digits: {source: builtin, name: similar-classes, centre: pixel}",
+        "4: datasets.digits: holds no images: centre would have no effect; remove it",
+    ),
+    (
+        DIGITS,
+        "digits: {source: builtin, name: similar-classes, draw: {scaling: none}}",
+        "4: datasets.digits.draw.scaling: unknown value 'none'; known: plain, relative",
+    ),
+    (
+        DISTILL,
+        f"{DISTILL}\n    controls: [half_lr]",
+        "28: settings.self.controls: nothing is measured that they could be held against; add "
+        "evaluate: {points: 20} to recipe 'image', or remove controls",
+    ),
+]
+
 MISFITS = [
+    *SYNTHETIC,
     (
         "    dataset: words\n    teacher: roberta",
         "    dataset: words\n    teacher: mlp",
@@ -827,6 +852,38 @@ def refusal(path, capsys):
 def test_mistake_is_refused_with_place_and_remedy(study_file, capsys, old, new, message):
     path = study_file((old, new))
     assert refusal(path, capsys) == f"{path}:{message}"
+
+
+def test_models_of_channels_need_features(study_file, capsys):
+    model = f"{MLP}\n  channels: {{family: channel_linear}}"
+    path = study_file((MLP, model), ("    student: mlp", "    student: channels"))
+    assert refusal(path, capsys) == (
+        f"{path}:26: settings.self.student: model 'channels' reads features, but data set 'noisy' "
+        f"holds images; models that read images: mlp, wide, resnet"
+    )
+
+
+def test_a_control_that_is_the_student_itself_is_refused(study_file, capsys):
+    recipe = "{optimizer: sgd, lr: 0.05, epochs: 2, evaluate: {points: 2}}"
+    setting = "distill: {temperature: 1}\n    controls: [student_at_1]"
+    path = study_file((SGD, recipe), (DISTILL, setting))
+    assert refusal(path, capsys) == (
+        f"{path}:28: settings.self.controls: the student is at temperature 1 itself; remove "
+        f"student_at_1"
+    )
+
+
+def test_a_bias_has_placebos_of_its_own(study_file, capsys):
+    more = "\n    bias: {layers: [hidden_1], placebos: [half_lr]}\n    controls: [half_lr]"
+    path = study_file(
+        (SGD, "{optimizer: sgd, lr: 0.05, epochs: 2}"),
+        (NOISE, f"{NOISE}\n    centre: pixel"),
+        (DISTILL, f"{DISTILL}{more}"),
+    )
+    assert refusal(path, capsys) == (
+        f"{path}:30: settings.self.controls: has a bias, whose own placebos are its controls; name "
+        f"them in bias: {{placebos: []}}, and remove controls"
+    )
 
 
 @pytest.mark.parametrize("large", ["family: mobilenet_v2", "family: resnet, depth: 18"])

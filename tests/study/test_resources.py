@@ -63,6 +63,14 @@ def test_parameters_of_a_text_model_are_those_of_the_real_one():
     assert MODEL.validate_python(spec).cost(shape).parameters == counted
 
 
+def test_parameters_of_a_model_of_features_are_those_of_the_real_one():
+    shape = BUILTIN["similar-classes"].shape
+    features = np.zeros((1, *shape.inputs), np.float32)
+    model = build_model({"family": "channel_linear"}, prepared(features, shape.classes))
+    counted = sum(parameter.numel() for parameter in model.parameters())
+    assert MODEL.validate_python({"family": "channel_linear"}).cost(shape).parameters == counted
+
+
 def test_multiply_adds_of_a_small_case_by_hand():
     resnet = MODEL.validate_python({"family": "small_resnet", "stem": 2, "widths": [3]})
     # 8 x 8 x 1: stem 4 x 4 positions, block 2 x 2, classifier
@@ -79,7 +87,8 @@ def test_training_images_are_counted_exactly(name):
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_sizes_of_sources_are_the_real_ones(name):
-    raw = importlib.import_module(member("data.sources", name)).load()
+    spec = Builtin.model_validate({"source": "builtin", "name": name}).prepare_spec()
+    raw = importlib.import_module(member("data.sources", name)).load(spec)
     data, surveys = BUILTIN[name], surveys_of(raw, name)
     assert data.train == pytest.approx(len(surveys["train"]), rel=0.02)
     assert data.test == pytest.approx(len(surveys["test"]), rel=0.02)

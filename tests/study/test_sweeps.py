@@ -223,6 +223,27 @@ def test_placebos_start_like_the_reference_and_differ_in_one_thing(plan):
     }
 
 
+def test_all_placebos_are_trained_where_none_is_named(plan):
+    """Rates of a quarter, half and twice; the label's loss at the student's temperature."""
+    planned = plan((", placebos: [batch_order, half_lr]}", "}"))
+    recipes = {
+        name: json.loads(planned.jobs["train", ids[0]].spec)["recipe"]
+        for name, ids in planned.settings["self"].placebos.items()
+    }
+    plain = recipes.pop("batch_order")
+    changes = {name: recipe.items() - plain.items() for name, recipe in recipes.items()}
+    assert changes == {
+        "quarter_lr": {("lr", 0.025)}, "half_lr": {("lr", 0.05)}, "double_lr": {("lr", 0.2)},
+        "label_smoothing": {("label_smoothing", 0.1)}, "one_hot_at_T": {("one_hot_temperature", 4)},
+    }  # fmt: skip
+
+
+def test_one_hot_at_a_temperature_of_one_is_the_reference_and_no_placebo(plan):
+    planned = plan(("placebos: [batch_order, half_lr]", "placebos: [half_lr, one_hot_at_T]"))
+    assert list(planned.settings["temperature-4"].placebos) == ["half_lr", "one_hot_at_T"]
+    assert list(planned.settings["temperature-1"].placebos) == ["half_lr"]
+
+
 def test_logits_of_placebos_are_not_asked_for(plan):
     planned = plan()
     dumped = {key for stage, key in planned.jobs if stage == "dump"}
@@ -262,6 +283,18 @@ def test_deeper_layers_are_measured_in_the_basis_of_each_seed_s_teacher(plan):
 )  # fmt: skip
 def test_a_bias_that_cannot_be_measured_is_refused(load, edit, message):
     assert refusal(load, edit).splitlines()[0] == message
+
+
+def test_a_recipe_with_a_one_hot_temperature_has_no_placebo_of_one(load):
+    with_one = (
+        "  bias: {optimizer: sgd, lr: 0.1, epochs: 5",
+        "  bias: {optimizer: sgd, lr: 0.1, one_hot_temperature: 2, epochs: 5",
+    )
+    placebo = ("placebos: [batch_order, half_lr]", "placebos: [one_hot_at_T]")
+    assert refusal(load, with_one, placebo).splitlines()[0] == (
+        "23: settings.self.bias.placebos: recipe 'bias' has a one_hot_temperature already; remove "
+        "it, or name placebos without one_hot_at_T"
+    )
 
 
 def test_over_training_needs_snapshots(load):

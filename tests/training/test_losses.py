@@ -167,6 +167,46 @@ def test_one_hot_equals_the_sum_by_hand_with_smoothing():
         assert float(found) == pytest.approx(total / 6, rel=1e-5)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 4.0])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_one_hot_at_a_temperature_equals_the_sum_by_hand(temperature, smoothing):
+    """T^2 CE(label, softmax(z / T)): of a recipe, and of the label's term of a student."""
+    student, teacher, label = batch()
+    total = 0.0
+    for z, y in zip(student.detach().double().numpy(), label.numpy(), strict=True):
+        log_p = np.log(softmax(z / temperature))
+        total -= (1 - smoothing) * log_p[y] + smoothing * log_p.mean()
+    expected = temperature**2 * total / 6
+    recipe = {"label_smoothing": smoothing, "one_hot_temperature": temperature}
+    targets, index = Targets(label, StoredLogits(teacher)), torch.arange(6)
+    found = one_hot_module.build({"recipe": recipe}, targets)(student, index, 0.0)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    for weight in (0.0, 0.3, 1.0):
+        spec = {"distill": {"temperature": 2.0, "weight": weight}, "recipe": recipe}
+        found = distillation_module.build(spec, targets)(student, index, 0.0)
+        of_teacher = by_hand(student, teacher, label, 2.0, 1.0)
+        both = (1 - weight) * expected + weight * of_teacher
+        assert found.item() == pytest.approx(both, rel=1e-4)
+
+
+def test_the_gradient_of_one_hot_at_a_temperature_tends_to_that_of_softened_logits():
+    """As T grows it is T (1 / K - y) / batch, the label's own pull: no limit, unlike KL's."""
+    student, _, label = batch()
+    temperature = 1e4
+    one_hot(student, label, 0.0, temperature).backward()
+    expected = temperature * (1 / 5 - torch.nn.functional.one_hot(label, 5)) / 6
+    torch.testing.assert_close(student.grad, expected, rtol=1e-3, atol=1.0)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 16.0, 1e3])
+def test_one_hot_at_a_temperature_is_finite_at_extreme_logits(temperature):
+    student = torch.tensor([[1e4, -1e4, 0.0]], dtype=torch.bfloat16, requires_grad=True)
+    loss = one_hot(student, torch.tensor([1]), 0.0, temperature)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert torch.isfinite(loss) and torch.isfinite(student.grad).all()
+
+
 def test_an_objective_pairs_each_example_with_its_own_teacher_row():
     student, teacher, label = batch(examples=8)
     index = torch.tensor([5, 0, 3])

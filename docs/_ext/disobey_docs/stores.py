@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 STORES = {
     "Data: images": ("stores.yaml", layout.DATA, "prepare"),
     "Data: texts": ("texts.yaml", layout.DATA, "prepare"),
+    "Data: features": ("features.yaml", layout.DATA, "prepare"),
     "Noisy labels": ("stores.yaml", layout.LABELS, "labels"),
     "Eigendirections": ("stores.yaml", layout.BASIS, "basis"),
     "A run": ("stores.yaml", layout.RUN, "train"),
@@ -35,14 +36,16 @@ STORES = {
     "The analysis of a setting": ("stores.yaml", layout.ANALYSIS, "confidence"),
     "The bias of a setting": ("stores.yaml", layout.BIAS, "bias"),
     "The curves of a setting": ("stores.yaml", layout.CURVES, "curves"),
+    "The gradients of a setting": ("features.yaml", layout.GRADIENTS, "gradients"),
 }
 # Stages that are run of each study.
 MADE = {
     "stores.yaml": {
         "table",
-        *(stage for study, _, stage in STORES.values() if study != "texts.yaml"),
+        *(stage for study, _, stage in STORES.values() if study == "stores.yaml"),
     },
     "texts.yaml": {"prepare"},
+    "features.yaml": {"prepare", "train", "dump", "confidence", "gradients", "table"},
 }
 
 

@@ -8,7 +8,14 @@ EFFECT = "student - reference"
 MODELS = (TEACHER, REFERENCE, STUDENT, EFFECT)
 COMPARED = (REFERENCE, STUDENT)
 # One-hot runs with the reference's initialisation that differ in what is not distillation.
-PLACEBOS = ("batch_order", "half_lr", "double_lr", "label_smoothing")
+ONE_HOT_AT_T = "one_hot_at_T"
+PLACEBOS = (
+    "batch_order", "quarter_lr", "half_lr", "double_lr", "label_smoothing", ONE_HOT_AT_T,
+)  # fmt: skip
+# What a setting may train beside reference and student without measuring a bias: the placebos, one
+# that is trained twice as long, and a student whose teacher is not softened.
+DOUBLE_LENGTH, STUDENT_AT_1 = "double_length", "student_at_1"
+CONTROLS = (*PLACEBOS, DOUBLE_LENGTH, STUDENT_AT_1)
 
 ALL, RIGHT, WRONG = "all", "teacher right", "teacher wrong"
 CLEAN, MISLABELLED = "clean", "mislabelled"

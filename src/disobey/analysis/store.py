@@ -46,6 +46,7 @@ import xarray as xr
 
 from disobey.analysis.bias_store import Bias, read_bias
 from disobey.analysis.curves_store import Curves, read_curves
+from disobey.analysis.gradients_store import Gradients, read_gradients
 from disobey.errors import UserError
 from disobey.stores.reader import read_groups
 
@@ -54,7 +55,11 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "test")
 # How the stores of `disobey.stores.layout.BESIDE` are read.
-READ_BESIDE: dict[str, Callable[["Manifest"], Any]] = {"bias": read_bias, "curves": read_curves}
+READ_BESIDE: dict[str, Callable[["Manifest"], Any]] = {
+    "bias": read_bias,
+    "curves": read_curves,
+    "gradients": read_gradients,
+}
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Analysis:
         ``train`` and ``test``, as described above; one of them where a comparison has no more.
     bias : Bias or None
     curves : Curves or None
+    gradients : Gradients or None
         The setting's analyses of other kinds, where the study asks for them; each is named by its
         stage.
     """
@@ -81,6 +87,7 @@ class Analysis:
     splits: dict[str, xr.Dataset]
     bias: Bias | None = None
     curves: Curves | None = None
+    gradients: Gradients | None = None
 
     def number(
         self, statistic: str, model: str, split: str = "test", subset: str = "all"

@@ -1,12 +1,12 @@
 """Prepared data as arrays: the data store, with the labels of the noise store where there is one.
 
-Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8 or
-``token(example, token)`` int32 (and ``text(example)``), ``label``, ``example_id``; attributes
-``class_names`` (JSON), ``channel_mean`` and ``channel_std`` of training images in [0, 1], or
-``tokenizer_fingerprint``, ``vocabulary``, ``pad`` and ``separator``. Large images stay
-``encoded(byte)``, each from its ``start(boundary)`` on, with the attribute ``encoded_shape``. Label
-store: group ``train``
-with ``label`` and ``example_id``.
+Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8,
+``token(example, token)`` int32 (and ``text(example)``) or ``feature(example, feature)`` float32,
+``label``, ``example_id``; attributes ``class_names`` (JSON), ``channel_mean`` and ``channel_std``
+of training images in [0, 1], or ``tokenizer_fingerprint``, ``vocabulary``, ``pad`` and
+``separator``. Large images stay ``encoded(byte)``, each from its ``start(boundary)`` on, with the
+attribute ``encoded_shape``. Where data are drawn about true directions of the classes, these are
+``direction(class, dimension)``. Label store: group ``train`` with ``label`` and ``example_id``.
 """
 
 import importlib
@@ -32,8 +32,9 @@ class Split:
     Attributes
     ----------
     inputs : ndarray, or EncodedImages
-        ``image`` (example, y, x, channel) uint8, or ``token`` (example, token) int32; large images
-        have a ``shape`` and are decoded when they are read.
+        ``image`` (example, y, x, channel) uint8, ``token`` (example, token) int32, or ``feature``
+        (example, feature) float32; large images have a ``shape`` and are decoded when they are
+        read.
     label : ndarray of int64, shape (example,)
         The label given to the model, noisy where the setting has noise.
     clean_label : ndarray of int64, shape (example,)
@@ -60,7 +61,7 @@ class Prepared:
 
     @property
     def kind(self) -> str:
-        """``image``, ``encoded`` (images that are decoded batch by batch) or ``text``."""
+        """``image``, ``encoded`` (images decoded batch by batch), ``text`` or ``feature``."""
         return _kind(self.attributes)
 
     def split(self, name: str) -> Split:
@@ -107,7 +108,9 @@ def read_labels(
 def _kind(attributes: dict[str, Any]) -> str:
     if "tokenizer_fingerprint" in attributes:
         return "text"
-    return ENCODED if "encoded_shape" in attributes else "image"
+    if "encoded_shape" in attributes:
+        return ENCODED
+    return "image" if "channel_mean" in attributes else "feature"
 
 
 def _inputs(data: Path, split: str, attributes: dict[str, Any]) -> Any:  # noqa: ANN401
@@ -115,5 +118,5 @@ def _inputs(data: Path, split: str, attributes: dict[str, Any]) -> Any:  # noqa:
     if kind == ENCODED:
         encoded = importlib.import_module(member("data", ENCODED))  # others need none of its code
         return encoded.EncodedImages(data, split, attributes["encoded_shape"])
-    variable = "token" if kind == "text" else "image"
+    variable = "token" if kind == "text" else kind
     return read_arrays(data, split, variable)[variable]

@@ -7,7 +7,8 @@ import numpy as np
 
 SPLITS = ("train", "test")
 
-# Of images: arrays, or files as they are on disk. Of texts: one, or a pair.
+# Of images: arrays, or files as they are on disk. Of texts: one, or a pair. Of neither: arrays of
+# numbers, (row, feature).
 Inputs = np.ndarray | Sequence[str] | Sequence[tuple[str, str]] | Sequence[bytes]
 
 
@@ -18,7 +19,8 @@ class Block:
     Attributes
     ----------
     inputs : ndarray of uint8, shape (row, y, x, channel), or sequence of str, (str, str) or bytes
-        Images, texts, pairs of texts, or images as files hold them.
+        Images, texts, pairs of texts, or images as files hold them; or an ndarray of float32, shape
+        (row, feature).
     label : ndarray of int64, shape (row,)
         Index into the source's class names.
     example_id : ndarray of int64, shape (row,)
@@ -31,6 +33,11 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.label)
+
+
+def are_features(inputs: Inputs) -> bool:
+    """Return whether the inputs of a block are numbers, neither images nor texts."""
+    return isinstance(inputs, np.ndarray) and inputs.ndim == 2
 
 
 @dataclass(frozen=True)
@@ -55,11 +62,20 @@ class RawSplit:
 
 @dataclass(frozen=True)
 class RawData:
-    """Both splits of a source."""
+    """Both splits of a source.
+
+    Attributes
+    ----------
+    train, test : RawSplit
+    class_names : tuple of str
+    direction : ndarray, shape (class, dimension), or None
+        The true direction of each class, where data are drawn about one.
+    """
 
     train: RawSplit
     test: RawSplit
     class_names: tuple[str, ...]
+    direction: np.ndarray | None = None
 
     def split(self, name: str) -> RawSplit:
         """Return ``train`` or ``test``."""

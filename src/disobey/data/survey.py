@@ -24,7 +24,8 @@ class Survey:
     size : ndarray of int64, shape (row,)
         Bytes of each image that is encoded; 0 for all else.
     header : Header or None
-        Width and height of the first image, in pixels, and whether all are grey; None for texts.
+        Width and height of the first image, in pixels, and whether all are grey; None for texts
+        and for features.
     other : tuple of (int, Header) or None
         The first row whose image has another width or height.
     """
@@ -88,7 +89,7 @@ class _Images:
 
     def add(self, block: Block, row: int) -> np.ndarray:
         """Take note of a block; return the bytes of each encoded image."""
-        if isinstance(block.inputs, np.ndarray):
+        if isinstance(block.inputs, np.ndarray) and block.inputs.ndim == 4:
             _, y, x, channels = block.inputs.shape
             self._note(Header(x, y, channels == 1), row)
         sizes = np.zeros(len(block), np.int64)

@@ -76,6 +76,17 @@ def _columns_of(inputs: Inputs) -> list[list[str]]:
     return [list(inputs)]
 
 
+def write_features(writer: NetcdfWriter, name: str, split: RawSplit, rows: np.ndarray) -> None:
+    """Write ``feature(example, feature)``, float32."""
+    feature: Any = None
+    for position, _, inputs in chosen_blocks(split, rows):
+        block = np.asarray(inputs)
+        if feature is None:
+            shape = (len(rows), block.shape[1])
+            feature = writer.declare(name, "feature", ("example", "feature"), shape, "f4")
+        feature[position : position + len(block)] = block
+
+
 class Moments:
     """Mean and standard deviation of each channel of bytes, out of exact sums."""
 

@@ -22,7 +22,15 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
-from disobey.analysis.names import EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import (
+    DOUBLE_LENGTH,
+    EFFECT,
+    PLACEBOS,
+    REFERENCE,
+    STUDENT,
+    STUDENT_AT_1,
+    TEACHER,
+)
 from disobey.numbers import number
 
 CM = 1 / 2.54
@@ -66,19 +74,28 @@ ROLES = {
     STUDENT: Role("distilled student", "#D55E00", "o", "●"),
     EFFECT: Role("student − reference", "#5B2A6E", "^", "▲"),
 }
-# One-hot runs as the reference, with one thing changed: blues, from light to dark with the rate.
+# One-hot runs as the reference, with one thing changed: blues, but for the least rate and for the
+# temperature, which stands nearest to distillation.
 PLACEBO_ROLES = dict(
     zip(
         PLACEBOS,
         (
             Role("other batch order", "#4FA3D9", "v", "▼"),
+            Role("learning rate × ¼", "#35AB94", "P", "✚"),
             Role("learning rate × ½", "#B4C2CB", "<", "◀"),
             Role("learning rate × 2", "#10243E", ">", "▶"),
             Role("label smoothing", "#6670E0", "d", "◊"),
+            Role("one-hot at T", "#C2A83E", "X", "✖"),
         ),
         strict=True,
     )
 )
+
+# What else a student is held against.
+CONTROL_ROLES = {
+    DOUBLE_LENGTH: Role("trained twice as long", "#117733", "h", "⬢"),
+    STUDENT_AT_1: Role("student at T = 1", "#AA4499", "p", "⬟"),
+}
 
 # Orders of switched training; what begins distilled has the student's colour. The other one is
 # also after Okabe and Ito, and can be told from the student's and the reference's by everybody.
@@ -188,8 +205,8 @@ def tick_labels(ticks: Sequence[float]) -> list[str]:
 
 
 def role_of(model: str) -> Role:
-    """Return how a model, placebos included, is drawn and called."""
-    return (ROLES | PLACEBO_ROLES)[model]
+    """Return how a model, placebos and controls included, is drawn and called."""
+    return (ROLES | PLACEBO_ROLES | CONTROL_ROLES)[model]
 
 
 def handle(model: str, **options: Any) -> Line2D:  # noqa: ANN401 - whatever Line2D takes

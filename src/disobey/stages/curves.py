@@ -10,7 +10,7 @@ import numpy as np
 
 from disobey.analysis.curves import Recorded, analyse
 from disobey.analysis.histories import check_same_data
-from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import CONTROLS, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
 from disobey.stores.layout import HISTORY
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EVALUATE = "evaluate"
 ACCURACIES = ("train_accuracy", "test_accuracy")
 EXAMPLES = ("train_examples", "test_examples")
-MODELS = (TEACHER, REFERENCE, STUDENT, *PLACEBOS)
+MODELS = (TEACHER, REFERENCE, STUDENT, *CONTROLS)
 
 
 def run(job: "Job") -> None:
@@ -34,7 +34,7 @@ def run(job: "Job") -> None:
     if unknown or REFERENCE not in runs or STUDENT not in runs:
         raise UserError(
             f"curves {job.id}: runs must be those of reference and student, and may be those of "
-            f"teacher and placebos ({', '.join(PLACEBOS)}), got {', '.join(runs) or 'none'}"
+            f"teacher and placebos ({', '.join(CONTROLS)}), got {', '.join(runs) or 'none'}"
         )
     check_same_data([job.input(id) for ids in runs.values() for id in ids])
     models = {name: read_model(job, runs[name]) for name in MODELS if name in runs}

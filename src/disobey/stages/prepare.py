@@ -1,4 +1,4 @@
-"""Prepare a data source: images or tokens, labels and ids in one store.
+"""Prepare a data source: images, tokens or features, labels and ids in one store.
 
 All rows are read twice: the first time to see that they can be right and to choose some, the
 second time to write the chosen ones. Memory holds a block of them.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from disobey.data.images import LARGEST_STORED
-from disobey.data.raw import SPLITS, RawData
+from disobey.data.raw import SPLITS, RawData, are_features
 from disobey.data.survey import Survey, chosen_rows, surveys_of
 from disobey.data.tokens import TextTokenizer, tokenizer_of
 from disobey.data.writing import (
@@ -21,6 +21,7 @@ from disobey.data.writing import (
     texts_in,
     write_columns,
     write_encoded,
+    write_features,
     write_images,
     write_text,
 )
@@ -46,7 +47,12 @@ def run(job: "Job") -> None:
     with job.write(job.store) as path, NetcdfWriter(path, about) as writer:
         for split in SPLITS:
             write_columns(writer, split, surveys[split], rows[split])
-        if surveys["train"].header is None:
+        if raw.direction is not None:
+            writer.write("/", "direction", ("class", "dimension"), raw.direction)
+        if any(are_features(block.inputs) for block in raw.train.blocks()):
+            for split in SPLITS:
+                write_features(writer, split, raw.split(split), rows[split])
+        elif surveys["train"].header is None:
             tokenizer = tokenizer_of(job, texts_in(raw.train, rows["train"]))
             _write_texts(writer, raw, rows, tokenizer)
         else:

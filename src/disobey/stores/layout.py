@@ -29,7 +29,7 @@ REPORT = f"{ROOT}/{{study}}/report.html"
 
 # Stores that a setting has beside its analysis where the study asks for them, by their stage: the
 # same name in the specs of tables and figures that read them, and as attribute of an `Analysis`.
-BESIDE = {"bias": BIAS, "curves": CURVES}
+BESIDE = {"bias": BIAS, "curves": CURVES, "gradients": GRADIENTS}
 
 # No rule declares it: Snakemake would delete it with the other outputs of a failed job.
 CHECKPOINTS = f"{ROOT}/checkpoints"

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Iterator
 
+from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
 from disobey.models.options.layer import Layer
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
 from disobey.study.comparison_checks import comparison_mistakes
 from disobey.study.comparisons import ComparedLogits
-from disobey.study.datasets import Files
+from disobey.study.datasets import PLURAL, Files
 from disobey.study.models import Setting, StudentOf, Study, Trained, Views
 from disobey.study.recipes import Recipe
 from disobey.study.sizes import sizes_of
@@ -16,8 +17,6 @@ from disobey.study.trained import TrainedLogits
 from disobey.study.trained_checks import taught_mistakes, trained_mistakes
 from disobey.study.user_files import SPLITS, format_of, mistake_in
 from disobey.study.yaml_lines import Location, Mistake
-
-PLURAL = {"image": "images", "text": "text"}
 
 
 def cross_checks(study: Study) -> list[Mistake]:
@@ -51,6 +50,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         mistakes += _chained(study, name)
         mistakes += taught_mistakes(study, name)
         mistakes += _bias(study, name)
+        mistakes += _controls(study, name)
         mistakes += _teacher_seen(study, name)
         mistakes += _epochs_known(study, name)
         if study.settings[name].over_training and not _recipe(study, name).snapshots:
@@ -256,11 +256,42 @@ def _bias(study: Study, name: str) -> Iterator[Mistake]:
             f"momentum and weight_decay",
         )
     yield from _pairs(study, name)
-    if recipe.label_smoothing and "label_smoothing" in setting.bias.placebos:
+    if recipe.one_hot_temperature and ONE_HOT_AT_T in setting.placebos:
+        yield (
+            (*here, "placebos"),
+            f"recipe '{setting.recipe}' has a one_hot_temperature already; remove it, or name "
+            f"placebos without {ONE_HOT_AT_T}",
+        )
+    if recipe.label_smoothing and "label_smoothing" in setting.placebos:
         yield (
             (*here, "placebos"),
             f"recipe '{setting.recipe}' smooths labels already; remove label_smoothing from one",
         )
+
+
+def _controls(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that a setting's controls are read by something, and differ from what is there."""
+    setting, here = study.settings[name], ("settings", name, "controls")
+    if setting.controls is None:
+        return
+    recipe = _recipe(study, name)
+    if setting.bias is not None:
+        words = "has a bias, whose own placebos are its controls; name them in bias: {placebos: []}"
+        yield here, f"{words}, and remove controls"
+    elif not study.has_directions(setting) and recipe.evaluate is None:
+        yield (
+            here,
+            f"nothing is measured that they could be held against; add evaluate: {{points: 20}} to "
+            f"recipe '{setting.recipe}', or remove controls",
+        )
+    if STUDENT_AT_1 in setting.controls and setting.distill.temperature == 1:
+        yield here, f"the student is at temperature 1 itself; remove {STUDENT_AT_1}"
+    for name, given in (
+        ("label_smoothing", recipe.label_smoothing),
+        (ONE_HOT_AT_T, recipe.one_hot_temperature),
+    ):
+        if given and name in setting.placebos:
+            yield here, f"recipe '{setting.recipe}' has what {name} would change; remove {name}"
 
 
 def _layers(study: Study, setting: Setting, here: Location) -> Iterator[Mistake]:
@@ -335,11 +366,8 @@ def _largest_rank(study: Study, setting: Setting, layer: Layer) -> int:
 
 
 def _same_model(study: Study, setting: Setting) -> bool:
-    teacher = setting.teacher
-    if isinstance(teacher, Trained):
-        return False
-    name = study.settings[teacher.setting].student if isinstance(teacher, StudentOf) else teacher
-    return study.models[name] == study.models[setting.student]
+    teacher = study.model_of_teacher(setting)
+    return teacher is not None and study.models[teacher] == study.models[setting.student]
 
 
 def _recipe(study: Study, name: str) -> Recipe:

@@ -14,6 +14,9 @@ Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
 Path = Annotated[str, Field(min_length=1)]
 Paths = Annotated[list[Path], Field(min_length=1)]
 
+# What a data set holds, in words.
+PLURAL = {"image": "images", "text": "text", "feature": "features"}
+
 # What is said of the runs on a data set: its store is the same with and without.
 OF_RUNS = ("label_noise", "centre", "augment")
 
@@ -125,7 +128,7 @@ class _Dataset(Strict):
 
     @property
     def kind(self) -> str:
-        """``image`` or ``text``."""
+        """``image``, ``text`` or ``feature``."""
         raise NotImplementedError
 
     @property
@@ -135,11 +138,11 @@ class _Dataset(Strict):
 
     @model_validator(mode="after")
     def _options_have_an_effect(self) -> "_Dataset":
-        without = self.FOR_TEXT if self.kind == "image" else self.FOR_IMAGES
-        given = [key for key in without if getattr(self, key, None)]
-        if given:
-            other = "text" if self.kind == "image" else "images"
-            raise ValueError(f"holds no {other}: {given[0]} would have no effect; remove it")
+        for other, keys in (("image", self.FOR_IMAGES), ("text", self.FOR_TEXT)):
+            given = [key for key in keys if getattr(self, key, None)]
+            if given and other != self.kind:
+                words = f"holds no {PLURAL[other]}: {given[0]} would have no effect; remove it"
+                raise ValueError(words)
         if self.encoded and self.centre:
             raise ValueError(
                 f"centre: pixel needs all images in memory, those of more than {LARGEST_STORED} "
@@ -165,21 +168,54 @@ class _Dataset(Strict):
         return spec
 
 
-class Builtin(_Dataset):
-    """A data set that comes with an installed package."""
+class Draw(Strict):
+    """How synthetic data are drawn."""
 
-    KINDS: ClassVar[dict[str, str]] = {"mnist5k": "image", "digits": "image", "cldr-langid": "text"}
+    seed: Seed = Field(0, description="the draw; the same data for every seed of the study")
+    scaling: Literal["relative", "plain"] = Field(
+        "relative",
+        description="of the signal of similar classes: relative to the margin of the example's own "
+        "class, so that all examples can be classified; plain: without regard to it",
+    )
+
+
+class Builtin(_Dataset):
+    """A data set that comes with an installed package, or is drawn at random."""
+
+    KINDS: ClassVar[dict[str, str]] = {
+        "mnist5k": "image",
+        "digits": "image",
+        "cldr-langid": "text",
+        "similar-classes": "feature",
+    }
 
     source: Literal["builtin"] = Field(description="an installed package")
-    name: Literal["mnist5k", "digits", "cldr-langid"] = Field(
-        description="5,000 images of MNIST, scikit-learn's digits, or names of countries, "
-        "currencies and the like in 20 languages"
+    name: Literal["mnist5k", "digits", "cldr-langid", "similar-classes"] = Field(
+        description="5,000 images of MNIST, scikit-learn's digits, names of countries, currencies "
+        "and the like in 20 languages, or the paper's synthetic data of similar classes"
     )
+    draw: Draw | None = Field(None, description="of similar-classes; if not given, draw 0")
 
     @property
     def kind(self) -> str:
-        """``image`` or ``text``."""
+        """``image``, ``text`` or ``feature``."""
         return self.KINDS[self.name]
+
+    @property
+    def has_directions(self) -> bool:
+        """Whether the true direction of each class is known."""
+        return self.kind == "feature"
+
+    @model_validator(mode="after")
+    def _drawn_only_if_synthetic(self) -> "Builtin":
+        if self.draw is not None and not self.has_directions:
+            raise ValueError(f"{self.name} is not drawn: draw would have no effect; remove it")
+        return self
+
+    def prepare_spec(self) -> dict[str, Any]:
+        """Return what the prepared store depends on."""
+        spec = super().prepare_spec()
+        return spec | ({"draw": dict(self.draw or Draw())} if self.has_directions else {})
 
 
 class _Table(_Dataset):

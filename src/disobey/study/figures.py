@@ -126,6 +126,12 @@ def _steps(kind: str, study: Study) -> Iterator[Planned]:
         yield Planned(kind, f"{kind}-{names[0]}", (*shown, *names))
 
 
+def _gradients(kind: str, study: Study) -> Iterator[Planned]:
+    for name, setting in study.settings.items():
+        if study.has_directions(setting):
+            yield Planned(kind, f"{kind}-{name}", (name,))
+
+
 def _temperature(kind: str, study: Study) -> Iterator[Planned]:
     """Settings that differ in temperature, and maybe in learning rate."""
     groups: dict[str, list[str]] = {}
@@ -188,9 +194,12 @@ FIGURES: dict[str, PlanFigures] = {
     "rounds": _rounds,
     "over-training": _over_training,
     "steps": _steps,
+    "gradients": _gradients,
     "exaggeration": _each,
 }
 # What else they read than analyses of confidence: see `disobey.stores.layout.BESIDE`.
-FIGURES_BESIDE: Mapping[str, Sequence[str]] = dict.fromkeys(
-    ("overview", "bias", "link", "temperature", "rounds", "over-training"), ("bias",)
-) | dict.fromkeys(("training-curves", "equal-accuracy"), ("curves",))
+FIGURES_BESIDE: Mapping[str, Sequence[str]] = (
+    dict.fromkeys(("overview", "bias", "link", "temperature", "rounds", "over-training"), ("bias",))
+    | dict.fromkeys(("training-curves", "equal-accuracy"), ("curves",))
+    | {"gradients": ("curves", "gradients")}
+)

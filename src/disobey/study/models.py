@@ -12,12 +12,13 @@ from pydantic import (
     model_validator,
 )
 
-from disobey.analysis.names import PAIRS, PLACEBOS
+from disobey.analysis.names import CONTROLS, ONE_HOT_AT_T, PAIRS, PLACEBOS
+from disobey.models.options.channel import ChannelLinear
 from disobey.models.options.families import ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 from disobey.study.comparisons import Comparison
-from disobey.study.datasets import Dataset, Name, Seed
+from disobey.study.datasets import Builtin, Dataset, Name, Seed
 from disobey.study.recipes import Fraction, Inside, Positive, Recipe
 from disobey.study.trained import TrainedTeacher
 
@@ -46,6 +47,10 @@ class Switch(Strict):
     @classmethod
     def _zero_is_off(cls, value: float | None) -> float | None:
         return value or None
+
+
+# Of the labels, in the placebo label_smoothing.
+SMOOTHING = 0.1
 
 
 class Distill(Strict):
@@ -100,9 +105,13 @@ class Bias(Strict):
         None, description="ranks of eigenvalues, 1 first; if not given: 1, 2, 3, 5, 9, 17, ..."
     )
     placebos: list[Literal[PLACEBOS]] = Field(  # type: ignore[valid-type]
-        list(PLACEBOS), description="one-hot runs that no distillation made differ"
+        list(PLACEBOS),
+        description="one-hot runs that no distillation made differ; one_hot_at_T (the label's loss "
+        "at the student's temperature) is left out where that is 1: it would be the reference",
     )
-    smoothing: Inside = Field(0.1, description="of the labels, in the placebo label_smoothing")
+    smoothing: Inside = Field(
+        SMOOTHING, description="of the labels, in the placebo label_smoothing"
+    )
     pairs: Pairs | None = Field(
         None,
         description="count pairs of directions along which the student has learnt less than its "
@@ -188,7 +197,19 @@ class Setting(Strict):
     bias: Bias | None = Field(
         None, description="track progress along eigendirections, and train the placebos"
     )
+    controls: Annotated[list[Literal[CONTROLS]], Field(min_length=1)] | None = Field(  # type: ignore[valid-type]
+        None,
+        description="trained and held against the student: placebos without a bias, double_length "
+        "(the reference, twice as long) and student_at_1 (a student at temperature 1)",
+    )
     over_training: bool = Field(False, description="analyse the recipe's snapshots too")
+
+    @property
+    def placebos(self) -> tuple[str, ...]:
+        """What is trained beside the reference: those of its bias, or controls, that differ."""
+        named = self.bias.placebos if self.bias is not None else self.controls or ()
+        same = self.distill.temperature == 1
+        return tuple(placebo for placebo in named if not (same and placebo == ONE_HOT_AT_T))
 
 
 # Keys of a setting that name entries of the file, and the part of the file that holds them.
@@ -322,6 +343,20 @@ class Study(Strict):
     def named(self) -> tuple[str, ...]:
         """What is analysed: settings, then comparisons."""
         return (*self.settings, *self.comparisons)
+
+    def model_of_teacher(self, setting: Setting) -> str | None:
+        """Return the model that teaches a setting; None where it was trained elsewhere."""
+        teacher = setting.teacher
+        if isinstance(teacher, StudentOf):
+            return self.settings[teacher.setting].student
+        return None if isinstance(teacher, Trained) else teacher
+
+    def has_directions(self, setting: Setting) -> bool:
+        """Tell whether a setting's weights can be compared with true directions of the classes."""
+        data = self.datasets[setting.dataset]
+        models = (self.model_of_teacher(setting), setting.student)
+        linear = all(isinstance(self.models.get(str(name)), ChannelLinear) for name in models)
+        return linear and isinstance(data, Builtin) and data.has_directions
 
     def includes_mean(self, setting: Setting) -> bool:
         """Tell whether eigendirections of a setting's data include that of their mean.

@@ -8,7 +8,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import (
+    CONTROLS,
+    DOUBLE_LENGTH,
+    ONE_HOT_AT_T,
+    REFERENCE,
+    STUDENT,
+    STUDENT_AT_1,
+    TEACHER,
+)
 from disobey.members import member
 from disobey.stores import layout
 from disobey.stores.layout import BESIDE, manifest_of
@@ -17,7 +25,7 @@ from disobey.study.compared import Comparisons
 from disobey.study.elsewhere import Elsewhere
 from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
-from disobey.study.models import Setting, StudentOf, Study, Trained, name_of
+from disobey.study.models import SMOOTHING, Setting, StudentOf, Study, Trained, name_of
 from disobey.study.recipes import Recipe
 from disobey.study.runs import STUDENT_DRAW, Runs
 from disobey.study.sizes import sizes_of
@@ -29,6 +37,8 @@ from disobey.training.durations import steps_per_epoch
 STUDENT_SEEDS_FROM = 1_000_000
 # The placebo of another batch order: an order that no run of the study has.
 PLACEBO_ORDERS_FROM = 1_000_000_000
+# By what a placebo multiplies the learning rate.
+RATES = {"quarter_lr": 0.25, "half_lr": 0.5, "double_lr": 2.0}
 # Shares of the common range of leading progress over which ratios are averaged [our choice]:
 # beyond lies a plateau where even two one-hot models differ.
 MATCHED_RANGE = (0.2, 0.7)
@@ -82,7 +92,7 @@ class _Planner:
             return self.plan.settings[name]
         per_seed = [self._runs_of(name, i, seed) for i, seed in enumerate(self.study.seeds)]
         by_role = {role: tuple(runs[role] for runs in per_seed) for role in per_seed[0]}
-        placebos = {role: by_role[role] for role in by_role if role in PLACEBOS}
+        placebos = {role: by_role[role] for role in by_role if role in CONTROLS}
         teachers = (*by_role[TEACHER], *self._replicates(name))
         runs = SettingRuns(teachers, by_role[REFERENCE], by_role[STUDENT], placebos)
         self.plan.settings[name] = runs
@@ -111,6 +121,8 @@ class _Planner:
                 role: ids for role, ids in runs.items() if all(map(self._is_evaluated, ids))
             }
             self._of_histories("curves", name, of_curves, {})
+        if self.study.has_directions(setting):
+            self._gradients(name, runs)
 
     def _runs_of(self, name: str, index: int, seed: int) -> dict[str, str]:
         """Plan the runs of one seed of a setting; return their ids by role."""
@@ -126,11 +138,16 @@ class _Planner:
             return self.runs.run(*of_student, progress=progress)
 
         runs = {TEACHER: teacher, REFERENCE: one_hot()}
-        for placebo in setting.bias.placebos if setting.bias else ():
-            changed_recipe, changed_seeds = _placebo(placebo, recipe, setting, other)
-            runs[placebo] = one_hot(changed_recipe, **changed_seeds)
         distill = spec_of(setting.distill) | {"teacher": self._logits(teacher)}
         distill |= seen_teacher(self.study, setting).spec
+        for control in setting.placebos:
+            if control == STUDENT_AT_1:
+                at_1 = distill | {"temperature": 1.0}
+                run = self._student(setting, _without_snapshots(recipe), seeds, at_1, progress)
+                runs[control] = run or runs[REFERENCE]
+            else:
+                changed_recipe, changed_seeds = _placebo(control, recipe, setting, other)
+                runs[control] = one_hot(changed_recipe, **changed_seeds)
         runs[STUDENT] = self._student(setting, recipe, seeds, distill, progress) or runs[REFERENCE]
         return runs
 
@@ -292,6 +309,24 @@ class _Planner:
         key = f"{self.study.study}/{name}"
         self.beside[stage][name] = self.plan.add(stage, key, spec, store, upstream)
 
+    def _gradients(self, name: str, runs: Mapping[str, Sequence[str]]) -> None:
+        """Plan what is compared with the true directions of a setting's data."""
+        setting = self.study.settings[name]
+        teachers = [self._logits(teacher) for teacher in runs[TEACHER]]
+        spec = self.runs.sources.on_data(setting.dataset) | {
+            "about": self.about(name),
+            "seeds": list(self.study.seeds),
+            "runs": {role: list(ids) for role, ids in runs.items()},
+            "teachers": teachers,
+            "temperature": setting.distill.temperature,
+        }
+        upstream = [*self.runs.sources.stores(setting.dataset), *self._stores(teachers)]
+        upstream += [layout.RUN.format(run=id) for ids in runs.values() for id in ids]
+        inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
+        store = layout.GRADIENTS.format(study=self.study.study, setting=name)
+        key = f"{self.study.study}/{name}"
+        self.beside["gradients"][name] = self.plan.add("gradients", key, spec, store, inputs)
+
     def about(self, name: str) -> dict[str, Any]:
         """Return the words that figures and tables say of a setting."""
         setting = self.study.settings[name]
@@ -410,9 +445,14 @@ def _placebo(
     if placebo == "batch_order":
         return plain, {"order": PLACEBO_ORDERS_FROM + seed}
     if placebo == "label_smoothing":
-        assert setting.bias is not None
-        return plain | {"label_smoothing": setting.bias.smoothing}, {}
-    return plain | {"lr": plain["lr"] * {"half_lr": 0.5, "double_lr": 2.0}[placebo]}, {}
+        smoothing = setting.bias.smoothing if setting.bias else SMOOTHING
+        return plain | {"label_smoothing": smoothing}, {}
+    if placebo == DOUBLE_LENGTH:
+        unit = "epochs" if "epochs" in plain else "steps"
+        return plain | {unit: 2 * plain[unit]}, {}
+    if placebo == ONE_HOT_AT_T:
+        return plain | {"one_hot_temperature": setting.distill.temperature}, {}
+    return plain | {"lr": plain["lr"] * RATES[placebo]}, {}
 
 
 def _without_snapshots(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,6 +145,12 @@ class Recipe(Strict):
         None, ge=0, description="L2 for sgd and adam, decoupled for adamw"
     )
     label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
+    one_hot_temperature: float | None = Field(
+        None,
+        ge=0,
+        description="T of the one-hot loss, T^2 CE(label, softmax(logits / T)); 1 if not given. Of "
+        "a distilled student it is the label's term, which weight 1 leaves out",
+    )
     precision: Literal["fp32", "bf16"] | None = Field(
         None, description="of matrix products in training; fp32 if not given"
     )
@@ -171,6 +177,12 @@ class Recipe(Strict):
     def _zero_is_off(cls, value: float | Span | None) -> float | Span | None:
         """Read 0 as not given: the same training has one id."""
         return value or None
+
+    @field_validator("one_hot_temperature")
+    @classmethod
+    def _one_is_off(cls, value: float | None) -> float | None:
+        """Read 1, and 0, as not given: the same training has one id."""
+        return None if value in (0, 1) else value
 
     @model_validator(mode="after")
     def _says_how_long(self) -> "Recipe":

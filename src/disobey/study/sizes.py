@@ -45,6 +45,7 @@ BUILTIN: dict[str, Data] = {
     "digits": Data(1442, 355, Shape((8, 8, 1), 10), BYTE),
     "mnist5k": Data(4000, 1000, Shape((28, 28, 1), 10), BYTE),
     "cldr-langid": Data(14_110, 3683, Shape((24,), 20), TOKEN),
+    "similar-classes": Data(512, 4000, Shape((1000,), 10), FLOAT),
 }
 # By path and configuration, as the cards of these repositories say.
 HUB: dict[tuple[str, str | None], Data] = {

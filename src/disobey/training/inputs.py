@@ -87,12 +87,26 @@ class TokenInputs:
         return self._tokens[index, :longest].long()
 
 
+class FeatureInputs:
+    """Features on the device, as they are: neither centred nor scaled."""
+
+    def __init__(self, split: Split, device: torch.device) -> None:
+        self.length: np.ndarray | None = None
+        self._features = torch.from_numpy(split.inputs).to(device)
+
+    def gather(self, index: torch.Tensor) -> torch.Tensor:
+        """Return float32 features, (batch, feature)."""
+        return self._features[index.to(self._features.device, non_blocking=True)]
+
+
 def device_inputs(
     split: Split, data: Prepared, device: torch.device, centre: str | None = None
 ) -> Inputs:
     """Put the inputs of a split on the device; ``centre`` is of images, see `ImageInputs`."""
     if data.kind == "text":
         return TokenInputs(split, data, device)
+    if data.kind == "feature":
+        return FeatureInputs(split, device)
     if data.kind == ENCODED:
         inputs: Inputs = importlib.import_module(encoded_module()).EncodedInputs(
             split, data, device

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from disobey.analysis.claims import bias, confidence, curves, labels, noise, switching
+from disobey.analysis.claims import (
+    bias,
+    confidence,
+    curves,
+    gradients,
+    labels,
+    noise,
+    switching,
+)
 from disobey.analysis.claims.claim import NAN, WITHHELD, Claim, Finding
 from disobey.analysis.claims.degenerate import why_degenerate
 from disobey.analysis.claims.summary import Summary, summarise
@@ -17,6 +25,7 @@ SUBJECTS: tuple[tuple[tuple[Claim, ...], Finder], ...] = (
     (labels.CLAIMS, labels.findings),
     (bias.CLAIMS, bias.findings),
     (curves.CLAIMS, curves.findings),
+    (gradients.CLAIMS, gradients.findings),
     (noise.CLAIMS, noise.findings),
     (switching.CLAIMS, switching.findings),
 )

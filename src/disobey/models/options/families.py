@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from disobey.models.options.channel import ChannelLinear
 from disobey.models.options.mobilenet import MobilenetV2
 from disobey.models.options.pretrained import Pretrained
 from disobey.models.options.residual import CifarResnet, Resnet
@@ -15,6 +16,6 @@ from disobey.models.options.roberta import Roberta
 from disobey.models.options.small import Mlp, SmallResnet
 
 ModelOptions = Annotated[
-    Mlp | SmallResnet | CifarResnet | MobilenetV2 | Resnet | Roberta | Pretrained,
+    Mlp | SmallResnet | CifarResnet | MobilenetV2 | Resnet | Roberta | Pretrained | ChannelLinear,
     Field(discriminator="family"),
 ]

@@ -16,8 +16,9 @@ def distillation(
     temperature: float,
     weight: float,
     smoothing: float = 0.0,
+    label_temperature: float = 1.0,
 ) -> torch.Tensor:
-    """Return (1 - w) CE(y, p_st) + w T^2 KL(p_te^(T) || p_st^(T)), averaged over the batch.
+    """Return (1 - w) S^2 CE(y, p_st^(S)) + w T^2 KL(p_te^(T) || p_st^(T)), averaged over the batch.
 
     p^(T) = softmax(z / T). All in log-space and float32, so that extreme logits give a finite loss
     and gradient; T^2 is a convention that equalises gradients only as T grows.
@@ -30,8 +31,8 @@ def distillation(
         T, above 0.
     weight : float
         w, in [0, 1].
-    smoothing : float
-        Of the label's term; see `disobey.training.losses.one_hot`.
+    smoothing, label_temperature : float
+        Of the label's term, the second one S; see `disobey.training.losses.one_hot`.
     """
     student = functional.log_softmax(student_logits.float() / temperature, 1)
     teacher = functional.log_softmax(teacher_logits.float() / temperature, 1)
@@ -39,8 +40,9 @@ def distillation(
     loss = weight * temperature**2 * divergence
     if weight == 1:
         return loss
-    given = functional.cross_entropy(student_logits.float(), label, label_smoothing=smoothing)
-    return loss + (1 - weight) * given
+    softened = student_logits.float() / label_temperature
+    given = functional.cross_entropy(softened, label, label_smoothing=smoothing)
+    return loss + (1 - weight) * given * label_temperature**2
 
 
 def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
@@ -55,11 +57,13 @@ def objective_of(
     """Return the objective whose w is given by the share of the cumulative learning rate."""
     teacher, temperature = targets.teacher, spec["distill"]["temperature"]
     smoothing = spec["recipe"].get("label_smoothing", 0.0)
+    of_label = smoothing, spec["recipe"].get("one_hot_temperature", 1.0)
     if teacher is None:
         raise ValueError("distillation needs a teacher")
 
     def objective(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
         label = targets.label[index]
-        return distillation(logits, teacher(index), label, temperature, weight_at(spent), smoothing)
+        weight = weight_at(spent)
+        return distillation(logits, teacher(index), label, temperature, weight, *of_label)
 
     return objective

@@ -10,9 +10,12 @@ from disobey.training.losses.targets import Objective, Targets
 
 
 def one_hot(
-    student_logits: torch.Tensor, label: torch.Tensor, smoothing: float = 0.0
+    student_logits: torch.Tensor,
+    label: torch.Tensor,
+    smoothing: float = 0.0,
+    temperature: float = 1.0,
 ) -> torch.Tensor:
-    """Return CE(label, student), averaged over the batch, in float32.
+    """Return T^2 CE(label, softmax(student / T)), averaged over the batch, in float32.
 
     Parameters
     ----------
@@ -20,11 +23,16 @@ def one_hot(
     label : Tensor of int64, shape (batch,)
     smoothing : float
         Share of the target that is spread over all classes.
+    temperature : float
+        T, above 0.
     """
-    return functional.cross_entropy(student_logits.float(), label, label_smoothing=smoothing)
+    softened = student_logits.float() / temperature
+    given = functional.cross_entropy(softened, label, label_smoothing=smoothing)
+    return temperature**2 * given
 
 
 def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
     """Return the objective of a run without a teacher."""
-    smoothing = spec["recipe"].get("label_smoothing", 0.0)
-    return lambda logits, index, _: one_hot(logits, targets.label[index], smoothing)
+    recipe = spec["recipe"]
+    how = recipe.get("label_smoothing", 0.0), recipe.get("one_hot_temperature", 1.0)
+    return lambda logits, index, _: one_hot(logits, targets.label[index], *how)

@@ -1,0 +1,164 @@
+"""Which targets pull the weights of a linear model towards the true directions of the classes.
+
+The model is f_k(x) = w_k . x_k, with a channel x_k for each class, and mu_k the true direction of
+class k (C.5 of the paper's first version). A step of gradient descent on the cross-entropy with a
+target q moves w_k by a positive multiple of (q_k - p_k) x_k, p being the model's own probabilities.
+The move has the right sign where (q_k - p_k) (x_k . mu_k) >= 0. Pairs (x, k) are counted in two
+ways:
+
+- *as the paper counts*: right where q_k is "non-zero" if and only if x_k . mu_k > 0. No softmax is
+  ever 0, so a teacher's q_k counts as non-zero where it is above that of classes whose channel is
+  empty in x [our reading; it gives the paper's shares]. A one-hot target is non-zero for the label
+  alone;
+- *first gradients*: those of a model with weights 0, whose p is 1 / K. They are exact, and what a
+  training does first. For one-hot targets both counts are equal, at any weights.
+
+An empty channel has no gradient, which is right.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from disobey.analysis.gradients_store import RIGHT_FIRST_GRADIENTS, RIGHT_SIGNS, SHARES, TARGETS
+from disobey.analysis.intervals import over_seeds
+from disobey.analysis.names import STUDENT, TEACHER
+
+
+def softened(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Return softmax(logits / temperature) over the last axis, in float64."""
+    scaled = logits.astype(np.float64) / temperature
+    exponential = np.exp(scaled - scaled.max(-1, keepdims=True))
+    probabilities: np.ndarray = exponential / exponential.sum(-1, keepdims=True)
+    return probabilities
+
+
+def margins(channels: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return x_k . mu_k, shape (example, class).
+
+    Parameters
+    ----------
+    channels : ndarray, shape (example, class, dimension)
+        0 where a channel is empty.
+    direction : ndarray, shape (class, dimension)
+        mu.
+    """
+    return np.asarray(np.einsum("ekd,kd->ek", channels, direction))
+
+
+def right_signs(target: np.ndarray, margin: np.ndarray) -> float:
+    """Return the share of pairs with the right sign, as the paper counts.
+
+    Parameters
+    ----------
+    target : ndarray, shape (example, class)
+        Probabilities, or one-hot labels.
+    margin : ndarray, shape (example, class)
+        See `margins`; exactly 0 where a channel is empty.
+    """
+    of_empty = np.where(margin == 0, target, 0).max(1, keepdims=True)
+    return float(((target > of_empty) == (margin > 0)).mean())
+
+
+def right_first_gradients(target: np.ndarray, margin: np.ndarray) -> float:
+    """Return the share of pairs whose first gradient has the right sign; see `right_signs`."""
+    update = (target - 1 / target.shape[1]) * margin
+    return float((update >= 0).mean())
+
+
+def cosines(weights: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    """Return the cosine of each class's weights with its true direction.
+
+    Parameters
+    ----------
+    weights : ndarray, shape (..., class, dimension)
+    direction : ndarray, shape (class, dimension)
+
+    Returns
+    -------
+    ndarray, shape (..., class)
+        NaN where weights are 0.
+    """
+    inner = (weights * direction).sum(-1)
+    lengths = np.linalg.norm(weights, axis=-1) * np.linalg.norm(direction, axis=-1)
+    return np.divide(inner, lengths, out=np.full(inner.shape, np.nan), where=lengths > 0)
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What the models of a setting were shown, and what they learnt.
+
+    Attributes
+    ----------
+    channels : ndarray, shape (example, class, dimension)
+        The training examples.
+    label : ndarray of int, shape (example,)
+        As given.
+    direction : ndarray, shape (class, dimension)
+    teacher_logits : ndarray, shape (seed, example, class)
+    temperature : float
+        Of the student's targets.
+    weights : mapping of str to ndarray, shape (seed, class, dimension)
+        By model; a student, a reference and maybe others.
+    """
+
+    channels: np.ndarray
+    label: np.ndarray
+    direction: np.ndarray
+    teacher_logits: np.ndarray
+    temperature: float
+    weights: Mapping[str, np.ndarray]
+
+
+def analyse(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
+    """Count the signs of either target, and compare weights with the true directions.
+
+    Returns
+    -------
+    xarray.Dataset
+        See `disobey.analysis.gradients_store`.
+    """
+    found = _signs(learnt, seeds).merge(_cosines(learnt, seeds))
+    intervals = (
+        over_seeds(found[name], f"{name}_", (0.0 if name in SHARES else -1.0, 1.0))
+        for name in found.data_vars
+    )
+    return found.assign({name: number for of_one in intervals for name, number in of_one.items()})
+
+
+def _signs(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
+    margin = margins(learnt.channels, learnt.direction)
+    one_hot = np.eye(len(learnt.direction))[learnt.label]
+    taught = [softened(logits, learnt.temperature) for logits in learnt.teacher_logits]
+    found: dict[str, xr.DataArray] = {}
+    for name, count in (
+        (RIGHT_SIGNS, right_signs),
+        (RIGHT_FIRST_GRADIENTS, right_first_gradients),
+    ):
+        of_labels = [count(one_hot, margin)] * len(seeds)
+        of_teacher = [count(target, margin) for target in taught]
+        shares = xr.DataArray([of_labels, of_teacher], dims=("target", "seed"))
+        found |= {name: shares, f"{name}_difference": shares[1] - shares[0]}
+    return xr.Dataset(found, coords={"target": list(TARGETS), "seed": list(seeds)})
+
+
+def _cosines(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
+    found = [cosines(weights, learnt.direction) for weights in learnt.weights.values()]
+    cosine = xr.DataArray(
+        np.stack(found),
+        coords={"model": list(learnt.weights), "seed": list(seeds)},
+        dims=("model", "seed", "class"),
+    )
+    others = [name for name in learnt.weights if name not in (TEACHER, STUDENT)]
+    student = cosine.sel(model=STUDENT, drop=True)
+    difference = student - cosine.sel(model=others).rename(model="control")
+    return xr.Dataset(
+        {
+            "cosine": cosine,
+            "mean_cosine": cosine.mean("class"),
+            "cosine_difference": difference,
+            "mean_cosine_difference": difference.mean("class"),
+        }
+    )
