@@ -111,7 +111,9 @@ def _table_of(key):
 NUMBERS = ("value", "low", "high", "seeds", "n")
 CONFIDENCE_KEY = ("setting", "model", "seed", "split", "subset", "statistic")
 BIAS_KEY = ("setting", "layer", "seed", "compared", "against", "rank", "statistic")
-CLAIMS_KEY = ("claim", "setting", "layer", "placebo", "control_name")
+CLAIMS_KEY = (
+    "claim", "split", "reading", "setting", "layer", "placebo", "control_name",
+)  # fmt: skip
 
 
 def _number(text):
@@ -166,6 +168,7 @@ def _setting(folder, spec, split, setting):
     n, seeds = len(label), spec["seeds"]
     samples = [np.arange(n)]
     if split == "test":
+        setting.constant = max((clean == k).mean() for k in set(clean))
         rng = np.random.default_rng(
             np.random.SeedSequence([spec["analysis"]["seed"], *b"resamples"])
         )
@@ -212,7 +215,9 @@ def _rows(by_place, split, subset, seeds, counts):
             for i, seed in enumerate(seeds):
                 yield (model, str(seed), name), (full[i], NAN, NAN, 1, counts[i])
             number = round(sum(counts) / len(counts))
-            yield (model, "mean", name), (*_interval(values), len(seeds), number)
+            mean, *ends = _interval(values)
+            ends = np.clip(ends, *recompute_claims.within(name, model))
+            yield (model, "mean", name), (mean, *ends, len(seeds), number)
 
 
 def _interval(values):

@@ -1,7 +1,8 @@
 """Decide every row of claims.csv again, from recomputed numbers; shares no code with the package.
 
 A setting is a namespace: ``about``, ``values[split, subset, model, statistic]`` of shape (seed,
-sample), ``counts[split, subset]`` (mean number of examples), ``bias`` (numbers by layer, or None).
+sample), ``counts[split, subset]`` (mean number of examples), ``constant`` (share of the most
+frequent class of test), ``bias`` (numbers by layer, or None).
 """
 
 import numpy as np
@@ -9,47 +10,79 @@ from scipy import optimize, stats
 
 NAN = float("nan")
 EFFECT = "student - reference"
-# claim: statistic, model, null, side, split, subset, control
+# claim: statistic of the plot, the same conditioned on a replicate, null of both, side
+CONFIDENCE = {
+    "low_confidence_underfitting": ("plot_gap_bottom_decile", "gap_decile_1", 0, "below"),
+    "high_confidence_overfitting": ("plot_gap_top_decile", "gap_decile_10", 0, "above"),
+    "exaggeration": ("plot_slope", "exaggeration", 1, "above"),
+}
+# (claim, split, reading): statistic, model, null, side, subset, control
 STORED = {
-    "exaggeration": ("exaggeration", "student", 1, "above", "test", "all", "reference"),
-    "low_confidence_underfitting": (
-        "gap_decile_1", "student", 0, "below", "test", "all", "reference",
-    ),
-    "high_confidence_overfitting": (
-        "gap_decile_10", "student", 0, "above", "test", "all", "reference",
-    ),
-    "distillation_exaggerates": ("exaggeration", EFFECT, 0, "above", "test", "all", ""),
-    "inheritance": ("inheritance", "student", 0, "above", "test", "all", "reference"),
-    "accuracy_gain": ("accuracy", EFFECT, 0, "above", "test", "all", ""),
-    "denoising": (
-        "given_label_confidence", EFFECT, 0, "below", "train", "mislabelled", "clean points",
+    ("accuracy_gain", "test", ""): ("accuracy", EFFECT, 0, "above", "all", ""),
+    ("denoising", "train", ""): (
+        "given_label_confidence", EFFECT, 0, "below", "mislabelled", "clean points",
     ),
 }  # fmt: skip
+for split in ("train", "test"):
+    for claim, (plotted, conditioned, null, side) in CONFIDENCE.items():
+        for reading, how in {
+            "paper": (plotted, "student", null),
+            "second seed": (plotted, EFFECT, 0),
+            "replicate": (conditioned, "student", null),
+        }.items():
+            STORED[claim, split, reading] = (*how, side, "all", "reference")
+    effect, copies = ("exaggeration", EFFECT), ("inheritance", "student")
+    for claim, how in {"distillation_exaggerates": effect, "inheritance": copies}.items():
+        STORED[claim, split, "replicate"] = (*how, 0, "above", "all", "reference")
+# Shares have intervals within 0 and 1, differences of two within -1 and 1, of four within -2 and 2.
+SHARES = {
+    "accuracy", "clean_accuracy", "agreement", "total_variation", "plot_share_below_diagonal",
+    "ece", "saturated", "given_label_confidence", "clean_label_confidence",
+}  # fmt: skip
+FEWEST = 200
 NAMES = ("value", "low", "high", "null", "control", "seeds", "n", "p")
 
 
 def claims(settings):
-    """Return {(claim, setting, layer, placebo, control name): (numbers, side, verdict, counted)}.
+    """Return {(claim, split, reading, setting, layer, placebo, control name): row}.
 
-    Numbers are in the order of `NAMES`.
+    A row is (numbers, side, verdict, counted), with numbers in the order of `NAMES`.
     """
+    rows = dict(_all_rows(settings))
+    for key, (numbers, side, _, counted) in rows.items():
+        if degenerate(settings[key[3]]):
+            rows[key] = (*numbers[:-1], NAN), side, "withheld", counted
+    return rows
+
+
+def degenerate(setting):
+    """Whether there are few test examples, or a teacher names the right class as a constant does."""
+    right = setting.values["test", "all", "teacher", "clean_accuracy"][:, 0]
+    return setting.counts["test", "all"] < FEWEST or right.min() <= setting.constant
+
+
+def within(statistic, model):
+    """Return the ends that an interval may have."""
+    if statistic not in SHARES:
+        return -np.inf, np.inf
+    return (-1, 1) if model == EFFECT else (0, 1)
+
+
+def _all_rows(settings):
     final = {name: s for name, s in settings.items() if not _is_an_end(s, settings)}
-    rows = {}
     for name, setting in final.items():
         for claim, how in STORED.items():
             throughout = "switch" not in setting.about
-            if throughout and (claim != "denoising" or setting.about.get("label_noise")):
-                rows[claim, name, "", "", how[-1]] = _stored(setting, how)
-        if setting.bias:
-            for index, layer in enumerate(setting.bias):
-                for key, row in _bias(setting.bias[layer], index == 0):
-                    rows[key[0], name, layer, *key[1:]] = row
+            if throughout and (claim[0] != "denoising" or setting.about.get("label_noise")):
+                yield (*claim, name, "", "", how[-1]), _stored(setting, claim[1], how)
+        for index, layer in enumerate(setting.bias or ()):
+            for key, row in _bias(setting.bias[layer], index == 0):
+                yield (key[0], "", "", name, layer, *key[1:]), row
         if "switch" in setting.about:
             control, row = _switching(setting, final)
-            rows["switching", name, "", "", control] = row
+            yield ("switching", "test", "", name, "", "", control), row
         for claim, control, row in _teachers(setting, final):
-            rows[claim, name, "", "", control] = row
-    return rows
+            yield (claim, "test", "", name, "", "", control), row
 
 
 # --- deciding --------------------------------------------------------------------------------
@@ -98,10 +131,13 @@ def p_above(values, null):
     return p if distance > 0 else 1 - p
 
 
-def decide(values, null, side):
+def decide(values, null, side, ends=(-np.inf, np.inf)):
     """Return value, low, high, p, verdict."""
     mean, half = values[:, 0].mean(), half_width(values)
-    low, high, p = mean - half, mean + half, p_above(values, null)
+    low, high = (
+        sorted((end, *ends))[1] if end == end else end for end in (mean - half, mean + half)
+    )
+    p = p_above(values, null)
     where = "above" if low > null else "below" if high < null else ""
     if side == "clear of":
         return mean, low, high, 2 * min(p, 1 - p), "holds" if where else "undecided"
@@ -109,8 +145,8 @@ def decide(values, null, side):
     return mean, low, high, p if side == "above" else 1 - p, verdict
 
 
-def _row(values, null, side, control, n, counted=True, withheld=False):
-    value, low, high, p, verdict = decide(values, null, side)
+def _row(values, null, side, control, n, counted=True, withheld=False, ends=(-np.inf, np.inf)):
+    value, low, high, p, verdict = decide(values, null, side, ends)
     if withheld:
         p, verdict = NAN, "withheld"
     return (value, low, high, null, control, len(values), n, p), side, verdict, counted
@@ -119,15 +155,16 @@ def _row(values, null, side, control, n, counted=True, withheld=False):
 # --- one setting -----------------------------------------------------------------------------
 
 
-def _stored(setting, how):
-    statistic, model, null, side, split, subset, beside = how
+def _stored(setting, split, how):
+    statistic, model, null, side, subset, beside = how
     control = NAN
     if beside == "reference":
         control = setting.values[split, subset, beside, statistic][:, 0].mean()
     elif beside:
         control = setting.values[split, "clean", model, statistic][:, 0].mean()
     values = setting.values[split, subset, model, statistic]
-    return _row(values, null, side, control, setting.counts[split, subset])
+    n, ends = setting.counts[split, subset], within(statistic, model)
+    return _row(values, null, side, control, n, ends=ends)
 
 
 def _bias(numbers, first):
@@ -211,7 +248,8 @@ def _switching(setting, settings):
         return "", (numbers, "above", "withheld", True)
     effect = _accuracy(setting) - _accuracy(base)
     control = _accuracy(base)[:, 0].mean()
-    return f"accuracy of {name}", _row(effect, 0, "above", control, n, withheld=_misses(setting))
+    row = _row(effect, 0, "above", control, n, withheld=_misses(setting), ends=(-1, 1))
+    return f"accuracy of {name}", row
 
 
 def _teachers(setting, settings):
@@ -235,7 +273,7 @@ def _teachers(setting, settings):
                 effects.append(_accuracy(one, EFFECT))
         if any(effect is None for effect in effects):
             continue
-        withheld = _misses(setting) or _misses(other)
+        withheld = _misses(setting) or _misses(other) or degenerate(other)
         control, n = effects[1][:, 0].mean(), setting.counts["test", "all"]
         values = effects[0] - effects[1]
-        yield claim, name, _row(values, 0, "clear of", control, n, index == 0, withheld)
+        yield claim, name, _row(values, 0, "clear of", control, n, index == 0, withheld, (-2, 2))

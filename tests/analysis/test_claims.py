@@ -10,6 +10,7 @@ from disobey.analysis.bias_store import Bias
 from disobey.analysis.claims import bias, noise, switching
 from disobey.analysis.claims.claim import Claim, Number, contrast, decide
 from disobey.analysis.claims.registry import CLAIMS, findings, settings_of_claims, summaries
+from disobey.analysis.names import SHARES
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
 
@@ -216,7 +217,7 @@ def test_bias_holds_by_chance_at_most_as_often_as_its_level_says():
 
 # --- contrasts of settings -------------------------------------------------------------------
 
-EXAMPLES, CLASSES, RESAMPLES = 150, 4, 40
+EXAMPLES, CLASSES, RESAMPLES = 220, 4, 40
 FITS = {"teacher_fits": "interpolating", "teacher_recipe": "long"}
 MISSES = {"teacher_fits": "non_interpolating", "teacher_recipe": "short"}
 SWITCH = {"switch": {"order": "one_hot_first", "at": 0.25}}
@@ -388,6 +389,87 @@ def test_analyses_of_earlier_epochs_are_not_settings(make):
     found = findings(table(final, early))
     assert {f.setting for f in found} == {"final"}
     assert {s.claim.name for s in summaries(found)} == {f.claim.name for f in found}
+
+
+def test_a_teacher_no_better_than_a_constant_gives_no_verdict(make):
+    good, poor = make("good", {}), make("poor", {})
+    test = poor.splits["test"]
+    where = {"statistic": "clean_accuracy", "model": "teacher", "subset": "all"}
+    right = poor.seeds("clean_accuracy", "teacher")
+    assert float(test.most_frequent_class) < right.min()
+    found = [f for f in findings(table(good, poor)) if f.claim.name != "denoising"]
+    assert all(f.verdict != "withheld" and f.remark == "" for f in found)
+    test.value.loc[{**where, "seed": 1}] = test.most_frequent_class
+    found = findings(table(good, poor))
+    assert {f.verdict == "withheld" for f in found if f.setting == "poor"} == {True}
+    assert {f.verdict == "withheld" for f in found if f.setting == "good"} == {False}
+    of_poor = next(f for f in found if f.setting == "poor")
+    share = f"{100 * float(test.most_frequent_class):.4g}\N{NO-BREAK SPACE}%"
+    assert of_poor.remark == (
+        f"the teacher of seed 1 is right on {share} of the test examples, the most frequent class "
+        f"alone on {share}: train the teacher longer or by another recipe"
+    )
+    # There is a number all the same, and no test of it.
+    assert np.isfinite(of_poor.number.estimate) and np.isnan(of_poor.p)
+    test.value.loc[{**where, "seed": 1}] = test.most_frequent_class + 1e-6
+    assert all(f.verdict != "withheld" for f in findings(table(poor)))
+
+
+def test_the_most_frequent_class_is_that_of_the_labels_before_noise(make):
+    analysis = make("made", {})
+    clean = analysis.splits["train"]
+    assert float(clean.most_frequent_class) == float(analysis.splits["test"].most_frequent_class)
+    assert setting.most_frequent_class(np.array([0, 2, 2, 1])) == 0.5
+    assert np.isnan(setting.most_frequent_class(None))
+
+
+def test_few_test_examples_give_no_verdict(make):
+    few = make("few", {})
+    for number, withheld in ((200, False), (199, True)):
+        few.splits["test"]["examples"][:] = number
+        found = findings(table(few))
+        assert {f.verdict == "withheld" for f in found} == {withheld}
+    assert found[0].remark == "test has 199 examples, fewer than 200: give it more for a verdict"
+
+
+def test_a_contrast_with_a_degenerate_setting_has_no_verdict(make):
+    tight, loose = make("tight", FITS), make("loose", MISSES, fit=0.0)
+    (found,) = switching.findings(switching.GAIN_DEPENDS, table(tight, loose))
+    assert found.verdict != "withheld"
+    tight.splits["test"]["most_frequent_class"] = 1.0
+    (found,) = switching.findings(switching.GAIN_DEPENDS, table(tight, loose))
+    assert found.verdict == "withheld" and found.remark.startswith("tight: the teacher of seed ")
+
+
+def test_two_seeds_are_warned_of(make):
+    quantile = stats.t.ppf(0.975, 1)
+    for seeds, remark in (
+        (2, f"two seeds: an interval is {quantile:.1f} standard errors wide to either side; take "
+            "five"),
+        (3, ""),
+    ):  # fmt: skip
+        assert {f.remark for f in findings(table(make("pair", {}, seeds=seeds)))} == {remark}
+
+
+def test_intervals_of_shares_stay_within_what_a_share_can_be(make):
+    analysis = make("made", {}, seeds=2, trust=40.0)
+    data = analysis.splits["train"].sel(subset="all")
+    for model, least in (("student", 0), ("student - reference", -1)):
+        here = data.sel(model=model, statistic="accuracy")
+        values = here.value.values
+        half = stats.t.ppf(0.975, 1) * values.std(ddof=1) / np.sqrt(2)
+        assert float(here.low) == max(values.mean() - half, least)
+        assert float(here.high) == min(values.mean() + half, 1)
+    shares = data.sel(statistic=list(SHARES), model=["teacher", "reference", "student"])
+    assert not (shares.low < 0).any() and not (shares.high > 1).any()
+    other = data.sel(statistic="plot_gap_bottom_decile", model="student")
+    assert float(other.high - other.low) > 2  # logits are no shares
+    unlike = table(make("one", {}, seeds=2), make("other", {}, seeds=2))
+    for analysis, value in zip(unlike.values(), (0.99, 0.01), strict=True):
+        cell = {"statistic": "accuracy", "model": "student", "subset": "all"}
+        analysis.splits["test"].value.loc[cell] = [value, value - 0.5 + (value < 0.5)]
+    found = contrast(list(zip((1, -1), unlike.values(), strict=True)), "accuracy", "student")
+    assert (found.low, found.high) == (-1, 1)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from recompute import recompute
 
 from disobey.stages.command import main
 
-SIZES, CLASSES, SEEDS = {"train": 130, "test": 120}, 5, (0, 1, 2)
+SIZES, CLASSES, SEEDS = {"train": 130, "test": 210}, 5, (0, 1, 2)
 ABOUT = {
     "dataset": "made", "label_noise": 0.2, "teacher": "m", "student": "m", "temperature": 4.0,
     "weight": 1.0, "lr": 0.1, "epochs": 8,
@@ -46,6 +46,7 @@ SETTINGS = {
     "noisy@5": ("loose", "worse", {"epoch": 5}, SEEDS),
     "clean": ("loose", "better", {"label_noise": 0.0, "lr": 0.7}, SEEDS),
     "single": ("loose", "better", {"lr": 0.5}, (0,)),
+    "untaught": ("poor", "better", {"lr": 0.9}, SEEDS),
 }
 # setting: bias of the student by layer, placebos
 BIASES = {
@@ -64,7 +65,8 @@ def write_all_logits(folder):
     label = {split: values.copy() for split, values in clean.items()}
     label["train"][:25] = (label["train"][:25] + 1) % CLASSES
     fitted = signal | {"train": signal["train"] + 40 * np.eye(CLASSES)[label["train"]]}
-    roles = {"loose": 1.0, "tight": 1.0, "reference": 1.0, "better": 1.3, "best": 2.5, "worse": 0.7}
+    roles = {"loose": 1.0, "tight": 1.0, "reference": 1.0, "better": 1.3, "best": 2.5, "worse": 0.7,
+             "poor": 0.0}  # fmt: skip
     return {
         (role, seed): write_logits(
             folder, f"{role}-{seed}", rng, fitted if role == "tight" else signal, label, clean,
@@ -145,6 +147,7 @@ def test_the_study_has_claims_of_every_kind_and_verdict(study):
         "noisy": "holds", "clean": "contrary", "loose": "withheld", "single": "undecided",
     }  # fmt: skip
     withheld = claims[claims.verdict == "withheld"]
+    assert set(claims.verdict[claims.setting == "untaught"]) == {"withheld"}
     switching = withheld.setting[withheld.claim == "switching"]
     assert set(switching) == {"lonely-switch", "liar-switch"}
     assert (withheld.remark != "").all()
@@ -163,14 +166,17 @@ def test_settings_without_a_partner_have_no_contrast(study):
 
 
 def test_the_summary_counts_one_finding_per_setting(study):
-    claims, summary = table(study, "claims"), table(study, "summary").set_index("claim")
-    for name, rows in claims[claims.counted].groupby("claim"):
+    key = ["claim", "split", "reading"]
+    claims, summary = table(study, "claims"), table(study, "summary").set_index(key)
+    groups = claims[claims.counted].groupby(key, sort=False)
+    assert list(groups.groups) == list(summary.index)
+    for name, rows in groups:
         assert not rows.setting.duplicated().any()
         for verdict in ("holds", "contrary", "undecided", "withheld"):
             assert summary[verdict][name] == (rows.verdict == verdict).sum()
         chance = 0.05 if rows.side.iloc[0] == "clear of" else 0.025
         assert summary.expected_by_chance[name] == pytest.approx(chance * rows.p.notna().sum())
-    assert summary.settings["bias"] == 4
+    assert summary.settings["bias", "", ""] == 4
 
 
 def test_the_recomputation_notices_wrong_rows(study, tmp_path):

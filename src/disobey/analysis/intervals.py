@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 HOLDS, CONTRARY, UNDECIDED = "holds", "contrary", "undecided"
+# t of one degree of freedom.
+TWO_SEEDS = "two seeds: an interval is 12.7 standard errors wide to either side; take five"
 
 
 def half_width(

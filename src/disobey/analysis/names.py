@@ -1,5 +1,7 @@
 """The names of models, subsets and statistics: the same in stores, tables, figures and claims."""
 
+import math
+
 TEACHER, REFERENCE, STUDENT = "teacher", "reference", "student"
 # Distillation's own effect: student minus reference, paired by seed.
 EFFECT = "student - reference"
@@ -46,3 +48,26 @@ QUALITY = (
     "clean_label_confidence",
 )
 STATISTICS = (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY)
+# Shares of examples and probabilities: no interval of them leaves [0, 1].
+SHARES = (
+    "plot_share_below_diagonal",
+    "agreement",
+    "total_variation",
+    "accuracy",
+    "clean_accuracy",
+    "ece",
+    "saturated",
+    "given_label_confidence",
+    "clean_label_confidence",
+)
+
+
+def limits(statistic: str, model: str) -> tuple[float, float]:
+    """Return the smallest and the largest value that a statistic of a model can have.
+
+    For `SHARES` these are 0 and 1, for a difference of two shares -1 and 1; for other statistics
+    they are infinite.
+    """
+    if statistic not in SHARES:
+        return -math.inf, math.inf
+    return (-1.0, 1.0) if model == EFFECT else (0.0, 1.0)

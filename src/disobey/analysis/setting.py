@@ -26,6 +26,7 @@ from disobey.analysis.names import (
     STUDENT,
     SUBSETS,
     TEACHER,
+    limits,
 )
 from disobey.analysis.quality import Fidelity, Outputs, Quality, read_outputs
 from disobey.analysis.resampling import Gathered, Resamples, gather
@@ -38,6 +39,8 @@ BLOCK_LOGITS = 1 << 18
 # Counts of all resamples in a block.
 BLOCK_COUNTS = 1 << 19
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 4096
+# The smallest and the largest value of each statistic of each model, (end, statistic, model).
+LIMITS = np.moveaxis([[limits(name, model) for model in MODELS] for name in STATISTICS], 2, 0)
 
 Statistics = Mapping[str, np.ndarray]
 # A model of a seed, by its role.
@@ -118,6 +121,7 @@ class SplitAnalysis:
             self.tables[CLEAN] = self.tables[ALL]
         parts = [self._statistics(name) for name in SUBSETS]
         summary = xr.concat(parts, xr.IndexVariable("subset", list(SUBSETS)))
+        summary["most_frequent_class"] = most_frequent_class(self.data.clean_label)
         return xr.merge([summary, self._plot(), resampled(self.tables[ALL])])
 
     def subset(self, name: str, teacher: int, rows: slice = slice(None)) -> np.ndarray:
@@ -287,13 +291,14 @@ class SplitAnalysis:
         table = self.tables[subset]
         by_seed = np.moveaxis(table, (2, 3), (0, 1))  # (seed, row, statistic, model)
         estimate, low, high = crossed_interval(by_seed)
+        smallest, largest = LIMITS
         cell = ("statistic", "model")
         return xr.Dataset(
             {
                 "value": ((*cell, "seed"), table[..., 0]),
                 "estimate": (cell, estimate),
-                "low": (cell, low),
-                "high": (cell, high),
+                "low": (cell, np.maximum(low, smallest)),
+                "high": (cell, np.minimum(high, largest)),
                 "example_variance": (cell, example_variance(by_seed)),
                 "examples": ("seed", [int(self.subset(subset, i).sum()) for i in self.seeds]),
             },
@@ -317,6 +322,17 @@ class SplitAnalysis:
 def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
     """Return a model, its teacher and a replicate."""
     return (role, seed), (TEACHER, seed), (TEACHER, other)
+
+
+def most_frequent_class(label: np.ndarray | None) -> float:
+    """Return the share of the most frequent class: the accuracy of always naming it.
+
+    Parameters
+    ----------
+    label : ndarray of int, shape (example,), or None
+        Without labels the share is NaN.
+    """
+    return np.nan if label is None else float(np.bincount(label).max() / len(label))
 
 
 def _mean_of(found: Sequence[Statistics]) -> dict[str, np.ndarray]:

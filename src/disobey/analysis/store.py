@@ -5,11 +5,13 @@ For each split (groups ``train`` and ``test``) one dataset with
 - ``value(statistic, model, subset, seed)``: the statistic of each seed; NaN where it has no
   meaning (a teacher compared with itself, a subset that is empty);
 - ``estimate``, ``low``, ``high`` ``(statistic, model, subset)``: mean over seeds and 95 % interval;
-  with a single seed there is no interval and both ends are NaN;
+  with a single seed there is no interval and both ends are NaN; an interval of a share is cut to
+  the values that a share can have (`disobey.analysis.names.limits`);
 - ``example_variance(statistic, model, subset)``: variance of the mean over seeds when examples are
   resampled; ``resampled(statistic, model, resample)``: that mean in each resample (``test`` only,
   subset all), equal draws in all settings over the same test set;
 - ``examples(subset, seed)``: how many examples the subset has;
+- ``most_frequent_class``: the share of the most frequent clean label, NaN without labels;
 - ``density(compared, teacher_bin, model_bin)``: how many examples, over all seeds, fall into each
   cell of teacher's confidence x model's confidence, both in logits on the edges
   ``confidence_edge``; ``density_outside(compared)``: how many lie beyond them;

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +11,10 @@ from disobey.analysis.claims.claim import Claim, Number, decide, number_of
 from disobey.analysis.claims.confidence import CLAIMS
 from disobey.analysis.claims.noise import CLAIMS as NOISE_CLAIMS
 from disobey.analysis.intervals import LEVEL
-from disobey.analysis.names import ALL, EFFECT, PRIMARY, REFERENCE, STUDENT
+from disobey.analysis.names import ALL, EFFECT, PRIMARY, REFERENCE, STUDENT, limits
 from disobey.analysis.setting import MISLABELLED
 from disobey.analysis.store import Analysis
 from disobey.comparison.alignment import Aligned
-from disobey.comparison.files import TEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,19 +110,14 @@ class Comparison:
 
     def held(self, split: str) -> list[Held]:
         """Hold the claims against one split."""
-        # What a gain on examples that were trained on means is another question.
-        claims = [
-            replace(claim, split=split)
-            for claim in CLAIMS
-            if split == TEST or claim.statistic != "accuracy"
-        ]
+        claims = [claim for claim in CLAIMS if claim.split == split]
         if not math.isnan(self.value("accuracy", STUDENT, split, MISLABELLED)):
             claims += [claim for claim in NOISE_CLAIMS if claim.split == split]
         return [self._hold(claim) for claim in claims]
 
     def _hold(self, claim: Claim) -> Held:
         number = number_of(self.analysis, claim.statistic, claim.model, claim.split, claim.subset)
-        low, high, covers = interval_of(number)
+        low, high, covers = interval_of(number, limits(claim.statistic, claim.model))
         verdict = decide(claim, number)[0] if covers == BY_PAIRS else ""
         return Held(claim, number, low, high, covers, verdict, self._missing(claim))
 
@@ -157,7 +151,7 @@ class Comparison:
                     str(one[name].item()) for name in ("subset", "model", "statistic")
                 )
                 number = number_of(self.analysis, statistic, model, split, subset)
-                low, high, covers = interval_of(number)
+                low, high, covers = interval_of(number, limits(statistic, model))
                 n = round(float(one.examples.mean()))
                 rows.append(
                     (split, subset, model, statistic, number.estimate, low, high, covers,
@@ -179,8 +173,8 @@ class Comparison:
         return text(self)
 
 
-def interval_of(number: Number) -> tuple[float, float, str]:
-    """Return low, high and what the interval is over.
+def interval_of(number: Number, within: tuple[float, float]) -> tuple[float, float, str]:
+    """Return low, high and what the interval is over; it is cut to the values ``within``.
 
     Over pairs crossed with examples, as everywhere here; with one pair estimate +- 1.96 sqrt(v), v
     the variance when test examples are resampled. On a training split, whose examples are the
@@ -193,4 +187,5 @@ def interval_of(number: Number) -> tuple[float, float, str]:
     from scipy.special import ndtri  # late: it takes a third of a second to import
 
     half = float(ndtri((1 + LEVEL) / 2)) * math.sqrt(number.example_variance)
-    return number.estimate - half, number.estimate + half, BY_EXAMPLES
+    low, high = max(number.estimate - half, within[0]), min(number.estimate + half, within[1])
+    return low, high, BY_EXAMPLES

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
+from disobey.analysis.intervals import TWO_SEEDS
 from disobey.errors import UserError
 from disobey.study.comparisons import ComparedCheckpoints, ComparedLogits
 from disobey.study.loader import load_study
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"    {role:<{width}} {'  '.join(ids)}")
     for stage, count in Counter(stage for stage, _ in plan.jobs).items():
         print(f"  {count:>5} {stage}")
+    if len(study.seeds) == 2:
+        print(f"  warning: {TWO_SEEDS}")
     return 0
 
 

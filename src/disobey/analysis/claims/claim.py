@@ -22,6 +22,7 @@ from disobey.analysis.names import (
     QUALITY,
     REFERENCE,
     STUDENT,
+    limits,
 )
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.numbers import NBSP, interval
@@ -101,13 +102,22 @@ class Number:
     seeds: int
 
     @classmethod
-    def of(cls, per_seed: np.ndarray, example_variance: float = 0.0) -> Self:
-        """Return mean and interval of ``per_seed``, shape (seed,)."""
+    def of(
+        cls,
+        per_seed: np.ndarray,
+        example_variance: float = 0.0,
+        within: tuple[float, float] = (-math.inf, math.inf),
+    ) -> Self:
+        """Return mean and interval of ``per_seed``, shape (seed,).
+
+        The interval is cut to the values ``within`` which the statistic can be.
+        """
         seeds = len(per_seed)
         estimate = float(per_seed.mean())
         spread = float(per_seed.var(ddof=1)) if seeds > 1 else NAN
         half = float(half_width(np.asarray(spread), seeds, np.asarray(example_variance)))
-        return cls(estimate, estimate - half, estimate + half, spread, example_variance, seeds)
+        low, high = np.maximum(estimate - half, within[0]), np.minimum(estimate + half, within[1])
+        return cls(estimate, float(low), float(high), spread, example_variance, seeds)
 
     def words(self, null: float) -> str:
         """Return ``-0.31 [-0.40, -0.22]``, in ASCII."""
@@ -258,11 +268,13 @@ def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> N
         if not same or not np.array_equal(cell.examples, first.examples):
             names = ", ".join(analysis.setting for _, analysis in terms)
             raise ValueError(f"{names}: cannot be contrasted, their seeds or test sets differ")
-    per_seed = sum(sign * cell.value.values for sign, cell in cells)
+    per_seed = np.asarray(sum(sign * cell.value.values for sign, cell in cells))
+    ends = [sorted(sign * end for end in limits(statistic, model)) for sign, _ in terms]
+    within = sum(low for low, _ in ends), sum(high for _, high in ends)
     if "resampled" not in first:
-        return Number.of(np.asarray(per_seed))
+        return Number.of(per_seed, within=within)
     resampled = sum(sign * cell.resampled.values.astype(np.float64) for sign, cell in cells)
-    return Number.of(np.asarray(per_seed), float(np.var(resampled, ddof=1)))
+    return Number.of(per_seed, float(np.var(resampled, ddof=1)), within)
 
 
 def distilled_throughout(analyses: Mapping[str, Analysis]) -> Iterator[Analysis]:

@@ -1,10 +1,13 @@
 """All claims, in the order of tables and page."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from disobey.analysis.claims import bias, confidence, noise, switching
-from disobey.analysis.claims.claim import Claim, Finding
+from disobey.analysis.claims.claim import NAN, WITHHELD, Claim, Finding
+from disobey.analysis.claims.degenerate import why_degenerate
 from disobey.analysis.claims.summary import Summary, summarise
+from disobey.analysis.intervals import TWO_SEEDS
 from disobey.analysis.store import Analysis
 
 Finder = Callable[[Claim, Mapping[str, Analysis]], Iterator[Finding]]
@@ -19,14 +22,28 @@ CLAIMS = tuple(claim for claims, _ in SUBJECTS for claim in claims)
 
 
 def findings(analyses: Mapping[str, Analysis]) -> list[Finding]:
-    """Hold every claim against the settings that it is about, see `settings_of_claims`."""
+    """Hold every claim against the settings that it is about, see `settings_of_claims`.
+
+    Verdicts of degenerate settings are withheld; those on two seeds bear a warning.
+    """
     held = settings_of_claims(analyses)
+    reasons = {name: why_degenerate(analysis) for name, analysis in held.items()}
     return [
-        finding
+        _checked(finding, reasons[finding.setting])
         for claims, find_all in SUBJECTS
         for claim in claims
         for finding in find_all(claim, held)
     ]
+
+
+def _checked(found: Finding, degenerate: str) -> Finding:
+    """Withhold a verdict for a reason, if there is one; warn of two seeds."""
+    if degenerate:
+        remark = "; ".join(filter(None, (degenerate, found.remark)))
+        return replace(found, verdict=WITHHELD, p=NAN, remark=remark)
+    if found.seeds == 2 and found.verdict != WITHHELD:
+        return replace(found, remark="; ".join(filter(None, (found.remark, TWO_SEEDS))))
+    return found
 
 
 def settings_of_claims(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:

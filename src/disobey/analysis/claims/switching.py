@@ -19,6 +19,7 @@ from disobey.analysis.claims.claim import (
     examples_of,
     number_of,
 )
+from disobey.analysis.claims.degenerate import why_degenerate
 from disobey.analysis.names import EFFECT, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 
@@ -181,7 +182,10 @@ def _contrast_of_teachers(claim: Claim, terms: list[tuple[int, Analysis]]) -> Fi
     model = STUDENT if claim is SWITCHING_DEPENDS else EFFECT
     number = contrast(terms, STATISTIC, model)
     control = contrast([(-sign, a) for sign, a in terms[1::2]], STATISTIC, model)
-    remarks = [words for words in map(teacher_misses, (analysis, other)) if words]
+    remarks = [*map(teacher_misses, (analysis, other))]
+    if reason := why_degenerate(other):
+        remarks.append(f"{other.setting}: {reason}")
+    remarks = [words for words in remarks if words]
     side, p = (WITHHELD, NAN) if remarks else decide(claim, number)
     if claim is SWITCHING_DEPENDS:
         remarks.insert(0, switch_words({"switch": analysis.about["switch"]}))
