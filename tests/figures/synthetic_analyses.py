@@ -38,6 +38,8 @@ CENTRES = {
     ("plot_slope", REFERENCE): 0.87,
     ("plot_intercept", STUDENT): -0.8,
     ("plot_intercept", REFERENCE): 0.2,
+    ("plot_gap_bottom_decile", STUDENT): -0.9,
+    ("plot_gap_bottom_decile", REFERENCE): 0.1,
 }
 
 
@@ -89,7 +91,9 @@ def _split(rng: np.random.Generator, seeds: int, examples: int) -> xr.Dataset:
             "estimate": (dims, estimate),
             "low": (dims, estimate - half),
             "high": (dims, estimate + half),
+            "example_variance": (dims, np.full_like(estimate, 1e-4)),
             "examples": (("subset", "seed"), counts),
+            "most_frequent_class": 0.1,
             **_density(rng, edges, examples),
         },
         coords={

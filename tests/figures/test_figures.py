@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -14,12 +15,12 @@ from synthetic_analyses import blank, make_analyses, make_analysis, put
 from disobey.analysis.names import COMPARED, EFFECT, GAPS, REFERENCE, STUDENT, TEACHER
 from disobey.figures import style
 
-SETTING_FIGURES = ("exaggeration",)
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
-
-FIGURES = (*SETTING_FIGURES, *STUDY_FIGURES)
-COUNTS = {**dict.fromkeys(SETTING_FIGURES, (1,)), **dict.fromkeys(STUDY_FIGURES, (1, 6, 30))}
-DRAWN = [(figure, count) for figure in FIGURES for count in COUNTS[figure]]
+# Those whose titles say what was found.
+TITLED = ("calibrated", "inheritance", "fidelity")
+WIDE = ("accuracy",)
+COUNTS = (1, 6, 30)
+DRAWN = [(figure, count) for figure in STUDY_FIGURES for count in COUNTS]
 MEGABYTE = 1_000_000
 
 
@@ -32,7 +33,7 @@ def draw(figure, analyses):
 def test_no_text_overlaps_or_leaves_the_column(figure, count, seeds, drawn_texts):
     drawn = draw(figure, make_analyses(count, seeds))
     drawn.set_dpi(style.DPI)
-    assert drawn.get_figwidth() == pytest.approx(8 / 2.54)
+    assert drawn.get_figwidth() == pytest.approx((17 if figure in WIDE else 8.3) / 2.54)
     assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
 
 
@@ -58,7 +59,7 @@ def test_missing_numbers_are_said_not_drawn(figure, count, drawn_texts):
     texts = drawn_texts(drawn)
     assert_texts_are_apart_and_inside(drawn, texts)
     assert any("no" in text.get_text() and "estimate" in text.get_text() for text in texts)
-    assert "no verdict" in title(drawn)
+    assert figure not in TITLED or "no verdict" in title(drawn)
 
 
 @pytest.mark.parametrize("figure", STUDY_FIGURES)
@@ -73,20 +74,17 @@ def test_one_setting_without_numbers_does_not_hide_the_others(figure):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", TITLED)
 def test_one_seed_gives_no_verdict(figure, count):
-    if count in COUNTS[figure]:
-        assert "one seed: no verdict" in title(draw(figure, make_analyses(count, 1))).lower()
+    assert "one seed: no verdict" in title(draw(figure, make_analyses(count, 1))).lower()
 
 
 @pytest.mark.parametrize(
     ("figure", "statistic", "model", "null", "above", "below"),
     [
-        ("exaggeration", "exaggeration", STUDENT, 1, "is exaggerated", "is attenuated"),
         ("calibrated", "exaggeration", STUDENT, 1, "is exaggerated", "is attenuated"),
         ("inheritance", "inheritance", STUDENT, 0, "is inherited", "is opposed"),
         ("inheritance", "signal_scale", STUDENT, 1, "is amplified", "is dampened"),
-        ("accuracy", "accuracy", EFFECT, 0, "is raised", "is lowered"),
         ("fidelity", "agreement", EFFECT, 0, "is raised", "is lowered"),
     ],
 )
@@ -114,9 +112,9 @@ def test_title_counts_settings():
     )
 
 
-@pytest.mark.parametrize("figure", FIGURES)
+@pytest.mark.parametrize("figure", STUDY_FIGURES)
 def test_files_are_small_and_the_same_bytes_each_time(figure, tmp_path):
-    count = max(COUNTS[figure])
+    count = max(COUNTS)
     for name in ("one", "two"):
         drawn = draw(figure, make_analyses(count))
         style.save(drawn, tmp_path / f"{name}.pdf.tmp", tmp_path / f"{name}.png.tmp")
@@ -132,9 +130,9 @@ def test_another_process_writes_the_same_bytes(tmp_path):
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
         "from synthetic_analyses import make_analyses\n"
-        "from disobey.figures import exaggeration, style\n"
+        "from disobey.figures import confidence, style\n"
         "here = Path(sys.argv[2])\n"
-        "style.save(exaggeration.draw(make_analyses()), here / 'a.pdf', here / 'a.png')"
+        "style.save(confidence.draw(make_analyses()), here / 'a.pdf', here / 'a.png')"
     )
     written = []
     for hash_seed in ("1", "2"):
@@ -162,6 +160,34 @@ def test_forest_draws_the_estimates_of_the_store():
             )
 
 
+def test_accuracy_shows_both_splits_and_where_the_paper_is():
+    reported = {"train": [99.9, 99.9, 95.6], "test": [69.8, 69.8, 72.7]}
+    analysis = replace(make_analysis(), paper=reported)
+    drawn = draw("accuracy", {"a": analysis})
+    estimates, crosses = artists(drawn, "estimate/"), artists(drawn, "paper/")
+    where = {"train": "accuracy (train)", "test": "accuracy"}
+    for split, numbers in reported.items():
+        shares = [number / 100 for number in numbers]
+        shares.append(shares[2] - shares[1])
+        for model, share in zip((TEACHER, REFERENCE, STUDENT, EFFECT), shares, strict=True):
+            name = f"{where[split]}/{model}/{analysis.setting}"
+            (estimate,) = estimates[f"estimate/{name}"].get_xdata()
+            assert estimate == analysis.number("accuracy", model, split)[0]
+            cross = crosses[f"paper/{name}"]
+            assert cross.get_xdata() == pytest.approx([share])
+            low, high = cross.axes.get_xlim()
+            assert low < share < high
+    assert not artists(draw("accuracy", make_analyses(1)), "paper/")
+
+
+def test_accuracy_of_one_split_leaves_the_other_empty(drawn_texts):
+    analysis = make_analysis()
+    del analysis.splits["train"]
+    drawn = draw("accuracy", {"a": analysis})
+    assert not any("(train)" in gid for gid in artists(drawn, "estimate/"))
+    assert len([text for text in drawn_texts(drawn) if text.get_text() == "no estimate"]) == 2
+
+
 def test_every_number_lies_inside_its_panel():
     drawn = draw("accuracy", make_analyses(6))
     for artist in artists(drawn, ("interval/")).values():
@@ -176,57 +202,6 @@ def test_gaps_are_those_of_the_store():
         for model in COMPARED:
             expected = [analysis.number(gap, model)[0] for gap in GAPS]
             assert list(drawn[f"gap/{model}/{setting}"].get_ydata()) == expected
-
-
-def test_paper_plot_draws_binned_means_and_the_fitted_line():
-    analysis = make_analysis()
-    put(analysis, "plot_slope", STUDENT, (2.0, 1.9, 2.1), "train")
-    put(analysis, "plot_intercept", STUDENT, (-3.0, -3.1, -2.9), "train")
-    drawn = draw("exaggeration", {analysis.setting: analysis})
-    train = artists(drawn, "fit/student")["fit/student"].axes
-    fits = [line for line in drawn.findobj() if line.get_gid() == "fit/student"]
-    fit = next(line for line in fits if line.axes is train or line.get_ydata()[0] < 0)
-    slopes = {round(np.diff(f.get_ydata())[0] / np.diff(f.get_xdata())[0], 6) for f in fits}
-    assert 2.0 in slopes
-    assert fit.get_ydata()[0] == pytest.approx(-3 + 2 * fit.get_xdata()[0])
-    binned = analysis.splits["train"].sel(compared=STUDENT)
-    shown = [line for line in drawn.findobj() if line.get_gid() == "binned/student"]
-    assert any(np.array_equal(line.get_ydata(), binned.binned_model.values) for line in shown)
-
-
-def test_paper_plot_prints_the_slope_of_each_split(drawn_texts):
-    analysis = make_analysis()
-    put(analysis, "plot_slope", STUDENT, (1.3, 1.2, 1.4), "train")
-    put(analysis, "plot_slope", STUDENT, (0.7, 0.6, 0.8), "test")
-    texts = drawn_texts(draw("exaggeration", {analysis.setting: analysis}))
-    printed = {text.get_text().replace("\u00a0", " "): text.axes for text in texts}
-    train = next(axes for text, axes in printed.items() if text.startswith("train"))
-    assert printed["● slope 1.30 [1.20, 1.40]"] is train
-    assert printed["● slope 0.70 [0.60, 0.80]"] is not train
-
-
-def test_density_has_the_teacher_across():
-    analysis = make_analysis()
-    for data in analysis.splits.values():
-        data["density"][:] = 0
-        data["density"].loc[{"compared": STUDENT}][60, 50] = 7
-    drawn = draw("exaggeration", {analysis.setting: analysis})
-    meshes = [c for axes in drawn.axes for c in axes.collections if c.get_array() is not None]
-    cells = next(mesh.get_array() for mesh in meshes if mesh.get_array().shape == (100, 100))
-    assert cells[50, 60] == 7
-    assert cells.count() == 1
-
-
-def test_paper_plot_says_what_lies_beyond_its_scale():
-    analysis = make_analysis()
-    analysis.splits["test"]["density_outside"][:] = 12
-    drawn = draw("exaggeration", {analysis.setting: analysis})
-    assert "12 (test)" in drawn.texts[-1].get_text().replace("\n", " ")
-
-
-def test_paper_plot_refuses_several_settings():
-    with pytest.raises(ValueError, match="one setting, got 2"):
-        draw("exaggeration", make_analyses(2))
 
 
 @pytest.mark.parametrize("figure", STUDY_FIGURES)
@@ -247,7 +222,8 @@ def test_estimate_without_interval_is_hollow():
 
 
 def test_number_of_seeds_and_examples_is_printed(drawn_texts):
-    for figure in FIGURES:
+    for figure in STUDY_FIGURES:
         drawn = draw(figure, make_analyses(1, 4))
         texts = [text.get_text().replace("\u00a0", " ") for text in drawn_texts(drawn)]
-        assert any("4 × 10,000" in text for text in texts)
+        printed = "4 × (20,000 + 10,000)" if figure == "accuracy" else "4 × 10,000"
+        assert any(printed in text for text in texts)

@@ -37,8 +37,9 @@ Names of statistics, models and subsets: `disobey.analysis.names`.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ import xarray as xr
 from disobey.analysis.bias_store import Bias, read_bias
 from disobey.analysis.curves_store import Curves, read_curves
 from disobey.analysis.gradients_store import Gradients, read_gradients
+from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
 from disobey.stores.reader import read_groups
 
@@ -80,6 +82,9 @@ class Analysis:
     gradients : Gradients or None
         The setting's analyses of other kinds, where the study asks for them; each is named by its
         stage.
+    paper : dict of str to sequence of float
+        Accuracies that the paper reports of this setting, in per cent: by split those of teacher,
+        one-hot student and distilled student. They are the study file's, and in no store.
     """
 
     setting: str
@@ -88,6 +93,7 @@ class Analysis:
     bias: Bias | None = None
     curves: Curves | None = None
     gradients: Gradients | None = None
+    paper: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def number(
         self, statistic: str, model: str, split: str = "test", subset: str = "all"
@@ -95,6 +101,14 @@ class Analysis:
         """Return estimate, low and high of one statistic."""
         chosen = self.splits[split].sel(statistic=statistic, model=model, subset=subset)
         return float(chosen.estimate), float(chosen.low), float(chosen.high)
+
+    def paper_accuracy(self, model: str, split: str) -> float:
+        """Return the accuracy that the paper reports, as a share; NaN where it gives none."""
+        if split not in self.paper:
+            return math.nan
+        teacher, reference, student = (per_cent / 100 for per_cent in self.paper[split])
+        known = {TEACHER: teacher, REFERENCE: reference, STUDENT: student}
+        return (known | {EFFECT: student - reference})[model]
 
     def seeds(self, statistic: str, model: str, split: str = "test", subset: str = "all") -> Any:  # noqa: ANN401
         """Return the statistic of each seed: array of shape (seed,)."""
@@ -111,10 +125,15 @@ def read_analysis(manifest: "Manifest") -> Analysis:
     return Analysis(manifest.id, about, splits)
 
 
-def read_analyses(manifests: Iterable["Manifest"], settings: Sequence[str]) -> dict[str, Analysis]:
+def read_analyses(
+    manifests: Iterable["Manifest"],
+    settings: Sequence[str],
+    paper: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+) -> dict[str, Analysis]:
     """Read the analyses of ``settings``, in their order, each with what it has beside it.
 
-    A setting's stores bear the same id, the setting's name: told apart by their stages.
+    A setting's stores bear the same id, the setting's name: told apart by their stages. ``paper``
+    gives the paper's accuracies of some settings, see `Analysis`.
 
     Raises
     ------
@@ -135,5 +154,6 @@ def read_analyses(manifests: Iterable["Manifest"], settings: Sequence[str]) -> d
             for stage, read in READ_BESIDE.items()
             if (stage, name) in stores
         }
-        found[name] = replace(read_analysis(stores["confidence", name]), **beside)
+        reported = (paper or {}).get(name, {})
+        found[name] = replace(read_analysis(stores["confidence", name]), **beside, paper=reported)
     return found

@@ -163,7 +163,7 @@ class Comparison:
 
     def figure(self) -> "Figure":
         """Draw the paper's student-teacher plot."""
-        from disobey.figures.exaggeration import draw
+        from disobey.figures.confidence import draw
 
         return draw({self.analysis.setting: self.analysis})
 

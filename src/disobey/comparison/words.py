@@ -74,7 +74,7 @@ def markdown_page(comparison: Comparison) -> Iterator[str]:
         yield from markdown(*verdicts(comparison, split))
         yield from ("", f"{STATISTICS_SHOWN.capitalize()}:", "")
         yield from markdown(*described(comparison, split))
-    yield from ("", "![Student against teacher](exaggeration.png)", "")
+    yield from ("", "![Student against teacher](confidence.png)", "")
     yield from ("## What cannot be concluded", "")
     for caveat in caveats(comparison):
         yield f"- {caveat}"

@@ -1,50 +1,54 @@
-"""Accuracy of teacher, reference and student, every seed, and distillation's own effect."""
+"""Accuracy of teacher, reference and student on train and test, beside the paper's."""
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
-from disobey.analysis.store import Analysis
+from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import style
-from disobey.figures.forest import NOTE, Panel, draw_forest
-from disobey.figures.message import Claim, headline
+from disobey.figures.forest import PAPER_MARK, Panel, draw_forest
+from disobey.figures.message import examples, seeds
 from disobey.figures.sheet import Sheet
+from disobey.numbers import NBSP
 
-STATISTIC = "accuracy"
 MODELS = (TEACHER, REFERENCE, STUDENT)
-CLAIM = Claim(
-    subject="test accuracy",
-    above="raised by distillation",
-    below="lowered",
-    symbol="student − reference".replace(" ", "\u00a0"),
-    statistic=STATISTIC,
-    null=0.0,
-    model=EFFECT,
-)
-PANELS = (
-    Panel(STATISTIC, "accuracy\n(share of test examples)", MODELS, seeds=True, share=1.25),
-    Panel(STATISTIC, "student − reference\n(share)", (EFFECT,), null=0.0, seeds=True),
+# The effect has a panel of its own: it is small on the scale on which data sets differ.
+PANELS = tuple(
+    Panel("accuracy", label, models, null, seeds=True, paper=True, split=split)
+    for split in SPLITS
+    for label, models, null in (
+        (f"{split} accuracy", MODELS, None),
+        (f"{split}: student\n− reference", (EFFECT,), 0.0),
+    )
 )
 
 
 @style.styled
 def draw(analyses: dict[str, Analysis]) -> Figure:
-    """Draw test accuracy per setting: seeds as dots, means with intervals.
-
-    The effect has a panel of its own, because it is small on the scale on which data sets differ.
+    """Draw accuracy and distillation's effect on it per setting, on train and on test.
 
     Parameters
     ----------
     analyses : dict of str to Analysis
-        By setting, in the order of the study.
+        By setting, in the order of the study. Crosses are where the paper reports an accuracy.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One column wide.
+        Two columns wide.
     """
-    sheet = Sheet()
-    sheet.title(headline(analyses, CLAIM))
-    sheet.legend([style.handle(model) for model in MODELS])
-    draw_forest(sheet, analyses, PANELS)
-    sheet.write(f"{NOTE} Dots: seeds.")
+    sheet = Sheet(style.TWO_COLUMNS)
+    sheet.title("Accuracy (share of the examples, given labels)")
+    handles = [style.handle(model) for model in (*MODELS, EFFECT)]
+    if any(analysis.paper for analysis in analyses.values()):
+        handles.append(Line2D([], [], label="reported by the paper", **PAPER_MARK))
+    sheet.legend(handles)
+    draw_forest(sheet, analyses, PANELS, _size)
     return sheet.finish()
+
+
+def _size(analysis: Analysis) -> str:
+    counts = f"{NBSP}+{NBSP}".join(
+        examples(analysis, split) for split in SPLITS if split in analysis.splits
+    )
+    return f"{seeds(analysis, next(iter(analysis.splits)))}{NBSP}×{NBSP}({counts})"

@@ -84,8 +84,8 @@ def draw_cells(axes: Axes, edges: np.ndarray, cells: np.ndarray, model: str) -> 
         say(axes)
         return False
     counts = np.ma.masked_less_equal(cells.T, 0)
-    shades = {"norm": LogNorm(1, max(float(cells.max()), 2.0)), "cmap": style.DENSITIES[model]}
-    axes.pcolormesh(edges, edges, counts, rasterized=True, **shades)
+    norm = LogNorm(1, max(float(cells.max()), 2.0))
+    axes.pcolormesh(edges, edges, counts, norm=norm, cmap=style.DENSITY[model], rasterized=True)
     style.diagonal(axes)
     return True
 

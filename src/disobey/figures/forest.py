@@ -1,7 +1,7 @@
 """Forest plots: one row per setting, one panel per statistic, one lane per model.
 
-The name of a setting stands above its row over the whole width, so that names of any length fit
-into one column.
+In one column the name of a setting stands above its row, so that names of any length have room; in
+two columns it stands left of the panels.
 """
 
 import math
@@ -30,6 +30,13 @@ MARGIN_SHARE = 0.12
 MAX_TICKS = 4
 TICK_STEPS = [1, 2, 2.5, 4, 5, 10]
 TICK_SPACE = 0.06
+# Width of the names left of the panels.
+NAMES = 1.5
+# What the paper reports. Any: matplotlib's options are of all types.
+PAPER_MARK: dict[str, Any] = {
+    "color": style.INK, "marker": "x", "linestyle": "", "markersize": 2.6,
+    "markeredgewidth": style.MEDIUM, "zorder": 5,
+}  # fmt: skip
 # Above this many settings the lower axis is out of sight: ticks stand at both ends.
 TALL = 8
 
@@ -55,6 +62,8 @@ class Panel:
         The value that means "no deviation"; marked by a line.
     seeds : bool
         Whether each seed is shown as a dot.
+    paper : bool
+        Whether a cross shows what the paper reports, of an accuracy.
     share : float
         Width relative to the other panels.
     split, subset : str
@@ -66,35 +75,70 @@ class Panel:
     models: tuple[str, ...] = COMPARED
     null: float | None = None
     seeds: bool = False
+    paper: bool = False
     share: float = 1.0
     split: str = "test"
     subset: str = ALL
 
     def number(self, analysis: Analysis, model: str) -> tuple[float, float, float]:
-        """Return estimate, low and high."""
+        """Return estimate, low and high; NaN of a split that is not there."""
+        if self.split not in analysis.splits:
+            return (math.nan,) * 3
         return analysis.number(self.statistic, model, self.split, self.subset)
 
     def each(self, analysis: Analysis, model: str) -> list[float]:
         """Return the statistic of each seed."""
+        if not self.seeds or self.split not in analysis.splits:
+            return []
         of_seeds = analysis.seeds(self.statistic, model, self.split, self.subset)
         return [float(value) for value in of_seeds]
 
+    def reported(self, analysis: Analysis, model: str) -> float:
+        """Return what the paper reports; NaN where it is not shown or not reported."""
+        return analysis.paper_accuracy(model, self.split) if self.paper else math.nan
+
     def name(self, analysis: Analysis, model: str) -> str:
         """Return what drawn elements are called."""
-        examples = "" if self.subset == ALL else f" ({self.subset})"
+        of = self.subset if self.subset != ALL else self.split
+        examples = "" if of == "test" else f" ({of})"
         return f"{self.statistic}{examples}/{model}/{analysis.setting}"
 
 
-@dataclass(frozen=True)
 class Row:
-    """Where a setting stands: inches below the top of the plot."""
+    """Where a setting stands: inches below the top of the plot.
 
-    analysis: Analysis
-    name: str
-    size: str
-    top: float
-    body: float
-    bottom: float
+    Parameters
+    ----------
+    analysis : Analysis
+    size : str
+        How much data the row rests on.
+
+    Attributes
+    ----------
+    top : float
+        Where the setting's name begins.
+    body, bottom : float
+        Where its lanes begin and end.
+    """
+
+    def __init__(self, analysis: Analysis, size: str) -> None:
+        self.analysis, self.size = analysis, size
+        self.top = self.body = self.bottom = 0.0
+        self.name = analysis.setting
+
+    def place(self, top: float, lanes: int, width: float, *, beside: bool) -> float:
+        """Put the row below ``top``, its name above or beside its lanes; return where it ends."""
+        taken = style.text_width(self.size, style.SMALL_SIZE) + 2 * GAP
+        name = style.wrap(
+            self.analysis.setting, width - (2 * GAP if beside else taken), style.SMALL_SIZE
+        )
+        # Its size stands right of a name above the lanes, and below a name beside them.
+        text = style.line_height(style.SMALL_SIZE, name.count("\n") + 1 + beside)
+        body = lanes * LANE + BODY_PADDING
+        self.name, self.top = name, top + ROW_GAP
+        self.body = self.top if beside else self.top + text
+        self.bottom = self.body + (max(body, text) if beside else body)
+        return self.bottom
 
     def lane(self, index: int, lanes: int) -> float:
         """Return the height of one of several lanes, centred in the body."""
@@ -120,15 +164,20 @@ def draw_forest(
     sized : callable
         Returns what stands right of a setting's name: how much data its row rests on.
     """
-    rows = _rows(sheet, analyses, max(len(panel.models) for panel in panels), sized)
-    height = rows[-1].bottom
-    unit = (sheet.width - PANEL_GAP * (len(panels) - 1)) / sum(panel.share for panel in panels)
+    lanes = max(len(panel.models) for panel in panels)
+    names = NAMES if sheet.page > style.COLUMN_WIDTH else 0.0
+    rows = [Row(analysis, sized(analysis)) for analysis in analyses.values()]
+    height = 0.0
+    for row in rows:
+        height = row.place(height, lanes, names or sheet.width, beside=bool(names))
+    free = sheet.width - names - PANEL_GAP * (len(panels) - 1)
+    unit = free / sum(panel.share for panel in panels)
     labels = [style.wrap(panel.label, unit * panel.share, style.BASE_SIZE) for panel in panels]
     lines = max(label.count("\n") + 1 for label in labels)
     ticks_above = len(rows) > TALL
     sheet.top += style.line_height(style.BASE_SIZE, lines) + TICKS * ticks_above
-    _names(sheet, rows, height)
-    left = MARGIN
+    _names(sheet, rows, height, names or sheet.width)
+    left = MARGIN + names
     for panel, label in zip(panels, labels, strict=True):
         axes = sheet.axes(left, unit * panel.share, height)
         axes.set_ylim(height, 0)
@@ -139,26 +188,8 @@ def draw_forest(
     sheet.top += height + TICKS + GAP
 
 
-def _rows(
-    sheet: Sheet,
-    analyses: dict[str, Analysis],
-    lanes: int,
-    sized: Callable[[Analysis], str],
-) -> list[Row]:
-    rows, top = [], 0.0
-    for setting, analysis in analyses.items():
-        counted = sized(analysis)
-        free = sheet.width - style.text_width(counted, style.SMALL_SIZE) - 2 * GAP
-        name = style.wrap(setting, free, style.SMALL_SIZE)
-        body = top + ROW_GAP + style.line_height(style.SMALL_SIZE, name.count("\n") + 1)
-        bottom = body + lanes * LANE + BODY_PADDING
-        rows.append(Row(analysis, name, counted, top + ROW_GAP, body, bottom))
-        top = bottom
-    return rows
-
-
-def _names(sheet: Sheet, rows: list[Row], height: float) -> None:
-    axes = sheet.axes(MARGIN, sheet.width, height)
+def _names(sheet: Sheet, rows: list[Row], height: float, width: float) -> None:
+    axes = sheet.axes(MARGIN, width, height)
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(height, 0))
     for row in rows:
@@ -168,7 +199,11 @@ def _names(sheet: Sheet, rows: list[Row], height: float) -> None:
             "linespacing": style.LINE_SPACING,
         }
         axes.text(0, row.top, row.name, **common)
-        axes.text(1, row.top, row.size, ha="right", color=style.FAINT, **common)
+        if row.body > row.top:
+            axes.text(1, row.top, row.size, ha="right", color=style.FAINT, **common)
+        else:
+            below = style.line_height(style.SMALL_SIZE, row.name.count("\n") + 1)
+            axes.text(0, row.top + below, row.size, color=style.FAINT, **common)
 
 
 def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
@@ -223,6 +258,9 @@ def _lane(axes: Axes, panel: Panel, row: Row, model: str, height: float) -> None
         markeredgewidth=style.MEDIUM,
         gid=f"estimate/{name}",
     )
+    reported = panel.reported(row.analysis, model)
+    if math.isfinite(reported):
+        axes.plot([reported], [height], **PAPER_MARK, gid=f"paper/{name}")
 
 
 def _shown(panel: Panel, rows: list[Row]) -> list[float]:
@@ -230,9 +268,8 @@ def _shown(panel: Panel, rows: list[Row]) -> list[float]:
     shown = [] if panel.null is None else [panel.null]
     drawn = [(row.analysis, model) for row in rows for model in panel.models]
     for analysis, model in drawn:
-        numbers = list(panel.number(analysis, model))
-        if panel.seeds:
-            numbers += panel.each(analysis, model)
+        numbers = [*panel.number(analysis, model), panel.reported(analysis, model)]
+        numbers += panel.each(analysis, model)
         shown += [number for number in numbers if math.isfinite(number)]
     return shown
 

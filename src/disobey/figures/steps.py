@@ -1,4 +1,4 @@
-"""The paper's plot over the steps of training: the final teacher on x, a model at each step on y."""
+"""The paper's plot over the steps of training: the final teacher on x, a model at a step on y."""
 
 import math
 from collections.abc import Sequence

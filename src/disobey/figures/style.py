@@ -34,10 +34,8 @@ from disobey.analysis.names import (
 from disobey.numbers import number
 
 CM = 1 / 2.54
-# One column of a two-column page, and both; figures are drawn at the size of the print.
+# One column of a two-column page, and both; figures are drawn at their printed size.
 COLUMN_WIDTH, TWO_COLUMNS = 8.3 * CM, 17 * CM
-# For the one figure of a talk.
-WIDE = 13 * CM
 POINT = 1 / 72
 DPI = 300
 # An artist of more points than this becomes an image in a PDF: each point costs some ten bytes, and
@@ -105,12 +103,10 @@ ORDER_ROLES = {
     ONE_HOT_FIRST: Role("one-hot first", "#CC79A7", "<", "◀"),
 }
 
-_DENSITY_START, _DENSITY_END = "#FBEADD", "#E08A4A"
-# From nearly white to the student's hue, short of its full colour: lines must stay visible on it.
-DENSITY = LinearSegmentedColormap.from_list("student", [_DENSITY_START, _DENSITY_END])
-DENSITIES = {
-    STUDENT: DENSITY,
-    REFERENCE: LinearSegmentedColormap.from_list("reference", ["#EEEEEE", "#8A8A8A"]),
+# From nearly white to each model's hue, short of its full colour: lines must stay visible on it.
+DENSITY = {
+    STUDENT: LinearSegmentedColormap.from_list(STUDENT, ["#FBEADD", "#E08A4A"]),
+    REFERENCE: LinearSegmentedColormap.from_list(REFERENCE, ["#EEEEEE", "#8F8F8F"]),
 }
 
 # Any: matplotlib's type for the keys changes with its version.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def run(job: "Job") -> None:
     """Draw; a figure computes no statistic."""
-    analyses = read_analyses(job.inputs, job.spec["settings"])
+    analyses = read_analyses(job.inputs, job.spec["settings"], job.spec.get("paper"))
     figure = importlib.import_module(member("figures", job.spec["figure"])).draw(analyses)
     pdf, png = (job.store.with_name(job.store.name + suffix) for suffix in FIGURE_FORMATS)
     with job.write(pdf) as temporary_pdf, job.write(png) as temporary_png:

@@ -16,7 +16,7 @@ FLOAT_FORMAT = "%.9g"
 def run(job: "Job") -> None:
     """Build the table that the spec names."""
     spec = job.spec
-    analyses = read_analyses(job.inputs, spec["settings"])
+    analyses = read_analyses(job.inputs, spec["settings"], spec.get("paper"))
     module = importlib.import_module(member("analysis.tables", spec["table"]))
     with job.write(job.store) as path:
         module.table(spec["study"], analyses).to_csv(path, index=False, float_format=FLOAT_FORMAT)

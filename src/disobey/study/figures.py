@@ -1,5 +1,6 @@
 """Which figures a study has: each is drawn where the study holds what it shows. Pure."""
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -7,6 +8,10 @@ from disobey.stores import layout
 from disobey.strict import spec_of
 from disobey.study.compared import noise_of
 from disobey.study.models import StudentOf, Study, Trained
+
+
+# What has room in one figure of the kind confidence: a pair of panels each.
+SETTINGS_A_FIGURE = 4
 
 
 class Planned(NamedTuple):
@@ -30,9 +35,16 @@ def _distilled(kind: str, study: Study) -> Iterator[Planned]:
         yield Planned(kind, kind, tuple(names))
 
 
-def _each(kind: str, study: Study) -> Iterator[Planned]:
-    for name in study.named:
-        yield Planned(kind, f"{kind}-{name}", (name,))
+def _confidence(kind: str, study: Study) -> Iterator[Planned]:
+    """Settings that are distilled throughout, a few in each figure; numbered if there are several."""
+    for figure in _distilled(kind, study):
+        names = figure.settings
+        figures = -(-len(names) // SETTINGS_A_FIGURE)
+        # As even as can be: five settings are three and two.
+        starts = [len(names) * index // figures for index in range(figures + 1)]
+        for index, (start, end) in enumerate(itertools.pairwise(starts), 1):
+            name = kind if figures == 1 else f"{kind}-{index}"
+            yield Planned(kind, name, names[start:end])
 
 
 def _biased(least: int) -> "PlanFigures":
@@ -42,12 +54,6 @@ def _biased(least: int) -> "PlanFigures":
             yield Planned(kind, kind, names)
 
     return plan
-
-
-def _overview(kind: str, study: Study) -> Iterator[Planned]:
-    """The first setting whose bias is measured, for both halves."""
-    for figure in _biased(1)(kind, study):
-        yield Planned(kind, kind, figure.settings[:1])
 
 
 def _noise(kind: str, study: Study) -> Iterator[Planned]:
@@ -175,7 +181,8 @@ def _but(study: Study, name: str, *left_out: str) -> str:
 PlanFigures = Callable[[str, Study], Iterator[Planned]]
 
 FIGURES: dict[str, PlanFigures] = {
-    "overview": _overview,
+    "overview": _distilled,
+    "confidence": _confidence,
     "calibrated": _distilled,
     "inheritance": _distilled,
     "accuracy": _distilled,
@@ -195,7 +202,6 @@ FIGURES: dict[str, PlanFigures] = {
     "over-training": _over_training,
     "steps": _steps,
     "gradients": _gradients,
-    "exaggeration": _each,
 }
 # What else they read than analyses of confidence: see `disobey.stores.layout.BESIDE`.
 FIGURES_BESIDE: Mapping[str, Sequence[str]] = (

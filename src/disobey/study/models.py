@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     PositiveInt,
@@ -177,6 +178,37 @@ Teacher = Annotated[
 ]
 
 
+def _three_per_cent(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+    numbers = given if isinstance(given, list) else []
+    known = [n for n in numbers if isinstance(n, int | float) and not isinstance(n, bool)]
+    if len(known) != 3 or len(numbers) != 3 or not all(0 <= n <= 100 for n in known):
+        raise ValueError(
+            "must be three numbers between 0 and 100: per cent of teacher, one-hot student and "
+            "distilled student, for example [72.52, 72.52, 74.55]"
+        )
+    if max(known) <= 1:
+        raise ValueError(f"must be in per cent; write {[round(100 * n, 6) for n in known]}")
+    return given
+
+
+ThreePerCent = Annotated[list[float], BeforeValidator(_three_per_cent)]
+
+
+class PaperAccuracies(Strict):
+    """Accuracies that the paper reports of a setting, in per cent."""
+
+    train: ThreePerCent | None = Field(
+        None, description="of training examples: [teacher, one-hot student, distilled student]"
+    )
+    test: ThreePerCent | None = Field(None, description="the same of test examples")
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> Self:
+        if self.train is None and self.test is None:
+            raise ValueError("holds neither train nor test; write test: [72.52, 72.52, 74.55]")
+        return self
+
+
 class Setting(Strict):
     """One row of a study: data set, teacher, student, recipe, distillation."""
 
@@ -203,6 +235,10 @@ class Setting(Strict):
         "(the reference, twice as long) and student_at_1 (a student at temperature 1)",
     )
     over_training: bool = Field(False, description="analyse the recipe's snapshots too")
+    paper: PaperAccuracies | None = Field(
+        None,
+        description="accuracies that the paper reports of this setting; printed beside ours",
+    )
 
     @property
     def placebos(self) -> tuple[str, ...]:

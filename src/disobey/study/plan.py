@@ -44,6 +44,8 @@ RATES = {"quarter_lr": 0.25, "half_lr": 0.5, "double_lr": 2.0}
 MATCHED_RANGE = (0.2, 0.7)
 
 TABLES = ("accuracy", "confidence", "claims", "summary")
+# The accuracies that the paper reports beside ours, where a study gives any; and figures with them.
+PAPER_TABLE, PAPER_FIGURES = "paper", ("accuracy",)
 # Tables that also read the stores beside the analyses; each kind of these has a table of its own.
 TABLES_BESIDE = {"claims": tuple(BESIDE), "summary": tuple(BESIDE)} | {
     kind: (kind,) for kind in BESIDE
@@ -375,7 +377,8 @@ class _Planner:
         study, everything = self.study.study, tuple(self.analyses.values())
         common = {"study": study, "settings": list(self.analyses)}
         named, beside = self._read_beside(BESIDE, self.analyses)
-        tables = [self._table(table, common) for table in (*TABLES, *named)]
+        reported = [PAPER_TABLE] if self._paper(self.analyses) else []
+        tables = [self._table(table, common) for table in (*TABLES, *named, *reported)]
         drawn = figures_of(self.study)
         figures = [self._figure(*figure) for figure in drawn]
         spec = common | named | {"seeds": list(self.study.seeds)}
@@ -406,6 +409,8 @@ class _Planner:
         study = self.study.study
         named, beside = self._read_beside(TABLES_BESIDE.get(table, ()), self.analyses)
         spec = {**common, "table": table, **named}
+        if table == PAPER_TABLE:
+            spec |= self._paper(self.analyses)
         store = layout.TABLE.format(study=study, table=table)
         upstream = (*self.analyses.values(), *beside)
         members = (member("analysis.tables", table),)
@@ -418,6 +423,8 @@ class _Planner:
         known = self.analyses | self.snapshots
         upstream = [known[setting] for setting in settings]
         spec = {"study": study, "figure": kind, "settings": list(settings), **named}
+        if kind in PAPER_FIGURES:
+            spec |= self._paper(settings)
         return self.plan.add(
             "figure",
             f"{study}/{name}",
@@ -426,6 +433,13 @@ class _Planner:
             (*upstream, *beside),
             (member("figures", kind),),
         )
+
+    def _paper(self, settings: Iterable[str]) -> dict[str, Any]:
+        """Return the part of a spec that holds the paper's accuracies; empty without any."""
+        known = self.study.settings
+        given = {name: known[name].paper for name in settings if name in known}
+        reported = {name: spec_of(paper) for name, paper in given.items() if paper is not None}
+        return {"paper": reported} if reported else {}
 
     def _read_beside(
         self, stages: Iterable[str], settings: Iterable[str]

@@ -73,6 +73,7 @@ def _refuse_name(name: str, settings: Mapping[str, Setting]) -> str | None:
 def _varied(base: Setting, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the setting with the values at their dotted keys."""
     changed = base.model_dump(exclude_unset=True)
+    changed.pop("paper", None)  # it reports the base, not what differs from it
     for key, value in values.items():
         *inner, last = key.split(".")
         place = changed

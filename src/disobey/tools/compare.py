@@ -13,7 +13,7 @@ from disobey.errors import UserError
 from disobey.stores.writer import atomic
 
 FLOAT_FORMAT = "%.9g"
-NAME, FIGURE, EXPLORER = "comparison", "exaggeration", "explorer.html"
+NAME, FIGURE, EXPLORER = "comparison", "confidence", "explorer.html"
 
 
 def main(arguments: Sequence[str]) -> int:
