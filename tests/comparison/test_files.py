@@ -1,8 +1,10 @@
 """Every format says the same; ids bring rows together, and what cannot be right is refused."""
 
+import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
+import xarray
 from simulated_models import CLASSES, EXAMPLES, scaled_seeds, softmax
 
 from disobey import compare
@@ -324,3 +326,141 @@ def test_a_store_without_logits_is_refused(tmp_path, models):
     with NetcdfWriter(path) as writer:
         writer.write("test", "scores", ("example", "class"), models["teacher"])
     assert "group test has no variable logits; found: scores" in refused(path, models["student"])
+
+
+# --- what is missing, turned or called otherwise ---------------------------------------------
+
+
+def as_netcdf(path, logits, filled=None, dims=("example", "class"), **attributes):
+    """Write logits as a library that is not this one does: with a default fill value."""
+    with netCDF4.Dataset(path, "w") as file:
+        for name, size in zip(dims, logits.shape, strict=True):
+            file.createDimension(name, size)
+        variable = file.createVariable("logits", "f4", dims)
+        variable.setncatts(attributes)
+        variable[: filled or len(logits)] = logits[: filled or len(logits)]
+    return path
+
+
+@pytest.mark.parametrize("missing", [{"filled": 288}, {"missing_value": np.float32(-9999)}])
+def test_rows_that_a_file_marks_as_missing_or_never_wrote_are_refused(tmp_path, models, missing):
+    student = models["student"].copy()
+    student[288:] = -9999
+    path = as_netcdf(tmp_path / "student.nc", student, **missing)
+    said = refused(models["teacher"], path)
+    assert f"{path}, logits, row 288: is missing" in said and "12 of 300 rows" in said
+
+
+def test_masked_arrays_are_taken_only_if_nothing_is_masked(models):
+    teacher, student = models["teacher"], models["student"]
+    mask = np.zeros(student.shape, bool)
+    whole = compare(teacher, np.ma.masked_array(student, mask), resamples=20)
+    assert whole.value("agreement") == (teacher.argmax(1) == student.argmax(1)).mean()
+    mask[7, 1] = True
+    said = refused(teacher, np.ma.masked_array(student, mask))
+    assert "student, logits, row 7: is missing" in said
+    label = np.ma.masked_equal(LABEL, LABEL[0])
+    assert "labels, label, row 0: is missing" in refused(teacher, student, labels=label)
+
+
+def test_dimensions_with_names_may_stand_in_any_order(tmp_path, models):
+    paths = [
+        as_netcdf(tmp_path / f"{name}.nc", logits.T, dims=("class", "example"))
+        for name, logits in models.items()
+    ]
+    in_memory = xarray.DataArray(models["teacher"].T, dims=("classes", "examples"))
+    for teacher in (paths[0], in_memory):
+        found = compare(teacher, paths[1], labels=LABEL)
+        (split,) = found.models.values()
+        assert split.logits[0].shape == (EXAMPLES, CLASSES)
+        assert found.value("accuracy", "teacher") == (models["teacher"].argmax(1) == LABEL).mean()
+
+
+@pytest.mark.parametrize("prefix", ["", "logit_"])
+def test_columns_with_numbers_are_classes_in_the_order_of_the_numbers(tmp_path, prefix):
+    rng = np.random.default_rng(0)
+    teacher, student = rng.normal(size=(2, 60, 12))
+    path = tmp_path / "teacher.parquet"
+    table = pd.DataFrame(teacher, columns=[f"{prefix}{k}" for k in range(12)])
+    table[sorted(table.columns)].to_parquet(path)  # 0, 1, 10, 11, 2, ...
+    label = rng.integers(0, 12, 60)
+    found = compare(path, student, labels=label)
+    assert found.value("accuracy", "teacher") == (teacher.argmax(1) == label).mean()
+    assert "60 examples of 12 classes" in repr(found)
+
+
+def test_a_column_of_another_name_than_the_classes_is_refused(tmp_path, models):
+    path = tmp_path / "odd.parquet"
+    table = pd.DataFrame(models["teacher"], columns=[f"c{k}" for k in range(CLASSES)])
+    table.assign(loss=1.5).to_parquet(path)
+    assert "column loss: is it a class, as c0 is?" in refused(path, models["student"])
+
+
+def indexed(path, logits, index):
+    pd.DataFrame(logits, columns=list("abcd"), index=index).to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["example_id", "picture", None])
+def test_an_index_that_tells_rows_apart_is_their_ids(tmp_path, models, name):
+    order = np.random.default_rng(5).permutation(EXAMPLES)
+    index = pd.Index(IDS, name=name)
+    teacher = indexed(tmp_path / "teacher.parquet", models["teacher"], index)
+    student = indexed(tmp_path / "student.parquet", models["student"][order], index[order])
+    found = compare(teacher, student)
+    expected = (models["teacher"].argmax(1) == models["student"].argmax(1)).mean()
+    assert found.value("agreement") == expected and found.notes == (
+        "rows are matched by example_id",
+    )
+
+
+def test_an_index_that_repeats_itself_is_no_ids(tmp_path, models):
+    """That of batches one after another."""
+    index = pd.Index(np.arange(EXAMPLES) % 100)
+    paths = [indexed(tmp_path / f"{n}.parquet", z, index) for n, z in models.items()]
+    assert "by position" in compare(*paths[:2]).notes[0]
+
+
+def test_nullable_columns_are_taken_unless_a_value_is_missing(tmp_path, models):
+    table = pd.DataFrame(models["teacher"], columns=list("abcd")).astype("Float32")
+    table["label"] = pd.array(LABEL, "Int64")
+    path = tmp_path / "teacher.parquet"
+    table.to_parquet(path)
+    expected = (models["teacher"].argmax(1) == LABEL).mean()
+    assert compare(path, models["student"]).value("accuracy", "teacher") == expected
+    frame = table.drop(columns="label")
+    assert (
+        compare(frame, models["student"], labels=table["label"]).value("accuracy", "teacher")
+        == expected
+    )
+    table.loc[4, "c"] = pd.NA
+    table.to_parquet(path)
+    assert "logits, row 4, class 2: is nan" in refused(path, models["student"])
+    table["c"], table.loc[9, "label"] = 0.5, pd.NA
+    table.to_parquet(path)
+    assert f"{path}, label, row 9: is missing" in refused(path, models["student"])
+
+
+def test_ids_may_be_bytes_that_are_text(models):
+    teacher, student = models["teacher"], models["student"]
+    ids = np.array([f"straße/{i}.png" for i in IDS])
+    by_bytes = np.array([one.encode() for one in ids])
+    order = np.random.default_rng(6).permutation(EXAMPLES)
+    found = compare(with_ids(teacher, ids), with_ids(student[order], by_bytes[order], LABEL[order]))
+    assert found.value("agreement") == (teacher.argmax(1) == student.argmax(1)).mean()
+    by_bytes[3] = b"\xff"
+    said = refused(with_ids(teacher, by_bytes), student)
+    assert "teacher, example_id, row 3: b'\\xff'" in said
+
+
+@pytest.mark.parametrize(
+    "ids, said",
+    [
+        (np.where(IDS == 1005, np.inf, IDS.astype(float)), "row 5: inf is no whole number"),
+        (2.0**53 + 2 * IDS, "row 0: 9007199254742992.0 is rounded"),
+        (IDS.astype(np.uint64) + np.uint64(2**63), "is no id below 2^63"),
+        (np.array([*map(str, IDS[:-1]), None], object), "row 299: None is no id"),
+    ],
+)
+def test_ids_that_cannot_name_an_example_are_refused_with_the_row(models, ids, said):
+    assert said in refused(with_ids(models["teacher"], ids), models["student"])

@@ -18,7 +18,13 @@ from disobey.provenance import spec_id
 from disobey.stages import prepare
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.study.datasets import Files
-from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
+from disobey.study.user_files import (
+    SPLITS,
+    content_of_split,
+    format_of,
+    given_files,
+    mistake_in,
+)
 
 TEXTS = ["a b", "c", "d e f", "g", "h, i", "0012"]
 LABELS = [0, 1, 0, 1, 1, 0]
@@ -687,3 +693,99 @@ def test_brackets_in_a_path_are_no_pattern():
         table.to_parquet(f"run[1]/{split}.parquet")
     data = prepared(**TEXT, train="run[1]/train.parquet", test="run[1]/test.parquet")
     assert data.train.label.tolist() == LABELS
+
+
+# --- what is a class, and what a program hides in a folder ------------------------------------
+
+
+def write_labels(train, test=None):
+    for split, labels in (("train", train), ("test", test or train)):
+        write_texts(".csv", split, [f"text {i}" for i in range(len(labels))], labels)
+
+
+def test_numbers_beside_a_word_are_each_their_own_class():
+    """Words of 0 ... 10 and x: in the order of words 10 would come before 2."""
+    values = [*map(str, range(11)), "x"]
+    write_labels(values * 3)
+    data = prepared(**TEXT)
+    assert data.class_names == tuple(values)
+    assert data.train.label.tolist() == [*range(12)] * 3
+
+
+def test_numbers_from_1_on_beside_a_word_are_classes():
+    write_labels(["2", "1", "other"] * 4)
+    data = prepared(**TEXT)
+    assert data.class_names == ("1", "2", "other") and data.train.label.tolist()[:3] == [1, 0, 2]
+
+
+def test_a_value_that_is_a_given_name_is_that_name_whatever_its_place():
+    write_labels(["1", "0", "unknown", "1"] * 3)
+    data = prepared(**TEXT, classes=["1", "0", "unknown"])
+    assert data.train.label.tolist()[:4] == [0, 1, 2, 0]
+    write_labels(["1", "0", "2", "1"] * 3)
+    with pytest.raises(UserError, match="row 2, column label: '2' is not one of the 3 classes, 1"):
+        prepared(**TEXT, classes=["1", "0", "unknown"])
+
+
+def test_numbers_are_no_places_of_words_that_nobody_has_numbered():
+    write_labels(["a", "b"] * 3, ["0", "1"] * 3)
+    with pytest.raises(UserError, match="test.*row 0, column label: '0' is not one of the 2"):
+        prepared(**TEXT)
+
+
+def test_blanks_around_a_label_are_no_part_of_it():
+    write_labels(["a ", "b", " a", "b\t"] * 3)
+    data = prepared(**TEXT)
+    assert data.class_names == ("a", "b") and data.train.label.tolist() == [0, 1] * 6
+
+
+def test_labels_that_are_measurements_are_refused():
+    write_labels([f"0.{i:03}" for i in range(40)])
+    with pytest.raises(UserError, match="40 classes in 40 rows .*a class that several rows share"):
+        prepared(**TEXT)
+
+
+FOLDERS = IMAGE | {"train": "train", "test": "test"}
+
+
+def test_one_folder_is_no_two_classes():
+    for split in SPLITS:
+        folders(split, "a")
+    with pytest.raises(UserError, match="two classes are needed at least, found a"):
+        prepared(**FOLDERS)
+
+
+def test_hidden_files_and_folders_are_no_images(capsys):
+    for split in SPLITS:
+        folders(split, "a", "b", ".ipynb_checkpoints", "a/.cache", "__MACOSX")
+        Path(split, "b", "._0.png").write_bytes(b"\0\5\x16\7")
+        Path(split, "b", "0.heic").write_bytes(b"x")
+    data = prepared(**FOLDERS)
+    assert data.class_names == ("a", "b") and data.train.label.tolist() == [0, 0, 1, 1]
+    assert "train (train): 1 files are left out" in (said := capsys.readouterr().err)
+    assert f"train{os.sep}b{os.sep}0.heic" in said
+
+
+def test_a_broken_image_of_a_folder_is_named_by_its_file():
+    for split in SPLITS:
+        folders(split, "a", "b")
+    Path("train/b/1.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match="mine: train file train/b/1.png: is no image"):
+        prepared(**FOLDERS)
+
+
+def test_a_folder_counts_once_however_many_links_lead_to_it():
+    for split in SPLITS:
+        folders(split, "a", "b")
+    Path("train/a/a").symlink_to(".")
+    Path("train/b/up").symlink_to("..")
+    assert prepared(**FOLDERS).train.label.tolist() == [0, 0, 1, 1]
+
+
+def test_a_class_without_an_image_that_can_be_read_is_refused_where_the_study_is_read():
+    for split in SPLITS:
+        folders(split, "a", "b")
+        Path(split, "owl").mkdir()
+        Path(split, "owl", "0.heic").write_bytes(b"x")
+    dataset = Files.model_validate({"source": "files", "name": "mine"} | FOLDERS)
+    assert "train/owl holds no image of its own" in mistake_in(dataset, None, "train")

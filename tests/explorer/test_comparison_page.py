@@ -86,3 +86,11 @@ def test_texts_as_ids_name_the_examples(opened):
     browser = opened(compare(*arrays))
     browser.run("point(17)")
     assert "image-017.png" in browser.text("#example")
+
+
+def test_ids_above_2_to_the_53_are_shown_digit_by_digit(opened):
+    (teacher, student), _ = models(2)
+    ids = 2**53 + 1 + 2 * np.arange(EXAMPLES)
+    browser = opened(compare({"test": teacher, "test_example_id": ids}, student))
+    assert browser.run("[...view.id].map((id) => `${id}`)") == [str(id) for id in ids]
+    assert browser.complaints == []

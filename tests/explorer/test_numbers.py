@@ -26,7 +26,7 @@ from disobey.study.digests import CodeDigests
 VENDOR = Path(deviations.__file__).parent / "vendor"
 DTYPES = {
     "Uint8Array": "u1", "Uint16Array": "<u2", "Int16Array": "<i2", "Int32Array": "<i4",
-    "Float64Array": "<f8",
+    "Float64Array": "<f8", "BigInt64Array": "<i8",
 }  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def test_what_is_not_finite_stays_so_and_spoils_nothing_else():
     assert np.isnan(found["nothing"]).all() and (found["zero"] == 0).all()
 
 
-@pytest.mark.parametrize("value", [0, 255, 256, 65535, 65536, -1, 2**31 - 1, 2**31, 2**53])
+@pytest.mark.parametrize("value", [0, 255, 256, 65535, 65536, -1, 2**31 - 1, 2**31, 2**53 + 1])
 def test_integers_are_exact_whatever_their_size(value):
     columns = Columns()
     columns.add_integers("id", np.array([0, value], np.int64))

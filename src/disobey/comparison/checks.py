@@ -155,7 +155,8 @@ def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
     Raises
     ------
     UserError
-        For another shape or number, fractional ids, and ids that are there twice.
+        For another shape or number, ids that are no whole numbers or too large for 64 bits, missing
+        ones, bytes that are no UTF-8, and ids that are there twice.
     """
     where = place(ID)
     if values.ndim != 1 or len(values) != examples:
@@ -163,10 +164,7 @@ def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
             f"{where}: has shape {values.shape}, where one id for each of the {examples:,} rows of "
             f"logits is needed"
         )
-    if values.dtype.kind == "f":
-        _refuse_first(values != np.floor(values), values, where, "is no whole number")
-        values = values.astype(np.int64)
-    ids = values if values.dtype.kind in "iu" else values.astype(str)
+    ids = _numbers(values, where) if values.dtype.kind in "iuf" else _words(values, where)
     known, first, times = np.unique(ids, return_index=True, return_counts=True)
     if (times > 1).any():
         row = first[times > 1].min()
@@ -176,3 +174,31 @@ def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
             f"({len(ids) - len(known)} repeated; {ROWS})"
         )
     return ids
+
+
+def _numbers(values: np.ndarray, where: str) -> np.ndarray:
+    if values.dtype.kind == "f":
+        fractional = ~np.isfinite(values) | (values != np.floor(values))
+        _refuse_first(fractional, values, where, "is no whole number")
+        rounded = np.abs(values) > 2 / np.finfo(values.dtype).eps
+        what = f"is rounded: {values.dtype} tells no such numbers apart; save ids as int64 or text"
+        _refuse_first(rounded, values, where, what)
+    too_large = values > np.iinfo(np.int64).max
+    _refuse_first(too_large, values, where, "is no id below 2^63; save ids as text")
+    return values.astype(np.int64)
+
+
+def _words(values: np.ndarray, where: str) -> np.ndarray:
+    """Return ids as text; bytes are read as UTF-8."""
+    words = values.astype(object)
+    missing = np.array([word is None or word != word for word in words.tolist()], bool)
+    _refuse_first(missing, values, where, "is no id")
+    for row, word in enumerate(words):
+        if isinstance(word, bytes):
+            try:
+                words[row] = word.decode()
+            except UnicodeDecodeError as error:
+                raise UserError(
+                    f"{where}, row {row}: {word!r}: {error}; save ids as text ({ROWS})"
+                ) from None
+    return words.astype(str)

@@ -18,8 +18,11 @@ from disobey.comparison.files import (
     TEST,
     UNNAMED,
     Splits,
+    examples_first,
     named,
     read_file,
+    table_values,
+    whole,
 )
 from disobey.comparison.result import Comparison
 from disobey.comparison.store import ROLES, by_role
@@ -173,8 +176,17 @@ def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
     if _is_path(model):
         return read_file(Path(model), main)
     if isinstance(model, Mapping):
-        return named(name, {str(key): np.asarray(array) for key, array in model.items()}, main)
-    return {UNNAMED: {main: np.asarray(model)}}
+        arrays = {str(key): _array(f"{name}, {key}", array) for key, array in model.items()}
+        return named(name, arrays, main)
+    return {UNNAMED: {main: _array(f"{name}, {main}", model)}}
+
+
+def _array(where: str, given: Any) -> np.ndarray:  # noqa: ANN401 - array_like
+    """Return what was given as an array, (example, class); nothing of it may be masked."""
+    if hasattr(given, "iloc"):  # of pandas
+        return table_values(where, given)
+    values = np.asanyarray(given) if np.ma.isMaskedArray(given) else np.asarray(given)
+    return whole(where, examples_first(values, getattr(given, "dims", ())))
 
 
 def _named_splits(read: Sequence[Splits], split: str | None) -> list[Splits]:

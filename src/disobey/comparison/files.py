@@ -2,13 +2,15 @@
 
 Whatever the format, a file becomes splits, and a split columns: ``logits``, and where they are
 there ``label``, ``clean_label``, ``example_id`` and ``class_name``. Nothing is checked here but
-that the columns can be told apart.
+that the columns can be told apart and that none of their values is missing.
 """
 
+import re
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +28,7 @@ LOGITS, LABEL, CLEAN_LABEL, ID, CLASS_NAME = (
 )  # fmt: skip
 OF_EXAMPLES = (LOGITS, LABEL, CLEAN_LABEL, ID)
 SPLIT = "split"  # the column of a table that says which split a row is of
+NUMBERED = re.compile(r"(.*?)(\d+)")  # a column of one class: 3, c3, logit_3
 
 Columns = dict[str, np.ndarray]
 Splits = dict[str, Columns]
@@ -65,6 +68,34 @@ def read_file(path: Path, main: str = LOGITS) -> Splits:
     if not any(main in columns for columns in splits.values()):
         raise UserError(f"{path}: holds no {main}")
     return splits
+
+
+def whole(where: str, values: np.ndarray) -> np.ndarray:
+    """Return an array without a mask.
+
+    Raises
+    ------
+    UserError
+        When a value is masked, with its row.
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    missing = np.atleast_1d(np.ma.getmaskarray(values))
+    rows = np.unique(np.nonzero(missing)[0])
+    if rows.size:
+        raise UserError(
+            f"{where}, row {rows[0]}: is missing (masked, marked as missing, or never written), as "
+            f"are {rows.size} of {len(missing)} rows; give all of them (rows "
+            f"are counted from 0)"
+        )
+    return np.asarray(values.data)
+
+
+def examples_first(values: np.ndarray, dims: Sequence[object]) -> np.ndarray:
+    """Return an array whose dimensions have names as (example, class), if they say the reverse."""
+    names = [str(name).lower() for name in dims]
+    turned = len(names) == 2 and (names[0].startswith("class") or names[1].startswith("example"))
+    return values.T if turned else values
 
 
 # --- numpy -----------------------------------------------------------------------------------
@@ -161,8 +192,9 @@ def _parquet(path: Path, main: str) -> Splits:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
         raise UserError(f"{path}: cannot be read as parquet ({error})") from None
+    table = _with_index(table)
     known = [name for name in (LABEL, CLEAN_LABEL, ID) if name in table]
-    columns: Columns = {name: table[name].to_numpy() for name in known}
+    columns: Columns = {name: table_values(f"{path}, {name}", table[name]) for name in known}
     rest = table.columns.difference([*known, SPLIT], sort=False)
     if main == LOGITS:
         columns |= _logits_of(path, table, list(rest))
@@ -171,9 +203,39 @@ def _parquet(path: Path, main: str) -> Splits:
     return _by_split(path, table[SPLIT].to_numpy(), columns)
 
 
+def _with_index(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Return a table whose index has become columns where it says something of the rows.
+
+    An index that names no column is the rows' ids, unless it only counts them or repeats itself, as
+    that of concatenated batches does.
+    """
+    known = [name for name in table.index.names if name in (*OF_EXAMPLES, SPLIT)]
+    if known:
+        return table.reset_index(level=known)
+    counts = type(table.index).__name__ == "RangeIndex" or table.index.nlevels > 1
+    if ID in table or counts or not table.index.is_unique:
+        return table
+    return table.rename_axis(ID).reset_index()
+
+
+def table_values(where: str, table: Any) -> np.ndarray:  # noqa: ANN401 - a frame or a column
+    """Return what pandas holds as numpy has it, also where pandas keeps missing values apart."""
+    if table.ndim > 1:
+        parts = [table_values(where, table.iloc[:, k]) for k in range(table.shape[1])]
+        return np.stack(parts, axis=1) if parts else np.empty(table.shape)
+    dtype = getattr(table.dtype, "numpy_dtype", table.dtype)
+    if dtype.kind == "f":  # a missing number is NaN, and refused as such
+        return table.to_numpy(dtype, na_value=np.nan)
+    missing = table.isna().to_numpy()
+    if missing.any():
+        return whole(where, np.ma.masked_array(np.zeros(len(table)), missing))
+    return table.to_numpy(dtype if dtype.kind in "iub" else None)
+
+
 def _logits_of(path: Path, table: "pd.DataFrame", names: list[str]) -> Columns:
     if LOGITS in names and len(names) == 1:
         return {LOGITS: _stacked(path, table[LOGITS])}
+    names = _in_order(path, names)
     for name in names:
         if table[name].dtype.kind != "f":
             raise UserError(
@@ -183,7 +245,32 @@ def _logits_of(path: Path, table: "pd.DataFrame", names: list[str]) -> Columns:
             )
     if not names:
         return {}
-    return {LOGITS: table[names].to_numpy(), CLASS_NAME: np.array([str(name) for name in names])}
+    logits = table_values(f"{path}, {LOGITS}", table[names])
+    return {LOGITS: logits, CLASS_NAME: np.array([str(name) for name in names])}
+
+
+def _in_order(path: Path, names: list[str]) -> list[str]:
+    """Return the columns of the classes, by their numbers where most have some.
+
+    Raises
+    ------
+    UserError
+        For a column that is called otherwise than those of the other classes.
+    """
+    parts = {name: NUMBERED.fullmatch(str(name)) for name in names}
+    prefixes = Counter(part[1] for part in parts.values() if part)
+    prefix, count = next(iter(prefixes.most_common(1)), ("", 0))
+    if 2 * count <= len(names):
+        return names
+    numbers = {name: int(part[2]) for name, part in parts.items() if part and part[1] == prefix}
+    for name in names:
+        if name not in numbers:
+            first = next(iter(numbers))
+            raise UserError(
+                f"{path}: column {name}: is it a class, as {first} is? Leave it out, or call it as "
+                f"the others"
+            )
+    return sorted(names, key=numbers.__getitem__)
 
 
 def _stacked(path: Path, lists: Iterable[np.ndarray]) -> np.ndarray:
@@ -218,28 +305,32 @@ def _by_split(path: Path, split: np.ndarray, columns: Columns) -> Splits:
 
 def _netcdf(path: Path, main: str) -> Splits:
     """Read a store of this package: a group per split; or variables without a group."""
-    from disobey.stores.reader import read_arrays  # before netCDF4: it sets how files are locked
+    import disobey.stores.reader  # noqa: F401 - before netCDF4: it sets how files are locked
 
     import netCDF4  # isort: skip
 
     try:
         with netCDF4.Dataset(path, "r") as file:
-            groups = [split for split in SPLITS if split in file.groups]
-        found = {group: read_arrays(path, group) for group in groups}
-        found = found or {UNNAMED: read_arrays(path)}
-    except OSError as error:
+            groups = {split: file[split] for split in SPLITS if split in file.groups}
+            groups = groups or {UNNAMED: file}
+            return {split: _group(path, split, group, main) for split, group in groups.items()}
+    except (OSError, RuntimeError) as error:
         raise UserError(f"{path}: cannot be read as netCDF ({error})") from None
-    kept = {
-        split: {name: array for name, array in arrays.items() if name in OF_EXAMPLES}
-        for split, arrays in found.items()
-    }
-    for split, columns in kept.items():
-        if main not in columns:
-            raise UserError(
-                f"{path}: {'group ' + split if split else 'its root'} has no variable {main}; "
-                f"found: {', '.join(found[split]) or 'none'}"
-            )
-    return kept
+
+
+def _group(path: Path, split: str, group: Any, main: str) -> Columns:  # noqa: ANN401
+    """Return the variables of a group that are known here."""
+    variables = group.variables
+    if main not in variables:
+        raise UserError(
+            f"{path}: {'group ' + split if split else 'its root'} has no variable {main}; "
+            f"found: {', '.join(variables) or 'none'}"
+        )
+    columns = {}
+    for name in filter(variables.__contains__, OF_EXAMPLES):
+        values = examples_first(variables[name][...], variables[name].dimensions)
+        columns[name] = whole(f"{path}, {split} {name}" if split else f"{path}, {name}", values)
+    return columns
 
 
 READERS: Mapping[str, Callable[[Path, str], Splits]] = {

@@ -88,7 +88,8 @@ def _size(comparison: Comparison) -> str:
 
 
 def _examples(comparison: Comparison, split: str) -> str:
-    return f"{int(comparison.analysis.splits[split].examples.sel(subset='all')[0]):,} examples"
+    examples = int(comparison.analysis.splits[split].examples.sel(subset="all")[0])
+    return f"{examples:,} examples of {len(comparison.models[split].class_names):,} classes"
 
 
 # --- verdicts --------------------------------------------------------------------------------

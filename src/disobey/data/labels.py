@@ -1,7 +1,8 @@
 """Labels of tables: which classes there are, and which one a row's value means.
 
-A value has a name: a word is its own, a whole number is its digits (1, 1.0, "1" and "01" are one),
-and where a table names its classes, a number is the position of one of those names.
+A value has a name: a word is its own without blanks around it, a whole number is its digits (1,
+1.0, "1" and "01" are one). Where a table names its classes a number is the position of one of those
+names; so it is where the user names them and no name is itself a number.
 """
 
 import math
@@ -14,6 +15,8 @@ from disobey.data.table import Table
 from disobey.errors import UserError
 
 LONGEST_NUMBER = 18  # digits; of far longer ones Python makes no number
+# Of a few rows nearly all may differ; of more than these, twice as many rows as classes are needed.
+CLASSES_OF_FEW_ROWS = 10
 NO_LABELS = "; has this split no labels? name another one"
 
 
@@ -29,8 +32,19 @@ def class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]
     Raises
     ------
     UserError
-        When the splits say different names, or the user's names fit neither.
+        When the splits say different names, the user's names fit neither, or there are fewer than
+        two classes.
     """
+    names = _class_names(spec, train, test)
+    if len(names) < 2:
+        raise UserError(
+            f"{train.where}: column {spec['columns']['label']}: two classes are needed at least, "
+            f"found {shortened(names) or 'none'}"
+        )
+    return names
+
+
+def _class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]:
     column, given = spec["columns"]["label"], spec.get("classes")
     said = [table.class_names(column) for table in (train, test)]
     if given is not None:
@@ -66,12 +80,13 @@ def _names_found(column: str, table: Table) -> list[str]:
         for value in batch[column]:
             found.add(_named(value, f"{table.where}: row {row}, column {column}"))
             row += 1
-    if len(found) < 2:
+    names = sorted(found, key=lambda name: (0, int(name), "") if _is_number(name) else (1, 0, name))
+    if len(found) > max(row / 2, CLASSES_OF_FEW_ROWS):
         raise UserError(
-            f"{table.where}: column {column}: two classes are needed at least, found "
-            f"{shortened(sorted(found)) or 'none'}"
+            f"{table.where}: column {column}: {len(found):,} classes in {row:,} rows "
+            f"({shortened(names)}); a label is a class that several rows share; name another column"
         )
-    return sorted(found, key=int) if all(map(_is_number, found)) else sorted(found)
+    return names
 
 
 class Labels:
@@ -83,17 +98,22 @@ class Labels:
         Of all classes.
     column : str
     table : Table
+    given : bool
+        Whether the user names the classes.
     """
 
-    def __init__(self, names: Sequence[str], column: str, table: Table) -> None:
+    def __init__(self, names: Sequence[str], column: str, table: Table, *, given: bool) -> None:
         self.column, self.where, self.names = column, table.where, names
         said = table.class_names(column)
-        by_name = {name: position for position, name in enumerate(names)}
+        by_name = {name.strip(): position for position, name in enumerate(names)}
         if said is not None:
             # By what the table calls them; by position where the user renames them.
-            of_table = [by_name.get(str(name), position) for position, name in enumerate(said)]
+            of_table = [
+                by_name.get(str(name).strip(), position) for position, name in enumerate(said)
+            ]
             by_name |= {str(position): place for position, place in enumerate(of_table)}
-        elif not all(map(_is_number, names)):  # else numbers are names
+        self._positions = said is not None or (given and not any(map(_is_number, by_name)))
+        if said is None and self._positions:
             by_name |= {str(position): position for position in range(len(names))}
         self._known = by_name
 
@@ -111,9 +131,10 @@ class Labels:
             name = _named(value, where)
             if name not in self._known:
                 hint = NO_LABELS if name == "-1" else ""
+                numbers = f"0 to {len(self.names) - 1} or " if self._positions else ""
                 raise UserError(
-                    f"{where}: {value!r} is not one of the {len(self.names)} classes, 0 to "
-                    f"{len(self.names) - 1} or {shortened(self.names)}{hint}"
+                    f"{where}: {value!r} is not one of the {len(self.names)} classes, {numbers}"
+                    f"{shortened(self.names)}{hint}"
                 )
             found[position] = self._known[name]
         return found
@@ -130,7 +151,7 @@ def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table 
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return str(int(value)) if _is_number(value) else value
+        return str(int(value)) if _is_number(value.strip()) else value.strip()
     raise UserError(
         f"{where}: {value!r} is no label; labels are whole numbers or words, one for each row"
     )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
@@ -12,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from disobey.data.table import IMAGES, ROWS, Batch, Table
-from disobey.data.user_files import all_files
+from disobey.data.user_files import all_files, files_below
 from disobey.errors import UserError
 
 Row = Mapping[str, Any]
@@ -146,9 +147,16 @@ def _object(value: object, path: Path, where: str) -> Row:
 def folder_table(where: str, folder: Path) -> Table:
     """Return the images of a folder as a table with the columns ``image`` and ``label``.
 
-    A class is a folder in it; images may lie deeper inside.
+    A class is a folder in it; images may lie deeper inside. The log says which files are left out.
     """
     files = list(all_files([folder]))
+    others = sorted(set(files_below(folder)) - set(files))
+    if others:
+        print(
+            f"{where}: {len(others):,} files are left out, since their names are no images' in a "
+            f"folder: {', '.join(map(str, others[:5]))}{', ...' if len(others) > 5 else ''}",
+            file=sys.stderr,
+        )
     names = sorted({path.relative_to(folder).parts[0] for path in files})
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
@@ -160,7 +168,7 @@ def folder_table(where: str, folder: Path) -> Table:
                 batch["label"] = [names.index(path.relative_to(folder).parts[0]) for path in some]
             yield batch
 
-    return Table(where, ("image", "label"), {"label": names}.get, batches)
+    return Table(where, ("image", "label"), {"label": names}.get, batches, files=files)
 
 
 # --- npz -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -50,14 +51,23 @@ class RawSplit:
         Returns an iterator over the rows, in the same order each time: memory need not hold them.
     columns : mapping
         What the source calls ``inputs``, ``label`` and ``example_id``, for messages.
+    files : sequence of Path, optional
+        The file of each row, where each is one.
     """
 
     blocks: Callable[[], Iterable[Block]]
     columns: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[Path] | None = None
 
     def column(self, role: str) -> str:
         """Return what the source calls one of a block's parts."""
         return self.columns.get(role, role)
+
+    def place(self, row: int) -> str:
+        """Return what messages call the input of a row: its row and column, or its file."""
+        if self.files is not None:
+            return f"file {self.files[row]}"
+        return f"row {row}, column {self.column('inputs')}"
 
 
 @dataclass(frozen=True)

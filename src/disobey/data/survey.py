@@ -56,7 +56,7 @@ def look_at(split: RawSplit, where: str) -> Survey:
         For an image that cannot be opened, with row and column.
     """
     labels, ids, empty, sizes = [], [], [], []
-    images = _Images(where, split.column("inputs"))
+    images = _Images(where, split)
     row = 0
     for block in split.blocks():
         labels.append(block.label)
@@ -81,8 +81,8 @@ def _empty(block: Block) -> np.ndarray:
 class _Images:
     """Gathers the headers of images, in whatever form they come."""
 
-    def __init__(self, where: str, column: str) -> None:
-        self.where, self.column = where, column
+    def __init__(self, where: str, split: RawSplit) -> None:
+        self.where, self.split = where, split
         self.first: Header | None = None
         self.other: tuple[int, Header] | None = None
         self._all_grey = True
@@ -100,9 +100,8 @@ class _Images:
             try:
                 self._note(read_header(encoded), row + position)
             except ValueError as error:
-                raise UserError(
-                    f"{self.where} row {row + position}, column {self.column}: {error}"
-                ) from None
+                place = self.split.place(row + position)
+                raise UserError(f"{self.where} {place}: {error}") from None
         return sizes
 
     def header(self) -> Header | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 ROWS, IMAGES = 1000, 32  # of a block: photographs have megabytes
@@ -25,6 +26,8 @@ class Table:
     by_path : bool
         Whether images may be named by their files: only where those files are part of the source,
         or what they hold would be in no hash.
+    files : sequence of Path, optional
+        Of a folder of images: the file of each row.
     """
 
     where: str
@@ -32,3 +35,4 @@ class Table:
     class_names: Callable[[str], Sequence[str] | None]
     batches: Callable[[Sequence[str]], Iterable[Batch]]
     by_path: bool = False
+    files: Sequence[Path] | None = None

@@ -39,7 +39,10 @@ def raw_data(spec: Mapping[str, Any], train: Table, test: Table) -> RawData:
     for table in (train, test):
         _check_columns(columns, table)
     names = class_names(spec, train, test)
-    splits = [_split(columns, names, train, 0), _split(columns, names, test, TEST_IDS_FROM)]
+    splits = [
+        _split(columns, Labels(names, columns["label"], table, given="classes" in spec), table, ids)
+        for table, ids in ((train, 0), (test, TEST_IDS_FROM))
+    ]
     return RawData(splits[0], splits[1], tuple(names))
 
 
@@ -55,10 +58,7 @@ def _check_columns(columns: Mapping[str, str], table: Table) -> None:
 # --- rows ------------------------------------------------------------------------------------
 
 
-def _split(
-    columns: Mapping[str, str], names: Sequence[str], table: Table, ids_from: int
-) -> RawSplit:
-    labels = Labels(names, columns["label"], table)
+def _split(columns: Mapping[str, str], labels: Labels, table: Table, ids_from: int) -> RawSplit:
     read = tuple(columns.values())
 
     def blocks() -> Iterator[Block]:
@@ -74,7 +74,7 @@ def _split(
 
     inputs = columns.get("image") or columns["text"]
     words = {"inputs": inputs, "label": columns["label"], "example_id": columns.get("id", "id")}
-    return RawSplit(blocks, words | {"text_pair": columns.get("text_pair", "")})
+    return RawSplit(blocks, words | {"text_pair": columns.get("text_pair", "")}, table.files)
 
 
 def _ids(values: Sequence[Any], where: str, column: str, first_row: int) -> np.ndarray:

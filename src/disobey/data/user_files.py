@@ -40,16 +40,35 @@ def format_of_path(path: Path) -> str:
 def all_files(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield files, and in place of a folder the images in its folders, in a fixed order.
 
-    This one list is what is hashed, counted and read. Links to folders are followed.
+    This one list is what is hashed, counted and read.
     """
     for path in paths:
         if not path.is_dir():
             yield path
             continue
-        found = [
-            Path(place, name)
-            for place, _, names in os.walk(path, followlinks=True)
-            for name in names
-            if Path(place) != path and Path(name).suffix.lower() in IMAGES
-        ]
-        yield from sorted(found)
+        found = files_below(path)
+        yield from sorted(
+            file for file in found if file.parent != path and file.suffix.lower() in IMAGES
+        )
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and its folders.
+
+    Links to folders are followed, but each folder counts once: a link may lead back. Hidden files
+    and folders are left out (``.ipynb_checkpoints`` of Jupyter, ``._1.png`` of macOS).
+    """
+    seen = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        found, folders[:] = sorted(filter(visible, folders)), []
+        for name in found:
+            real = os.path.realpath(Path(place, name))
+            if real not in seen:
+                seen.add(real)
+                folders.append(name)
+        yield from (Path(place, name) for name in names if visible(name))
+
+
+def visible(name: str) -> bool:
+    """Return whether a file or folder is the user's own, not one that a program hides there."""
+    return not name.startswith(".") and name != "__MACOSX"

@@ -224,7 +224,7 @@ def write_encoded(
 
 
 def _undecodable(where: str, row: int, split: RawSplit, error: ValueError) -> UserError:
-    return UserError(f"{where} row {row}, column {split.column('inputs')}: {error}")
+    return UserError(f"{where} {split.place(row)}: {error}")
 
 
 def texts_in(split: RawSplit, rows: np.ndarray) -> Iterator[str]:

@@ -16,6 +16,7 @@ ARRAYS = {
     "int16": "Int16Array",
     "int32": "Int32Array",
     "float64": "Float64Array",
+    "int64": "BigInt64Array",
 }
 
 
@@ -67,13 +68,13 @@ class Columns:
         self.add(name, integers, step, middle)
 
     def add_integers(self, name: str, values: np.ndarray) -> None:
-        """Add integers in the smallest type that holds them: exact up to 2^53."""
+        """Add integers in the smallest type that holds them; in the largest they are BigInts."""
         low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         for dtype in (np.uint8, np.uint16, np.int32):
             limits = np.iinfo(dtype)
             if limits.min <= low and high <= limits.max:
                 return self.add(name, values.astype(dtype))
-        return self.add(name, values.astype(np.float64))
+        return self.add(name, values.astype(np.int64))
 
     def packed(self) -> str:
         """Return all columns as the base64 of a zlib stream."""

@@ -24,7 +24,7 @@ const DEFAULTS = {
   setting: Object.keys(INDEX.settings)[0], seed: String(INDEX.seeds[0]), split: "test", model: "student",
   axes: "teacher", class: "", judge: "given", outcome: "", mislabelled: "", wrong: "", region: "", example: "",
 };
-const KINDS = { Uint8Array, Uint16Array, Int16Array, Int32Array, Float64Array };
+const KINDS = { Uint8Array, Uint16Array, Int16Array, Int32Array, Float64Array, BigInt64Array };
 
 let buffer; // of all columns
 const unpacked = new Map(); // columns by name

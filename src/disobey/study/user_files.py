@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.data.raw import SPLITS
-from disobey.data.user_files import FOLDER, all_files, format_of_path
+from disobey.data.user_files import FOLDER, IMAGES, all_files, format_of_path, visible
 from disobey.stores.contents import content_of, facts_of
 from disobey.study.datasets import Files
 
@@ -68,6 +68,14 @@ def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
                 return "a folder of images must be the only one; write one folder"
             if not found:
                 return f"{given} holds no images in folders, one for each class"
+            (folder,) = given_files(dataset, root, split)
+            classes = {path.relative_to(folder).parts[0] for path in found}
+            inside = {one.name for one in folder.iterdir() if one.is_dir() and visible(one.name)}
+            if inside - classes:
+                return (
+                    f"{given}/{min(inside - classes)} holds no image of its own that can be read "
+                    f"({', '.join(IMAGES[:3])}, ...); convert its images, or remove the folder"
+                )
         else:
             rows_of(dataset, root, split)
     except (OSError, ValueError) as error:
