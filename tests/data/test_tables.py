@@ -729,7 +729,7 @@ def test_a_value_that_is_a_given_name_is_that_name_whatever_its_place():
 
 def test_numbers_are_no_places_of_words_that_nobody_has_numbered():
     write_labels(["a", "b"] * 3, ["0", "1"] * 3)
-    with pytest.raises(UserError, match="test.*row 0, column label: '0' is not one of the 2"):
+    with pytest.raises(UserError, match=r"test.*row 0, column label: '0' is not one of the 2"):
         prepared(**TEXT)
 
 
@@ -741,7 +741,7 @@ def test_blanks_around_a_label_are_no_part_of_it():
 
 def test_labels_that_are_measurements_are_refused():
     write_labels([f"0.{i:03}" for i in range(40)])
-    with pytest.raises(UserError, match="40 classes in 40 rows .*a class that several rows share"):
+    with pytest.raises(UserError, match=r"40 classes in 40 rows .*a class that several rows share"):
         prepared(**TEXT)
 
 
@@ -770,7 +770,7 @@ def test_a_broken_image_of_a_folder_is_named_by_its_file():
     for split in SPLITS:
         folders(split, "a", "b")
     Path("train/b/1.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match="mine: train file train/b/1.png: is no image"):
+    with pytest.raises(UserError, match=r"mine: train file train/b/1.png: is no image"):
         prepared(**FOLDERS)
 
 

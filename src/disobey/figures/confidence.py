@@ -1,19 +1,20 @@
 """The paper's plot: confidence of student and second seed against the teacher's, per setting."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import style
+from disobey.figures.cells import draw_cells, draw_means
 from disobey.figures.message import size
-from disobey.figures.panels import even_ticks, put_ticks, say, short_labels
+from disobey.figures.panels import even_ticks, put_ticks, short_labels
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 from disobey.numbers import NBSP, interval, number
 
@@ -29,8 +30,6 @@ TAIL, ROOM = 0.002, 0.04
 MAX_TICKS = 3
 # Share of an axis at either end without a tick: its label would reach into the next panel.
 INSET = 0.1
-# Width of the line of means with its white casing, in points.
-CASING = 2.0
 FALLBACK = (-1.0, 1.0)
 
 
@@ -165,19 +164,11 @@ def draw_plot(axes: Axes, analysis: Analysis, split: str, model: str) -> bool:
     data = analysis.splits[split]
     edges = data.confidence_edge.values
     here = data.sel(compared=model)
-    cells = here.density.transpose("model_bin", "teacher_bin").values
+    cells = here.density.transpose("teacher_bin", "model_bin").values
     teacher, binned = here.binned_teacher.values, here.binned_model.values
-    if not cells.any():
-        say(axes)
+    if not draw_cells(axes, edges, cells, model):
         return False
-    cells = np.ma.masked_less_equal(cells, 0)
-    shades = {"norm": LogNorm(1, max(cells.max(), 2)), "cmap": style.DENSITY[model]}
-    axes.pcolormesh(edges, edges, cells, rasterized=True, **shades)
-    style.diagonal(axes)
-    axes.plot(teacher, binned, color=style.HOLLOW, linewidth=CASING, zorder=3)
-    (line,) = axes.plot(teacher, binned, linewidth=style.MEDIUM, zorder=4, gid=f"binned/{model}")
-    role = style.ROLES[model]
-    line.set(color=role.colour, marker=role.marker, markersize=style.SEED_SIZE, markeredgewidth=0)
+    draw_means(axes, teacher, binned, model)
     gap, _, _ = analysis.number(BOTTOM_GAP, model, split)
     lowest = float(teacher[: len(teacher) // 10].mean())
     (bar,) = axes.plot([lowest] * 2, [lowest, lowest + gap], zorder=5, gid=f"gap/{model}")
@@ -195,7 +186,7 @@ def _numbers(analysis: Analysis, split: str, model: str, width: float) -> list[s
     return lines if np.isnan(slope[0]) else [*lines, f"slope {number(slope[0])}"]
 
 
-def write_above(axes: Axes, text: str, lines: int = 0, **options: str) -> None:
+def write_above(axes: Axes, text: str, lines: int = 0, **options: Any) -> None:  # noqa: ANN401 - of a text
     """Write above axes and ``lines`` lines of small text."""
     axes.annotate(
         text,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from disobey.analysis.names import ALL, EXAGGERATION, STUDENT
+from disobey.analysis.names import ALL, EFFECT, EXAGGERATION, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.numbers import NBSP, interval
 
@@ -87,7 +87,7 @@ class Claim:
         return Side.BELOW if high < self.null else Side.UNDECIDED
 
 
-# The primary claim, which two figures show.
+# Claims that several figures show.
 EXAGGERATES = Claim(
     subject="the student's confidence",
     above="exaggerated",
@@ -95,6 +95,15 @@ EXAGGERATES = Claim(
     symbol="A",
     statistic=EXAGGERATION,
     null=1.0,
+)
+ACCURACY_RAISED = Claim(
+    subject="test accuracy",
+    above="raised by distillation",
+    below="lowered",
+    symbol="student − reference".replace(" ", NBSP),
+    statistic="accuracy",
+    null=0.0,
+    model=EFFECT,
 )
 
 

@@ -105,7 +105,10 @@ def _paths(sheet: Sheet, bias: Bias, letter: str) -> float:
     last = int(data["rank"][-1])
     here = data.sel(compared=STUDENT).isel(direction=-1)
     along = ratio((float(here.estimate), float(here.low), float(here.high)))
-    ratios = f"ratio along $v_{{{last}}}$: {interval(*along, NO_CHANGE)}\nall directions: {printed_ratio(bias, layer)}"
+    ratios = (
+        f"ratio along $v_{{{last}}}$: {interval(*along, NO_CHANGE)}\n"
+        f"all directions: {printed_ratio(bias, layer)}"
+    )
     write_above(axes, ratios, color=style.ROLES[STUDENT].colour)
     shown = []
     for model in (REFERENCE, STUDENT):

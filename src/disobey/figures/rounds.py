@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from disobey.analysis.names import COMPARED, EXAGGERATION, STUDENT
 from disobey.analysis.store import Analysis
-from disobey.figures import accuracy, style
+from disobey.figures import style
 from disobey.figures.families import (
     BIAS,
     BIAS_EXAGGERATES,
@@ -18,11 +18,11 @@ from disobey.figures.families import (
     message,
     named,
 )
-from disobey.figures.message import EXAGGERATES
+from disobey.figures.message import ACCURACY_RAISED, EXAGGERATES
 from disobey.figures.series import NOTE, Across, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
 
-CLAIMS = (accuracy.CLAIM, EXAGGERATES, BIAS_EXAGGERATES)
+CLAIMS = (ACCURACY_RAISED, EXAGGERATES, BIAS_EXAGGERATES)
 ACROSS = "round"
 # Rounds beside the first and the last one are free for markers that stand side by side.
 ROOM = 0.4
@@ -88,7 +88,7 @@ def _panels(chain: Family, *, with_bias: bool) -> list[SeriesPanel]:
     across = Across(ACROSS)
     accurate, exaggerating = (
         tuple(line(statistic, model, chain, members) for model in COMPARED)
-        for statistic in (accuracy.STATISTIC, EXAGGERATION)
+        for statistic in (ACCURACY_RAISED.statistic, EXAGGERATION)
     )
     panels = [
         SeriesPanel("accuracy (share of test examples)", accurate, across),

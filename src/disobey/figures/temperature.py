@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from disobey.analysis.names import COMPARED, EFFECT, EXAGGERATION, REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
-from disobey.figures import accuracy, style
+from disobey.figures import style
 from disobey.figures.families import (
     BIAS,
     BIAS_EXAGGERATES,
@@ -20,13 +20,13 @@ from disobey.figures.families import (
     line,
     message,
 )
-from disobey.figures.message import EXAGGERATES
+from disobey.figures.message import ACCURACY_RAISED, EXAGGERATES
 from disobey.figures.series import NOTE, Across, Series, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP
 
 VARIED = ("temperature", "lr", "recipe")
-CLAIMS = (EXAGGERATES, accuracy.CLAIM, BIAS_EXAGGERATES)
+CLAIMS = (EXAGGERATES, ACCURACY_RAISED, BIAS_EXAGGERATES)
 AT = (f"at T{NBSP}=",) * 2
 ACROSS = Across("temperature T", log=True)
 COLUMNS = 2
@@ -98,9 +98,9 @@ def _panels(family: Family, *, with_bias: bool) -> list[SeriesPanel]:
         SeriesPanel(f"A, {DIFFERENCE}", lines(EXAGGERATION, EFFECT), ACROSS, 0.0),
         SeriesPanel(
             f"accuracy (share), {DIFFERENCE}",
-            lines(accuracy.STATISTIC, EFFECT),
+            lines(ACCURACY_RAISED.statistic, EFFECT),
             ACROSS,
-            accuracy.CLAIM.null,
+            ACCURACY_RAISED.null,
         ),
     ]
     if with_bias:
@@ -108,7 +108,7 @@ def _panels(family: Family, *, with_bias: bool) -> list[SeriesPanel]:
     return [
         *panels,
         SeriesPanel(
-            "accuracy (share of test examples)", lines(accuracy.STATISTIC, *COMPARED), ACROSS
+            "accuracy (share of test examples)", lines(ACCURACY_RAISED.statistic, *COMPARED), ACROSS
         ),
     ]
 

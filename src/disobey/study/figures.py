@@ -9,7 +9,6 @@ from disobey.strict import spec_of
 from disobey.study.compared import noise_of
 from disobey.study.models import StudentOf, Study, Trained
 
-
 # What has room in one figure of the kind confidence: a pair of panels each.
 SETTINGS_A_FIGURE = 4
 
@@ -36,7 +35,7 @@ def _distilled(kind: str, study: Study) -> Iterator[Planned]:
 
 
 def _confidence(kind: str, study: Study) -> Iterator[Planned]:
-    """Settings that are distilled throughout, a few in each figure; numbered if there are several."""
+    """Settings that are distilled throughout, a few in each figure."""
     for figure in _distilled(kind, study):
         names = figure.settings
         figures = -(-len(names) // SETTINGS_A_FIGURE)
