@@ -1,6 +1,8 @@
 """Statistics, models, subsets and claims, by the names that stores and tables have for them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 from disobey.analysis.claims.claim import Claim
 from disobey.analysis.claims.registry import CLAIMS
@@ -10,12 +12,13 @@ from disobey.analysis.names import FIDELITY, PLOTTED, PRIMARY, QUALITY
 GROUPS = {
     "Conditioned on a replicate": (
         PRIMARY,
-        "What verdicts stand on. Ours, not the paper's; they need two seeds, or a replicate.",
+        "What the reading *replicate* decides by. Ours, not the paper's; they need two seeds, or a "
+        "replicate.",
     ),
     "As the paper plots them": (
         PLOTTED,
-        "Conditioned on the teacher, and so on its noise: any second model seems to underfit what "
-        "the teacher is unsure of. They describe the plot, and decide nothing.",
+        "Conditioned on the teacher, and so on its noise. The readings *paper* and *second seed* "
+        "decide by slope and gaps; the others describe the plot.",
     ),
     "Fidelity to the teacher": (FIDELITY, "Of the student, and of the reference as its control."),
     "Quality of each model": (QUALITY, "Of the teacher, the reference and the student."),
@@ -46,19 +49,25 @@ def _names(head: str, meanings: Mapping[str, str]) -> Iterator[str]:
 
 
 def claims() -> str:
-    """Return every claim: whose it is, and which interval decides it on which side."""
-    return "\n".join(line for claim in CLAIMS for line in _claim(claim))
+    """Return every claim: whose it is, and which intervals decide it, by reading and split."""
+    by_name = groupby(CLAIMS, key=lambda claim: claim.name)
+    return "\n".join(line for _, variants in by_name for line in _claim(list(variants)))
 
 
-def _claim(claim: Claim) -> Iterator[str]:
-    where = f"{claim.split} split, {claim.subset} examples".replace("_", " ")
-    yield f"`{claim.name}`{{#{_anchor('claim', claim.name)}}} ({_whose(claim)})"
-    yield f": {_plain(claim.text)}."
+def _claim(variants: Sequence[Claim]) -> Iterator[str]:
+    first = variants[0]
+    yield f"`{first.name}`{{#{_anchor('claim', first.name)}}} ({_whose(first)})"
+    yield f": {_plain(first.text)}. The paper: {_plain(first.paper)}."
     yield ""
-    yield (
-        f"  Holds where the interval of `{claim.statistic}` of *{claim.model}* lies {claim.side} "
-        f"{claim.null:g}; {where}. The paper: {_plain(claim.paper)}."
-    )
+    splits: dict[Claim, list[str]] = {}
+    for claim in variants:
+        splits.setdefault(replace(claim, split=""), []).append(claim.split)
+    for claim, names in splits.items():
+        where = f"{claim.subset} examples of {' and of '.join(names)}" if any(names) else "weights"
+        yield (
+            f"  - {f'*{claim.reading}*: ' if claim.reading else ''}holds where the interval of "
+            f"`{claim.statistic}` of *{claim.model}* lies {claim.side} {claim.null:g}; {where}"
+        )
     yield ""
 
 
