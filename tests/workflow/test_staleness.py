@@ -109,7 +109,7 @@ def analyses(plan: Plan, stage: str, *names: str) -> set[tuple[str, str]]:
 
 
 def per_study(plan: Plan) -> set[tuple[str, str]]:
-    """Return what changes with the list of settings: tables, figures of all, and both pages."""
+    """Return what depends on the list of settings: tables, figures of all, and both pages."""
     return of_stage(plan, "table", *PAGES) | analyses(plan, "figure", *OF_ALL)
 
 
@@ -283,6 +283,7 @@ def _(scene):
     lambda plan: (
         analyses(plan, "confidence", "renamed", "renamed@1")
         | analyses(plan, "bias", "renamed")
+        | analyses(plan, "curves", "renamed")
         | per_study(plan)
     ),
 )
@@ -293,7 +294,10 @@ def _(scene):
 @row(
     "a setting added, whose runs are there",
     lambda plan: (
-        analyses(plan, "confidence", "again") | analyses(plan, "bias", "again") | per_study(plan)
+        analyses(plan, "confidence", "again")
+        | analyses(plan, "bias", "again")
+        | analyses(plan, "curves", "again")
+        | per_study(plan)
     ),
 )
 def _(scene):
@@ -321,7 +325,7 @@ def _(scene):
             for of in plan.settings.values()
             for runs in (of.teachers, of.references, of.students, *of.placebos.values())
         }
-        | of_stage(plan, "confidence", "bias", *PAGES)
+        | of_stage(plan, "confidence", "bias", "curves", *PAGES)
     ),
 )
 def _(scene):
@@ -389,7 +393,9 @@ def _(scene):
     (scene.workflow.folder / "results/tiny/figures/accuracy.pdf").unlink()
 
 
-@row("a second study over the same runs", lambda plan: of_stage(plan, "confidence", "bias"))
+@row(
+    "a second study over the same runs", lambda plan: of_stage(plan, "confidence", "bias", "curves")
+)
 def _(scene):
     scene.workflow.edit("study: tiny", "study: second")
 
@@ -397,7 +403,10 @@ def _(scene):
 # --- switches, chains and sweeps -------------------------------------------------------------
 
 
-@row("when a switched student listens", lambda plan: students(plan, NOISY[2]))
+@row(
+    "when a switched student listens",
+    lambda plan: students(plan, NOISY[2]) | of_stage(plan, "curves"),
+)
 def _(scene):
     scene.code("training/switch.py", "spent >= switch", "spent > switch")
 
@@ -478,7 +487,7 @@ def _(scene):
 # --- bias --------------------------------------------------------------------------------------
 
 
-@row("the levels of the matched range", lambda plan: of_stage(plan, "bias"))
+@row("the levels of the matched range", lambda plan: of_stage(plan, "bias", "curves"))
 def _(scene):
     scene.code("analysis/bias.py", "LEVELS = 101", "LEVELS = 51")
 
@@ -488,7 +497,7 @@ def _(scene):
     scene.code("study/plan.py", "MATCHED_RANGE = (0.2, 0.7)", "MATCHED_RANGE = (0.2, 0.6)")
 
 
-@row("the clock", lambda plan: of_stage(plan, "bias"))
+@row("the clock", lambda plan: of_stage(plan, "bias", "curves"))
 def _(scene):
     scene.code("analysis/bias.py", "np.maximum.accumulate(", "+np.maximum.accumulate(")
 
@@ -512,14 +521,21 @@ def _(scene):
 
 @row(
     "a placebo added",
-    lambda plan: placebos(plan, "clean-T1", "batch_order") | analyses(plan, "bias", "clean-T1"),
+    lambda plan: (
+        placebos(plan, "clean-T1", "batch_order")
+        | analyses(plan, "bias", "clean-T1")
+        | analyses(plan, "curves", "clean-T1")
+    ),
 )
 def _(scene):
     line = scene.line("clean-T1")
     scene.workflow.edit(line, line.replace("[half_lr]", "[half_lr, batch_order]"))
 
 
-@row("a placebo removed", lambda plan: analyses(plan, "bias", "clean-T1"))
+@row(
+    "a placebo removed",
+    lambda plan: analyses(plan, "bias", "clean-T1") | analyses(plan, "curves", "clean-T1"),
+)
 def _(scene):
     line = scene.line("clean-T1")
     scene.workflow.edit(line, line.replace("[half_lr]", "[]"))
@@ -537,6 +553,25 @@ def _(scene):
 def _(scene):
     line = scene.line("clean-T1")
     scene.workflow.edit(line, line.partition(", bias:")[0] + "}")
+
+
+# --- accuracies along training -----------------------------------------------------------------
+
+
+@row("how accuracies are recorded", lambda plan: trained(plan, *BIASED))
+def _(scene):
+    scene.code("training/evaluation.py", "right = 0", "right = 0 + 0")
+
+
+@row("how many points are evaluated", lambda plan: trained(plan, *BIASED))
+def _(scene):
+    line = scene.line("descent")
+    scene.workflow.edit(line, line.replace("evaluate: {}", "evaluate: {points: 9}"))
+
+
+@row("how many levels suffice", lambda plan: of_stage(plan, "curves"))
+def _(scene):
+    scene.code("analysis/curves.py", "LEAST_LEVELS = 3", "LEAST_LEVELS = 4")
 
 
 # --- snapshots and centring --------------------------------------------------------------------

@@ -4,6 +4,7 @@ Nothing that `disobey.study.runs` plans knows a setting's name; everything here 
 or per study.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -89,11 +90,21 @@ class _Planner:
         if setting.over_training:
             for epoch in self.study.recipes[setting.recipe].snapshots or []:
                 self.snapshots[layout.snapshot_of(name, epoch)] = self._confidence(name, epoch)
+        self._along_training(name, by_role)
+        return runs
+
+    def _along_training(self, name: str, runs: Mapping[str, Sequence[str]]) -> None:
+        """Plan the analyses of what a setting's runs, given by role, recorded in training."""
+        setting = self.study.settings[name]
         if setting.bias is not None:
             more = {"layers": list(setting.bias.layers), "range": list(MATCHED_RANGE)}
-            by_role = {role: by_role[role] for role in (REFERENCE, STUDENT, *placebos)}
-            self._of_histories("bias", name, by_role, more)
-        return runs
+            of_bias = {role: ids for role, ids in runs.items() if role != TEACHER}
+            self._of_histories("bias", name, of_bias, more)
+        if self.study.recipes[setting.recipe].evaluate is not None:
+            of_curves = {
+                role: ids for role, ids in runs.items() if all(map(self._is_evaluated, ids))
+            }
+            self._of_histories("curves", name, of_curves, {})
 
     def _runs_of(self, name: str, index: int, seed: int) -> dict[str, str]:
         """Plan the runs of one seed of a setting; return their ids by role."""
@@ -144,6 +155,11 @@ class _Planner:
         recipe = spec_of(self.study.recipes[setting.teacher_recipe or setting.recipe])
         seeds = self._seeds(setting, seed, STUDENT_DRAW + 1 + seed)
         return self.runs.run(setting.dataset, setting.teacher, _without_snapshots(recipe), seeds)
+
+    def _is_evaluated(self, run: str) -> bool:
+        """Return whether a run records accuracies along its training."""
+        job = self.plan.jobs.get(("train", run))
+        return job is not None and "evaluate" in json.loads(job.spec)["recipe"]
 
     def _replicates(self, name: str) -> tuple[str, ...]:
         """Return where the logits of further teachers of a setting lie."""
