@@ -113,7 +113,7 @@ def analyses(plan: Plan, stage: str, *names: str) -> set[tuple[str, str]]:
 
 
 def per_study(plan: Plan) -> set[tuple[str, str]]:
-    """Return what depends on the list of biased settings: tables, figures of all, both pages."""
+    """Return what depends on the list of settings: tables, figures of all, both pages."""
     return of_stage(plan, "table", *PAGES) | analyses(plan, "figure", *OF_ALL, *OF_CURVES)
 
 
@@ -407,7 +407,10 @@ def _(scene):
 # --- switches, chains and sweeps -------------------------------------------------------------
 
 
-@row("when a switched student listens", lambda plan: students(plan, NOISY[2]))
+@row(
+    "when a switched student listens",
+    lambda plan: students(plan, NOISY[2]) | of_stage(plan, "curves"),
+)
 def _(scene):
     scene.code("training/switch.py", "spent >= switch", "spent > switch")
 

@@ -6,7 +6,7 @@ For each split (groups ``train`` and ``test``) one dataset with
   meaning (a teacher compared with itself, a subset that is empty);
 - ``estimate``, ``low``, ``high`` ``(statistic, model, subset)``: mean over seeds and 95 % interval;
   with a single seed there is no interval and both ends are NaN; an interval of a share is cut to
-  the values that a share can have (`disobey.analysis.names.limits`);
+  the values that a share can have (``disobey.analysis.names.limits``);
 - ``example_variance(statistic, model, subset)``: variance of the mean over seeds when examples are
   resampled; ``resampled(statistic, model, resample)``: that mean in each resample (``test`` only,
   subset all), equal draws in all settings over the same test set;

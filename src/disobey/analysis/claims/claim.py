@@ -58,7 +58,7 @@ class Claim:
     split, subset : str
         The examples; no split where the statistic is of weights.
     reading : str
-        One of `disobey.analysis.names.READINGS`; empty where a claim has only one.
+        One of ``disobey.analysis.names.READINGS``; empty where a claim has only one.
     control : str or None
         The model whose same statistic stands beside it.
     """
