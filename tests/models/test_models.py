@@ -116,6 +116,19 @@ def test_layers_that_can_be_tracked_are_there_and_have_a_matrix(name):
     assert set(options.trackable()) == matrices
 
 
+def test_before_activation_a_network_has_a_norm_before_each_convolution_but_the_first():
+    """ResNet-20: a first block in each stage, then two of 18 w^2 weights and 4 w of norms."""
+    spec = {"family": "cifar_resnet", "depth": 20, "widths": [16, 32, 64], "pre_activation": True}
+
+    def first(a, b):  # two convolutions, their norms, and a shortcut where the width changes
+        return 9 * a * b + 9 * b * b + 2 * a + 2 * b + (a * b if a != b else 0)
+
+    blocks = first(16, 16) + first(16, 32) + first(32, 64)
+    blocks += sum(2 * (18 * w * w + 4 * w) for w in (16, 32, 64))
+    expected = 9 * 3 * 16 + blocks + 2 * 64 + 64 * 10 + 10
+    assert parameters(build_model(spec, images(32, 10))) == expected
+
+
 def test_before_activation_each_shortcut_carries_the_input_unchanged():
     """He et al. 2016: with residuals of zero the blocks of a stage are the identity."""
     from disobey.models.cifar_resnet import PreActivationBlock

@@ -5,6 +5,7 @@ Their learning rates at chosen steps against values worked out by hand from what
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from disobey.strict import spec_of
@@ -15,22 +16,36 @@ STUDIES = Path(__file__).parents[2] / "workflow/studies"
 
 # Training examples, steps of an epoch and of the training, and rates by step. A warm-up of w steps
 # rises in equal parts: step k has (k + 1) / (w + 1) of the peak, and step w the peak itself.
+CIFAR = (50_000, 49, 22_050, {
+    0: 1 / 736, 367: 368 / 736, 734: 735 / 736, 735: 1.0,
+    9_799: 1.0, 9_800: 0.1, 14_699: 0.1, 14_700: 0.01, 19_599: 0.01, 19_600: 0.001,
+    22_049: 0.001,
+})  # fmt: skip
+TINY = (100_000, 782, 156_400, {
+    0: 0.1 / 3_911, 1_955: 0.1 * 1_956 / 3_911, 3_910: 0.1,
+    58_649: 0.1, 58_650: 0.01, 105_569: 0.01, 105_570: 1e-3, 156_399: 1e-3,
+})  # fmt: skip
 BY_HAND = {
     # 50,000 / 1,024 = 48.8; 15 epochs are 735 steps
-    "cifar-v1": (50_000, 49, 22_050, {
-        0: 1 / 736, 367: 368 / 736, 734: 735 / 736, 735: 1.0,
-        9_799: 1.0, 9_800: 0.1, 14_699: 0.1, 14_700: 0.01, 19_599: 0.01, 19_600: 0.001,
-        22_049: 0.001,
+    "cifar": CIFAR,
+    "cifar-along": CIFAR,
+    # milestones at 200 / 450, 300 / 450 and 400 / 450 of 50,000 steps
+    "cifar-longer": (50_000, 49, 50_000, {
+        0: 1 / 736, 735: 1.0, 22_221: 1.0, 22_222: 0.1, 33_332: 0.1, 33_333: 0.01, 44_443: 0.01,
+        44_444: 0.001, 49_999: 0.001,
     }),
-    # 50,000 / 128 = 390.6
-    "cifar-v2": (50_000, 391, 78_200, {
-        0: 0.1, 23_459: 0.1, 23_460: 0.01, 46_919: 0.01, 46_920: 1e-3, 62_559: 1e-3, 62_560: 1e-4,
-        78_199: 1e-4,
+    # 50,000 / 128 = 390.6; 15 epochs are 5,865 steps
+    "cifar-small-batch": (50_000, 391, 175_950, {
+        0: 0.1 / 5_866, 5_865: 0.1, 78_199: 0.1, 78_200: 0.01, 117_299: 0.01, 117_300: 1e-3,
+        156_399: 1e-3, 156_400: 1e-4, 175_949: 1e-4,
     }),
     # 100,000 / 128 = 781.3; 5 epochs are 3,910 steps
-    "tiny-imagenet": (100_000, 782, 156_400, {
-        0: 0.1 / 3_911, 1_955: 0.1 * 1_956 / 3_911, 3_910: 0.1,
-        58_649: 0.1, 58_650: 0.01, 105_569: 0.01, 105_570: 1e-3, 156_399: 1e-3,
+    "tiny-imagenet": TINY,
+    "tiny-along": TINY,
+    # milestones at 75 / 200 and 135 / 200 of 300,000 steps
+    "tiny-longer": (100_000, 782, 300_000, {
+        0: 0.1 / 3_911, 3_910: 0.1, 112_499: 0.1, 112_500: 0.01, 202_499: 0.01, 202_500: 1e-3,
+        299_999: 1e-3,
     }),
     # 1,281,167 / 1,024 = 1,251.1; 5 epochs are 6,260 steps
     "imagenet": (1_281_167, 1_252, 112_680, {
@@ -69,3 +84,24 @@ def test_learning_rates_are_those_worked_out_by_hand(recipes, name):
     rates = learning_rates(recipe, per_epoch)
     assert len(rates) == steps
     assert {step: rates[step] for step in by_hand} == pytest.approx(by_hand, rel=1e-12)
+
+
+# The paper's points of a switch as shares of all steps, and its window in steps.
+POINTS = {"25": 1 / 4, "50": 1 / 2, "95": 0.95, "15k": 15_000 / 21_600, "100k": 100_000 / 156_400}
+WINDOW = {"cifar100": 1_000, "tiny-imagenet": 10_000}
+
+
+def test_the_loss_switches_after_the_papers_share_of_the_steps(recipes):
+    """The step that reaches a share of the cumulative rate is found without the training's code."""
+    settings = load_study(STUDIES / "paper.yaml").settings
+    switched = {name: s for name, s in settings.items() if s.distill.switch is not None}
+    assert len(switched) == 16
+    for name, setting in switched.items():
+        _, per_epoch, steps, _ = BY_HAND[setting.recipe]
+        rates = np.array(learning_rates(spec_of(recipes[setting.recipe]), per_epoch))
+        spent = (np.cumsum(rates) - rates) / rates.sum()
+        at, ramp = setting.distill.switch.at, setting.distill.switch.ramp
+        begins, middle, ends = np.searchsorted(spent, [at - ramp / 2, at, at + ramp / 2])
+        point = POINTS[name.rpartition("-")[2]]
+        assert middle / steps == pytest.approx(point, abs=0.003), name
+        assert ends - begins == pytest.approx(WINDOW[setting.dataset], rel=0.02), name

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from disobey.analysis.claims import switching
+from disobey.strict import spec_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 
@@ -60,16 +61,25 @@ def test_no_setting_is_there_twice_under_two_names(settings):
 
 def test_the_papers_matrix_is_whole_and_trains_each_teacher_once():
     study = load_study(REPOSITORY / "workflow/studies/paper.yaml")
-    kinds = [study.datasets[setting.dataset].kind for setting in study.settings.values()]
-    assert (kinds.count("image"), kinds.count("text"), len(study.seeds)) == (18, 12, 5)
+    table_2 = [setting for setting in study.settings.values() if setting.paper is not None]
+    kinds = [study.datasets[setting.dataset].kind for setting in table_2]
+    assert (kinds.count("image"), kinds.count("text"), len(study.seeds)) == (14, 8, 5)
     plan = make_plan(study)
     # A teacher is a data set, a model and a recipe; a seed each.
-    said = {
-        (setting.dataset, setting.teacher, setting.recipe): plan.settings[name].teachers
+    taught_by = {
+        name: (setting.dataset, setting.teacher, setting.teacher_recipe or setting.recipe)
         for name, setting in study.settings.items()
     }
+    said = {of: plan.settings[name].teachers for name, of in taught_by.items()}
     teachers = [run for runs in said.values() for run in runs]
     assert len(set(teachers)) == len(teachers) == 5 * len(said)
+    for name, of in taught_by.items():
+        assert plan.settings[name].teachers == said[of]
+
+
+def test_the_papers_one_hot_student_of_a_self_distillation_is_its_teacher():
+    study = load_study(REPOSITORY / "workflow/studies/paper.yaml")
     for name, setting in study.settings.items():
-        known = said[setting.dataset, setting.teacher, setting.recipe]
-        assert plan.settings[name].teachers == known
+        if setting.paper is not None and setting.teacher == setting.student:
+            for teacher, one_hot, _ in spec_of(setting.paper).values():
+                assert teacher == one_hot, name
