@@ -41,7 +41,7 @@ EXAGGERATED = Claim(
     "Distillation exaggerates the implicit bias towards the top eigendirections: at equal leading "
     "progress the student has made less along the others than one-hot placebos",
     "paper",
-    "shown as trajectories, without placebos; no number at hand",
+    "shown as trajectories, by eye and without placebos (first version)",
     OVERALL_DIFFERENCE,
     f"{STUDENT} - placebo",
     0.0,

@@ -20,7 +20,7 @@ CLAIMS = (
         "At mislabelled training points the student is less confident in the given label than "
         "the reference; it denoises if it is not so at clean points too",
         "paper",
-        "no number at hand",
+        "argued from the logit plot under label noise, without a number (first version)",
         "given_label_confidence",
         EFFECT,
         0.0,

@@ -33,7 +33,8 @@ SWITCHING = Claim(
     "Switching between distillation and one-hot labels within one training makes the student more "
     "accurate than distilling throughout",
     "ours",
-    "acts differently with teachers that do and do not interpolate; no number at hand",
+    "late distillation keeps much of the gain; a short one-hot end may add to it, a long one loses "
+    "it (first version); no number",
     STATISTIC,
     "switched - unswitched",
     0.0,
@@ -45,7 +46,7 @@ SWITCHING_DEPENDS = Claim(
     "What switching does to the student's accuracy depends on whether the teacher interpolates its "
     "training labels",
     "paper",
-    "acts differently; no number at hand",
+    "acts differently (later version, second-hand); no number",
     STATISTIC,
     BETWEEN_TEACHERS,
     0.0,
@@ -56,7 +57,7 @@ GAIN_DEPENDS = Claim(
     "What distillation does to accuracy depends on whether the teacher interpolates its training "
     "labels",
     "paper",
-    "no number at hand",
+    "it does (later version, second-hand); no number",
     STATISTIC,
     BETWEEN_TEACHERS,
     0.0,
