@@ -30,8 +30,8 @@ MODELS = (TEACHER, REFERENCE, STUDENT)
 # of the teacher.
 LABELS = {TEACHER: "teacher", REFERENCE: "second seed", STUDENT: "distilled student"}
 COLUMNS, HEIGHT, LEFT, BELOW = 5, 0.78, 0.34, 0.13
-# What the names of the axes need below the last row.
-LAST = 0.12
+# What the names of the axes need, at the left of the first column and below the last row.
+FIRST, LAST = 0.13, 0.12
 # Between two numbers, in inches.
 APART = 0.05
 WHAT = {"": f"‖(W{NBSP}−{NBSP}W(0))v‖", OF_NORMS: "‖Wv‖"}
@@ -42,10 +42,11 @@ OTHER_SEEDS: dict[str, Any] = {"linewidth": 0.35, "alpha": 0.3}
 
 @style.styled
 def draw(analyses: dict[str, Analysis]) -> Figure:
-    """Draw the drawn pairs of one setting's first tracked layer, of its first seed.
+    """Draw the drawn pairs of one setting's first tracked layer and first seed.
 
     Where all models start where the teacher does the norm of the weights is shown, as in the paper;
-    else progress, the norm of what they have moved.
+    else progress, the norm of what they have moved, and the other seeds fainter: of norms, each
+    seed starts elsewhere.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     sheet.write(_expected(bias, layer), colour=style.INK)
     ranks = zip(data.pair_top.values, data.pair_bottom.values, strict=True)
     heads = [f"ranks {top}, {bottom}" for top, bottom in ranks]
-    made = grid(sheet, heads, COLUMNS, height=HEIGHT, left=LEFT, below=BELOW)
+    made = grid(sheet, heads, COLUMNS, height=HEIGHT, left=LEFT, below=BELOW, indent=FIRST)
     for pair, axes in enumerate(made):
         _draw_pair(axes, data, prefix, pair)
     _name_axes(made, WHAT[prefix])
@@ -97,7 +98,9 @@ def _handles(data: xr.Dataset, prefix: str) -> list[Line2D]:
         if model != TEACHER:
             count = float(data[prefix + PAIRS_DRAWN].sel(model=model).isel(seed=0))
             label += f": lags in {count:g} of {PAIRS}"
-        found.append(style.handle(model, label=label, **(STAR | {"linewidth": style.MEDIUM})))
+        found.append(style.handle(model, label=label, linewidth=style.MEDIUM, **STAR))
+    if prefix != OF_NORMS and data.sizes["seed"] > 1:
+        found.append(Line2D([], [], color=style.FAINT, label="other seeds", linewidth=0.35))
     return found
 
 
@@ -114,7 +117,7 @@ def _expected(bias: Bias, layer: str) -> str:
 
 
 def _draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
-    """Draw all seeds in the plane of one pair, and the ratios of the first seed above it."""
+    """Draw the paths in the plane of one pair, and the ratios of the first seed above it."""
     ranks = [int(data[end][pair]) for end in ("pair_top", "pair_bottom")]
     shown: list[np.ndarray] = []
     for model in MODELS:
@@ -132,7 +135,7 @@ def _draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
 
 
 def _paths(data: xr.Dataset, prefix: str, model: str, ranks: list[int]) -> np.ndarray:
-    """Return the way along two directions from the start of training, (seed, 2, point)."""
+    """Return the shown ways along two directions from the start of training, (seed, 2, point)."""
     along = [list(data["rank"].values).index(rank) for rank in ranks]
     of_model = data.sel(model=model).isel(direction=along)
     recorded = of_model[prefix.removesuffix("_") or "progress"]
@@ -140,6 +143,7 @@ def _paths(data: xr.Dataset, prefix: str, model: str, ranks: list[int]) -> np.nd
     start = np.zeros_like(later[..., :1])
     if prefix == OF_NORMS:
         start = of_model.norm_start.transpose("seed", "direction").values[..., None]
+        start, later = start[:1], later[:1]
     return np.concatenate([start, later], axis=2)
 
 
@@ -160,6 +164,10 @@ def _write_ratios(axes: Axes, log_ratio: xr.DataArray) -> None:
 def _name_axes(made: list[Axes], what: str) -> None:
     """Name the axes once, in the middle of the grid's edges."""
     rows = len(made) // COLUMNS
-    bottom, left = made[(rows - 1) * COLUMNS + COLUMNS // 2], made[rows // 2 * COLUMNS]
-    bottom.set_xlabel(f"{what} along the top direction (first rank)", size=style.SMALL_SIZE)
-    left.set_ylabel(f"{what} along the bottom direction (second rank)", size=style.SMALL_SIZE)
+    below, beside = made[(rows - 1) * COLUMNS + COLUMNS // 2], made[rows // 2 * COLUMNS]
+    below.set_xlabel(f"{what} along the top direction (first rank)", size=style.SMALL_SIZE)
+    beside.annotate(
+        f"{what} along the bottom direction (second rank)", xy=(0, 0.5), xycoords="axes fraction",
+        xytext=(-(FIRST + LEFT) / style.POINT, 0), textcoords="offset points", rotation=90,
+        size=style.SMALL_SIZE, ha="left", va="center",
+    )  # fmt: skip
