@@ -12,6 +12,7 @@ TOOLS = {
     "why": "which jobs would run now, and why, in plain words",
     "explain": "what a store, table or figure is and what it came from",
     "results": "a finished study's tables and how they were made, as Markdown",
+    "paper": "the paper's figures and tables, which of ours draw the same, and what came out",
     "compare": "a teacher and a student that any code made: verdicts from their logits",
     "prune": "what lies in results/ and no study asks for, and how large it is",
     "schema": "the JSON schema of study files, for editors",

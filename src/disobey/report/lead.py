@@ -44,7 +44,7 @@ def matrix(summary: Iterable[Cells]) -> tuple[list[str], list[list[str]]]:
     ways = [way for way in itertools.product(splits, readings) if way in known]
     rows = []
     for of_claim in _by_claim(read).values():
-        cells = {(row["split"], row["reading"]): _cell(row) for row in of_claim}
+        cells = {(row["split"], row["reading"]): counted(row) for row in of_claim}
         rows.append([of_claim[0]["text"], *(cells.get(way, "") for way in ways)])
     return ["claim", *(f"{split}: {reading}" for split, reading in ways)], rows
 
@@ -94,7 +94,8 @@ def _on(rows: Sequence[Cells]) -> str:
     return f"on {rows[0]['split']} " if rows[0]["split"] else ""
 
 
-def _cell(row: Cells) -> str:
+def counted(row: Cells) -> str:
+    """Return in how many settings a claim holds, of how many: ``14 of 16 (contrary 1)``."""
     return f"{row['holds']} of {row['settings']}{_but(row)}".replace(" of ", f"{NBSP}of{NBSP}")
 
 

@@ -1,0 +1,96 @@
+"""The map of the paper's figures: whole, made of what there is, and filled from tables."""
+
+import csv
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from disobey.__main__ import main
+from disobey.analysis.claims.registry import CLAIMS
+from disobey.study.figures import FIGURES, figures_of
+from disobey.study.loader import load_study
+from disobey.tools.paper import NOT_RUN, rows
+
+REPOSITORY = Path(__file__).parents[2]
+PAGE = REPOSITORY / "docs/paper.md"
+TABLES = REPOSITORY / "docs/tables"
+ROWS = rows()
+
+
+@pytest.fixture(autouse=True)
+def at_home(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+
+
+@pytest.fixture
+def text():
+    return PAGE.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def studies(text):
+    """The studies of the page, by their names."""
+    calls = re.findall(r"- `(\S+)`: `snakemake --cores all --configfile (\S+)`", text)
+    found = {name: load_study(path) for name, path in calls}
+    assert found and all(study.study == name for name, study in found.items())
+    return found
+
+
+def cells(text):
+    """Return the cells of the page's rows, by the figures of the paper."""
+    lines = (line[2:-2].split(" | ") for line in text.splitlines() if line.startswith("| "))
+    return {first: rest for first, *rest in lines}
+
+
+def test_the_page_is_what_its_command_prints(text, capsys):
+    words = shlex.split(re.search(r"printed by `python -m disobey (paper .*)`", text)[1])
+    assert main(words) == 0
+    assert capsys.readouterr().out == text
+
+
+def test_every_figure_and_table_of_the_paper_has_one_row():
+    figures = ", ".join(row.figure for row in ROWS if not row.figure.startswith("Table"))
+    numbers = figures.replace("8–13", "8, 9, 10, 11, 12, 13").split(", ")
+    assert sorted(map(int, numbers)) == [*range(1, 27)]
+    assert [row.figure for row in ROWS][-2:] == ["Table 1", "Table 2"]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.figure)
+def test_a_row_names_figures_and_claims_that_there_are(row):
+    assert set(row.kinds) <= set(FIGURES)
+    assert set(row.claims) <= {claim.name for claim in CLAIMS}
+
+
+def test_a_figure_is_said_to_be_drawn_by_the_studies_that_draw_it(text, studies):
+    drawn = {name: {figure.kind for figure in figures_of(s)} for name, s in studies.items()}
+    for row in ROWS:
+        here = cells(text)[row.figure][2]
+        for kind in row.kinds:
+            (said,) = re.findall(rf"`{kind}`(?: of ((?:`[\w-]+`(?:, )?)+)|, in none)", here)
+            assert re.findall(r"`([\w-]+)`", said) == [n for n in drawn if kind in drawn[n]], kind
+
+
+def test_counts_are_those_of_the_tables_and_no_others(text, studies):
+    counted = 0
+    for row in ROWS:
+        _, _, _, found, controls, _ = cells(text)[row.figure]
+        for name, study in studies.items():
+            if not {figure.kind for figure in figures_of(study)} & set(row.kinds):
+                continue
+            table = TABLES / name / "summary.csv"
+            assert (NOT_RUN in found and f"`{name}`" in found.split(NOT_RUN)[1]) != table.exists()
+            if table.exists():
+                with open(table, encoding="utf-8", newline="") as stream:
+                    summary = [c for c in csv.DictReader(stream) if c["claim"] in row.claims]
+                for line in summary:
+                    papers = line["reading"] in ("paper", "")
+                    label = f"`{name}`, {line['claim'].replace('_', ' ')}: "
+                    said = re.search(rf"{label}(.*?)(<br>|$)", found if papers else controls)[1]
+                    place = line["split"] if papers else f"{line['split']} {line['reading']}"
+                    count = f"{place} {line['holds']} of {line['settings']}".strip()
+                    assert count in said.replace("\xa0", " "), (row.figure, line)
+                    counted += 1
+        assert not row.claims or len(re.findall(r"\d+\sof\s\d+", found + controls)) <= counted
+    assert counted >= 20
