@@ -60,6 +60,7 @@ def test_where_and_by_how_many_a_study_is_trained_changes_no_job(plan, words):
         ("{temperature: 4, weight: 0.5}", "{weight: 0.5, temperature: 4}"),
         ("lr: 0.05", "lr: 5e-2"),
         ("temperature: 4", "temperature: 4.0"),
+        ("mlp, hidden: [8]", "mlp, hidden: [8], initialisation: null"),
         ("epochs: 2", "epochs: 2, nesterov: false"),
         ("epochs: 2", "epochs: 2, batch: 128"),  # the default
         ("epochs: 2", "epochs: 2, label_smoothing: null"),
@@ -103,6 +104,8 @@ ALL = {TEACHERS, REFERENCES, STUDENTS}
         ("epochs: 2", "epochs: 2, nesterov: true", ALL),
         ("mlp, hidden: [8]", "mlp, hidden: [9]", ALL),
         ("mlp, hidden: [8]", "mlp, hidden: [8, 8]", ALL),
+        ("mlp, hidden: [8]", "mlp, hidden: []", ALL),
+        ("mlp, hidden: [8]", "mlp, hidden: [8], initialisation: glorot_uniform", ALL),
         ("rate: 0.2", "rate: 0.3", ALL),
         ("seed: 7", "seed: 8", ALL),
         ("    label_noise: {rate: 0.2, seed: 7}\n", "", ALL),
@@ -294,7 +297,7 @@ def test_adding_a_setting_leaves_all_other_jobs_as_they_were(plan):
     everything = json.dumps({"settings": list(before.settings)}, separators=(",", ":")).strip("{}")
     # of all settings, or of all noisy ones
     aggregates = {key for key, job in before.jobs.items() if everything in job.spec}
-    aggregates.add(("figure", "small/noise"))
+    aggregates |= {("figure", "small/noise"), ("figure", "small/mislabelled")}
     kept = {key: job for key, job in before.jobs.items() if key not in aggregates}
     assert {job.stage for job in kept.values()} == {*SHARED_STAGES, "confidence", "figure"}
     assert {key: after.jobs.get(key) for key in kept} == kept

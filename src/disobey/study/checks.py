@@ -160,12 +160,13 @@ def _kinds(study: Study, name: str) -> Iterator[Mistake]:
     kind = study.datasets[setting.dataset].kind
     for role in ("teacher", "student"):
         model = getattr(setting, role)
-        if not isinstance(model, str) or study.models[model].inputs == kind:
+        if not isinstance(model, str) or kind in study.models[model].inputs:
             continue
-        fitting = [other for other, options in study.models.items() if options.inputs == kind]
+        fitting = [other for other, options in study.models.items() if kind in options.inputs]
+        read = " or ".join(PLURAL[one] for one in study.models[model].inputs)
         yield (
             ("settings", name, role),
-            f"model '{model}' reads {PLURAL[study.models[model].inputs]}, but data set "
+            f"model '{model}' reads {read}, but data set "
             f"'{setting.dataset}' holds {PLURAL[kind]}; models that read {PLURAL[kind]}: "
             f"{', '.join(fitting) or 'none in this file'}",
         )
