@@ -694,6 +694,24 @@ SYNTHETIC = [
 MISFITS = [
     *SYNTHETIC,
     (
+        "    student: mlp",
+        "    student: wide\n    initialisation: teacher",
+        "26: settings.self.initialisation: teacher 'mlp' and student 'wide' differ in their "
+        "weights; write teacher: wide, or remove initialisation",
+    ),
+    (
+        "analysis: {",
+        "  next:\n    dataset: noisy\n    teacher: {setting: self}\n    student: mlp\n"
+        "    recipe: image\n    initialisation: teacher\n    distill: {temperature: 4}\nanalysis: {",
+        "39: settings.next.initialisation: the teacher is the student of setting 'self', with a "
+        "start of its own; write a model as teacher, or remove initialisation",
+    ),
+    (
+        "    student: mlp",
+        "    student: mlp\n    initialisation: student",
+        "26: settings.self.initialisation: unknown value 'student'; known: teacher",
+    ),
+    (
         "    dataset: words\n    teacher: roberta",
         "    dataset: words\n    teacher: mlp",
         "30: settings.langid.teacher: model 'mlp' reads images or features, but data set 'words' "

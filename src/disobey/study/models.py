@@ -226,6 +226,12 @@ class Setting(Strict):
         "labels right, or with fewer; else verdicts on it are withheld",
     )
     distill: Distill = Field(description="the loss of the student")
+    initialisation: Literal["teacher"] | None = Field(
+        None,
+        description="teacher: student, reference and placebos start from the weights that the "
+        "teacher of their seed started from, with their own batch order; if not given, all but the "
+        "teacher share a start of their own",
+    )
     bias: Bias | None = Field(
         None, description="track progress along eigendirections, and train the placebos"
     )
