@@ -691,8 +691,49 @@ SYNTHETIC = [
     ),
 ]
 
+SWITCH = "distill: {temperature: 4, switch: {order: one_hot_first, "
+HERE = "27: settings.self.distill.switch"
+SWITCHES = [
+    (
+        DISTILL,
+        f"{SWITCH}at: 0.9, ramp: 0.3}}}}",
+        f"{HERE}: a change from 0.75 to 1.05 is not inside the training, 0 to 1; write ramp: 0.2, "
+        "or less",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 0.1, ramp: 0.3, unit: steps}}}}",
+        f"{HERE}: a change from -0.05 to 0.25 is not inside the training, 0 to 1; write ramp: 0.2, "
+        "or less",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 1, ramp: 0.3}}}}",
+        f"{HERE}: a change from 0.85 to 1.15 is not inside the training, 0 to 1; write at: 0.85, "
+        "or less, or remove ramp",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 15000, unit: steps}}}}",
+        f"{HERE}.at: is a share of the training, 0 to 1, got 15000; for a step write its share "
+        "of all steps, such as 0.5, and unit: steps",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 0.5, ramp: 600}}}}",
+        f"{HERE}.ramp: is a share of the training, 0 to 1, got 600; for a step write its share "
+        "of all steps, such as 0.5, and unit: steps",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 0.5, unit: epochs}}}}",
+        f"{HERE}.unit: unknown value 'epochs'; known: steps",
+    ),
+]
+
 MISFITS = [
     *SYNTHETIC,
+    *SWITCHES,
     (
         "    student: mlp",
         "    student: wide\n    initialisation: teacher",
@@ -702,9 +743,10 @@ MISFITS = [
     (
         "analysis: {",
         "  next:\n    dataset: noisy\n    teacher: {setting: self}\n    student: mlp\n"
-        "    recipe: image\n    initialisation: teacher\n    distill: {temperature: 4}\nanalysis: {",
-        "39: settings.next.initialisation: the teacher is the student of setting 'self', with a "
-        "start of its own; write a model as teacher, or remove initialisation",
+        "    recipe: image\n    initialisation: teacher\n    distill: {temperature: 4}\n"
+        "analysis: {",
+        "39: settings.next.initialisation: the teacher is the student of setting 'self', with "
+        "its own start; write a model as teacher, or remove initialisation",
     ),
     (
         "    student: mlp",

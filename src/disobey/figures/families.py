@@ -41,7 +41,9 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "steps": lambda value: f"{value}{NBSP}steps",
     "initialisation": lambda value: f"start of the {value}",
     "teacher_fits": lambda value: f"{value} teacher".replace("_", "-"),
-    "switch": lambda value: f"{value['order']} until {value['at']:g}".replace("_", " "),
+    "switch": lambda value: (
+        f"{value['order']} until {value['at']:g}{' of the steps' if 'unit' in value else ''}"
+    ).replace("_", " "),
 }
 
 

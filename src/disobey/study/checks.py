@@ -218,7 +218,7 @@ def _start(study: Study, name: str) -> Iterator[Mistake]:
         return
     teacher = setting.teacher
     if isinstance(teacher, StudentOf):
-        words = f"the teacher is the student of setting '{teacher.setting}', with a start of its own"
+        words = f"the teacher is the student of setting '{teacher.setting}', with its own start"
         yield here, f"{words}; write a model as teacher, or remove initialisation"
     elif isinstance(teacher, Trained):
         words = f"what teacher '{teacher.trained}' started from is not known: it was trained"
