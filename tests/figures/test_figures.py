@@ -13,6 +13,7 @@ from reading_figures import artists, assert_texts_are_apart_and_inside, title
 from synthetic_analyses import blank, make_analyses, make_analysis, put
 
 from disobey.analysis.names import COMPARED, EFFECT, GAPS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.tables import paper
 from disobey.figures import style
 
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
@@ -178,6 +179,19 @@ def test_accuracy_shows_both_splits_and_where_the_paper_is():
             low, high = cross.axes.get_xlim()
             assert low < share < high
     assert not artists(draw("accuracy", make_analyses(1)), "paper/")
+
+
+def test_the_table_paper_has_what_is_reported_beside_the_mean_over_seeds():
+    one, other = make_analysis("one"), make_analysis("other")
+    analyses = {"one": replace(one, paper={"test": [72.52, 72.52, 74.55]}), "other": other}
+    rows = paper.table("s", analyses)
+    by_paper = {TEACHER: 0.7252, REFERENCE: 0.7252, STUDENT: 0.7455, EFFECT: 0.0203}
+    assert dict(zip(rows.model, rows.paper, strict=True)) == pytest.approx(by_paper)
+    for row in rows.itertuples():
+        of_seeds = one.splits["test"].value.sel(statistic="accuracy", model=row.model, subset="all")
+        assert (row.setting, row.split, row.seeds, row.n) == ("one", "test", 3, 10_000)
+        assert row.value == pytest.approx(float(of_seeds.sum()) / 3)
+        assert row.low < row.value < row.high
 
 
 def test_accuracy_of_one_split_leaves_the_other_empty(drawn_texts):
