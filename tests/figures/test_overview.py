@@ -10,7 +10,7 @@ from synthetic_bias import RANKS, blank_bias, with_bias
 
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.figures import style
-from disobey.figures.overview import VERDICTS, draw
+from disobey.figures.overview import CELL_GAP, VERDICTS, draw
 
 CM = 2.54
 LAYER = "hidden_1"
@@ -68,7 +68,8 @@ def test_a_cell_is_filled_with_each_verdict_by_its_share_of_the_settings(drawn_t
     drawn = draw(analyses)
     cell = "low_confidence_underfitting/train/paper"
     parts = {verdict: by_gid(drawn, f"verdict/{cell}/{verdict}")[0] for verdict in VERDICTS}
-    width = sum(part.get_width() for part in parts.values())
+    places = [by_gid(drawn, f"count/{cell[:-5]}{r}")[0] for r in ("paper", "second seed")]
+    width = places[1].get_position()[0] - places[0].get_position()[0] - CELL_GAP
     shares = {verdict: part.get_width() / width for verdict, part in parts.items()}
     assert shares == pytest.approx(
         {"holds": 3 / 6, "contrary": 1 / 6, "undecided": 2 / 6, "withheld": 0}
