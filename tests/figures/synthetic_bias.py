@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from synthetic_analyses import make_analyses
 
+from disobey.analysis.bias import BANDS, by_band
 from disobey.analysis.bias_store import Bias
 from disobey.analysis.linear import filters, matched_log_ratio
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT
@@ -64,10 +65,12 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
     half = HALF if seeds > 1 else np.nan
     overall = by_seed[..., 1:].mean(-1)
     trend = 0.4 * overall
+    banded = by_band(by_seed, RANKS)
     numbers = {
         **_interval("", ("compared", "direction"), by_seed.mean(1), half),
         **_interval("overall", ("compared",), overall.mean(1), half),
         **_interval("trend", ("compared",), trend.mean(1), half),
+        **_interval("band_overall", ("compared", "band"), banded.mean(1), half),
     }
     if placebos:
         difference = by_seed[:1] - by_seed[1:]
@@ -75,7 +78,14 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
         numbers |= {
             **_interval("difference", ("placebo", "direction"), difference.mean(1), half),
             **_interval("overall_difference", ("placebo",), whole.mean(1), half),
+            **_interval(
+                "band_difference",
+                ("placebo", "band"),
+                banded[:1].mean(1) - banded[1:].mean(1),
+                half,
+            ),
             "difference": (("placebo", "seed", "direction"), difference),
+            "band_difference": (("placebo", "seed", "band"), banded[:1] - banded[1:]),
             "overall_difference": (("placebo", "seed"), whole),
         }
     models = (REFERENCE, *compared)
@@ -90,6 +100,7 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
             "log_ratio_curve": (("compared", "seed", "direction", "share"), curve),
             "log_ratio": (("compared", "seed", "direction"), by_seed),
             "overall": (("compared", "seed"), overall),
+            "band_overall": (("compared", "seed", "band"), banded),
             "trend": (("compared", "seed"), trend),
             "steps": (
                 ("compared", "seed", "side", "end"),
@@ -101,6 +112,7 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
         coords={
             "model": list(models),
             "compared": list(compared),
+            "band": list(BANDS),
             "seed": np.arange(seeds),
             "rank": ("direction", RANKS),
             "share": SHARES,

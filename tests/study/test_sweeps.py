@@ -325,7 +325,7 @@ def test_a_study_without_them_has_only_the_figures_of_confidence(study_file):
     study = load_study(study_file(("    label_noise: {rate: 0.2, seed: 7}\n", "")))
     assert {figure.kind for figure in figures_of(study)} == {
         "calibrated", "inheritance", "accuracy", "fidelity", "label-class", "dissection",
-        "measures", "exaggeration",
+        "measures", "confidence", "overview",
     }  # fmt: skip
 
 

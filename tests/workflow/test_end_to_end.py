@@ -256,7 +256,7 @@ def test_snakemakes_own_report_shows_captions_and_figures(copy, tmp_path):
     result = copy.snakemake("--report", str(page))
     assert result.returncode == 0, result.stdout + result.stderr
     text = page.read_text()
-    assert "exaggeration-noisy-self" in text and "Figures" in text
+    assert "label-class" in text and "Figures" in text
 
 
 def test_the_help_lists_every_stage():
