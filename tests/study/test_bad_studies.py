@@ -535,7 +535,8 @@ VALUES = [
     ("epochs: 2", "epochs: 0", "19: recipes.image.epochs: must be above 0, got 0"),
     ("lr: 0.05", "lr: 0", "19: recipes.image.lr: must be above 0, got 0"),
     ("momentum: 0.9", "momentum: 1.5", "19: recipes.image.momentum: must be at most 1, got 1.5"),
-    ("hidden: [8]", "hidden: []", "14: models.mlp.hidden: must not be empty"),
+    ("hidden: [8]", "hidden: [0]", "14: models.mlp.hidden[0]: must be above 0, got 0"),
+    ("widths: [8]", "widths: []", "16: models.resnet.widths: must not be empty"),
     ("rate: 0.2", "rate: 0", "8: datasets.noisy.label_noise.rate: must be above 0, got 0"),
     ("rate: 0.2", "rate: 1", "8: datasets.noisy.label_noise.rate: must be below 1, got 1"),
     ("rate: 0.2", "rate: 1.5", "8: datasets.noisy.label_noise.rate: must be below 1, got 1.5"),
@@ -693,10 +694,28 @@ SYNTHETIC = [
 MISFITS = [
     *SYNTHETIC,
     (
+        "    student: mlp",
+        "    student: wide\n    initialisation: teacher",
+        "26: settings.self.initialisation: teacher 'mlp' and student 'wide' differ in their "
+        "weights; write teacher: wide, or remove initialisation",
+    ),
+    (
+        "analysis: {",
+        "  next:\n    dataset: noisy\n    teacher: {setting: self}\n    student: mlp\n"
+        "    recipe: image\n    initialisation: teacher\n    distill: {temperature: 4}\nanalysis: {",
+        "39: settings.next.initialisation: the teacher is the student of setting 'self', with a "
+        "start of its own; write a model as teacher, or remove initialisation",
+    ),
+    (
+        "    student: mlp",
+        "    student: mlp\n    initialisation: student",
+        "26: settings.self.initialisation: unknown value 'student'; known: teacher",
+    ),
+    (
         "    dataset: words\n    teacher: roberta",
         "    dataset: words\n    teacher: mlp",
-        "30: settings.langid.teacher: model 'mlp' reads images, but data set 'words' holds text; "
-        "models that read text: roberta",
+        "30: settings.langid.teacher: model 'mlp' reads images or features, but data set 'words' "
+        "holds text; models that read text: roberta",
     ),
     (
         "    student: mlp",

@@ -135,6 +135,7 @@ def test_first_layers_see_images_without_their_mean(images):
     ("options", "data"),
     [
         (Mlp(family="mlp", hidden=[5, 4]), "images"),
+        (Mlp(family="mlp", hidden=[]), "images"),
         (SmallResnet(family="small_resnet", stem=4, widths=[6, 5]), "images"),
         (Roberta(family="roberta", hidden=16, layers=2, heads=2), "texts"),
     ],

@@ -39,6 +39,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "centre": lambda value: f"centred by {value}",
     "epochs": lambda value: f"{value}{NBSP}epochs",
     "steps": lambda value: f"{value}{NBSP}steps",
+    "initialisation": lambda value: f"start of the {value}",
     "teacher_fits": lambda value: f"{value} teacher".replace("_", "-"),
     "switch": lambda value: f"{value['order']} until {value['at']:g}".replace("_", " "),
 }

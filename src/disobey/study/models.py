@@ -226,6 +226,12 @@ class Setting(Strict):
         "labels right, or with fewer; else verdicts on it are withheld",
     )
     distill: Distill = Field(description="the loss of the student")
+    initialisation: Literal["teacher"] | None = Field(
+        None,
+        description="teacher: student, reference and placebos start from the weights that the "
+        "teacher of their seed started from, with their own batch order; if not given, all but the "
+        "teacher share a start of their own",
+    )
     bias: Bias | None = Field(
         None, description="track progress along eigendirections, and train the placebos"
     )
@@ -397,11 +403,13 @@ class Study(Strict):
     def includes_mean(self, setting: Setting) -> bool:
         """Tell whether eigendirections of a setting's data include that of their mean.
 
-        As in the paper's experiments on eigendirections: of random features, which are all
-        positive, and of data of which pairs are counted, unless the data are centred.
+        As in the paper's experiments on eigendirections: features have no images' centring, and
+        data of which pairs are counted are as they are, unless ``centre`` is given.
         """
-        data = self.datasets[setting.dataset]
-        return data.centre is None and setting.bias is not None and setting.bias.pairs is not None
+        data, bias = self.datasets[setting.dataset], setting.bias
+        if data.centre is not None or bias is None:
+            return False
+        return data.kind == "feature" or bias.pairs is not None
 
     @field_validator("study")
     @classmethod

@@ -132,6 +132,8 @@ class _Planner:
         teacher = self._teacher(setting, index, seed)
         other = STUDENT_SEEDS_FROM * self.round(name) + seed
         seeds = self._seeds(setting, other, STUDENT_DRAW)
+        if setting.initialisation == "teacher":
+            seeds["initialisation"] = seed  # that of `_teacher`; the batch order stays another one
         recipe = spec_of(self.study.recipes[setting.recipe])
         progress = None if setting.bias is None else self.runs.basis(setting, teacher)
 
@@ -352,6 +354,8 @@ class _Planner:
             about["augment"] = spec_of(dataset.augment)
         if dataset.centre is not None:
             about["centre"] = dataset.centre
+        if setting.initialisation is not None:
+            about["initialisation"] = setting.initialisation
         if setting.distill.switch is not None:
             about["switch"] = spec_of(setting.distill.switch)
         if setting.teacher_fits is not None:
