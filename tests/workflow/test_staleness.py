@@ -407,7 +407,7 @@ def _(scene):
     lambda plan: students(plan, NOISY[2]) | of_stage(plan, "curves"),
 )
 def _(scene):
-    scene.code("training/switch.py", "spent >= switch", "spent > switch")
+    scene.code("training/switch.py", "passed >= switch", "passed > switch")
 
 
 @row("the switched loss", lambda plan: students(plan, NOISY[2]))
