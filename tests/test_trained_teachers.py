@@ -245,6 +245,9 @@ REFUSED = {
     "is trained already; remove teacher_recipe": (
         taught(TWO).replace("recipe: short,", "recipe: short, teacher_recipe: short,"), {},
     ),
+    "was trained elsewhere; write a model as teacher, or remove initialisation": (
+        taught(TWO).replace("recipe: short,", "recipe: short, initialisation: teacher,"), {},
+    ),
     "no network to be run": (
         taught(TWO).replace("{temperature: 4}", "{temperature: 4, teacher: live}"), {},
     ),

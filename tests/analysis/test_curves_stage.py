@@ -140,6 +140,8 @@ def test_models_that_no_setting_has_are_refused(tmp_path, capsys):
         # falling to 0, three quarters of it are spent in half of the steps, and one
         ({"steps": 400, "schedule": "linear"}, {"at": 0.75}, 400, [201, 201]),
         ({"steps": 400, "warmup": {"epochs": 1}}, {"at": 0.5}, 400, None),
+        ({"steps": 400, "schedule": "linear"}, {"at": 0.75, "unit": "steps"}, 400, [300, 300]),
+        ({"steps": 400, "warmup": {"epochs": 1}}, {"at": 0.5, "unit": "steps"}, 400, [200, 200]),
         ({"epochs": 4}, None, 400, None),
     ],
 )

@@ -30,6 +30,30 @@ def test_mlp_has_the_layers_of_its_widths():
     assert model(torch.zeros(3, 1, 28, 28)).shape == (3, 5)
 
 
+def test_mlp_without_hidden_layers_is_linear_in_its_inputs():
+    features = SimpleNamespace(
+        train=SimpleNamespace(inputs=np.zeros((2, 12), np.float32)), class_names=tuple("abcde")
+    )
+    model = build_model({"family": "mlp", "hidden": []}, features)
+    assert parameters(model) == 12 * 5 + 5
+    x = torch.randn(3, 12, generator=torch.Generator().manual_seed(0))
+    expected = x @ model.classifier.weight.T + model.classifier.bias
+    torch.testing.assert_close(model(x), expected)
+
+
+def test_glorot_uniform_weights_fill_their_range_and_biases_are_0():
+    spec = {"family": "mlp", "hidden": [400], "initialisation": "glorot_uniform"}
+    model = build_model(spec, IMAGES)
+    for layer in (model.hidden_1, model.classifier):
+        bound = (6 / sum(layer.weight.shape)) ** 0.5
+        # the quantiles of a uniform law on (-bound, bound)
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+            quantile = layer.weight.detach().flatten().quantile(share).item()
+            assert quantile == pytest.approx((2 * share - 1) * bound, abs=0.1 * bound)
+        assert layer.weight.abs().max() <= bound
+        assert not layer.bias.any()
+
+
 def test_small_resnet_has_a_stem_and_a_block_per_width():
     model = build_model({"family": "small_resnet", "stem": 4, "widths": [6, 8]}, IMAGES)
 

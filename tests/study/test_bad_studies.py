@@ -535,7 +535,8 @@ VALUES = [
     ("epochs: 2", "epochs: 0", "19: recipes.image.epochs: must be above 0, got 0"),
     ("lr: 0.05", "lr: 0", "19: recipes.image.lr: must be above 0, got 0"),
     ("momentum: 0.9", "momentum: 1.5", "19: recipes.image.momentum: must be at most 1, got 1.5"),
-    ("hidden: [8]", "hidden: []", "14: models.mlp.hidden: must not be empty"),
+    ("hidden: [8]", "hidden: [0]", "14: models.mlp.hidden[0]: must be above 0, got 0"),
+    ("widths: [8]", "widths: []", "16: models.resnet.widths: must not be empty"),
     ("rate: 0.2", "rate: 0", "8: datasets.noisy.label_noise.rate: must be above 0, got 0"),
     ("rate: 0.2", "rate: 1", "8: datasets.noisy.label_noise.rate: must be below 1, got 1"),
     ("rate: 0.2", "rate: 1.5", "8: datasets.noisy.label_noise.rate: must be below 1, got 1.5"),
@@ -690,13 +691,105 @@ SYNTHETIC = [
     ),
 ]
 
+SWITCH = "distill: {temperature: 4, switch: {order: one_hot_first, "
+HERE = "27: settings.self.distill.switch"
+SWITCHES = [
+    (
+        DISTILL,
+        f"{SWITCH}at: 0.9, ramp: 0.3}}}}",
+        f"{HERE}: a change from 0.75 to 1.05 is not inside the training, 0 to 1; write ramp: 0.2, "
+        "or less",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 0.1, ramp: 0.3, unit: steps}}}}",
+        f"{HERE}: a change from -0.05 to 0.25 is not inside the training, 0 to 1; write ramp: 0.2, "
+        "or less",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 1, ramp: 0.3}}}}",
+        f"{HERE}: a change from 0.85 to 1.15 is not inside the training, 0 to 1; write at: 0.85, "
+        "or less, or remove ramp",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 15000, unit: steps}}}}",
+        f"{HERE}.at: is a share of the training, 0 to 1, got 15000; for a step write its share "
+        "of all steps, such as 0.5, and unit: steps",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 0.5, ramp: 600}}}}",
+        f"{HERE}.ramp: is a share of the training, 0 to 1, got 600; for a step write its share "
+        "of all steps, such as 0.5, and unit: steps",
+    ),
+    (
+        DISTILL,
+        f"{SWITCH}at: 0.5, unit: epochs}}}}",
+        f"{HERE}.unit: unknown value 'epochs'; known: steps",
+    ),
+]
+
+RELU = "features: {kind: random_relu}"
+FEATURES = [
+    (
+        TOKENIZER,
+        f"{TOKENIZER}\n    {RELU}",
+        "9: datasets.words: holds text, and random features are of numbers; remove features",
+    ),
+    (
+        NOISE,
+        f"{NOISE}\n    {RELU}\n    augment: {{flip: true}}",
+        "5: datasets.noisy: features are computed once, of each image as it is: remove augment, "
+        "or features",
+    ),
+    (
+        NOISE,
+        f"{NOISE}\n    {RELU}\n    centre: pixel",
+        "5: datasets.noisy: features are of images that are not centred: remove centre, or "
+        "features",
+    ),
+    (
+        NOISE,
+        f"{NOISE}\n    features: {{number: 50}}",
+        "9: datasets.noisy.features.kind: is missing",
+    ),
+    (
+        NOISE,
+        f"{NOISE}\n    features: {{kind: random_relu, number: 0}}",
+        "9: datasets.noisy.features.number: must be above 0, got 0",
+    ),
+]
+
 MISFITS = [
     *SYNTHETIC,
+    *FEATURES,
+    *SWITCHES,
+    (
+        "    student: mlp",
+        "    student: wide\n    initialisation: teacher",
+        "26: settings.self.initialisation: teacher 'mlp' and student 'wide' differ in their "
+        "weights; write teacher: wide, or remove initialisation",
+    ),
+    (
+        "analysis: {",
+        "  next:\n    dataset: noisy\n    teacher: {setting: self}\n    student: mlp\n"
+        "    recipe: image\n    initialisation: teacher\n    distill: {temperature: 4}\n"
+        "analysis: {",
+        "39: settings.next.initialisation: the teacher is the student of setting 'self', with "
+        "its own start; write a model as teacher, or remove initialisation",
+    ),
+    (
+        "    student: mlp",
+        "    student: mlp\n    initialisation: student",
+        "26: settings.self.initialisation: unknown value 'student'; known: teacher",
+    ),
     (
         "    dataset: words\n    teacher: roberta",
         "    dataset: words\n    teacher: mlp",
-        "30: settings.langid.teacher: model 'mlp' reads images, but data set 'words' holds text; "
-        "models that read text: roberta",
+        "30: settings.langid.teacher: model 'mlp' reads images or features, but data set 'words' "
+        "holds text; models that read text: roberta",
     ),
     (
         "    student: mlp",
@@ -860,6 +953,22 @@ def test_models_of_channels_need_features(study_file, capsys):
     assert refusal(path, capsys) == (
         f"{path}:26: settings.self.student: model 'channels' reads features, but data set 'noisy' "
         f"holds images; models that read images: mlp, wide, resnet"
+    )
+
+
+def test_random_features_need_a_model_of_features(study_file, capsys):
+    features, model = f"{NOISE}\n    {RELU}", f"{MLP}\n  channels: {{family: channel_linear}}"
+    path = study_file((NOISE, features), ("    student: mlp", "    student: resnet"))
+    assert refusal(path, capsys) == (
+        f"{path}:26: settings.self.student: model 'resnet' reads images, but data set 'noisy' "
+        f"holds features; models that read features: mlp, wide"
+    )
+    change = "    student: mlp", "    student: channels"
+    path = study_file((NOISE, features), (MLP, model), change)
+    assert refusal(path, capsys) == (
+        f"{path}:27: settings.self.student: model 'channels' reads a channel of each class, which "
+        f"random features of data set 'noisy' do not have; write a model of family mlp, with "
+        f"hidden: []"
     )
 
 

@@ -60,6 +60,7 @@ def test_where_and_by_how_many_a_study_is_trained_changes_no_job(plan, words):
         ("{temperature: 4, weight: 0.5}", "{weight: 0.5, temperature: 4}"),
         ("lr: 0.05", "lr: 5e-2"),
         ("temperature: 4", "temperature: 4.0"),
+        ("mlp, hidden: [8]", "mlp, hidden: [8], initialisation: null"),
         ("epochs: 2", "epochs: 2, nesterov: false"),
         ("epochs: 2", "epochs: 2, batch: 128"),  # the default
         ("epochs: 2", "epochs: 2, label_smoothing: null"),
@@ -103,6 +104,8 @@ ALL = {TEACHERS, REFERENCES, STUDENTS}
         ("epochs: 2", "epochs: 2, nesterov: true", ALL),
         ("mlp, hidden: [8]", "mlp, hidden: [9]", ALL),
         ("mlp, hidden: [8]", "mlp, hidden: [8, 8]", ALL),
+        ("mlp, hidden: [8]", "mlp, hidden: []", ALL),
+        ("mlp, hidden: [8]", "mlp, hidden: [8], initialisation: glorot_uniform", ALL),
         ("rate: 0.2", "rate: 0.3", ALL),
         ("seed: 7", "seed: 8", ALL),
         ("    label_noise: {rate: 0.2, seed: 7}\n", "", ALL),
@@ -225,6 +228,23 @@ def test_noisy_and_clean_labels_share_their_data(plan):
     assert len(specs(planned, "labels")) == 1
 
 
+def test_random_features_are_made_once_for_all_that_read_them(plan):
+    features = "    label_noise: {rate: 0.2, seed: 7}\n"
+    with_features = f"{features}    features: {{kind: random_relu, number: 20}}\n"
+    before, after = plan(), plan((features, with_features))
+    (made,) = specs(after, "prepare").keys() - specs(before, "prepare").keys()
+    assert specs(after, "prepare")[made]["features"] == {
+        "kind": "random_relu", "number": 20, "seed": 0, "scale": 0.3,
+    }  # fmt: skip
+    assert "disobey.data.random_features" in after.jobs["prepare", made].modules
+    assert not any("random_features" in str(job.modules) for job in before.jobs.values())
+    train, runs = specs(after, "train"), after.settings["self"].all()
+    assert {train[run]["data"] for run in runs} == {made}
+    assert after.sizes[made].shape.inputs == (20,)
+    assert after.sizes[made].input_bytes == (1442 + 355) * 20 * 4
+    assert specs(after, "confidence")["small/self"]["about"]["features"]["number"] == 20
+
+
 # --- seeds ----------------------------------------------------------------------------------
 
 
@@ -262,6 +282,28 @@ def test_student_reads_the_teacher_of_its_own_seed(plan):
         )
 
 
+def test_a_student_may_start_where_its_teacher_started_and_so_do_its_controls(plan):
+    bias = "bias: {layers: [hidden_1], pairs: {}}"
+    more = f"    initialisation: teacher\n    {bias}\n    distill: {{temperature: 4, weight: 0.5}}"
+    still = "{optimizer: sgd, lr: 0.05, epochs: 2}"
+    sgd = "{optimizer: sgd, lr: 0.05, momentum: 0.9, epochs: 2}"
+    planned = plan(("    distill: {temperature: 4, weight: 0.5}", more), (sgd, still))
+    train, chosen = specs(planned, "train"), planned.settings["self"]
+    assert specs(planned, "confidence")["small/self"]["about"]["initialisation"] == "teacher"
+    others = [chosen.references, chosen.students, *chosen.placebos.values()]
+    assert len(others) > 4
+    orders = set()
+    for index, teacher in enumerate(chosen.teachers):
+        begun = train[teacher]["seeds"]
+        for runs_of_role in others:
+            run = train[runs_of_role[index]]
+            assert run["model"] == train[teacher]["model"]
+            assert run["seeds"]["initialisation"] == begun["initialisation"]
+            assert run["seeds"]["order"] not in (begun["order"], *orders)
+        orders |= {train[ids[index]]["seeds"]["order"] for ids in others}
+    assert not set(chosen.teachers) & set(chosen.references)
+
+
 def test_no_reference_of_a_self_distillation_is_its_teacher(runs):
     chosen = runs()
     assert not set(chosen.teachers) & set(chosen.references)
@@ -292,11 +334,11 @@ def test_equal_runs_are_one_job_however_many_settings_use_them(plan):
 def test_adding_a_setting_leaves_all_other_jobs_as_they_were(plan):
     before, after = plan(), plan(("settings:\n", f"settings:\n{COLDER}"))
     everything = json.dumps({"settings": list(before.settings)}, separators=(",", ":")).strip("{}")
-    # of all settings, or of all noisy ones
+    # of all settings, or of all noisy ones: every figure of this study
     aggregates = {key for key, job in before.jobs.items() if everything in job.spec}
-    aggregates.add(("figure", "small/noise"))
+    aggregates |= {("figure", "small/noise"), ("figure", "small/mislabelled")}
     kept = {key: job for key, job in before.jobs.items() if key not in aggregates}
-    assert {job.stage for job in kept.values()} == {*SHARED_STAGES, "confidence", "figure"}
+    assert {job.stage for job in kept.values()} == {*SHARED_STAGES, "confidence"}
     assert {key: after.jobs.get(key) for key in kept} == kept
 
 

@@ -29,6 +29,7 @@ def prepared(inputs: np.ndarray, classes: int, **attributes: object) -> Prepared
 
 SMALL = [
     {"family": "mlp", "hidden": [7, 5]},
+    {"family": "mlp", "hidden": []},
     {"family": "small_resnet", "stem": 3, "widths": [4, 6]},
     {"family": "cifar_resnet", "depth": 14, "widths": [3, 4, 4]},
     {"family": "cifar_resnet", "depth": 14, "widths": [3, 4, 4], "pre_activation": True},

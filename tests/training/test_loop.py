@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from disobey.errors import UserError
@@ -16,6 +17,8 @@ from disobey.training.losses import distillation, one_hot
 from disobey.training.losses.targets import Targets
 from disobey.training.optimizers import PlainSgd, make_optimizer
 from disobey.training.teachers.one_view import StoredLogits
+
+from .conftest import raw_images
 
 CPU = torch.device("cpu")
 SGD = {"optimizer": "sgd", "lr": 0.1, "epochs": 2, "batch": 4, "schedule": "constant"}
@@ -302,6 +305,25 @@ def test_an_order_seed_leaves_the_initialisation_alone(toy):
     run(first, toy, STILL, order=0)
     run(second, toy, STILL, order=1)
     assert equal(first, second)
+
+
+def test_runs_of_one_initialisation_start_from_the_same_weights(workplace, monkeypatch):
+    data = workplace.prepare(monkeypatch, raw_images())
+    still = workplace.run_spec(data)["recipe"] | {"lr": 1e-30, "epochs": 1}
+    of_all = {"model": {"family": "mlp", "hidden": [5]}, "recipe": still}
+
+    def begun(**changes):
+        run = workplace.train(data, **of_all, **changes)
+        return run, load_file(workplace.path("runs", run) / "model.safetensors")
+
+    teacher, first = begun()
+    workplace.dump(teacher, data, of_all["model"])
+    distill = {"temperature": 4.0, "weight": 1.0, "teacher": teacher}
+    _, student = begun(distill=distill, seeds={"initialisation": 0, "order": 7})
+    _, other = begun(distill=distill, seeds={"initialisation": 7, "order": 0})
+    for name, weights in first.items():
+        torch.testing.assert_close(student[name], weights, atol=1e-20, rtol=0)
+        assert not torch.equal(other[name], weights)
 
 
 # --- what must not happen --------------------------------------------------------------------

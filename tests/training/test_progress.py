@@ -13,6 +13,7 @@ from disobey.provenance import spec_id
 from disobey.training.eigenbasis import Moments, eigenbasis, input_rows, layer_moments
 from disobey.training.inputs import device_inputs
 from disobey.training.layers import weight_of
+from disobey.training.loop import Training
 from disobey.training.losses import distillation, one_hot, switched_distillation
 from disobey.training.losses.targets import Targets
 from disobey.training.progress import (
@@ -135,6 +136,7 @@ def test_first_layers_see_images_without_their_mean(images):
     ("options", "data"),
     [
         (Mlp(family="mlp", hidden=[5, 4]), "images"),
+        (Mlp(family="mlp", hidden=[]), "images"),
         (SmallResnet(family="small_resnet", stem=4, widths=[6, 5]), "images"),
         (Roberta(family="roberta", hidden=16, layers=2, heads=2), "texts"),
     ],
@@ -348,3 +350,34 @@ def test_a_switched_students_loss_is_the_one_on_its_side_of_the_switch(order):
     for spent, side in ((0.49, before), (0.5, after)):
         expected = side(logits[index], index, spent)
         torch.testing.assert_close(found(logits[index], index, spent), expected)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "linear"])
+def test_a_switch_in_steps_changes_the_loss_at_its_share_of_the_steps(toy, schedule):
+    """Ten examples in batches of 2 are 5 steps an epoch, 20 in all; under any schedule."""
+    recipe = {"optimizer": "sgd", "lr": 0.1, "epochs": 4, "batch": 2, "schedule": schedule}
+    teacher = torch.randn(10, 3, generator=torch.Generator().manual_seed(6))
+    targets = Targets(toy.label, StoredLogits(teacher))
+    distill = {"teacher": "t", "temperature": 2.0, "weight": 1.0}
+    of_label = one_hot.build({"recipe": {}}, targets)
+    of_teacher = distillation.build({"distill": distill, "recipe": {}}, targets)
+
+    def weights(**switch):
+        """Return w of every step, out of three losses of each batch."""
+        spec = {"recipe": recipe, "distill": distill | {"switch": switch}}
+        objective, found = switched_distillation.build(spec, targets), []
+
+        def watched(logits, index, spent):
+            loss = objective(logits, index, spent)
+            label, soft = (one(logits, index, spent) for one in (of_label, of_teacher))
+            found.append(((loss - label) / (soft - label)).item())
+            return loss
+
+        torch.manual_seed(0)
+        Training(nn.Linear(5, 3), toy.inputs, targets, watched, recipe, 0).run()
+        return found
+
+    hard = weights(order="one_hot_first", at=0.25, unit="steps")
+    np.testing.assert_allclose(hard, [0] * 5 + [1] * 15, atol=1e-4)
+    ramped = weights(order="distillation_first", at=0.5, ramp=0.2, unit="steps")
+    np.testing.assert_allclose(ramped, [1] * 9 + [0.75, 0.5, 0.25] + [0] * 8, atol=1e-4)

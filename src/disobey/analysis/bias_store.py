@@ -26,11 +26,14 @@ beginning of the matched range, 1 its end), ``pair`` (of a top and a bottom dire
   ``_low``, ``_high`` over seeds;
 - ``steps(compared, seed, side, end)``: steps that both had taken at the ends of the range;
 - ``pair_top(pair)``, ``pair_bottom(pair)``: ranks of the pairs that are drawn;
+  ``pair_log_ratio(model, seed, pair)``: ln of model over teacher, c along the bottom direction at
+  equal c along the top one, its mean over 10 to 90 % of the teacher's way along the top one;
   ``pairs_expected(model, seed)``: in how many of 15 pairs the model has made less progress along
   the bottom direction than the teacher, at equal progress along the top one: the mean over all
   draws; ``pairs_drawn(model, seed)``: the count of the draw; each with ``_estimate``, ``_low``,
-  ``_high`` ``(model)`` over seeds; NaN for the teacher. ``norm_pairs_expected``,
-  ``norm_pairs_drawn``: the same of norms, where all models start where the teacher does;
+  ``_high`` ``(model)`` over seeds; NaN for the teacher. ``norm_pair_log_ratio``,
+  ``norm_pairs_expected``, ``norm_pairs_drawn``: the same of norms, where all models start where the
+  teacher does;
 - ``theorem_log_ratio(direction, share)``, its mean over the range ``theorem(direction)``, and
   ``theorem_overall``, ``theorem_trend``: linear regression with this spectrum, one round;
 - ``linear(linear_model, linear_point, direction)``: paths of the linear model's reference and
@@ -55,6 +58,7 @@ LOG_RATIO, OVERALL, TREND = "log_ratio", "overall", "trend"
 OVERALL_DIFFERENCE = "overall_difference"
 BAND_OVERALL, BAND_DIFFERENCE = "band_overall", "band_difference"
 PAIRS_EXPECTED, PAIRS_DRAWN = "pairs_expected", "pairs_drawn"
+PAIR_LOG_RATIO = "pair_log_ratio"
 # Before the names of what is counted of norms ||W v_k|| in place of progress.
 OF_NORMS = "norm_"
 

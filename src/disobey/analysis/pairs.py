@@ -8,12 +8,14 @@ the teacher: on average of the logarithm, at levels between 10 and 90 % of the t
 the top direction [our choice]. A second model of the same law counts in half of the pairs.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from disobey.analysis.bias import LayerProgress, first_passage, from_start
+from disobey.analysis.bias_store import OF_NORMS, PAIR_LOG_RATIO, PAIRS_DRAWN, PAIRS_EXPECTED
 from disobey.analysis.intervals import over_seeds
 from disobey.analysis.names import PAIRS, TEACHER
 from disobey.seeds import stream
@@ -135,29 +137,39 @@ def analyse_pairs(layer: LayerProgress, pairs: Pairs, *, same_start: bool) -> xr
     """
     paths = {"": np.array([[from_start(one) for one in of] for of in layer.progress])}
     if same_start:
-        paths["norm_"] = np.concatenate([layer.norm_start[:, :, None], layer.norm], axis=2)
+        paths[OF_NORMS] = np.concatenate([layer.norm_start[:, :, None], layer.norm], axis=2)
     top, bottom = pairs.drawn().T
     found = xr.Dataset({"pair_top": ("pair", top), "pair_bottom": ("pair", bottom)})
     for prefix, of_models in paths.items():
-        counts = _counts(layer, of_models, pairs)
-        for index, name in enumerate(("expected", "drawn")):
-            called = f"{prefix}pairs_{name}"
+        log_ratio = _log_ratios(layer, of_models, pairs)
+        of_drawn = log_ratio[..., top - 1, bottom - pairs.bottom[0]]
+        found[prefix + PAIR_LOG_RATIO] = ("model", "seed", "pair"), of_drawn
+        counts = _counts(layer.models, log_ratio, pairs)
+        for index, name in enumerate((PAIRS_EXPECTED, PAIRS_DRAWN)):
+            called = f"{prefix}{name}"
             found[called] = ("model", "seed"), counts[..., index]
-            ends = over_seeds(found[called], f"{called}_")
             # A count has ends of its own, of which a t interval knows nothing.
-            found = found.assign({end: one.clip(0, PAIRS) for end, one in ends.items()})
+            found = found.assign(over_seeds(found[called], f"{called}_", (0, PAIRS)))
     return found
 
 
-def _counts(layer: LayerProgress, paths: np.ndarray, pairs: Pairs) -> np.ndarray:
-    """Return expected and drawn counts, (model, seed, 2); NaN for the teacher itself."""
+def _log_ratios(layer: LayerProgress, paths: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Return every model's log ratios to the teacher, (model, seed, top, bottom)."""
     tops, bottoms = (np.searchsorted(layer.rank, ranks) for ranks in (pairs.tops, pairs.bottoms))
     teachers = paths[layer.models.index(TEACHER)]
-    found = np.full((len(layer.models), len(layer.seeds), 2), np.nan)
-    for m, model in enumerate(layer.models):
-        for s, teacher in enumerate(teachers):
-            if model != TEACHER:
-                found[m, s] = count(
-                    log_ratio_at_equal_top(paths[m, s], teacher, tops, bottoms), pairs
-                )
-    return found
+    return np.array(
+        [
+            [
+                log_ratio_at_equal_top(one, teacher, tops, bottoms)
+                for one, teacher in zip(of_model, teachers, strict=True)
+            ]
+            for of_model in paths
+        ]
+    )
+
+
+def _counts(models: Sequence[str], log_ratio: np.ndarray, pairs: Pairs) -> np.ndarray:
+    """Return expected and drawn counts, (model, seed, 2); NaN for the teacher itself."""
+    counts = np.array([[count(one, pairs) for one in of_model] for of_model in log_ratio])
+    counts[list(models).index(TEACHER)] = np.nan
+    return counts

@@ -36,11 +36,15 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "recipe": lambda value: f"recipe{NBSP}{value}",
     "teacher_recipe": lambda value: f"teacher's recipe {value}",
     "trained": lambda value: f"teacher trained elsewhere ({value})",
+    "features": lambda value: f"{value['number']:,} random features",
     "centre": lambda value: f"centred by {value}",
     "epochs": lambda value: f"{value}{NBSP}epochs",
     "steps": lambda value: f"{value}{NBSP}steps",
+    "initialisation": lambda value: f"start of the {value}",
     "teacher_fits": lambda value: f"{value} teacher".replace("_", "-"),
-    "switch": lambda value: f"{value['order']} until {value['at']:g}".replace("_", " "),
+    "switch": lambda value: (
+        f"{value['order']} until {value['at']:g}{' of the steps' if 'unit' in value else ''}"
+    ).replace("_", " "),
 }
 
 

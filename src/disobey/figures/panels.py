@@ -42,6 +42,7 @@ def grid(
     height: float = HEIGHT,
     left: float = LEFT,
     below: float = BELOW,
+    indent: float = 0.0,
 ) -> list[Axes]:
     """Add rows of panels to a sheet, each under its own heading.
 
@@ -55,20 +56,22 @@ def grid(
         How many panels stand side by side.
     height, left, below : float
         Of the axes; what is kept free for the labels of both axes.
+    indent : float
+        What is kept free at the left of all panels.
 
     Returns
     -------
     list of matplotlib.axes.Axes
         In the order of ``heads``.
     """
-    cell = sheet.width / columns
+    cell = (sheet.width - indent) / columns
     wrapped = [style.wrap(head, cell - RIGHT, style.SMALL_SIZE) for head in heads]
     made = []
     for start in range(0, len(heads), columns):
         row = wrapped[start : start + columns]
         above = style.line_height(style.SMALL_SIZE, max(head.count("\n") + 1 for head in row))
         for column, head in enumerate(row):
-            edge = MARGIN + column * cell + left
+            edge = MARGIN + indent + column * cell + left
             axes = sheet.axes(edge, cell - left - RIGHT, height, down=above)
             write_head(axes, head, left)
             made.append(axes)

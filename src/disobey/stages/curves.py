@@ -16,7 +16,7 @@ from disobey.stores.layout import HISTORY
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.schedules import learning_rates
-from disobey.training.switch import distillation_weight
+from disobey.training.switch import distillation_weight, passed_before
 
 if TYPE_CHECKING:
     from disobey.job import Job
@@ -98,11 +98,13 @@ def switch_steps(run: Mapping[str, Any], steps: int) -> list[int] | None:
     recipe, switch = run["recipe"], run.get("distill", {}).get("switch")
     if switch is None:
         return None
-    if "epochs" not in recipe and _in_epochs(recipe):
-        return None
-    rates = learning_rates(recipe, steps // recipe.get("epochs", 1))
-    spent = (np.cumsum(rates) - rates) / rates.sum()
-    weight = np.array([distillation_weight(1.0, switch, share) for share in spent])
+    rates = np.ones(steps)  # a switch in steps does without the real ones
+    if "unit" not in switch:
+        if "epochs" not in recipe and _in_epochs(recipe):
+            return None
+        rates = learning_rates(recipe, steps // recipe.get("epochs", 1))
+    passed = passed_before(switch, rates)
+    weight = np.array([distillation_weight(1.0, switch, share) for share in passed])
     return [int((weight != weight[0]).argmax()), int((weight == weight[-1]).argmax())]
 
 

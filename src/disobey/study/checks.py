@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
+from disobey.models.options.channel import ChannelLinear
 from disobey.models.options.layer import Layer
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
 from disobey.study.comparison_checks import comparison_mistakes
@@ -48,6 +49,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         mistakes += wrong_kind or _too_small(study, name)
         mistakes += tokens_of_another(study, name)
         mistakes += _chained(study, name)
+        mistakes += _start(study, name)
         mistakes += taught_mistakes(study, name)
         mistakes += _bias(study, name)
         mistakes += _controls(study, name)
@@ -157,15 +159,25 @@ def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
 
 def _kinds(study: Study, name: str) -> Iterator[Mistake]:
     setting = study.settings[name]
-    kind = study.datasets[setting.dataset].kind
+    data = study.datasets[setting.dataset]
+    kind = data.kind
     for role in ("teacher", "student"):
         model = getattr(setting, role)
-        if not isinstance(model, str) or study.models[model].inputs == kind:
+        if not isinstance(model, str):
             continue
-        fitting = [other for other, options in study.models.items() if options.inputs == kind]
+        if data.features is not None and isinstance(study.models[model], ChannelLinear):
+            yield (
+                ("settings", name, role),
+                f"model '{model}' reads a channel of each class, which random features of data set "
+                f"'{setting.dataset}' do not have; write a model of family mlp, with hidden: []",
+            )
+        if kind in study.models[model].inputs:
+            continue
+        fitting = [other for other, options in study.models.items() if kind in options.inputs]
+        read = " or ".join(PLURAL[one] for one in study.models[model].inputs)
         yield (
             ("settings", name, role),
-            f"model '{model}' reads {PLURAL[study.models[model].inputs]}, but data set "
+            f"model '{model}' reads {read}, but data set "
             f"'{setting.dataset}' holds {PLURAL[kind]}; models that read {PLURAL[kind]}: "
             f"{', '.join(fitting) or 'none in this file'}",
         )
@@ -207,6 +219,23 @@ def _chained(study: Study, name: str) -> Iterator[Mistake]:
             f"the teacher is trained by the recipe of setting '{setting.teacher.setting}'; "
             f"remove teacher_recipe",
         )
+
+
+def _start(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that a student can start from the weights that its teacher started from."""
+    setting, here = study.settings[name], ("settings", name, "initialisation")
+    if setting.initialisation is None:
+        return
+    teacher = setting.teacher
+    if isinstance(teacher, StudentOf):
+        words = f"the teacher is the student of setting '{teacher.setting}', with its own start"
+        yield here, f"{words}; write a model as teacher, or remove initialisation"
+    elif isinstance(teacher, Trained):
+        words = f"what teacher '{teacher.trained}' started from is not known: it was trained"
+        yield here, f"{words} elsewhere; write a model as teacher, or remove initialisation"
+    elif not _same_model(study, setting):
+        words = f"teacher '{teacher}' and student '{setting.student}' differ in their weights"
+        yield here, f"{words}; write teacher: {setting.student}, or remove initialisation"
 
 
 def _teacher_seen(study: Study, name: str) -> Iterator[Mistake]:

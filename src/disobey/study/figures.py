@@ -55,6 +55,12 @@ def _biased(least: int) -> "PlanFigures":
     return plan
 
 
+def _trajectories(kind: str, study: Study) -> Iterator[Planned]:
+    for name, setting in study.settings.items():
+        if setting.bias is not None and setting.bias.pairs is not None:
+            yield Planned(kind, f"{kind}-{name}", (name,))
+
+
 def _noise(kind: str, study: Study) -> Iterator[Planned]:
     noisy = tuple(
         name
@@ -192,6 +198,7 @@ FIGURES: dict[str, PlanFigures] = {
     "dissection": _parts(_distilled, 6),
     "measures": _parts(_distilled, 5),
     "bias": _biased(1),
+    "trajectories": _trajectories,
     "link": _biased(2),
     "noise": _noise,
     "mislabelled": _parts(_noise, 5),
@@ -206,7 +213,10 @@ FIGURES: dict[str, PlanFigures] = {
 }
 # What else they read than analyses of confidence: see `disobey.stores.layout.BESIDE`.
 FIGURES_BESIDE: Mapping[str, Sequence[str]] = (
-    dict.fromkeys(("overview", "bias", "link", "temperature", "rounds", "over-training"), ("bias",))
+    dict.fromkeys(
+        ("overview", "bias", "trajectories", "link", "temperature", "rounds", "over-training"),
+        ("bias",),
+    )
     | dict.fromkeys(("training-curves", "equal-accuracy"), ("curves",))
     | {"gradients": ("curves", "gradients")}
 )

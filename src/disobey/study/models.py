@@ -33,21 +33,53 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
 Value = Annotated[Any, AfterValidator(_plain)]
 
 
+def _no_count(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+    """Refuse 15000 where a share of the training stands: a number of steps, most likely."""
+    if isinstance(given, int | float) and not isinstance(given, bool) and given > 1:
+        raise ValueError(
+            f"is a share of the training, 0 to 1, got {given}; for a step write its share of all "
+            f"steps, such as 0.5, and unit: steps"
+        )
+    return given
+
+
+Share = Annotated[Fraction, BeforeValidator(_no_count)]
+
+
 class Switch(Strict):
     """A change between distillation and one-hot labels within one training."""
 
     order: Literal["distillation_first", "one_hot_first"] = Field(
         description="what the training begins with, and so what it ends with"
     )
-    at: Fraction = Field(description="share of the cumulative learning rate")
-    ramp: Fraction | None = Field(
-        None, description="share of it over which the change takes place, centred; 0 is at once"
+    at: Share = Field(description="share of the training, in its unit, that lies before it")
+    ramp: Share | None = Field(
+        None, description="share over which the change takes place, centred on at; 0 is at once"
+    )
+    unit: Literal["steps"] | None = Field(
+        None,
+        description="steps: shares are of the number of steps; if not given, of the cumulative "
+        "learning rate",
     )
 
     @field_validator("ramp")
     @classmethod
     def _zero_is_off(cls, value: float | None) -> float | None:
         return value or None
+
+    @model_validator(mode="after")
+    def _inside_of_the_training(self) -> Self:
+        """Refuse a change that begins before the training, or ends after it."""
+        around = (self.ramp or 0) / 2
+        if around <= min(self.at, 1 - self.at) + 1e-9:
+            return self
+        room = 2 * min(self.at, 1 - self.at)
+        fit = f"at: {around:g}, or more" if self.at < 0.5 else f"at: {1 - around:g}, or less"
+        remedy = f"ramp: {room:g}, or less" if room else f"{fit}, or remove ramp"
+        raise ValueError(
+            f"a change from {self.at - around:g} to {self.at + around:g} is not inside the "
+            f"training, 0 to 1; write {remedy}"
+        )
 
 
 # Of the labels, in the placebo label_smoothing.
@@ -226,6 +258,12 @@ class Setting(Strict):
         "labels right, or with fewer; else verdicts on it are withheld",
     )
     distill: Distill = Field(description="the loss of the student")
+    initialisation: Literal["teacher"] | None = Field(
+        None,
+        description="teacher: student, reference and placebos start from the weights that the "
+        "teacher of their seed started from, with their own batch order; if not given, all but the "
+        "teacher share a start of their own",
+    )
     bias: Bias | None = Field(
         None, description="track progress along eigendirections, and train the placebos"
     )
@@ -397,11 +435,13 @@ class Study(Strict):
     def includes_mean(self, setting: Setting) -> bool:
         """Tell whether eigendirections of a setting's data include that of their mean.
 
-        As in the paper's experiments on eigendirections: of random features, which are all
-        positive, and of data of which pairs are counted, unless the data are centred.
+        As in the paper's experiments on eigendirections: features have no images' centring, and
+        data of which pairs are counted are as they are, unless ``centre`` is given.
         """
-        data = self.datasets[setting.dataset]
-        return data.centre is None and setting.bias is not None and setting.bias.pairs is not None
+        data, bias = self.datasets[setting.dataset], setting.bias
+        if data.centre is not None or bias is None:
+            return False
+        return data.kind == "feature" or bias.pairs is not None
 
     @field_validator("study")
     @classmethod

@@ -132,6 +132,8 @@ class _Planner:
         teacher = self._teacher(setting, index, seed)
         other = STUDENT_SEEDS_FROM * self.round(name) + seed
         seeds = self._seeds(setting, other, STUDENT_DRAW)
+        if setting.initialisation == "teacher":
+            seeds["initialisation"] = seed  # that of `_teacher`; the batch order stays another one
         recipe = spec_of(self.study.recipes[setting.recipe])
         progress = None if setting.bias is None else self.runs.basis(setting, teacher)
 
@@ -350,8 +352,12 @@ class _Planner:
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
         if dataset.augment is not None:
             about["augment"] = spec_of(dataset.augment)
+        if dataset.features is not None:
+            about["features"] = spec_of(dataset.features)
         if dataset.centre is not None:
             about["centre"] = dataset.centre
+        if setting.initialisation is not None:
+            about["initialisation"] = setting.initialisation
         if setting.distill.switch is not None:
             about["switch"] = spec_of(setting.distill.switch)
         if setting.teacher_fits is not None:

@@ -57,7 +57,10 @@ def in_words(study: Study, name: str) -> str:
     ]
     if distill.switch is not None:
         order = distill.switch.order.replace("_", " ")
-        words.append(f"{order}, switch at {distill.switch.at:g} of the learning rate")
+        unit = distill.switch.unit or "learning rate"
+        words.append(f"{order}, switch at {distill.switch.at:g} of the {unit}")
+    if setting.initialisation is not None:
+        words.append("all start from the teacher's first weights")
     words += filter(None, [seen_teacher(study, setting).why])
     if setting.bias is not None:
         words.append(f"bias of {', '.join(setting.bias.layers)}")

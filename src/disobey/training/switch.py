@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 
-def distillation_weight(weight: float, switch: Mapping[str, Any], spent: float) -> float:
+
+def distillation_weight(weight: float, switch: Mapping[str, Any], passed: float) -> float:
     """Return w of the distillation loss.
 
     Parameters
@@ -13,15 +15,36 @@ def distillation_weight(weight: float, switch: Mapping[str, Any], spent: float) 
         w while the student is distilled; it is 0 while it learns one-hot labels.
     switch : mapping
         ``order`` (``distillation_first`` or ``one_hot_first``), ``at`` and, where the change is
-        linear over a stretch centred on ``at``, its length ``ramp``; both are shares of the
-        cumulative learning rate, which is what a training's progress depends on: under a one-cycle
-        schedule .03 of it are left after .75 of the steps.
-    spent : float
-        The share of the cumulative learning rate that lies behind, in [0, 1).
+        linear over a stretch centred on ``at``, its length ``ramp``; both are shares of what
+        `passed_before` counts.
+    passed : float
+        The share that lies behind, in [0, 1).
     """
     ramp = switch.get("ramp", 0.0)
     if ramp:
-        second = min(max((spent - switch["at"]) / ramp + 0.5, 0.0), 1.0)
+        second = min(max((passed - switch["at"]) / ramp + 0.5, 0.0), 1.0)
     else:
-        second = float(spent >= switch["at"])
+        second = float(passed >= switch["at"])
     return weight * (second if switch["order"] == "one_hot_first" else 1 - second)
+
+
+def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
+    """Return the share of a training that lies before each step, in the unit of a switch.
+
+    Parameters
+    ----------
+    switch : mapping
+        With ``unit: steps`` steps are counted. Else learning rates are added up, which is what a
+        training's progress depends on: under a one-cycle schedule .03 of their sum are left after
+        .75 of the steps.
+    rates : ndarray, shape (step,)
+        Learning rates.
+
+    Returns
+    -------
+    ndarray of float64, shape (step,)
+    """
+    if switch.get("unit") == "steps":
+        return np.arange(len(rates)) / len(rates)
+    passed: np.ndarray = (np.cumsum(rates) - rates) / rates.sum()
+    return passed

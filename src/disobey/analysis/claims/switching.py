@@ -140,7 +140,8 @@ def switch_words(about: Mapping[str, Any]) -> str:
     """Return a switch, and the teacher it is made with, in words."""
     switch = about["switch"]
     order = switch["order"].replace("_", " ").replace("one hot", "one-hot")
-    words = f"{order}, switched at {switch['at']:g} of the learning rate"
+    unit = switch.get("unit", "learning rate")
+    words = f"{order}, switched at {switch['at']:g} of the {unit}"
     if "ramp" in switch:
         words += f" over {switch['ramp']:g}"
     fits = about.get("teacher_fits")

@@ -13,7 +13,7 @@ from disobey.strict import Strict
 class ChannelLinear(Strict):
     """One channel of features for each class, and a linear logit of it."""
 
-    inputs: ClassVar[str] = "feature"
+    inputs: ClassVar[tuple[str, ...]] = ("feature",)
 
     family: Literal["channel_linear"] = Field(
         description="for each class a linear logit of that class's own channel"

@@ -14,7 +14,7 @@ from disobey.strict import Strict
 class MobilenetV2(Strict):
     """MobileNetV2 (Sandler et al. 2018), from scratch."""
 
-    inputs: ClassVar[str] = "image"
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
 
     family: Literal["mobilenet_v2"] = Field(description="MobileNetV2, from scratch")
     width: Annotated[float, Field(gt=0, le=4)] = Field(

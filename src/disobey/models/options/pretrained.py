@@ -25,7 +25,7 @@ PARTS = (
 class Pretrained(Place):
     """A sequence classifier whose weights, but for a new head, come from a public checkpoint."""
 
-    inputs: ClassVar[str] = "text"
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
 
     family: Literal["pretrained"] = Field(description="a public checkpoint with a new head")
     layers: PositiveInt | None = Field(None, description="only the first ones; all if not given")

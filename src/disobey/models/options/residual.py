@@ -14,7 +14,7 @@ from disobey.strict import Strict
 class CifarResnet(Strict):
     """A residual network for 32 x 32 images, of depth 6n + 2 (He et al. 2015)."""
 
-    inputs: ClassVar[str] = "image"
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
 
     family: Literal["cifar_resnet"] = Field(description="residual network for 32 x 32 images")
     depth: PositiveInt = Field(20, description="6n + 2: 8, 20, 32, 56, 110")
@@ -80,7 +80,7 @@ class CifarResnet(Strict):
 class Resnet(Strict):
     """ResNet-18, 34 or 50 (He et al. 2015, table 1), from scratch."""
 
-    inputs: ClassVar[str] = "image"
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
 
     family: Literal["resnet"] = Field(description="residual network for larger images")
     depth: Literal[18, 34, 50] = Field(description="layers with weights; 50 has bottlenecks")

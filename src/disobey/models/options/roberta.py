@@ -13,7 +13,7 @@ from disobey.strict import Strict
 class Roberta(Strict):
     """A RoBERTa sequence classifier from a `transformers` configuration, from scratch."""
 
-    inputs: ClassVar[str] = "text"
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
 
     family: Literal["roberta"] = Field(description="RoBERTa, from scratch")
     hidden: PositiveInt = Field(128, description="width; a multiple of heads")

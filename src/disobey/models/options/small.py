@@ -14,16 +14,23 @@ Widths = Annotated[list[PositiveInt], Field(min_length=1)]
 
 
 class Mlp(Strict):
-    """A multilayer perceptron over the flattened image."""
+    """A multilayer perceptron over the flattened image, or over features."""
 
-    inputs: ClassVar[str] = "image"
+    inputs: ClassVar[tuple[str, ...]] = ("image", "feature")
 
     family: Literal["mlp"] = Field(description="multilayer perceptron")
-    hidden: Widths = Field([256, 256], description="units of each hidden layer")
+    hidden: list[PositiveInt] = Field(
+        [256, 256], description="units of each hidden layer; [] is a linear model of the inputs"
+    )
+    initialisation: Literal["glorot_uniform"] | None = Field(
+        None,
+        description="weights uniform within sqrt(6 / (inputs + outputs)) of 0, and biases 0, as in "
+        "Keras; if not given, as in PyTorch",
+    )
 
     def label(self) -> str:
         """Return a name for run ids."""
-        return "mlp" + "x".join(map(str, self.hidden))
+        return "mlp" + "x".join(map(str, self.hidden)) if self.hidden else "linear"
 
     def cost(self, shape: Shape) -> Cost:
         """Return size and work, for asking a cluster."""
@@ -33,13 +40,14 @@ class Mlp(Strict):
     def trackable(self) -> dict[str, Layer]:
         """Return the layers that can be tracked, by their names in the model."""
         hidden = [f"hidden_{i}" for i in range(1, len(self.hidden) + 1)]
-        return {name: Layer(first=name == hidden[0]) for name in [*hidden, "classifier"]}
+        layers = [*hidden, "classifier"]
+        return {name: Layer(first=name == layers[0]) for name in layers}
 
 
 class SmallResnet(Strict):
     """A small residual network: a strided stem, then one strided block per width."""
 
-    inputs: ClassVar[str] = "image"
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
 
     family: Literal["small_resnet"] = Field(description="small residual network")
     stem: PositiveInt = Field(16, description="channels of the first convolution, stride 2")
