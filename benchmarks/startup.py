@@ -30,7 +30,7 @@ make_optimizer(torch.nn.Linear(1, 1), {{"optimizer": "sgd", "lr": 1.0}})
 READ = "import xarray, scipy.special; import xarray.backends.netCDF4_"
 FIGURE = f"""{STAGE}figure
 {READ}
-import disobey.figures.exaggeration
+import disobey.figures.confidence
 import matplotlib.backends.backend_agg, matplotlib.backends.backend_pdf
 """
 REPORT = f"""{STAGE}report
@@ -60,6 +60,7 @@ JOBS = {
     "confidence": (f"{STAGE}confidence; {READ}", "Python", "0.8"),
     "bias": (f"{STAGE}bias; {READ}", "Python", "0.8"),
     "curves": (f"{STAGE}curves; {READ}", "Python", "0.8"),
+    "gradients": (f"{STAGE}gradients; {READ}", "Python", "0.8"),
     "table": (f"{STAGE}table; {READ}; import disobey.analysis.tables.claims", "Python", "0.8"),
     "figure": (FIGURE, "Python", "1"),
     "explorer": (f"{STAGE}explorer; import jinja2, PIL.Image", "Python", "0.8"),

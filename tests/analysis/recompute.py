@@ -69,7 +69,9 @@ def _study(results, study):
     for manifest in sorted((study / "bias").glob("*.nc.json")):
         record = json.loads(manifest.read_text())
         name = record["id"]
-        layers, rows = bias_setting(results / "runs", record["spec"], _interval)
+        layers, rows = bias_setting(
+            results / "runs", record["spec"], _interval, manifest.with_suffix("")
+        )
         settings[name].bias = layers
         bias |= {(name, *key): row for key, row in rows.items()}
     for table in TABLES:
@@ -133,9 +135,10 @@ def _table_of(key):
 
 NUMBERS = ("value", "low", "high", "seeds", "n")
 CONFIDENCE_KEY = ("setting", "model", "seed", "split", "subset", "statistic")
-BIAS_KEY = ("setting", "layer", "seed", "compared", "against", "rank", "statistic")
+BIAS_KEY = ("setting", "layer", "seed", "compared", "against", "rank", "band", "statistic")
 CLAIMS_KEY = (
     "claim", "split", "reading", "setting", "layer", "placebo", "control_name",
+    "band",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ frequent class of test), ``bias`` (numbers by layer, or None).
 
 import numpy as np
 import recompute_readings
+from recompute_bias import PAIRS, in_bands
 from scipy import optimize, stats
 
 NAN = float("nan")
@@ -52,11 +53,12 @@ NAMES = ("value", "low", "high", "null", "control", "seeds", "n", "p")
 
 
 def claims(settings):
-    """Return {(claim, split, reading, setting, layer, placebo, control name): row}.
+    """Return {(claim, split, reading, setting, layer, placebo, control name, band): row}.
 
     A row is (numbers, side, verdict, counted), with numbers in the order of `NAMES`.
     """
-    rows = dict(_all_rows(settings))
+    # Most are of no band of ranks.
+    rows = {key if len(key) == 8 else (*key, ""): row for key, row in _all_rows(settings)}
     for key, (numbers, side, _, counted) in rows.items():
         if degenerate(settings[key[3]]):
             rows[key] = (*numbers[:-1], NAN), side, "withheld", counted
@@ -86,6 +88,8 @@ def _all_rows(settings):
         for index, layer in enumerate(setting.bias or ()):
             for key, row in _bias(setting.bias[layer], index == 0):
                 yield (key[0], "", "", name, layer, *key[1:]), row
+            for reading, key, row in _pairs(setting.bias[layer], index == 0):
+                yield ("pairs", "", reading, name, layer, *key), row
         if "switch" in setting.about:
             control, row = _switching(setting, final)
             yield ("switching", "test", "", name, "", "", control), row
@@ -193,19 +197,56 @@ def _bias(numbers, first):
         values = np.array([pair["overall"] for pair in numbers["differences"][name]])[:, None]
         each[name] = _row(values, 0, "below", models[name]["overall"].mean(), NAN, False)
         yield ("bias", name, f"log ratio of {name}"), each[name]
-    table = np.array([row[0] for row in each.values()])
-    verdicts = {row[2] for row in each.values()}
+    name = "mean log ratio of placebos"
+    yield ("bias", "all", name), _over_all(each.values(), "below", first)
+    alike = {model: found["log_ratio"] for model, found in models.items()}
+    apart = {
+        model: np.array([pair["log_ratio"] for pair in numbers["differences"][model]])
+        for model in placebos
+    }
+    for band in in_bands(numbers["rank"], alike["student"]):
+        rows = [
+            _row(in_bands(numbers["rank"], apart[model])[band][:, None], 0, "below",
+                 in_bands(numbers["rank"], alike[model])[band].mean(), NAN)
+            for model in placebos
+        ]  # fmt: skip
+        yield ("bias", "all", name, band), _over_all(rows, "below", False)
+
+
+def _pairs(numbers, first):
+    """Yield (reading, (placebo, control name), row)."""
+    if "pairs" not in numbers:
+        return
+    counts = {model: found for (model, name), found in numbers["pairs"].items()
+              if name == "pairs_expected"}  # fmt: skip
+    student, reference = counts.pop("student")[:, None], counts["reference"]
+    row = _row(student, PAIRS / 2, "above", reference.mean(), NAN, first, ends=(0, PAIRS))
+    yield "paper", ("", "reference"), row
+    each = {
+        model: _row(student - found[:, None], 0, "above", found.mean(), NAN, False,
+                    ends=(-PAIRS, PAIRS))
+        for model, found in counts.items()
+    }  # fmt: skip
+    for model, row in each.items():
+        yield "second seed", (model, f"pairs of {model}"), row
+    row = _over_all(each.values(), "above", first)
+    yield "second seed", ("all", "mean pairs of placebos"), row
+
+
+def _over_all(rows, side, counted):
+    """Put the rows against each control together."""
+    table, verdicts = np.array([row[0] for row in rows]), {row[2] for row in rows}
     p_values = table[:, 7]
     p = next((edge for edge, there in (
         (p_values.max(), p_values.max() < 0.5), (p_values.min(), p_values.min() > 0.5),
         (NAN, np.isnan(p_values).any()),
     ) if there), 0.5)  # fmt: skip
     numbers = (
-        table[:, 0].mean(), table[:, 1].min(), table[:, 2].max(), 0, table[:, 4].mean(),
+        table[:, 0].mean(), table[:, 1].min(), table[:, 2].max(), table[0, 3], table[:, 4].mean(),
         table[0, 5], NAN, p,
     )  # fmt: skip
     verdict = verdicts.pop() if len(verdicts) == 1 else "undecided"
-    yield ("bias", "all", "mean log ratio of placebos"), (numbers, "below", verdict, first)
+    return numbers, side, verdict, counted
 
 
 # --- several settings ------------------------------------------------------------------------

@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 from made_runs import (
     LAYER,
+    MANY,
+    PAIRS,
     bias_spec,
+    many_directions,
     networks_progress,
     run_bias,
     steps,
@@ -51,10 +54,12 @@ SETTINGS = {
 # setting: bias of the student by layer, placebos
 BIASES = {
     "noisy": ({LAYER: 0.9, "hidden_2": 0.0}, ("batch_order", "half_lr")),
-    "clean": ({LAYER: -0.5}, ("label_smoothing",)),
+    "clean": ({LAYER: -4.0}, ("label_smoothing",)),
     "loose": ({LAYER: 0.3}, ()),
     "single": ({LAYER: 0.9}, ("batch_order",)),
 }
+# Of these pairs are counted.
+PAIRED = ("clean",)
 
 
 def write_all_logits(folder):
@@ -93,21 +98,24 @@ def run_setting(folder, name, logits):
 def run_bias_of(folder, name, rng):
     by_layer, placebos = BIASES[name]
     seeds, step = SETTINGS[name][3], steps()
-    runs = {
-        m: [f"{name}-{m}-{seed}" for seed in seeds] for m in ("reference", "student", *placebos)
-    }
+    paired = name in PAIRED
+    way = many_directions if paired else networks_progress
+    models = (*(["teacher"] if paired else []), "reference", "student", *placebos)
+    runs = {m: [f"{name}-{m}-{seed}" for seed in seeds] for m in models}
     # The second seed has a basis of its own.
     other = {"basis": "of-1", "rank": (1, 2, 3, 5, 10), "eigenvalue": (5.0, 3.0, 2.0, 1.0, 0.3)}
+    bases = {seed: MANY if paired else other if seed == 1 else {} for seed in seeds}
     manifests = []
     for model, ids in runs.items():
         rate = 0.5 if model == "half_lr" else 1.0
         for id, seed in zip(ids, seeds, strict=True):
             layers = {
-                layer: networks_progress(rng, step, strength * (model == "student"), rate)
+                layer: way(rng, rate * step, strength * (model == "student"))
                 for layer, strength in by_layer.items()
             }
-            manifests.append(write_run(folder, id, step, layers, **other if seed == 1 else {}))
+            manifests.append(write_run(folder, id, step, layers, **bases[seed]))
     spec = bias_spec(runs, seeds, layers=list(by_layer), about=ABOUT | SETTINGS[name][2])
+    spec |= {"pairs": PAIRS} if paired else {}
     status, output = run_bias(folder, name, spec, manifests)
     assert status == 0
     return output
@@ -140,7 +148,7 @@ def test_every_row_is_what_an_independent_computation_gives(study):
 def test_the_study_has_claims_of_every_kind_and_verdict(study):
     claims = table(study, "claims")
     assert set(claims.verdict) == {"holds", "contrary", "undecided", "withheld"}
-    assert claims.claim.nunique() == 14
+    assert claims.claim.nunique() == 15
     assert "end-switch" not in set(claims.setting)
     bias = claims[(claims.claim == "bias") & claims.counted].set_index("setting").verdict
     assert bias.to_dict() == {
@@ -209,11 +217,14 @@ def test_bias_table_has_a_row_for_every_kind_of_number(study):
     rows = table(study, "bias")
     noisy = rows[(rows.setting == "noisy") & (rows.seed == "mean") & (rows.layer == LAYER)]
     assert dict(noisy.statistic.value_counts()) == {
-        "log_ratio": 4 * 4, "log_ratio_difference": 2 * 4, "overall": 4, "trend": 4,
-        "overall_difference": 2, "steps_compared_begin": 3, "steps_compared_end": 3,
+        "log_ratio": 4 * 4, "log_ratio_difference": 2 * 4, "overall": 3 * 2 + 1, "trend": 4,
+        "overall_difference": 2 * 2, "steps_compared_begin": 3, "steps_compared_end": 3,
         "steps_against_begin": 3, "steps_against_end": 3,
     }  # fmt: skip
     theory = noisy[noisy.compared == "linear regression"]
     assert set(theory.seeds) == {0} and (theory.low == "").all()
     assert set(rows[rows.setting == "single"].high) == {""}
     assert set(rows.setting) == set(BIASES)
+    counts = rows[rows.statistic.str.contains("pairs_")]
+    assert set(counts.setting) == set(PAIRED) and counts.statistic.nunique() == 4
+    assert set(counts.compared) == {"reference", "student", "label_smoothing"}

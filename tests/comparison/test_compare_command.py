@@ -49,17 +49,17 @@ def test_it_prints_verdicts_and_writes_page_table_and_figure(saved, capsys):
     page = (saved / "found/comparison.md").read_text()
     assert (
         "| exaggeration | replicate | A |" in page
-        and "![Student against teacher](exaggeration.png)" in page
+        and "![Student against teacher](confidence.png)" in page
     )
-    with Image.open(saved / "found/exaggeration.png") as image:
+    with Image.open(saved / "found/confidence.png") as image:
         assert len(np.unique(np.asarray(image.convert("L")))) > 20
-    assert (saved / "found/exaggeration.pdf").read_bytes().startswith(b"%PDF")
+    assert (saved / "found/confidence.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_figure_of_a_student_alone_shows_no_reference(saved):
     found = disobey.compare("teacher.npz", "student.npz")
     ids = {artist.get_gid() for artist in found.figure().findobj()}
-    assert "fit/student" in ids and "fit/reference" not in ids
+    assert "binned/student" in ids and "binned/reference" not in ids
     with_reference = disobey.compare("teacher.npz", "student.npz", reference="reference.npz")
     assert "fit/reference" in {a.get_gid() for a in with_reference.figure().findobj()}
 

@@ -13,7 +13,6 @@ from synthetic_bias import (
     END,
     RANKS,
     blank_bias,
-    make_bias,
     make_layer,
     put_bias,
     put_difference,
@@ -28,7 +27,7 @@ from disobey.figures import style
 LAYER = "hidden_1"
 EPOCHS = (1, 4, 16)
 NAN = (np.nan,) * 3
-WITH_BIAS = ("bias", "link", "overview")
+WITH_BIAS = ("bias", "link")
 FIGURES = (*WITH_BIAS, "over_training")
 # Settings and seeds; every setting repeats its four panels over training.
 MANY = dict.fromkeys(WITH_BIAS, (30, 3)) | {"over_training": (12, 3)}
@@ -148,7 +147,7 @@ def test_one_placebo_that_is_not_beaten_leaves_it_undecided():
     decide(analysis, student=-0.3, placebos=-0.3)
     put_difference(analysis.bias, LAYER, "double_lr", (-0.02, -0.07, 0.03))
     assert "undecided" in title(draw("bias", analyses))
-    assert "(it does against 3 of 4)" in title(draw("bias", analyses))
+    assert "(it does against 5 of 6)" in title(draw("bias", analyses))
 
 
 def test_title_counts_settings_and_layers():
@@ -328,27 +327,6 @@ def test_a_point_without_an_interval_is_hollow():
             assert (point.get_markerfacecolor() == style.HOLLOW) is hollow
 
 
-# --- overview ------------------------------------------------------------------------------
-
-
-def test_overview_shows_test_examples_beside_the_ratios():
-    analyses = with_bias(2)
-    first = next(iter(analyses))
-    drawn = draw("overview", analyses)
-    shown = artists(drawn, "binned/")[f"binned/{STUDENT}"]
-    binned = analyses[first].splits["test"].sel(compared=STUDENT)
-    np.testing.assert_array_equal(shown.get_ydata(), binned.binned_model.values)
-    assert {gid.split("/")[3] for gid in artists(drawn, "estimate/")} == {first}
-
-
-def test_overview_names_the_second_setting_when_it_is_another():
-    analyses = {**make_analyses(1), "bias-only": make_analysis("bias-only")}
-    analyses["bias-only"] = replace(analyses["bias-only"], bias=make_bias("bias-only"))
-    said = title(draw("overview", analyses))
-    assert said.startswith("mnist-noisy-T4: the student's confidence is exaggerated")
-    assert "bias-only: the student makes less progress" in said
-
-
 # --- over training -------------------------------------------------------------------------
 
 
@@ -481,7 +459,12 @@ def analysed():
     models = tuple(map(str, made.model.values))
     progress = made.progress.transpose("model", "seed", "point", "direction").values
     eigenvalue = np.asarray(made.eigenvalue.values)
-    runs = LayerProgress(models, (0, 1, 2), made.step.values, progress, RANKS, eigenvalue)
+    start = np.ones((len(models), 3, len(RANKS)))
+    norm = np.hypot(progress, 1)
+    step = made.step.values
+    runs = LayerProgress(
+        models, (0, 1, 2), step, progress, norm, start, rank=RANKS, eigenvalue=eigenvalue
+    )
     return analyse(runs, (0.2, 0.7))
 
 

@@ -75,7 +75,7 @@ def test_a_crowd_is_an_image_and_text_and_axes_stay_vectors(kind, tmp_path):
 def test_the_paper_s_plot_of_many_examples(tmp_path):
     rng, analysis = np.random.default_rng(0), make_analysis()
     analysis.splits.update({name: _split(rng, 3, POINTS) for name in SPLITS})
-    pdf = saved(import_module("disobey.figures.exaggeration").draw({"a": analysis}), tmp_path)
+    pdf = saved(import_module("disobey.figures.confidence").draw({"a": analysis}), tmp_path)
     assert len(pdf) < MEGABYTE
     assert images(pdf)
     assert operators(pdf).count(b"Tj") + operators(pdf).count(b"TJ") > 30

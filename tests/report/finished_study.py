@@ -18,7 +18,7 @@ from disobey.stores.layout import FIGURE_FORMATS, manifest_of
 from disobey.stores.logs import log_of
 from disobey.stores.manifest import describe, read_manifest, write_manifest
 
-SETTING_FIGURES = ("exaggeration",)
+SETTING_FIGURES = ("confidence",)
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 
 CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"

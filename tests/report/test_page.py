@@ -452,4 +452,4 @@ def test_captions_may_name_the_figure(study, tmp_path):
         text = "Figure ``{{ snakemake.wildcards.figure }}``."
         (tmp_path / f"{kind}.rst").write_text(text)
     _, page = study.report(captions=tmp_path)
-    assert all(f">exaggeration-{name}</span>" in page for name in study.settings)
+    assert all(f">confidence-{name}</span>" in page for name in study.settings)

@@ -731,8 +731,40 @@ SWITCHES = [
     ),
 ]
 
+RELU = "features: {kind: random_relu}"
+FEATURES = [
+    (
+        TOKENIZER,
+        f"{TOKENIZER}\n    {RELU}",
+        "9: datasets.words: holds text, and random features are of numbers; remove features",
+    ),
+    (
+        NOISE,
+        f"{NOISE}\n    {RELU}\n    augment: {{flip: true}}",
+        "5: datasets.noisy: features are computed once, of each image as it is: remove augment, "
+        "or features",
+    ),
+    (
+        NOISE,
+        f"{NOISE}\n    {RELU}\n    centre: pixel",
+        "5: datasets.noisy: features are of images that are not centred: remove centre, or "
+        "features",
+    ),
+    (
+        NOISE,
+        f"{NOISE}\n    features: {{number: 50}}",
+        "9: datasets.noisy.features.kind: is missing",
+    ),
+    (
+        NOISE,
+        f"{NOISE}\n    features: {{kind: random_relu, number: 0}}",
+        "9: datasets.noisy.features.number: must be above 0, got 0",
+    ),
+]
+
 MISFITS = [
     *SYNTHETIC,
+    *FEATURES,
     *SWITCHES,
     (
         "    student: mlp",
@@ -921,6 +953,22 @@ def test_models_of_channels_need_features(study_file, capsys):
     assert refusal(path, capsys) == (
         f"{path}:26: settings.self.student: model 'channels' reads features, but data set 'noisy' "
         f"holds images; models that read images: mlp, wide, resnet"
+    )
+
+
+def test_random_features_need_a_model_of_features(study_file, capsys):
+    features, model = f"{NOISE}\n    {RELU}", f"{MLP}\n  channels: {{family: channel_linear}}"
+    path = study_file((NOISE, features), ("    student: mlp", "    student: resnet"))
+    assert refusal(path, capsys) == (
+        f"{path}:26: settings.self.student: model 'resnet' reads images, but data set 'noisy' "
+        f"holds features; models that read features: mlp, wide"
+    )
+    change = "    student: mlp", "    student: channels"
+    path = study_file((NOISE, features), (MLP, model), change)
+    assert refusal(path, capsys) == (
+        f"{path}:27: settings.self.student: model 'channels' reads a channel of each class, which "
+        f"random features of data set 'noisy' do not have; write a model of family mlp, with "
+        f"hidden: []"
     )
 
 

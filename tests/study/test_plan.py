@@ -228,6 +228,23 @@ def test_noisy_and_clean_labels_share_their_data(plan):
     assert len(specs(planned, "labels")) == 1
 
 
+def test_random_features_are_made_once_for_all_that_read_them(plan):
+    features = "    label_noise: {rate: 0.2, seed: 7}\n"
+    with_features = f"{features}    features: {{kind: random_relu, number: 20}}\n"
+    before, after = plan(), plan((features, with_features))
+    (made,) = specs(after, "prepare").keys() - specs(before, "prepare").keys()
+    assert specs(after, "prepare")[made]["features"] == {
+        "kind": "random_relu", "number": 20, "seed": 0, "scale": 0.3,
+    }  # fmt: skip
+    assert "disobey.data.random_features" in after.jobs["prepare", made].modules
+    assert not any("random_features" in str(job.modules) for job in before.jobs.values())
+    train, runs = specs(after, "train"), after.settings["self"].all()
+    assert {train[run]["data"] for run in runs} == {made}
+    assert after.sizes[made].shape.inputs == (20,)
+    assert after.sizes[made].input_bytes == (1442 + 355) * 20 * 4
+    assert specs(after, "confidence")["small/self"]["about"]["features"]["number"] == 20
+
+
 # --- seeds ----------------------------------------------------------------------------------
 
 

@@ -285,6 +285,67 @@ def test_a_bias_that_cannot_be_measured_is_refused(load, edit, message):
     assert refusal(load, edit).splitlines()[0] == message
 
 
+PAIRS = ("placebos: [batch_order, half_lr]}", "placebos: [half_lr], pairs: {}}")
+
+
+def paired(options):
+    return PAIRS[0], PAIRS[1].replace("pairs: {}", f"pairs: {{{options}}}")
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        ([paired("bottom: [20, 70]")],
+         "23: settings.self.bias.pairs.bottom: the input of 'hidden_1' has 64 directions at most; write a "
+         "last rank up to 64 (now 70), or pairs of another layer"),
+        ([PAIRS, ("centre: pixel, label_noise", "centre: pixel, subset: {train: 50}, label_noise")],
+         "23: settings.self.bias.pairs.bottom: the input of 'hidden_1' has 49 directions at most; write a "
+         "last rank up to 49 (now 60), or pairs of another layer"),
+        ([paired("bottom: [20, 33]")],
+         "23: settings.self.bias.pairs: bottom: 20 to 33 are 14 directions for 15 pairs; write [20, 34], "
+         "or more"),
+        ([paired("bottom: [10, 60]")],
+         "23: settings.self.bias.pairs: bottom: 10 begins among the top directions; write 16 or more, or "
+         "a smaller top (15 at least)"),
+        ([paired("top: 8")],
+         "23: settings.self.bias.pairs.top: must be at least 15, got 8"),
+        ([(PAIRS[0], "pairs: {}, directions: [1, 2, 3]}")],
+         "23: settings.self.bias: directions have no rank 4, of which pairs are made; add it, or leave "
+         "directions out"),
+        ([PAIRS, ("    teacher: mlp\n    student: mlp\n    recipe: bias\n    teacher_recipe: bias",
+                  "    teacher: deep\n    student: mlp\n    recipe: bias\n    teacher_recipe: bias")],
+         "23: settings.self.bias.pairs: pairs compare the student with its teacher's own way, so both "
+         "must be the same model of this file, trained on labels; write teacher: mlp, or remove pairs"),
+        ([PAIRS, ("teacher_recipe: bias", "teacher_recipe: faster")],
+         "23: settings.self.bias.pairs: pairs compare the student with a teacher of the same recipe; "
+         "remove teacher_recipe, or pairs"),
+        ([PAIRS, ("layers: [hidden_1]", "layers: [classifier]")],
+         "23: settings.self.bias.layers[0]: 'classifier' reads activations of the trained teacher, whose "
+         "own way along them cannot be tracked; track a layer that reads the data, or remove pairs"),
+    ],
+)  # fmt: skip
+def test_pairs_that_cannot_be_counted_are_refused(load, edits, message):
+    assert refusal(load, *edits).splitlines()[0] == message
+
+
+def test_pairs_need_no_centred_images_and_their_mean_is_then_no_direction_apart(plan, load):
+    """As in the paper's experiments. Such a setting has a figure of its own."""
+    uncentred = ("digits, centre: pixel, label_noise", "digits, label_noise")
+    # Its recipe is another than the teacher's.
+    sweep = ("  lr: {base: self, vary: {distill.temperature: [1], recipe: [faster]}}\n", "")
+    planned = plan(PAIRS, sweep, uncentred)
+    teacher = planned.settings["self"].teachers[0]
+    progress = json.loads(planned.jobs["train", teacher].spec)["progress"]
+    assert progress["directions"] == list(range(1, 61))
+    basis = json.loads(planned.jobs["basis", progress["basis"]].spec)
+    assert basis["mean_included"] == ["hidden_1"]
+    (centred,) = specs(plan(PAIRS, sweep), "basis")
+    assert "mean_included" not in centred
+    drawn = {f.name: f.settings for f in figures_of(load(PAIRS, sweep)) if f.kind == "trajectories"}
+    assert drawn["trajectories-self"] == ("self",)
+    assert not [f for f in figures_of(load()) if f.kind == "trajectories"]
+
+
 def test_a_recipe_with_a_one_hot_temperature_has_no_placebo_of_one(load):
     with_one = (
         "  bias: {optimizer: sgd, lr: 0.1, epochs: 5",
@@ -325,7 +386,7 @@ def test_a_study_without_them_has_only_the_figures_of_confidence(study_file):
     study = load_study(study_file(("    label_noise: {rate: 0.2, seed: 7}\n", "")))
     assert {figure.kind for figure in figures_of(study)} == {
         "calibrated", "inheritance", "accuracy", "fidelity", "label-class", "dissection",
-        "measures", "exaggeration",
+        "measures", "confidence", "overview",
     }  # fmt: skip
 
 

@@ -22,10 +22,12 @@ datasets:
   d: {source: builtin, name: digits}
   c: {source: builtin, name: digits, augment: {crop_padding: 1}}
 models: {m: {family: mlp, hidden: [4]}}
-recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}
+recipes:
+  r: {optimizer: sgd, lr: 0.1, epochs: 1}
+  kept: {optimizer: sgd, lr: 0.1, epochs: 2, snapshots: [1]}
 settings:
   s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperature: 2}}
-  c: {dataset: c, teacher: m, student: m, recipe: r, distill: {temperature: 2}}
+  c: {dataset: c, teacher: m, student: m, recipe: kept, distill: {temperature: 2}, over_training: true}
 """
 SETTING_C = STUDY.splitlines()[-1]
 
@@ -201,7 +203,9 @@ def test_the_folder_of_another_study_is_kept_with_all_that_it_stands_on(made, di
     assert main([]) == 0
     assert stores(listed(capsys)) == {
         "results/small/analysis/c.nc",
-        "results/small/figures/exaggeration-c",
+        "results/small/analysis/c@1.nc",
+        "results/small/figures/over-training-c",
+        "results/small/figures/steps-c",
     }
     assert main(["other.yaml"]) == 0
     printed = capsys.readouterr().out

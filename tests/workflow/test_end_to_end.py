@@ -221,7 +221,8 @@ def test_each_rules_shell_line_works_by_hand(copy):
 
 
 def test_ctrl_c_in_the_middle_then_the_same_command_finishes(fresh):
-    fresh.edit(", bias: {layers: [hidden_1], placebos: [half_lr]}", "")  # less to run
+    bias = ", bias: {layers: [hidden_1], placebos: [half_lr], pairs: {bottom: [20, 40]}}"
+    fresh.edit(bias, "")  # less to run
     tables = fresh.planned("table")
     running = fresh.start(*tables)
     wait_until(lambda: list(fresh.folder.glob("results/logits/*.json")), "no logits")
@@ -256,7 +257,7 @@ def test_snakemakes_own_report_shows_captions_and_figures(copy, tmp_path):
     result = copy.snakemake("--report", str(page))
     assert result.returncode == 0, result.stdout + result.stderr
     text = page.read_text()
-    assert "exaggeration-noisy-self" in text and "Figures" in text
+    assert "label-class" in text and "Figures" in text
 
 
 def test_the_help_lists_every_stage():

@@ -148,9 +148,8 @@ def analyse_pairs(layer: LayerProgress, pairs: Pairs, *, same_start: bool) -> xr
         for index, name in enumerate((PAIRS_EXPECTED, PAIRS_DRAWN)):
             called = f"{prefix}{name}"
             found[called] = ("model", "seed"), counts[..., index]
-            ends = over_seeds(found[called], f"{called}_")
             # A count has ends of its own, of which a t interval knows nothing.
-            found = found.assign({end: one.clip(0, PAIRS) for end, one in ends.items()})
+            found = found.assign(over_seeds(found[called], f"{called}_", (0, PAIRS)))
     return found
 
 

@@ -177,7 +177,7 @@ def write_images(
     form: ImageForm,
     where: str,
     moments: Moments,
-) -> None:
+) -> Any:  # noqa: ANN401 - netCDF4's variable
     """Write ``image(example, y, x, channel)``, decoded; add what they hold to ``moments``."""
     image = writer.declare(name, "image", IMAGE, (len(rows), *form.shape), "u1")
     for position, numbers, inputs in chosen_blocks(split, rows):
@@ -189,6 +189,7 @@ def write_images(
                 raise _undecodable(where, row, split, error) from None
         image[position : position + len(inputs)] = block
         moments.add(block)
+    return image
 
 
 def write_encoded(

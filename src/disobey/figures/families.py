@@ -36,6 +36,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "recipe": lambda value: f"recipe{NBSP}{value}",
     "teacher_recipe": lambda value: f"teacher's recipe {value}",
     "trained": lambda value: f"teacher trained elsewhere ({value})",
+    "features": lambda value: f"{value['number']:,} random features",
     "centre": lambda value: f"centred by {value}",
     "epochs": lambda value: f"{value}{NBSP}epochs",
     "steps": lambda value: f"{value}{NBSP}steps",

@@ -105,9 +105,11 @@ def _rows(analyses: dict[str, Analysis]) -> list[Row]:
     by_setting: dict[str, dict[float, Analysis]] = {}
     for name, analysis in analyses.items():
         setting, at, _ = name.rpartition(AT)
-        epoch = analysis.about["epoch"] if at else analysis.about["epochs"]
-        by_setting.setdefault(setting if at else name, {})[float(epoch)] = analysis
-    found = [dict(sorted(dated.items())) for dated in by_setting.values() if len(dated) > 1]
+        if at:
+            by_setting.setdefault(setting, {})[float(analysis.about["epoch"])] = analysis
+    for name in by_setting.keys() & analyses:
+        by_setting[name][float(analyses[name].about["epochs"])] = analyses[name]
+    found = [dict(sorted(dated.items())) for dated in by_setting.values()]
     if not found:
         return []
     rows = {ALONE: Row(ALONE, REFERENCE, found[0])}

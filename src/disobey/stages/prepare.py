@@ -47,6 +47,9 @@ def run(job: "Job") -> None:
     with job.write(job.store) as path, NetcdfWriter(path, about) as writer:
         for split in SPLITS:
             write_columns(writer, split, surveys[split], rows[split])
+        if "features" in spec:
+            _write_random_features(writer, raw, surveys, rows, spec, name)
+            return
         if raw.direction is not None:
             writer.write("/", "direction", ("class", "dimension"), raw.direction)
         if any(are_features(block.inputs) for block in raw.train.blocks()):
@@ -65,6 +68,27 @@ def opened(job: "Job") -> RawData:
     source = spec["name"] if spec["source"] == "builtin" else spec["source"]
     raw: RawData = importlib.import_module(member("data.sources", source)).load(spec, job.files)
     return raw
+
+
+def _write_random_features(
+    writer: NetcdfWriter,
+    raw: RawData,
+    surveys: Mapping[str, Survey],
+    rows: Mapping[str, np.ndarray],
+    spec: Mapping[str, Any],
+    name: str,
+) -> None:
+    """Write random features of images or vectors; the images too, to be looked at."""
+    random = importlib.import_module(member("data", "random_features"))  # others need none of it
+    features = random.RandomRelu(spec["features"])
+    for split in SPLITS:
+        blocks = random.vectors(raw.split(split), rows[split])
+        if surveys["train"].header is not None:
+            form = image_form(surveys, spec, name, LARGEST_STORED)
+            what = (writer, split, raw.split(split), rows[split])
+            image = write_images(*what, form, f"{name}: {split}", Moments())
+            blocks = random.stored(image, len(rows[split]))
+        features.write(writer, split, len(rows[split]), blocks)
 
 
 def _write_texts(

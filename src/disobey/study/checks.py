@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
+from disobey.models.options.channel import ChannelLinear
 from disobey.models.options.layer import Layer
 from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
 from disobey.study.comparison_checks import comparison_mistakes
@@ -158,10 +159,19 @@ def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
 
 def _kinds(study: Study, name: str) -> Iterator[Mistake]:
     setting = study.settings[name]
-    kind = study.datasets[setting.dataset].kind
+    data = study.datasets[setting.dataset]
+    kind = data.kind
     for role in ("teacher", "student"):
         model = getattr(setting, role)
-        if not isinstance(model, str) or kind in study.models[model].inputs:
+        if not isinstance(model, str):
+            continue
+        if data.features is not None and isinstance(study.models[model], ChannelLinear):
+            yield (
+                ("settings", name, role),
+                f"model '{model}' reads a channel of each class, which random features of data set "
+                f"'{setting.dataset}' do not have; write a model of family mlp, with hidden: []",
+            )
+        if kind in study.models[model].inputs:
             continue
         fitting = [other for other, options in study.models.items() if kind in options.inputs]
         read = " or ".join(PLURAL[one] for one in study.models[model].inputs)

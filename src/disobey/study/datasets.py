@@ -110,6 +110,17 @@ class Columns(Strict):
         return self
 
 
+class Features(Strict):
+    """Random features in the place of images or vectors: scale max(0, w . x), w ~ N(0, I / d)."""
+
+    kind: Literal["random_relu"] = Field(
+        description="ReLU of random projections of pixels in [0, 1], or of vectors as they are"
+    )
+    number: PositiveInt = Field(5000, description="features of an example")
+    seed: Seed = Field(0, description="the draw; the same for every model")
+    scale: float = Field(0.3, gt=0, description="all features are multiplied by it")
+
+
 class _Dataset(Strict):
     """What every data set may say."""
 
@@ -121,15 +132,23 @@ class _Dataset(Strict):
         None, description="subtract the mean training image, not only each channel's mean"
     )
     augment: Augment | None = Field(None, description="train on another view in each epoch")
+    features: Features | None = Field(
+        None, description="computed once, of the rows of subset; models read them in the place of x"
+    )
     tokenizer: AnyTokenizer | None = Field(None, description="of text; if not given, a small one")
 
     FOR_IMAGES: ClassVar[tuple[str, ...]] = ("centre", "augment", "size")
     FOR_TEXT: ClassVar[tuple[str, ...]] = ("tokenizer", "drop_empty")
 
     @property
-    def kind(self) -> str:
-        """``image``, ``text`` or ``feature``."""
+    def rows(self) -> str:
+        """What its rows hold: ``image``, ``text`` or ``feature``."""
         raise NotImplementedError
+
+    @property
+    def kind(self) -> str:
+        """What models read: ``image``, ``text`` or ``feature``."""
+        return self.rows if self.features is None else "feature"
 
     @property
     def encoded(self) -> bool:
@@ -140,7 +159,7 @@ class _Dataset(Strict):
     def _options_have_an_effect(self) -> "_Dataset":
         for other, keys in (("image", self.FOR_IMAGES), ("text", self.FOR_TEXT)):
             given = [key for key in keys if getattr(self, key, None)]
-            if given and other != self.kind:
+            if given and other != self.rows:
                 words = f"holds no {PLURAL[other]}: {given[0]} would have no effect; remove it"
                 raise ValueError(words)
         if self.encoded and self.centre:
@@ -155,6 +174,25 @@ class _Dataset(Strict):
             raise ValueError(
                 f"crop_padding: {padding} is more than the margin of these images, "
                 f"{margin} pixels; write crop_padding: {margin}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _features_are_of_fixed_numbers(self) -> "_Dataset":
+        if self.features is None:
+            return self
+        if self.rows == "text":
+            raise ValueError("holds text, and random features are of numbers; remove features")
+        for key, why in (
+            ("augment", "are computed once, of each image as it is"),
+            ("centre", "are of images that are not centred"),
+        ):
+            if getattr(self, key):
+                raise ValueError(f"features {why}: remove {key}, or features")
+        if self.encoded:
+            raise ValueError(
+                f"features are of images up to {LARGEST_STORED} pixels; write size: "
+                f"{LARGEST_STORED}, or less"
             )
         return self
 
@@ -197,25 +235,25 @@ class Builtin(_Dataset):
     draw: Draw | None = Field(None, description="of similar-classes; if not given, draw 0")
 
     @property
-    def kind(self) -> str:
+    def rows(self) -> str:
         """``image``, ``text`` or ``feature``."""
         return self.KINDS[self.name]
 
     @property
     def has_directions(self) -> bool:
-        """Whether the true direction of each class is known."""
-        return self.kind == "feature"
+        """Whether the true direction of each class is known, in the space that models read."""
+        return self.rows == "feature" and self.features is None
 
     @model_validator(mode="after")
     def _drawn_only_if_synthetic(self) -> "Builtin":
-        if self.draw is not None and not self.has_directions:
+        if self.draw is not None and self.rows != "feature":
             raise ValueError(f"{self.name} is not drawn: draw would have no effect; remove it")
         return self
 
     def prepare_spec(self) -> dict[str, Any]:
         """Return what the prepared store depends on."""
         spec = super().prepare_spec()
-        return spec | ({"draw": dict(self.draw or Draw())} if self.has_directions else {})
+        return spec | ({"draw": dict(self.draw or Draw())} if self.rows == "feature" else {})
 
 
 class _Table(_Dataset):
@@ -236,7 +274,7 @@ class _Table(_Dataset):
     drop_empty: bool = Field(False, description="leave out rows without text instead of refusing")
 
     @property
-    def kind(self) -> str:
+    def rows(self) -> str:
         """``image`` or ``text``."""
         return "text" if self.columns.text else "image"
 

@@ -144,7 +144,7 @@ class Elsewhere:
         spec: dict[str, Any] = {
             "data": self.sources.data(dataset),
             "splits": list(splits),
-            "kind": options.kind,
+            "kind": options.rows,
         }
         place = checkpoint.place()
         spec |= (

@@ -127,12 +127,14 @@ def _equal_accuracy(kind: str, study: Study) -> Iterator[Planned]:
 
 def _steps(kind: str, study: Study) -> Iterator[Planned]:
     """Settings with snapshots that differ in the switch alone, each group by itself."""
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[tuple[str, ...], dict[str, str]] = {}
     for name, setting in study.settings.items():
         if setting.over_training:
             snapshots = [str(epoch) for epoch in study.recipes[setting.recipe].snapshots or []]
-            groups.setdefault((_but(study, name, "switch"), *snapshots), []).append(name)
-    for (_, *snapshots), names in groups.items():
+            group = groups.setdefault((_but(study, name, "switch"), *snapshots), {})
+            group.setdefault(_but(study, name), name)  # a point of a sweep may be another setting
+    for (_, *snapshots), distinct in groups.items():
+        names = list(distinct.values())
         shown = [layout.snapshot_of(name, int(epoch)) for name in names for epoch in snapshots]
         yield Planned(kind, f"{kind}-{names[0]}", (*shown, *names))
 

@@ -352,6 +352,8 @@ class _Planner:
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
         if dataset.augment is not None:
             about["augment"] = spec_of(dataset.augment)
+        if dataset.features is not None:
+            about["features"] = spec_of(dataset.features)
         if dataset.centre is not None:
             about["centre"] = dataset.centre
         if setting.initialisation is not None:

@@ -44,6 +44,7 @@ SAFETY = 3  # on the estimated time
 CLASSIFIED_AT_ONCE = 32  # as in `disobey.stages.classify`
 UNKNOWN_TOKENS = 128
 DUMP_BATCH = 512  # as in `disobey.training.predictions`, which imports torch
+FEATURES_AT_ONCE = 1000  # rows, as in `disobey.data.random_features`
 SHORT, FLOAT, DOUBLE, MB = 2, 4, 8, 1e6
 
 
@@ -88,6 +89,10 @@ def _prepare(plan: Plan, spec: Mapping[str, Any]) -> Need:
     rows = data.train + data.test
     seconds = rows * (SECONDS_TO_DECODE_LARGE if data.itemsize == 0 else SECONDS_TO_DECODE)
     held = 2 * data.input_bytes if spec.get("format") in ("npz", "json") else 0  # may be read whole
+    if "features" in spec:
+        number = spec["features"]["number"]
+        held += DOUBLE * number * (data.given + 3 * FEATURES_AT_ONCE)
+        seconds += 2 * rows * number * data.given / OPERATIONS_PER_SECOND
     return _need(BLOCKS_MB + (8 * DOUBLE * rows + held) / MB, seconds)
 
 

@@ -16,7 +16,7 @@ class Data:
     """Sizes of a data set: examples of both splits, shape, bytes of one number in memory.
 
     Images that stay encoded on disk have an ``itemsize`` of 0. ``exact`` tells whether the training
-    examples are counted, not estimated.
+    examples are counted, not estimated. Random features are made of ``given`` numbers an example.
     """
 
     train: int
@@ -24,6 +24,7 @@ class Data:
     shape: Shape
     itemsize: int
     exact: bool = True
+    given: int = 0
 
     @property
     def encoded(self) -> bool:
@@ -93,7 +94,7 @@ def _guessed(
     test: int = UNKNOWN_ROWS // 5,
     classes: int | None = None,
 ) -> Data:
-    image = dataset.kind == "image"
+    image = dataset.rows == "image"
     inputs = (UNKNOWN_SIDE, UNKNOWN_SIDE, COLOURS) if image else (0,)
     return Data(train, test, Shape(inputs, classes or UNKNOWN_CLASSES), BYTE if image else TOKEN)
 
@@ -101,16 +102,19 @@ def _guessed(
 def _shaped(data: Data, dataset: Dataset) -> Data:
     """Return the sizes with what the data set's options say of one example."""
     shape = data.shape
-    if dataset.kind == "text":
+    if dataset.rows == "text":
         tokenizer = dataset.tokenizer or Tokenizer()
         vocabulary = getattr(tokenizer, "vocabulary", ROBERTA_BASE["vocab_size"])  # a checkpoint's
         shape = replace(shape, inputs=(tokenizer.max_tokens,), vocabulary=vocabulary)
         return replace(data, shape=shape)
     size = getattr(dataset, "size", None)
-    if size is None:
+    if size is not None:
+        shape = replace(shape, inputs=(size, size, shape.inputs[-1]))
+        data = replace(data, shape=shape, itemsize=0 if dataset.encoded else BYTE)
+    if dataset.features is None:
         return data
-    shape = replace(shape, inputs=(size, size, shape.inputs[-1]))
-    return replace(data, shape=shape, itemsize=0 if dataset.encoded else BYTE)
+    shape = replace(shape, inputs=(dataset.features.number,))
+    return replace(data, shape=shape, itemsize=FLOAT, given=math.prod(data.shape.inputs))
 
 
 def _reduced(data: Data, dataset: Dataset) -> Data:
@@ -122,7 +126,7 @@ def _reduced(data: Data, dataset: Dataset) -> Data:
         share = classes / data.shape.classes
         shape = replace(data.shape, classes=classes)
         train, test = round(data.train * share), round(data.test * share)
-        data = Data(train, test, shape, data.itemsize, exact=False)
+        data = replace(data, train=train, test=test, shape=shape, exact=False)
     if getattr(dataset, "drop_empty", False):
         data = replace(data, exact=False)
     subset = dataset.subset or Subset.model_construct(train=None, test=None)

@@ -86,8 +86,9 @@ class Sources:
         inputs = tuple(map(manifest_of, self._borrow_tokenizer(spec)))
         id = self._prepared[dataset] = spec_id(options.name, spec)
         source = options.name if isinstance(options, Builtin) else options.source
-        members = (member("data.sources", source),)
-        self.plan.add("prepare", id, spec, layout.DATA.format(data=id), inputs, members)
+        members = [member("data.sources", source)]
+        members += [] if options.features is None else [member("data", "random_features")]
+        self.plan.add("prepare", id, spec, layout.DATA.format(data=id), inputs, tuple(members))
         self.plan.sizes[id] = sizes_of(options, root)
         if isinstance(options, Files):
             given = {split: given_files(options, root, split) for split in SPLITS}
