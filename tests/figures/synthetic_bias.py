@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from synthetic_analyses import make_analyses
 
+from disobey.analysis.bias import BANDS, by_band
 from disobey.analysis.bias_store import Bias
 from disobey.analysis.linear import filters, matched_log_ratio
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT
@@ -68,6 +69,7 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
         **_interval("", ("compared", "direction"), by_seed.mean(1), half),
         **_interval("overall", ("compared",), overall.mean(1), half),
         **_interval("trend", ("compared",), trend.mean(1), half),
+        **_interval("band_overall", ("compared", "band"), by_band(by_seed, RANKS).mean(1), half),
     }
     if placebos:
         difference = by_seed[:1] - by_seed[1:]
@@ -77,6 +79,7 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
             **_interval("overall_difference", ("placebo",), whole.mean(1), half),
             "difference": (("placebo", "seed", "direction"), difference),
             "overall_difference": (("placebo", "seed"), whole),
+            "band_difference": (("placebo", "seed", "band"), by_band(difference, RANKS)),
         }
     models = (REFERENCE, *compared)
     return xr.Dataset(
@@ -105,6 +108,7 @@ def make_layer(seeds=3, salt=0, placebos=PLACEBOS, student=-0.35, placebo=0.0) -
             "rank": ("direction", RANKS),
             "share": SHARES,
             "linear_model": [REFERENCE, STUDENT],
+            "band": list(BANDS),
             **({"placebo": list(placebos)} if placebos else {}),
         },
         attrs={"range": [BEGIN, END], "total_variance": 12.0},
