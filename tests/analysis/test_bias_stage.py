@@ -215,8 +215,8 @@ def test_the_leading_direction_alone_is_refused(tmp_path, capsys):
         (
             {"third_lr": ["student-3", "student-8"]},
             "bias noisy: runs must be those of teacher, reference, student and placebos "
-            "(batch_order, half_lr, double_lr, label_smoothing), got reference, student, "
-            "batch_order, half_lr, third_lr",
+            "(batch_order, quarter_lr, half_lr, double_lr, label_smoothing, one_hot_at_T), got "
+            "reference, student, batch_order, half_lr, third_lr",
         ),
         (
             {"batch_order": ["batch_order-3"]},

@@ -99,8 +99,8 @@ def test_claims_quote_the_tables(study):
     numbers = numbers[(numbers.seed == "mean") & (numbers.subset == "all")]
     numbers = numbers.set_index(["setting", "split", "statistic", "model"])
     claims = pd.read_csv(table(study, "claims"))
-    # Three claims on confidence in three readings and two on both splits; accuracy on test.
-    assert len(claims) == 2 * (2 * (3 * 3 + 2) + 1)
+    # Four claims on confidence in three readings and two on both splits; accuracy on test.
+    assert len(claims) == 2 * (2 * (4 * 3 + 2) + 1)
     for claim in claims.itertuples():
         key = claim.setting, claim.split, claim.statistic, claim.model
         if np.isnan(claim.value):  # a replicate-conditioned statistic of a single seed

@@ -150,6 +150,7 @@ class FinishedStudy:
         return {
             "claim": claim.name, "text": claim.text, "source": claim.source, "paper": claim.paper,
             "setting": setting, "layer": "hidden_1" if biased else "",
+            "band": "",
             "placebo": "all" if claim.name == "bias" else "", "statistic": claim.statistic,
             "model": claim.model, "split": claim.split, "subset": claim.subset,
             "reading": claim.reading, "null": claim.null, "side": claim.side,

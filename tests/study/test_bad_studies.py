@@ -756,6 +756,12 @@ FEATURES = [
         "9: datasets.noisy.features.kind: is missing",
     ),
     (
+        DIGITS,
+        "digits: {source: hub, path: a/b, columns: {image: image}, size: 224, "
+        "features: {kind: random_relu}}",
+        "4: datasets.digits: features are of images up to 96 pixels; write size: 96, or less",
+    ),
+    (
         NOISE,
         f"{NOISE}\n    features: {{kind: random_relu, number: 0}}",
         "9: datasets.noisy.features.number: must be above 0, got 0",

@@ -19,7 +19,7 @@ TITLES = {
     "neither_right": "neither right",
 }
 NO_GAP = 0.0
-LEFT, BELOW, BELOW_LAST = 0.2, 0.13, 0.26
+LEFT, BELOW, BELOW_LAST = 0.29, 0.13, 0.26
 PERCENT = 100
 
 
@@ -39,7 +39,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     """
     models = cells.shown_in(analyses.values())
     sheet = Sheet(style.TWO_COLUMNS if len(models) > 1 else style.COLUMN_WIDTH)
-    sheet.title("Who predicts the label, teacher and model")
+    sheet.title("Confidence logits by who predicts the label, teacher and model")
     sheet.legend(cells.legend(analyses))
     columns = len(PANELS) * len(models)
     side = sheet.width / columns - LEFT - RIGHT
@@ -55,8 +55,8 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         for axes, place in zip(made, places, strict=True):
             _draw_panel(axes, analysis, split, *place)
             if last:
-                axes.set_xlabel("teacher (logit)", size=style.SMALL_SIZE)
-        made[0].set_ylabel("model (logit)", size=style.SMALL_SIZE)
+                axes.set_xlabel("teacher", size=style.SMALL_SIZE)
+        made[0].set_ylabel("model", size=style.SMALL_SIZE)
     return sheet.finish()
 
 

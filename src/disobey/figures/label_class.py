@@ -15,7 +15,7 @@ NO_GAP = 0.0
 # Who ranks the examples, by the ending of the statistic's name.
 ORDERS = {"": "by teacher", BY_REPLICATE: "by replicate"}
 FEWEST_COLUMNS, MOST_COLUMNS = 2, 4
-LEFT, BELOW, BELOW_LAST = 0.22, 0.14, 0.27
+LEFT, BELOW, BELOW_LAST = 0.3, 0.14, 0.27
 Panel = tuple[Analysis, str]
 
 

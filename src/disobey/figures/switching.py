@@ -29,7 +29,7 @@ DODGE = 0.03
 VARIED = ("switch",)
 # What switch points are shares of, by their unit.
 RATE = "rate"
-UNITS = {RATE: "switch at (share of learning rate)", "steps": "switch at (share of steps)"}
+UNITS = {RATE: "switch (share of rate)", "steps": "switch (share of steps)"}
 BELOW = 0.28
 Point = tuple[float, tuple[float, float, float]]
 

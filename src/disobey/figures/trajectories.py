@@ -35,8 +35,9 @@ FIRST, LAST = 0.13, 0.12
 # Between two numbers, in inches.
 APART = 0.05
 WHAT = {"": f"‖(W{NBSP}−{NBSP}W(0))v‖", OF_NORMS: "‖Wv‖"}
-STAR: dict[str, Any] = {"marker": "*", "markersize": 5, "markeredgewidth": 0}
-FIRST_SEED: dict[str, Any] = {"linewidth": style.MEDIUM, "zorder": 3}
+STAR: dict[str, Any] = {"marker": "*", "markeredgewidth": 0}
+# Of lines and stars. The teacher's are wider, to be seen below a second seed that goes its way.
+WIDTHS = {TEACHER: (1.5, 6.5), REFERENCE: (0.6, 4.5), STUDENT: (0.8, 5.0)}
 OTHER_SEEDS: dict[str, Any] = {"linewidth": 0.35, "alpha": 0.3}
 
 
@@ -98,7 +99,8 @@ def _handles(data: xr.Dataset, prefix: str) -> list[Line2D]:
         if model != TEACHER:
             count = float(data[prefix + PAIRS_DRAWN].sel(model=model).isel(seed=0))
             label += f": lags in {count:g} of {PAIRS}"
-        found.append(style.handle(model, label=label, linewidth=style.MEDIUM, **STAR))
+        width, star = WIDTHS[model]
+        found.append(style.handle(model, label=label, linewidth=width, markersize=star, **STAR))
     if prefix != OF_NORMS and data.sizes["seed"] > 1:
         found.append(Line2D([], [], color=style.FAINT, label="other seeds", linewidth=0.35))
     return found
@@ -122,13 +124,16 @@ def _draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
     shown: list[np.ndarray] = []
     for model in MODELS:
         for seed, path in enumerate(_paths(data, prefix, model, ranks)):
-            look = OTHER_SEEDS if seed else FIRST_SEED
+            width, star = WIDTHS[model]
+            look = OTHER_SEEDS if seed else {"linewidth": width, "zorder": 3}
             gid = f"path/{model}/{pair}/{seed}"
             colour = style.ROLES[model].colour
             axes.plot(*path, color=colour, solid_joinstyle="round", gid=gid, **look)
             shown.append(path)
             if seed == 0:
-                axes.plot(*path[:, -1:], color=colour, zorder=4, linestyle="", **STAR)
+                axes.plot(
+                    *path[:, -1:], color=colour, zorder=4, linestyle="", markersize=star, **STAR
+                )
     for which, values in zip("xy", np.concatenate(shown, axis=1), strict=True):
         scale(axes, which, values)
     _write_ratios(axes, data[prefix + PAIR_LOG_RATIO].isel(pair=pair, seed=0))

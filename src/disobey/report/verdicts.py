@@ -118,7 +118,7 @@ class Row:
     counted : bool
         Whether it decides its setting, or stands beside the one that does.
     decisions : dict of str to Decision
-        By the name of the reading.
+        By the name of the reading; a claim against placebos has some readings without them.
     remarks : list of str
     """
 
@@ -160,7 +160,8 @@ class Held:
         """The readings whose control is to be shown: they have one, not the one before."""
         shown, before = [], [""] * len(self.rows)
         for reading in self.readings:
-            here = [row.decisions[reading].control for row in self.rows]
+            known = [row.decisions.get(reading) for row in self.rows]
+            here = [decided.control if decided else "" for decided in known]
             if any(here) and here != before:
                 shown.append(reading)
             before = here

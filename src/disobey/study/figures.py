@@ -201,7 +201,7 @@ FIGURES: dict[str, PlanFigures] = {
     "trajectories": _trajectories,
     "link": _biased(2),
     "noise": _noise,
-    "mislabelled": _parts(_noise, 5),
+    "mislabelled": _parts(_noise, 4),
     "training-curves": _training_curves,
     "equal-accuracy": _equal_accuracy,
     "switching": _switching,

@@ -233,7 +233,9 @@ def _findings(held: Held) -> Iterator[str]:
 
 def _row(held: Held, row: Row) -> list[str]:
     cells = [row.setting + (f", {row.layer}" if row.layer else "")]
-    for reading, decided in row.decisions.items():
-        cells.append(f"{decided.verdict} {decided.estimate}")
-        cells += [decided.control] if reading in held.controlled else []
+    for reading in held.readings:
+        decided = row.decisions.get(reading)
+        cells.append(f"{decided.verdict} {decided.estimate}" if decided else "")
+        control = decided.control if decided else ""
+        cells += [control] if reading in held.controlled else []
     return [*cells, str(row.seeds), *([row.remark] if held.remarks else [])]
