@@ -77,8 +77,7 @@ def by_gid(figure, prefix):
 def test_no_text_overlaps_or_leaves_the_page(figure, count, seeds, drawn_texts):
     drawn = draw(figure, inputs(figure, count, seeds))
     drawn.set_dpi(style.DPI)
-    width = style.WIDE if figure == "overview" else style.COLUMN_WIDTH
-    assert drawn.get_figwidth() == pytest.approx(width)
+    assert drawn.get_figwidth() == pytest.approx(style.COLUMN_WIDTH)
     assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
 
 
@@ -121,13 +120,13 @@ def test_one_seed_gives_no_verdict(figure):
     assert "one seed" in said and "verdict" in said
 
 
-@pytest.mark.parametrize("figure", ["bias", "link", "overview"])
+@pytest.mark.parametrize("figure", WITH_BIAS)
 def test_without_placebos_there_is_no_verdict(figure):
     drawn = draw(figure, with_bias(1, placebos=()))
     assert "no placebo: no verdict whether the student makes less progress" in title(drawn)
 
 
-@pytest.mark.parametrize("figure", ["bias", "overview"])
+@pytest.mark.parametrize("figure", ["bias"])
 def test_title_follows_the_differences_from_the_placebos(figure):
     said = []
     for shift in (-0.3, 0.3, 0.0):
@@ -187,7 +186,7 @@ def test_linear_paths_end_where_the_student_ends():
     assert below.all()
 
 
-@pytest.mark.parametrize("figure", ["bias", "overview"])
+@pytest.mark.parametrize("figure", ["bias"])
 def test_ratios_and_intervals_are_those_of_the_store(figure):
     analyses = with_bias(1)
     ((name, analysis),) = analyses.items()

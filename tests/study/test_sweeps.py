@@ -371,7 +371,9 @@ def test_over_training_needs_snapshots(load):
 
 def test_figures_are_drawn_where_the_study_holds_what_they_show(load):
     drawn = {figure.name: figure.settings for figure in figures_of(load())}
-    assert drawn["overview"] == ("self",)
+    assert drawn["overview"] == (
+        "self", "again", "temperature-1", "temperature-4", "temperature-8", "lr-1-faster"
+    )  # fmt: skip
     assert drawn["rounds"] == ("self", "again")
     assert drawn["over-training-self"] == ("self@1", "self@3", "self")
     assert set(drawn["temperature"]) == {
