@@ -27,9 +27,10 @@ recipes:
   kept: {optimizer: sgd, lr: 0.1, epochs: 2, snapshots: [1]}
 settings:
   s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperature: 2}}
-  c: {dataset: c, teacher: m, student: m, recipe: kept, distill: {temperature: 2}, over_training: true}
+  c: {dataset: c, teacher: m, student: m, recipe: kept, distill: {temperature: 2},
+      over_training: true}
 """
-SETTING_C = STUDY.splitlines()[-1]
+SETTING_C = "\n".join(STUDY.splitlines()[-2:])
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ What must run is derived by hand for each edit (which jobs the edit touches itse
 downstream over the plan's inputs; Snakemake's dry run and ``why`` must both say the same.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -73,7 +74,8 @@ NOISY = ("noisy-self", "noisy-small", "switch-distillation_first-0.5")
 BIASED = ("clean-self", "clean-T1")
 # Figures of all settings of a study.
 OF_ALL = (
-    "calibrated", "inheritance", "accuracy", "fidelity", "label-class", "dissection", "measures",
+    "overview", "confidence", "calibrated", "inheritance", "accuracy", "fidelity", "label-class",
+    "dissection", "measures",
 )  # fmt: skip
 # Those of the settings that record accuracies: of the biased ones.
 OF_CURVES = ("training-curves", "equal-accuracy")
@@ -107,9 +109,18 @@ def analyses(plan: Plan, stage: str, *names: str) -> set[tuple[str, str]]:
     return {(stage, f"{plan.study}/{name}") for name in names}
 
 
+def figures(plan: Plan, *kinds: str) -> set[tuple[str, str]]:
+    """Return the figures of some kinds; one with many settings is several."""
+    return {
+        name
+        for name, job in plan.jobs.items()
+        if name[0] == "figure" and json.loads(job.spec)["figure"] in kinds
+    }
+
+
 def per_study(plan: Plan) -> set[tuple[str, str]]:
     """Return what depends on the list of settings: tables, figures of all, both pages."""
-    return of_stage(plan, "table", *PAGES) | analyses(plan, "figure", *OF_ALL, *OF_CURVES)
+    return of_stage(plan, "table", *PAGES) | figures(plan, *OF_ALL, *OF_CURVES)
 
 
 def lists_of_switches(plan: Plan) -> set[tuple[str, str]]:
