@@ -61,7 +61,7 @@ def test_the_figure_of_a_student_alone_shows_no_reference(saved):
     ids = {artist.get_gid() for artist in found.figure().findobj()}
     assert "binned/student" in ids and "binned/reference" not in ids
     with_reference = disobey.compare("teacher.npz", "student.npz", reference="reference.npz")
-    assert "fit/reference" in {a.get_gid() for a in with_reference.figure().findobj()}
+    assert "binned/reference" in {a.get_gid() for a in with_reference.figure().findobj()}
 
 
 def test_pairs_give_verdicts_on_the_command_line(saved, capsys):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -22,10 +21,9 @@ from disobey.analysis.gradients_store import (
 )
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
-from disobey.figures import style
-from disobey.figures.exaggeration import draw_plot, plot_limits
+from disobey.figures import cells, style
 from disobey.figures.message import size
-from disobey.figures.panels import even_ticks, put_ticks, say, scale, short_labels, write_head
+from disobey.figures.panels import put_ticks, say, scale, write_head
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 from disobey.numbers import NBSP
 
@@ -216,12 +214,17 @@ def _draw_logits(axes: Axes, analysis: Analysis) -> None:
     if data is None:
         say(axes, "no training split")
         return
-    most = max(float(data.density.sel(compared=STUDENT).max()), 2.0)
-    draw_plot(axes, data, LogNorm(1, most))
-    limits = plot_limits([data])
-    axes.set(xlim=limits, ylim=limits)
-    ticks = even_ticks(*limits)
-    for which in "xy":
-        put_ticks(axes, which, ticks, short_labels(ticks))
+    edges, models = data.confidence_edge.values, cells.models_of(data)
+    counts = {
+        model: data.density.sel(compared=model).transpose("teacher_bin", "model_bin").values
+        for model in models
+    }
+    if not cells.draw_cells(axes, edges, counts[STUDENT], STUDENT):
+        return
+    for model in reversed(models):
+        here = data.sel(compared=model)
+        cells.draw_means(axes, here.binned_teacher.values, here.binned_model.values, model)
+    limits = cells.limits_of(edges, list(counts.values()))
+    cells.square_scale(axes, limits, left=True, below=True)
     axes.set_xlabel("teacher (logit)", size=style.SMALL_SIZE)
     axes.set_ylabel("model (logit)", size=style.SMALL_SIZE)
