@@ -221,7 +221,7 @@ def test_each_rules_shell_line_works_by_hand(copy):
 
 
 def test_ctrl_c_in_the_middle_then_the_same_command_finishes(fresh):
-    bias = ", bias: {layers: [hidden_1], placebos: [half_lr], pairs: {bottom: [20, 40]}}"
+    bias = ", bias: {layers: [hidden_1], placebos: [half_lr]}"
     fresh.edit(bias, "")  # less to run
     tables = fresh.planned("table")
     running = fresh.start(*tables)

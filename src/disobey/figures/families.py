@@ -37,6 +37,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "teacher_recipe": lambda value: f"teacher's recipe {value}",
     "trained": lambda value: f"teacher trained elsewhere ({value})",
     "features": lambda value: f"{value['number']:,} random features",
+    "draw": lambda value: ", ".join(f"{name} {how}" for name, how in value.items()),
     "centre": lambda value: f"centred by {value}",
     "epochs": lambda value: f"{value}{NBSP}epochs",
     "steps": lambda value: f"{value}{NBSP}steps",

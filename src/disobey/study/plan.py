@@ -352,6 +352,8 @@ class _Planner:
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
         if dataset.augment is not None:
             about["augment"] = spec_of(dataset.augment)
+        if getattr(dataset, "draw", None) is not None:
+            about["draw"] = spec_of(dataset.draw)
         if dataset.features is not None:
             about["features"] = spec_of(dataset.features)
         if dataset.centre is not None:
