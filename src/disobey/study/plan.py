@@ -22,6 +22,7 @@ from disobey.stores import layout
 from disobey.stores.layout import BESIDE, manifest_of
 from disobey.strict import spec_of
 from disobey.study.compared import Comparisons
+from disobey.study.datasets import Builtin
 from disobey.study.elsewhere import Elsewhere
 from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
@@ -352,7 +353,7 @@ class _Planner:
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
         if dataset.augment is not None:
             about["augment"] = spec_of(dataset.augment)
-        if getattr(dataset, "draw", None) is not None:
+        if isinstance(dataset, Builtin) and dataset.draw is not None:
             about["draw"] = spec_of(dataset.draw)
         if dataset.features is not None:
             about["features"] = spec_of(dataset.features)
