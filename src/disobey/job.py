@@ -48,6 +48,8 @@ class Job:
     take_card : callable
         Given the names of the GPUs that torch sees, returns the position of one that is this
         process's own, after waiting for one.
+    measured : dict
+        What the stage measured of its own work, for the manifest.
     """
 
     stage: str
@@ -64,6 +66,7 @@ class Job:
     alone: bool = False
     take_card: Callable[[Sequence[str]], int] = take_card
     written: list[Path] = field(default_factory=list)
+    measured: dict[str, float] = field(default_factory=dict)
 
     @property
     def by_hand(self) -> bool:
@@ -121,6 +124,7 @@ class Job:
             base=self.output.parent,
             inputs=self.inputs,
             started=started,
+            measured=self.measured,
         )
         if self.alone:
             sweep(self.output)

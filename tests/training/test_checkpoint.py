@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from disobey.errors import UserError
+from disobey.errors import OutOfTime, UserError
 from disobey.models.registry import build_model
 from disobey.provenance import spec_id
 from disobey.training import augmented
@@ -184,8 +184,10 @@ def test_a_signal_saves_and_stops(number, tmp_path, signals):
             os.kill(os.getpid(), number)
         keeper.after_step()
 
-    with keeper.watching(), pytest.raises(UserError, match=f"stopped by {number.name} at step"):
+    with keeper.watching(), pytest.raises(UserError) as stopped:
         run.run(after_step)
+    assert f"stopped by {number.name} at step" in str(stopped.value)
+    assert isinstance(stopped.value, OutOfTime) == (number == signal.SIGUSR1)
     assert len(list(tmp_path.glob("*.pt"))) == 1
 
 

@@ -87,6 +87,7 @@ def run(job: "Job", process: Process = Process()) -> None:
     with keeper.watching():
         checkpoints.resume(training)
         training.run(after_step)
+    job.measured["training_seconds"] = round(sum(training.history.seconds), 3)
     if process.writes:
         with checkpoints.finishing(training):
             write_store(job, training, snapshots)

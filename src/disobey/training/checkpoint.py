@@ -12,14 +12,15 @@ from typing import Any
 
 import torch
 
-from disobey.errors import DiskFull, UserError
+from disobey.errors import DiskFull, OutOfTime, UserError
 from disobey.stores.writer import atomic
 from disobey.training.loop import Training
 
 SAVE_EVERY = 60.0  # seconds [our choice]: the most that a killed job repeats
 SAVE_EVERY_FROM = "DISOBEY_SAVE_EVERY"  # the environment may say otherwise
 KEPT = 2
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+NEAR_THE_LIMIT = signal.SIGUSR1  # as the rule asks of SLURM
+STOPPING = (signal.SIGINT, signal.SIGTERM, NEAR_THE_LIMIT)
 
 
 class Checkpoints:
@@ -132,7 +133,8 @@ class Keeper:
         Raises
         ------
         UserError
-            When a signal asked to stop; the state is saved then, if that can be.
+            When a signal asked to stop; the state is saved then, if that can be. `OutOfTime` where
+            it was and the signal says that the time limit is near.
         """
         asked = self.asked()
         if asked is None and time.monotonic() - self._last < self.every:
@@ -142,7 +144,8 @@ class Keeper:
         if asked is not None:
             self._asked = asked  # if it was another process that was asked
             where = "there" if saved else "at the last saved state, see above"
-            raise UserError(
+            kind = OutOfTime if saved and asked == NEAR_THE_LIMIT else UserError
+            raise kind(
                 f"stopped by {signal.Signals(asked).name} at step {self.training.step} of "
                 f"{len(self.training.rates)}; the same command resumes {where}"
             )
