@@ -23,7 +23,15 @@ RESOURCES = {
     "mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "launcher", "device", "captions",
     "files", "source", "study_file",
 }  # fmt: skip
-OF_A_SITE = {"longest_runtime", "slurm_account", "slurm_partition", "gpu_model", "qos", "constraint", "clusters"}
+OF_A_SITE = {
+    "longest_runtime",
+    "slurm_account",
+    "slurm_partition",
+    "gpu_model",
+    "qos",
+    "constraint",
+    "clusters",
+}
 
 
 def read(path):
@@ -92,7 +100,7 @@ def test_the_site_says_how_long_a_job_may_be(given, minutes):
     settings = SimpleNamespace(default_resources=Resources.parse(words, allow_expressions=True))
     site = SimpleNamespace(resource_settings=settings)
     if minutes is None:
-        with pytest.raises(UserError, match="longest_runtime: 12h .*write longest_runtime: 720"):
+        with pytest.raises(UserError, match=r"longest_runtime: 12h .*write longest_runtime: 720"):
             bridge.longest_minutes(site)
     else:
         assert bridge.longest_minutes(site) == minutes

@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -121,6 +122,8 @@ def make(job: Job, run: Callable[[Job], None]) -> None:
         if not made_meanwhile(job):
             run(job)
             job.record(started)
+            if job.by_hand and job.states is not None:  # no later job would find them by its code
+                shutil.rmtree(job.states, ignore_errors=True)
     drop_states(job.inputs)
 
 
