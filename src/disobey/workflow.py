@@ -315,11 +315,17 @@ def _on_cluster(workflow: Any) -> bool:  # noqa: ANN401
 
 
 def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
-    """Let jobs find this very package, and keep HDF5 from locking on cluster file systems."""
+    """Let jobs find this very package, and nothing in their working directory.
+
+    And keep HDF5 from locking on cluster file systems.
+    """
     if workflow.remote_exec:
         os.environ["HF_HUB_OFFLINE"] = "1"
         _outlive_signals()
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+    os.environ["PYTHONSAFEPATH"] = (
+        "1"  # a datasets.py of the user's is not the library of that name
+    )
     paths = [str(Path(workflow.basedir) / "src"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 

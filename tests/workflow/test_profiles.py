@@ -282,7 +282,7 @@ def test_memory_and_time_grow_with_the_attempt(tmp_path):
 def test_jobs_of_a_cluster_stay_off_the_hub(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(bridge, "_outlive_signals", lambda: None)
-    for name in ("PYTHONPATH", "HDF5_USE_FILE_LOCKING"):
+    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "HDF5_USE_FILE_LOCKING"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     bridge._prepare_children(SimpleNamespace(remote_exec=False, basedir=str(REPOSITORY)))
     assert "HF_HUB_OFFLINE" not in os.environ

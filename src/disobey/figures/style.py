@@ -142,7 +142,13 @@ RC: Any = {
     "pdf.fonttype": 42,
 }
 
-styled = matplotlib.rc_context(RC)
+# How the user's own matplotlib is set, by a matplotlibrc, say, changes no figure. These two
+# belong to the process.
+OF_THE_PROCESS = ("backend", "date.epoch")
+DEFAULTS: Any = {
+    key: value for key, value in matplotlib.rcParamsDefault.items() if key not in OF_THE_PROCESS
+}
+styled = matplotlib.rc_context(DEFAULTS | RC)
 
 
 @lru_cache(maxsize=4096)
@@ -233,7 +239,7 @@ def save(figure: Figure, pdf: Path, png: Path) -> None:
         The files; their names may have any suffix (a temporary one, for example).
     """
     rasterise_crowds(figure)
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(DEFAULTS | RC):
         undated = {"CreationDate": None, "Creator": None, "Producer": None}
         figure.savefig(pdf, format="pdf", dpi=DPI, metadata=undated)
         figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
