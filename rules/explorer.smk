@@ -18,5 +18,5 @@ rule explorer:
         spec=JOBS.spec("explorer"),
         code=JOBS.code("explorer"),
     shell:
-        "{resources.python:q} -m disobey explorer --spec {params.spec:q} --code {params.code:q}"
-        " --inputs {input:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "printf '%s\\n' {params.spec:q} {input:q} | {resources.python:q} -m disobey explorer"
+        " --from-stdin --code {params.code:q} --output {output.manifest:q} > {log:q} 2>&1"

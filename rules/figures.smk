@@ -31,5 +31,5 @@ for kind in FIGURES:
             spec=JOBS.spec("figure"),
             code=JOBS.code("figure"),
         shell:
-            "{resources.python:q} -m disobey figure --spec {params.spec:q} --code {params.code:q}"
-            " --inputs {input:q} --output {output.manifest:q} > {log:q} 2>&1"
+            "printf '%s\\n' {params.spec:q} {input:q} | {resources.python:q} -m disobey figure"
+            " --from-stdin --code {params.code:q} --output {output.manifest:q} > {log:q} 2>&1"

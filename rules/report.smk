@@ -22,6 +22,6 @@ rule report:
         spec=JOBS.spec("report"),
         code=JOBS.code("report"),
     shell:
-        "{resources.python:q} -m disobey report --spec {params.spec:q} --code {params.code:q}"
-        " --inputs {input:q} --output {output.manifest:q} --captions {resources.captions:q}"
+        "printf '%s\\n' {params.spec:q} {input:q} | {resources.python:q} -m disobey report"
+        " --from-stdin --code {params.code:q} --output {output.manifest:q} --captions {resources.captions:q}"
         " --study-file {resources.study_file:q} > {log:q} 2>&1"

@@ -23,5 +23,5 @@ rule table:
         spec=JOBS.spec("table"),
         code=JOBS.code("table"),
     shell:
-        "{resources.python:q} -m disobey table --spec {params.spec:q} --code {params.code:q}"
-        " --inputs {input:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "printf '%s\\n' {params.spec:q} {input:q} | {resources.python:q} -m disobey table"
+        " --from-stdin --code {params.code:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -1,5 +1,6 @@
 """``python -m disobey <stage>``: the commands that the rules call, and tools to look around."""
 
+import io
 import os
 import sys
 
@@ -52,7 +53,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _to_the_end(arguments: list[str]) -> int:
-    """Dispatch, and end without a word where whoever reads has read enough (``... | head``)."""
+    """Dispatch, and end without a word where whoever reads has read enough (``... | head``).
+
+    What the terminal cannot show, a minus sign in Latin-1, say, is replaced. No window shows our
+    figures: matplotlib is not to look for the backend that Jupyter names to all its processes.
+    """
+    os.environ.pop("MPLBACKEND", None)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
     try:
         status = main(arguments)
         sys.stdout.flush()

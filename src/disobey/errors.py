@@ -8,6 +8,10 @@ class UserError(Exception):
     """Bad input: says what is wrong, where and what to write instead; shown without traceback."""
 
 
+class OutOfTime(UserError):
+    """A training was told that its time limit is near; its state is saved, with new steps in it."""
+
+
 class DiskFull(UserError):
     """A file could not be written for want of space; nothing that was there before is lost."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from disobey import provenance
 from disobey.cards import take_card
 from disobey.errors import UserError
 from disobey.stores.layout import store_of
@@ -48,6 +49,10 @@ class Job:
     take_card : callable
         Given the names of the GPUs that torch sees, returns the position of one that is this
         process's own, after waiting for one.
+    measured : dict
+        What the stage measured of its own work, for the manifest.
+    states : Path or None
+        The folder of a training's saved states.
     """
 
     stage: str
@@ -64,11 +69,17 @@ class Job:
     alone: bool = False
     take_card: Callable[[Sequence[str]], int] = take_card
     written: list[Path] = field(default_factory=list)
+    measured: dict[str, float] = field(default_factory=dict)
+    states: Path | None = None
 
     @property
     def by_hand(self) -> bool:
         """Whether the digest of the code is unknown, so that no earlier store can be equal."""
         return self.code == BY_HAND
+
+    def known_code(self) -> str:
+        """Return the digest of the code; where nobody gave it, of all modules that are loaded."""
+        return provenance.spec_hash(provenance.loaded_modules()) if self.by_hand else self.code
 
     @property
     def store(self) -> Path:
@@ -121,6 +132,7 @@ class Job:
             base=self.output.parent,
             inputs=self.inputs,
             started=started,
+            measured=self.measured,
         )
         if self.alone:
             sweep(self.output)

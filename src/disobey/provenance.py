@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -232,6 +233,21 @@ def device_used() -> str | None:
     if torch is None:
         return None
     return "cuda" if torch.cuda.is_initialized() else "cpu"
+
+
+def peak_memory() -> dict[str, float]:
+    """Return the most memory that this process has taken, in MB: ``host_mb``, ``card_mb``.
+
+    ``card_mb`` is what torch has reserved on the GPU; absent where none was used.
+    """
+    # Linux counts in kB, and lets a process begin with the peak of the one that started it:
+    # of its own memory alone speaks /proc.
+    own = re.search(r"VmHWM:\s+(\d+) kB", _text("/proc/self/status"))
+    kilobytes = int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = {"host_mb": round(1024 * kilobytes / 1e6, 1)}
+    if device_used() == "cuda":
+        peak["card_mb"] = round(sys.modules["torch"].cuda.max_memory_reserved() / 1e6, 1)
+    return peak
 
 
 def _text(path: str) -> str:

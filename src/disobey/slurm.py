@@ -1,5 +1,6 @@
-"""Jobs that a killed Snakemake left to SLURM."""
+"""What is asked of SLURM itself: to cancel jobs that were left to it, and to start one again."""
 
+import os
 import re
 import subprocess
 import sys
@@ -21,7 +22,8 @@ def cancel_left_jobs(folder: Path) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         print(f"disobey: jobs left in the queue are not looked for ({error})", file=sys.stderr)
         return
-    jobs = [line.split("|", 2) for line in listed.splitlines()]
+    # A banner, or the name of a cluster, has no such columns.
+    jobs = [line.split("|", 2) for line in listed.splitlines() if line.count("|") >= 2]
     left = [
         job for job, name, place in jobs if NAME_OF_A_RUN.search(name) and Path(place) == folder
     ]
@@ -40,6 +42,27 @@ def cancel(jobs: Sequence[str]) -> None:
         _output("scancel", *jobs)
     except (OSError, subprocess.SubprocessError) as error:
         print(f"scancel failed ({error}); waiting for the job to end by itself", file=sys.stderr)
+
+
+def start_again() -> bool:
+    """Let SLURM put the job of this process back into its queue; return whether it does.
+
+    The job keeps its number, so that the Snakemake that submitted it goes on waiting for it and
+    counts no failure. Only a job that Snakemake submitted is put back.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not job:
+        return False
+    try:  # by squeue: SLURM_JOB_NAME is the name of a step there
+        name = _output("squeue", "--jobs", job, "--noheader", "--format", "%j").strip()
+        if not NAME_OF_A_RUN.search(name):
+            return False
+        _output("scontrol", "requeue", job)
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"scontrol requeue failed ({error})", file=sys.stderr)
+        return False
+    print(f"SLURM starts job {job} again; it goes on from the saved state", file=sys.stderr)
+    return True
 
 
 def _output(*words: str) -> str:

@@ -21,15 +21,15 @@ from disobey.stores.manifest import remove_broken_manifests
 from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
+from disobey.study.measured import Durations
 from disobey.study.models import Study
 from disobey.study.plan import make_plan
-from disobey.study.resources import GPU_MB, Need, need_of
+from disobey.study.resources import DECODERS, LONGEST_MINUTES, Need, need_of
 
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
-RUN_A_MODEL = ("train", "dump", "views", "basis", "classify")
-DECODERS = 8  # threads that decode the images of one process, where these stay encoded
+LONGEST = "longest_runtime"  # as a site's profile calls it, among its default-resources
 DEFAULT_STUDY = "config.yaml"
 NVIDIA = "/dev/nvidia[0-9]*"
 # Before `-m disobey`: several processes of this machine. SIGUSR1, which comes before a time limit,
@@ -55,6 +55,8 @@ class Jobs:
     gpu : int
         How many GPUs a job that runs a model asks for: 1, or 0 where it runs on the CPU. A training
         asks for as many as the study says.
+    longest : int
+        Minutes that no job's time limit exceeds.
 
     Attributes
     ----------
@@ -70,6 +72,7 @@ class Jobs:
         python: str,
         gpu: int = 0,
         study_file: Path = Path(DEFAULT_STUDY),
+        longest: int = LONGEST_MINUTES,
     ) -> None:
         self.study = study
         self.gpus_of_training = gpu * study.gpus
@@ -80,6 +83,8 @@ class Jobs:
         self.study_file = study_file
         self.python = python
         self.gpu = gpu
+        self.longest = longest
+        self._durations = Durations(plan, "cuda" if gpu else "cpu")
         self._digests = CodeDigests(captions)
         self._needs: dict[tuple[str, str], Need] = {}
 
@@ -115,15 +120,16 @@ class Jobs:
 
     def memory(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's memory in MB, more with each attempt."""
-        extra = GPU_MB * self.gpu if stage in RUN_A_MODEL else 0
-        times = self.processes if stage == "train" else 1  # each holds all of the data
-        return lambda wildcards, attempt: (
-            attempt * times * (self._need(stage, wildcards).memory_mb + extra)
-        )
+        return lambda wildcards, attempt: attempt * self._need(stage, wildcards).memory_mb
 
     def runtime(self, stage: str) -> ByAttempt:
-        """Return the function that gives a job's time limit in minutes, more with each attempt."""
-        return lambda wildcards, attempt: attempt * self._need(stage, wildcards).minutes
+        """Return the function that gives a job's time limit in minutes.
+
+        More with each attempt, and never more than the site allows.
+        """
+        return lambda wildcards, attempt: min(
+            self.longest, attempt * self._need(stage, wildcards).minutes
+        )
 
     def source(self, wildcards: Iterable[str]) -> str:
         """Return where a job finds its checkpoint: a folder, or a name on the hub."""
@@ -138,7 +144,15 @@ class Jobs:
         key = "/".join(wildcards)
         if (stage, key) not in self._needs:
             self._job(stage, wildcards)  # says so where there is no such job
-            self._needs[stage, key] = need_of(self.plan, stage, key)
+            self._needs[stage, key] = need_of(
+                self.plan,
+                stage,
+                key,
+                gpu=bool(self.gpu),
+                processes=self.processes,
+                longest=self.longest,
+                measured=self._durations.of(key) if stage == "train" else None,
+            )
         return self._needs[stage, key]
 
     def _job(self, stage: str, wildcards: Iterable[str]) -> PlannedJob:
@@ -176,7 +190,8 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
         gpu = gpus_of_a_job(study.device, on_cluster=_on_cluster(workflow))
         if gpu and not _on_cluster(workflow):
             check_gpus(study.gpus, gpus_seen())
-        jobs = Jobs(study, make_plan(study), captions, _python(workflow), gpu, study_file)
+        python, longest = _python(workflow), longest_minutes(workflow)
+        jobs = Jobs(study, make_plan(study), captions, python, gpu, study_file, longest)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)
@@ -231,6 +246,27 @@ def _python(workflow: Any) -> str:  # noqa: ANN401
     return "python" if "conda" in methods else sys.executable
 
 
+def longest_minutes(workflow: Any) -> int:  # noqa: ANN401
+    """Return how many minutes no job's time limit exceeds, as the site's profile says.
+
+    Raises
+    ------
+    UserError
+        Where it says something that is no number of minutes.
+    """
+    given = dict(workflow.resource_settings.default_resources or {})
+    if LONGEST not in given:
+        return LONGEST_MINUTES
+    resource = given[LONGEST]
+    text = str(resource.raw if resource.is_evaluable() else resource.value)
+    if not text.isdecimal() or int(text) < 1:
+        raise UserError(
+            f"{LONGEST}: {text} among the profile's default-resources: is no number of minutes; "
+            f"write {LONGEST}: 720 for twelve hours"
+        )
+    return int(text)
+
+
 def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
     """Return how many GPUs a job that runs a model asks for.
 
@@ -279,11 +315,17 @@ def _on_cluster(workflow: Any) -> bool:  # noqa: ANN401
 
 
 def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
-    """Let jobs find this very package, and keep HDF5 from locking on cluster file systems."""
+    """Let jobs find this very package, and nothing in their working directory.
+
+    And keep HDF5 from locking on cluster file systems.
+    """
     if workflow.remote_exec:
         os.environ["HF_HUB_OFFLINE"] = "1"
         _outlive_signals()
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
+    os.environ["PYTHONSAFEPATH"] = (
+        "1"  # a datasets.py of the user's is not the library of that name
+    )
     paths = [str(Path(workflow.basedir) / "src"), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 

@@ -7,6 +7,8 @@ where there is no GPU; what is marked gpu is left out there.
 import pytest
 import torch
 
+from disobey.training.device import repeatable_float32
+
 from ..training.conftest import Workplace
 
 CUDA = pytest.param("cuda", marks=pytest.mark.gpu)
@@ -24,7 +26,9 @@ def device(request, monkeypatch):
     """The device under test; float32 is float32, as `choose_device` leaves it in a stage."""
     if request.param == "cuda":
         skip_without(1)
-        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # and back to what they were
+        monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+        repeatable_float32()
     return request.param
 
 

@@ -1,5 +1,7 @@
 """What a manifest records of the device that it used."""
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,18 +33,38 @@ def test_the_record_of_a_job_on_the_cpu_is_not_what_uses_the_gpu(monkeypatch):
         return "a GPU"
 
     cuda = SimpleNamespace(
-        is_available=lambda: True, is_initialized=lambda: bool(used), get_device_name=name
+        is_available=lambda: True,
+        is_initialized=lambda: bool(used),
+        get_device_name=name,
+        max_memory_reserved=lambda: 3_000_000_000,
     )
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
     machine.cache_clear()
     record = described()
     assert (record["device"], used) == ("cpu", [])
-    assert "a GPU" not in record["machine"]
+    assert "a GPU" not in record["machine"] and "card_mb" not in record["measured"]
     used.append("the job")
     machine.cache_clear()
     record = described()
     machine.cache_clear()
     assert record["device"] == "cuda" and "a GPU" in record["machine"]
+    assert record["measured"]["card_mb"] == 3000
+
+
+def test_the_memory_that_a_process_took_at_the_most_is_recorded():
+    """Of its own: a process begins with the peak of the one that started it, as Linux counts."""
+    code = (
+        "import json, sys; from disobey.provenance import peak_memory; before = peak_memory();"
+        "held = bytearray(b'x') * 300_000_000; del held; print(json.dumps([before, peak_memory()]))"
+    )
+    held = bytearray(b"x") * 400_000_000
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    del held
+    before, after = json.loads(done)
+    assert before["host_mb"] < 200
+    assert 290 < after["host_mb"] - before["host_mb"] < 400
 
 
 def test_a_stage_without_torch_has_no_device(monkeypatch):

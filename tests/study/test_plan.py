@@ -418,13 +418,29 @@ def test_a_job_counts_only_the_code_that_its_spec_names(plan):
         )
 
 
-def test_spec_too_long_for_a_shell_line_is_refused(plan, monkeypatch):
-    longest = max(len(job.spec) for job in plan().jobs.values())
-    monkeypatch.setattr(jobs, "LONGEST_SPEC", longest)
+def test_a_job_whose_command_would_be_too_long_is_refused(plan, monkeypatch):
+    longest = max(job.command_bytes for job in plan().jobs.values())
+    monkeypatch.setattr(jobs, "LONGEST_COMMAND", longest)
     plan()
-    monkeypatch.setattr(jobs, "LONGEST_SPEC", longest - 1)
+    monkeypatch.setattr(jobs, "LONGEST_COMMAND", longest - 1)
     with pytest.raises(UserError, match=rf"{longest} bytes, over {longest - 1}; split the study"):
         plan()
+
+
+def test_a_thousand_settings_of_five_seeds_fit_into_their_commands(study):
+    """What reads all of them, 400 kB, gets it by standard input."""
+    temperatures = ", ".join(f"{1 + i / 100:g}" for i in range(1000))
+    sweep = f"sweeps:\n  t: {{base: self, vary: {{distill.temperature: [{temperatures}]}}}}\n"
+    planned = make_plan(
+        study(("seeds: [0, 1]", "seeds: [0, 1, 2, 3, 4]"), ("analysis:", f"{sweep}analysis:"))
+    )
+    assert len(planned.settings) >= 1000
+    read = {stage: 0 for stage, _ in planned.jobs}
+    for job in planned.jobs.values():
+        read[job.stage] = max(read[job.stage], len(" ".join((job.spec, *job.inputs))))
+    assert read["explorer"] > 400_000 and read["report"] > 80_000
+    others = set(read) - {"table", "figure", "explorer", "report"}
+    assert max(read[stage] for stage in others) < 4000
 
 
 def test_two_specs_of_one_id_are_refused(plan, monkeypatch):

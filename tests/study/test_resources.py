@@ -1,7 +1,11 @@
 """What jobs ask a cluster for: sizes against the real models and data, and how needs grow."""
 
 import importlib
+import json
+import math
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +17,9 @@ from disobey.models.cost import Shape
 from disobey.models.registry import build_model
 from disobey.strict import spec_of
 from disobey.study.datasets import Builtin
+from disobey.study.measured import Durations
 from disobey.study.plan import make_plan
-from disobey.study.resources import DUMP_BATCH, MODEL, need_of
+from disobey.study.resources import DUMP_BATCH, LONGEST_MINUTES, MODEL, need_of
 from disobey.study.sizes import BUILTIN, Data, sizes_of
 from disobey.training import predictions
 
@@ -165,3 +170,80 @@ def test_an_analysis_of_imagenets_size_asks_for_what_its_blocks_take(study):
     pages = need_of(plan, "explorer", "small")
     assert 1000 + 200 < pages.memory_mb < 1000 + 2048
     assert 60 < pages.minutes < 24 * 60
+
+
+# --- devices, and what a training does beside its own model ------------------------------------
+
+IMAGENET = Data(1_281_167, 50_000, Shape((224, 224, 3), 1000), itemsize=0)
+TINY = Data(100_000, 10_000, Shape((64, 64, 3), 200), itemsize=1)
+LIVE = ("distill: {temperature: 4, weight: 0.5}", "distill: {temperature: 4, teacher: live}")
+
+
+def training(study, *edits, data=TINY, role="students", **asked):
+    """Return what a training of small residual networks asks for."""
+    models = ("teacher: mlp\n    student: mlp", "teacher: resnet\n    student: resnet")
+    plan = make_plan(study(models, *edits))
+    plan.sizes.update(dict.fromkeys(plan.sizes, data))
+    run = getattr(plan.settings["self"], role)[0]
+    return need_of(plan, "train", run, longest=10**9, **asked)
+
+
+def test_a_gpu_is_quicker_and_holds_in_its_own_memory_what_a_cpu_holds_in_the_hosts(study):
+    larger = ("momentum: 0.9, epochs: 2", "momentum: 0.9, epochs: 2, batch: 32768")
+    host, card = training(study, larger), training(study, larger, gpu=True)
+    assert card.seconds < host.seconds / 3
+    assert host.card_mb == 0
+    small = training(study, gpu=True)
+    assert card.memory_mb == small.memory_mb < host.memory_mb
+    assert card.card_mb > 4 * small.card_mb
+
+
+def test_a_live_teacher_costs_a_pass_of_each_image_and_its_memory(study):
+    alone, taught = training(study, LIVE, role="references"), training(study, LIVE)
+    resnet = MODEL.validate_python({"family": "small_resnet", "stem": 4, "widths": [8]})
+    passes = 2 * TINY.train * 2 * resnet.cost(TINY.shape).multiply_adds / 1e10
+    assert taught.seconds - alone.seconds == pytest.approx(passes)
+    assert taught.seconds > training(study).seconds  # whose teacher's logits are stored
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_images_that_stay_encoded_take_the_time_to_decode_them(gpu, study):
+    decoded = training(study, data=replace(IMAGENET, itemsize=1), gpu=gpu)
+    encoded = training(study, data=IMAGENET, gpu=gpu)
+    # two epochs, eight threads, some milliseconds each
+    assert encoded.seconds - decoded.seconds == pytest.approx(2 * 1_281_167 * 4e-3 / 8)
+    assert encoded.memory_mb < decoded.memory_mb - 190_000
+
+
+def test_no_job_asks_for_more_than_the_site_gives(study):
+    plan = make_plan(study(("lr: 1e-3, epochs: 1", "lr: 1e-3, epochs: 1000000")))
+    run = plan.settings["langid"].teachers[0]
+    assert need_of(plan, "train", run).minutes == LONGEST_MINUTES == 24 * 60
+    assert need_of(plan, "train", run, longest=90).minutes == 90
+    assert need_of(plan, "train", run, longest=10**9).minutes > 7 * 24 * 60
+
+
+def test_a_training_is_given_the_time_that_one_like_it_took(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan(study())
+    runs = plan.settings["self"]
+
+    def finish(run, device, seconds):
+        manifest = Path(plan.jobs["train", run].manifest)
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        manifest.write_text(
+            json.dumps({"device": device, "measured": {"training_seconds": seconds}})
+        )
+
+    finish(runs.students[0], "cuda", 5000)
+    finish(runs.teachers[0], "cpu", 70)
+    manifest = Path(plan.jobs["train", runs.references[0]].manifest)
+    manifest.write_text("{")
+    of_cpu, of_cuda = Durations(plan, "cpu"), Durations(plan, "cuda")
+    # of another seed and another of the teacher's runs
+    assert of_cuda.of(runs.students[1]) == 5000
+    assert of_cpu.of(runs.students[1]) is None
+    assert of_cpu.of(runs.teachers[1]) == 70 == of_cpu.of(runs.references[1])  # one-hot as well
+    assert of_cpu.of(plan.settings["langid"].teachers[0]) is None
+    asked = need_of(plan, "train", runs.students[1], gpu=True, measured=5000)
+    assert asked.minutes == 15 + math.ceil(3 * 5000 / 60)

@@ -11,14 +11,16 @@ from disobey.analysis.claims import switching
 from disobey.strict import spec_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.study.resources import need_of
+from disobey.workflow import gpus_of_a_job
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = [REPOSITORY / "config.yaml", *sorted(REPOSITORY.glob("workflow/studies/*.yaml"))]
 
 
 @pytest.fixture(params=SHIPPED, ids=lambda path: path.stem)
-def plan(request, monkeypatch):
-    """The plan of a shipped study."""
+def study(request, monkeypatch):
+    """A shipped study."""
     monkeypatch.chdir(REPOSITORY)  # where data_root starts
     if (
         not (REPOSITORY.parent / "shared/data").is_dir()
@@ -26,7 +28,13 @@ def plan(request, monkeypatch):
     ):
         assert not os.environ.get("CI"), "no real data beside the project"
         pytest.skip("no real data beside the project")
-    return make_plan(load_study(request.param))
+    return load_study(request.param)
+
+
+@pytest.fixture
+def plan(study):
+    """The plan of a shipped study."""
+    return make_plan(study)
 
 
 @pytest.fixture
@@ -38,6 +46,32 @@ def settings(plan):
         for key, spec in specs.items()
         if "epoch" not in spec["about"]
     ]
+
+
+def test_no_job_asks_for_more_than_a_day_64_gb_or_a_command_of_100_kb(study, plan):
+    """As on a cluster. A training may need longer: it goes on in another job, others cannot."""
+    gpu = bool(gpus_of_a_job(study.device, on_cluster=True))
+    for stage, key in plan.jobs:
+        need = need_of(plan, stage, key, gpu=gpu, processes=max(1, gpu * study.gpus))
+        assert need.memory_mb <= 64_000 and need.minutes <= 24 * 60, (stage, key, need)
+        if stage != "train":
+            assert need_of(plan, stage, key, gpu=gpu, longest=10**9).minutes <= 24 * 60, (
+                stage,
+                key,
+            )
+        assert plan.jobs[stage, key].command_bytes <= 100_000, (stage, key)
+
+
+def test_most_trainings_of_the_paper_fit_into_a_day_of_a_gpu():
+    """One of ImageNet needs eight jobs of a day; on a slow core one would need years."""
+    plan = make_plan(load_study(REPOSITORY / "workflow/studies/paper.yaml"))
+    runs = [key for stage, key in plan.jobs if stage == "train"]
+    days = {
+        gpu: [need_of(plan, "train", run, gpu=gpu, longest=10**9).minutes / 1440 for run in runs]
+        for gpu in (False, True)
+    }
+    assert sum(day > 1 for day in days[True]) < len(runs) / 5 and max(days[True]) < 15
+    assert max(days[False]) > 365
 
 
 def test_every_switched_setting_has_one_that_is_the_same_without_the_switch(settings):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from disobey.errors import UserError
+from disobey.errors import OutOfTime, UserError
 from disobey.models.registry import build_model
 from disobey.provenance import spec_id
 from disobey.training import augmented
@@ -184,8 +184,10 @@ def test_a_signal_saves_and_stops(number, tmp_path, signals):
             os.kill(os.getpid(), number)
         keeper.after_step()
 
-    with keeper.watching(), pytest.raises(UserError, match=f"stopped by {number.name} at step"):
+    with keeper.watching(), pytest.raises(UserError) as stopped:
         run.run(after_step)
+    assert f"stopped by {number.name} at step" in str(stopped.value)
+    assert isinstance(stopped.value, OutOfTime) == (number == signal.SIGUSR1)
     assert len(list(tmp_path.glob("*.pt"))) == 1
 
 
@@ -231,11 +233,52 @@ def test_a_signal_that_comes_before_the_first_step_is_kept_for_it(
     assert int(state.stem) == 1
 
 
-def test_states_are_saved_every_minute_or_as_the_environment_says(monkeypatch):
+def test_states_are_saved_as_often_as_the_environment_says(monkeypatch):
     monkeypatch.delenv("DISOBEY_SAVE_EVERY", raising=False)
-    assert seconds_between_states() == 60
+    assert seconds_between_states() is None
     monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0.2")
     assert seconds_between_states() == 0.2
+
+
+@pytest.mark.parametrize(("takes", "pause"), [(0.5, 60), (10, 200)])
+def test_saving_takes_a_twentieth_of_the_time_at_the_most(takes, pause, monkeypatch):
+    monkeypatch.delenv("DISOBEY_SAVE_EVERY", raising=False)
+    now, saved = [0.0], []
+
+    def save(_):
+        saved.append(now[0])
+        now[0] += takes
+        return True
+
+    monkeypatch.setattr("disobey.training.checkpoint.time.monotonic", lambda: now[0])
+    keeper = Keeper(SimpleNamespace(save=save), SimpleNamespace(step=1, rates=[0, 0]))
+    while now[0] < 2000:
+        now[0] += 1
+        keeper.after_step()
+    first, *later = saved
+    assert first == 60
+    gaps = np.diff([first, *later]) - takes
+    assert len(gaps) > 5 and np.all((gaps >= pause) & (gaps <= pause + 1))
+
+
+def test_a_state_that_fails_half_way_leaves_nothing_behind(tmp_path):
+    """Model and optimiser fit; what was tracked, which comes last, does not."""
+    checkpoints, whole = Checkpoints(tmp_path), training("switched")
+    first = training("switched")
+    with pytest.raises(Stopped):
+        first.run(stop_at(4, first, checkpoints))
+    state = torch.load(checkpoints.file(4), weights_only=True)
+    del state["progress"]
+    torch.save(state, checkpoints.file(4))
+    torch.manual_seed(5)
+    second = training("switched")
+    checkpoints.resume(second)
+    assert second.step == 0
+    second.run()
+    whole.run()
+    (weights, history), (expected, expected_history) = outcome(second), outcome(whole)
+    assert history == expected_history
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
 @pytest.mark.parametrize("text", ["", "often", "-1", "nan"])

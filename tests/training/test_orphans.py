@@ -10,11 +10,14 @@ import time
 
 import pytest
 
+from disobey import provenance
+from disobey.errors import UserError
 from disobey.locks import Holder, Lock
 from disobey.provenance import spec_id
 from disobey.stages.alone import ask_to_stop
 from disobey.stages.command import main
 from disobey.stores.layout import lock_of
+from disobey.training import checkpoint
 from disobey.training.loop import Training
 
 from .conftest import raw_images
@@ -149,6 +152,29 @@ def test_states_stay_until_the_model_was_read(scene):
     assert len(scene.states()) == 1
     scene.workplace.dump(scene.run, scene.data)
     assert not list(scene.folder.glob("results/checkpoints/*"))
+
+
+def test_a_call_by_hand_goes_on_from_its_own_codes_states_alone(scene, monkeypatch, capsys):
+    scene.plan(epochs=2)
+    monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0")
+    words, step = scene.words(code="by-hand")[1:], checkpoint.Keeper.after_step
+
+    def stop_at_3(keeper):
+        step(keeper)
+        if keeper.training.step == 3:
+            raise UserError("stopped")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.Keeper, "after_step", stop_at_3)
+        assert main("train", words) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "loaded_modules", lambda: {"disobey.training.loop": "edited"})
+        patch.setattr(checkpoint.Keeper, "after_step", stop_at_3)
+        assert main("train", words) == 2
+    assert "resumed" not in capsys.readouterr().err
+    assert main("train", words) == 0
+    assert "resumed at step 3" in capsys.readouterr().err
+    assert len(list(scene.folder.glob("results/checkpoints/*"))) == 1  # the other code's
 
 
 def test_states_of_a_training_at_work_are_not_taken_away(scene):

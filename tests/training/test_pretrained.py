@@ -1,6 +1,7 @@
 """Pretrained models from their store to a student's logits; with real weights where they are."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import netCDF4
@@ -14,7 +15,8 @@ from disobey.data.prepared import Prepared, Split
 from disobey.data.raw import RawData, in_memory
 from disobey.data.sources import cldr_langid
 from disobey.data.tokens import stored_tokenizer
-from disobey.models.checkpoint import checkpoint_files
+from disobey.errors import UserError
+from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.pretrained import build
 from disobey.provenance import spec_id
 from disobey.stores.contents import content_of
@@ -291,6 +293,37 @@ def test_a_checkpoint_of_the_hub_without_safetensors_is_refused(
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
     words = refusal(workplace, {"checkpoint": "somebody/bert"}, capsys)
     assert "somebody/bert holds no model.safetensors; if you trust it, convert it once" in words
+
+
+def text_classifier(folder):
+    save_checkpoint(folder, "bert", "AutoModelForSequenceClassification", num_labels=3)
+
+
+def image_classifier(folder):
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    sizes |= {"intermediate_size": 8, "image_size": 8, "patch_size": 4, "num_labels": 3}
+    config = transformers.ViTConfig(**sizes)
+    transformers.ViTForImageClassification(config).save_pretrained(folder)
+    transformers.ViTImageProcessor(size={"height": 8, "width": 8}).save_pretrained(folder)
+
+
+@pytest.mark.parametrize("save", [text_classifier, image_classifier])
+def test_the_advice_on_a_pickle_keeps_the_trained_head(save, in_folder):
+    folder = in_folder / "pickled"
+    save(folder)
+    weights = load_file(folder / "model.safetensors")
+    torch.save(weights, folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError) as refused:
+        checkpoint_files(folder, CLASSIFIER_FILES)
+    exec(re.search(r'python -c "(.+)"', str(refused.value))[1], {})
+    converted = load_file("converted/model.safetensors")
+    assert weights.keys() == converted.keys() and any("classifier" in name for name in weights)
+    assert all(torch.equal(weights[name], converted[name]) for name in weights)
+    beside = [path.name for path in folder.iterdir() if path.suffix == ".json"]
+    assert {path.name for path in checkpoint_files(Path("converted"), CLASSIFIER_FILES)} >= {
+        name for name in beside if name != "special_tokens_map.json"
+    }
 
 
 # --- real weights -----------------------------------------------------------------------------

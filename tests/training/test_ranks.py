@@ -274,6 +274,10 @@ def test_shares_are_as_equal_as_can_be_and_leave_nothing_out(examples, ranks):
         share = shares.cut(index)
         assert len(share) == max(1, sizes[rank])
         assert shares.weight == sizes[rank] / examples
+        weights = shares.weights(torch.zeros(2))
+        assert weights[:, 0].tolist() == pytest.approx([size / examples for size in sizes])
+        assert shares.weights(torch.ones(3)) is weights  # no layer copies it to a GPU again
+        assert shares.weights(torch.zeros(1, dtype=torch.float64)).dtype == torch.float64
         found += share.tolist() if shares.real else []
     assert found == index.tolist()
 

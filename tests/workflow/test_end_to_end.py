@@ -20,6 +20,7 @@ from disobey.stores.logs import log_of
 from disobey.study.figures import FIGURES, figures_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.study.resources import need_of
 
 from .conftest import PATIENCE, REPOSITORY, wait_until
 
@@ -50,6 +51,18 @@ def test_every_planned_store_is_made_and_vouched_for(finished):
         for name, entry in record["files"].items():
             path = (finished.folder / manifest).parent / name
             assert path.stat().st_size == entry["bytes"] > 0
+
+
+def test_no_job_took_more_memory_or_time_than_it_would_ask_a_cluster_for(finished):
+    plan = make_plan(load_study(finished.study))
+    for (stage, key), job in plan.jobs.items():
+        record = json.loads((finished.folder / job.manifest).read_text())
+        need = need_of(plan, stage, key)
+        measured = record["measured"]
+        assert 20 < measured["host_mb"] < need.memory_mb, (stage, key, measured, need)
+        assert record["seconds"] < 60 * need.minutes
+        assert ("training_seconds" in measured) == (stage == "train")
+        assert measured.get("training_seconds", 0) <= record["seconds"]
 
 
 def test_a_run_says_how_far_it_is_and_status_agrees_that_all_is_done(finished):
@@ -207,7 +220,7 @@ def test_each_rules_shell_line_works_by_hand(copy):
     """A line that --printshellcmds shows, pasted into a shell, makes the store again."""
     printed = (copy.folder / "first-run.txt").read_text()
     lines = re.findall(r"^Shell command: (.+ -m disobey .+)$", printed, re.M)
-    by_stage = {shlex.split(line)[3]: line.strip() for line in lines}
+    by_stage = {re.search(r"-m disobey (\w+)", line)[1]: line.strip() for line in lines}
     assert set(by_stage) == IN_STUDY
     for stage, line in by_stage.items():
         words = shlex.split(line)

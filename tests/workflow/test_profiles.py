@@ -23,7 +23,15 @@ RESOURCES = {
     "mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "launcher", "device", "captions",
     "files", "source", "study_file",
 }  # fmt: skip
-OF_A_SITE = {"slurm_account", "slurm_partition", "gpu_model", "qos", "constraint", "clusters"}
+OF_A_SITE = {
+    "longest_runtime",
+    "slurm_account",
+    "slurm_partition",
+    "gpu_model",
+    "qos",
+    "constraint",
+    "clusters",
+}
 
 
 def read(path):
@@ -82,6 +90,22 @@ def rules_of(printed):
 @pytest.mark.parametrize("path", [*SHIPPED.values(), SITE], ids=lambda path: path.parent.name)
 def test_every_key_is_an_option_of_snakemake(path, options):
     assert set(read(path)) <= options
+
+
+@pytest.mark.parametrize(("given", "minutes"), [(None, 24 * 60), ("720", 720), ("12h", None)])
+def test_the_site_says_how_long_a_job_may_be(given, minutes):
+    from snakemake.resources import Resources
+
+    words = ["slurm_partition=gpu", *([] if given is None else [f"longest_runtime={given}"])]
+    settings = SimpleNamespace(default_resources=Resources.parse(words, allow_expressions=True))
+    site = SimpleNamespace(resource_settings=settings)
+    if minutes is None:
+        with pytest.raises(UserError, match=r"longest_runtime: 12h .*write longest_runtime: 720"):
+            bridge.longest_minutes(site)
+    else:
+        assert bridge.longest_minutes(site) == minutes
+    nothing = SimpleNamespace(resource_settings=SimpleNamespace(default_resources=None))
+    assert bridge.longest_minutes(nothing) == 24 * 60
 
 
 def test_what_the_default_profile_says_stands_in_the_slurm_profile_too():
@@ -258,7 +282,7 @@ def test_memory_and_time_grow_with_the_attempt(tmp_path):
 def test_jobs_of_a_cluster_stay_off_the_hub(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(bridge, "_outlive_signals", lambda: None)
-    for name in ("PYTHONPATH", "HDF5_USE_FILE_LOCKING"):
+    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "HDF5_USE_FILE_LOCKING"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     bridge._prepare_children(SimpleNamespace(remote_exec=False, basedir=str(REPOSITORY)))
     assert "HF_HUB_OFFLINE" not in os.environ

@@ -4,8 +4,9 @@ Figures are made with `matplotlib.figure.Figure`, never with pyplot: no window s
 and no global figure list grows.
 """
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ import matplotlib
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import RendererPdf
 from matplotlib.collections import Collection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -142,7 +144,13 @@ RC: Any = {
     "pdf.fonttype": 42,
 }
 
-styled = matplotlib.rc_context(RC)
+# How the user's own matplotlib is set, by a matplotlibrc, say, changes no figure. These two
+# belong to the process.
+OF_THE_PROCESS = ("backend", "date.epoch")
+DEFAULTS: Any = {
+    key: value for key, value in matplotlib.rcParamsDefault.items() if key not in OF_THE_PROCESS
+}
+styled = matplotlib.rc_context(DEFAULTS | RC)
 
 
 @lru_cache(maxsize=4096)
@@ -233,10 +241,29 @@ def save(figure: Figure, pdf: Path, png: Path) -> None:
         The files; their names may have any suffix (a temporary one, for example).
     """
     rasterise_crowds(figure)
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(DEFAULTS | RC), _small_images():
         undated = {"CreationDate": None, "Creator": None, "Producer": None}
         figure.savefig(pdf, format="pdf", dpi=DPI, metadata=undated)
         figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+
+
+@contextlib.contextmanager
+def _small_images() -> Iterator[None]:
+    """Let a PDF under way keep the images of crowds, each without the whole page around it.
+
+    matplotlib draws each crowd on an image of the whole page, cuts it out, and keeps the cut until
+    the file is closed: a view, and with it the page. Forty crowds on a high page were a gigabyte.
+    """
+    draw_image = RendererPdf.draw_image
+
+    def draw_copy(self: RendererPdf, gc: Any, x: float, y: float, image: Any, *more: Any) -> None:  # noqa: ANN401
+        draw_image(self, gc, x, y, image.copy(), *more)
+
+    RendererPdf.draw_image = draw_copy  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        RendererPdf.draw_image = draw_image  # type: ignore[method-assign]
 
 
 def rasterise_crowds(figure: Figure) -> None:

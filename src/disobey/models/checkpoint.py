@@ -9,15 +9,16 @@ from typing import Any
 from disobey.errors import UserError
 from disobey.stores.layout import CONFIG
 
-# What is read of a checkpoint, and nothing else: its content hash is over these.
-FILES = (
-    CONFIG, "model*.safetensors", "model.safetensors.index.json",
+TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
     "vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model",
     "sentencepiece.bpe.model", "tokenizer.model", "bpe.codes",
 )  # fmt: skip
+# What is read of a checkpoint, and nothing else: its content hash is over these.
+FILES = (CONFIG, "model*.safetensors", "model.safetensors.index.json", *TOKENIZER_FILES)
+PREPROCESSOR = "preprocessor_config.json"
 # And of a classifier that is not trained further: how it wants its images.
-CLASSIFIER_FILES = (*FILES, "preprocessor_config.json", "processor_config.json")
+CLASSIFIER_FILES = (*FILES, PREPROCESSOR, "processor_config.json")
 # Pickles, which can run any code when they are read.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth")
 # Position ids that start behind the padding index, as in RoBERTa's code.
@@ -58,7 +59,9 @@ def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
         raise UserError(f"{folder}: holds no {CONFIG}, so it is no checkpoint of transformers")
     if not any(name.endswith(".safetensors") for name in found):
         pickles = [name for name in names if any(fnmatch.fnmatch(name, form) for form in PICKLES)]
-        raise UserError(f"{folder}: holds {without_weights(pickles)}; {convert(str(folder))}")
+        raise UserError(
+            f"{folder}: holds {without_weights(pickles)}; {convert(str(folder), folder)}"
+        )
     return [folder / name for name in found]
 
 
@@ -69,12 +72,28 @@ def without_weights(pickles: list[str]) -> str:
     return f"its weights only as {pickles[0]}, a pickle, which can run any code when it is read"
 
 
-def convert(name: str) -> str:
-    """Return in words how to write a checkpoint in safetensors."""
+def convert(name: str, folder: Path) -> str:
+    """Return in words how to write a checkpoint in safetensors.
+
+    Parameters
+    ----------
+    name : str
+        Of a folder, or on the hub.
+    folder : Path
+        Where its configuration lies. It names the class that was saved: any other would lose the
+        trained head.
+    """
+    classes = (read_config(folder) or {}).get("architectures") or ["AutoModel"]
+    saved = [kind for kind in map(str, classes) if kind.isidentifier()][:1] or ["AutoModel"]
+    names = [path.name for path in folder.iterdir()]
+    if any(fnmatch.fnmatchcase(file, form) for file in names for form in TOKENIZER_FILES):
+        saved.append("AutoTokenizer")
+    if PREPROCESSOR in names:
+        saved.append("AutoImageProcessor")
+    steps = (f"t.{kind}.from_pretrained(n).save_pretrained('converted')" for kind in saved)
     return (
         f'if you trust it, convert it once and name the new folder: python -c "import transformers '
-        f"as t; n = '{name}'; t.AutoModel.from_pretrained(n).save_pretrained('converted'); "
-        f"t.AutoTokenizer.from_pretrained(n).save_pretrained('converted')\""
+        f"as t; n = '{name}'; {'; '.join(steps)}\""
     )
 
 

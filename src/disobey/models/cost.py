@@ -33,11 +33,18 @@ class Cost:
         Numbers that a training step keeps of each example for the way back; an estimate.
     multiply_adds : int
         Of one example forward; the way back costs about twice that.
+    largest : int
+        Those of the activations that the largest part makes; all of them, unless said otherwise.
     """
 
     parameters: int = 0
     activations: int = 0
     multiply_adds: int = 0
+    largest: int = -1
+
+    def __post_init__(self) -> None:
+        if self.largest < 0:
+            object.__setattr__(self, "largest", self.activations)
 
     def __add__(self, other: "Cost") -> "Cost":
         """Return the cost of one part after the other."""
@@ -45,6 +52,7 @@ class Cost:
             self.parameters + other.parameters,
             self.activations + other.activations,
             self.multiply_adds + other.multiply_adds,
+            max(self.largest, other.largest),
         )
 
 

@@ -78,7 +78,7 @@ def _on_the_hub(job: "Job", files: Sequence[str]) -> Path:
     try:
         checkpoint_files(folder)
     except UserError:
-        raise UserError(f"{name} holds {without_weights([])}; {convert(name)}") from None
+        raise UserError(f"{name} holds {without_weights([])}; {convert(name, folder)}") from None
     return folder
 
 

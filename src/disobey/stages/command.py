@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from disobey import provenance
-from disobey.errors import UserError
+from disobey.errors import OutOfTime, UserError
 from disobey.job import BY_HAND, Job
+from disobey.slurm import start_again
 from disobey.stages.alone import alone, drop_states, made_meanwhile
 from disobey.stores.manifest import read_manifest
 from disobey.stores.writer import FULL
@@ -27,10 +29,15 @@ NAMED_BY_SPEC = ("pretrained", "prepare", "labels", "train", "basis", "compared"
 def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     """Return the command line that every stage has."""
     made = argparse.ArgumentParser(prog=f"python -m disobey {stage}", description=summary)
-    made.add_argument("--spec", required=True, type=_json, help="what to make, as JSON")
+    made.add_argument("--spec", type=_json, help="what to make, as JSON")
     made.add_argument("--code", default=BY_HAND, help="digest of the code, for the manifest")
     made.add_argument("--files", type=_json, default={}, help="the user's files by split, as JSON")
     made.add_argument("--inputs", nargs="*", default=[], help="manifests of the upstream stores")
+    made.add_argument(
+        "--from-stdin",
+        action="store_true",
+        help="read the spec, one line, and the upstream manifests, one a line, from standard input",
+    )
     made.add_argument("--output", required=True, type=Path, help="the manifest to write")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     made.add_argument("--threads", type=int, default=1)
@@ -40,6 +47,21 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     made.add_argument("--study-file", type=Path, help="the study file, for a link to it")
     made.add_argument("--source", help="where the files lie whose content the spec names")
     return made
+
+
+def parsed(stage: str, summary: str, arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options of a call; spec and inputs, of any length, may come by standard input."""
+    line = parser(stage, summary)
+    options = line.parse_args(arguments)
+    if options.from_stdin == (options.spec is not None):
+        line.error("give either --spec or --from-stdin")
+    if options.from_stdin:
+        spec, *options.inputs = sys.stdin.read().splitlines() or [""]
+        try:
+            options.spec = _json(spec)
+        except argparse.ArgumentTypeError as error:
+            line.error(f"standard input, line 1: {error}")
+    return options
 
 
 def _json(text: str) -> dict[str, Any]:
@@ -55,7 +77,7 @@ def _json(text: str) -> dict[str, Any]:
 def main(stage: str, arguments: Sequence[str]) -> int:
     """Run one stage; return its exit status (2 when the user has to change something)."""
     module = importlib.import_module(f"disobey.stages.{stage}")
-    options = parser(stage, module.__doc__ or "").parse_args(arguments)
+    options = parsed(stage, module.__doc__ or "", arguments)
     try:
         job = Job(
             stage,
@@ -77,6 +99,8 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             make(job, module.run)
     except UserError as error:
         print(f"disobey {stage}: {error}", file=sys.stderr)
+        if isinstance(error, OutOfTime):
+            start_again()
         return 2
     except OSError as error:  # where nothing of the store was being written
         if error.errno not in FULL:
@@ -98,6 +122,8 @@ def make(job: Job, run: Callable[[Job], None]) -> None:
         if not made_meanwhile(job):
             run(job)
             job.record(started)
+            if job.by_hand and job.states is not None:  # no later job would find them by its code
+                shutil.rmtree(job.states, ignore_errors=True)
     drop_states(job.inputs)
 
 

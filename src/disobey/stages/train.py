@@ -87,6 +87,7 @@ def run(job: "Job", process: Process = Process()) -> None:
     with keeper.watching():
         checkpoints.resume(training)
         training.run(after_step)
+    job.measured["training_seconds"] = round(sum(training.history.seconds), 3)
     if process.writes:
         with checkpoints.finishing(training):
             write_store(job, training, snapshots)
@@ -171,7 +172,8 @@ def _snapshots(job: "Job", checkpoints: Checkpoints, training: Training) -> "Sna
 def _checkpoint_folder(job: "Job") -> Path:
     """Return a folder named by all that could change a number: spec, code and data."""
     contents = [manifest.content for manifest in job.inputs]
-    return states_of(job.id, job.code, version("torch"), contents)
+    job.states = states_of(job.id, job.known_code(), version("torch"), contents)
+    return job.states
 
 
 def write_history(history: History, writer: NetcdfWriter) -> None:

@@ -125,6 +125,7 @@ def describe(
     base: Path,
     inputs: Iterable[Manifest],
     started: float,
+    measured: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Return the record of a store whose ``files`` are complete on disk.
 
@@ -140,6 +141,8 @@ def describe(
         - ``git``: commit of the checkout, and whether it had changes
         - ``host``, ``machine``, ``device``: where it was made; ``cpu``, ``cuda``, or none
         - ``written``, ``seconds``, ``cpu_seconds``: when, and how long it took
+        - ``measured``: ``host_mb`` and, on a GPU, ``card_mb``, the most memory that the process
+          took; and what the stage measured itself
     """
     described = {
         str(file.relative_to(base)): {
@@ -167,6 +170,7 @@ def describe(
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 3),
         "cpu_seconds": round(sum(os.times()[:2]), 3),
+        "measured": provenance.peak_memory() | dict(measured or {}),
     }
 
 

@@ -39,6 +39,7 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~_umask())  # safetensors writes files for their owner alone
         os.replace(temporary, path)
     except UserError:
         raise
@@ -48,6 +49,12 @@ def atomic(path: Path) -> Iterator[Path]:
         raise DiskFull(_what_is_missing(path, temporary)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    return mask
 
 
 def sweep(path: Path) -> None:

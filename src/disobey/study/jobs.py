@@ -13,8 +13,10 @@ from disobey.provenance import canonical
 from disobey.stores.layout import manifest_of, store_and_variable, store_of
 from disobey.study.sizes import Data
 
-# A shell line carries the spec; Linux refuses one argument above 128 KiB.
-LONGEST_SPEC = 64 * 1024
+# Stages that read much of a study: their rules hand spec and inputs over by standard input.
+BY_STDIN = ("table", "figure", "explorer", "report")
+# What the command of another stage may take. Linux refuses one argument above 128 KiB.
+LONGEST_COMMAND = 100_000
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,14 @@ class PlannedJob:
     inputs: tuple[str, ...]
     manifest: str
     texts: tuple[str, ...] = ()
+
+    @property
+    def command_bytes(self) -> int:
+        """How long the part of its command is that grows with the study."""
+        if self.stage in BY_STDIN:
+            return 0
+        # quoted, each quote of the spec's own stays one byte
+        return sum(len(word.encode()) + 3 for word in (self.spec, *self.inputs))
 
     @property
     def spec_hash(self) -> str:
@@ -132,14 +142,13 @@ class Plan:
         texts: tuple[str, ...] = (),
     ) -> str:
         """Add a job unless it is there already; return its manifest."""
-        text = canonical(spec)
-        if len(text) > LONGEST_SPEC:
-            raise UserError(
-                f"{store}: its spec has {len(text)} bytes, over {LONGEST_SPEC}; split the study "
-                f"into two files, or shorten the names of its settings"
-            )
         modules = (f"disobey.stages.{stage}", *members)
-        job = PlannedJob(stage, key, text, modules, inputs, manifest_of(store), texts)
+        job = PlannedJob(stage, key, canonical(spec), modules, inputs, manifest_of(store), texts)
+        if job.command_bytes > LONGEST_COMMAND:
+            raise UserError(
+                f"{store}: its command would have {job.command_bytes} bytes, over "
+                f"{LONGEST_COMMAND}; split the study into two files, with fewer seeds or settings"
+            )
         known = self.jobs.setdefault((stage, key), job)
         if known != job:
             raise UserError(

@@ -16,7 +16,7 @@ from disobey.stores.contents import content_of
 from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
 from disobey.study.datasets import Builtin, Files
-from disobey.study.jobs import LONGEST_SPEC, Plan
+from disobey.study.jobs import LONGEST_COMMAND, Plan
 from disobey.study.models import Study
 from disobey.study.sizes import sizes_of
 from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
@@ -93,7 +93,7 @@ class Sources:
         if isinstance(options, Files):
             given = {split: given_files(options, root, split) for split in SPLITS}
             self.plan.files[id] = {split: list(map(str, given[split])) for split in SPLITS}
-            if len(json.dumps(self.plan.files[id])) > LONGEST_SPEC:
+            if len(json.dumps(self.plan.files[id])) > LONGEST_COMMAND // 2:
                 raise UserError(
                     f"data set '{dataset}' is {sum(map(len, given.values())):,} files, more than a "
                     f"command line can name; join them into fewer"

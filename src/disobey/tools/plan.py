@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from disobey.analysis.intervals import TWO_SEEDS
 from disobey.errors import UserError
 from disobey.study.comparisons import ComparedCheckpoints, ComparedLogits
+from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.models import Study, name_of
 from disobey.study.plan import make_plan
+from disobey.study.resources import RUN_A_MODEL, Need, need_of
 from disobey.study.teachers import seen_teacher
 from disobey.tools.described import described
 
@@ -39,9 +41,22 @@ def main(arguments: Sequence[str]) -> int:
             print(f"    {role:<{width}} {'  '.join(ids)}")
     for stage, count in Counter(stage for stage, _ in plan.jobs).items():
         print(f"  {count:>5} {stage}")
+    if study.device != "cpu":
+        print(on_a_gpu(study, plan))
     if len(study.seeds) == 2:
         print(f"  warning: {TWO_SEEDS}")
     return 0
+
+
+def on_a_gpu(study: Study, plan: Plan) -> str:
+    """Return one line on what the jobs of a plan take of a GPU: an estimate."""
+    most: dict[str, Need] = {}
+    for stage, key in plan.jobs:
+        if stage in RUN_A_MODEL:
+            need = need_of(plan, stage, key, gpu=True, processes=study.gpus)
+            most[stage] = max(most.get(stage, need), need, key=lambda need: need.card_mb)
+    parts = ", ".join(f"{stage} {need.card_mb / 1000:.1f} GB" for stage, need in most.items())
+    return f"  memory of a GPU, if there is one, at the most and about: {parts}"
 
 
 def in_words(study: Study, name: str) -> str:

@@ -1,6 +1,7 @@
 """Nothing that took time to compute is lost: save while training, resume where it stopped."""
 
 import contextlib
+import copy
 import os
 import signal
 import sys
@@ -12,14 +13,16 @@ from typing import Any
 
 import torch
 
-from disobey.errors import DiskFull, UserError
+from disobey.errors import DiskFull, OutOfTime, UserError
 from disobey.stores.writer import atomic
 from disobey.training.loop import Training
 
-SAVE_EVERY = 60.0  # seconds [our choice]: the most that a killed job repeats
+SAVE_EVERY = 60.0  # seconds [our choice]: what a killed job repeats, where saving is quick
+SHARE = 0.05  # of the time that saving may take [our choice]
 SAVE_EVERY_FROM = "DISOBEY_SAVE_EVERY"  # the environment may say otherwise
 KEPT = 2
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+NEAR_THE_LIMIT = signal.SIGUSR1  # as the rule asks of SLURM
+STOPPING = (signal.SIGINT, signal.SIGTERM, NEAR_THE_LIMIT)
 
 
 class Checkpoints:
@@ -39,10 +42,13 @@ class Checkpoints:
 
     def resume(self, training: Training) -> None:
         """Restore the latest state that can be read; one cut short is passed over."""
-        for path in self._newest_first():
+        found = self._newest_first()
+        begun = copy.deepcopy(training.state()) if found else {}
+        for path in found:
             try:
                 self.restore(training, path)
             except Exception as error:  # whatever a damaged file makes torch raise
+                training.restore(begun)  # of what was restored before the error nothing stays
                 print(f"{path}: cannot be read ({error}); trying an older one", file=sys.stderr)
                 continue
             print(f"resumed at step {training.step} from {path}", file=sys.stderr)
@@ -108,7 +114,7 @@ class Checkpoints:
 
 
 class Keeper:
-    """Saves a training every minute, and at once when the process is asked to stop.
+    """Saves a training now and then, and at once when the process is asked to stop.
 
     Parameters
     ----------
@@ -116,13 +122,19 @@ class Keeper:
     training : Training
     every : float, optional
         Seconds between two states; `seconds_between_states` if not given.
+
+    Attributes
+    ----------
+    pause : float
+        Seconds until the next state.
     """
 
     def __init__(
         self, checkpoints: Checkpoints, training: Training, every: float | None = None
     ) -> None:
         self.checkpoints, self.training = checkpoints, training
-        self.every = seconds_between_states() if every is None else every
+        self._every = seconds_between_states() if every is None else every
+        self.pause = SAVE_EVERY if self._every is None else self._every
         self._last = time.monotonic()
         self._asked: int | None = None
 
@@ -132,17 +144,22 @@ class Keeper:
         Raises
         ------
         UserError
-            When a signal asked to stop; the state is saved then, if that can be.
+            When a signal asked to stop; the state is saved then, if that can be. `OutOfTime` where
+            it was and the signal says that the time limit is near.
         """
         asked = self.asked()
-        if asked is None and time.monotonic() - self._last < self.every:
+        begun = time.monotonic()
+        if asked is None and begun - self._last < self.pause:
             return
         saved = self.checkpoints.save(self.training)
         self._last = time.monotonic()
+        if self._every is None:
+            self.pause = max(SAVE_EVERY, (self._last - begun) / SHARE)
         if asked is not None:
             self._asked = asked  # if it was another process that was asked
             where = "there" if saved else "at the last saved state, see above"
-            raise UserError(
+            kind = OutOfTime if saved and asked == NEAR_THE_LIMIT else UserError
+            raise kind(
                 f"stopped by {signal.Signals(asked).name} at step {self.training.step} of "
                 f"{len(self.training.rates)}; the same command resumes {where}"
             )
@@ -170,15 +187,17 @@ class Keeper:
                 signal.signal(number, handler if self._asked is None else signal.SIG_IGN)
 
 
-def seconds_between_states() -> float:
-    """Return how often a state is saved: every minute, or as the environment says.
+def seconds_between_states() -> float | None:
+    """Return how often a state is saved, if the environment says so.
 
     Raises
     ------
     UserError
         Where the environment says something that is no time.
     """
-    text = os.environ.get(SAVE_EVERY_FROM, str(SAVE_EVERY))
+    text = os.environ.get(SAVE_EVERY_FROM)
+    if text is None:
+        return None
     try:
         seconds = float(text)
     except ValueError:

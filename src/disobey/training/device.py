@@ -1,17 +1,25 @@
 """Which device a job runs on."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 
 from disobey.data.prepared import ENCODED
 from disobey.errors import UserError
 
+# Which GPUs a job was given: by SLURM, to the job or to its step; by whoever started it.
+GIVEN_BY = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES")
+DRIVER = Path("/proc/driver/nvidia/version")
+
 
 def choose_device(wanted: str, take_card: Callable[[Sequence[str]], int]) -> torch.device:
     """Return the device for ``auto``, ``cpu`` or ``cuda``; says so where auto falls back.
+
+    On a GPU numbers are then those of float32, and the same in every run.
 
     Parameters
     ----------
@@ -23,23 +31,63 @@ def choose_device(wanted: str, take_card: Callable[[Sequence[str]], int]) -> tor
     Raises
     ------
     UserError
-        For ``cuda`` where torch finds none.
+        For ``cuda`` where torch finds none, and for ``auto`` where it cannot use the one that the
+        job was given: a job of hours would take weeks on the CPU.
     """
     if wanted == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", take_card(card_names()))
         torch.cuda.set_device(device)
-        # float32 is what a recipe without bf16 says; cuDNN would round to ten bits (TF32).
-        torch.backends.cudnn.allow_tf32 = False
+        repeatable_float32()
         return device
     if wanted == "cuda":
         raise UserError(
-            "device: cuda, but torch finds no GPU here (torch "
-            f"{torch.__version__}); write device: auto, or install a CUDA build of torch"
+            f"device: cuda, but torch finds no GPU here ({versions_in_words()}); write "
+            f"device: auto, or install a build of torch that fits the driver"
+        )
+    given = given_cards()
+    if given is not None:
+        raise UserError(
+            f"device: auto, and this job was given a GPU ({given}), but torch cannot use it: "
+            f"{versions_in_words()}; install a build of torch for a CUDA that the driver knows "
+            f"(make clean-venv, then make figures TORCH_INDEX=<its address>), or a newer driver; "
+            f"device: cpu in the study file asks for no GPU"
         )
     print("device: auto -> cpu, torch finds no GPU", file=sys.stderr)
     return torch.device("cpu")
+
+
+def repeatable_float32() -> None:
+    """Let a GPU compute in float32, as a recipe without bf16 says, and repeat its numbers.
+
+    cuDNN and, where the environment says so, cuBLAS would round to ten bits (TF32); some of cuDNN's
+    gradients add up in an order that changes from run to run.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+
+
+def given_cards() -> str | None:
+    """Return by which variable the job was given GPUs, with its value; None where by none."""
+    for name in GIVEN_BY:
+        value = os.environ.get(name, "")
+        if value not in ("", "-1", "NoDevFiles"):  # what schedulers write for none
+            return f"{name}={value}"
+    return None
+
+
+def versions_in_words() -> str:
+    """Return the versions of torch, of the CUDA it is built for, and of the driver."""
+    cuda = torch.version.cuda
+    built = f"built for CUDA {cuda}" if cuda else "built without CUDA"
+    try:
+        found = re.search(r"\b\d+\.\d+(\.\d+)?\b", DRIVER.read_text(encoding="utf-8"))
+    except OSError:
+        found = None
+    driver = f"the driver is {found[0]}" if found else "no driver of NVIDIA is loaded"
+    return f"torch {torch.__version__} is {built}, {driver}"
 
 
 def compute_threads(threads: int, kind: str) -> int:

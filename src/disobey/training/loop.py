@@ -132,7 +132,7 @@ class Training:
                 self._step(index)
                 bar.update()
                 if self.step == begun + len(order):
-                    self._end_epoch(order, time.perf_counter() - started)
+                    self._end_epoch(order, started)
                     bar.set_postfix(loss=f"{self.history.train_loss[-1]:.4f}", refresh=False)
                 after_step()
         bar.close()
@@ -208,7 +208,8 @@ class Training:
         loss.backward()
         return loss.detach(), (logits.detach().argmax(1) == self.targets.label[index]).sum()
 
-    def _end_epoch(self, order: list[torch.Tensor], seconds: float) -> None:
+    def _end_epoch(self, order: list[torch.Tensor], started: float) -> None:
+        # Reading the losses waits for a GPU, so that its last steps are timed too.
         losses = self._losses[: len(order)].double().cpu().numpy()
         bad = np.flatnonzero(~np.isfinite(losses))
         if bad.size:
@@ -222,7 +223,7 @@ class Training:
         self.history.train_loss.append(float(losses @ sizes / examples))
         self.history.train_accuracy.append(int(self._correct) / examples)
         self.history.learning_rate.append(float(self.rates[self.step - 1]))
-        self.history.seconds.append(seconds)
+        self.history.seconds.append(time.perf_counter() - started)
 
 
 def batches(

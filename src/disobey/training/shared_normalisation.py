@@ -41,6 +41,7 @@ class Shares:
 
     def __init__(self, ranks: "Ranks") -> None:
         self.ranks, self.sizes = ranks, [1] * ranks.count
+        self._weights: dict[tuple[Any, ...], torch.Tensor] = {}
 
     def cut(self, index: torch.Tensor) -> torch.Tensor:
         """Return this rank's share of a batch's ``index``."""
@@ -52,6 +53,16 @@ class Shares:
     def whole(self) -> int:
         """How many examples the batch has."""
         return sum(self.sizes)
+
+    def weights(self, like: torch.Tensor) -> torch.Tensor:
+        """Return the share of each rank in the batch, (rank, 1), in the type of ``like``.
+
+        On its device: copied there once for each way to share a batch, not by each layer.
+        """
+        key = (*self.sizes, like.device, like.dtype)
+        if key not in self._weights:
+            self._weights[key] = like.new_tensor(self.sizes)[:, None] / self.whole
+        return self._weights[key]
 
     @property
     def real(self) -> bool:
@@ -101,7 +112,7 @@ def shared_batch_norm(module: _BatchNorm, shares: Shares, inputs: torch.Tensor) 
         dims = [dim for dim in range(inputs.dim()) if dim != 1]
         own = torch.var_mean(inputs.to(module.weight.dtype), dims, correction=0)
         variances, means = shares.ranks.gathered(torch.stack(own)).unbind(1)
-        weight = means.new_tensor(shares.sizes)[:, None] / shares.whole
+        weight = shares.weights(means)
         mean = (weight * means).sum(0)
         variance = (weight * (variances + (means - mean) ** 2)).sum(0)
         assert module.running_mean is not None and module.running_var is not None

@@ -61,8 +61,8 @@ class SharedTraining(Training):
             part.copy_(summed.view(part.shape))
         return parts[-2], parts[-1].long()
 
-    def _end_epoch(self, order: list[torch.Tensor], seconds: float) -> None:
-        super()._end_epoch(order, seconds)
+    def _end_epoch(self, order: list[torch.Tensor], started: float) -> None:
+        super()._end_epoch(order, started)
         check = 0
         for value in self.model.state_dict().values():
             check = zlib.crc32(value.cpu().contiguous().flatten().view(torch.uint8).numpy(), check)
