@@ -34,6 +34,7 @@ HEIGHT, BELOW, RIGHT = 1.3, 0.27, 0.06
 LEFTS = {"accuracy": 0.34, "cosine": 0.38, "signs": 0.92, "plot": 0.3}
 # Between the two panels of the third column, and the height of the upper one.
 BETWEEN, UPPER = 0.36, 0.32
+NUMBER_ROOM = 4.0  # per cent
 LINES: dict[str, Any] = {"train": (0, (2, 1)), "test": "-"}
 # Of classes beside each other the models stand apart, in units of a class.
 APART = 0.22
@@ -176,6 +177,8 @@ def _draw_third_column(sheet: Sheet, put: _Columns, gradients: Gradients) -> Non
             f"{percent[0]:.1f}", (percent[0], y), xytext=(0, 3), textcoords="offset points",
             size=style.SMALL_SIZE, ha="center",
         )  # fmt: skip
+    # Room for half a number on either side.
+    shown += [min(shown) - NUMBER_ROOM, max(shown) + NUMBER_ROOM]
     _rows(upper, [words for words, _ in TARGETS.values()], shown)
     down = put.above + UPPER + BETWEEN
     left, height = edge + LEFTS["signs"], HEIGHT - UPPER - BETWEEN

@@ -157,7 +157,9 @@ def _write_ratios(axes: Axes, log_ratio: xr.DataArray) -> None:
     right = 0.0
     for model in (REFERENCE, STUDENT):
         role = style.ROLES[model]
-        text = f"{role.glyph}{NBSP}{number(math.exp(float(log_ratio.sel(model=model))))}"
+        ratio = math.exp(float(log_ratio.sel(model=model)))
+        # A model that ends before the first level has no ratio.
+        text = f"{role.glyph}{NBSP}{'–' if math.isnan(ratio) else number(ratio)}"
         axes.annotate(
             text, xy=(1, 1), xycoords="axes fraction", xytext=(-right, 2),
             textcoords="offset points", size=style.SMALL_SIZE, color=role.colour, ha="right",
