@@ -17,7 +17,7 @@ from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 
-from .conftest import Workflow, copy_repository, in_dry_run
+from .conftest import TINY, Workflow, copy_repository, in_dry_run
 
 pytestmark = pytest.mark.workflow
 
@@ -70,6 +70,11 @@ def of_stage(plan: Plan, *stages: str) -> set[tuple[str, str]]:
     return {name for name in plan.jobs if name[0] in stages}
 
 
+def of_digits(plan: Plan, *stages: str) -> set[tuple[str, str]]:
+    """Return jobs that are not of the synthetic data, and their other network."""
+    return {name for name in of_stage(plan, *stages) if not name[1].startswith("similar-classes")}
+
+
 NOISY = ("noisy-self", "noisy-small", "switch-distillation_first-0.5")
 BIASED = ("clean-self", "clean-T1")
 # Figures of all settings of a study.
@@ -119,8 +124,17 @@ def figures(plan: Plan, *kinds: str) -> set[tuple[str, str]]:
 
 
 def per_study(plan: Plan) -> set[tuple[str, str]]:
-    """Return what depends on the list of settings: tables, figures of all, both pages."""
-    return of_stage(plan, "table", *PAGES) | figures(plan, *OF_ALL, *OF_CURVES)
+    """Return what depends on the list of settings: tables, figures of all, both pages.
+
+    Of a figure in several parts, those that show other settings than before.
+    """
+    before = make_plan(load_study(TINY)).jobs
+    shown = {
+        name
+        for name in figures(plan, *OF_ALL, *OF_CURVES)
+        if name not in before or before[name].spec != plan.jobs[name].spec
+    }
+    return of_stage(plan, "table", *PAGES) | shown
 
 
 def lists_of_switches(plan: Plan) -> set[tuple[str, str]]:
@@ -235,7 +249,7 @@ def _(scene):
     scene.code("models/roberta.py", "type_vocab_size=1", "type_vocab_size=2")
 
 
-@row("this model's module", lambda plan: of_stage(plan, "train", "dump", "views", "basis"))
+@row("this model's module", lambda plan: of_digits(plan, "train", "dump", "views", "basis"))
 def _(scene):
     scene.code("models/mlp.py", "nn.ReLU()", "nn.GELU()")
 
@@ -249,8 +263,8 @@ def _(scene):
     )
     scene.code(
         "models/options/small.py",
-        "    hidden: Widths",
-        "    news: bool = False\n    hidden: Widths",
+        "    initialisation: Literal",
+        "    news: bool = False\n    initialisation: Literal",
     )
 
 
@@ -259,7 +273,7 @@ def _(scene):
     scene.code("data/sources/mnist5k.py", "28, 28, 1", "14, 56, 1")
 
 
-@row("the data source in use", lambda plan: of_stage(plan, "prepare"))
+@row("the data source in use", lambda plan: of_digits(plan, "prepare"))
 def _(scene):
     scene.code("data/sources/digits.py", "LEVEL = 15", "LEVEL = 14")
 
@@ -364,7 +378,7 @@ def _(scene):
 
 @row(
     "the teacher's width",
-    lambda plan: of_stage(plan, "train", "basis") - references(plan, "noisy-small"),
+    lambda plan: of_digits(plan, "train", "basis") - references(plan, "noisy-small"),
 )
 def _(scene):
     scene.workflow.edit("hidden: [32]", "hidden: [33]")
@@ -404,7 +418,8 @@ def _(scene):
 
 
 @row(
-    "a second study over the same runs", lambda plan: of_stage(plan, "confidence", "bias", "curves")
+    "a second study over the same runs",
+    lambda plan: of_stage(plan, "confidence", "bias", "curves", "gradients"),
 )
 def _(scene):
     scene.workflow.edit("study: tiny", "study: second")
