@@ -107,7 +107,7 @@ def test_counts_of_what_is_drawn_and_over_all_pairs_are_printed(norms):
     data, figure = drawn_of(norms)
     said = " ".join(texts(figure)).replace("\n", " ")
     for model, words in ((STUDENT, "distilled student"), (REFERENCE, "second seed")):
-        drawn = data["norm_pairs_drawn" if norms else "pairs_drawn"].sel(model=model)
+        drawn = data.pairs_drawn.sel(model=model)
         assert f"{words}: lags in {int(drawn[0])} of 15" in said
     assert "student 7.50 [6.50, 8.50], second seed 6.50 [5.50, 7.50]" in said
     assert "one-hot at T 8.50 [7.50, 9.50]" in said

@@ -153,13 +153,13 @@ def _draw_panel(axes: Axes, row: Row, epoch: float, limits: tuple[float, float])
     if math.isfinite(estimate):
         text = interval(estimate, low, high, NO_GAP).replace(f"{NBSP}[", "\n[")
         axes.text(
+            0.97,
             0.04,
-            0.96,
             text,
             transform=axes.transAxes,
             size=style.SMALL_SIZE,
             color=style.ROLES[row.model].colour,
-            ha="left",
-            va="top",
+            ha="right",
+            va="bottom",
             linespacing=style.LINE_SPACING,
         )

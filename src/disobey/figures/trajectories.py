@@ -20,7 +20,7 @@ from disobey.analysis.names import PAIRS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.bias_message import bias_seeds, first_layer
-from disobey.figures.panels import grid, scale
+from disobey.figures.panels import even_ticks, grid, put_ticks, scale, short_labels
 from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP, interval, number
 
@@ -38,6 +38,7 @@ WHAT = {"": f"‖(W{NBSP}−{NBSP}W(0))v‖", OF_NORMS: "‖Wv‖"}
 STAR: dict[str, Any] = {"marker": "*", "markeredgewidth": 0}
 # Of lines and stars. The teacher's are wider, to be seen below a second seed that goes its way.
 WIDTHS = {TEACHER: (1.5, 6.5), REFERENCE: (0.6, 4.5), STUDENT: (0.8, 5.0)}
+MAX_TICKS = 3  # of numbers with many digits
 OTHER_SEEDS: dict[str, Any] = {"linewidth": 0.35, "alpha": 0.3}
 
 
@@ -47,7 +48,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
 
     Where all models start where the teacher does the norm of the weights is shown, as in the paper;
     else progress, the norm of what they have moved, and the other seeds fainter: of norms, each
-    seed starts elsewhere.
+    seed starts elsewhere. Counts and ratios are of progress either way.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def _handles(data: xr.Dataset, prefix: str) -> list[Line2D]:
     for model in MODELS:
         label = LABELS[model]
         if model != TEACHER:
-            count = float(data[prefix + PAIRS_DRAWN].sel(model=model).isel(seed=0))
+            count = float(data[PAIRS_DRAWN].sel(model=model).isel(seed=0))
             label += f": lags in {count:g} of {PAIRS}"
         width, star = WIDTHS[model]
         found.append(style.handle(model, label=label, linewidth=width, markersize=star, **STAR))
@@ -136,7 +137,10 @@ def _draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
                 )
     for which, values in zip("xy", np.concatenate(shown, axis=1), strict=True):
         scale(axes, which, values)
-    _write_ratios(axes, data[prefix + PAIR_LOG_RATIO].isel(pair=pair, seed=0))
+        low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+        ticks = even_ticks(low, high, MAX_TICKS)
+        put_ticks(axes, which, ticks, short_labels(ticks))
+    _write_ratios(axes, data[PAIR_LOG_RATIO].isel(pair=pair, seed=0))
 
 
 def _paths(data: xr.Dataset, prefix: str, model: str, ranks: list[int]) -> np.ndarray:

@@ -32,12 +32,12 @@ def sentences(summary: Iterable[Cells]) -> list[str]:
 
 
 def matrix(summary: Iterable[Cells]) -> tuple[list[str], list[list[str]]]:
-    """Return head and rows: claims that have a reading x their splits and readings.
+    """Return head and rows: claims that are read on a split x their splits and readings.
 
     A cell says in how many settings a claim holds, of how many, and where it does not hold but is
     contrary or withheld; it is empty where a claim is not read that way.
     """
-    read = [row for row in summary if row["reading"]]
+    read = [row for row in summary if row["reading"] and row["split"]]
     # By split: train is the paper's main one, and first in the table.
     splits, readings = ({row[name]: None for row in read} for name in ("split", "reading"))
     known = {(row["split"], row["reading"]) for row in read}
