@@ -153,14 +153,14 @@ def test_what_was_found_comes_first_as_the_summary_says(page, seen, study):
     """Counts on the page's first screen are those of summary.csv."""
     looked = seen(page)
     heads, *rows = looked.table("found")
-    ways = {(row["split"], row["reading"]): None for row in study.summary if row["reading"]}
+    read = [row for row in study.summary if row["split"] and row["reading"]]
+    ways = {(row["split"], row["reading"]): None for row in read}
     assert heads == ["Claim", *(f"{split.capitalize()}: {reading}" for split, reading in ways)]
     cells = {row[0]: dict(zip(ways, row[1:], strict=True)) for row in rows}
-    for row in study.summary:
-        if row["reading"]:
-            said = cells[printed(row["text"])].pop((row["split"], row["reading"]))
-            assert said.startswith(f"{row['holds']} of {row['settings']}")
-            assert (f"contrary {row['contrary']}" in said) == (row["contrary"] > 0)
+    for row in read:
+        said = cells[printed(row["text"])].pop((row["split"], row["reading"]))
+        assert said.startswith(f"{row['holds']} of {row['settings']}")
+        assert (f"contrary {row['contrary']}" in said) == (row["contrary"] > 0)
     assert {cell for left in cells.values() for cell in left.values()} == {""}
     first = page.partition('id="found"')[2].partition("<table")[0]
     lines = re.findall(r"<li>(.*?)</li>", html_module.unescape(first))
