@@ -104,9 +104,9 @@ def test_files_that_are_named_exist(page):
             assert (REPOSITORY / name.rstrip(".")).exists(), name
 
 
-def test_the_readme_says_how_to_read_every_kind_of_figure():
+def test_the_readme_lists_every_kind_of_figure():
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    assert [kind for kind in FIGURES if f"**{kind}**" not in readme] == []
+    assert [kind for kind in FIGURES if f"`{kind}`" not in readme] == []
 
 
 # --- the tutorial ------------------------------------------------------------------------------
