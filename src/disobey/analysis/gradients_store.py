@@ -5,8 +5,8 @@ Dimensions: ``target`` (one_hot, teacher), ``model`` (teacher, reference, studen
 
 - ``right_signs(target, seed)``: share of pairs (training example, class) whose gradient has the
   right sign, as the paper counts; ``right_first_gradients(target, seed)``: the same of gradients at
-  weights 0; both are explained in ``disobey.analysis.gradients``. The teacher's target is softened as
-  for the student;
+  weights 0; both are explained in ``disobey.analysis.gradients``. The teacher's target is softened
+  as for the student;
 - ``right_signs_difference(seed)``, ``right_first_gradients_difference(seed)``: teacher minus
   one-hot;
 - ``cosine(model, seed, class)``: of the weights of a class with its true direction, and
