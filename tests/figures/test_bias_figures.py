@@ -6,7 +6,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from reading_figures import artists, assert_texts_are_apart_and_inside, title
+from reading_figures import artists, assert_texts_are_apart_and_inside
 from synthetic_analyses import blank, make_analyses, make_analysis, put
 from synthetic_bias import (
     BEGIN,
@@ -100,7 +100,6 @@ def test_missing_numbers_are_said_not_drawn(figure, drawn_texts):
     texts = drawn_texts(drawn)
     assert_texts_are_apart_and_inside(drawn, texts)
     assert any("no estimate" in text.get_text() for text in texts)
-    assert "no verdict" in title(drawn).lower()
 
 
 @pytest.mark.parametrize("figure", WITH_BIAS)
@@ -112,52 +111,6 @@ def test_settings_without_a_bias_analysis_are_left_out(figure):
     analyses[second] = replace(analyses[second], bias=None)
     gids = artists(draw(figure, analyses), ("path/", "estimate/", "point/"))
     assert gids and not any(second in gid for gid in gids)
-
-
-@pytest.mark.parametrize("figure", FIGURES)
-def test_one_seed_gives_no_verdict(figure):
-    said = title(draw(figure, inputs(figure, 1, 1)))
-    assert "one seed" in said and "verdict" in said
-
-
-@pytest.mark.parametrize("figure", WITH_BIAS)
-def test_without_placebos_there_is_no_verdict(figure):
-    drawn = draw(figure, with_bias(1, placebos=()))
-    assert "no placebo: no verdict whether the student makes less progress" in title(drawn)
-
-
-@pytest.mark.parametrize("figure", ["bias"])
-def test_title_follows_the_differences_from_the_placebos(figure):
-    said = []
-    for shift in (-0.3, 0.3, 0.0):
-        analyses = with_bias(1)
-        decide(*analyses.values(), student=-0.3, placebos=shift)
-        said.append(title(draw(figure, analyses)))
-    place = "progress along low-eigenvalue directions than every placebo"
-    assert f"the student makes less {place}" in said[0]
-    assert f"the student makes more {place}" in said[1]
-    assert "undecided whether the student makes less progress" in said[2]
-    assert f"{np.exp(-0.3):.2f} [{np.exp(-0.35):.2f}, {np.exp(-0.25):.2f}]" in said[0]
-
-
-def test_one_placebo_that_is_not_beaten_leaves_it_undecided():
-    analyses = with_bias(1)
-    (analysis,) = analyses.values()
-    decide(analysis, student=-0.3, placebos=-0.3)
-    put_difference(analysis.bias, LAYER, "double_lr", (-0.02, -0.07, 0.03))
-    assert "undecided" in title(draw("bias", analyses))
-    assert "(it does against 5 of 6)" in title(draw("bias", analyses))
-
-
-def test_title_counts_settings_and_layers():
-    analyses = with_bias(4)
-    for analysis, shift in zip(analyses.values(), (-0.3, 0.3, 0.0, -0.3), strict=True):
-        decide(analysis, placebos=shift)
-    assert title(draw("bias", analyses)) == (
-        "The student makes less progress along low-eigenvalue directions than every placebo in 2 "
-        "of 4 settings, more in 1, undecided in 1"
-    )
-    assert "in 2 of 2 layers" in title(draw("bias", with_bias(1, layers=(LAYER, "hidden_2"))))
 
 
 def test_paths_are_those_of_the_store():
@@ -269,27 +222,6 @@ def test_each_setting_is_a_point_with_both_intervals():
         assert ends == pytest.approx([gain - 0.01, gain + 0.01])
 
 
-def test_link_counts_where_the_bias_is_exaggerated():
-    analyses = with_bias(5)
-    points = ((0.7, 1.2, 0.1), (0.7, 0.8, 0.1), (0.7, 1.0, -0.1), (1.2, 1.3, 0.1), (1.0, 1.3, 0.1))
-    for analysis, numbers in zip(analyses.values(), points, strict=True):
-        place(analysis, *numbers)
-    assert title(draw("link", analyses)) == (
-        "Where the bias is exaggerated (3 of 5 settings), the student's confidence is exaggerated "
-        "in 1, attenuated in 1, undecided in 1; test accuracy is raised in 2, lowered in 1"
-    )
-
-
-def test_link_says_when_no_bias_is_exaggerated():
-    analyses = with_bias(2)
-    for analysis in analyses.values():
-        place(analysis, 1.2, 1.3, -0.1)
-    assert title(draw("link", analyses)) == (
-        "The bias is exaggerated in none of 2 settings; the student's confidence is exaggerated "
-        "in 2; test accuracy is lowered in 2"
-    )
-
-
 def test_settings_at_one_place_keep_their_numbers_apart(drawn_texts):
     analyses = with_bias(8)
     for analysis in analyses.values():
@@ -389,38 +321,6 @@ def test_snapshots_suffice_without_the_setting_and_without_bias():
     del analyses["mnist-noisy-T4"]
     drawn = draw("over_training", analyses)
     assert not by_gid(drawn, "curve/")
-    assert "progress" not in title(drawn)
-
-
-def test_title_says_what_becomes_of_confidence_and_ratio():
-    analyses = with_snapshots(1)
-    put(analyses["mnist-noisy-T4@1"], "exaggeration", STUDENT, (0.8, 0.7, 0.9))
-    put(analyses["mnist-noisy-T4"], "exaggeration", STUDENT, (1.2, 1.1, 1.3))
-    said = []
-    for trend in (-0.2, 0.2, 0.0):
-        numbers = (trend, trend - 0.1, trend + 0.1)
-        put_bias(analyses["mnist-noisy-T4"].bias, LAYER, "trend", STUDENT, numbers)
-        said.append(title(draw("over_training", analyses)))
-    assert said[0].startswith(
-        "mnist-noisy-T4: the student's confidence is attenuated (A = 0.80 [0.70, 0.90]) at epoch "
-        "1, exaggerated (A = 1.20 [1.10, 1.30]) at epoch 64; the progress ratio falls"
-    )
-    assert "the progress ratio rises with progress (by a factor of 1.22 [1.11, 1.35])" in said[1]
-    assert "undecided whether the progress ratio rises or falls" in said[2]
-
-
-def test_several_trainings_are_counted():
-    analyses = with_snapshots(3)
-    for name, analysis in analyses.items():
-        first = name.endswith("@1")
-        middle = 0.8 if first else 1.2
-        put(analysis, "exaggeration", STUDENT, (middle, middle - 0.1, middle + 0.1))
-        if analysis.bias is not None:
-            put_bias(analysis.bias, LAYER, "trend", STUDENT, (-0.2, -0.3, -0.1))
-    assert title(draw("over_training", analyses)) == (
-        "The student's confidence is exaggerated at the first epoch in 0 of 3 settings, at the "
-        "last in 3; the progress ratio falls with progress in 3 of 3, rises in 0"
-    )
 
 
 # --- all -----------------------------------------------------------------------------------

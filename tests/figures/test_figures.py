@@ -9,16 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from reading_figures import artists, assert_texts_are_apart_and_inside, title
-from synthetic_analyses import blank, make_analyses, make_analysis, put
+from reading_figures import artists, assert_texts_are_apart_and_inside
+from synthetic_analyses import blank, make_analyses, make_analysis
 
 from disobey.analysis.names import COMPARED, EFFECT, GAPS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.tables import paper
 from disobey.figures import style
 
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
-# Those whose titles say what was found.
-TITLED = ("calibrated", "inheritance", "fidelity")
 WIDE = ("accuracy",)
 COUNTS = (1, 6, 30)
 DRAWN = [(figure, count) for figure in STUDY_FIGURES for count in COUNTS]
@@ -60,7 +58,6 @@ def test_missing_numbers_are_said_not_drawn(figure, count, drawn_texts):
     texts = drawn_texts(drawn)
     assert_texts_are_apart_and_inside(drawn, texts)
     assert any("no" in text.get_text() and "estimate" in text.get_text() for text in texts)
-    assert figure not in TITLED or "no verdict" in title(drawn)
 
 
 @pytest.mark.parametrize("figure", STUDY_FIGURES)
@@ -72,45 +69,6 @@ def test_one_setting_without_numbers_does_not_hide_the_others(figure):
     estimates = artists(drawn, "estimate/")
     assert not any(gid.endswith(first) for gid in estimates)
     assert any(gid.endswith(second) for gid in estimates)
-
-
-@pytest.mark.parametrize("count", [1, 2])
-@pytest.mark.parametrize("figure", TITLED)
-def test_one_seed_gives_no_verdict(figure, count):
-    assert "one seed: no verdict" in title(draw(figure, make_analyses(count, 1))).lower()
-
-
-@pytest.mark.parametrize(
-    ("figure", "statistic", "model", "null", "above", "below"),
-    [
-        ("calibrated", "exaggeration", STUDENT, 1, "is exaggerated", "is attenuated"),
-        ("inheritance", "inheritance", STUDENT, 0, "is inherited", "is opposed"),
-        ("inheritance", "signal_scale", STUDENT, 1, "is amplified", "is dampened"),
-        ("fidelity", "agreement", EFFECT, 0, "is raised", "is lowered"),
-    ],
-)
-def test_title_follows_the_side_of_the_interval(figure, statistic, model, null, above, below):
-    said = []
-    for shift in (0.2, -0.2, 0.0):
-        analysis = make_analysis()
-        middle = null + shift
-        put(analysis, statistic, model, (middle, middle - 0.1, middle + 0.1))
-        said.append(title(draw(figure, {analysis.setting: analysis})))
-    assert above in said[0] and below not in said[0]
-    assert below in said[1] and above not in said[1]
-    assert "undecided" in said[2]
-    assert f"{null + 0.2:.2f} [{null + 0.1:.2f}, {null + 0.3:.2f}]" in said[0]
-
-
-def test_title_counts_settings():
-    analyses = make_analyses(6)
-    for k, analysis in enumerate(analyses.values()):
-        middle = (1.2, 0.8, 0.8, 0.8, 1.0, 1.0)[k]
-        put(analysis, "exaggeration", STUDENT, (middle, middle - 0.1, middle + 0.1))
-    assert title(draw("calibrated", analyses)) == (
-        "The student's confidence is exaggerated in 1 of 6 settings (A > 1), attenuated in 3, "
-        "undecided in 2"
-    )
 
 
 @pytest.mark.parametrize("figure", STUDY_FIGURES)

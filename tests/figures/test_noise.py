@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from reading_figures import artists, assert_texts_are_apart_and_inside, title
+from reading_figures import artists, assert_texts_are_apart_and_inside
 from synthetic_analyses import blank, make_analyses
 from synthetic_noise import COUNTS, make_noisy
 
@@ -11,18 +11,11 @@ from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
 from disobey.figures import noise, style
 from disobey.figures.noise import BEFORE_NOISE, CLEAN, GIVEN, MISLABELLED
-from disobey.numbers import number
 
 
 def only(analyses):
     (analysis,) = analyses.values()
     return analysis
-
-
-def put_effect(analysis, middle):
-    place = {"statistic": GIVEN, "model": EFFECT, "subset": MISLABELLED}
-    for name, shift in (("estimate", 0), ("low", -0.1), ("high", 0.1)):
-        analysis.splits["train"][name].loc[place] = middle + shift
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
@@ -32,32 +25,6 @@ def test_no_text_overlaps_or_leaves_the_column(count, seeds, drawn_texts):
     drawn.set_dpi(style.DPI)
     assert drawn.get_figwidth() == pytest.approx(style.COLUMN_WIDTH)
     assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
-
-
-@pytest.mark.parametrize(
-    ("middle", "said", "unsaid"),
-    [
-        (-0.2, "wrong labels is weakened by distillation", "strengthened"),
-        (0.2, "wrong labels is strengthened by distillation", "weakened"),
-        (0.0, "undecided whether the student's belief in wrong labels is weakened", "no verdict"),
-    ],
-)
-def test_title_follows_mislabelled_training_points(middle, said, unsaid):
-    analyses = make_noisy()
-    put_effect(only(analyses), middle)
-    message = title(noise.draw(analyses))
-    assert said in message and unsaid not in message
-    assert f"{number(middle)} [{number(middle - 0.1)}, " in message
-
-
-def test_title_counts_denoising_settings_first():
-    analyses = make_noisy(6)
-    for analysis, middle in zip(analyses.values(), (-0.2, -0.2, 0.2, 0, 0, 0), strict=True):
-        put_effect(analysis, middle)
-    assert title(noise.draw(analyses)) == (
-        "The student's belief in wrong labels is weakened by distillation in 2 of 6 settings "
-        "(student − reference < 0), strengthened by distillation in 1, undecided in 3"
-    )
 
 
 def test_drawn_are_the_numbers_of_both_subsets():
@@ -86,10 +53,9 @@ def test_sizes_are_those_of_both_subsets(drawn_texts):
     assert f"4 × ({COUNTS[MISLABELLED]:,} + {COUNTS[CLEAN]:,})" in texts
 
 
-def test_one_seed_gives_no_verdict_and_hollow_markers():
+def test_one_seed_gives_hollow_markers():
     for count in (1, 6):
         drawn = noise.draw(make_noisy(count, 1))
-        assert "one seed: no verdict" in title(drawn).lower()
         for artist in artists(drawn, "estimate/").values():
             assert artist.get_markerfacecolor() == style.HOLLOW
 
@@ -98,7 +64,6 @@ def test_a_setting_without_mislabelled_points_is_said_not_drawn(drawn_texts):
     analyses = make_noisy() | {"clean": only(make_analyses())}
     drawn = noise.draw(analyses)
     assert any("no estimate" in text.get_text() for text in drawn_texts(drawn))
-    assert "no interval: no verdict in 1" in title(drawn)
 
 
 def test_missing_numbers_are_said(drawn_texts):
@@ -109,7 +74,6 @@ def test_missing_numbers_are_said(drawn_texts):
     texts = drawn_texts(drawn)
     assert_texts_are_apart_and_inside(drawn, texts)
     assert any("no estimate" in text.get_text() for text in texts)
-    assert "no verdict" in title(drawn)
 
 
 def test_numbers_are_those_that_the_analysis_computes():

@@ -7,8 +7,8 @@ from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import style
 from disobey.figures.forest import PAPER_MARK, Panel, draw_forest
-from disobey.figures.message import examples, seeds
 from disobey.figures.sheet import Sheet
+from disobey.figures.sizes import examples, seeds
 from disobey.numbers import NBSP
 
 MODELS = (TEACHER, REFERENCE, STUDENT)

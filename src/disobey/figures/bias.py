@@ -12,16 +12,15 @@ from matplotlib.lines import Line2D
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.bias_message import (
+from disobey.figures.panels import LEFT, RIGHT, ROOM, grid, say, scale, ticks_at
+from disobey.figures.ratios import (
     Numbers,
     Unit,
-    bias_headline,
     bias_seeds,
     printed_ratio,
     ratio,
     units,
 )
-from disobey.figures.panels import LEFT, RIGHT, ROOM, grid, say, scale, ticks_at
 from disobey.figures.series import Series, draw_line
 from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP
@@ -51,7 +50,7 @@ ABOVE_RATIOS = (
 )
 NOTE = (
     "Ratios are geometric means over {range} of the progress along the leading direction that "
-    "model and reference reach; the verdict is over what student and placebo reach. Bars: 95 % "
+    "model and reference reach. Bars: 95 % "
     "intervals over seeds, each by itself. Hollow: no interval."
 )
 
@@ -79,7 +78,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     if not chosen:
         raise ValueError("the figure bias needs a setting with a bias analysis, got none")
     sheet = Sheet()
-    sheet.title(bias_headline(chosen))
+    sheet.title("Progress along eigendirections of the input")
     sheet.write(ABOVE_PATHS, colour=style.INK)
     sheet.legend([style.handle(model) for model in PATHS])
     _paths(sheet, chosen)

@@ -11,7 +11,6 @@ from disobey.analysis.names import COMPARED, DECILES, EFFECT, EXAGGERATION, GAPS
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.forest import NOTE, Panel, draw_forest
-from disobey.figures.message import EXAGGERATES, headline
 from disobey.figures.panels import write_head
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 
@@ -19,7 +18,7 @@ PANELS = (
     Panel(
         EXAGGERATION,
         "exaggeration A\n(ratio; 1: as another teacher)",
-        null=EXAGGERATES.null,
+        null=1.0,
         share=1.3,
     ),
     Panel(EXAGGERATION, "student − reference\n(difference of A)", (EFFECT,), null=0.0),
@@ -56,7 +55,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         One column wide.
     """
     sheet = Sheet()
-    sheet.title(headline(analyses, EXAGGERATES))
+    sheet.title("Confidence against a teacher of another seed")
     sheet.legend([style.handle(model) for model in COMPARED])
     draw_forest(sheet, analyses, PANELS)
     sheet.write(

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.message import size
 from disobey.figures.panels import even_ticks, put_ticks, say, short_labels
+from disobey.figures.sizes import size
 from disobey.numbers import NBSP, interval
 
 # The student first: the reference is its control.

@@ -13,9 +13,9 @@ from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import style
 from disobey.figures.cells import draw_cells, draw_means
-from disobey.figures.message import size
 from disobey.figures.panels import even_ticks, put_ticks, short_labels
 from disobey.figures.sheet import GAP, MARGIN, Sheet
+from disobey.figures.sizes import size
 from disobey.numbers import NBSP, interval, number
 
 # The second seed stands beside the student, in a panel of its own.

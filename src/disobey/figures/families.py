@@ -8,20 +8,11 @@ from typing import Any
 
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
-from disobey.figures.bias_message import Numbers, bias_side, first_layer, progress_ratio
-from disobey.figures.message import (
-    NBSP,
-    Claim,
-    Side,
-    counted,
-    in_sequence,
-    placed,
-    sentence,
-    size,
-    verdict,
-)
+from disobey.figures.ratios import NO_CHANGE, Numbers, first_layer, progress_ratio
 from disobey.figures.series import Across, Series, SeriesPanel
+from disobey.figures.sizes import size
 from disobey.figures.style import DISTILLATION_FIRST, ONE_HOT_FIRST, ROLES, Role
+from disobey.numbers import NBSP
 
 UNKNOWN: Numbers = (math.nan, math.nan, math.nan)
 BIAS = "bias"
@@ -148,9 +139,7 @@ def line(
     """
     ordered = sorted(members, key=lambda member: member[0])
     numbers = [
-        BIAS_EXAGGERATES.number(analysis)
-        if statistic == BIAS
-        else analysis.number(statistic, model)
+        _ratio(analysis) if statistic == BIAS else analysis.number(statistic, model)
         for _, analysis in ordered
     ]
     role = role or ROLES[model]
@@ -161,7 +150,7 @@ def line(
 def bias_panel(lines: Sequence[Series], across: Across) -> SeriesPanel:
     """Return a panel of progress ratios."""
     head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
-    return SeriesPanel(head, tuple(lines), across, BIAS_EXAGGERATES.null, ratio=True)
+    return SeriesPanel(head, tuple(lines), across, NO_CHANGE, ratio=True)
 
 
 def bias_note(analyses: Iterable[Analysis]) -> str:
@@ -172,78 +161,15 @@ def bias_note(analyses: Iterable[Analysis]) -> str:
         return ""
     return (
         f" Progress ratio: of the weights of {layers} along all eigendirections of its input but "
-        "the leading one, at equal progress along that; below 1: stronger bias. Its verdict is "
-        "against every placebo, see the figure bias."
+        "the leading one, at equal progress along that; below 1: stronger bias."
     )
 
 
-@dataclass(frozen=True)
-class BiasClaim(Claim):
-    """The claim about the implicit bias: it is decided against every placebo."""
-
-    def number(self, analysis: Analysis) -> Numbers:
-        """Return the progress ratio of the first layer, unknown without a bias analysis."""
-        if analysis.bias is None:
-            return UNKNOWN
-        return progress_ratio(analysis.bias, first_layer(analysis.bias))
-
-    def side(self, analysis: Analysis) -> Side:
-        """Return the verdict against all placebos."""
-        if analysis.bias is None:
-            return Side.NO_INTERVAL
-        return bias_side(analysis.bias, first_layer(analysis.bias))
-
-    def bound(self, side: Side) -> str:
-        """Say what is compared."""
-        less = "less" if side is Side.BELOW else "more"
-        return f"{less} progress than every placebo"
-
-
-BIAS_EXAGGERATES = BiasClaim(
-    subject="the bias",
-    above="weakened",
-    below="exaggerated",
-    symbol="progress ratio",
-    statistic=BIAS,
-    # The ratio of two models that progress alike.
-    null=1.0,
-    claimed=Side.BELOW,
-)
-
-
-def message(
-    analyses: dict[str, Analysis],
-    places: Sequence[tuple[str, Analysis]],
-    at: tuple[str, str],
-    *claims: Claim,
-) -> str:
-    """Return the title of a figure whose settings differ in one thing.
-
-    Parameters
-    ----------
-    analyses : dict of str to Analysis
-        All settings of the figure: counted where they are no single sequence.
-    places : sequence of (str, Analysis)
-        What varies, as it is called; empty where there are several families.
-    at : (str, str)
-        What stands before one place, and before several.
-    claims : Claim
-        Those about bias only look at settings that have a bias analysis.
-    """
-    said = []
-    for claim in claims:
-        of_bias = isinstance(claim, BiasClaim)
-        counting = {n: a for n, a in analyses.items() if not of_bias or a.bias is not None}
-        chosen = [(place, a) for place, a in places if not of_bias or a.bias is not None]
-        if in_sequence(places) and chosen:
-            said.append(placed(claim, chosen, at))
-        elif len(analyses) == 1 and counting:
-            said += [verdict(claim, analysis) for analysis in counting.values()]
-        elif counting:
-            said.append(counted(claim, counting.values()))
-    if len(analyses) == 1:
-        return f"{next(iter(analyses))}: {'; '.join(said)}"
-    return sentence("; ".join(said))
+def _ratio(analysis: Analysis) -> Numbers:
+    """Return the progress ratio of the first layer, unknown without a bias analysis."""
+    if analysis.bias is None:
+        return UNKNOWN
+    return progress_ratio(analysis.bias, first_layer(analysis.bias))
 
 
 def ramp_of(analysis: Analysis) -> float:

@@ -2,23 +2,13 @@
 
 from matplotlib.figure import Figure
 
-from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.forest import NOTE, Panel, draw_forest
-from disobey.figures.message import Claim, headline
 from disobey.figures.sheet import Sheet
 
 MODELS = (TEACHER, REFERENCE, STUDENT)
-CLAIM = Claim(
-    subject="agreement with the teacher",
-    above="raised by distillation",
-    below="lowered",
-    symbol="student − reference".replace(" ", "\u00a0"),
-    statistic="agreement",
-    null=0.0,
-    model=EFFECT,
-)
 PANELS = (
     Panel("agreement", "agreement\n(share of test\nexamples)"),
     Panel("kl_from_teacher", "KL divergence\nfrom teacher\n(nats)"),
@@ -41,7 +31,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         One column wide.
     """
     sheet = Sheet()
-    sheet.title(headline(analyses, CLAIM))
+    sheet.title("Agreement with the teacher, and calibration")
     sheet.legend([style.handle(model) for model in MODELS])
     draw_forest(sheet, analyses, PANELS)
     sheet.write(NOTE)

@@ -16,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 from disobey.analysis.names import ALL, COMPARED
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.message import size
 from disobey.figures.sheet import GAP, MARGIN, Sheet
+from disobey.figures.sizes import size
 
 LANE = 0.078
 BODY_PADDING = 0.02

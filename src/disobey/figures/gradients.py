@@ -22,9 +22,9 @@ from disobey.analysis.gradients_store import (
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
-from disobey.figures.message import size
 from disobey.figures.panels import put_ticks, say, scale, write_head
 from disobey.figures.sheet import GAP, MARGIN, Sheet
+from disobey.figures.sizes import size
 from disobey.numbers import NBSP
 
 PAGE = 17 * style.CM

@@ -6,28 +6,11 @@ from disobey.analysis.names import COMPARED, INHERITANCE, SIGNAL_SCALE
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.forest import NOTE, Panel, draw_forest
-from disobey.figures.message import Claim, headline
 from disobey.figures.sheet import Sheet
 
-COPIES = Claim(
-    subject="the teacher's idiosyncrasy",
-    above="inherited by its student",
-    below="opposed",
-    symbol="B",
-    statistic=INHERITANCE,
-    null=0.0,
-)
-SCALES = Claim(
-    subject="the signal that teachers share",
-    above="amplified",
-    below="dampened",
-    symbol=r"$\mathbf{A_z}$",
-    statistic=SIGNAL_SCALE,
-    null=1.0,
-)
 PANELS = (
-    Panel(SIGNAL_SCALE, "shared signal, $A_z$\n(1: as another teacher)", null=SCALES.null),
-    Panel(INHERITANCE, "idiosyncrasy, B\n(0: as another teacher)", null=COPIES.null),
+    Panel(SIGNAL_SCALE, "shared signal, $A_z$\n(1: as another teacher)", null=1.0),
+    Panel(INHERITANCE, "idiosyncrasy, B\n(0: as another teacher)", null=0.0),
 )
 
 
@@ -46,7 +29,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         One column wide.
     """
     sheet = Sheet()
-    sheet.title(headline(analyses, COPIES, SCALES))
+    sheet.title("Shared signal and idiosyncrasy of teachers")
     sheet.legend([style.handle(model) for model in COMPARED])
     draw_forest(sheet, analyses, PANELS)
     sheet.write(

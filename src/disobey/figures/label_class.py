@@ -36,8 +36,9 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     settings = list(analyses.values())
     columns = min(max(len(settings), FEWEST_COLUMNS), MOST_COLUMNS)
     sheet = Sheet(style.COLUMN_WIDTH if columns == FEWEST_COLUMNS else style.TWO_COLUMNS)
-    sheet.title("Confidence in the label's class: mean gap in the lowest decile")
+    sheet.title("Confidence in the label's class")
     sheet.legend(cells.legend(analyses))
+    sheet.write("Numbers: mean gap to the teacher in the lowest decile", colour=style.INK)
     for start in range(0, len(settings), columns):
         _band(sheet, settings[start : start + columns], columns)
     return sheet.finish()

@@ -1,7 +1,6 @@
 """Whether a stronger bias goes with exaggerated confidence, and this with a gain in accuracy."""
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,33 +12,18 @@ from matplotlib.figure import Figure
 from disobey.analysis.names import EFFECT, EXAGGERATION, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.bias_message import (
-    Numbers,
-    bias_side,
-    bias_verdict,
-    first_layer,
-    progress_ratio,
-)
-from disobey.figures.message import EXAGGERATES, WITHOUT_VERDICT, Claim, Side, headline, seeds
 from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
+from disobey.figures.ratios import NO_CHANGE, Numbers, first_layer, progress_ratio
 from disobey.figures.sheet import Sheet
+from disobey.figures.sizes import seeds
 from disobey.numbers import NBSP
 
-GAIN = Claim(
-    subject="test accuracy",
-    above="raised",
-    below="lowered",
-    symbol="gain",
-    statistic="accuracy",
-    null=0.0,
-    model=EFFECT,
-)
 NAMES = {
     "bias": "progress ratio (log scale)",
     "confidence": "exaggeration A",
     "gain": "gain in accuracy\n(student − reference, share)",
 }
-NULLS = {"bias": 1.0, "confidence": EXAGGERATES.null, "gain": GAIN.null}
+NULLS = {"bias": NO_CHANGE, "confidence": 1.0, "gain": 0.0}
 # Across, up.
 PLANES = (("bias", "confidence"), ("confidence", "gain"), ("bias", "gain"))
 # Up to so many settings the planes stand side by side.
@@ -104,7 +88,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         raise ValueError("the figure link needs a setting with a bias analysis, got none")
     points = [_point(number, *item) for number, item in enumerate(chosen.items(), start=1)]
     sheet = Sheet()
-    sheet.title(_title(chosen))
+    sheet.title("Implicit bias, confidence and accuracy")
     _planes(sheet, points)
     _key(sheet, points)
     counts = sorted({seeds(analysis) for analysis in chosen.values()})
@@ -118,52 +102,9 @@ def _point(number: int, setting: str, analysis: Analysis) -> Point:
     numbers = {
         "bias": progress_ratio(analysis.bias, first_layer(analysis.bias)),
         "confidence": analysis.number(EXAGGERATION, STUDENT),
-        "gain": GAIN.number(analysis),
+        "gain": analysis.number("accuracy", EFFECT),
     }
     return Point(number, setting, numbers)
-
-
-def _title(analyses: dict[str, Analysis]) -> str:
-    """Return how confidence and accuracy fare where the bias is exaggerated."""
-    sides = {
-        name: bias_side(analysis.bias, first_layer(analysis.bias))
-        for name, analysis in analyses.items()
-        if analysis.bias is not None
-    }
-    if len(analyses) == 1:
-        ((name, analysis),) = analyses.items()
-        assert analysis.bias is not None
-        verdict = bias_verdict(analysis.bias, first_layer(analysis.bias))
-        others = headline(analyses, EXAGGERATES, GAIN).removeprefix(f"{name}: ")
-        return f"{name}: {verdict}; {others}"
-    exaggerated = [analyses[name] for name, side in sides.items() if side is Side.BELOW]
-    if exaggerated:
-        return (
-            f"Where the bias is exaggerated ({len(exaggerated)} of {len(analyses)} settings), "
-            f"{_fares(exaggerated)}"
-        )
-    if all(side in WITHOUT_VERDICT for side in sides.values()):
-        reasons = " or ".join(side.value for side in WITHOUT_VERDICT if side in sides.values())
-        text = f"{reasons}: no verdict whether the bias is exaggerated ({len(analyses)} settings)"
-    else:
-        text = f"the bias is exaggerated in none of {len(analyses)} settings"
-    return f"{text[0].upper()}{text[1:]}; {_fares(list(analyses.values()))}"
-
-
-def _fares(chosen: list[Analysis]) -> str:
-    """Count what confidence and accuracy do in some settings."""
-    parts = []
-    for claim in (EXAGGERATES, GAIN):
-        sides = Counter(claim.side(analysis) for analysis in chosen)
-        counts = {
-            claim.above: sides[Side.ABOVE],
-            claim.below: sides[Side.BELOW],
-            Side.UNDECIDED.value: sides[Side.UNDECIDED],
-            "without verdict": sum(sides[side] for side in WITHOUT_VERDICT),
-        }
-        said = ", ".join(f"{words} in {count}" for words, count in counts.items() if count)
-        parts.append(f"{claim.subject} is {said}")
-    return "; ".join(parts)
 
 
 def _planes(sheet: Sheet, points: list[Point]) -> None:

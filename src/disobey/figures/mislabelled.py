@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 from disobey.analysis.names import CLEAN, MISLABELLED, MISLABELLED_AUC, PLOT_MISLABELLED_AUC
 from disobey.analysis.store import Analysis
 from disobey.figures import cells, style
-from disobey.figures.message import examples
 from disobey.figures.panels import RIGHT, grid, say
 from disobey.figures.sheet import Sheet
+from disobey.figures.sizes import examples
 from disobey.numbers import NBSP
 
 TRAIN = "train"

@@ -6,26 +6,13 @@ from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.forest import Panel, draw_forest
-from disobey.figures.message import Claim, Side, examples, headline, seeds
 from disobey.figures.sheet import Sheet
+from disobey.figures.sizes import examples, seeds
 from disobey.numbers import NBSP
 
 GIVEN, BEFORE_NOISE = "given_label_confidence", "clean_label_confidence"
 TRAIN, CLEAN, MISLABELLED = "train", "clean", "mislabelled"
 MODELS = (TEACHER, REFERENCE, STUDENT)
-CLAIM = Claim(
-    subject="the student's belief in wrong labels",
-    above="strengthened by distillation",
-    below="weakened by distillation",
-    symbol="student − reference".replace(" ", NBSP),
-    statistic=GIVEN,
-    null=0.0,
-    model=EFFECT,
-    split=TRAIN,
-    subset=MISLABELLED,
-    # Denoising is what the paper claims.
-    claimed=Side.BELOW,
-)
 
 
 def _panel(statistic: str, label: str, subset: str, models: tuple[str, ...] = MODELS) -> Panel:
@@ -57,7 +44,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         One column wide.
     """
     sheet = Sheet()
-    sheet.title(headline(analyses, CLAIM))
+    sheet.title("Belief in given and in clean labels")
     sheet.legend([style.handle(model) for model in MODELS])
     sheet.write("Mean probability on training points:", colour=style.INK)
     draw_forest(sheet, analyses, PANELS, _size)

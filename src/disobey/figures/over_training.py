@@ -8,15 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from disobey.analysis.bias_store import Bias
-from disobey.analysis.names import COMPARED, GAPS, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import COMPARED, EXAGGERATION, GAPS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.bias import draw_theorem, matched_range, ratio_handles
-from disobey.figures.bias_message import first_layer, trend_verdict, trends_counted, units
-from disobey.figures.message import EXAGGERATES, WITHOUT_VERDICT, Side, size
 from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
+from disobey.figures.ratios import first_layer, units
 from disobey.figures.series import Across, Series, SeriesPanel, draw_panel
 from disobey.figures.sheet import Sheet
+from disobey.figures.sizes import size
 from disobey.numbers import NBSP
 
 # Between a setting's name and the epoch of a snapshot.
@@ -92,7 +92,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         )
     tracked = units({each.setting: each.analyses[-1] for each in trainings})
     sheet = Sheet()
-    sheet.title(_title(trainings))
+    sheet.title("Confidence, accuracy and bias over training")
     sheet.legend([style.handle(model) for model in (TEACHER, *COMPARED)])
     if tracked:
         _, *others = ratio_handles(tracked)
@@ -127,7 +127,7 @@ def _training(sheet: Sheet, training: Training) -> None:
         f"{training.setting}, n{NBSP}={NBSP}{size(last)}", size=style.BASE_SIZE, colour=style.INK
     )
     panels = [
-        _panel(training, "exaggeration A (ratio)", EXAGGERATES.statistic, null=EXAGGERATES.null),
+        _panel(training, "exaggeration A (ratio)", EXAGGERATION, null=1.0),
         _panel(training, "G, bottom decile (logits)", GAPS[0], null=0.0),
         _panel(
             training,
@@ -197,48 +197,3 @@ def _curves(axes: Axes, bias: Bias, width: float) -> None:
     kept = [curve[:, shares <= high].ravel() for curve in curves.values()]
     scale(axes, "y", [*np.concatenate(kept), 1.0], log=True)
     draw_theorem(axes, shares, data.theorem_log_ratio.values, bias.setting)
-
-
-def _title(trainings: list[Training]) -> str:
-    subject = EXAGGERATES.subject
-    if len(trainings) == 1:
-        (training,) = trainings
-        first, last = (
-            f"{_state(training.analyses[index])} at epoch{NBSP}{training.epochs[index]:g}"
-            for index in (0, -1)
-        )
-        text = f"{training.setting}: {subject} is {first}, {last}"
-        if training.bias is None:
-            return text
-        return f"{text}; {trend_verdict(training.bias, first_layer(training.bias))}"
-    tracked = [each.bias for each in trainings if each.bias is not None]
-    return "; ".join([_counted(trainings), *([trends_counted(tracked)] if tracked else [])])
-
-
-def _counted(trainings: list[Training]) -> str:
-    """Count the settings whose confidence is exaggerated at the first and at the last epoch."""
-    first, last = (
-        [EXAGGERATES.side(each.analyses[index]) for each in trainings] for index in (0, -1)
-    )
-    without = [side for side in WITHOUT_VERDICT if side in first + last]
-    subject = EXAGGERATES.subject
-    if set(first + last) <= set(without):
-        text = f"{' or '.join(side.value for side in without)}: no verdict whether {subject} is"
-        return f"{text[0].upper()}{text[1:]} {EXAGGERATES.above} ({len(trainings)} settings)"
-    return (
-        f"{subject[0].upper()}{subject[1:]} is {EXAGGERATES.above} at the first epoch in "
-        f"{first.count(Side.ABOVE)} of {len(trainings)} settings, at the last in "
-        f"{last.count(Side.ABOVE)}"
-    )
-
-
-def _state(analysis: Analysis) -> str:
-    """Return what one analysis says of A."""
-    side = EXAGGERATES.side(analysis)
-    words = {
-        Side.ABOVE: EXAGGERATES.above,
-        Side.BELOW: EXAGGERATES.below,
-        Side.UNDECIDED: Side.UNDECIDED.value,
-    }
-    value = EXAGGERATES.printed(analysis)
-    return f"{words.get(side, f'without verdict ({side.value})')} (A{NBSP}={NBSP}{value})"

@@ -16,7 +16,6 @@ from disobey.analysis.intervals import CONTRARY, HOLDS, UNDECIDED
 from disobey.analysis.names import READINGS, REFERENCE, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import style
-from disobey.figures.bias_message import NO_CHANGE, first_layer, printed_ratio, ratio
 from disobey.figures.confidence import (
     LEFT,
     LONGEST,
@@ -27,6 +26,7 @@ from disobey.figures.confidence import (
     write_above,
 )
 from disobey.figures.panels import scale
+from disobey.figures.ratios import NO_CHANGE, first_layer, printed_ratio, ratio
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 from disobey.numbers import interval
 

@@ -9,24 +9,19 @@ from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.families import (
     BIAS,
-    BIAS_EXAGGERATES,
     Family,
     bias_note,
     bias_panel,
     families,
     line,
-    message,
     named,
 )
-from disobey.figures.message import ACCURACY_RAISED, EXAGGERATES
 from disobey.figures.series import NOTE, Across, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
 
-CLAIMS = (ACCURACY_RAISED, EXAGGERATES, BIAS_EXAGGERATES)
 ACROSS = "round"
 # Rounds beside the first and the last one are free for markers that stand side by side.
 ROOM = 0.4
-AT = ("in round", "in rounds")
 
 
 @style.styled
@@ -46,9 +41,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     chains = _chains(list(analyses.values()))
     note = bias_note(analyses.values())
     sheet = Sheet()
-    only = chains[0].analyses if len(chains) == 1 else ()
-    places = [(str(round_of(analysis)), analysis) for analysis in only]
-    sheet.title(message(analyses, places, AT, *CLAIMS))
+    sheet.title("Rounds of distillation")
     sheet.legend([style.handle(model) for model in COMPARED])
     for chain in chains:
         sheet.write(chain.head, colour=style.INK)
@@ -88,10 +81,10 @@ def _panels(chain: Family, *, with_bias: bool) -> list[SeriesPanel]:
     across = Across(ACROSS)
     accurate, exaggerating = (
         tuple(line(statistic, model, chain, members) for model in COMPARED)
-        for statistic in (ACCURACY_RAISED.statistic, EXAGGERATION)
+        for statistic in ("accuracy", EXAGGERATION)
     )
     panels = [
         SeriesPanel("accuracy (share of test examples)", accurate, across),
-        SeriesPanel("exaggeration A (ratio)", exaggerating, across, EXAGGERATES.null),
+        SeriesPanel("exaggeration A (ratio)", exaggerating, across, 1.0),
     ]
     return panels + [bias_panel([line(BIAS, STUDENT, chain, members)], across)] * with_bias

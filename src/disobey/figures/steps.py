@@ -12,10 +12,10 @@ from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.confidence import BOTTOM_GAP, NO_GAP, draw_plot, plot_limits
 from disobey.figures.families import families, unswitched
-from disobey.figures.message import size
 from disobey.figures.over_training import AT
 from disobey.figures.panels import even_ticks, put_ticks, short_labels
 from disobey.figures.sheet import GAP, MARGIN, Sheet
+from disobey.figures.sizes import size
 from disobey.figures.style import ONE_HOT_FIRST
 from disobey.numbers import NBSP, interval
 

@@ -12,22 +12,17 @@ from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.families import (
     BIAS,
-    BIAS_EXAGGERATES,
     Family,
     bias_note,
     bias_panel,
     families,
     line,
-    message,
 )
-from disobey.figures.message import ACCURACY_RAISED, EXAGGERATES
 from disobey.figures.series import NOTE, Across, Series, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP
 
 VARIED = ("temperature", "lr", "recipe")
-CLAIMS = (EXAGGERATES, ACCURACY_RAISED, BIAS_EXAGGERATES)
-AT = (f"at T{NBSP}=",) * 2
 ACROSS = Across("temperature T", log=True)
 COLUMNS = 2
 DIFFERENCE = style.ROLES[EFFECT].label.replace(" ", NBSP)
@@ -58,10 +53,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     found = families(list(analyses.values()), VARIED)
     note = bias_note(analyses.values())
     sheet = Sheet()
-    usual = [a for a in found[0].analyses if rate(a, found[0]) == 1] if len(found) == 1 else []
-    usual.sort(key=lambda analysis: analysis.about["temperature"])
-    places = [(f"{a.about['temperature']:g}", a) for a in usual]
-    sheet.title(message(analyses, places, AT, *CLAIMS))
+    sheet.title("Temperature of distillation")
     factors = sorted({rate(analysis, family) for family in found for analysis in family.analyses})
     sheet.legend(_handles(factors))
     for family in found:
@@ -70,7 +62,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         for axes in draw_series(sheet, _panels(family, with_bias=bool(note)), columns=COLUMNS):
             if axes.get_xscale() == "log":
                 axes.set_xlim(min(temperatures) / ROOM, max(temperatures) * ROOM)
-    sheet.write(f"n: seeds × test examples. {NOTE}{_rates(factors, places)}{note}")
+    sheet.write(f"n: seeds × test examples. {NOTE}{_rates(factors)}{note}")
     return sheet.finish()
 
 
@@ -92,24 +84,20 @@ def _panels(family: Family, *, with_bias: bool) -> list[SeriesPanel]:
         return _lines(family, statistic, models)
 
     panels = [
-        SeriesPanel(
-            "exaggeration A (ratio)", lines(EXAGGERATION, *COMPARED), ACROSS, EXAGGERATES.null
-        ),
+        SeriesPanel("exaggeration A (ratio)", lines(EXAGGERATION, *COMPARED), ACROSS, 1.0),
         SeriesPanel(f"A, {DIFFERENCE}", lines(EXAGGERATION, EFFECT), ACROSS, 0.0),
         SeriesPanel(
             f"accuracy (share), {DIFFERENCE}",
-            lines(ACCURACY_RAISED.statistic, EFFECT),
+            lines("accuracy", EFFECT),
             ACROSS,
-            ACCURACY_RAISED.null,
+            0.0,
         ),
     ]
     if with_bias:
         return [*panels, bias_panel(lines(BIAS, STUDENT), ACROSS)]
     return [
         *panels,
-        SeriesPanel(
-            "accuracy (share of test examples)", lines(ACCURACY_RAISED.statistic, *COMPARED), ACROSS
-        ),
+        SeriesPanel("accuracy (share of test examples)", lines("accuracy", *COMPARED), ACROSS),
     ]
 
 
@@ -162,9 +150,8 @@ def _handles(factors: Sequence[Fraction]) -> list:
     return handles
 
 
-def _rates(factors: Sequence[Fraction], places: Sequence[tuple[str, Analysis]]) -> str:
-    """Say what the other learning rates are, and where the title does not count them."""
+def _rates(factors: Sequence[Fraction]) -> str:
+    """Say what the other learning rates are."""
     if set(factors) <= {1}:
         return ""
-    title = "; the title is about the usual one" if places else ""
-    return f" lr: peak learning rate, relative to the usual one{title}."
+    return " lr: peak learning rate, relative to the usual one."

@@ -19,8 +19,8 @@ from disobey.analysis.bias_store import (
 from disobey.analysis.names import PAIRS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.bias_message import bias_seeds, first_layer
 from disobey.figures.panels import even_ticks, grid, put_ticks, scale, short_labels
+from disobey.figures.ratios import bias_seeds, first_layer
 from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP, interval, number
 
