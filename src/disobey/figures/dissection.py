@@ -39,7 +39,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     """
     models = cells.shown_in(analyses.values())
     sheet = Sheet(style.TWO_COLUMNS if len(models) > 1 else style.COLUMN_WIDTH)
-    sheet.title("Confidence logits by who predicts the label, teacher and model")
+    sheet.title("Confidence logits, by who predicts the label")
     sheet.legend(cells.legend(analyses))
     columns = len(PANELS) * len(models)
     side = sheet.width / columns - LEFT - RIGHT
