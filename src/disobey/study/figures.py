@@ -34,18 +34,6 @@ def _distilled(kind: str, study: Study) -> Iterator[Planned]:
         yield Planned(kind, kind, tuple(names))
 
 
-def _confidence(kind: str, study: Study) -> Iterator[Planned]:
-    """Settings that are distilled throughout, a few in each figure."""
-    for figure in _distilled(kind, study):
-        names = figure.settings
-        figures = -(-len(names) // SETTINGS_A_FIGURE)
-        # As even as can be: five settings are three and two.
-        starts = [len(names) * index // figures for index in range(figures + 1)]
-        for index, (start, end) in enumerate(itertools.pairwise(starts), 1):
-            name = kind if figures == 1 else f"{kind}-{index}"
-            yield Planned(kind, name, names[start:end])
-
-
 def _biased(least: int) -> "PlanFigures":
     def plan(kind: str, study: Study) -> Iterator[Planned]:
         names = tuple(name for name, setting in study.settings.items() if setting.bias is not None)
@@ -79,11 +67,11 @@ def _parts(plan: "PlanFigures", most: int) -> "PlanFigures":
     def parts(kind: str, study: Study) -> Iterator[Planned]:
         for _, name, settings in plan(kind, study):
             number = -(-len(settings) // most)
-            size = -(-len(settings) // number)
-            for part in range(number):
-                ending = f"-{part + 1}" if number > 1 else ""
-                shown = settings[part * size : (part + 1) * size]
-                yield Planned(kind, f"{name}{ending}", shown)
+            # As even as can be: five settings are two and three.
+            starts = [len(settings) * part // number for part in range(number + 1)]
+            for part, (start, end) in enumerate(itertools.pairwise(starts), 1):
+                ending = f"-{part}" if number > 1 else ""
+                yield Planned(kind, f"{name}{ending}", settings[start:end])
 
     return parts
 
@@ -189,7 +177,7 @@ PlanFigures = Callable[[str, Study], Iterator[Planned]]
 
 FIGURES: dict[str, PlanFigures] = {
     "overview": _distilled,
-    "confidence": _confidence,
+    "confidence": _parts(_distilled, SETTINGS_A_FIGURE),
     "calibrated": _distilled,
     "inheritance": _distilled,
     "accuracy": _distilled,
