@@ -180,7 +180,7 @@ def test_the_ids_of_the_tutorial_are_those_of_its_studies(mine):
     stores = {job.manifest for job in make_plan(load_study(FIRST)).jobs.values()}
     for _, _, study in tutorial():
         stores |= {job.manifest for job in mine(study).jobs.values()}
-    named = set(re.findall(r"[\w.-]+-[0-9a-f]{8}\b", TUTORIAL.read_text(encoding="utf-8")))
+    named = set(re.findall(r"[\w.-]+-[0-9a-f]{12}\b", TUTORIAL.read_text(encoding="utf-8")))
     assert len(named) > 10
     assert [name for name in named if not any(name in store for store in stores)] == []
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from disobey import provenance
+from disobey import code_digest, provenance
 from disobey.cards import take_card
 from disobey.errors import UserError
 from disobey.stores.layout import store_of
@@ -79,7 +79,7 @@ class Job:
 
     def known_code(self) -> str:
         """Return the digest of the code; where nobody gave it, of all modules that are loaded."""
-        return provenance.spec_hash(provenance.loaded_modules()) if self.by_hand else self.code
+        return provenance.spec_hash(code_digest.loaded_modules()) if self.by_hand else self.code
 
     @property
     def store(self) -> Path:

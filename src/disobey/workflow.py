@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from disobey.errors import UserError, nearest
 from disobey.lease import looking_around, work_alone
 from disobey.status.line import ProgressLine
-from disobey.stores.manifest import remove_broken_manifests
+from disobey.stores.manifest import Manifest, remove_broken_manifests
 from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
@@ -25,12 +26,14 @@ from disobey.study.measured import Durations
 from disobey.study.models import Study
 from disobey.study.plan import make_plan
 from disobey.study.resources import DECODERS, LONGEST_MINUTES, Need, need_of
+from disobey.study.staleness import Manifests, stale_by_themselves
 
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
 LONGEST = "longest_runtime"  # as a site's profile calls it, among its default-resources
 DEFAULT_STUDY = "config.yaml"
+REASONS = 5  # lines on why finished jobs run again
 NVIDIA = "/dev/nvidia[0-9]*"
 # Before `-m disobey`: several processes of this machine. SIGUSR1, which comes before a time limit,
 # is passed on to them like SIGTERM; by itself torchrun would die of it.
@@ -87,6 +90,17 @@ class Jobs:
         self._durations = Durations(plan, "cuda" if gpu else "cpu")
         self._digests = CodeDigests(captions)
         self._needs: dict[tuple[str, str], Need] = {}
+
+    def stale(self) -> dict[str, list[str]]:
+        """Return the reasons of each finished job that is stale by itself, by its manifest."""
+        manifests = Manifests()
+        reasons = stale_by_themselves(self.plan, self._digests, manifests)
+        by_manifest = {self.plan.jobs[name].manifest: words for name, words in reasons.items()}
+        return {
+            path: words
+            for path, words in by_manifest.items()
+            if isinstance(manifests.get(path), Manifest)
+        }
 
     def inputs(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's upstream manifests."""
@@ -197,6 +211,7 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
     _prepare_children(workflow)
     if workflow.is_main_process:
         _tidy(jobs.plan.manifests())
+        _rerun_stale(workflow, jobs)
         _tell_progress(workflow, jobs.plan)
         work_alone(workflow, jobs.plan.manifests())
     return jobs
@@ -208,6 +223,38 @@ def _tidy(manifests: list[str]) -> None:
         if nobody_works:
             for line in remove_broken_manifests(manifests):
                 print(f"disobey: will be made again: {line}", file=sys.stderr)
+
+
+def _rerun_stale(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
+    """Let Snakemake run the jobs that their manifests show to be stale, and no other finished ones.
+
+    Its own triggers are off: it would compare with its records below ``.snakemake``, which do not
+    travel with results and do not know what was accepted. Whether a job is forced is decided when
+    the graph of jobs is made, after the Snakefile was read.
+    """
+    make_graph = workflow._prepare_dag
+
+    @functools.wraps(make_graph)
+    def make_graph_with_stale(*rest: Any, **named: Any) -> None:  # noqa: ANN401
+        make_graph(*rest, **named)
+        workflow.dag_settings.rerun_triggers = frozenset()
+        stale = jobs.stale()
+        workflow.dag.forcefiles.update(stale)
+        for line in _reasons(stale.values()):
+            print(f"disobey: {line}", file=sys.stderr)
+
+    workflow._prepare_dag = make_graph_with_stale
+
+
+def _reasons(stale: Iterable[list[str]]) -> list[str]:
+    """Return a line for each reason why finished jobs run again, the most frequent first."""
+    counts = Counter(words[0] for words in stale)
+    lines = [
+        f"{count} finished {'job runs' if count == 1 else 'jobs run'} again: {reason}"
+        for reason, count in counts.most_common(REASONS)
+    ]
+    rest = counts.total() - sum(count for _, count in counts.most_common(REASONS))
+    return [*lines, f"{rest} more; `make why` lists all"] if rest else lines
 
 
 def _tell_progress(workflow: Any, plan: Plan) -> None:  # noqa: ANN401

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import disobey
+from disobey.code_digest import modules_reached
 from disobey.errors import UserError
-from disobey.provenance import module_digests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.resources import MODEL, need_of
@@ -180,10 +180,10 @@ def test_runs_from_scratch_do_not_depend_on_the_code_of_pretrained_ones(study):
     plan = make_plan(study(*using(BASE, teacher="roberta", student="roberta")))
     own = {f"disobey.{name}" for name in ("models.pretrained", "training.pretrained_start")}
     for job in plan.jobs.values():
-        assert own.isdisjoint(module_digests(job.modules)), job.key
+        assert own.isdisjoint(modules_reached(job.roots)), job.key
     pretrained = make_plan(study(*using(BASE)))
     runs = [job for job in jobs(pretrained, "train").values() if '"pretrained"' in job.spec]
-    assert runs and all(own <= set(module_digests(job.modules)) for job in runs)
+    assert runs and all(own <= set(modules_reached(job.roots)) for job in runs)
 
 
 # --- what a plan depends on ------------------------------------------------------------------

@@ -154,7 +154,7 @@ def test_id_ends_with_the_hash_of_its_own_spec(plan):
 
     for job in plan().jobs.values():
         if job.stage in ("prepare", "labels", "train"):
-            assert job.key.endswith("-" + sha256(job.spec.encode()).hexdigest()[:8])
+            assert job.key.endswith("-" + sha256(job.spec.encode()).hexdigest()[:12])
 
 
 def test_a_new_option_that_is_off_changes_no_spec():
@@ -236,8 +236,8 @@ def test_random_features_are_made_once_for_all_that_read_them(plan):
     assert specs(after, "prepare")[made]["features"] == {
         "kind": "random_relu", "number": 20, "seed": 0, "scale": 0.3,
     }  # fmt: skip
-    assert "disobey.data.random_features" in after.jobs["prepare", made].modules
-    assert not any("random_features" in str(job.modules) for job in before.jobs.values())
+    assert "disobey.data.random_features" in after.jobs["prepare", made].roots
+    assert not any("random_features" in str(job.roots) for job in before.jobs.values())
     train, runs = specs(after, "train"), after.settings["self"].all()
     assert {train[run]["data"] for run in runs} == {made}
     assert after.sizes[made].shape.inputs == (20,)
@@ -403,16 +403,16 @@ def test_a_job_counts_only_the_code_that_its_spec_names(plan):
     planned = plan()
     jobs = planned.jobs
     for run in planned.settings["self"].students:
-        assert jobs["train", run].modules == (
-            "disobey.stages.train",
+        assert jobs["train", run].roots == (
+            "disobey.stages.train:run",
             "disobey.models.mlp",
             "disobey.training.losses.distillation",
             "disobey.training.teachers.one_view",
         )
-        assert jobs["dump", run].modules == ("disobey.stages.dump", "disobey.models.mlp")
+        assert jobs["dump", run].roots == ("disobey.stages.dump:run", "disobey.models.mlp")
     for run in planned.settings["langid"].references:
-        assert jobs["train", run].modules == (
-            "disobey.stages.train",
+        assert jobs["train", run].roots == (
+            "disobey.stages.train:run",
             "disobey.models.roberta",
             "disobey.training.losses.one_hot",
         )

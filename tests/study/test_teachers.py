@@ -111,11 +111,11 @@ def test_a_live_teacher_is_read_as_weights_and_its_code_counts(planned):
     for student, teacher in zip(runs.students, runs.teachers, strict=True):
         job = plan.jobs["train", student]
         assert f"results/runs/{teacher}.json" in job.inputs
-        assert {"disobey.models.mlp", "disobey.models.small_resnet"} <= set(job.modules)
-        assert "disobey.training.teachers.live" in job.modules
+        assert {"disobey.models.mlp", "disobey.models.small_resnet"} <= set(job.roots)
+        assert "disobey.training.teachers.live" in job.roots
     stored = planned(("student: mlp", "student: resnet"))
     job = stored.jobs["train", stored.settings["self"].students[0]]
-    assert "disobey.models.mlp" not in job.modules
+    assert "disobey.models.mlp" not in job.roots
 
 
 AUTO = {

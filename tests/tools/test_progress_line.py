@@ -101,7 +101,7 @@ def test_nothing_is_said_of_the_time_before_anything_like_it_was_measured(study)
 
 
 def test_what_earlier_runs_measured_counts(study):
-    for name in (("prepare", "digits-897448d3"), study.one_hot[0]):
+    for name in (("prepare", "digits-897448d336af"), study.one_hot[0]):
         make(study.plan.jobs[name], study.digests, seconds=50.0)
     run = Run(study.plan, study.one_hot[1:3])
     run.start(0)
@@ -127,7 +127,7 @@ def test_what_a_failed_job_keeps_from_running_is_not_waited_for(study):
 
 
 def test_on_a_cluster_waiting_in_a_queue_is_no_work(study):
-    make(study.plan.jobs["prepare", "digits-897448d3"], study.digests)
+    make(study.plan.jobs["prepare", "digits-897448d336af"], study.digests)
     run = Run(study.plan, study.one_hot[:3], local=False)
     for index in range(3):
         run.start(index)

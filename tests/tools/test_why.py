@@ -4,11 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from disobey import provenance
+from disobey import code_digest
 from disobey.stages.command import main as run_stage
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
@@ -63,10 +64,16 @@ def test_a_store_cut_short_and_its_consumers_are_named(made, tmp_path):
 
 def test_changed_code_is_named_by_module(made, monkeypatch):
     plan, _, _ = made
-    real = provenance._module
     changed = "disobey.data.label_noise"
+    real, whole = code_digest._definition, code_digest.module_digest
+
+    def edited(module, name):
+        found = real(module, name)
+        return replace(found, digest="other") if module == changed else found
+
+    monkeypatch.setattr(code_digest, "_definition", edited)
     monkeypatch.setattr(
-        provenance, "_module", lambda name: ("other", ()) if name == changed else real(name)
+        code_digest, "module_digest", lambda name: "other" if name == changed else whole(name)
     )
     fresh = CodeDigests(CAPTIONS)
     assert reasons(plan, fresh, "labels") == [f"its code changed: {changed}"]

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from disobey import provenance
+from disobey import code_digest
 from disobey.errors import UserError
 from disobey.locks import Holder, Lock
 from disobey.provenance import spec_id
@@ -168,7 +168,7 @@ def test_a_call_by_hand_goes_on_from_its_own_codes_states_alone(scene, monkeypat
         patch.setattr(checkpoint.Keeper, "after_step", stop_at_3)
         assert main("train", words) == 2
     with monkeypatch.context() as patch:
-        patch.setattr(provenance, "loaded_modules", lambda: {"disobey.training.loop": "edited"})
+        patch.setattr(code_digest, "loaded_modules", lambda: {"disobey.training.loop": "edited"})
         patch.setattr(checkpoint.Keeper, "after_step", stop_at_3)
         assert main("train", words) == 2
     assert "resumed" not in capsys.readouterr().err

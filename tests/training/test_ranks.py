@@ -19,8 +19,9 @@ import torch
 from torch import nn
 
 from disobey import cards
+from disobey.code_digest import modules_reached
 from disobey.locks import Lock
-from disobey.provenance import module_digests, spec_id
+from disobey.provenance import spec_id
 from disobey.training.parts import modules_of
 from disobey.training.ranks import Ranks
 from disobey.training.shared_normalisation import Shares, share_sizes, share_statistics
@@ -250,7 +251,7 @@ def test_a_world_size_that_torchrun_has_not_set_means_nothing(workplace, monkeyp
 def test_a_process_alone_neither_depends_on_the_code_of_several_nor_loads_it():
     of_several = ("ranks", "together", "shared_normalisation")
     spec = {"recipe": {"epochs": 2}, "augment": AUGMENT, "distill": {"teacher": "t"}}
-    depends = module_digests(("disobey.stages.train", *modules_of(spec)))
+    depends = modules_reached(("disobey.stages.train:run", *modules_of(spec)))
     assert not [name for name in depends if name.rpartition(".")[2] in of_several]
     script = "import sys, disobey.stages.command, disobey.stages.train; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -84,10 +84,10 @@ class Workflow:
         assert result.returncode == 0, result.stdout + result.stderr
         return jobs_in(result.stdout + result.stderr)
 
-    def why(self) -> set[str]:
+    def why(self, *words: str) -> set[str]:
         """Return ``rule wildcards`` of every job that ``python -m disobey why`` names."""
         result = subprocess.run(
-            [sys.executable, "-m", "disobey", "why", str(self.study)],
+            [sys.executable, "-m", "disobey", "why", str(self.study), *words],
             cwd=self.folder, capture_output=True, text=True,
             env=os.environ | {"PYTHONPATH": str(self.repository / "src")},
         )  # fmt: skip

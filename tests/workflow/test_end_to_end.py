@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from disobey import provenance
+from disobey.code_digest import definition_digests
 from disobey.stage_names import STAGES
 from disobey.stores.logs import log_of
 from disobey.study.figures import FIGURES, figures_of
@@ -111,18 +112,29 @@ def test_the_study_has_every_stage_and_every_kind_of_figure(finished):
             assert path.stat().st_size > 5000
 
 
-def test_a_job_runs_no_code_that_its_digest_leaves_out(finished):
-    """Else an edit of that code would leave a result stale unseen; packages hold only words."""
-    for job in make_plan(load_study(finished.study)).jobs.values():
-        record = json.loads((finished.folder / job.manifest).read_text())
-        digested = provenance.module_digests(job.modules)
-        unseen = {name.removeprefix("disobey.") for name in record["modules"].keys() - digested}
-        plain = {name for name in unseen if not is_package(name)}
-        assert plain <= AROUND_JOBS, f"{job.stage} {job.key}"
+def test_a_job_runs_no_code_that_its_digest_leaves_out(finished, tmp_path):
+    """Else an edit of that code would leave a result stale unseen."""
+    folder = tmp_path / "copy"
+    shutil.copytree(finished.folder, folder)
+    plan = make_plan(load_study(finished.study))
+    jobs = {job.roots: name for name, job in plan.jobs.items() if job.stage != "explorer"}
+    for name in jobs.values():
+        (folder / plan.jobs[name].manifest).unlink()
+    traced = subprocess.run(
+        [sys.executable, REPOSITORY / "tests/workflow/tracing.py", "study.yaml"],
+        input=json.dumps(sorted(jobs.values())), cwd=folder, capture_output=True, text=True,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    assert traced.returncode == 0, traced.stderr
+    for words, ran in json.loads(traced.stdout.splitlines()[-1]).items():
+        digested = definition_digests(plan.jobs[tuple(words.split(" "))].roots)
+        unseen = {name for name in set(ran) - digested.keys() if module_of(name) not in AROUND_JOBS}
+        assert not unseen, words
+    assert len(json.loads(traced.stdout.splitlines()[-1])) == len(jobs)
 
 
-def is_package(name):
-    return (REPOSITORY / "src/disobey" / name.replace(".", "/") / "__init__.py").is_file()
+def module_of(definition):
+    return definition.partition(":")[0].removeprefix("disobey.")
 
 
 def test_packages_hold_nothing_but_a_docstring():

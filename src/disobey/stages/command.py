@@ -129,7 +129,7 @@ def make(job: Job, run: Callable[[Job], None]) -> None:
 
 def _check_id(job: Job) -> None:
     """Refuse to write one spec under another spec's id."""
-    digits = provenance.spec_hash(job.spec)[:8]
+    digits = provenance.spec_digits(job.spec)
     named = job.stage in NAMED_BY_SPEC
     if named and not job.id.endswith(f"-{digits}"):
         raise UserError(

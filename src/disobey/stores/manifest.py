@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from disobey import provenance
+from disobey import code_digest, provenance
 from disobey.errors import UserError
 from disobey.stores.layout import manifest_of, store_of
 
@@ -157,7 +157,7 @@ def describe(
         "spec": dict(spec),
         "spec_hash": provenance.spec_hash(spec),
         "code": code,
-        "modules": provenance.loaded_modules(),
+        "modules": code_digest.loaded_modules(),
         "files": described,
         "content": provenance.spec_hash({name: f["sha256"] for name, f in described.items()}),
         "inputs": {str(manifest.path): manifest.content for manifest in inputs},

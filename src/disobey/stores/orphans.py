@@ -1,6 +1,6 @@
 """What lies in ``results/`` and is asked for by nobody: stores, logs, saved states of trainings.
 
-Only what a job of ours can have made counts: in the shared folders names that end with eight hex
+Only what a job of ours can have made counts: in the shared folders names that end with twelve hex
 digits, in a study's folder stores with a manifest. All else is left alone, and not looked at.
 """
 
@@ -35,7 +35,7 @@ MADE_BY = {
     "report": layout.REPORT,
 }
 WILDCARD = re.compile(r"\{(\w+)\}")
-ID = r"[^/]+-[0-9a-f]{8}(?:@[0-9]+)?"
+ID = r"[^/]+-[0-9a-f]{8}(?:[0-9a-f]{4})?(?:@[0-9]+)?"
 NAME = r"[^/]+"
 # What a wildcard may be; all others are ids.
 VALUES = {

@@ -5,13 +5,13 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from disobey import provenance
+from disobey import code_digest
 from disobey.study.jobs import PlannedJob
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
-PACKAGE_FOLDER = Path(provenance.__file__).parent
+PACKAGE_FOLDER = Path(code_digest.__file__).parent
 # What a stage's page is made of beside modules, below the package's folder.
 PAGES = {
     "report": ("stages/*.jinja",),
@@ -30,18 +30,23 @@ class CodeDigests:
 
     def __init__(self, captions: Path) -> None:
         self.captions = captions
-        self._modules = functools.cache(provenance.code_digest)
+        self._code = functools.cache(code_digest.code_digest)
         self._texts = functools.cache(self._digest_texts)
 
     def of(self, job: PlannedJob) -> str:
         """Return the digest of everything that ``job`` runs or reads of this package."""
-        code = self._modules(job.modules)
+        code = self._code(job.roots)
         return f"{code}+{self._texts(job.stage, job.texts)}" if job.stage in PAGES else code
+
+    def modules(self, job: PlannedJob) -> dict[str, str]:
+        """Return the digest of each module that holds a definition which ``job`` reaches."""
+        names = code_digest.modules_reached(job.roots)
+        return {name: code_digest.module_digest(name) for name in names}
 
     def changed(self, job: PlannedJob, manifest: "Manifest") -> list[str]:
         """Return the modules of ``job`` that differ from those that made ``manifest``."""
         before = manifest.record.get("modules", {})
-        now = provenance.module_digests(job.modules)
+        now = self.modules(job)
         names = [name for name in now if name in before and now[name] != before[name]]
         names += [f"{name} (new)" for name in now if name not in before]
         return names or ["captions, templates or scripts"]

@@ -31,8 +31,9 @@ class PlannedJob:
         The values of the rule's wildcards, joined by ``/``.
     spec : str
         Canonical JSON of all that the job depends on.
-    modules : tuple of str
-        The stage's module and the registry members that the spec names.
+    roots : tuple of str
+        The code that the job starts from: the stage's ``run``, and the members of registries that
+        the spec names; see `disobey.code_digest.code_digest`.
     inputs : tuple of str
         Manifests of the upstream stores.
     manifest : str
@@ -44,7 +45,7 @@ class PlannedJob:
     stage: str
     key: str
     spec: str
-    modules: tuple[str, ...]
+    roots: tuple[str, ...]
     inputs: tuple[str, ...]
     manifest: str
     texts: tuple[str, ...] = ()
@@ -142,8 +143,8 @@ class Plan:
         texts: tuple[str, ...] = (),
     ) -> str:
         """Add a job unless it is there already; return its manifest."""
-        modules = (f"disobey.stages.{stage}", *members)
-        job = PlannedJob(stage, key, canonical(spec), modules, inputs, manifest_of(store), texts)
+        roots = (f"disobey.stages.{stage}:run", *members)
+        job = PlannedJob(stage, key, canonical(spec), roots, inputs, manifest_of(store), texts)
         if job.command_bytes > LONGEST_COMMAND:
             raise UserError(
                 f"{store}: its command would have {job.command_bytes} bytes, over "
@@ -152,7 +153,7 @@ class Plan:
         known = self.jobs.setdefault((stage, key), job)
         if known != job:
             raise UserError(
-                f"two different jobs are both called {stage} {key}: eight hex digits collided; "
+                f"two different jobs are both called {stage} {key}: twelve hex digits collided; "
                 f"change any value of one of them"
             )
         return job.manifest

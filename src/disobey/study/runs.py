@@ -1,6 +1,6 @@
 """Jobs that all studies share: trainings, logits, views, eigendirections. Pure.
 
-A store's id is a readable prefix and eight hex digits of its spec, in which the stores that it is
+A store's id is a readable prefix and twelve hex digits of its spec, in which the stores that it is
 made from stand by their ids: never by the name of a setting.
 """
 

@@ -1,4 +1,4 @@
-"""Which jobs of a plan are stale, and why: the plan held against the manifests on disk."""
+"""Stale jobs of a plan, and why they are stale: the plan compared with the manifests on disk."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ class Manifests:
         self._read: dict[str, Manifest | str | None] = {}
 
     def get(self, path: str) -> Manifest | str | None:
-        """Return a manifest; why its store is none, in words; or None where there is nothing."""
+        """Return a manifest, the reason why its store is broken, or None if there is none."""
         if path not in self._read:
             self._read[path] = self._of(Path(path))
         return self._read[path]
@@ -33,33 +33,64 @@ class Manifests:
 
 
 def why(
-    plan: Plan, digests: CodeDigests, manifests: Manifests | None = None
+    plan: Plan,
+    digests: CodeDigests,
+    manifests: Manifests | None = None,
+    *,
+    strict: bool = False,
 ) -> dict[tuple[str, str], list[str]]:
     """Return the reasons of every job that would run, upstream first.
-
-    Compares the plan with the manifests on disk; Snakemake comes to the same jobs by its own
-    records, which a test holds it to.
 
     Parameters
     ----------
     plan : Plan
     digests : CodeDigests
     manifests : Manifests, optional
-        What has been read of them already.
+        Those that have been read already.
+    strict : bool
+        Whether to ignore what somebody accepted; see `disobey.tools.accept`.
     """
-    manifests = manifests or Manifests()
+    own = stale_by_themselves(plan, digests, manifests or Manifests(), strict=strict)
     stale: dict[tuple[str, str], list[str]] = {}
     runs: dict[str, str] = {}
     for name, job in plan.jobs.items():
-        words = _own_reasons(job, digests, manifests)
-        words += [f"{runs[path]} runs again" for path in job.inputs if path in runs]
+        upstream = [f"{runs[path]} runs again" for path in job.inputs if path in runs]
+        words = [*own.get(name, ()), *upstream]
         if words:
             stale[name] = words
             runs[job.manifest] = " ".join(name)
     return stale
 
 
-def _own_reasons(job: PlannedJob, digests: CodeDigests, manifests: Manifests) -> list[str]:
+def stale_by_themselves(
+    plan: Plan, digests: CodeDigests, manifests: Manifests, *, strict: bool = False
+) -> dict[tuple[str, str], list[str]]:
+    """Return the reasons of the jobs that are stale whatever their upstream does."""
+    reasons = {
+        name: _own_reasons(job, digests, manifests, strict=strict)
+        for name, job in plan.jobs.items()
+    }
+    return {name: words for name, words in reasons.items() if words}
+
+
+def stale_by_code(
+    plan: Plan, digests: CodeDigests, manifests: Manifests
+) -> dict[tuple[str, str], list[str]]:
+    """Return the jobs that would run for their code alone, with the modules that changed."""
+    stale = {}
+    for name, job in plan.jobs.items():
+        manifest = manifests.get(job.manifest)
+        if not isinstance(manifest, Manifest) or not _code_changed(job, manifest, digests):
+            continue
+        same_spec = manifest.record["spec_hash"] == job.spec_hash
+        if same_spec and not _changed_inputs(job, manifest, manifests):
+            stale[name] = digests.changed(job, manifest)
+    return stale
+
+
+def _own_reasons(
+    job: PlannedJob, digests: CodeDigests, manifests: Manifests, *, strict: bool
+) -> list[str]:
     """Return why a job is stale by itself, whatever its upstream does."""
     manifest = manifests.get(job.manifest)
     if manifest is None:
@@ -69,9 +100,21 @@ def _own_reasons(job: PlannedJob, digests: CodeDigests, manifests: Manifests) ->
     reasons = []
     if manifest.record["spec_hash"] != job.spec_hash:
         reasons.append("its spec changed: " + _changed(manifest, job))
-    if manifest.record["code"] != digests.of(job):
+    if _code_changed(job, manifest, digests):
         reasons.append("its code changed: " + ", ".join(digests.changed(job, manifest)))
+    elif strict and _accepted(manifest):
+        reasons.append("a change of its code was accepted")
     return reasons + _changed_inputs(job, manifest, manifests)
+
+
+def _code_changed(job: PlannedJob, manifest: Manifest, digests: CodeDigests) -> bool:
+    return bool(manifest.record["code"] != digests.of(job))
+
+
+def _accepted(manifest: Manifest) -> bool:
+    """Tell whether the code that made a store differs from the code that its manifest names."""
+    accepted = manifest.record.get("accepted", [])
+    return bool(accepted and accepted[0]["from"] != manifest.record["code"])
 
 
 def _changed_inputs(job: PlannedJob, manifest: Manifest, manifests: Manifests) -> list[str]:

@@ -65,6 +65,11 @@ def _own(manifest: Manifest) -> list[str]:
         f"stage     {record['stage']}",
         f"spec      {json.dumps(record['spec'], indent=2)}".replace("\n", "\n            "),
         f"code      {record['code']}",
+        *(
+            f"accepted  {change['when']} by {change['by']} at {_git(change)}: the code was "
+            f"{change['from']}"
+            for change in record.get("accepted", [])
+        ),
         f"git       {_git(record['git'])}",
         f"made      {_when(manifest)}, {record['cpu_seconds']} s of CPU",
         f"versions  Python {record['python']}, {versions}",

@@ -1,4 +1,4 @@
-"""``python -m disobey why [STUDY]``: which jobs would run now, and why, in plain words."""
+"""``python -m disobey why [STUDY]``: the jobs that would run now, with the reasons."""
 
 import argparse
 import sys
@@ -24,13 +24,14 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m disobey why", description=described(__doc__))
     parser.add_argument("study", nargs="?", default="config.yaml")
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
+    parser.add_argument("--strict", action="store_true", help="ignore what was accepted")
     options = parser.parse_args(arguments)
     try:
         plan = make_plan(load_study(options.study))
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    reasons = why(plan, CodeDigests(options.captions))
+    reasons = why(plan, CodeDigests(options.captions), strict=options.strict)
     for (stage, key), words in reasons.items():
         more = f"; and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
         print(f"{stage} {key}: {'; '.join(words[:SHOWN])}{more}")

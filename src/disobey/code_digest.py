@@ -1,0 +1,399 @@
+"""Digests of code: what a stage runs of this package, definition by definition.
+
+A *definition* is a function, a class or an assigned name at the top level of a module. A digest is
+over the definitions that a stage reaches from its roots by name, through the imports of this
+package, so that an edit makes stale only what can run it. Every other statement at the top level of
+a module runs whenever the module is imported, and counts whenever it is.
+
+Names are looked up without running anything: no module is imported. What Python finds at run time
+alone is not seen; the plan of a study names such members of registries among the roots.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGE = "disobey"
+NOT_MEANING = ("ctx", "kind", "type_comment", "type_ignores")  # fields of syntax trees
+LOOSE = ""  # the name under which a module's other statements count
+LOGS = ("log", "logger", "logging", "warnings")
+
+
+def code_digest(roots: Iterable[str]) -> str:
+    """Digest the definitions that ``roots`` reach inside this package.
+
+    Comments, docstrings, formatting and the text of errors and log messages do not count, and the
+    digest is the same on every supported Python.
+
+    Parameters
+    ----------
+    roots : iterable of str
+        ``module:name`` for one definition, ``module`` for all of a module.
+
+    Returns
+    -------
+    str
+        16 hex digits.
+
+    Raises
+    ------
+    ModuleNotFoundError, AttributeError
+        If a root does not exist.
+    ValueError
+        For a relative import or a star import, which are not followed.
+    """
+    digest = hashlib.sha256()
+    for name, own in definition_digests(roots).items():
+        digest.update(f"{name}:{own}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def definition_digests(roots: Iterable[str]) -> dict[str, str]:
+    """Return the digest of each definition that ``roots`` reach, by ``module:name``."""
+    reached: set[tuple[str, str]] = set()
+    waiting = [key for root in roots for key in _of_root(root)]
+    while waiting:
+        key = waiting.pop()
+        if key not in reached:
+            reached.add(key)
+            waiting.extend(_definition(*key).reaches)
+    return {
+        f"{module}:{name}": _definition(module, name).digest for module, name in sorted(reached)
+    }
+
+
+def modules_reached(roots: Iterable[str]) -> list[str]:
+    """Return the modules that hold what ``roots`` reach, and those that it imports."""
+    return sorted({name.partition(":")[0] for name in definition_digests(roots)})
+
+
+def loaded_modules() -> dict[str, str]:
+    """Return the digest of every module of this package that the process has imported."""
+    names = [name for name in sys.modules if name.startswith(f"{PACKAGE}.")]
+    return {name: module_digest(name) for name in sorted(names) if _file_of(name) is not None}
+
+
+@functools.cache
+def module_digest(module: str) -> str:
+    """Return the digest of all that a module holds, whether a stage reaches it or not."""
+    return source_digest(_tree(module))
+
+
+def source_digest(tree: ast.AST) -> str:
+    """Digest a syntax tree without docstrings, positions and the text of messages.
+
+    Written out here since ``ast.dump`` and ``ast.unparse`` differ between Pythons; fields that are
+    empty are skipped, so a field that a later Python adds changes nothing.
+    """
+    digest = hashlib.sha256()
+    for token in _tokens(tree):
+        digest.update(token.encode() + b"\0")
+    return digest.hexdigest()
+
+
+# --- what a definition reaches ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The digest of one definition, and the definitions that it names."""
+
+    digest: str
+    reaches: frozenset[tuple[str, str]]
+
+
+@dataclass
+class Source:
+    """The top level of a module.
+
+    Attributes
+    ----------
+    definitions : dict of list of ast.stmt
+        By name; a name can be defined more than once.
+    loose : list of ast.stmt
+        Statements that neither define a name nor import one.
+    bindings : dict of set of str
+        Dotted paths that a name can stand for, by the import statements at any depth.
+    imported : set of str
+        Modules of this package that run when this one is imported.
+    """
+
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    loose: list[ast.stmt] = field(default_factory=list)
+    bindings: dict[str, set[str]] = field(default_factory=dict)
+    imported: set[str] = field(default_factory=set)
+
+
+def _of_root(root: str) -> list[tuple[str, str]]:
+    module, _, name = root.partition(":")
+    if not name:
+        return _whole(module)
+    if name not in _source(module).definitions:
+        raise AttributeError(f"{module} defines no {name}, which a plan names as code of a job")
+    return [(module, name)]
+
+
+def _whole(module: str) -> list[tuple[str, str]]:
+    return [(module, name) for name in (LOOSE, *_source(module).definitions)]
+
+
+@functools.cache
+def _definition(module: str, name: str) -> Definition:
+    source = _source(module)
+    statements = source.definitions[name] if name else source.loose
+    reaches = {(module, LOOSE)} if name else {(other, LOOSE) for other in source.imported}
+    digest = hashlib.sha256()
+    outside = set()
+    for statement in statements:
+        digest.update(source_digest(statement).encode())
+        for path in _paths(statement):
+            first, *rest = path.split(".")
+            if first in source.definitions:
+                reaches.add((module, first))
+            for target in source.bindings.get(first, ()):
+                found = _resolve(".".join([target, *rest]))
+                reaches.update(found)
+                outside.update([] if found else [f"{first}={target}"])
+        for imported in _imports(statement, module):  # for what running the module does
+            reaches.add((imported, LOOSE))
+    for line in sorted(outside):
+        digest.update(line.encode())
+    return Definition(digest.hexdigest(), frozenset(reaches - {(module, name)}))
+
+
+def _resolve(path: str) -> list[tuple[str, str]]:
+    """Return the definitions that a dotted path stands for; none outside this package."""
+    if path != PACKAGE and not path.startswith(f"{PACKAGE}."):
+        return []
+    module = path
+    rest: list[str] = []
+    while _file_of(module) is None:
+        module, _, name = module.rpartition(".")
+        if not module:
+            return []
+        rest.insert(0, name)
+    source = _source(module)
+    if not rest:
+        return _whole(module)
+    if rest[0] in source.definitions:
+        return [(module, rest[0])]
+    if rest[0] in source.bindings:
+        targets = source.bindings[rest[0]]
+        found = [key for target in targets for key in _resolve(".".join([target, *rest[1:]]))]
+        return [(module, LOOSE), *found]
+    return _whole(module)  # made at run time
+
+
+def _paths(node: ast.AST) -> Iterator[str]:
+    """Yield the dotted paths that a statement reads, but for those in the text of messages."""
+    if isinstance(node, ast.Attribute | ast.Name):
+        names: list[str] = []
+        while isinstance(node, ast.Attribute):
+            names.insert(0, node.attr)
+            node = node.value
+        if isinstance(node, ast.Name):
+            yield ".".join([node.id, *names])
+            return
+    for child in ast.iter_child_nodes(_without_text(node) if _is_message(node) else node):
+        yield from _paths(child)
+
+
+@functools.cache
+def _source(module: str) -> Source:
+    source = Source()
+    tree = _tree(module)
+    for statement in _at_runtime(tree.body):
+        names = _defined(statement)
+        for name in names:
+            source.definitions.setdefault(name, []).append(statement)
+        if not names and not _is_import_or_text(statement):
+            source.loose.append(statement)
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            source.imported.update(_imports(statement, module))
+    for name, target in _bound(tree, module):
+        source.bindings.setdefault(name, set()).add(target)
+    return source
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """Return the names that a statement defines and does nothing else."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    targets: list[ast.expr] = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    parts = [x for t in targets for x in (t.elts if isinstance(t, ast.Tuple) else [t])]
+    names = [part.id for part in parts if isinstance(part, ast.Name)]
+    return names if len(names) == len(parts) else []
+
+
+def _bound(tree: ast.AST, module: str) -> Iterator[tuple[str, str]]:
+    """Yield the names that import statements bind, each with its dotted path."""
+    for node in _walk_runtime(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                first = alias.name.split(".")[0]
+                yield (alias.asname, alias.name) if alias.asname else (first, first)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{module}: relative import; write it as {PACKAGE}.… instead")
+            for alias in node.names:
+                if alias.name == "*":
+                    raise ValueError(f"{module}: import *; name what you import")
+                yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def _imports(tree: ast.AST, module: str) -> Iterator[str]:
+    """Yield the modules of this package that running ``tree`` imports."""
+    for node in _walk_runtime(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        for name in names:
+            if name.startswith(f"{PACKAGE}.") and name != module and _file_of(name) is not None:
+                yield name
+
+
+# --- syntax trees ----------------------------------------------------------------------------
+
+
+def _tokens(node: object) -> Iterator[str]:
+    if isinstance(node, ast.AST):
+        node = _without_text(node) if _is_message(node) else node
+        yield f"({type(node).__name__}"
+        for name, value in ast.iter_fields(node):
+            if isinstance(node, ast.JoinedStr):
+                value = [piece for piece in value if not _is_empty_text(piece)]
+            if name in NOT_MEANING or value in (None, []):
+                continue
+            if name == "body" and _has_docstring(node):
+                value = value[1:]
+            yield f".{name}"
+            yield from _tokens(value)
+        yield ")"
+    elif isinstance(node, list):
+        yield "["
+        for item in node:
+            yield from _tokens(item)
+        yield "]"
+    else:  # ascii: what repr escapes depends on the Unicode version of a Python
+        yield f"{type(node).__name__} {node!a}"
+
+
+def _is_message(node: ast.AST) -> bool:
+    """Tell statements whose strings are for people to read: ``raise``, ``print`` and log calls."""
+    if isinstance(node, ast.Raise):
+        return True
+    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
+        return False
+    called = node.value.func
+    if isinstance(called, ast.Attribute):
+        return isinstance(called.value, ast.Name) and called.value.id in LOGS
+    return isinstance(called, ast.Name) and called.id == "print"
+
+
+class _Wordless(ast.NodeTransformer):
+    """Replaces strings by one that says nothing."""
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
+        return ast.Constant("")
+
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+
+def _without_text(node: ast.AST) -> ast.AST:
+    return _Wordless().visit(_copy(node))
+
+
+def _copy(node: ast.AST) -> ast.AST:
+    """Copy a tree: a transformer works in place, and every tree is read again."""
+    fields = {
+        name: _copy(value)
+        if isinstance(value, ast.AST)
+        else [_copy(item) if isinstance(item, ast.AST) else item for item in value]
+        if isinstance(value, list)
+        else value
+        for name, value in ast.iter_fields(node)
+    }
+    return type(node)(**fields)
+
+
+def _is_import_or_text(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant)
+    return isinstance(statement, ast.Import | ast.ImportFrom)
+
+
+def _is_empty_text(node: ast.AST) -> bool:
+    """Tell the empty pieces that Python 3.12.0 and 3.12.1 put into f-strings."""
+    return isinstance(node, ast.Constant) and node.value == ""
+
+
+def _has_docstring(node: ast.AST) -> bool:
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+
+
+def _at_runtime(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield statements without ``if TYPE_CHECKING:`` blocks, which never run."""
+    for statement in statements:
+        if isinstance(statement, ast.If) and _is_type_checking(statement.test):
+            yield from _at_runtime(statement.orelse)
+        else:
+            yield statement
+
+
+def _walk_runtime(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree without ``if TYPE_CHECKING:`` blocks."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and _is_type_checking(node.test):
+            waiting.extend(node.orelse)
+            continue
+        yield node
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))
+
+
+@functools.cache
+def _tree(module: str) -> ast.Module:
+    file = _file_of(module)
+    if file is None:
+        raise ModuleNotFoundError(
+            f"no module {module}: the file of a registry's member must bear its name"
+        )
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _file_of(module: str) -> Path | None:
+    """Return a module's file, or None if there is none; imports nothing, torch least of all."""
+    package, *rest = module.split(".")
+    found = importlib.util.find_spec(package)
+    for folder in (found and found.submodule_search_locations) or ():
+        place = Path(folder, *rest)
+        for file in (place / "__init__.py", place.with_suffix(".py")):
+            if file.is_file():
+                return file
+    return None
+
+
+def forget() -> None:
+    """Forget what was read of the sources, so that edits since then are seen."""
+    for cached in (module_digest, _definition, _source, _tree, _file_of):
+        cached.cache_clear()

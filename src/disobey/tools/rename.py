@@ -1,0 +1,120 @@
+"""``python -m disobey rename STUDY``: give results of an earlier version today's names.
+
+Earlier versions ended the ids of stores with eight hex digits; today's have twelve. The
+stores of a study are named anew and their manifests follow; nothing is computed. A store is removed
+under its old name after it is complete under the new one. The pages, which print ids, are made
+again by the next run.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from disobey import provenance
+from disobey.errors import UserError
+from disobey.lease import looking_around
+from disobey.stores.layout import store_of
+from disobey.stores.manifest import Manifest, write_manifest
+from disobey.study.jobs import PlannedJob
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+from disobey.study.staleness import Manifests
+from disobey.tools.described import described
+
+PAGES = ("explorer", "report")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Rename what a study has made; 2 after a mistake."""
+    parser = argparse.ArgumentParser(
+        prog="python -m disobey rename", description=described(__doc__)
+    )
+    parser.add_argument("study", nargs="+", help="study files whose results are in this folder")
+    options = parser.parse_args(arguments)
+    try:
+        with looking_around() as nobody_works:
+            if not nobody_works:
+                raise UserError("another snakemake works in this folder; wait until it ends")
+            print(f"renamed {rename(options.study)} stores")
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def rename(studies: Sequence[str]) -> int:
+    """Rename the stores of some studies; return how many there were."""
+    renamed: dict[str, tuple[str, str]] = {}  # by old manifest: new one, content
+    left: list[Manifest] = []
+    for study in map(load_study, studies):
+        with provenance.eight_digits():
+            before = make_plan(study)
+        manifests = Manifests()
+        for old, new in zip(before.jobs.values(), make_plan(study).jobs.values(), strict=True):
+            found = manifests.get(old.manifest)
+            done = manifests.get(new.manifest)
+            if old.stage in PAGES or old.manifest in renamed:
+                continue
+            if isinstance(done, Manifest) and done.record["spec_hash"] == new.spec_hash:
+                renamed[old.manifest] = (new.manifest, done.content)  # by an earlier call
+                continue
+            if not isinstance(found, Manifest) or found.record["spec_hash"] != old.spec_hash:
+                continue
+            record = _named_anew(found, old, new, renamed)
+            renamed[old.manifest] = (new.manifest, record["content"])
+            if (old.manifest, old.spec) != (new.manifest, new.spec):
+                _write(found, Path(new.manifest), record)
+            if old.manifest != new.manifest:
+                left.append(found)
+    for manifest in left:
+        _remove(manifest)
+    return len(left)
+
+
+def _named_anew(
+    manifest: Manifest, old: PlannedJob, new: PlannedJob, renamed: dict[str, tuple[str, str]]
+) -> dict[str, Any]:
+    """Return the record of a store under its new name, after linking its files there."""
+    names = (_name(old.manifest), _name(new.manifest))
+    files = {name.replace(*names, 1): entry for name, entry in manifest.record["files"].items()}
+    for name, moved in zip(manifest.record["files"], files, strict=True):
+        source, target = manifest.path.parent / name, Path(new.manifest).parent / moved
+        if source != target and not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(source, target)
+    hashes = {name: entry["sha256"] for name, entry in files.items()}
+    inputs = manifest.record["inputs"]
+    return manifest.record | {
+        "id": names[1],
+        "spec": json.loads(new.spec),
+        "spec_hash": new.spec_hash,
+        "files": files,
+        "content": provenance.spec_hash(hashes),
+        "inputs": dict(renamed.get(path, (path, content)) for path, content in inputs.items()),
+    }
+
+
+def _name(manifest: str) -> str:
+    """Return the id of a manifest's store: the last part of its path without a suffix."""
+    store = Path(store_of(manifest))
+    return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
+
+
+def _write(manifest: Manifest, path: Path, record: dict[str, Any]) -> None:
+    kept = manifest.path.stat()  # Snakemake takes an input of a later time for a new one
+    write_manifest(path, record)
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+
+def _remove(manifest: Manifest) -> None:
+    """Remove the old names of a store: the manifest first, which vouches for the files."""
+    manifest.path.unlink()
+    for name in manifest.record["files"]:
+        path = manifest.path.parent / name
+        path.unlink()
+        if path.parent != manifest.path.parent and not any(path.parent.iterdir()):
+            path.parent.rmdir()

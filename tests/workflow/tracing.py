@@ -1,0 +1,73 @@
+"""Run jobs of a study in this process and print which definitions of the package each one ran.
+
+Called in a folder with the study's results as ``python tracing.py STUDY``, with the jobs' stages
+and keys as JSON on standard input.
+"""
+
+import ast
+import functools
+import json
+import sys
+import threading
+from pathlib import Path
+
+import disobey
+from disobey.stages import command
+from disobey.study.digests import CodeDigests
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+from disobey.tools.run import command as words_of
+from disobey.tools.why import CAPTIONS
+
+# Code that runs when a module is imported; inside a function they belong to the function.
+AT_IMPORT = ("<module>", "<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
+PACKAGE = Path(disobey.__file__).parent
+
+
+@functools.cache
+def definitions(path: str) -> list[tuple[int, int, str]]:
+    """Return first line, last line and name of what a file defines at its top level."""
+    found = []
+    for node in ast.parse(Path(path).read_text(encoding="utf-8")).body:
+        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        name = getattr(node, "name", getattr(targets[0], "id", ""))
+        found.append((first, node.end_lineno, name))
+    return found
+
+
+@functools.cache
+def name_of(path: str, line: int) -> str:
+    module = ".".join(("disobey", *Path(path).relative_to(PACKAGE).with_suffix("").parts))
+    name = next(name for first, last, name in definitions(path) if first <= line <= last)
+    return f"{module}:{name}"
+
+
+def run(job: list[str]) -> list[str]:
+    """Run one job; return the definitions whose code it entered."""
+    entered: set[tuple[str, int]] = set()
+
+    def enter(frame, event, argument):
+        code = frame.f_code
+        ours = event == "call" and code.co_filename.startswith(str(PACKAGE))
+        if ours and code.co_name not in AT_IMPORT:
+            entered.add((code.co_filename, code.co_firstlineno))
+
+    planned = plan.jobs[tuple(job)]
+    words = words_of(plan, planned, digests)
+    threading.setprofile(enter)
+    sys.setprofile(enter)
+    try:
+        status = command.main(planned.stage, [*words, "--captions", str(CAPTIONS)])
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    assert status == 0, job
+    return sorted({name_of(*place) for place in entered})
+
+
+plan = make_plan(load_study(sys.argv[1]))
+digests = CodeDigests(CAPTIONS)
+wanted = [tuple(job) for job in json.load(sys.stdin)]
+ordered = [job for job in plan.jobs if job in wanted]
+print(json.dumps({" ".join(job): run(job) for job in ordered}))
