@@ -15,8 +15,7 @@ from disobey.status.locks import Seen, look_at
 from disobey.status.logs import BAR, events_in, last_bar, last_words
 from disobey.status.states import State, study_status
 from disobey.status.words import PLAIN_SYMBOLS, Style, left_in_words, lines
-from disobey.stores.layout import lock_of
-from disobey.stores.logs import log_of
+from disobey.stores.layout import lock_of, log_of
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan

@@ -16,7 +16,7 @@ import pytest
 
 from disobey import provenance
 from disobey.stage_names import STAGES
-from disobey.stores.logs import log_of
+from disobey.stores.layout import log_of
 from disobey.study.figures import FIGURES, figures_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan

@@ -37,8 +37,7 @@ from disobey.status.logs import (
     snakemakes_logs,
     was_stopped,
 )
-from disobey.stores.layout import lock_of
-from disobey.stores.logs import log_of
+from disobey.stores.layout import lock_of, log_of
 from disobey.stores.manifest import Manifest
 from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob

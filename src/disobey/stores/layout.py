@@ -5,6 +5,7 @@ The manifest of a store is the store's path with ``.json`` after it.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -74,6 +75,23 @@ def manifest_of(store: str) -> str:
 def store_of(manifest: str) -> str:
     """Return the store that ``manifest`` vouches for; inverse of `manifest_of`."""
     return manifest.removesuffix(".json")
+
+
+def key_in(pattern: str) -> str:
+    """Return the wildcards of a store's pattern, which name its job: ``{study}/{setting}``."""
+    return "/".join(re.findall(r"{\w+}", pattern))
+
+
+def log_of(stage: str, key: str) -> str:
+    """Return the path of a job's log.
+
+    Parameters
+    ----------
+    stage : str
+    key : str
+        The values of the rule's wildcards, joined by ``/``; or `key_in` the rule's output.
+    """
+    return f"{ROOT}/logs/{stage}/{key}.log"
 
 
 def lock_of(manifest: str | Path) -> Path:
