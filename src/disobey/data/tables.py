@@ -1,9 +1,15 @@
-"""Tables out of plain files: CSV, JSON lines, npz, and images in one folder for each class."""
+"""Tables of rows: of the hub, parquet, CSV, JSON lines, npz, and folders of images.
+
+All but `features_table` read their files here, because messages name the line, CSV stays text
+(0012, NA) and short rows are refused.
+"""
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -12,13 +18,106 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from disobey.data.table import IMAGES, ROWS, Batch, Table
 from disobey.data.user_files import all_files, files_below
 from disobey.errors import UserError
 
-Row = Mapping[str, Any]
-
+# No bar in a log, and nobody is told who reads what.
+os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 csv.field_size_limit(1 << 30)  # the default refuses texts of more than 128 KiB
+
+ROWS, IMAGES = 1000, 32  # of a block: photographs have megabytes
+
+Row = Mapping[str, Any]
+Batch = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One split as a table.
+
+    Attributes
+    ----------
+    where : str
+        What it is called in messages.
+    columns : tuple of str
+    class_names : callable
+        Given a column, returns the names of its classes, or None where the table says none.
+    batches : callable
+        Given the columns that are read, returns an iterator over batches of rows.
+    by_path : bool
+        Whether images may be named by their files: only where those files are part of the source,
+        or what they hold would be in no hash.
+    files : sequence of Path, optional
+        Of a folder of images: the file of each row.
+    """
+
+    where: str
+    columns: tuple[str, ...]
+    class_names: Callable[[str], Sequence[str] | None]
+    batches: Callable[[Sequence[str]], Iterable[Batch]]
+    by_path: bool = False
+    files: Sequence[Path] | None = None
+
+
+# --- what `datasets` reads ---------------------------------------------------------------------
+
+
+def features_table(
+    where: str,
+    builder: str,
+    *,
+    by_path: bool = False,
+    **options: Any,  # noqa: ANN401
+) -> Table:
+    """Return a split as a table; images stay as their files are.
+
+    Parameters
+    ----------
+    where : str
+        What it is called in messages.
+    builder : str
+        A format of files, or a repository of the hub.
+    by_path : bool
+        As for `Table`.
+    **options
+        Of `datasets.load_dataset`.
+
+    Raises
+    ------
+    UserError
+        When a file is not what its name says. Errors of the hub pass.
+    """
+    import datasets
+
+    reading = (datasets.exceptions.DatasetGenerationError, *_arrow_errors())
+    try:
+        rows = datasets.load_dataset(builder, **options)
+    except reading as error:
+        raise UserError(f"{where}: cannot be read: {error}") from None
+    features = rows.features
+    for name, feature in features.items():
+        if isinstance(feature, datasets.Image):
+            rows = rows.cast_column(name, datasets.Image(decode=False))
+
+    def batches(columns: Sequence[str]) -> Iterator[Batch]:
+        with_images = any(isinstance(features[name], datasets.Image) for name in columns)
+        try:
+            yield from rows.select_columns(list(columns)).iter(IMAGES if with_images else ROWS)
+        except reading as error:
+            raise UserError(f"{where}: cannot be read: {error}") from None
+
+    def class_names(column: str) -> Sequence[str] | None:
+        names: Sequence[str] | None = getattr(features.get(column), "names", None)
+        return names
+
+    return Table(where, tuple(features), class_names, batches, by_path)
+
+
+def _arrow_errors() -> tuple[type[Exception], ...]:
+    import pyarrow
+
+    return (pyarrow.ArrowException,)
 
 
 def _by_rows(where: str, columns: Sequence[str], rows: Callable[[], Iterable[Row]]) -> Table:

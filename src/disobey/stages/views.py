@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from disobey.data.of_job import prepared_data
+from disobey.data.prepared import prepared_data
 from disobey.data.views import slabs_of
 from disobey.stores.half import BITS_OF, HALF, half_bits
 from disobey.stores.writer import NetcdfWriter
