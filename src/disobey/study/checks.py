@@ -11,11 +11,11 @@ from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable
 from disobey.study.comparison_checks import comparison_mistakes
 from disobey.study.comparisons import ComparedLogits
 from disobey.study.datasets import PLURAL, Files
+from disobey.study.external_checks import taught_mistakes, trained_mistakes
+from disobey.study.external_teachers import TrainedLogits
 from disobey.study.models import Setting, StudentOf, Study, Trained, Views
 from disobey.study.recipes import Recipe
 from disobey.study.sizes import sizes_of
-from disobey.study.trained import TrainedLogits
-from disobey.study.trained_checks import taught_mistakes, trained_mistakes
 from disobey.study.user_files import SPLITS, format_of, mistake_in
 from disobey.study.yaml_lines import Location, Mistake
 

@@ -9,7 +9,7 @@ from disobey.comparison.files import SPLITS, TEST, TRAIN, UNNAMED
 from disobey.stores import layout
 from disobey.stores.contents import facts_of
 from disobey.study.comparisons import ROLE_KEYS, ComparedCheckpoints, ComparedLogits, Comparison
-from disobey.study.elsewhere import Elsewhere
+from disobey.study.external_models import Elsewhere
 from disobey.study.jobs import SettingRuns
 from disobey.study.models import Study
 

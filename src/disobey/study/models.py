@@ -20,8 +20,8 @@ from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 from disobey.study.comparisons import Comparison
 from disobey.study.datasets import Builtin, Dataset, Name, Seed
+from disobey.study.external_teachers import TrainedTeacher
 from disobey.study.recipes import Fraction, Inside, Positive, Recipe
-from disobey.study.trained import TrainedTeacher
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave

@@ -23,7 +23,7 @@ from disobey.stores.layout import BESIDE, manifest_of
 from disobey.strict import spec_of
 from disobey.study.compared import Comparisons
 from disobey.study.datasets import Builtin
-from disobey.study.elsewhere import Elsewhere
+from disobey.study.external_models import Elsewhere
 from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import SMOOTHING, Setting, StudentOf, Study, Trained, name_of

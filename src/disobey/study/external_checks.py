@@ -6,9 +6,9 @@ from pathlib import Path
 from disobey.comparison.files import SPLITS
 from disobey.stores.contents import content_of
 from disobey.study.elsewhere_checks import checkpoint_mistakes, differences, listed, read_facts
+from disobey.study.external_teachers import TrainedLogits
 from disobey.study.models import Study, Trained
 from disobey.study.sizes import sizes_of
-from disobey.study.trained import TrainedLogits
 from disobey.study.yaml_lines import Location, Mistake
 
 

@@ -18,11 +18,11 @@ from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.contents import content_of, facts_of
 from disobey.stores.layout import manifest_of
+from disobey.study.external_teachers import TrainedCheckpoints, TrainedTeacher
 from disobey.study.jobs import Plan
 from disobey.study.models import Study
 from disobey.study.sizes import FLOAT, Data
 from disobey.study.sources import Sources
-from disobey.study.trained import TrainedCheckpoints, TrainedTeacher
 
 # Rows, classes and label noise of each split of a file.
 Facts = Mapping[str, Mapping[str, Any]]
