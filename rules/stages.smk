@@ -31,24 +31,22 @@ FOLDERS = {
 THREADS = {stage: JOBS.threads(stage) for stage in ("train", "dump", "views")} | {
     "basis": 2
 }
-# Where files are is a resource and no param, so that moving a folder makes nothing stale.
-FILES, SOURCE = dict(files=JOBS.files), dict(source=JOBS.source)
-MODEL = dict(device=JOBS.study.device, gpu=JOBS.gpu, nodes=1)
 RESOURCES = {
-    "pretrained": SOURCE,
-    "prepare": FILES,
-    "compared": FILES,
-    "classify": MODEL | SOURCE,
-    "dump": MODEL,
-    "views": MODEL,
-    "basis": MODEL,
-    "train": MODEL
-    | dict(
-        gpu=JOBS.gpus_of_training,
-        launcher=JOBS.launcher,
-        # A minute before its time limit SLURM tells a training to save its state and end.
-        slurm_extra="--signal=USR1@60",
-    ),
+    stage: dict(device=JOBS.study.device, gpu=JOBS.gpu, nodes=1)
+    for stage in ("train", "dump", "views", "classify", "basis")
+}
+RESOURCES["train"] |= dict(
+    gpu=JOBS.gpus_of_training,
+    launcher=JOBS.launcher,
+    # A minute before its time limit SLURM tells a training to save its state and end.
+    slurm_extra="--signal=USR1@60",
+)
+# Where files are is a resource and no param, so that moving a folder makes nothing stale.
+RESOURCES |= {
+    "pretrained": dict(source=JOBS.source),
+    "classify": RESOURCES["classify"] | dict(source=JOBS.source),
+    "prepare": dict(files=JOBS.files),
+    "compared": dict(files=JOBS.files),
 }
 # The words of each shell line.
 RUN = "{resources.python:q} -m disobey"
