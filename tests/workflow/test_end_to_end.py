@@ -39,7 +39,7 @@ IN_STUDY = set(STAGES) - {"pretrained", "compared", "classify"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 # What surrounds a job and can change no number: its code is in no digest.
 AROUND_JOBS = {
-    "cards", "full_log", "job", "locks", "provenance", "slurm", "stage_names", "stages.alone",
+    "cards", "full_log", "job", "locks", "provenance", "slurm", "stage_names", "stages.store_lock",
     "stages.command", "stores.layout", "stores.manifest", "stores.writer",
 }  # fmt: skip
 

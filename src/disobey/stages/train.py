@@ -73,7 +73,7 @@ def run(job: "Job", process: Process = Process()) -> None:
     checkpoints = process.checkpoints(_checkpoint_folder(job))
     snapshots = _snapshots(job, checkpoints, training) if process.writes else None
     if job.alone:
-        checkpoints.sweep()
+        checkpoints.remove_temporary_files()
     keeper = process.keeper(checkpoints, training)
 
     def after_step() -> None:
