@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 from disobey.stores import layout
 from disobey.stores.layout import key_in, log_of, manifest_of
 from disobey.study.figures import FIGURES
+from disobey.study.jobs import BY_STDIN
 from disobey.workflow import open_workflow
 
 # Snakemake merges a --configfile into the default one: load the default only when there is none.

@@ -19,12 +19,6 @@ MADE = {
     for kind in FIGURES
 }
 KINDS = {f"figure_{kind}".replace("-", "_"): f"{kind}(-.+)?" for kind in FIGURES}
-PATTERNS = {
-    "table": layout.TABLE,
-    "explorer": layout.EXPLORER,
-    "report": layout.REPORT,
-    "figure": layout.FIGURE,
-}
 # Where files are is a resource and no param, so that moving a folder makes nothing stale.
 OF_REPORT = dict(captions=str(JOBS.captions), study_file=str(JOBS.study_file))
 WORDS_OF_REPORT = (
@@ -42,9 +36,9 @@ for name, made in MADE.items():
             JOBS.inputs(stage),
         output:
             **made,
-            manifest=manifest_of(PATTERNS[stage]),
+            manifest=manifest_of(layout.STORES[stage]),
         log:
-            log_of(stage, key_in(PATTERNS[stage])),
+            log_of(stage, key_in(layout.STORES[stage])),
         wildcard_constraints:
             **({"figure": KINDS[name]} if name in KINDS else {}),
         localrule: stage != "explorer"

@@ -1,18 +1,6 @@
 # One rule for each stage that writes a store. They differ only in what these tables say.
 STORES = {
-    "pretrained": layout.PRETRAINED,
-    "prepare": layout.DATA,
-    "labels": layout.LABELS,
-    "train": layout.RUN,
-    "dump": layout.LOGITS,
-    "views": layout.VIEWS,
-    "compared": layout.COMPARED,
-    "classify": layout.CLASSIFIED,
-    "basis": layout.BASIS,
-    "confidence": layout.ANALYSIS,
-    "bias": layout.BIAS,
-    "curves": layout.CURVES,
-    "gradients": layout.GRADIENTS,
+    stage: store for stage, store in layout.STORES.items() if stage not in BY_STDIN
 }
 FOLDERS = {
     "pretrained": dict(

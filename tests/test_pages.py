@@ -14,7 +14,7 @@ from disobey.__main__ import TOOLS, main
 from disobey.analysis import bias, quality
 from disobey.analysis.claims import switching
 from disobey.models.cost import Shape
-from disobey.stage_names import STAGES
+from disobey.stores.layout import STAGES
 from disobey.study import plan as planning
 from disobey.study.figures import FIGURES
 from disobey.study.loader import load_study

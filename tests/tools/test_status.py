@@ -309,8 +309,7 @@ def test_last_words_of_a_log_that_is_not_there(tmp_path):
     assert last_words(tmp_path / "none", "train") == (None, False)
 
 
-def test_what_each_stage_makes_is_known_to_prune():
-    from disobey.stage_names import STAGES
-    from disobey.stores.orphans import MADE_BY
+def test_each_stage_has_a_store():
+    from disobey.stores.layout import STAGES, STORES
 
-    assert set(MADE_BY) == set(STAGES)
+    assert set(STORES) == set(STAGES)

@@ -15,8 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from disobey import provenance
-from disobey.stage_names import STAGES
-from disobey.stores.layout import log_of
+from disobey.stores.layout import STAGES, log_of
 from disobey.study.figures import FIGURES, figures_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
@@ -39,7 +38,7 @@ IN_STUDY = set(STAGES) - {"pretrained", "compared", "classify"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 # What surrounds a job and can change no number: its code is in no digest.
 AROUND_JOBS = {
-    "cards", "full_log", "job", "locks", "provenance", "slurm", "stage_names", "stages.store_lock",
+    "cards", "full_log", "job", "locks", "provenance", "slurm", "stages.store_lock",
     "stages.command", "stores.layout", "stores.manifest", "stores.writer",
 }  # fmt: skip
 

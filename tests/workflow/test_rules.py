@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from disobey.stage_names import STAGES
+from disobey.stores.layout import STAGES
 from disobey.study.jobs import BY_STDIN
 
 from .conftest import NO_SLURM, REPOSITORY, TINY
