@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
-from disobey.models.options.channel import ChannelLinear
-from disobey.models.options.layer import Layer
+from disobey.models.options import ChannelLinear, Layer
 from disobey.study.comparison_checks import comparison_mistakes
 from disobey.study.comparisons import ComparedLogits
 from disobey.study.datasets import PLURAL, Files

@@ -11,8 +11,7 @@ from disobey.comparison.facts import labels_facts, logits_facts
 from disobey.comparison.files import SPLITS
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files, number, positions_of
-from disobey.models.options.checkpoint import Checkpoint
-from disobey.models.options.pretrained import Pretrained
+from disobey.models.options import Checkpoint, Pretrained
 from disobey.stores.contents import content_of, facts_of
 from disobey.study.datasets import TokenizerOf
 from disobey.study.external_teachers import ExternalLogits

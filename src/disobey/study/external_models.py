@@ -13,7 +13,7 @@ from disobey.comparison.facts import logits_facts
 from disobey.comparison.files import SPLITS
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.cost import Shape
-from disobey.models.options.checkpoint import Checkpoint
+from disobey.models.options import Checkpoint
 from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.contents import content_of, facts_of

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from disobey.models.options.checkpoint import Checkpoint
+from disobey.models.options import Checkpoint
 from disobey.strict import Strict
 from disobey.study.comparisons import Checkpoints
 from disobey.study.datasets import Paths

@@ -14,8 +14,7 @@ from pydantic import (
 )
 
 from disobey.analysis.names import CONTROLS, ONE_HOT_AT_T, PAIRS, PLACEBOS
-from disobey.models.options.channel import ChannelLinear
-from disobey.models.options.families import ModelOptions
+from disobey.models.options import ChannelLinear, ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 from disobey.study.comparisons import Comparison
