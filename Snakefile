@@ -10,9 +10,9 @@ import sys
 sys.path.insert(0, os.path.join(workflow.basedir, "src"))
 
 from disobey.stores import layout
-from disobey.stores.layout import manifest_of
-from disobey.stores.logs import log_of
+from disobey.stores.layout import key_in, log_of, manifest_of
 from disobey.study.figures import FIGURES
+from disobey.study.jobs import BY_STDIN
 from disobey.workflow import open_workflow
 
 # Snakemake merges a --configfile into the default one: load the default only when there is none.
@@ -47,17 +47,5 @@ rule all:
         JOBS.plan.manifests(),
 
 
-include: "rules/pretrained.smk"
-include: "rules/data.smk"
-include: "rules/training.smk"
-include: "rules/logits.smk"
-include: "rules/views.smk"
-include: "rules/comparisons.smk"
-include: "rules/confidence.smk"
-include: "rules/bias.smk"
-include: "rules/curves.smk"
-include: "rules/gradients.smk"
-include: "rules/tables.smk"
-include: "rules/figures.smk"
-include: "rules/explorer.smk"
-include: "rules/report.smk"
+include: "rules/stages.smk"
+include: "rules/pages.smk"

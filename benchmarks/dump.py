@@ -20,7 +20,7 @@ from torch import nn
 from benchmarks.common import in_turn, median_of, median_ratio, report
 from benchmarks.networks import AUGMENT, CLASSES, CPU, images, resnet
 from disobey.stages.views import write_slab
-from disobey.stores.half import from_half_bits, half_bits
+from disobey.stores.reader import from_half_bits, half_bits
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.augmented import AugmentedImages
 from disobey.training.predictions import BATCH

@@ -19,7 +19,7 @@ from benchmarks import (
     training,
 )
 from benchmarks.__main__ import ALL
-from disobey.stage_names import STAGES
+from disobey.stores.layout import STAGES
 
 
 @pytest.fixture(autouse=True)

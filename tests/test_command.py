@@ -2,15 +2,11 @@
 
 import io
 import json
-import re
-from pathlib import Path
 
 import pytest
 
 from disobey.stages.command import parsed
-from disobey.study.jobs import BY_STDIN
 
-REPOSITORY = Path(__file__).parents[1]
 SPEC = {"settings": ["it's", "ä b"], "study": "s"}
 INPUTS = ["results/a.json", "results/b c.json"]
 
@@ -38,13 +34,3 @@ def test_a_first_line_that_is_no_spec_is_refused(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         options(monkeypatch, "", "--from-stdin")
     assert "standard input, line 1: is not JSON" in capsys.readouterr().err
-
-
-def test_rules_hand_over_by_standard_input_what_grows_with_the_study():
-    found = {}
-    for path in REPOSITORY.glob("rules/*.smk"):
-        for rule in re.split(r"^ *rule\b", path.read_text(), flags=re.M)[1:]:
-            stage = re.search(r"-m disobey (\w+)", rule)[1]
-            found[stage] = ("| {resources.python:q}" in rule, "--from-stdin" in rule)
-    assert {stage for stage, how in found.items() if any(how)} == set(BY_STDIN)
-    assert all(found[stage] == (True, True) for stage in BY_STDIN)

@@ -17,7 +17,7 @@ from disobey.errors import UserError
 from disobey.stages.classify import columns_of, longest_input, share_padding
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import read_manifest
-from disobey.stores.rows import read_columns
+from disobey.stores.reader import read_columns
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools.plan import main as plan_of

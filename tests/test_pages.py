@@ -14,7 +14,7 @@ from disobey.__main__ import TOOLS, main
 from disobey.analysis import bias, quality
 from disobey.analysis.claims import switching
 from disobey.models.cost import Shape
-from disobey.stage_names import STAGES
+from disobey.stores.layout import STAGES
 from disobey.study import plan as planning
 from disobey.study.figures import FIGURES
 from disobey.study.loader import load_study
@@ -215,7 +215,7 @@ def test_the_page_s_model_has_the_parameters_and_layers_that_its_options_say(mon
     network, options = (
         module_of(text, f"disobey.models.{name}", monkeypatch)
         for text, name in zip(
-            blocks(OWN_MODEL, "python"), ("plain_cnn", "options.plain_cnn"), strict=True
+            blocks(OWN_MODEL, "python"), ("plain_cnn", "options_of_plain_cnn"), strict=True
         )
     )
     inputs = np.zeros((1, 9, 8, 3), np.uint8)
@@ -229,10 +229,9 @@ def test_the_page_s_model_has_the_parameters_and_layers_that_its_options_say(mon
 
 
 def test_the_page_s_lines_of_lists_are_there_to_be_changed():
-    families = REPOSITORY / "src/disobey/models/options/families.py"
+    options = REPOSITORY / "src/disobey/models/options.py"
     added, *_ = blocks(OWN_MODEL, "diff")
-    for part in added.split("...\n"):
-        applied(part, families.read_text(encoding="utf-8"))
+    applied(added, options.read_text(encoding="utf-8"))
     (added,) = blocks(NEW_FIGURE, "diff")
     applied(added, (REPOSITORY / "src/disobey/study/figures.py").read_text(encoding="utf-8"))
 

@@ -5,7 +5,7 @@ import os
 import sys
 
 from disobey.full_log import survive_a_full_disk
-from disobey.stage_names import STAGES
+from disobey.stores.layout import STAGES
 
 TOOLS = {
     "plan": "what a study file asks for: runs, pairs, jobs; or the first mistake in it",

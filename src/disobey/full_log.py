@@ -1,102 +1,71 @@
-"""What a job prints: a log on a full disk must not end the work, and a bar must stay readable."""
+"""The output stream of a job: it survives a full disk and keeps progress bars readable in a log."""
 
 import contextlib
-import io
 import os
 import sys
 import time
 from collections.abc import Callable
+from typing import Any, TextIO
 
-# Between two states of a bar in a log: a twentieth of the time since it began, and at first less
-# than the five seconds of training's bar, by whose clock a state may come a little early
-# [our choices]. None is much out of date, and a day has fewer than two hundred.
+# Seconds between two states of a bar in a log: at least so many, and a twentieth of the time since
+# the bar began [our choices]. A day then has fewer than two hundred lines. Training's bar moves
+# every five seconds.
 LEAST_SECONDS, SHARE = 4.0, 0.05
 
 
-class RareBar:
-    """The states of a bar, each of which is meant to be written over the one before.
+class FullLog:
+    """A stream that leaves out what does not fit on the disk; Python's own streams raise instead.
 
-    A log keeps all of them: as one endless line, which Snakemake shows as thousands. Here a state
-    is a line of its own, and they grow rarer.
+    A bar rewrites its line, and a log would keep every state of it. Unless the stream is a
+    terminal, a state becomes a line of its own, and the lines grow rarer.
 
     Parameters
     ----------
+    stream : TextIO
+        The open file to stand in for.
     clock : callable
         Returns seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock, self._is_log = stream, clock, not stream.isatty()
         self._begun: float | None = None
         self._written = 0.0
-        self._held = ""
-        self._last_said = False  # whether the text before was a state
+        self._held = ""  # the newest state, while it is too early to write it
+        self._after_state = False
 
-    def state(self, text: str) -> str:
-        """Return what of a new state goes into the log now: a line, or nothing yet."""
-        now, self._held, self._last_said = self._clock(), text.strip("\r\n").rstrip(), True
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write what fits, and of a bar's states some."""
+        words = self._rarely(text) if text and self._is_log else text
+        with contextlib.suppress(OSError):
+            encoding = self._stream.encoding or "utf-8"
+            os.write(self._stream.fileno(), words.encode(encoding, "backslashreplace"))
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: nothing is buffered."""
+
+    def _rarely(self, text: str) -> str:
+        is_state, was_state = text.startswith("\r"), self._after_state
+        self._after_state = is_state
+        if not is_state:
+            closes = was_state and text == "\n"
+            self._begun = None if closes else self._begun
+            held, self._held = self._held, ""
+            return held + ("" if closes else text)
+        now, state = self._clock(), text.strip("\r\n").rstrip() + "\n"
         if self._begun is None:
             self._begun = now
         elif now - self._written < max(LEAST_SECONDS, SHARE * (now - self._begun)):
+            self._held = state
             return ""
-        self._written = now
-        return self._release()
-
-    def other(self, text: str) -> str:
-        """Return what goes into the log for a text that is no state; a line end closes the bar."""
-        closes, self._last_said = self._last_said and text == "\n", False
-        if closes:
-            self._begun = None
-        return self._release() + ("" if closes else text)
-
-    def _release(self) -> str:
-        line, self._held = f"{self._held}\n" if self._held else "", ""
-        return line
-
-
-class FullLog(io.TextIOBase):
-    """Text straight to a file descriptor; what does not fit on the disk is left out.
-
-    Python's own streams raise then, and once more at exit, since they keep what they could not
-    write.
-
-    Parameters
-    ----------
-    stream : TextIOBase
-        The stream to stand in for, an open file.
-    """
-
-    def __init__(self, stream: io.TextIOBase) -> None:
-        self._file, self._stream = stream.fileno(), stream
-        self._bar = None if stream.isatty() else RareBar()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """What bytes the text becomes."""
-        return self._stream.encoding or "utf-8"
-
-    def fileno(self) -> int:
-        """Return the file descriptor."""
-        return self._file
-
-    def isatty(self) -> bool:
-        """Return whether somebody reads along."""
-        return self._stream.isatty()
-
-    def writable(self) -> bool:
-        """Return True."""
-        return True
-
-    def write(self, text: str) -> int:
-        """Write what fits; of a bar's states some."""
-        said = text
-        if text and self._bar is not None:
-            said = self._bar.state(text) if text.startswith("\r") else self._bar.other(text)
-        with contextlib.suppress(OSError):
-            os.write(self._file, said.encode(self.encoding, "backslashreplace"))
-        return len(text)
+        self._written, self._held = now, ""
+        return state
 
 
 def survive_a_full_disk() -> None:
     """Let what this process prints from now on go missing rather than raise."""
-    sys.stdout, sys.stderr = FullLog(sys.stdout), FullLog(sys.stderr)  # type: ignore[arg-type]
+    sys.stdout, sys.stderr = FullLog(sys.stdout), FullLog(sys.stderr)

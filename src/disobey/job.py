@@ -11,7 +11,7 @@ from disobey.cards import take_card
 from disobey.errors import UserError
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import Manifest, describe, write_manifest
-from disobey.stores.writer import atomic, sweep
+from disobey.stores.writer import atomic, remove_temporary_files
 
 BY_HAND = "by-hand"  # the digest of code that nobody gave
 
@@ -118,7 +118,7 @@ class Job:
         """Open a temporary name for ``path``, which becomes a file of the store on success."""
         self.written.append(path)
         if self.alone:
-            sweep(path)
+            remove_temporary_files(path)
         return atomic(path)
 
     def record(self, started: float) -> None:
@@ -135,5 +135,5 @@ class Job:
             measured=self.measured,
         )
         if self.alone:
-            sweep(self.output)
+            remove_temporary_files(self.output)
         write_manifest(self.output, record)

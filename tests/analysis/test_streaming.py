@@ -13,7 +13,7 @@ from disobey.analysis import resampling
 from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.stages.command import main
-from disobey.stores.rows import StoredRows, read_columns
+from disobey.stores.reader import StoredRows, read_columns
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.logit_stores import run_stage, write_stores

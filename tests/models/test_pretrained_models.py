@@ -11,7 +11,7 @@ from disobey.data.prepared import Prepared, Split
 from disobey.data.tokens import plain_tokenizer, stored_tokenizer
 from disobey.errors import UserError
 from disobey.models.cost import Shape
-from disobey.models.options.pretrained import encoder_cost
+from disobey.models.options import encoder_cost
 from disobey.models.pretrained import _drop, build, token_types
 from disobey.stages.pretrained import _encoder
 from tests.checkpoints import save_checkpoint, tokenizer_of
@@ -90,7 +90,7 @@ def test_parameters_of_bert_are_those_of_the_formula(store):
 
 @pytest.mark.parametrize("config", [ROBERTA_BASE, TINY_BERT], ids=["roberta", "bert"])
 def test_layers_that_can_be_tracked_are_those_of_the_encoder(store, config, tmp_path):
-    from disobey.models.options.pretrained import Pretrained
+    from disobey.models.options import Pretrained
 
     made = store(config, "bert" if config is TINY_BERT else "roberta")
     model = built(made, layers=2)
@@ -104,7 +104,7 @@ def test_layers_that_can_be_tracked_are_those_of_the_encoder(store, config, tmp_
 
 
 def test_an_architecture_of_unknown_names_has_nothing_to_track(tmp_path):
-    from disobey.models.options.pretrained import Pretrained
+    from disobey.models.options import Pretrained
 
     folder = save_checkpoint(tmp_path / "c", "distilbert")
     assert Pretrained(family="pretrained", folder=str(folder)).trackable() == {}

@@ -14,8 +14,7 @@ from disobey.analysis.claims.registry import CLAIMS
 from disobey.analysis.intervals import CONTRARY, HOLDS, UNDECIDED
 from disobey.stages.command import main
 from disobey.stores import layout
-from disobey.stores.layout import FIGURE_FORMATS, manifest_of
-from disobey.stores.logs import log_of
+from disobey.stores.layout import FIGURE_FORMATS, log_of, manifest_of
 from disobey.stores.manifest import describe, read_manifest, write_manifest
 
 SETTING_FIGURES = ("confidence",)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from disobey.__main__ import main
-from disobey.models.options.families import ModelOptions
+from disobey.models.options import ModelOptions
 from disobey.study.loader import load_study
 
 DIGITS = "digits: {source: builtin, name: digits}"

@@ -73,7 +73,9 @@ def test_the_rest_takes_as_long_as_what_was_measured_two_at_a_time(study):
             run.finish(index)
     lines = run.printed.getvalue().splitlines()
     # Of the second pair's two lines the later one comes too soon after the one before.
-    assert lines[-1] == ("disobey: 3 of 6 jobs (50%), 2 min 00 s so far, about 1 min 00 s left")
+    assert lines[-1] == (
+        "disobey: 3 of 6 jobs (50%), 2 min 00 s so far, time left: about 1 min 00 s"
+    )
 
 
 def test_a_job_under_way_is_counted_by_what_is_left_of_it(study):
@@ -84,7 +86,7 @@ def test_a_job_under_way_is_counted_by_what_is_left_of_it(study):
     run.start(1)
     run.now = 130
     run.tell("progress", done=1, total=2)
-    assert run.last.endswith("1 of 2 jobs (50%), 2 min 10 s so far, about 1 min 10 s left")
+    assert run.last.endswith("1 of 2 jobs (50%), 2 min 10 s so far, time left: about 1 min 10 s")
 
 
 def test_nothing_is_said_of_the_time_before_anything_like_it_was_measured(study):
@@ -93,11 +95,13 @@ def test_nothing_is_said_of_the_time_before_anything_like_it_was_measured(study)
     run.start(0)
     run.now = 10
     run.finish(0)
-    assert re.search(r"at least 10\.0 s left \(1 job is like nothing", run.last)
+    assert re.search(r"time left: at least 10\.0 s, without 1 job like none", run.last)
     run.start(1)
     run.now = 20
     run.finish(1)
-    assert run.last.endswith("time left unknown: nothing like the other jobs has been measured yet")
+    assert run.last.endswith(
+        "time left: unknown: nothing like the other jobs has been measured yet"
+    )
 
 
 def test_what_earlier_runs_measured_counts(study):
@@ -107,7 +111,7 @@ def test_what_earlier_runs_measured_counts(study):
     run.start(0)
     run.now = 50
     run.finish(0)
-    assert run.last.endswith("about 50.0 s left")
+    assert run.last.endswith("time left: about 50.0 s")
 
 
 def test_what_a_failed_job_keeps_from_running_is_not_waited_for(study):
@@ -134,7 +138,7 @@ def test_on_a_cluster_waiting_in_a_queue_is_no_work(study):
     make(run.jobs[0], study.digests, seconds=20.0)
     run.now = 100
     run.finish(0)
-    assert run.last.endswith("about 3 min 20 s left")  # 20 s of work in 100 s, and 40 s to do
+    assert run.last.endswith("time left: about 3 min 20 s")  # 20 s of work in 100 s, and 40 s to do
 
 
 def test_lines_are_some_seconds_apart_but_for_the_last_one(study):

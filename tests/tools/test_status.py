@@ -9,18 +9,14 @@ from pathlib import Path
 import pytest
 from made_stores import SECONDS, everything, make
 
-from disobey.locks import Holder, Lock
+from disobey.locks import Holder, Lock, Seen, look_at
 from disobey.status.durations import Left, left_of
-from disobey.status.locks import Seen, look_at
-from disobey.status.logs import BAR, events_in, last_bar, last_words
-from disobey.status.states import State, study_status
-from disobey.status.words import PLAIN_SYMBOLS, Style, left_in_words, lines
-from disobey.stores.layout import lock_of
-from disobey.stores.logs import log_of
+from disobey.status.states import BAR, State, last_bar, last_words, study_status
+from disobey.stores.layout import lock_of, log_of
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools.status import main
+from disobey.tools.status import OF_STUDY, jobs_of_settings, left_in_words, lines, main
 from disobey.tools.why import CAPTIONS
 
 STUDY = """
@@ -32,29 +28,6 @@ recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}
 settings:
   s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperature: 2}}
   again: {dataset: d, teacher: {setting: s}, student: m, recipe: r, distill: {temperature: 2}}
-"""
-RUN = """[Fri Nov 27 22:37:54 2026]
-rule {rule}:
-    input: results/data/x.nc.json
-    output: {store}, {manifest}
-    log: {log}
-    jobid: {number}
-    reason: Missing output files
-"""
-ERROR = """[Fri Nov 27 22:37:59 2026]
-Error in rule {rule}:
-    message: {message}
-    jobid: {number}
-    input: results/data/x.nc.json
-    output: {store}, {manifest}
-    log: {log} (check log file(s) for error details)
-    shell:
-        python -m disobey {rule}
-        (command exited with non-zero exit code)
-Logfile {log}:
-================
-disobey {rule}: something to change
-================
 """
 TRACEBACK = """Traceback (most recent call last):
   File "a.py", line 1, in <module>
@@ -83,21 +56,6 @@ def write_log(job, text):
     log = Path(log_of(job.stage, job.key))
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(text)
-
-
-def snakemake_says(*blocks, name="2026-01-01T000000.000000"):
-    log = Path(f".snakemake/log/{name}.snakemake.log")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("".join(blocks))
-    return log
-
-
-def block(form, job, number=1, message=None):
-    words = {
-        "rule": job.stage, "number": number, "message": message, "manifest": job.manifest,
-        "store": job.manifest.removesuffix(".json"), "log": Path(log_of(job.stage, job.key)),
-    }  # fmt: skip
-    return form.format(**words)
 
 
 def state_of(study, job):
@@ -129,9 +87,7 @@ def test_what_stands_on_other_code_is_stale_and_so_is_all_that_stands_on_it(stud
 def test_nothing_begun_is_missing_whatever_log_an_earlier_run_left(study):
     job = first(study[0], "prepare")
     assert state_of(study, job) == (State.MISSING, None)
-    write_log(job, "read 5,000 rows\n")
-    number = {"number": 7}
-    snakemake_says(block(RUN, job, **number), "Finished jobid: 7 (Rule: prepare)\n")
+    write_log(job, f"read 5,000 rows\n{BARS}")
     assert state_of(study, job) == (State.MISSING, None)
 
 
@@ -155,7 +111,7 @@ def test_a_lock_that_a_killed_process_left_is_a_failure_that_names_it(study):
     path.parent.mkdir(parents=True)
     holder = Holder(123, "node7", "2026-01-01 00:00:00 UTC")
     path.write_text(json.dumps(vars(holder)))
-    assert state_of(study, job) == (State.FAILED, f"was killed: {holder}")
+    assert state_of(study, job) == (State.FAILED, f"was killed, perhaps for its memory: {holder}")
     assert json.loads(path.read_text()) == vars(holder), "looking must not empty the lock"
 
 
@@ -164,88 +120,32 @@ def test_a_lock_that_a_killed_process_left_is_a_failure_that_names_it(study):
     [
         ("disobey train: the loss became nan\n", "disobey train: the loss became nan"),
         (f"{BARS}\n{TRACEBACK}", "ValueError: the first of two lines"),
-        (f"using the CPU\n{BARS}", "using the CPU"),
-        ("", "ended without a word; perhaps it was killed"),
     ],
 )
-def test_an_error_in_snakemakes_log_is_a_failure_with_the_last_words_of_the_job(study, log, said):
+def test_a_log_that_ends_with_an_error_is_a_failure_with_its_last_words(study, log, said):
     job = first(study[0], "train")
     write_log(job, log)
-    snakemake_says(block(RUN, job), block(ERROR, job))
     assert state_of(study, job) == (State.FAILED, said)
 
 
 STOPPED = "disobey train: stopped by SIGINT at step 30 of 90; the same command resumes there"
 
 
-@pytest.mark.parametrize("heard", [True, False], ids=["told by snakemake", "by the log alone"])
-def test_what_a_signal_asked_to_stop_has_not_failed(study, heard, capsys):
+def test_what_a_signal_asked_to_stop_has_not_failed(study, capsys):
     train, prepare = first(study[0], "train"), first(study[0], "prepare")
     write_log(train, f"{BARS}\n{STOPPED}\n")
     write_log(prepare, TRACEBACK.replace("ValueError: the first of two lines", "KeyboardInterrupt"))
-    if heard:
-        snakemake_says(block(RUN, train), block(ERROR, train), block(ERROR, prepare, 2))
     assert state_of(study, train) == (State.STOPPED, STOPPED)
     assert state_of(study, prepare) == (State.STOPPED, "KeyboardInterrupt")
     assert main(["study.yaml"]) == 0
     shown = capsys.readouterr().out
-    assert (
-        "2 stopped" in shown and "failed" not in shown.replace("✗ failed", "") and STOPPED in shown
-    )
-
-
-def test_what_slurm_says_is_shown_where_the_job_itself_said_nothing(study):
-    job = first(study[0], "train")
-    write_log(job, BARS)
-    message = "SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'."
-    snakemake_says(block(RUN, job), block(ERROR, job, message=message))
-    assert state_of(study, job) == (State.FAILED, message)
-
-
-def test_a_job_that_will_be_tried_again_has_not_failed(study):
-    job = first(study[0], "train")
-    write_log(job, TRACEBACK)
-    snakemake_says(block(RUN, job, 4), block(ERROR, job, 4), "Trying to restart job 4.\n")
-    assert state_of(study, job)[0] == State.MISSING
-
-
-def test_a_later_run_overrules_an_earlier_one(study):
-    job = first(study[0], "train")
-    write_log(job, "using the CPU\n")
-    snakemake_says(block(ERROR, job), name="2026-01-01T000000.000000")
-    snakemake_says(
-        block(RUN, job, 2), "Finished jobid: 2 (Rule: train)\n", name="2026-01-02T000000.000000"
-    )
-    assert state_of(study, job)[0] == State.MISSING
-
-
-def test_started_by_a_snakemake_that_is_gone_is_failed_and_by_one_at_work_running(study):
-    job = first(study[0], "prepare")
-    now = time.strftime("%Y-%m-%dT%H%M%S.000000")
-    snakemake_says(block(RUN, job), name=now)
-    write_log(job, "")
-    assert state_of(study, job) == (State.FAILED, "ended without a word; perhaps it was killed")
-    lease = Lock(Path(".snakemake/lease"))
-    assert lease.try_take()
-    assert state_of(study, job)[0] == State.RUNNING
-    Path(log_of(job.stage, job.key)).unlink()
-    assert state_of(study, job)[0] == State.MISSING, "submitted, and waiting in a queue"
-    lease.release()
-
-
-def test_without_snakemakes_logs_a_log_that_ends_with_an_error_is_a_failure(study):
-    job = first(study[0], "prepare")
-    write_log(job, "disobey prepare: test.csv: there is no column 'label'\n")
-    state, error = state_of(study, job)
-    assert state == State.FAILED
-    assert error == "disobey prepare: test.csv: there is no column 'label'"
+    assert "2 stopped" in shown and "failed" not in shown and STOPPED in shown
 
 
 def test_looking_writes_nothing(study, tmp_path, capsys):
     plan, digests = study
     make(first(plan, "prepare"), digests)
     write_log(first(plan, "labels"), TRACEBACK)
-    snakemake_says(block(ERROR, first(plan, "labels")))
     path = lock_of(first(plan, "train").manifest)
     path.parent.mkdir(parents=True)
     path.write_text("who was here")
@@ -279,13 +179,12 @@ def test_a_study_that_cannot_be_used_is_refused_in_words(tmp_path, monkeypatch, 
     assert "study.yaml:1" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "-1", "1e300", "often"])
+@pytest.mark.parametrize("seconds", ["0", "86401", "often"])
 def test_a_time_between_looks_that_nobody_can_wait_is_refused(study, seconds, capsys):
     with pytest.raises(SystemExit) as left:
         main(["study.yaml", "--watch", seconds])
     assert left.value.code == 2
-    said = "--watch: must be a number of seconds above 0, 86,400 (a day) at most; got "
-    assert said + seconds in capsys.readouterr().err
+    assert "--watch" in capsys.readouterr().err
 
 
 def test_json_counts_every_job_once_and_a_shared_one_in_each_setting(study, capsys):
@@ -302,39 +201,20 @@ def test_json_counts_every_job_once_and_a_shared_one_in_each_setting(study, caps
 
 
 def test_every_job_stands_in_the_table(study):
-    from disobey.status.grouping import OF_STUDY, jobs_of_settings
-
     plan, _ = study
     of_settings = jobs_of_settings(plan).values()
     shown = {name for columns in of_settings for names in columns.values() for name in names}
     assert shown | {name for name in plan.jobs if name[0] in OF_STUDY} == set(plan.jobs)
 
 
-def test_no_line_of_the_table_is_wider_than_a_narrow_terminal(study):
-    status = study_status(*study)
-    wide, narrow = (list(lines(status, Style(width=width))) for width in (100, 40))
-    table = narrow[: narrow.index("of the whole study")]
-    assert max(map(len, table[2:])) <= 40
-    assert any(re.match(r"setting +data +teachers", line) for line in wide)
-    assert all("\033" not in line for line in wide)
-    coloured = "\n".join(lines(status, Style(colour=True, symbols=PLAIN_SYMBOLS)))
-    assert "\033[2m.1\033[0m" in coloured and "✓" not in coloured
-
-
-def test_colour_is_for_terminals_and_not_where_no_color_is_set(monkeypatch):
-    class Terminal:
-        encoding = "ascii"
-
-        def __init__(self, terminal=True):
-            self.isatty = lambda: terminal
-
-    monkeypatch.setenv("COLUMNS", "70")
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    assert Style.of(Terminal()) == Style(70, True, PLAIN_SYMBOLS)
-    assert not Style.of(Terminal(False)).colour
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert not Style.of(Terminal()).colour
+def test_the_table_counts_done_jobs_by_setting_and_stage(study):
+    plan, digests = study
+    for stage in ("prepare", "labels", "train"):
+        make(first(plan, stage), digests)
+    table = [line.split() for line in lines(study_status(plan, digests))]
+    assert ["done", "of", "all", "data", "teachers", "students", "logits", "analysis"] in table
+    assert ["s", "2/2", "1/2", "0/4", "0/6", "0/1"] in table
+    assert ["again", "2/2", "0/2", "0/4", "0/6", "0/1"] in table
 
 
 def test_where_a_file_system_has_no_locks_it_says_that_running_jobs_are_not_seen(
@@ -347,8 +227,8 @@ def test_where_a_file_system_has_no_locks_it_says_that_running_jobs_are_not_seen
     path.parent.mkdir(parents=True)
     path.touch()
     assert study_status(*study).locks
-    monkeypatch.setattr("disobey.status.locks.fcntl.flock", no_locks)
-    assert "no locks" in list(lines(study_status(*study), Style()))[1]
+    monkeypatch.setattr("disobey.locks.fcntl.flock", no_locks)
+    assert "no locks" in list(lines(study_status(*study)))[1]
 
 
 def test_a_lock_can_be_taken_while_it_is_looked_at_again_and_again(tmp_path):
@@ -378,7 +258,7 @@ def test_time_left_is_of_like_jobs_and_says_what_is_unlike_all(study):
     ]
     assert status.left.seconds == SECONDS * (len(one_hot) - 1)
     assert status.left.unknown == status.left.jobs - (len(one_hot) - 1)
-    words = r"left: \d+ jobs, at least 40\.0 s of jobs, one after another \(\d+ jobs are like"
+    words = r"left: \d+ jobs, at least 40\.0 s, without \d+ jobs like none measured"
     assert re.match(words, left_in_words(status))
 
 
@@ -426,24 +306,10 @@ def test_bars_are_those_that_tqdm_writes(capsys):
 
 
 def test_last_words_of_a_log_that_is_not_there(tmp_path):
-    assert last_words(tmp_path / "none", "train") is None
+    assert last_words(tmp_path / "none", "train") == (None, False)
 
 
-def test_a_job_of_several_outputs_is_known_by_its_manifest():
-    text = block(RUN, FakeJob("train", "r-1", "results/runs/r-1.json"), 3)
-    events = events_in(text.replace("output: ", "output: a.bin, "), Path("log"))
-    assert {name: event.kind for name, event in events.items()} == {
-        "results/runs/r-1.json": "started"
-    }
+def test_each_stage_has_a_store():
+    from disobey.stores.layout import STAGES, STORES
 
-
-class FakeJob:
-    def __init__(self, stage, key, manifest):
-        self.stage, self.key, self.manifest = stage, key, manifest
-
-
-def test_what_each_stage_makes_is_known_to_prune():
-    from disobey.stage_names import STAGES
-    from disobey.stores.orphans import MADE_BY
-
-    assert set(MADE_BY) == set(STAGES)
+    assert set(STORES) == set(STAGES)

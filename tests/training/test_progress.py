@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from disobey.errors import UserError
-from disobey.models.options.families import Mlp, Roberta, SmallResnet
+from disobey.models.options import Mlp, Roberta, SmallResnet
 from disobey.models.registry import build_model
 from disobey.provenance import spec_id
 from disobey.training.eigenbasis import Moments, eigenbasis, input_rows, layer_moments

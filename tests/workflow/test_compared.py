@@ -69,7 +69,7 @@ recipes: {short: {optimizer: sgd, lr: 0.1, batch: 20, epochs: 1}}
 teachers: {mine: {source: logits, files: [t0.npz, t1.npz]}}
 settings:
   it:
-    {dataset: digits, teacher: {trained: mine}, student: small, recipe: short,
+    {dataset: digits, teacher: {external: mine}, student: small, recipe: short,
      distill: {temperature: 4}}
 """
 ANALYSIS = "results/own/analysis/it.nc.json"

@@ -16,8 +16,7 @@ from urllib.parse import unquote
 import pytest
 
 from disobey.code_digest import definition_digests
-from disobey.stage_names import STAGES
-from disobey.stores.logs import log_of
+from disobey.stores.layout import STAGES, log_of
 from disobey.study.figures import FIGURES, figures_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
@@ -40,7 +39,7 @@ IN_STUDY = set(STAGES) - {"pretrained", "compared", "classify"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 # What surrounds a job and can change no number: its code is in no digest.
 AROUND_JOBS = {
-    "cards", "full_log", "job", "locks", "provenance", "slurm", "stage_names", "stages.alone",
+    "cards", "full_log", "job", "locks", "provenance", "slurm", "stages.store_lock",
     "stages.command", "stores.layout", "stores.manifest", "stores.writer",
 }  # fmt: skip
 

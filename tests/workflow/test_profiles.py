@@ -12,7 +12,6 @@ import yaml
 
 from disobey import workflow as bridge
 from disobey.errors import UserError
-from disobey.stage_names import STAGES
 
 from .conftest import NO_SLURM, REPOSITORY
 
@@ -152,16 +151,6 @@ def test_gpus_nodes_and_the_signal_are_asked_for_where_models_run(dry_run):
             ("1", "1") if runs_a_model else (None, None)
         ), rule
         assert resources.get("slurm_extra") == ("--signal=USR1@60" if rule == "train" else None)
-
-
-def test_only_what_is_light_or_needs_a_network_is_made_on_the_submitting_machine():
-    """A dry run does not tell; tests/slurm sees it on a real cluster."""
-    stages = {True: set(), False: set()}
-    for path in REPOSITORY.glob("rules/*.smk"):
-        for rule in re.split(r"^ *rule\b", path.read_text(), flags=re.M)[1:]:
-            stages["localrule: True" in rule].add(re.search(r"-m disobey (\w+)", rule)[1])
-    assert stages[True] == {"table", "figure", "report", "pretrained"}
-    assert stages[False] == set(STAGES) - stages[True]
 
 
 @pytest.mark.parametrize(

@@ -308,7 +308,7 @@ def _(scene):
         "    news: int | None = None\n    batch: PositiveInt",
     )
     scene.code(
-        "models/options/small.py",
+        "models/options.py",
         "    initialisation: Literal",
         "    news: bool = False\n    initialisation: Literal",
     )

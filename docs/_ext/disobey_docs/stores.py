@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from disobey.errors import UserError
-from disobey.stage_names import STAGES
 from disobey.stages.command import main as run_stage
 from disobey.stores import layout
+from disobey.stores.layout import STAGES
 from disobey.stores.manifest import describe, read_manifest
 from disobey.study.jobs import PlannedJob
 from disobey.study.loader import load_study

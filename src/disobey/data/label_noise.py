@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from disobey.data.shares import share_by_class
+from disobey.data.stratify import share_by_class
 
 
 def noisy_labels(label: np.ndarray, classes: int, rate: float, seed: int) -> np.ndarray:

@@ -14,13 +14,16 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from disobey.errors import UserError
 from disobey.members import member
 from disobey.stores.reader import read_arrays, read_attributes
+
+if TYPE_CHECKING:
+    from disobey.job import Job
 
 SPLITS = ("train", "test")
 ENCODED = "encoded"  # a kind of images
@@ -84,6 +87,21 @@ def read_prepared(data: Path, labels: Path | None) -> Prepared:
         splits[name] = Split(_inputs(data, name, attributes), *read_labels(data, labels, name))
     names = tuple(json.loads(attributes["class_names"]))
     return Prepared(splits["train"], splits["test"], names, attributes)
+
+
+def prepared_data(job: "Job") -> Prepared:
+    """Read the data store of a job's spec and, where it names one, the label store.
+
+    Images that are decoded batch by batch are decoded by as many threads as the job may use.
+    """
+    labels = job.spec.get("labels")
+    data = read_prepared(
+        job.input(job.spec["data"]).file(), None if labels is None else job.input(labels).file()
+    )
+    if data.kind == ENCODED:
+        for name in SPLITS:
+            data.split(name).inputs.threads = job.threads
+    return data
 
 
 def read_labels(

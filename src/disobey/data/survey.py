@@ -8,7 +8,7 @@ import numpy as np
 
 from disobey.data.images import Header, read_header
 from disobey.data.raw import SPLITS, Block, RawData, RawSplit
-from disobey.data.shares import stratified
+from disobey.data.stratify import stratified
 from disobey.errors import UserError
 
 

@@ -1,145 +1,335 @@
-"""Tables of rows, read with the package `datasets` a block at a time: the hub's and the user's.
+"""Tables of rows: of the hub, parquet, CSV, JSON lines, npz, and folders of images.
 
-Both give the same thing to the same checks: columns by name, class names where the table says
-them, and batches in a fixed order that can be read again.
+All but `features_table` read their files here, because messages name the line, CSV stays text
+(0012, NA) and short rows are refused.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+import csv
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-from disobey.data.labels import Labels, class_names
-from disobey.data.raw import Block, Inputs, RawData, RawSplit
-from disobey.data.table import Batch, Table
-from disobey.errors import UserError, nearest
+from disobey.data.user_files import all_files, files_below
+from disobey.errors import UserError
 
-# Rows of a table without ids are counted; those of the test split from here.
-TEST_IDS_FROM = 1_000_000_000
-SURROGATE = re.compile("[\ud800-\udfff]")
+# No bar in a log, and nobody is told who reads what.
+os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+csv.field_size_limit(1 << 30)  # the default refuses texts of more than 128 KiB
+
+ROWS, IMAGES = 1000, 32  # of a block: photographs have megabytes
+
+Row = Mapping[str, Any]
+Batch = Mapping[str, Sequence[Any]]
 
 
-def raw_data(spec: Mapping[str, Any], train: Table, test: Table) -> RawData:
-    """Return the data that two tables hold.
+@dataclass(frozen=True)
+class Table:
+    """One split as a table.
+
+    Attributes
+    ----------
+    where : str
+        What it is called in messages.
+    columns : tuple of str
+    class_names : callable
+        Given a column, returns the names of its classes, or None where the table says none.
+    batches : callable
+        Given the columns that are read, returns an iterator over batches of rows.
+    by_path : bool
+        Whether images may be named by their files: only where those files are part of the source,
+        or what they hold would be in no hash.
+    files : sequence of Path, optional
+        Of a folder of images: the file of each row.
+    """
+
+    where: str
+    columns: tuple[str, ...]
+    class_names: Callable[[str], Sequence[str] | None]
+    batches: Callable[[Sequence[str]], Iterable[Batch]]
+    by_path: bool = False
+    files: Sequence[Path] | None = None
+
+
+# --- what `datasets` reads ---------------------------------------------------------------------
+
+
+def features_table(
+    where: str,
+    builder: str,
+    *,
+    by_path: bool = False,
+    **options: Any,  # noqa: ANN401
+) -> Table:
+    """Return a split as a table; images stay as their files are.
 
     Parameters
     ----------
-    spec : mapping
-        ``columns``, and ``classes`` where the user names them.
-    train, test : Table
+    where : str
+        What it is called in messages.
+    builder : str
+        A format of files, or a repository of the hub.
+    by_path : bool
+        As for `Table`.
+    **options
+        Of `datasets.load_dataset`.
 
     Raises
     ------
     UserError
-        For a column that is not there, or labels that differ between the splits.
+        When a file is not what its name says. Errors of the hub pass.
     """
-    columns = spec["columns"]
-    for table in (train, test):
-        _check_columns(columns, table)
-    names = class_names(spec, train, test)
-    splits = [
-        _split(columns, Labels(names, columns["label"], table, given="classes" in spec), table, ids)
-        for table, ids in ((train, 0), (test, TEST_IDS_FROM))
-    ]
-    return RawData(splits[0], splits[1], tuple(names))
+    import datasets
 
+    reading = (datasets.exceptions.DatasetGenerationError, *_arrow_errors())
+    try:
+        rows = datasets.load_dataset(builder, **options)
+    except reading as error:
+        raise UserError(f"{where}: cannot be read: {error}") from None
+    features = rows.features
+    for name, feature in features.items():
+        if isinstance(feature, datasets.Image):
+            rows = rows.cast_column(name, datasets.Image(decode=False))
 
-def _check_columns(columns: Mapping[str, str], table: Table) -> None:
-    for role, column in columns.items():
-        if column not in table.columns:
-            raise UserError(
-                f"{table.where}: there is no column '{column}' for {role}; "
-                f"{nearest(column, table.columns)} (columns: {', '.join(table.columns)})"
-            )
-
-
-# --- rows ------------------------------------------------------------------------------------
-
-
-def _split(columns: Mapping[str, str], labels: Labels, table: Table, ids_from: int) -> RawSplit:
-    read = tuple(columns.values())
-
-    def blocks() -> Iterator[Block]:
-        row = 0
-        for batch in table.batches(read):
-            label = labels(batch[columns["label"]], row)
-            if "id" in columns:
-                example_id = _ids(batch[columns["id"]], table.where, columns["id"], row)
-            else:
-                example_id = np.arange(ids_from + row, ids_from + row + len(label))
-            yield Block(_inputs(batch, columns, table, row), label, example_id)
-            row += len(label)
-
-    inputs = columns.get("image") or columns["text"]
-    words = {"inputs": inputs, "label": columns["label"], "example_id": columns.get("id", "id")}
-    return RawSplit(blocks, words | {"text_pair": columns.get("text_pair", "")}, table.files)
-
-
-def _ids(values: Sequence[Any], where: str, column: str, first_row: int) -> np.ndarray:
-    found = np.empty(len(values), np.int64)
-    for position, value in enumerate(values):
+    def batches(columns: Sequence[str]) -> Iterator[Batch]:
+        with_images = any(isinstance(features[name], datasets.Image) for name in columns)
         try:
-            number = int(value)
-            if isinstance(value, float) and number != value:
-                raise ValueError
-            found[position] = number
-        except (TypeError, ValueError, OverflowError):
+            yield from rows.select_columns(list(columns)).iter(IMAGES if with_images else ROWS)
+        except reading as error:
+            raise UserError(f"{where}: cannot be read: {error}") from None
+
+    def class_names(column: str) -> Sequence[str] | None:
+        names: Sequence[str] | None = getattr(features.get(column), "names", None)
+        return names
+
+    return Table(where, tuple(features), class_names, batches, by_path)
+
+
+def _arrow_errors() -> tuple[type[Exception], ...]:
+    import pyarrow
+
+    return (pyarrow.ArrowException,)
+
+
+def _by_rows(where: str, columns: Sequence[str], rows: Callable[[], Iterable[Row]]) -> Table:
+    """Return a table of rows that can be gone through again."""
+
+    def batches(wanted: Sequence[str]) -> Iterator[Batch]:
+        for some in _batched(rows(), ROWS):
+            yield {name: [row.get(name) for row in some] for name in wanted}
+
+    return Table(where, tuple(columns), lambda _: None, batches)
+
+
+# --- CSV -------------------------------------------------------------------------------------
+
+
+def csv_table(where: str, paths: Sequence[Path]) -> Table:
+    """Return CSV files with one header as a table; every value is text, 0012 stays 0012.
+
+    Raises
+    ------
+    UserError
+        For a file without a header or with another one, and, when they are read, for rows of
+        another length and bytes that are no UTF-8.
+    """
+    headers = [_header(path) for path in paths]
+    for path, header in zip(paths, headers, strict=True):
+        if header != headers[0]:
             raise UserError(
-                f"{where}: row {first_row + position}, column {column}: {value!r} is no whole "
-                f"number; ids are whole numbers below 2^63, or leave id out of columns to count "
-                f"rows"
-            ) from None
-    return found
-
-
-def _inputs(batch: Batch, columns: Mapping[str, str], table: Table, row: int) -> Inputs:
-    where = table.where
-    if "image" in columns:
-        values = batch[columns["image"]]
-        if isinstance(values, np.ndarray):
-            return values
-        return [_bytes(value, table, columns["image"], row + i) for i, value in enumerate(values)]
-    texts = _texts(batch[columns["text"]], where, columns["text"], row)
-    if "text_pair" not in columns:
-        return texts
-    pairs = _texts(batch[columns["text_pair"]], where, columns["text_pair"], row)
-    return list(zip(texts, pairs, strict=True))
-
-
-def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:  # noqa: ANN401
-    """Return an image as its file holds it; `datasets` gives the bytes or names the file."""
-    place = f"{table.where}: row {row}, column {column}"
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, Mapping) and value.get("bytes") is not None:
-        return bytes(value["bytes"])
-    if isinstance(value, Mapping) and value.get("path") is not None:
-        if not table.by_path:
-            raise UserError(
-                f"{place}: names the file {value['path']}; put the image's bytes into the table, "
-                f"or give images as a folder with one folder for each class"
+                f"{path}: has the columns {', '.join(header)}; {paths[0]} has "
+                f"{', '.join(headers[0])}"
             )
-        return Path(value["path"]).read_bytes()
-    raise UserError(f"{place}: {'is empty' if value is None else _no_image(value)}")
+    return _by_rows(where, headers[0], lambda: chain.from_iterable(map(_csv_rows, paths)))
 
 
-def _no_image(value: object) -> str:
-    return f"is no image but {type(value).__name__}"
+def _header(path: Path) -> list[str]:
+    header = next(_csv_lines(path), (0, []))[1]
+    if not header:
+        raise UserError(f"{path}: is empty; its first line must name the columns")
+    if len(header) == 1 and ";" in header[0]:
+        raise UserError(f"{path}: line 1: separate columns by commas, not by semicolons")
+    twice = [name for number, name in enumerate(header) if name in header[:number]]
+    if twice:
+        raise UserError(f"{path}: line 1 names two columns '{twice[0]}'; rename one of them")
+    return header
 
 
-def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str]:
-    """Return texts; a missing one as an empty one, which is refused where all are looked at."""
-    for position, value in enumerate(values):
-        if value is not None and not isinstance(value, str):
+def _csv_rows(path: Path) -> Iterator[Row]:
+    lines = _csv_lines(path)
+    _, header = next(lines)
+    for number, fields in lines:
+        if fields and len(fields) != len(header):
             raise UserError(
-                f"{where}: row {row + position}, column {column}: {value!r} is no text but "
-                f"{type(value).__name__}; name another column, or put it in quotes"
+                f"{path}: line {number} has {len(fields)} fields, the header {len(header)}; put "
+                f"text with commas in quotes"
             )
-        if value and not value.isascii() and SURROGATE.search(value):
-            raise UserError(
-                f"{where}: row {row + position}, column {column}: {value!r} holds half a character "
-                f"(a surrogate), which no UTF-8 file can; repair or leave out the row"
-            )
-    return [value or "" for value in values]
+        if fields:
+            yield dict(zip(header, fields, strict=True))
+
+
+def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    with open(path, newline="", encoding="utf-8-sig") as stream:
+        reader = csv.reader(stream, strict=True)
+        while True:
+            try:
+                fields = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise UserError(f"{path}: line {reader.line_num}: {error}") from None
+            except UnicodeDecodeError as error:
+                where = f"line {reader.line_num + 1} or soon after"
+                raise UserError(f"{path}: {where}: {error}; save it as UTF-8") from None
+            yield reader.line_num, fields
+
+
+# --- JSON ------------------------------------------------------------------------------------
+
+
+def json_table(where: str, paths: Sequence[Path]) -> Table:
+    """Return files of JSON lines, or of one array of objects, as a table.
+
+    The columns are those of the first row; a row without one of them has nothing there.
+
+    Raises
+    ------
+    UserError
+        For what is no JSON object, with its line.
+    """
+
+    def rows() -> Iterable[Row]:
+        return chain.from_iterable(map(_json_rows, paths))
+
+    first = next(iter(rows()), None)
+    if first is None:
+        raise UserError(f'{paths[0]}: is empty; each line is an object, as {{"text": "..."}}')
+    return _by_rows(where, list(first), rows)
+
+
+def _json_rows(path: Path) -> Iterator[Row]:
+    try:
+        with open(path, encoding="utf-8-sig") as stream:
+            if stream.read(1) == "[":
+                stream.seek(0)
+                values: Iterable[tuple[int, Any]] = enumerate(json.load(stream), 1)
+                yield from (_object(value, path, f"entry {n}") for n, value in values)
+                return
+            stream.seek(0)
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    yield _object(json.loads(line), path, f"line {number}")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: {error}; save it as UTF-8") from None
+    except (ValueError, RecursionError) as error:  # of digits and brackets there may be too many
+        raise UserError(f"{path}: is no JSON: {error}; write one object on each line") from None
+
+
+def _object(value: object, path: Path, where: str) -> Row:
+    if not isinstance(value, dict):
+        raise UserError(f'{path}: {where} is no object; write {{"text": "...", "label": 0}}')
+    return value
+
+
+# --- a folder of images -----------------------------------------------------------------------
+
+
+def folder_table(where: str, folder: Path) -> Table:
+    """Return the images of a folder as a table with the columns ``image`` and ``label``.
+
+    A class is a folder in it; images may lie deeper inside. The log says which files are left out.
+    """
+    files = list(all_files([folder]))
+    others = sorted(set(files_below(folder)) - set(files))
+    if others:
+        print(
+            f"{where}: {len(others):,} files are left out, since their names are no images' in a "
+            f"folder: {', '.join(map(str, others[:5]))}{', ...' if len(others) > 5 else ''}",
+            file=sys.stderr,
+        )
+    names = sorted({path.relative_to(folder).parts[0] for path in files})
+
+    def batches(wanted: Sequence[str]) -> Iterator[Batch]:
+        for some in _batched(files, IMAGES):
+            batch: dict[str, Sequence[Any]] = {}
+            if "image" in wanted:
+                batch["image"] = [path.read_bytes() for path in some]
+            if "label" in wanted:
+                batch["label"] = [names.index(path.relative_to(folder).parts[0]) for path in some]
+            yield batch
+
+    return Table(where, ("image", "label"), {"label": names}.get, batches, files=files)
+
+
+# --- npz -------------------------------------------------------------------------------------
+
+
+def npz_table(where: str, paths: Sequence[Path]) -> Table:
+    """Return the arrays of an npz file as the columns of a table; they lie in memory.
+
+    Raises
+    ------
+    UserError
+        For several files, objects, and arrays of different lengths.
+    """
+    if len(paths) > 1:
+        raise UserError(f"{where}: one npz file for a split; write one name")
+    try:
+        with np.load(paths[0], allow_pickle=False) as opened:
+            arrays = {name: opened[name] for name in opened.files if opened[name].ndim}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise UserError(
+            f"{where}: cannot be read as npz ({error}); save arrays of numbers or of text, "
+            f"dtype=str, with numpy.savez"
+        ) from None
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise UserError(f"{where}: arrays must have one row for each example, got rows: {said}")
+    return Table(where, tuple(arrays), lambda _: None, partial(_array_batches, where, arrays))
+
+
+def _array_batches(
+    where: str, arrays: Mapping[str, np.ndarray], columns: Sequence[str]
+) -> Iterator[Batch]:
+    for start in range(0, len(arrays[columns[0]]), ROWS):
+        rows = {name: arrays[name][start : start + ROWS] for name in columns}
+        yield {name: _values(where, name, array) for name, array in rows.items()}
+
+
+def _values(where: str, name: str, array: np.ndarray) -> Any:  # noqa: ANN401
+    """Return images as they are, with channels last, and all else as values."""
+    if array.ndim < 3:
+        return array.tolist()
+    if array.dtype != np.uint8:
+        raise UserError(
+            f"{where}: array {name} is {array.dtype}; images are uint8, 0 to 255: multiply and "
+            f"convert with astype(numpy.uint8)"
+        )
+    images = array[..., None] if array.ndim == 3 else array
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise UserError(
+            f"{where}: array {name} has shape {array.shape}; images are (example, y, x) or "
+            f"(example, y, x, channel) of 1 or 3 channels, channels last"
+        )
+    return images
+
+
+def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    some: list[Any] = []
+    for row in rows:
+        some.append(row)
+        if len(some) == size:
+            yield some
+            some = []
+    if some:
+        yield some

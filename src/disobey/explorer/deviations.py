@@ -9,7 +9,7 @@ import numpy as np
 
 from disobey.analysis.confidence import confidence_logit
 from disobey.explorer.columns import Columns
-from disobey.stores.rows import StoredRows
+from disobey.stores.reader import StoredRows
 
 TOP = 3
 # Rows of logits read at a time, so that a store may be larger than the memory.

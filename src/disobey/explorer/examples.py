@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from disobey.data.as_given import AsGiven
+from disobey.data.raw_examples import RawExamples
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays, read_attributes
 
@@ -94,7 +94,7 @@ class Examples:
             and ``height`` pixels. Of examples of which nothing but logits is known, their ids stand
             in ``texts``.
         """
-        with AsGiven(self.path, self.split) as given:
+        with RawExamples(self.path, self.split) as given:
             if given.kind == "image":
                 return _sheet(given, positions)
             if given.kind == "text":
@@ -103,7 +103,7 @@ class Examples:
         return {"texts": [[f"example {id}"] for id in self.id[positions]]}
 
 
-def _sheet(given: AsGiven, positions: np.ndarray) -> dict[str, Any]:
+def _sheet(given: RawExamples, positions: np.ndarray) -> dict[str, Any]:
     """Return all pictures as one, and how they lie in it."""
     from PIL import Image
 
@@ -120,7 +120,7 @@ def _sheet(given: AsGiven, positions: np.ndarray) -> dict[str, Any]:
     return {"sheet": uri, "columns": columns, "width": width, "height": height}
 
 
-def _pictures(given: AsGiven, positions: np.ndarray) -> Iterator[Any]:
+def _pictures(given: RawExamples, positions: np.ndarray) -> Iterator[Any]:
     """Yield each image as a Pillow image, no side longer than `THUMBNAIL`."""
     from PIL import Image
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from disobey.explorer.deviations import SeedRuns, seeds_of
 from disobey.stores.layout import store_and_variable
-from disobey.stores.rows import read_columns
+from disobey.stores.reader import read_columns
 
 if TYPE_CHECKING:
     from disobey.job import Job

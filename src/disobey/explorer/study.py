@@ -21,7 +21,7 @@ from disobey.explorer.deviations import (
 )
 from disobey.explorer.examples import Examples, sample
 from disobey.explorer.sources import SPLITS, Setting, Sources, sources_of
-from disobey.stores.rows import read_columns
+from disobey.stores.reader import read_columns
 
 if TYPE_CHECKING:
     from disobey.job import Job

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from disobey.models.mobilenet_v2_stages import LAST, STAGES, STEM, scaled
-from disobey.models.shrinking import refuse_single_pixels
+from disobey.models.shapes import (
+    MOBILENET_LAST,
+    MOBILENET_STAGES,
+    MOBILENET_STEM,
+    refuse_single_pixels,
+    scaled,
+)
 
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
@@ -22,17 +27,17 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     Raises
     ------
     UserError
-        For images that are too small without it, see `disobey.models.shrinking`.
+        For images that are too small without it, see `disobey.models.shapes`.
     """
     width, small = options["width"], options.get("small_images", False)
     if not small:
         refuse_single_pixels(data, "mobilenetv2")
-    channels = scaled(STEM, width)
-    last = max(LAST, scaled(LAST, width))
+    channels = scaled(MOBILENET_STEM, width)
+    last = max(MOBILENET_LAST, scaled(MOBILENET_LAST, width))
     layers: dict[str, nn.Module] = {
         "stem": _convolution(data.train.inputs.shape[-1], channels, 3, 1 if small else 2)
     }
-    for stage, (expansion, base, blocks, stride) in enumerate(STAGES, 1):
+    for stage, (expansion, base, blocks, stride) in enumerate(MOBILENET_STAGES, 1):
         layers[f"stage_{stage}"] = nn.Sequential()
         for block in range(blocks):
             step = stride if block == 0 and not (small and stage == 2) else 1

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from disobey.models.resnet_stages import BOTTLENECK_FROM, STAGES, STEM
-from disobey.models.shrinking import refuse_single_pixels
+from disobey.models.shapes import BOTTLENECK_FROM, RESNET_STAGES, RESNET_STEM, refuse_single_pixels
 
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
@@ -20,16 +19,16 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     Raises
     ------
     UserError
-        For images that are too small without it, see `disobey.models.shrinking`.
+        For images that are too small without it, see `disobey.models.shapes`.
     """
     from transformers import ResNetConfig
 
     if not options.get("small_images"):
         refuse_single_pixels(data, f"resnet{options['depth']}")
-    blocks, _, channels = STAGES[options["depth"]]
+    blocks, _, channels = RESNET_STAGES[options["depth"]]
     config = ResNetConfig(
         num_channels=data.train.inputs.shape[-1],
-        embedding_size=STEM,
+        embedding_size=RESNET_STEM,
         depths=list(blocks),
         layer_type="bottleneck" if options["depth"] >= BOTTLENECK_FROM else "basic",
         hidden_sizes=list(channels),

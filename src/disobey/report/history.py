@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.errors import UserError
-from disobey.stage_names import STAGES
-from disobey.stores.layout import HISTORY
+from disobey.stores.layout import HISTORY, STAGES
 from disobey.stores.lineage import upstream
 from disobey.stores.manifest import Manifest
 from disobey.stores.reader import read_arrays

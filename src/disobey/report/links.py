@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from disobey.stores.layout import BESIDE
-from disobey.stores.logs import log_of
+from disobey.stores.layout import BESIDE, log_of
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest

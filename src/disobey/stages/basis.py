@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from disobey.data.of_job import prepared_data
+from disobey.data.prepared import prepared_data
 from disobey.models.registry import build_model
 from disobey.stores.layout import WEIGHTS
 from disobey.stores.writer import NetcdfWriter

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from disobey.data.as_given import AsGiven
+from disobey.data.raw_examples import RawExamples
 from disobey.errors import UserError
 from disobey.models.checkpoint import CLASSIFIER_FILES, positions_of
 from disobey.models.fetching import SAFELY, fetched, readable
@@ -50,7 +50,7 @@ def run(job: "Job") -> None:
             shape = (len(columns["label"]), len(class_names))
             logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
             bar = tqdm(total=shape[0], desc=split, unit="example", mininterval=5)
-            with bar, AsGiven(data, split) as given:
+            with bar, RawExamples(data, split) as given:
                 for rows in np.split(np.arange(shape[0]), range(READ, shape[0], READ)):
                     logits[rows] = _finite(classify(given.read(rows)), rows, split)[:, order]
                     bar.update(len(rows))

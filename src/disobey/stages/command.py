@@ -15,7 +15,7 @@ from disobey import provenance
 from disobey.errors import OutOfTime, UserError
 from disobey.job import BY_HAND, Job
 from disobey.slurm import start_again
-from disobey.stages.alone import alone, drop_states, made_meanwhile
+from disobey.stages.store_lock import alone, drop_states, made_meanwhile
 from disobey.stores.manifest import read_manifest
 from disobey.stores.writer import FULL
 

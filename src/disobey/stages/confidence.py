@@ -15,7 +15,7 @@ from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
 from disobey.stores.layout import store_and_variable
-from disobey.stores.rows import StoredRows, read_columns
+from disobey.stores.reader import StoredRows, read_columns
 from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:

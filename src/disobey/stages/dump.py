@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from disobey.data.of_job import prepared_data
-from disobey.data.prepared import SPLITS
+from disobey.data.prepared import SPLITS, prepared_data
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.device import choose_device, compute_threads
 from disobey.training.inputs import device_inputs

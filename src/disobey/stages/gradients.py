@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from disobey.analysis.gradients import Learnt, analyse
 from disobey.analysis.names import CONTROLS, REFERENCE, STUDENT, TEACHER
-from disobey.data.of_job import prepared_data
+from disobey.data.prepared import prepared_data
 from disobey.errors import UserError
 from disobey.stores.layout import WEIGHTS, store_and_variable
 from disobey.stores.reader import read_arrays

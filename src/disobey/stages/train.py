@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from disobey.data.of_job import prepared_data
-from disobey.data.prepared import Prepared
+from disobey.data.prepared import Prepared, prepared_data
 from disobey.models.registry import build_model
 from disobey.seeds import torch_seed
 from disobey.stores.layout import HISTORY, SNAPSHOT, WEIGHTS, states_of
@@ -74,7 +73,7 @@ def run(job: "Job", process: Process = Process()) -> None:
     checkpoints = process.checkpoints(_checkpoint_folder(job))
     snapshots = _snapshots(job, checkpoints, training) if process.writes else None
     if job.alone:
-        checkpoints.sweep()
+        checkpoints.remove_temporary_files()
     keeper = process.keeper(checkpoints, training)
 
     def after_step() -> None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from disobey.data.of_job import prepared_data
+from disobey.data.prepared import prepared_data
 from disobey.data.views import slabs_of
-from disobey.stores.half import BITS_OF, HALF, half_bits
+from disobey.stores.reader import BITS_OF, HALF, half_bits
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.augmented import Augmented, augmented_inputs
 from disobey.training.device import choose_device, compute_threads

@@ -1,1 +1,1 @@
-"""Where a study stands: the state of its jobs, what is left of them, and how long that takes."""
+"""How far a study is: the state of its jobs, what is left of them, and how long that takes."""

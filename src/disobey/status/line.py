@@ -1,21 +1,16 @@
 """One line after Snakemake's ``3 of 29 steps``: time so far, and time left by measured durations.
 
-A handler beside Snakemake's own, not a plugin of it: a plugin is found by the name of a package of
-its own and must be asked for in each profile, and the well-known one (``rich``) has no time left,
-prints nothing where nobody looks at a terminal, and hides which job began.
+This is a logging handler and not a plugin of Snakemake: every profile would have to name a plugin,
+and the well-known one (``rich``) shows no time left and prints nothing without a terminal.
 """
 
-import contextlib
-import json
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, TextIO
 
-from disobey.status.durations import Durations, Left, left_of
-from disobey.status.words import about, plain_duration, unlike
+from disobey.status.durations import Durations, Left, left_of, plain_duration, seconds_in
 from disobey.study.jobs import Plan
 
 # Seconds between two lines [our choice]: short jobs end by the dozen.
@@ -23,7 +18,7 @@ EVERY = 10.0
 
 
 class ProgressLine(logging.Handler):
-    """Follows Snakemake's log records and says how long the rest will take.
+    """Follow Snakemake's log records and print how long the rest will take.
 
     Parameters
     ----------
@@ -64,19 +59,19 @@ class ProgressLine(logging.Handler):
         self._work = 0.0  # seconds of finished jobs
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of a record; print when jobs have ended and it is time."""
+        """Record an event of a job; print at most every `EVERY` seconds."""
         try:
             follow = getattr(self, f"_on_{getattr(record, 'event', None)}", None)
             if follow is not None:
                 follow(vars(record))
-        except Exception:  # as the module logging has it: a message must not end the work
+        except Exception:  # a message must not end the work
             self.handleError(record)
 
     def _on_job_info(self, record: dict[str, Any]) -> None:
         if self._begun is None:
             self._begun = self._clock()
             self._todo = {path for path in self._to_make() if path in self._jobs}
-            self._durations = measured(self._plan)
+            self._durations = Durations.measured(self._plan)
         manifest = record["output"][-1] if record["output"] else ""
         if manifest in self._jobs:
             self._by_number[record["jobid"]] = manifest
@@ -107,26 +102,27 @@ class ProgressLine(logging.Handler):
         self._said = now
         words = f"disobey: {done:,} of {total:,} jobs ({done / total:.0%})"
         elapsed = plain_duration(now - self._begun)
-        ending = f" in {elapsed}" if done == total else f", {elapsed} so far, {self._left(now)}"
+        ending = (
+            f" in {elapsed}"
+            if done == total
+            else f", {elapsed} so far, time left: {self._left(now)}"
+        )
         print(words + ending, file=self._stream or sys.stderr, flush=True)
 
     def _left(self, now: float) -> str:
-        """Return in words how long the rest takes at the rate of this call so far."""
+        """Return how long the rest takes, in words, at the rate of this call so far."""
         left = self._what_is_left(now)
         if left.unknown == left.jobs:
-            return "time left unknown: nothing like the other jobs has been measured yet"
+            return "unknown: nothing like the other jobs has been measured yet"
         under_way = sum(now - start for start in self._running.values()) if self._local else 0.0
         assert self._begun is not None
         at_once = (self._work + under_way) / max(now - self._begun, 1e-9)
-        words = f"{about(left, left.wall(at_once))} left" if at_once else "time left unknown"
-        if left.unknown:
-            words += unlike(left)
-        return words
+        return f"{left.in_words(left.wall(at_once))}" if at_once else "unknown"
 
     def _what_is_left(self, now: float) -> Left:
         assert self._durations is not None
         seconds: dict[str, float | None] = {}
-        blocked = set(self._failed)  # and what stands on it
+        blocked = set(self._failed)  # and all that is made from it
         for manifest, job in self._jobs.items():
             if not blocked.isdisjoint(job.inputs):
                 blocked.add(manifest)
@@ -135,20 +131,3 @@ class ProgressLine(logging.Handler):
                 since = now - self._running.get(manifest, now) if self._local else 0.0
                 seconds[manifest] = None if whole is None else max(0.0, whole - since)
         return left_of((self._jobs[manifest] for manifest in seconds), seconds)
-
-
-def measured(plan: Plan) -> Durations:
-    """Return the durations that the manifests of a plan's finished jobs tell."""
-    durations = Durations(plan)
-    for job in plan.jobs.values():
-        seconds = seconds_in(job.manifest)
-        if seconds is not None:
-            durations.learn(job, seconds)
-    return durations
-
-
-def seconds_in(manifest: str) -> float | None:
-    """Return how long the job of a manifest took; None where there is none or it does not say."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads(Path(manifest).read_text(encoding="utf-8"))["seconds"])
-    return None

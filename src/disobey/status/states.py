@@ -1,48 +1,43 @@
 """The state of every job of a study, from what is on disk; nothing is written.
 
 ==========  ======================================================================================
-done        its manifest is there and agrees with the plan (`disobey.study.staleness`)
-running     its lock is held, on whatever machine; or Snakemake is at work, says that it started
-            the job, and the job's log was begun since: the moments before the lock
-stale       its manifest is there, and ``why`` has reasons to make it again
-stopped     there is no manifest, and the job's log ends with a signal that asked it to stop, most
-            often Ctrl-C; the next call goes on, a training where it was
-failed      there is no manifest, nobody stopped the job, and either a killed process left its name
-            in the job's lock; or the last that Snakemake's logs say of the job is an error, or a
-            start by a Snakemake that is gone; or these logs are gone and the job's own log ends
-            with an error
-missing     all others: not yet begun, or waiting for a queue or for another attempt
+done        its manifest exists and agrees with the plan (`disobey.study.staleness`)
+running     a living process holds its lock, on whatever machine
+stale       its manifest exists, and ``why`` has reasons to make it again
+stopped     no manifest, and its log ends with a signal that asked it to stop, such as Ctrl-C; the
+            next call goes on, a training where it was
+failed      no manifest, and a killed process left its name in the job's lock, or the job's log
+            ends with an error
+missing     all others: not yet begun, or waiting in a queue
 ==========  ======================================================================================
 """
 
+import re
 import time
 from calendar import timegm
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from disobey.lease import LEASE
-from disobey.locks import Holder
+from disobey.locks import Holder, Seen, look_at
 from disobey.status.durations import Durations, Left, left_of
-from disobey.status.locks import Seen, look_at
-from disobey.status.logs import (
-    Bar,
-    Event,
-    begun,
-    ended_badly,
-    last_bar,
-    last_events,
-    last_words,
-    snakemakes_logs,
-    was_stopped,
-)
-from disobey.stores.layout import lock_of
-from disobey.stores.logs import log_of
+from disobey.stores.layout import lock_of, log_of
 from disobey.stores.manifest import Manifest
 from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.staleness import Manifests, why
+
+TAIL = 64 << 10  # bytes: errors and the last state of a bar are at the end of a log
+# ``43%|####3     | 86/200 [00:12<00:16, 7.03step/s, loss=0.4]``, as tqdm writes it
+BAR = re.compile(
+    r"\d+%\|.*?\| (?P<done>\d+)/(?P<total>\d+) \[(?P<elapsed>[\d:]+)<(?P<left>[\d:]+|\?)"
+    r"(?:, *(?P<rate>[\d.]+)(?P<unit>step/s|s/step))?"
+)
+TRACEBACK = "Traceback (most recent call last)"
+# A training says how far it came and where its state is; other jobs just end.
+STOPPED = re.compile(r"disobey train: stopped by SIG\w+ at step |KeyboardInterrupt$")
 
 
 class State(StrEnum):
@@ -57,29 +52,47 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
+class Bar:
+    """How far a training is, as its log says.
+
+    Attributes
+    ----------
+    done, total : int
+        Steps.
+    left, whole : float or None
+        Seconds until its end, and of all steps, at the rate of its last steps.
+    """
+
+    done: int
+    total: int
+    left: float | None
+    whole: float | None
+
+
+@dataclass(frozen=True)
 class JobStatus:
-    """One job as it stands.
+    """The state of one job.
 
     Attributes
     ----------
     job : PlannedJob
     state : State
-    reasons : tuple of str
-        Of a stale one, why.
     log : Path
-        Whether it is there or not.
+        Whether it exists or not.
+    reasons : tuple of str
+        Why a stale job would run again.
     error : str or None
-        Of a failed or stopped one, the line that says most.
+        The line that says most about why a job failed or stopped.
     bar : Bar or None
-        Of a training under way.
+        Of a running training.
     holder : Holder or None
-        The process of a running one, where it says who it is.
+        The process of a running job.
     """
 
     job: PlannedJob
     state: State
-    reasons: tuple[str, ...]
     log: Path
+    reasons: tuple[str, ...] = ()
     error: str | None = None
     bar: Bar | None = None
     holder: Holder | None = None
@@ -87,7 +100,7 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """A study as it stands.
+    """The state of a study.
 
     Attributes
     ----------
@@ -98,10 +111,10 @@ class StudyStatus:
     left : Left
         Of all jobs that are not done.
     at_once : float or None
-        How many jobs' seconds the Snakemake at work gets done in a second, on the average so far;
-        None where none is at work or it has only just begun.
+        How many seconds of jobs the Snakemake at work gets done in a second, on average so far;
+        None if none is at work.
     locks : bool
-        False where the file system has no locks, so that running jobs may not be seen.
+        False if the file system has no locks, so that running jobs may not be seen.
     """
 
     plan: Plan
@@ -116,113 +129,88 @@ class StudyStatus:
         return [job for job in self.jobs.values() if job.state == state]
 
 
-@dataclass
-class _Signs:
-    """What was found beside the manifests."""
-
-    locks: dict[str, Seen]
-    events: Mapping[str, Event] = field(default_factory=dict)
-    at_work: Path | None = None  # the log of the Snakemake that is at work
-
-
 def study_status(plan: Plan, digests: CodeDigests) -> StudyStatus:
-    """Return how a study stands now."""
+    """Return how far a study is now."""
     manifests = Manifests()
     reasons = why(plan, digests, manifests)
     locks = {job.manifest: look_at(lock_of(job.manifest)) for job in plan.jobs.values()}
-    lease = look_at(LEASE)
-    signs = _Signs(locks, _events(plan, manifests, locks), _log_at_work(lease))
     jobs = {
-        name: _status(job, tuple(reasons.get(name, ())), manifests, signs)
+        name: _status(job, tuple(reasons.get(name, ())), manifests, locks[job.manifest])
         for name, job in plan.jobs.items()
     }
-    left = _left(plan, jobs, manifests)
+    lease = look_at(LEASE)
     real = lease.real and all(seen.real for seen in locks.values())
-    return StudyStatus(plan, jobs, lease, left, _at_once(jobs, manifests, lease), real)
-
-
-def _events(plan: Plan, manifests: Manifests, locks: Mapping[str, Seen]) -> Mapping[str, Event]:
-    """Ask Snakemake's logs about the jobs that have begun and made nothing."""
-    return last_events(
-        job.manifest
-        for job in plan.jobs.values()
-        if manifests.get(job.manifest) is None
-        and (locks[job.manifest].holder or Path(log_of(job.stage, job.key)).exists())
-    )
-
-
-def _log_at_work(lease: Seen) -> Path | None:
-    """Return the log of the Snakemake that holds the lease.
-
-    One that was refused since has left a newer log.
-    """
-    if not lease.held:
-        return None
-    since = time.time()
-    if lease.holder is not None:
-        since = _stamp(lease.holder.since) + 1
-    return next((log for log in snakemakes_logs() if begun(log) <= since), None)
+    at_once = _at_once(jobs, manifests, lease)
+    return StudyStatus(plan, jobs, lease, _left(plan, jobs), at_once, real)
 
 
 def _status(
-    job: PlannedJob, reasons: tuple[str, ...], manifests: Manifests, signs: _Signs
+    job: PlannedJob, reasons: tuple[str, ...], manifests: Manifests, lock: Seen
 ) -> JobStatus:
-    log, lock = Path(log_of(job.stage, job.key)), signs.locks[job.manifest]
-    made = manifests.get(job.manifest) is not None
-    event = None if made else signs.events.get(job.manifest)
-    if lock.held or _begins(event, log, signs):
+    log = Path(log_of(job.stage, job.key))
+    if lock.held:
         bar = last_bar(log) if job.stage == "train" else None
-        holder = lock.holder if lock.held else None
-        return JobStatus(job, State.RUNNING, (), log, bar=bar, holder=holder)
-    if made:
-        return JobStatus(job, State.STALE if reasons else State.DONE, reasons, log)
-    if _failed(event, job, log, lock, signs):
-        state = State.STOPPED if was_stopped(log, job.stage) else State.FAILED
-        return JobStatus(job, state, (), log, error=_error(event, job, log, lock))
-    return JobStatus(job, State.MISSING, (), log)
+        return JobStatus(job, State.RUNNING, log, bar=bar, holder=lock.holder)
+    if manifests.get(job.manifest) is not None:
+        return JobStatus(job, State.STALE if reasons else State.DONE, log, reasons)
+    said, is_error = last_words(log, job.stage)
+    if said is not None and STOPPED.match(said):
+        return JobStatus(job, State.STOPPED, log, error=said)
+    if is_error:
+        return JobStatus(job, State.FAILED, log, error=said)
+    if lock.holder is not None:
+        words = f"was killed, perhaps for its memory: {lock.holder}"
+        return JobStatus(job, State.FAILED, log, error=words)
+    return JobStatus(job, State.MISSING, log)
 
 
-def _begins(event: Event | None, log: Path, signs: _Signs) -> bool:
-    """Return whether a job was started a moment ago and has not come to its lock yet."""
-    if event is None or event.kind != "started" or event.log != signs.at_work:
-        return False
+def last_words(log: Path, stage: str) -> tuple[str | None, bool]:
+    """Return the line of a log that says most about why its job ended, and if it is an error.
+
+    An error of ours is one line, ``disobey <stage>: ...``; of a traceback the last line counts.
+    """
+    lines = [line for line in _lines(log) if line.strip() and not BAR.search(line)]
+    own = [line for line in lines if line.startswith(f"disobey {stage}: ")]
+    if own:
+        return own[-1].strip(), True
+    starts = [index for index, line in enumerate(lines) if TRACEBACK in line]
+    if starts:  # its frames are indented; the message may have further lines
+        raised = [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()]
+        return (raised or lines[-1:])[0].strip(), True
+    return (lines[-1].strip() if lines else None), False
+
+
+def last_bar(log: Path) -> Bar | None:
+    """Return the newest state of a job's bar, or None if its log has none."""
+    found = None
+    for line in _lines(log):
+        found = BAR.search(line) or found
+    if found is None:
+        return None
+    done, total, rate = int(found["done"]), int(found["total"]), float(found["rate"] or 0)
+    if not rate:
+        return Bar(done, total, None, None)
+    per_step = 1 / rate if found["unit"] == "step/s" else rate
+    return Bar(done, total, (total - done) * per_step, total * per_step)
+
+
+def _lines(log: Path) -> list[str]:
+    """Return the lines at the end of a log; a bar that was rewritten in place has many."""
     try:
-        return log.stat().st_mtime >= begun(event.log)
+        with open(log, "rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(max(0, size - TAIL))
+            return re.split(r"[\r\n]+", stream.read().decode("utf-8", "replace"))
     except OSError:
-        return False  # submitted, and waiting for its turn
+        return []
 
 
-def _failed(event: Event | None, job: PlannedJob, log: Path, lock: Seen, signs: _Signs) -> bool:
-    if lock.holder is not None:
-        return True
-    if event is None:
-        return ended_badly(log, job.stage)
-    return event.kind == "failed" or (event.kind == "started" and event.log != signs.at_work)
-
-
-def _error(event: Event | None, job: PlannedJob, log: Path, lock: Seen) -> str:
-    """Return one line on why a job failed."""
-    said = last_words(log, job.stage)
-    if said and (ended_badly(log, job.stage) or not (lock.holder or (event and event.message))):
-        return said
-    if lock.holder is not None:
-        return f"was killed: {lock.holder}"
-    if event is not None and event.message:
-        return event.message
-    return "ended without a word; perhaps it was killed"
-
-
-def _left(plan: Plan, jobs: Mapping[tuple[str, str], JobStatus], manifests: Manifests) -> Left:
-    """Return what is left, by the times in manifests and by the bars of trainings under way."""
-    durations = Durations(plan)
-    for job in plan.jobs.values():
-        manifest = manifests.get(job.manifest)
-        if isinstance(manifest, Manifest) and "seconds" in manifest.record:
-            durations.learn(job, manifest.record["seconds"])
+def _left(plan: Plan, jobs: Mapping[tuple[str, str], JobStatus]) -> Left:
+    """Return what is left, by the times in manifests and the bars of running trainings."""
+    durations = Durations.measured(plan)
     for found in jobs.values():
-        whole = found.bar.whole if found.bar else None
-        if whole is not None and durations.of(found.job) is None:
-            durations.learn(found.job, whole)
+        if found.bar and found.bar.whole is not None and durations.of(found.job) is None:
+            durations.learn(found.job, found.bar.whole)
     todo = [found for found in jobs.values() if found.state != State.DONE]
     seconds = {found.job.manifest: _seconds_left(found, durations) for found in todo}
     return left_of((found.job for found in todo), seconds)
@@ -240,19 +228,18 @@ def _seconds_left(found: JobStatus, durations: Durations) -> float | None:
 def _at_once(
     jobs: Mapping[tuple[str, str], JobStatus], manifests: Manifests, lease: Seen
 ) -> float | None:
-    """Return the work per second since the Snakemake at work began, starting of jobs included."""
+    """Return the work per second since the Snakemake at work began."""
     if not lease.held or lease.holder is None:
         return None
-    begun, now, work = _stamp(lease.holder.since), time.time(), []
+    begun, now, work = _stamp(lease.holder.since), time.time(), 0.0
     for found in jobs.values():
         manifest = manifests.get(found.job.manifest)
-        if found.state != State.DONE or not isinstance(manifest, Manifest):
-            continue
-        if timegm(time.strptime(manifest.record["written"], "%Y-%m-%dT%H:%M:%SZ")) >= begun:
-            work.append(manifest.record["seconds"])
-    running = [found.holder.since for found in jobs.values() if found.holder is not None]
-    under_way = sum(now - max(begun, _stamp(since)) for since in running)
-    return (sum(work) + under_way) / (now - begun) if now > begun else None
+        if found.holder is not None:
+            work += now - max(begun, _stamp(found.holder.since))
+        elif found.state == State.DONE and isinstance(manifest, Manifest):
+            written = time.strptime(manifest.record["written"], "%Y-%m-%dT%H:%M:%SZ")
+            work += manifest.record["seconds"] if timegm(written) >= begun else 0.0
+    return work / (now - begun) if now > begun else None
 
 
 def _stamp(since: str) -> float:

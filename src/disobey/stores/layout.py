@@ -5,6 +5,7 @@ The manifest of a store is the store's path with ``.json`` after it.
 """
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,6 +31,45 @@ REPORT = f"{ROOT}/{{study}}/report.html"
 # Stores that a setting has beside its analysis where the study asks for them, by their stage: the
 # same name in the specs of tables and figures that read them, and as attribute of an `Analysis`.
 BESIDE = {"bias": BIAS, "curves": CURVES, "gradients": GRADIENTS}
+
+# The store of each stage. The values of its wildcards, joined by "/", are the job's key.
+STORES = {
+    "pretrained": PRETRAINED,
+    "prepare": DATA,
+    "labels": LABELS,
+    "basis": BASIS,
+    "train": RUN,
+    "dump": LOGITS,
+    "compared": COMPARED,
+    "classify": CLASSIFIED,
+    "views": VIEWS,
+    "confidence": ANALYSIS,
+    **BESIDE,
+    "table": TABLE,
+    "figure": FIGURE,
+    "explorer": EXPLORER,
+    "report": REPORT,
+}
+# What goes into each stage and what comes out, in the order of the graph.
+STAGES = {
+    "pretrained": "a public checkpoint -> results/pretrained/<pretrained>/",
+    "prepare": "a data source -> results/data/<data>.nc",
+    "labels": "data -> the same labels with noise, results/labels/<labels>.nc",
+    "basis": "data [and a trained teacher] -> eigendirections, results/basis/<basis>.nc",
+    "train": "data [and the teacher's logits] -> results/runs/<run>/",
+    "dump": "a run and its data -> results/logits/<run>.nc",
+    "compared": "files of logits, from any framework -> results/compared/<compared>.nc",
+    "classify": "a checkpoint of a classifier and data -> results/classified/<run>.nc",
+    "views": "a teacher and its data -> results/views/<run>/<block>.nc",
+    "confidence": "logits of all models of a setting -> results/<study>/analysis/<setting>.nc",
+    "bias": "histories of a setting and its placebos -> results/<study>/bias/<setting>.nc",
+    "curves": "histories of a setting -> results/<study>/curves/<setting>.nc",
+    "gradients": "data with true directions and weights -> results/<study>/gradients/<setting>.nc",
+    "table": "analyses -> results/<study>/tables/<table>.csv",
+    "figure": "analyses -> results/<study>/figures/<figure>.pdf and .png",
+    "explorer": "logits and data of all settings -> results/<study>/explorer.html",
+    "report": "tables, figures, manifests -> results/<study>/report.html",
+}
 
 # No rule declares it: Snakemake would delete it with the other outputs of a failed job.
 CHECKPOINTS = f"{ROOT}/checkpoints"
@@ -74,6 +114,23 @@ def manifest_of(store: str) -> str:
 def store_of(manifest: str) -> str:
     """Return the store that ``manifest`` vouches for; inverse of `manifest_of`."""
     return manifest.removesuffix(".json")
+
+
+def key_in(pattern: str) -> str:
+    """Return the wildcards of a store's pattern, which name its job: ``{study}/{setting}``."""
+    return "/".join(re.findall(r"{\w+}", pattern))
+
+
+def log_of(stage: str, key: str) -> str:
+    """Return the path of a job's log.
+
+    Parameters
+    ----------
+    stage : str
+    key : str
+        The values of the rule's wildcards, joined by ``/``; or `key_in` the rule's output.
+    """
+    return f"{ROOT}/logs/{stage}/{key}.log"
 
 
 def lock_of(manifest: str | Path) -> Path:

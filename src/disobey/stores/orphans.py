@@ -14,26 +14,8 @@ from pathlib import Path
 
 from disobey.locks import Lock
 from disobey.stores import layout
-from disobey.stores.layout import lock_of, manifest_of, store_of
+from disobey.stores.layout import STORES, lock_of, manifest_of, store_of
 
-# What each stage makes, as rules name it; its wildcards, joined by "/", are the job's key.
-MADE_BY = {
-    "pretrained": layout.PRETRAINED,
-    "prepare": layout.DATA,
-    "labels": layout.LABELS,
-    "basis": layout.BASIS,
-    "train": layout.RUN,
-    "dump": layout.LOGITS,
-    "compared": layout.COMPARED,
-    "classify": layout.CLASSIFIED,
-    "views": layout.VIEWS,
-    "confidence": layout.ANALYSIS,
-    **layout.BESIDE,
-    "table": layout.TABLE,
-    "figure": layout.FIGURE,
-    "explorer": layout.EXPLORER,
-    "report": layout.REPORT,
-}
 WILDCARD = re.compile(r"\{(\w+)\}")
 ID = r"[^/]+-[0-9a-f]{8}(?:[0-9a-f]{4})?(?:@[0-9]+)?"
 NAME = r"[^/]+"
@@ -92,7 +74,7 @@ class Orphan:
 def manifest_by(stage: str, key: str) -> str:
     """Return the manifest that a stage's job writes, by the job's key."""
     values = iter(key.split("/"))
-    return manifest_of(WILDCARD.sub(lambda _: next(values), MADE_BY[stage]))
+    return manifest_of(WILDCARD.sub(lambda _: next(values), STORES[stage]))
 
 
 def orphans(
@@ -112,12 +94,12 @@ def orphans(
     studies_kept : collection of str
         Names of studies whose folder, with its logs, is kept as it is.
     """
-    for stage in MADE_BY:
+    for stage in STORES:
         for manifest in sorted(_found(stage)):
             if manifest not in kept and not _is_of(manifest, studies_kept):
                 store = Path(store_of(manifest))
                 yield Orphan("store", store, tuple(_beside(store)), lock_of(manifest))
-    for stage in MADE_BY:
+    for stage in STORES:
         for log, manifest in _logs(stage):
             if manifest not in kept and not _is_of(manifest, studies_kept):
                 yield Orphan("log", log, (), lock_of(manifest))
@@ -163,7 +145,7 @@ def _inputs(manifest: str) -> list[str]:
 
 def _found(stage: str) -> set[str]:
     """Return the manifests of all stores of a stage that are there, whole or in part."""
-    pattern = MADE_BY[stage]
+    pattern = STORES[stage]
     of_study = "{study}" in pattern
     matches = re.compile(_expression(pattern)).fullmatch
     folder, _, name = WILDCARD.sub("*", pattern).rpartition("/")
@@ -187,7 +169,7 @@ def _expression(pattern: str) -> str:
 def _logs(stage: str) -> Iterator[tuple[Path, str]]:
     """Yield the logs of a stage's jobs, and the manifests of these jobs."""
     folder = Path(layout.ROOT) / "logs" / stage
-    wildcards = WILDCARD.findall(MADE_BY[stage])
+    wildcards = WILDCARD.findall(STORES[stage])
     names = [f"(?:{VALUES.get(name, ID)})" for name in wildcards]
     for log in sorted(folder.glob("/".join("*" for _ in wildcards) + ".log")):
         key = str(log.relative_to(folder)).removesuffix(".log")

@@ -57,7 +57,7 @@ def _umask() -> int:
     return mask
 
 
-def sweep(path: Path) -> None:
+def remove_temporary_files(path: Path) -> None:
     """Remove temporary files of ``path`` that a killed process left.
 
     Call it only while a lock keeps every other writer of ``path`` away.

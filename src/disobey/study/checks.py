@@ -5,17 +5,21 @@ from collections.abc import Iterator
 
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
-from disobey.models.options.channel import ChannelLinear
-from disobey.models.options.layer import Layer
-from disobey.study.checkpoints import foreign_names, tokens_of_another, unusable_checkpoints
+from disobey.models.options import ChannelLinear, Layer
 from disobey.study.comparison_checks import comparison_mistakes
 from disobey.study.comparisons import ComparedLogits
 from disobey.study.datasets import PLURAL, Files
-from disobey.study.models import Setting, StudentOf, Study, Trained, Views
+from disobey.study.external_checks import (
+    external_mistakes,
+    foreign_names,
+    taught_mistakes,
+    tokens_of_another,
+    unusable_checkpoints,
+)
+from disobey.study.external_teachers import ExternalLogits
+from disobey.study.models import External, Setting, StudentOf, Study, Views
 from disobey.study.recipes import Recipe
 from disobey.study.sizes import sizes_of
-from disobey.study.trained import TrainedLogits
-from disobey.study.trained_checks import taught_mistakes, trained_mistakes
 from disobey.study.user_files import SPLITS, format_of, mistake_in
 from disobey.study.yaml_lines import Location, Mistake
 
@@ -34,7 +38,7 @@ def cross_checks(study: Study) -> list[Mistake]:
     if missing:
         return mistakes + missing  # what is said of what cannot be read tells nothing
     mistakes += comparison_mistakes(study)
-    mistakes += trained_mistakes(study)
+    mistakes += external_mistakes(study)
     mistakes += foreign_names(study)
     unknown = {name: list(_unknown_names(study, name)) for name in study.settings}
     mistakes += [mistake for found in unknown.values() for mistake in found]
@@ -67,7 +71,7 @@ def cross_checks(study: Study) -> list[Mistake]:
 def _files(study: Study) -> Iterator[Mistake]:
     """Check that the user's files are there; what they hold is checked where they are read."""
     of_files = {name: data for name, data in study.datasets.items() if isinstance(data, Files)}
-    of_logits = (ComparedLogits, TrainedLogits)
+    of_logits = (ComparedLogits, ExternalLogits)
     given = [*study.comparisons.values(), *study.teachers.values()]
     elsewhere = any(isinstance(one, of_logits) for one in given)
     if study.data_root is not None and not of_files and not elsewhere:
@@ -141,7 +145,7 @@ def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
         if given is not None and given not in known:
             hint = nearest(str(given), known)
             if key == "teacher" and given in study.teachers:
-                hint = f"for the one of teachers write {{trained: {given}}}"
+                hint = f"for the one of teachers write {{external: {given}}}"
             words = f"there is no {table} '{given}'; {hint}"
             yield ("settings", name, key), words
     if isinstance(teacher, StudentOf) and teacher.setting not in study.settings:
@@ -150,11 +154,11 @@ def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
             ("settings", name, "teacher", "setting"),
             words + nearest(teacher.setting, study.settings),
         )
-    if isinstance(teacher, Trained) and teacher.trained not in study.teachers:
-        hint = nearest(teacher.trained, study.teachers)
+    if isinstance(teacher, External) and teacher.external not in study.teachers:
+        hint = nearest(teacher.external, study.teachers)
         hint = hint if study.teachers else "add it below teachers:, see docs/own-teacher.md"
-        words = f"there is no teacher '{teacher.trained}'; {hint}"
-        yield ("settings", name, "teacher", "trained"), words
+        words = f"there is no teacher '{teacher.external}'; {hint}"
+        yield ("settings", name, "teacher", "external"), words
 
 
 def _kinds(study: Study, name: str) -> Iterator[Mistake]:
@@ -230,8 +234,8 @@ def _start(study: Study, name: str) -> Iterator[Mistake]:
     if isinstance(teacher, StudentOf):
         words = f"the teacher is the student of setting '{teacher.setting}', with its own start"
         yield here, f"{words}; write a model as teacher, or remove initialisation"
-    elif isinstance(teacher, Trained):
-        words = f"what teacher '{teacher.trained}' started from is not known: it was trained"
+    elif isinstance(teacher, External):
+        words = f"what teacher '{teacher.external}' started from is not known: it was trained"
         yield here, f"{words} elsewhere; write a model as teacher, or remove initialisation"
     elif not _same_model(study, setting):
         words = f"teacher '{teacher}' and student '{setting.student}' differ in their weights"

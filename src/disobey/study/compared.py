@@ -9,7 +9,7 @@ from disobey.comparison.files import SPLITS, TEST, TRAIN, UNNAMED
 from disobey.stores import layout
 from disobey.stores.contents import facts_of
 from disobey.study.comparisons import ROLE_KEYS, ComparedCheckpoints, ComparedLogits, Comparison
-from disobey.study.elsewhere import Elsewhere
+from disobey.study.external_models import ExternalModels
 from disobey.study.jobs import SettingRuns
 from disobey.study.models import Study
 
@@ -39,13 +39,13 @@ class Comparisons:
     Parameters
     ----------
     study : Study
-    elsewhere : Elsewhere
+    external : ExternalModels
         Adds the jobs.
     """
 
-    def __init__(self, study: Study, elsewhere: Elsewhere) -> None:
+    def __init__(self, study: Study, external: ExternalModels) -> None:
         self.study = study
-        self.elsewhere = elsewhere
+        self.external = external
 
     def plan_models(self, name: str) -> ComparedRuns:
         """Plan the stores of a comparison's models."""
@@ -58,7 +58,7 @@ class Comparisons:
         given = {key: getattr(options, key) for key in ("classes", "probabilities", "split")}
         files = options.files() | ({} if options.labels is None else {"labels": [options.labels]})
         facts = facts_of_files(options, self.study.data_root)
-        id, splits = self.elsewhere.files(name, files, options.dataset, facts, given)
+        id, splits = self.external.files(name, files, options.dataset, facts, given)
         about = self._about(options, name) | {"label_noise": noise_of(self.study, name)}
         teacher, student = (Path(of[0]).stem for of in (options.teachers, options.students))
         about |= {"teacher": teacher, "student": student}
@@ -68,7 +68,7 @@ class Comparisons:
         splits = tuple(split for split in SPLITS if split in options.splits)
         ids = {
             key: tuple(
-                self.elsewhere.classified(options.dataset, one, splits, options.max_tokens)
+                self.external.classified(options.dataset, one, splits, options.max_tokens)
                 for one in given
             )
             for key in ROLE_KEYS

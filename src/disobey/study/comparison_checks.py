@@ -6,7 +6,7 @@ from pathlib import Path
 from disobey.comparison.files import UNNAMED
 from disobey.errors import nearest
 from disobey.study.comparisons import ROLE_KEYS, ComparedCheckpoints, ComparedLogits
-from disobey.study.elsewhere_checks import checkpoint_mistakes, differences, facts_in, read_facts
+from disobey.study.external_checks import checkpoint_mistakes, differences, facts_in, read_facts
 from disobey.study.models import Study
 from disobey.study.yaml_lines import Location, Mistake
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from disobey.models.options.checkpoint import Checkpoint
+from disobey.models.options import Checkpoint
 from disobey.strict import Strict
 from disobey.study.datasets import Name, Path, Paths
 from disobey.study.recipes import Positive

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from disobey.stores import layout
 from disobey.strict import spec_of
 from disobey.study.compared import noise_of
-from disobey.study.models import StudentOf, Study, Trained
+from disobey.study.models import External, StudentOf, Study
 
 # What has room in one figure of the kind confidence: a pair of panels each.
 SETTINGS_A_FIGURE = 4
@@ -166,7 +166,7 @@ def _but(study: Study, name: str, *left_out: str) -> str:
     for key in (*left_out, "snapshots"):
         distill.pop(key, None)
         recipe.pop(key, None)
-    trained = isinstance(setting.teacher, Trained)  # elsewhere: by no recipe of the study
+    trained = isinstance(setting.teacher, External)  # elsewhere: by no recipe of the study
     teacher_recipe = None if trained else setting.teacher_recipe or setting.recipe
     return repr(
         (setting.dataset, setting.teacher, teacher_recipe, setting.student, distill, recipe)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from disobey.errors import UserError
-from disobey.models.options.checkpoint import Checkpoint
-from disobey.models.options.pretrained import Pretrained
+from disobey.models.options import Checkpoint, Pretrained
 from disobey.provenance import canonical
 from disobey.stores.layout import manifest_of, store_and_variable, store_of
 from disobey.study.sizes import Data

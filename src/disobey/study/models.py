@@ -14,14 +14,13 @@ from pydantic import (
 )
 
 from disobey.analysis.names import CONTROLS, ONE_HOT_AT_T, PAIRS, PLACEBOS
-from disobey.models.options.channel import ChannelLinear
-from disobey.models.options.families import ModelOptions
+from disobey.models.options import ChannelLinear, ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 from disobey.study.comparisons import Comparison
 from disobey.study.datasets import Builtin, Dataset, Name, Seed
+from disobey.study.external_teachers import ExternalTeacher
 from disobey.study.recipes import Fraction, Inside, Positive, Recipe
-from disobey.study.trained import TrainedTeacher
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
@@ -183,29 +182,31 @@ class StudentOf(Strict):
     setting: Name = Field(description="a setting of this file, whose student is the teacher")
 
 
-class Trained(Strict):
+class External(Strict):
     """A teacher that was trained elsewhere."""
 
-    trained: Name = Field(description="one of teachers")
+    external: Name = Field(description="one of teachers")
 
 
 def _kind_of_teacher(value: object) -> str:
-    if isinstance(value, Trained) or (isinstance(value, dict) and "trained" in value):
-        return "trained"
+    # Earlier versions called the key `trained`; it is refused as a key of `External`.
+    keys = {"external", "trained"}
+    if isinstance(value, External) or (isinstance(value, dict) and keys & value.keys()):
+        return "external"
     return "setting" if isinstance(value, dict | StudentOf) else "model"
 
 
-def name_of(teacher: "str | StudentOf | Trained") -> str:
+def name_of(teacher: "str | StudentOf | External") -> str:
     """Return what tables and figures call a setting's teacher."""
     if isinstance(teacher, StudentOf):
         return f"student of {teacher.setting}"
-    return teacher.trained if isinstance(teacher, Trained) else teacher
+    return teacher.external if isinstance(teacher, External) else teacher
 
 
 Teacher = Annotated[
     Annotated[Name, Tag("model")]
     | Annotated[StudentOf, Tag("setting")]
-    | Annotated[Trained, Tag("trained")],
+    | Annotated[External, Tag("external")],
     Discriminator(_kind_of_teacher),
 ]
 
@@ -246,7 +247,7 @@ class Setting(Strict):
 
     dataset: Name = Field(description="one of datasets")
     teacher: Teacher = Field(
-        description="a model; {setting: NAME} for that setting's student; {trained: NAME} for one "
+        description="a model; {setting: NAME} for that setting's student; {external: NAME} for one "
         "of teachers"
     )
     student: Name = Field(description="one of models; the reference has the same architecture")
@@ -298,7 +299,7 @@ NAMING = {
 
 def _check_varied(key: str) -> None:
     """Refuse a dotted key of a setting that holds no plain value; unknown ones are worded later."""
-    if key in ("teacher.setting", "teacher.trained"):
+    if key in ("teacher.setting", "teacher.external"):
         return
     first, *rest = parts = key.split(".")
     if rest and first in NAMING:
@@ -342,7 +343,7 @@ class Sweep(Strict):
             if key == "teacher" and any(isinstance(value, dict) for value in given[key] or ()):
                 raise ValueError(
                     "a mapping cannot be varied as a whole; give the base such a teacher, and "
-                    "write vary: {teacher.trained: [a, b]}, or {teacher.setting: [a, b]}"
+                    "write vary: {teacher.external: [a, b]}, or {teacher.setting: [a, b]}"
                 )
             if any(other.startswith(f"{key}.") for other in keys):
                 raise ValueError(f"'{key}' is varied as a whole and in parts; remove one of them")
@@ -391,7 +392,7 @@ class Study(Strict):
         default_factory=dict,
         description="by names of yours: architectures, for teachers and students alike",
     )
-    teachers: dict[Name, TrainedTeacher] = Field(
+    teachers: dict[Name, ExternalTeacher] = Field(
         default_factory=dict,
         description="by names of yours: teachers that were trained elsewhere, for students here",
     )
@@ -423,7 +424,7 @@ class Study(Strict):
         teacher = setting.teacher
         if isinstance(teacher, StudentOf):
             return self.settings[teacher.setting].student
-        return None if isinstance(teacher, Trained) else teacher
+        return None if isinstance(teacher, External) else teacher
 
     def has_directions(self, setting: Setting) -> bool:
         """Tell whether a setting's weights can be compared with true directions of the classes."""

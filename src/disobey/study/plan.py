@@ -23,10 +23,10 @@ from disobey.stores.layout import BESIDE, manifest_of
 from disobey.strict import spec_of
 from disobey.study.compared import Comparisons
 from disobey.study.datasets import Builtin
-from disobey.study.elsewhere import Elsewhere
+from disobey.study.external_models import ExternalModels
 from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
-from disobey.study.models import SMOOTHING, Setting, StudentOf, Study, Trained, name_of
+from disobey.study.models import SMOOTHING, External, Setting, StudentOf, Study, name_of
 from disobey.study.recipes import Recipe
 from disobey.study.runs import STUDENT_DRAW, Runs
 from disobey.study.sizes import sizes_of
@@ -77,8 +77,8 @@ class _Planner:
         self.study = study
         self.plan = plan
         self.runs = Runs(study, plan)
-        self.elsewhere = Elsewhere(study, plan, self.runs.sources)
-        self.compared = Comparisons(study, self.elsewhere)
+        self.external = ExternalModels(study, plan, self.runs.sources)
+        self.compared = Comparisons(study, self.external)
         # What the page of examples reads of each setting.
         self.shown: dict[str, tuple[str, ...]] = {}
         # Manifests by the name of the setting, or of a setting's snapshot.
@@ -177,8 +177,8 @@ class _Planner:
         """Plan the teacher of a seed; return its run, or where the logits of a trained one lie."""
         if isinstance(setting.teacher, StudentOf):
             return self.setting(setting.teacher.setting).students[index]
-        if isinstance(setting.teacher, Trained):
-            teachers, _ = self.elsewhere.teachers(setting.teacher.trained, setting.dataset)
+        if isinstance(setting.teacher, External):
+            teachers, _ = self.external.teachers(setting.teacher.external, setting.dataset)
             return teachers[index]
         recipe = spec_of(self._recipe_of_teacher(setting))
         seeds = self._seeds(setting, seed, STUDENT_DRAW + 1 + seed)
@@ -222,9 +222,9 @@ class _Planner:
     def _replicates(self, name: str) -> tuple[str, ...]:
         """Return where the logits of further teachers of a setting lie."""
         setting = self.study.settings[name]
-        if not isinstance(setting.teacher, Trained):
+        if not isinstance(setting.teacher, External):
             return ()
-        return self.elsewhere.teachers(setting.teacher.trained, setting.dataset)[1]
+        return self.external.teachers(setting.teacher.external, setting.dataset)[1]
 
     def _logits(self, teacher: str) -> str:
         """Return where a teacher's logits lie; plan their dump where it is trained here."""
@@ -347,8 +347,8 @@ class _Planner:
             "recipe": setting.recipe,
             "lr": recipe.lr,
         } | self._length(setting)
-        if isinstance(teacher, Trained):
-            about["trained"] = self.study.teachers[teacher.trained].source
+        if isinstance(teacher, External):
+            about["trained"] = self.study.teachers[teacher.external].source
         elif not isinstance(teacher, StudentOf):
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
         if dataset.augment is not None:

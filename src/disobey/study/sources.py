@@ -9,7 +9,7 @@ from typing import Any
 from disobey.errors import UserError
 from disobey.members import member
 from disobey.models.checkpoint import checkpoint_files
-from disobey.models.options.pretrained import Pretrained
+from disobey.models.options import Pretrained
 from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.contents import content_of

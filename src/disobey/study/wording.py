@@ -49,8 +49,8 @@ EXAMPLES = {
     "optimizer": "sgd",
     "lr": "0.1",
 }
-# Names that other programs and papers have for keys.
-ALIASES = {"alpha": "weight", "learning_rate": "lr", "T": "temperature"}
+# Names that other programs, papers and earlier versions have for keys.
+ALIASES = {"alpha": "weight", "learning_rate": "lr", "T": "temperature", "trained": "external"}
 # Keys whose numbers are often thought of in per cent.
 SHARES = ("rate", "weight", "label_smoothing", "smoothing")
 # Values that a key's list of choices leaves out, by the key.

@@ -23,7 +23,7 @@ from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import Manifests, stale_by_code
-from disobey.tools.described import described
+from disobey.tools import described
 from disobey.tools.why import CAPTIONS
 
 Name = tuple[str, str]

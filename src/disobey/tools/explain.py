@@ -10,7 +10,7 @@ from disobey.errors import UserError
 from disobey.stores.layout import ROOT
 from disobey.stores.lineage import manifest_for, upstream
 from disobey.stores.manifest import Manifest
-from disobey.tools.described import described
+from disobey.tools import described
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,7 +25,7 @@ from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
 from disobey.study.figures import figures_of
 from disobey.study.loader import load_study
-from disobey.tools.described import described
+from disobey.tools import described
 
 MAP = Path(__file__).with_name("paper_map.yaml")
 SUMMARY = "summary"

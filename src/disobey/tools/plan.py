@@ -14,7 +14,7 @@ from disobey.study.models import Study, name_of
 from disobey.study.plan import make_plan
 from disobey.study.resources import RUN_A_MODEL, Need, need_of
 from disobey.study.teachers import seen_teacher
-from disobey.tools.described import described
+from disobey.tools import described
 
 
 def main(arguments: Sequence[str]) -> int:

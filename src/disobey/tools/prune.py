@@ -7,6 +7,8 @@ be rid of it.
 """
 
 import argparse
+import contextlib
+import re
 import shlex
 import sys
 from collections.abc import Collection, Iterable, Sequence
@@ -15,8 +17,7 @@ from pathlib import Path
 
 from disobey.errors import UserError
 from disobey.lease import working
-from disobey.status.locks import look_at
-from disobey.status.logs import configfiles
+from disobey.locks import look_at
 from disobey.stores.layout import states_of
 from disobey.stores.manifest import read_manifest
 from disobey.stores.orphans import Orphan, orphans, studies_in_results, upstream_of
@@ -24,9 +25,11 @@ from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools.described import described
+from disobey.tools import described
 from disobey.tools.why import CAPTIONS
 
+HEAD = 8 << 10  # characters of a log: Snakemake says there what it was called with
+CONFIG = re.compile(r"^  Config file\(s\): \[(.+)\]$", re.M)
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -79,6 +82,17 @@ def studies(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
             "name the studies whose results are to be kept"
         )
     return list(files.values()), gone
+
+
+def configfiles() -> list[Path]:
+    """Return the study files that Snakemake's logs name, newest first, existing or not."""
+    found: dict[Path, None] = {}
+    for log in sorted(Path(".snakemake/log").glob("*.snakemake.log"), reverse=True):
+        with contextlib.suppress(OSError), open(log, encoding="utf-8", errors="replace") as stream:
+            told = CONFIG.search(stream.read(HEAD))
+            if told:
+                found |= dict.fromkeys(map(Path, re.findall(r"Path\('([^']+)'\)", told[1])))
+    return list(found)
 
 
 def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Plan]:

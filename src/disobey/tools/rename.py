@@ -23,7 +23,7 @@ from disobey.study.jobs import PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import Manifests
-from disobey.tools.described import described
+from disobey.tools import described
 
 PAGES = ("explorer", "report")
 

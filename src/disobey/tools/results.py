@@ -30,7 +30,7 @@ from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.study.loader import load_study
 from disobey.study.models import Study
-from disobey.tools.described import described
+from disobey.tools import described
 
 COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
           "expected_by_chance")  # fmt: skip

@@ -19,7 +19,7 @@ from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools.described import described
+from disobey.tools import described
 from disobey.tools.why import CAPTIONS
 
 SHOWN = 10  # names in an error

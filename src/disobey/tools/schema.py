@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from disobey.tools.described import described
+from disobey.tools import described
 
 
 def schema() -> str:

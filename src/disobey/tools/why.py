@@ -10,7 +10,7 @@ from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import why
-from disobey.tools.described import described
+from disobey.tools import described
 
 # Of a checkout; a wheel has no workflow beside it.
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"

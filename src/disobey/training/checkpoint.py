@@ -100,7 +100,7 @@ class Checkpoints:
             raise
         self._drop_all_but(1)
 
-    def sweep(self) -> None:
+    def remove_temporary_files(self) -> None:
         """Remove what a killed process left half written; only under the lock of the run."""
         for left in self.folder.glob(".*.tmp"):
             left.unlink(missing_ok=True)

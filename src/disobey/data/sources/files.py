@@ -5,11 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from disobey.data.local_tables import csv_table, folder_table, json_table, npz_table
 from disobey.data.raw import RawData
-from disobey.data.reading import features_table
-from disobey.data.table import Table
-from disobey.data.tables import raw_data
+from disobey.data.table_rows import raw_data
+from disobey.data.tables import (
+    Table,
+    csv_table,
+    features_table,
+    folder_table,
+    json_table,
+    npz_table,
+)
 from disobey.data.user_files import all_files
 from disobey.errors import UserError
 from disobey.stores.contents import content_of

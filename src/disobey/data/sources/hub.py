@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from disobey.data.raw import RawData
-from disobey.data.reading import features_table
-from disobey.data.table import Table
-from disobey.data.tables import raw_data
+from disobey.data.table_rows import raw_data
+from disobey.data.tables import Table, features_table
 from disobey.errors import UserError
 
 

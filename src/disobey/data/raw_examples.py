@@ -15,7 +15,7 @@ from disobey.stores.reader import read_attributes
 TEXTS = ("text", "text_pair")
 
 
-class AsGiven:
+class RawExamples:
     """Images as bytes or texts as text, neither normalised nor in tokens, read where asked for.
 
     Parameters

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from disobey.models.options.checkpoint import Checkpoint
+from disobey.models.options import Checkpoint
 from disobey.strict import Strict
 from disobey.study.comparisons import Checkpoints
 from disobey.study.datasets import Paths
 
 
-class TrainedLogits(Strict):
+class ExternalLogits(Strict):
     """Teachers as files of logits, of the training and the test examples."""
 
     source: Literal["logits"] = Field(description="files of logits")
@@ -26,7 +26,7 @@ class TrainedLogits(Strict):
         return {"files": self.files, "replicates": self.replicates or []}
 
 
-class TrainedCheckpoints(Strict):
+class ExternalCheckpoints(Strict):
     """Teachers as trained classifiers of the Hugging Face hub, or in folders."""
 
     source: Literal["huggingface"] = Field(description="classifiers of the hub, or in folders")
@@ -43,4 +43,4 @@ class TrainedCheckpoints(Strict):
         return {"checkpoints": self.checkpoints, "replicates": self.replicates or []}
 
 
-TrainedTeacher = Annotated[TrainedLogits | TrainedCheckpoints, Field(discriminator="source")]
+ExternalTeacher = Annotated[ExternalLogits | ExternalCheckpoints, Field(discriminator="source")]

@@ -1,4 +1,7 @@
-"""Images that a network for large ones would shrink to nothing."""
+"""What networks and their options share: tables of stages, and images that are too small.
+
+Free of torch and of pydantic.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -7,8 +10,31 @@ from disobey.errors import UserError
 if TYPE_CHECKING:
     from disobey.data.prepared import Prepared
 
+# MobileNetV2 (Sandler et al. 2018, table 2): expansion, channels, blocks and stride of each stage.
+MOBILENET_STAGES = (
+    (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)  # fmt: skip
+MOBILENET_STEM, MOBILENET_LAST = 32, 1280  # channels
+
+# ResNet (He et al. 2015, table 1), by depth: blocks of each stage, channels inside and behind one.
+RESNET_STAGES = {
+    18: ((2, 2, 2, 2), (64, 128, 256, 512), (64, 128, 256, 512)),
+    34: ((3, 4, 6, 3), (64, 128, 256, 512), (64, 128, 256, 512)),
+    50: ((3, 4, 6, 3), (64, 128, 256, 512), (256, 512, 1024, 2048)),
+}
+RESNET_STEM = 64  # channels
+BOTTLENECK_FROM = 50  # from this depth on, a block is three convolutions, the outer ones 1 x 1
+
 # Pixels that become one before the last strided layer: ResNet and MobileNetV2 halve four times.
 BEFORE_THE_LAST = 16
+
+
+def scaled(channels: int, width: float) -> int:
+    """Return ``width`` times the channels, to a multiple of eight, losing a tenth at most."""
+    wanted = channels * width
+    rounded = max(8, int(wanted + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
 def single_pixels(height: int, width: int) -> str | None:

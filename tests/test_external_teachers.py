@@ -51,7 +51,7 @@ def taught(teachers, teacher="t", **more):
     """Return a study with one setting that a trained teacher teaches."""
     words = "".join(f", {key}: {value}" for key, value in more.items())
     entry = f"  {teacher}: {{source: logits, files: {teachers}{words}}}\n"
-    return f"teachers:\n{entry}settings:\n  it: {SETTING}{{trained: {teacher}}}}}\n"
+    return f"teachers:\n{entry}settings:\n  it: {SETTING}{{external: {teacher}}}}}\n"
 
 
 def save_teachers(noise=""):
@@ -161,7 +161,7 @@ def test_a_chain_may_begin_with_a_trained_teacher():
 def test_a_sweep_may_vary_who_teaches():
     save_teachers()
     text = taught(TWO).replace("teachers:\n", "teachers:\n  u: {source: logits, files: [t1.npz]}\n")
-    plan = plan_with(text + "sweeps:\n  by: {base: it, vary: {teacher.trained: [t, u]}}\n")
+    plan = plan_with(text + "sweeps:\n  by: {base: it, vary: {teacher.external: [t, u]}}\n")
     assert len(plan.settings) == 3
     (other,) = (name for name in plan.settings if name.endswith("u"))
     assert plan.settings[other].teachers == (plan.settings["it"].teachers[1],) * 2
@@ -171,7 +171,7 @@ def test_a_sweep_may_vary_who_teaches():
 def test_students_of_one_trained_teacher_at_several_temperatures_and_recipes_are_one_figure():
     save_teachers()
     other = SETTING.replace("temperature: 4", "temperature: 1").replace("short", "slow")
-    plan = plan_with(taught(TWO) + f"  cold: {other}{{trained: t}}}}\n")
+    plan = plan_with(taught(TWO) + f"  cold: {other}{{external: t}}}}\n")
     assert ("figure", "own/temperature") in plan.jobs
 
 
@@ -200,7 +200,7 @@ def test_a_classifier_in_a_folder_teaches():
         save_image_model(f"m{seed}", seed)
     plan = plan_with(
         "teachers:\n  hub: {source: huggingface, checkpoints: [{folder: m0}, {folder: m1}]}\n"
-        f"settings:\n  it: {SETTING}{{trained: hub}}}}\n"
+        f"settings:\n  it: {SETTING}{{external: hub}}}}\n"
     )
     run_in_process(plan)
     ids = plan.settings["it"].teachers
@@ -226,21 +226,21 @@ REFUSED = {
     "is the name of a model too": (taught(TWO, "small"), {}),
     "half.npz has 100 rows of train, but data set 'digits' has 200": (taught("[half.npz]"), {}),
     "there is no teacher 'y'; add it below teachers": (
-        f"settings:\n  it: {SETTING}{{trained: y}}}}\n", {},
+        f"settings:\n  it: {SETTING}{{external: y}}}}\n", {},
     ),
     "a mapping cannot be varied as a whole": (
-        taught(TWO) + "sweeps: {by: {base: it, vary: {teacher: [big, {trained: t}]}}}\n", {},
+        taught(TWO) + "sweeps: {by: {base: it, vary: {teacher: [big, {external: t}]}}}\n", {},
     ),
     "holds the same as m0; each model": (
         "teachers: {h: {source: huggingface, checkpoints: [{folder: m0}, {folder: m1}]}}\n"
-        f"settings:\n  it: {SETTING}{{trained: h}}}}\n", {},
+        f"settings:\n  it: {SETTING}{{external: h}}}}\n", {},
     ),
     "short.npz has 199 rows of train": (taught("[t0.npz, short.npz]"), {}),
     "there is no teacher 'x'; did you mean 't'|there is no teacher 'x'; known: t": (
-        taught(TWO).replace("trained: t}", "trained: x}"), {},
+        taught(TWO).replace("external: t}", "external: x}"), {},
     ),
-    "there is no model 't'; for the one of teachers write {trained: t}": (
-        taught(TWO).replace("{trained: t}", "t"), {},
+    "there is no model 't'; for the one of teachers write {external: t}": (
+        taught(TWO).replace("{external: t}", "t"), {},
     ),
     "is trained already; remove teacher_recipe": (
         taught(TWO).replace("recipe: short,", "recipe: short, teacher_recipe: short,"), {},
@@ -254,15 +254,18 @@ REFUSED = {
     "is augmented, but the logits": (taught(TWO), {"noise": ", augment: {crop_padding: 1}"}),
     "has label noise, which checkpoints": (
         "teachers: {h: {source: huggingface, checkpoints: [{checkpoint: a/b}]}}\n"
-        f"settings:\n  it: {SETTING}{{trained: h}}}}\n",
+        f"settings:\n  it: {SETTING}{{external: h}}}}\n",
         {"noise": ", label_noise: {rate: 0.1}"},
     ),
     "must be the same model; track a layer": (
-        taught(TWO).replace("{trained: t}}", "{trained: t}, bias: {layers: [classifier]}}"),
+        taught(TWO).replace("{external: t}}", "{external: t}, bias: {layers: [classifier]}}"),
         {"noise": ", centre: pixel"},
     ),
     "unknown key 'file'; did you mean 'files'": (taught(TWO).replace("files:", "file:"), {}),
-    "unknown key 'name'": (taught(TWO).replace("trained: t}", "trained: t, name: b}"), {}),
+    "it.teacher.trained: unknown key 'trained'; did you mean 'external'": (
+        taught(TWO).replace("{external: t}", "{trained: t}"), {},
+    ),
+    "unknown key 'name'": (taught(TWO).replace("external: t}", "external: t, name: b}"), {}),
 }  # fmt: skip
 
 
@@ -333,7 +336,7 @@ def test_rows_that_only_reading_can_count_are_refused_by_the_file_s_name():
         "models: {m: {family: roberta, hidden: 8, layers: 1, heads: 1}}\n"
         "recipes: {r: {optimizer: adamw, lr: 1e-3, batch: 8, epochs: 1}}\n"
         "teachers: {t: {source: logits, files: [t0.npz]}}\n"
-        "settings: {it: {dataset: d, teacher: {trained: t}, student: m, recipe: r, "
+        "settings: {it: {dataset: d, teacher: {external: t}, student: m, recipe: r, "
         "distill: {temperature: 1}}}\n"
     )
     plan = make_plan(load_study("study.yaml"))

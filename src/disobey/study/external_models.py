@@ -13,16 +13,16 @@ from disobey.comparison.facts import logits_facts
 from disobey.comparison.files import SPLITS
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.cost import Shape
-from disobey.models.options.checkpoint import Checkpoint
+from disobey.models.options import Checkpoint
 from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.contents import content_of, facts_of
 from disobey.stores.layout import manifest_of
+from disobey.study.external_teachers import ExternalCheckpoints, ExternalTeacher
 from disobey.study.jobs import Plan
 from disobey.study.models import Study
 from disobey.study.sizes import FLOAT, Data
 from disobey.study.sources import Sources
-from disobey.study.trained import TrainedCheckpoints, TrainedTeacher
 
 # Rows, classes and label noise of each split of a file.
 Facts = Mapping[str, Mapping[str, Any]]
@@ -31,7 +31,7 @@ Facts = Mapping[str, Mapping[str, Any]]
 Teachers = tuple[tuple[str, ...], tuple[str, ...]]
 
 
-class Elsewhere:
+class ExternalModels:
     """Adds the jobs; equal ones are one job.
 
     Parameters
@@ -76,12 +76,12 @@ class Elsewhere:
         per_seed = taught * len(self.study.seeds) if len(taught) == 1 else taught
         return per_seed, tuple(itertools.chain(*replicates))
 
-    def _teacher(self, options: TrainedTeacher, model: str | Checkpoint, dataset: str) -> str:
+    def _teacher(self, options: ExternalTeacher, model: str | Checkpoint, dataset: str) -> str:
         """Plan the store of one teacher, so that another one's bytes retrain none of its students.
 
         Its id has the name of no entry of the study.
         """
-        if isinstance(options, TrainedCheckpoints):
+        if isinstance(options, ExternalCheckpoints):
             assert isinstance(model, Checkpoint)
             return self.classified(dataset, model, SPLITS, options.max_tokens)
         assert isinstance(model, str)

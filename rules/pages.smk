@@ -1,0 +1,65 @@
+# Tables, figures and pages: what is made of a whole study. Their inputs grow with the study, so the
+# command reads them from standard input. A caption belongs to a rule, so each kind of figure is one.
+MADE = {
+    "table": dict(
+        table=report(layout.TABLE, category="Tables", labels={"table": "{table}"})
+    ),
+    "explorer": dict(page=layout.EXPLORER),
+    "report": dict(page=layout.REPORT),
+} | {
+    f"figure_{kind}".replace("-", "_"): dict(
+        pdf=f"{layout.FIGURE}.pdf",
+        png=report(
+            f"{layout.FIGURE}.png",
+            caption=f"../workflow/report/{kind}.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+    )
+    for kind in FIGURES
+}
+KINDS = {f"figure_{kind}".replace("-", "_"): f"{kind}(-.+)?" for kind in FIGURES}
+# Where files are is a resource and no param, so that moving a folder makes nothing stale.
+OF_REPORT = dict(captions=str(JOBS.captions), study_file=str(JOBS.study_file))
+WORDS_OF_REPORT = (
+    "--captions {resources.captions:q} --study-file {resources.study_file:q}",
+)
+
+for name, made in MADE.items():
+    stage = "figure" if name in KINDS else name
+
+    rule:
+        """Make one table, figure or page; `python -m disobey --help` says what of."""
+        name:
+            name
+        input:
+            JOBS.inputs(stage),
+        output:
+            **made,
+            manifest=manifest_of(layout.STORES[stage]),
+        log:
+            log_of(stage, key_in(layout.STORES[stage])),
+        wildcard_constraints:
+            **({"figure": KINDS[name]} if name in KINDS else {}),
+        localrule: stage != "explorer"
+        conda:
+            "../envs/cpu.yaml"
+        threads: 1
+        resources:
+            **(OF_REPORT if stage == "report" else {}),
+            python=JOBS.python,
+            mem_mb=JOBS.memory(stage),
+            runtime=JOBS.runtime(stage),
+        params:
+            spec=JOBS.spec(stage),
+            code=JOBS.code(stage),
+        shell:
+            " ".join(
+                [
+                    "printf '%s\\n' {params.spec:q} {input:q} | {resources.python:q} -m disobey",
+                    stage,
+                    "--from-stdin --code {params.code:q} --output {output.manifest:q}",
+                    *(WORDS_OF_REPORT if stage == "report" else ()),
+                    "> {log:q} 2>&1",
+                ]
+            )

@@ -1,0 +1,87 @@
+# One rule for each stage that writes a store. They differ only in what these tables say.
+STORES = {
+    stage: store for stage, store in layout.STORES.items() if stage not in BY_STDIN
+}
+FOLDERS = {
+    "pretrained": dict(
+        config=f"{layout.PRETRAINED}/{layout.CONFIG}",
+        weights=f"{layout.PRETRAINED}/{layout.WEIGHTS}",
+        tokenizer=f"{layout.PRETRAINED}/{layout.TOKENIZER}",
+        tokens=f"{layout.PRETRAINED}/{layout.TOKENS}",
+    ),
+    "train": dict(
+        weights=f"{layout.RUN}/{layout.WEIGHTS}",
+        history=f"{layout.RUN}/{layout.HISTORY}",
+    ),
+}
+# One thread computes: two jobs gain more from two cores than one small model does. Images that are
+# stored encoded are decoded by several.
+THREADS = {stage: JOBS.threads(stage) for stage in ("train", "dump", "views")} | {
+    "basis": 2
+}
+RESOURCES = {
+    stage: dict(device=JOBS.study.device, gpu=JOBS.gpu, nodes=1)
+    for stage in ("train", "dump", "views", "classify", "basis")
+}
+RESOURCES["train"] |= dict(
+    gpu=JOBS.gpus_of_training,
+    launcher=JOBS.launcher,
+    # A minute before its time limit SLURM tells a training to save its state and end.
+    slurm_extra="--signal=USR1@60",
+)
+# Where files are is a resource and no param, so that moving a folder makes nothing stale.
+RESOURCES |= {
+    "pretrained": dict(source=JOBS.source),
+    "classify": RESOURCES["classify"] | dict(source=JOBS.source),
+    "prepare": dict(files=JOBS.files),
+    "compared": dict(files=JOBS.files),
+}
+# The words of each shell line.
+RUN = "{resources.python:q} -m disobey"
+RUN_SEVERAL = "{resources.python:q} {resources.launcher} -m disobey"
+IN, TO = "--inputs {input:q}", "--output {output.manifest:q}"
+WITH_FILES, FROM = "--files {resources.files:q}", "--source {resources.source:q}"
+ON = "--device {resources.device} --threads {threads}"
+WORDS = {
+    "pretrained": (TO, FROM),
+    "prepare": (IN, WITH_FILES, TO),
+    "compared": (IN, WITH_FILES, TO),
+    "classify": (IN, TO, FROM, ON),
+} | dict.fromkeys(("train", "dump", "views", "basis"), (IN, TO, ON))
+
+for stage, store in STORES.items():
+
+    rule:
+        """Make one store; `python -m disobey --help` says what of."""
+        name:
+            stage
+        input:
+            JOBS.inputs(stage),
+        output:
+            **FOLDERS.get(stage, dict(store=store)),
+            manifest=manifest_of(store),
+        log:
+            log_of(stage, key_in(store)),
+        # It needs a network, which a cluster's nodes often lack.
+        localrule: stage == "pretrained"
+        conda:
+            "../envs/cpu.yaml"
+        threads: THREADS.get(stage, 1)
+        resources:
+            **RESOURCES.get(stage, {}),
+            python=JOBS.python,
+            mem_mb=JOBS.memory(stage),
+            runtime=JOBS.runtime(stage),
+        params:
+            spec=JOBS.spec(stage),
+            code=JOBS.code(stage),
+        shell:
+            " ".join(
+                [
+                    RUN_SEVERAL if stage == "train" else RUN,
+                    stage,
+                    "--spec {params.spec:q} --code {params.code:q}",
+                    *WORDS.get(stage, (IN, TO)),
+                    "> {log:q} 2>&1",
+                ]
+            )

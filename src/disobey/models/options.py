@@ -1,0 +1,534 @@
+"""What a study file may say of a model, by family: options, size, work and layers.
+
+Free of torch, so that a dry run stays fast. Networks get plain values out of their spec.
+"""
+
+import importlib.util
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PositiveInt, StringConstraints, model_validator
+
+from disobey.models.checkpoint import ROBERTA_BASE, number, read_config
+from disobey.models.cost import Cost, Shape, convolution, linear
+from disobey.models.shapes import (
+    BOTTLENECK_FROM,
+    MOBILENET_LAST,
+    MOBILENET_STAGES,
+    MOBILENET_STEM,
+    RESNET_STAGES,
+    RESNET_STEM,
+    scaled,
+    single_pixels,
+)
+from disobey.provenance import spec_id
+from disobey.stores.layout import PRETRAINED
+from disobey.strict import Strict
+
+HubName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$")
+]
+KINDS = ("checkpoint", "folder", "package")
+# Architectures whose layers have the names of PARTS.
+ENCODERS = ("bert", "roberta")
+PARTS = (
+    "attention.self.query", "attention.self.key", "attention.self.value",
+    "attention.output.dense", "intermediate.dense", "output.dense",
+)  # fmt: skip
+Widths = Annotated[list[PositiveInt], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer whose weights can be tracked along eigendirections of its input.
+
+    Attributes
+    ----------
+    first : bool
+        Whether its input is the data itself; else it is what a trained teacher's layers make of it.
+    unit_norm : bool
+        Whether batch normalisation follows, so that only the direction of a filter has an effect.
+    kernel : int or None
+        Side of a first convolution's kernel, in pixels; None where a row of weights is multiplied
+        with the whole input.
+    """
+
+    first: bool = False
+    unit_norm: bool = False
+    kernel: int | None = None
+
+
+class Mlp(Strict):
+    """A multilayer perceptron over the flattened image, or over features."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("image", "feature")
+
+    family: Literal["mlp"] = Field(description="multilayer perceptron")
+    hidden: list[PositiveInt] = Field(
+        [256, 256], description="units of each hidden layer; [] is a linear model of the inputs"
+    )
+    initialisation: Literal["glorot_uniform"] | None = Field(
+        None,
+        description="weights uniform within sqrt(6 / (inputs + outputs)) of 0, and biases 0, as in "
+        "Keras; if not given, as in PyTorch",
+    )
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        return "mlp" + "x".join(map(str, self.hidden)) if self.hidden else "linear"
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        widths = [math.prod(shape.inputs), *self.hidden, shape.classes]
+        return sum((linear(a, b) for a, b in itertools.pairwise(widths)), Cost())
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        hidden = [f"hidden_{i}" for i in range(1, len(self.hidden) + 1)]
+        layers = [*hidden, "classifier"]
+        return {name: Layer(first=name == layers[0]) for name in layers}
+
+
+class SmallResnet(Strict):
+    """A small residual network: a strided stem, then one strided block per width."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
+
+    family: Literal["small_resnet"] = Field(description="small residual network")
+    stem: PositiveInt = Field(16, description="channels of the first convolution, stride 2")
+    widths: Widths = Field([32, 64], description="channels of each residual block, stride 2")
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        return "resnet" + "x".join(map(str, [self.stem, *self.widths]))
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        y, x, channels = shape.inputs
+        pixels = -(-y // 2) * -(-x // 2)
+        total = convolution(channels, self.stem, 3, pixels)
+        for depth, (before, width) in enumerate(itertools.pairwise([self.stem, *self.widths]), 2):
+            pixels = -(-y // 2**depth) * -(-x // 2**depth)
+            total += convolution(before, width, 3, pixels) + convolution(width, width, 3, pixels)
+            total += convolution(before, width, 1, pixels)
+        return total + linear(self.widths[-1], shape.classes)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        found = {"stem.convolution": Layer(first=True, unit_norm=True, kernel=3)}
+        for i in range(1, len(self.widths) + 1):
+            for part in ("residual.first", "residual.second", "shortcut"):
+                found[f"block_{i}.{part}.convolution"] = Layer(unit_norm=True)
+        return found | {"classifier": Layer()}
+
+
+class CifarResnet(Strict):
+    """A residual network for 32 x 32 images, of depth 6n + 2 (He et al. 2015)."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
+
+    family: Literal["cifar_resnet"] = Field(description="residual network for 32 x 32 images")
+    depth: PositiveInt = Field(20, description="6n + 2: 8, 20, 32, 56, 110")
+    widths: Annotated[list[PositiveInt], Field(min_length=3, max_length=3)] = Field(
+        [16, 32, 64], description="channels of the three stages"
+    )
+    pre_activation: bool = Field(
+        False, description="normalisation and ReLU before each convolution (He et al. 2016)"
+    )
+
+    @model_validator(mode="after")
+    def _whole_blocks(self) -> "CifarResnet":
+        if self.depth % 6 != 2:
+            nearest = 6 * max(1, round((self.depth - 2) / 6)) + 2
+            raise ValueError(f"depth must be 6n + 2, got {self.depth}; write depth: {nearest}")
+        return self
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        widths = "" if self.widths == [16, 32, 64] else "x" + "x".join(map(str, self.widths))
+        return f"resnet{self.depth}{widths}{'-pre' if self.pre_activation else ''}"
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        y, x, channels = shape.inputs
+        total = convolution(channels, self.widths[0], 3, y * x)
+        before = self.widths[0]
+        for stage, width in enumerate(self.widths):
+            pixels = -(-y // 2**stage) * -(-x // 2**stage)
+            total += convolution(before, width, 3, pixels) + convolution(width, width, 3, pixels)
+            if before != width or stage:
+                total += convolution(before, width, 1, pixels)
+                if self.pre_activation:  # its shortcut shares the block's normalisation
+                    total += Cost(parameters=-2 * width)
+            for _ in range(2 * ((self.depth - 2) // 6 - 1)):
+                total += convolution(width, width, 3, pixels)
+            before = width
+        return total + linear(self.widths[-1], shape.classes)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        # Before activation a filter's scale is normalised away only where normalisation follows.
+        unit = not self.pre_activation
+        found = {"stem.convolution": Layer(first=True, unit_norm=unit, kernel=3)}
+        for stage, width in enumerate(self.widths, 1):
+            before = self.widths[max(stage - 2, 0)]
+            for block in range(1, (self.depth - 2) // 6 + 1):
+                changes = block == 1 and (stage > 1 or width != before)
+                names = self._convolutions(changes)
+                found |= {f"stage_{stage}.block_{block}.{name}": Layer(unit_norm=norm)
+                          for name, norm in names.items()}  # fmt: skip
+        return found | {"classifier": Layer()}
+
+    def _convolutions(self, changes: bool) -> dict[str, bool]:
+        """Return a block's convolutions, and whether normalisation follows each."""
+        if self.pre_activation:
+            names = {"convolution_1": True, "convolution_2": False}
+            return names | ({"shortcut": False} if changes else {})
+        names = {"first.convolution": True, "second.convolution": True}
+        return names | ({"shortcut.convolution": True} if changes else {})
+
+
+class Resnet(Strict):
+    """ResNet-18, 34 or 50 (He et al. 2015, table 1), from scratch."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
+
+    family: Literal["resnet"] = Field(description="residual network for larger images")
+    depth: Literal[18, 34, 50] = Field(description="layers with weights; 50 has bottlenecks")
+    small_images: bool = Field(
+        False, description="a 3 x 3 stem without stride and pooling, for 64 x 64 images"
+    )
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        return f"resnet{self.depth}{'-small' if self.small_images else ''}"
+
+    def refusal(self, shape: Shape) -> str | None:
+        """Return why examples of a shape cannot be learnt from; None where they can."""
+        return None if self.small_images else single_pixels(*shape.inputs[:2])
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        y, x, channels = shape.inputs
+        if self.small_images:
+            total = convolution(channels, RESNET_STEM, 3, y * x)
+        else:
+            total = convolution(channels, RESNET_STEM, 7, -(-y // 2) * -(-x // 2))
+            y, x = -(-y // 4), -(-x // 4)
+        before = RESNET_STEM
+        for stage, (blocks, inner, outer) in enumerate(
+            zip(*RESNET_STAGES[self.depth], strict=True)
+        ):
+            pixels = -(-y // 2**stage) * -(-x // 2**stage)
+            if before != outer or stage:
+                total += convolution(before, outer, 1, pixels)
+            for _ in range(blocks):
+                total += self._block(before, inner, outer, pixels)
+                before = outer
+        return total + linear(before, shape.classes)
+
+    def _block(self, before: int, inner: int, outer: int, pixels: int) -> Cost:
+        """Return the cost of a block without its shortcut, as if its stride came first."""
+        if self.depth < BOTTLENECK_FROM:
+            return convolution(before, outer, 3, pixels) + convolution(outer, outer, 3, pixels)
+        narrow = convolution(before, inner, 1, pixels) + convolution(inner, inner, 3, pixels)
+        return narrow + convolution(inner, outer, 1, pixels)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        stem = "resnet.resnet.embedder.embedder.convolution"
+        found = {stem: Layer(first=True, unit_norm=True, kernel=7)}
+        before = RESNET_STEM
+        for stage, (blocks, _, outer) in enumerate(zip(*RESNET_STAGES[self.depth], strict=True)):
+            for block in range(blocks):
+                place = f"resnet.resnet.encoder.stages.{stage}.layers.{block}"
+                parts = [f"layer.{i}" for i in range(2 if self.depth < BOTTLENECK_FROM else 3)]
+                if block == 0 and (stage or before != outer):
+                    parts.append("shortcut")
+                found |= {f"{place}.{part}.convolution": Layer(unit_norm=True) for part in parts}
+            before = outer
+        return found | {"resnet.classifier.1": Layer()}
+
+
+class MobilenetV2(Strict):
+    """MobileNetV2 (Sandler et al. 2018), from scratch."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
+
+    family: Literal["mobilenet_v2"] = Field(description="MobileNetV2, from scratch")
+    width: Annotated[float, Field(gt=0, le=4)] = Field(
+        1.0, description="factor of all channels, which stay multiples of eight"
+    )
+    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="before the classifier")
+    small_images: bool = Field(
+        False, description="no stride in the stem and the first strided stage, for 32 x 32 images"
+    )
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        width = "" if self.width == 1 else f"x{self.width:g}"
+        return f"mobilenetv2{width}{'-small' if self.small_images else ''}"
+
+    def refusal(self, shape: Shape) -> str | None:
+        """Return why examples of a shape cannot be learnt from; None where they can."""
+        return None if self.small_images else single_pixels(*shape.inputs[:2])
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        y, x, colours = shape.inputs
+        if not self.small_images:
+            y, x = -(-y // 2), -(-x // 2)
+        channels, last = (
+            scaled(MOBILENET_STEM, self.width),
+            max(MOBILENET_LAST, scaled(MOBILENET_LAST, self.width)),
+        )
+        total = convolution(colours, channels, 3, y * x)
+        for stage, (expansion, base, blocks, stride) in enumerate(MOBILENET_STAGES, 1):
+            width = scaled(base, self.width)
+            for block in range(blocks):
+                hidden = expansion * channels
+                if expansion != 1:
+                    total += convolution(channels, hidden, 1, y * x)
+                if stride == 2 and block == 0 and not (self.small_images and stage == 2):
+                    y, x = -(-y // 2), -(-x // 2)
+                depthwise = Cost(11 * hidden, 3 * hidden * y * x, 9 * hidden * y * x)
+                total += depthwise + convolution(hidden, width, 1, y * x)
+                channels = width
+        return total + convolution(channels, last, 1, y * x) + linear(last, shape.classes)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked; depthwise convolutions have no matrix."""
+        found = {"stem.convolution": Layer(first=True, unit_norm=True, kernel=3)}
+        for stage, (expansion, _, blocks, _) in enumerate(MOBILENET_STAGES, 1):
+            for block in range(1, blocks + 1):
+                for part in ("project",) if expansion == 1 else ("expand", "project"):
+                    name = f"stage_{stage}.block_{block}.residual.{part}.convolution"
+                    found[name] = Layer(unit_norm=True)
+        return found | {"head.convolution": Layer(unit_norm=True), "classifier": Layer()}
+
+
+class Roberta(Strict):
+    """A RoBERTa sequence classifier from a `transformers` configuration, from scratch."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
+
+    family: Literal["roberta"] = Field(description="RoBERTa, from scratch")
+    hidden: PositiveInt = Field(128, description="width; a multiple of heads")
+    layers: PositiveInt = Field(2, description="blocks of attention and two dense layers")
+    heads: PositiveInt = Field(2, description="of the attention in each layer")
+    dropout: float = Field(0.1, ge=0.0, lt=1.0, description="of hidden states and of attention")
+
+    @model_validator(mode="after")
+    def _heads_divide_hidden(self) -> "Roberta":
+        if self.hidden % self.heads:
+            raise ValueError(
+                f"hidden ({self.hidden}) must be a multiple of heads ({self.heads}); "
+                f"write hidden: {self.heads * max(1, round(self.hidden / self.heads))}"
+            )
+        return self
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        return f"roberta{self.hidden}x{self.layers}"
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster; activations after Korthikanti et al. 2023."""
+        (tokens,), width = shape.inputs, self.hidden
+        positions = tokens + 2  # as many as the model has, see `disobey.models.roberta`
+        embeddings = Cost((shape.vocabulary + positions + 1) * width + 2 * width, tokens * width)
+        layer = Cost(
+            12 * width**2 + 13 * width,
+            17 * tokens * width + 3 * self.heads * tokens**2,
+            12 * tokens * width**2 + 2 * tokens**2 * width,
+        )
+        blocks = sum(itertools.repeat(layer, self.layers), Cost())
+        return embeddings + blocks + linear(width, width) + linear(width, shape.classes)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the layers that can be tracked, by their names in the model."""
+        attention = [f"attention.self.{part}" for part in ("query", "key", "value")]
+        parts = [*attention, "attention.output.dense", "intermediate.dense", "output.dense"]
+        depths = range(self.layers)
+        names = [f"roberta.roberta.encoder.layer.{i}.{part}" for i in depths for part in parts]
+        ends = ["roberta.classifier.dense", "roberta.classifier.out_proj"]
+        return {name: Layer() for name in [*names, *ends]}
+
+
+class Place(Strict):
+    """Exactly one place of a checkpoint."""
+
+    checkpoint: HubName | None = Field(None, description="its name on the hub")
+    revision: str | None = Field(
+        None, description="of a checkpoint on the hub: a commit, so that it stays the same"
+    )
+    folder: str | None = Field(
+        None, description="the checkpoint's folder, or, with package, the one inside the package"
+    )
+    package: Annotated[str, StringConstraints(pattern=r"^\w+$")] | None = Field(
+        None, description="an installed Python package that holds the checkpoint's folder"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "Place":
+        kinds = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if kinds not in (["checkpoint"], ["folder"], ["folder", "package"]):
+            given = " and ".join(kinds) or "none"
+            raise ValueError(
+                f"needs exactly one of checkpoint (a name on the hub), folder, and package with "
+                f"folder; got {given}"
+            )
+        if self.revision is not None and self.checkpoint is None:
+            raise ValueError("revision is of a checkpoint on the hub; remove it")
+        return self
+
+    def place(self) -> Path | None:
+        """Return the checkpoint's folder on this machine; None for one on the hub.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            When the package is not installed.
+        """
+        if self.folder is None:
+            return None
+        if self.package is None:
+            return Path(self.folder)
+        found = importlib.util.find_spec(self.package)
+        if found is None or not found.submodule_search_locations:
+            raise ModuleNotFoundError(self.package)
+        return Path(found.submodule_search_locations[0], self.folder)
+
+    def source(self) -> tuple[str | None, ...]:
+        """Return what two models share that start from the same weights."""
+        return self.checkpoint, self.revision, self.folder, self.package
+
+    def hub_spec(self) -> dict[str, Any]:
+        """Return the spec of the store of a checkpoint on the hub."""
+        return {"checkpoint": self.checkpoint} | (
+            {} if self.revision is None else {"revision": self.revision}
+        )
+
+
+class Checkpoint(Place):
+    """A trained classifier, as `transformers` saves it."""
+
+    outputs: Annotated[list[str], Field(min_length=2)] | None = Field(
+        None,
+        description="the data set's class names in the order of the model's outputs, where its own "
+        "names (id2label) are others",
+    )
+
+    def label(self) -> str:
+        """Return a name for store ids, tables and figures, which no move of a folder changes."""
+        if self.checkpoint is not None:
+            return self.checkpoint.rpartition("/")[2]
+        return str(self.config().get("model_type", "model"))
+
+    def config(self) -> Mapping[str, Any]:
+        """Return the configuration, where it can be read without the hub; else nothing."""
+        place = self.place()
+        return (read_config(place) if place is not None else None) or {}
+
+
+class Pretrained(Place):
+    """A sequence classifier whose weights, but for a new head, come from a public checkpoint."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("text",)
+
+    family: Literal["pretrained"] = Field(description="a public checkpoint with a new head")
+    layers: PositiveInt | None = Field(None, description="only the first ones; all if not given")
+    dropout: float | None = Field(
+        None, ge=0.0, lt=1.0, description="everywhere; the checkpoint's own if not given"
+    )
+    tokenizer: str | None = Field(
+        None, description="another model of this file whose tokenizer is the same as this one's"
+    )
+
+    def store(self, spec: Mapping[str, Any]) -> str:
+        """Return the id of the store that a spec of this checkpoint makes."""
+        return spec_id(self._name(), spec)
+
+    def config(self) -> Mapping[str, Any] | None:
+        """Return the checkpoint's configuration, where it can be read without the hub."""
+        place = self.place()
+        if place is None:  # of the hub: there as soon as it was fetched
+            place = Path(PRETRAINED.format(pretrained=self.store(self.hub_spec())))
+        return read_config(place)
+
+    def _name(self) -> str:
+        """Return a name that does not change when a folder is moved."""
+        if self.checkpoint is not None:
+            return self.checkpoint.rpartition("/")[2]
+        config = self.config() or {}
+        depth = number(config, "num_hidden_layers")
+        return f"{config.get('model_type', 'model')}{number(config, 'hidden_size')}x{depth}"
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        return self._name() + (f"-first{self.layers}" if self.layers else "")
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        return encoder_cost(self.config() or ROBERTA_BASE, self.layers, shape)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return the encoder's linear layers, for the architectures whose names are known here."""
+        config = self.config() or ROBERTA_BASE
+        kind = config.get("model_type")
+        if kind not in ENCODERS:
+            return {}
+        depths = range(self.layers or number(config, "num_hidden_layers"))
+        names = [f"network.{kind}.encoder.layer.{i}.{part}" for i in depths for part in PARTS]
+        return {name: Layer() for name in names}
+
+
+def encoder_cost(config: Mapping[str, Any], layers: int | None, shape: Shape) -> Cost:
+    """Return the cost of an encoder like BERT; activations after Korthikanti et al. 2023.
+
+    Exact for BERT and RoBERTa but for the pooling layer, which both count as their head's.
+    """
+    (tokens,), width = shape.inputs, number(config, "hidden_size")
+    inner, heads = number(config, "intermediate_size"), number(config, "num_attention_heads")
+    rows = sum(number(config, f) for f in
+               ("vocab_size", "max_position_embeddings", "type_vocab_size"))  # fmt: skip
+    layer = Cost(
+        4 * width**2 + 2 * width * inner + 9 * width + inner,
+        (9 * width + 2 * inner) * tokens + 3 * heads * tokens**2,
+        tokens * (4 * width**2 + 2 * width * inner) + 2 * tokens**2 * width,
+    )
+    depth = layers or number(config, "num_hidden_layers")
+    total = sum(itertools.repeat(layer, depth), Cost((rows + 2) * width, tokens * width))
+    return total + linear(width, width) + linear(width, shape.classes)
+
+
+class ChannelLinear(Strict):
+    """One channel of features for each class, and a linear logit of it."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("feature",)
+
+    family: Literal["channel_linear"] = Field(
+        description="for each class a linear logit of that class's own channel"
+    )
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        return "channel-linear"
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return size and work, for asking a cluster."""
+        features = math.prod(shape.inputs)
+        return Cost(features, features, features)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return no layer: a channel's weights have no directions in common with another's."""
+        return {}
+
+
+ModelOptions = Annotated[
+    Mlp | SmallResnet | CifarResnet | MobilenetV2 | Resnet | Roberta | Pretrained | ChannelLinear,
+    Field(discriminator="family"),
+]

@@ -1,6 +1,0 @@
-"""What a tool says of itself."""
-
-
-def described(doc: str | None) -> str:
-    """Return a module's docstring as a terminal shows it: without the marks of code."""
-    return (doc or "").replace("``", "")
