@@ -349,7 +349,7 @@ def _theorem(spectrum: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the linear model's log ratio, (share, direction)."""
     with np.errstate(divide="ignore"):  # share 1 is reached at no finite time
         times = -np.log1p(-shares)
-    return linear.log_ratio_at(times, spectrum, [LINEAR_TEACHER])
+    return linear.log_ratio_at(times, spectrum, LINEAR_TEACHER)
 
 
 def _linear_paths(spectrum: np.ndarray) -> xr.Dataset:
