@@ -6,7 +6,7 @@ import xarray as xr
 from scipy import stats
 
 from disobey.analysis import setting
-from disobey.analysis.bias_store import Bias
+from disobey.analysis.bias import Bias
 from disobey.analysis.claims import bias, noise, switching
 from disobey.analysis.claims.claim import Claim, Number, contrast, decide
 from disobey.analysis.claims.registry import CLAIMS, findings, settings_of_claims, summaries

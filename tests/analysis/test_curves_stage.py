@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recompute_curves import at_equal_accuracy
 
-from disobey.analysis.curves_store import read_curves
+from disobey.analysis.curves import read_curves
 from disobey.analysis.store import Analysis
 from disobey.analysis.tables import curves as curves_table
 from disobey.stages.command import main

@@ -7,7 +7,7 @@ import pytest
 from gathered import counts_of, inheritance, plotted, primary
 
 from disobey.analysis.confidence import confidence_logit, quantile_bin
-from disobey.analysis.density import Points, student_teacher_plot
+from disobey.analysis.plots import Points, student_teacher_plot
 from disobey.analysis.names import FIDELITY, GAPS, PLOTTED, PRIMARY, QUALITY, SUBSETS
 from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse

@@ -11,7 +11,7 @@ from scipy import stats
 
 from disobey.analysis.claims.claim import find
 from disobey.analysis.claims.registry import CLAIMS
-from disobey.analysis.claims.summary import summarise
+from disobey.analysis.claims.registry import summarise
 from disobey.analysis.intervals import (
     crossed_interval,
     example_variance,

@@ -20,7 +20,7 @@ from synthetic_bias import (
 )
 
 from disobey.analysis.bias import LayerProgress, analyse
-from disobey.analysis.bias_store import Bias
+from disobey.analysis.bias import Bias
 from disobey.analysis.names import COMPARED, EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.figures import style
 

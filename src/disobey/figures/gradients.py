@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from disobey.analysis.curves_store import Curves
-from disobey.analysis.gradients_store import (
+from disobey.analysis.curves import Curves
+from disobey.analysis.gradients import (
     COSINE,
     ENDS,
     MEAN_COSINE_DIFFERENCE,
