@@ -6,8 +6,7 @@ import numpy as np
 import xarray as xr
 from synthetic_analyses import make_analyses
 
-from disobey.analysis.bias import BANDS, by_band
-from disobey.analysis.bias import Bias
+from disobey.analysis.bias import BANDS, Bias, by_band
 from disobey.analysis.linear import filters, log_ratio_at
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT
 from disobey.analysis.store import Analysis

@@ -161,7 +161,6 @@ class ExampleMeans:
 
     def __init__(self, statistics: Sequence[Statistic]) -> None:
         self._averaged = {one.name: one.of for one in statistics if one.of is not None}
-        self._names = list(self._averaged)
         self._means = Means()
 
     def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
@@ -173,16 +172,13 @@ class ExampleMeans:
         block : Block
         where : ndarray of bool, shape (example, subset)
         """
-        columns = {name: of(block) for name, of in self._averaged.items()}
-        # Zeros and ones first: the last bit of a sum in a matrix product depends on the column's
-        # place, and stores are to keep theirs.
-        self._names = sorted(columns, key=lambda name: columns[name].dtype != bool)
-        self._means.add(counts, np.column_stack([columns[name] for name in self._names]), where)
+        columns = [of(block) for of in self._averaged.values()]
+        self._means.add(counts, np.column_stack(columns), where)
 
     def statistics(self) -> list[dict[str, np.ndarray]]:
         """Return the statistics of each subset by name, each of shape (1 + resample,)."""
         means = np.moveaxis(self._means.values(), 1, 0)
-        return [dict(zip(self._names, of_subset.T, strict=True)) for of_subset in means]
+        return [dict(zip(self._averaged, of_subset.T, strict=True)) for of_subset in means]
 
 
 class Quality(ExampleMeans):

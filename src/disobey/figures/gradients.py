@@ -12,13 +12,13 @@ from matplotlib.lines import Line2D
 from disobey.analysis.curves import Curves
 from disobey.analysis.gradients import (
     COSINE,
-    ENDS,
     MEAN_COSINE_DIFFERENCE,
     ONE_HOT,
     RIGHT_FIRST_GRADIENTS,
     RIGHT_SIGNS,
     Gradients,
 )
+from disobey.analysis.intervals import ENDS
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
