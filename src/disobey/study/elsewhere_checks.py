@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from disobey.comparison.facts import labels_facts, logits_facts
+from disobey.comparison.files import labels_facts, logits_facts
 from disobey.errors import UserError
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.options.checkpoint import Checkpoint
