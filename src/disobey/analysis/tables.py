@@ -376,6 +376,36 @@ def _theorem(dataset: xr.Dataset) -> Iterator[Row]:
         yield (*head, *NOWHERE, name, float(dataset[f"theorem_{name}"]), *nothing)
 
 
+# --- one table of every number ---------------------------------------------------------------
+
+# Of the table of every number; a cell is empty where its column says nothing about the number.
+COLUMNS = (
+    "study", "table", "setting", "model", "against", "layer", "seed", "split", "subset",
+    "statistic", "claim", "reading", "rank", "eigenvalue", "band", "step", "level", "class",
+    "estimate", "low", "high", "seeds", "n", "null", "side", "control", "p", "verdict",
+)  # fmt: skip
+# One name for what the tables call differently.
+RENAMED = {"value": "estimate", "compared": "model", "of": "model"}
+
+
+def everything(study: str, analyses: Analyses) -> pd.DataFrame:
+    """Return one row per number: the other tables below each other.
+
+    ``table`` names the table with the same row. Rows of ``claims`` hold the numbers that decide a
+    claim, with ``claim``, ``reading`` and ``verdict``; ``against`` is their placebo.
+    """
+    parts = []
+    for name in ("accuracy", "confidence", "bias", "curves", "gradients", "claims"):
+        part = TABLES[name].make(study, analyses)
+        if name == "claims":
+            part = part.assign(seed="mean").rename(columns={"placebo": "against"})
+        if len(part):
+            renamed = part.rename(columns=RENAMED).assign(table=name)
+            parts.append(renamed.reindex(columns=list(COLUMNS)).dropna(axis="columns", how="all"))
+    whole = pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
+    return whole.astype(dict.fromkeys(("rank", "step", "class", "seeds", "n"), "Int64"))
+
+
 # --- all of them -----------------------------------------------------------------------------
 
 
@@ -407,4 +437,5 @@ TABLES = {
     "gradients": Table(
         "signs of either target, and cosines of weights with the true directions", gradients
     ),
+    "all": Table("every number of a study, tidy: the other tables below each other", everything),
 }
