@@ -61,7 +61,7 @@ JOBS = {
     "bias": (f"{STAGE}bias; {READ}", "Python", "0.8"),
     "curves": (f"{STAGE}curves; {READ}", "Python", "0.8"),
     "gradients": (f"{STAGE}gradients; {READ}", "Python", "0.8"),
-    "table": (f"{STAGE}table; {READ}; import disobey.analysis.tables.claims", "Python", "0.8"),
+    "table": (f"{STAGE}table; {READ}; import disobey.analysis.tables", "Python", "0.8"),
     "figure": (FIGURE, "Python", "1"),
     "explorer": (f"{STAGE}explorer; import jinja2, PIL.Image", "Python", "0.8"),
     "report": (REPORT, "Python", "0.8"),

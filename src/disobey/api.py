@@ -262,7 +262,6 @@ def linear_path(
     spectrum = linear.Spectrum.from_data(inputs, targets)
     moments = np.atleast_1d(np.asarray(times, float))
     along = linear.paths(spectrum, moments, stops)
-    assert spectrum.directions is not None, "a spectrum of data has its directions"
     return LinearPath(
         spectrum.eigenvalues, spectrum.limit, moments, stops, along, along @ spectrum.directions
     )

@@ -44,17 +44,19 @@ def quality(resamples, logits, label, clean_label, where):
     found = of_quality.Quality()
     for rows, counts in resamples.blocks():
         outputs = of_quality.read_outputs(logits[rows])
-        found.add(counts, outputs, label[rows], clean_label[rows], where[rows, None])
+        block = of_quality.Block(outputs, outputs, np.empty(0), label[rows], clean_label[rows])
+        found.add(counts, block, where[rows, None])
     (statistics,) = found.statistics()
     return statistics
 
 
 def fidelity(resamples, logits, teacher, where):
-    found = of_quality.Fidelity()
+    found = of_quality.ExampleMeans(of_quality.FIDELITY)
+    unknown = np.empty(0, int)
     for rows, counts in resamples.blocks():
         outputs = [of_quality.read_outputs(z[rows]) for z in (logits, teacher)]
         kl = of_quality.kl_divergence(outputs[1], outputs[0])
-        found.add(counts, *outputs, kl, where[rows, None])
+        found.add(counts, of_quality.Block(*outputs, kl, unknown, unknown), where[rows, None])
     (statistics,) = found.statistics()
     return statistics
 

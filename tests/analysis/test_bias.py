@@ -17,7 +17,6 @@ from disobey.analysis.bias import (
     points_inside,
     steps_at,
 )
-from disobey.analysis.linear import Spectrum, matched_log_ratio, paths
 
 RANGE = (0.2, 0.7)
 EIGENVALUES = np.array([5.0, 3.0, 1.0, 0.2])
@@ -179,19 +178,20 @@ def test_what_is_shared_by_two_paths_cancels():
 
 
 def linear_runs(points):
-    spectrum = Spectrum(EIGENVALUES, np.array([2.0, -1.0, 0.5, 3.0]))
-    times = np.geomspace(1e-3, 60, points) / EIGENVALUES[0]
-    stop = -np.log1p(-LINEAR_STOP) / EIGENVALUES[0]
-    one_hot, student = paths(spectrum, times), paths(spectrum, times, [stop])
-    return np.abs(one_hot), np.abs(student)
+    rates = EIGENVALUES / EIGENVALUES[0]
+    one_hot = 1 - np.exp(-rates * np.geomspace(1e-3, 60, points)[:, None])
+    one_hot *= [2.0, 1.0, 0.5, 3.0] / np.sqrt(EIGENVALUES)
+    return one_hot, one_hot * (1 - (1 - LINEAR_STOP) ** rates)
 
 
 def test_paths_of_linear_regression_give_the_theorem_s_ratio():
     one_hot, student = linear_runs(6000)
     found = analyse(layer([[one_hot], [student]]), RANGE)
     curve = found.log_ratio_curve.sel(compared="student").isel(seed=0)
-    expected = matched_log_ratio(SHARES[:-1], EIGENVALUES, [-np.log(0.1) / EIGENVALUES[0]])
-    np.testing.assert_allclose(found.theorem_log_ratio[:, :-1], expected.T, atol=1e-14)
+    rate, p, q = EIGENVALUES[:, None] / EIGENVALUES[0], SHARES[:-1], LINEAR_STOP
+    f = [1 - (1 - share) ** rate for share in (p, q, p * q)]
+    expected = np.log(f[0] * f[1] / f[2])
+    np.testing.assert_allclose(found.theorem_log_ratio[:, :-1], expected, atol=1e-13)
     # At share 1 the path has not quite ended.
     np.testing.assert_allclose(curve[:, :-1], found.theorem_log_ratio[:, :-1], atol=2e-5)
     np.testing.assert_allclose(found.log_ratio[0, 0], found.theorem, atol=2e-5)

@@ -14,7 +14,7 @@ from made_runs import (
     write_run,
 )
 
-from disobey.analysis.bias_store import read_bias
+from disobey.analysis.bias import read_bias
 from disobey.stores.manifest import read_manifest
 
 MODELS = ("reference", "student", "batch_order", "half_lr")

@@ -6,12 +6,13 @@ import xarray as xr
 from scipy import stats
 
 from disobey.analysis import setting
-from disobey.analysis.bias_store import Bias
-from disobey.analysis.claims import bias, noise, switching
+from disobey.analysis.bias import Bias
+from disobey.analysis.claims import bias, confidence, switching
 from disobey.analysis.claims.claim import Claim, Number, contrast, decide
 from disobey.analysis.claims.registry import CLAIMS, findings, settings_of_claims, summaries
-from disobey.analysis.names import SHARES
+from disobey.analysis.names import PROBABILITY, SHARE
 from disobey.analysis.setting import SplitLogits, analyse
+from disobey.analysis.statistics import STATISTICS
 from disobey.analysis.store import Analysis
 
 # --- sides -----------------------------------------------------------------------------------
@@ -457,7 +458,7 @@ def test_denoising_is_lower_confidence_in_given_labels_that_are_wrong(make):
     doubting = make("doubting", {"label_noise": 0.25}, trust=-2.0)
     trusting = make("trusting", {"label_noise": 0.25}, trust=2.0)
     clean = make("clean", {"label_noise": 0.0})
-    found = list(noise.findings(noise.CLAIMS[0], table(doubting, clean, trusting)))
+    found = list(confidence.findings(confidence.DENOISING, table(doubting, clean, trusting)))
     assert [(f.setting, f.verdict) for f in found] == [
         ("doubting", "holds"), ("trusting", "contrary"),
     ]  # fmt: skip
@@ -546,7 +547,8 @@ def test_intervals_of_shares_stay_within_what_a_share_can_be(make):
         half = stats.t.ppf(0.975, 1) * values.std(ddof=1) / np.sqrt(2)
         assert float(here.low) == max(values.mean() - half, least)
         assert float(here.high) == min(values.mean() + half, 1)
-    shares = data.sel(statistic=list(SHARES), model=["teacher", "reference", "student"])
+    shares = [one.name for one in STATISTICS.values() if one.unit in (SHARE, PROBABILITY)]
+    shares = data.sel(statistic=shares, model=["teacher", "reference", "student"])
     assert not (shares.low < 0).any() and not (shares.high > 1).any()
     other = data.sel(statistic="plot_gap_bottom_decile", model="student")
     assert float(other.high - other.low) > 2  # logits are no shares

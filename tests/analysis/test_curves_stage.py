@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recompute_curves import at_equal_accuracy
 
-from disobey.analysis.curves_store import read_curves
+from disobey.analysis.curves import read_curves
 from disobey.analysis.store import Analysis
 from disobey.analysis.tables import curves as curves_table
 from disobey.stages.command import main
@@ -84,9 +84,9 @@ def test_the_table_has_every_number_once(tmp_path):
     curves = read_curves(read_manifest(output))
     analysis = Analysis("noisy", {}, {}, curves=curves)
     other = Analysis("without", {}, {})
-    found = curves_table.table("small", {"noisy": analysis, "without": other})
+    found = curves_table("small", {"noisy": analysis, "without": other})
     assert set(found.setting) == {"noisy"}
-    assert not found.duplicated(list(curves_table.COLUMNS[:8])).any()
+    assert not found.duplicated(list(found.columns[:8])).any()
     along = found[(found.statistic == "test_accuracy") & (found.compared == "student")]
     assert along.step.tolist() == [*STEP, *STEP] and set(along.seed) == {"3", "8"}
     mean = found[(found.statistic == "equal_accuracy") & (found.seed == "mean")]

@@ -7,10 +7,11 @@ import pytest
 from gathered import counts_of, inheritance, plotted, primary
 
 from disobey.analysis.confidence import confidence_logit, quantile_bin
-from disobey.analysis.density import Points, student_teacher_plot
-from disobey.analysis.names import FIDELITY, GAPS, PLOTTED, PRIMARY, QUALITY, SUBSETS
+from disobey.analysis.names import GAPS, SUBSETS
+from disobey.analysis.plots import Points, student_teacher_plot
 from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse
+from disobey.analysis.statistics import FIDELITY, PLOTTED, PRIMARY, QUALITY
 
 EXAMPLES, RESAMPLES = 80, 12
 SUBSET_SIZE = 60  # a multiple of 20: deciles and quartiles are whole numbers of examples

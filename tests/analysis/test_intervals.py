@@ -10,8 +10,7 @@ from gathered import means
 from scipy import stats
 
 from disobey.analysis.claims.claim import find
-from disobey.analysis.claims.registry import CLAIMS
-from disobey.analysis.claims.summary import summarise
+from disobey.analysis.claims.registry import CLAIMS, summarise
 from disobey.analysis.intervals import (
     crossed_interval,
     example_variance,
@@ -20,8 +19,9 @@ from disobey.analysis.intervals import (
     one_sided_p,
     verdict,
 )
-from disobey.analysis.names import MODELS, STATISTICS, SUBSETS
+from disobey.analysis.names import MODELS, SUBSETS
 from disobey.analysis.resampling import Resamples
+from disobey.analysis.statistics import STATISTICS
 from disobey.analysis.store import Analysis
 
 CLAIM = {claim.name: claim for claim in CLAIMS}
@@ -183,7 +183,7 @@ def made_up(values, null_rows=None, statistic="exaggeration", model="student"):
     values = np.array(values)
     shape = (len(STATISTICS), len(MODELS), len(SUBSETS), len(values))
     table = np.zeros(shape)
-    place = STATISTICS.index(statistic), MODELS.index(model)
+    place = list(STATISTICS).index(statistic), MODELS.index(model)
     table[place] = values
     estimate, low, high = crossed_interval(np.moveaxis(table, -1, 0)[:, None])
     cell = ("statistic", "model", "subset")

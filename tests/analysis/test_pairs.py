@@ -15,7 +15,7 @@ from made_runs import (
     write_run,
 )
 
-from disobey.analysis.bias_store import read_bias
+from disobey.analysis.bias import read_bias
 from disobey.analysis.pairs import LEVELS, Pairs, count, counted, log_ratio_at_equal_top
 from disobey.stores.manifest import read_manifest
 

@@ -9,9 +9,10 @@ from simulated_models import EXAMPLES, scaled_seeds, softmax, two_classes
 
 from disobey import compare, exaggeration
 from disobey.analysis.confidence import confidence_logit
-from disobey.analysis.names import EXAGGERATION, GAPS, INHERITANCE, PRIMARY, SIGNAL_SCALE, STUDENT
+from disobey.analysis.names import EXAGGERATION, GAPS, INHERITANCE, SIGNAL_SCALE, STUDENT
 from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse
+from disobey.analysis.statistics import PRIMARY
 from disobey.comparison.result import BY_EXAMPLES, BY_PAIRS
 
 REFERENCE = "reference"

@@ -5,14 +5,14 @@ from disobey_docs import stores
 from disobey_docs.figures import caption_of
 from disobey_docs.stores import Made, Variable
 
-from disobey.analysis import meanings, names
+from disobey.analysis.bias import STATISTICS as OF_BIAS
+from disobey.analysis.statistics import GROUPS, STATISTICS
 from disobey.study.figures import FIGURES
 
 
-def test_every_name_has_a_meaning_and_no_other_has():
-    assert set(meanings.STATISTICS) == set(names.STATISTICS)
-    assert set(meanings.MODELS) == set(names.MODELS)
-    assert set(meanings.SUBSETS) == set(names.SUBSETS)
+def test_no_two_statistics_share_a_name_and_each_has_words_and_a_unit():
+    assert len(STATISTICS) == sum(map(len, GROUPS))
+    assert all(one.words and one.unit for one in (*STATISTICS.values(), *OF_BIAS))
 
 
 @pytest.mark.parametrize("kind", FIGURES)

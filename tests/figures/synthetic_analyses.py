@@ -6,15 +6,14 @@ import xarray as xr
 from disobey.analysis.names import (
     COMPARED,
     EFFECT,
-    FIDELITY,
     GAPS,
     MODELS,
     REFERENCE,
-    STATISTICS,
     STUDENT,
     SUBSETS,
     TEACHER,
 )
+from disobey.analysis.statistics import FIDELITY, STATISTICS
 from disobey.analysis.store import SPLITS, Analysis
 
 BINS = 100
@@ -48,12 +47,12 @@ def _values(rng: np.random.Generator, seeds: int) -> np.ndarray:
     shape = (len(STATISTICS), len(MODELS), len(SUBSETS), seeds)
     values = 0.5 + 0.01 * rng.standard_normal(shape)
     for index, name in enumerate(GAPS):
-        values[STATISTICS.index(name)] += 0.15 * (index - 5) - 0.5
+        values[list(STATISTICS).index(name)] += 0.15 * (index - 5) - 0.5
     for (statistic, model), centre in CENTRES.items():
-        place = STATISTICS.index(statistic), MODELS.index(model)
+        place = list(STATISTICS).index(statistic), MODELS.index(model)
         values[place] = centre + 0.01 * rng.standard_normal((len(SUBSETS), seeds))
     for name in FIDELITY:
-        values[STATISTICS.index(name), MODELS.index(TEACHER)] = np.nan
+        values[list(STATISTICS).index(name), MODELS.index(TEACHER)] = np.nan
     values[:, :, SUBSETS.index("mislabelled")] = np.nan
     return values
 

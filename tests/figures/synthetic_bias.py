@@ -6,9 +6,8 @@ import numpy as np
 import xarray as xr
 from synthetic_analyses import make_analyses
 
-from disobey.analysis.bias import BANDS, by_band
-from disobey.analysis.bias_store import Bias
-from disobey.analysis.linear import filters, matched_log_ratio
+from disobey.analysis.bias import BANDS, Bias, by_band
+from disobey.analysis.linear import filters, log_ratio_at
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
 
@@ -39,7 +38,7 @@ def _progress(rng, models, seeds, ratios):
 def _theory():
     eigenvalues = 1 / RANKS
     stop = -np.log1p(-TEACHER_STOP)
-    log_ratio = matched_log_ratio(np.minimum(SHARES, 1 - 1e-9), eigenvalues, [stop])
+    log_ratio = log_ratio_at(-np.log1p(-np.minimum(SHARES, 1 - 1e-9)), eigenvalues, stop)
     times = np.logspace(-2, 2, 40)
     one_hot = filters(eigenvalues, times)
     inside = (SHARES >= BEGIN) & (SHARES <= END)

@@ -6,8 +6,7 @@ import numpy as np
 from synthetic_analyses import make_analyses
 from synthetic_families import make_switching, member
 
-from disobey.analysis.curves import Recorded, analyse
-from disobey.analysis.curves_store import Curves
+from disobey.analysis.curves import Curves, Recorded, analyse
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 
 LAST = 4000

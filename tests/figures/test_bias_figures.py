@@ -19,8 +19,7 @@ from synthetic_bias import (
     with_bias,
 )
 
-from disobey.analysis.bias import LayerProgress, analyse
-from disobey.analysis.bias_store import Bias
+from disobey.analysis.bias import Bias, LayerProgress, analyse
 from disobey.analysis.names import COMPARED, EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.figures import style
 

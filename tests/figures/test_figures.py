@@ -142,7 +142,7 @@ def test_accuracy_shows_both_splits_and_where_the_paper_is():
 def test_the_table_paper_has_what_is_reported_beside_the_mean_over_seeds():
     one, other = make_analysis("one"), make_analysis("other")
     analyses = {"one": replace(one, paper={"test": [72.52, 72.52, 74.55]}), "other": other}
-    rows = paper.table("s", analyses)
+    rows = paper("s", analyses)
     by_paper = {TEACHER: 0.7252, REFERENCE: 0.7252, STUDENT: 0.7455, EFFECT: 0.0203}
     assert dict(zip(rows.model, rows.paper, strict=True)) == pytest.approx(by_paper)
     for row in rows.itertuples():

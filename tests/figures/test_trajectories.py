@@ -11,7 +11,7 @@ from reading_figures import artists, assert_texts_are_apart_and_inside, title
 from synthetic_analyses import make_analyses
 from synthetic_bias import make_bias
 
-from disobey.analysis.bias_store import Bias
+from disobey.analysis.bias import Bias
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.figures import style, trajectories
 

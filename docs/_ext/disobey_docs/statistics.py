@@ -6,27 +6,19 @@ from itertools import groupby
 
 from disobey.analysis.claims.claim import Claim
 from disobey.analysis.claims.registry import CLAIMS
-from disobey.analysis.meanings import MODELS, STATISTICS, SUBSETS
-from disobey.analysis.names import FIDELITY, OTHER_READINGS, PLOTTED, PRIMARY, QUALITY
+from disobey.analysis.names import MODEL_WORDS, SUBSET_WORDS
+from disobey.analysis.statistics import GROUPS
 
-GROUPS = {
-    "Conditioned on a replicate": (
-        PRIMARY,
-        "What the reading *replicate* decides by. Ours, not the paper's; they need two seeds, or a "
-        "replicate.",
-    ),
-    "As the paper plots them": (
-        PLOTTED,
-        "Conditioned on the teacher, and so on its noise. The readings *paper* and *second seed* "
-        "decide by slope and gaps; the others describe the plot.",
-    ),
-    "Other readings": (
-        OTHER_READINGS,
-        "The label's class in place of the teacher's, mislabelled points beside clean ones, and "
-        "the plot in four panels by who predicts the given label.",
-    ),
-    "Fidelity to the teacher": (FIDELITY, "Of the student, and of the reference as its control."),
-    "Quality of each model": (QUALITY, "Of the teacher, the reference and the student."),
+# Of the groups of statistics, in their order: a heading, and what is said below it.
+HEADS = {
+    "Conditioned on a replicate": "What the reading *replicate* decides by. Ours, not the paper's; "
+    "they need two seeds, or a replicate.",
+    "As the paper plots them": "Conditioned on the teacher, and so on its noise. The readings "
+    "*paper* and *second seed* decide by slope and gaps; the others describe the plot.",
+    "Other readings": "The label's class in place of the teacher's, mislabelled points beside "
+    "clean ones, and the plot in four panels by who predicts the given label.",
+    "Fidelity to the teacher": "Of the student, and of the reference as its control.",
+    "Quality of each model": "Of the teacher, the reference and the student.",
 }
 
 
@@ -36,15 +28,14 @@ def page() -> str:
 
 
 def _lines() -> Iterator[str]:
-    for head, (names, words) in GROUPS.items():
+    for (head, words), group in zip(HEADS.items(), GROUPS, strict=True):
         yield from (f"## {head}", "", words, "")
-        for name in names:
-            of = STATISTICS[name]
-            null = f"; {of.null} for one more teacher" if of.null else ""
-            yield f"`{name}`{{#{_anchor('statistic', name)}}}"
+        for of in group:
+            null = "" if of.null is None else f"; {of.null:g} for one more teacher"
+            yield f"`{of.name}`{{#{_anchor('statistic', of.name)}}}"
             yield from (f": {_plain(of.words)} ({of.unit}{null})", "")
-    yield from _names("Models", MODELS)
-    yield from _names("Subsets", SUBSETS)
+    yield from _names("Models", MODEL_WORDS)
+    yield from _names("Subsets", SUBSET_WORDS)
 
 
 def _names(head: str, meanings: Mapping[str, str]) -> Iterator[str]:

@@ -5,7 +5,6 @@ A list of groups and variables that somebody typed would be wrong after the next
 
 import contextlib
 import functools
-import importlib
 import inspect
 import io
 import tempfile
@@ -13,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from disobey.analysis.tables import TABLES
 from disobey.errors import UserError
 from disobey.stages.command import main as run_stage
 from disobey.stores import layout
@@ -92,9 +92,8 @@ def tables() -> str:
     """Return the tables with their columns, as a definition list."""
     lines = []
     for name, columns in made().columns.items():
-        about = inspect.getdoc(importlib.import_module(f"disobey.analysis.tables.{name}")) or ""
         listed = ", ".join(f"`{column}`" for column in columns)
-        lines += [f"`{name}.csv`", f": {about.partition(': ')[2]}", "", f"  Columns: {listed}.", ""]
+        lines += [f"`{name}.csv`", f": {TABLES[name].words}.", "", f"  Columns: {listed}.", ""]
     return "\n".join(lines)
 
 

@@ -15,17 +15,40 @@ What the paper summarises over a network's units is unknown to us: norm, clock, 
 our choice [C].
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
 
 from disobey.analysis import linear
-from disobey.analysis.intervals import over_seeds
-from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
+from disobey.analysis.intervals import Interval, interval_in, names_along, over_seeds
+from disobey.analysis.names import LOG_RATIO as LN_RATIO
+from disobey.analysis.names import REFERENCE, STUDENT, TEACHER, Statistic
 
+if TYPE_CHECKING:
+    from disobey.stores.manifest import Manifest
+
+LOG_RATIO, OVERALL, TREND = "log_ratio", "overall", "trend"
+OVERALL_DIFFERENCE = "overall_difference"
+BAND_OVERALL, BAND_DIFFERENCE = "band_overall", "band_difference"
+PAIRS_EXPECTED, PAIRS_DRAWN = "pairs_expected", "pairs_drawn"
+PAIR_LOG_RATIO = "pair_log_ratio"
+# Before the names of what is counted of norms ||W v_k|| in place of progress.
+OF_NORMS = "norm_"
+# Those that claims are decided by.
+STATISTICS = (
+    Statistic(
+        OVERALL_DIFFERENCE, "mean over directions of ln(student / placebo) at equal c_1", LN_RATIO,
+        0, label="overall log ratio",
+    ),
+    Statistic(
+        TREND, "overall log ratio at the end of the matched range minus at its beginning", LN_RATIO,
+        0, label="change of the overall log ratio over the range",
+    ),
+)  # fmt: skip
 # Shares at which the curve of the ratio is kept.
 SHARES = np.linspace(0.02, 1, 50)
 # Means over the matched range are over so many shares, equally far apart: uniform in c_1.
@@ -198,7 +221,7 @@ def analyse(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        See `disobey.analysis.bias_store`.
+        See `Bias`.
 
     Raises
     ------
@@ -349,7 +372,7 @@ def _theorem(spectrum: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the linear model's log ratio, (share, direction)."""
     with np.errstate(divide="ignore"):  # share 1 is reached at no finite time
         times = -np.log1p(-shares)
-    return linear.log_ratio_at(times, spectrum, [LINEAR_TEACHER])
+    return linear.log_ratio_at(times, spectrum, LINEAR_TEACHER)
 
 
 def _linear_paths(spectrum: np.ndarray) -> xr.Dataset:
@@ -364,3 +387,94 @@ def _linear_paths(spectrum: np.ndarray) -> xr.Dataset:
         },
         coords={"linear_model": [REFERENCE, STUDENT]},
     )
+
+
+# --- the store -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bias:
+    """The bias analysis of one setting.
+
+    Attributes
+    ----------
+    setting : str
+        Its name in the study.
+    about : dict
+        As in `disobey.analysis.store.Analysis`.
+    layers : dict of str to xarray.Dataset
+        One dataset per layer, in the order of the study; the first one decides claims.
+
+    Notes ----- The store has a group per layer. Dimensions: ``model`` (the teacher where it was
+    tracked, reference, student, placebos), ``compared`` (student and placebos), ``placebo``,
+    ``seed``, ``point`` (of the histories), ``direction`` (the leading one first), ``band`` (of
+    ranks: 2 to 9, 10 to 60, beyond 60), ``share`` (of the common range of c_1), ``side`` (0 the
+    compared model, 1 the reference), ``end`` (0 the beginning of the matched range, 1 its end),
+    ``pair`` (of a top and a bottom direction).
+
+    - ``step(point)``, ``rank(direction)``: those tracked in every seed, ``eigenvalue(direction)``
+      and attribute ``total_variance``: means over seeds, whose bases are their own where the layer
+      reads a teacher's activations; attribute ``range``: the matched range, as shares of c_1's
+      common range;
+    - ``progress(model, seed, point, direction)``: c_k = ||(W(t) - W(0)) v_k||, as recorded;
+      ``norm(model, seed, point, direction)``: ||W(t) v_k||, which the paper plots, and
+      ``norm_start(model, seed, direction)``: ||W(0) v_k||;
+    - ``log_ratio_curve(compared, seed, direction, share)``: ln of compared over reference, c_k at
+      equal first-passage c_1; ``log_ratio(compared, seed, direction)``: its mean over the range,
+      with ``estimate``, ``low``, ``high`` ``(compared, direction)`` over seeds;
+    - ``difference(placebo, seed, direction)``: log ratio of the student minus that of the placebo
+      at equal c_1, its mean over the range that the two have in common, with ``_estimate``,
+      ``_low``, ``_high`` ``(placebo, direction)`` over seeds;
+    - ``overall(compared, seed)``: mean of the log ratio over all directions but the leading one;
+      ``overall_difference(placebo, seed)``: such a mean of the difference; ``band_overall(compared,
+      seed, band)``, ``band_difference(placebo, seed, band)``: the same means within bands of ranks,
+      NaN where no direction of the band was tracked; ``trend(compared, seed)``: overall log ratio
+      at the range's end minus at its beginning; each with ``_estimate``, ``_low``, ``_high`` over
+      seeds;
+    - ``steps(compared, seed, side, end)``: steps that both had taken at the ends of the range;
+    - ``pair_top(pair)``, ``pair_bottom(pair)``: ranks of the pairs that are drawn;
+      ``pair_log_ratio(model, seed, pair)``: ln of model over teacher, c along the bottom direction
+      at equal c along the top one, its mean over 10 to 90 % of the teacher's way along the top one;
+      ``pairs_expected(model, seed)``: in how many of 15 pairs the model has made less progress
+      along the bottom direction than the teacher, at equal progress along the top one: the mean
+      over all draws; ``pairs_drawn(model, seed)``: the count of the draw; each with ``_estimate``,
+      ``_low``, ``_high`` ``(model)`` over seeds; NaN for the teacher. ``norm_pair_log_ratio``,
+      ``norm_pairs_expected``, ``norm_pairs_drawn``: the same of norms, where all models start where
+      the teacher does;
+    - ``theorem_log_ratio(direction, share)``, its mean over the range ``theorem(direction)``, and
+      ``theorem_overall``, ``theorem_trend``: linear regression with this spectrum, one round;
+    - ``linear(linear_model, linear_point, direction)``: paths of the linear model's reference and
+      student, as shares of the reference's limit.
+
+    With one seed there is no interval: both of its ends are NaN. Where a study has no placebos, the
+    variables along ``placebo`` are absent, and where it asks for no pairs those of pairs.
+    """
+
+    setting: str
+    about: dict[str, Any]
+    layers: dict[str, xr.Dataset]
+
+    def number(self, layer: str, what: str = OVERALL, model: str = STUDENT) -> Interval:
+        """Return estimate, low and high over seeds of ``overall`` or ``trend`` of one model."""
+        return interval_in(self.layers[layer].sel(compared=model), what)
+
+    def difference(self, layer: str, placebo: str) -> Interval:
+        """Return estimate, low and high of overall log ratio (student) - log ratio (placebo)."""
+        return interval_in(self.layers[layer].sel(placebo=placebo), OVERALL_DIFFERENCE)
+
+    def pairs(self, layer: str, what: str, model: str = STUDENT) -> Interval:
+        """Return estimate, low and high of a count of pairs; of 15, of one model."""
+        return interval_in(self.layers[layer].sel(model=model), what)
+
+    def placebos(self, layer: str) -> tuple[str, ...]:
+        """Return the placebos of a layer, in the order of the store; none where there are none."""
+        return names_along(self.layers[layer], "placebo")
+
+
+def read_bias(manifest: "Manifest") -> Bias:
+    """Read a verified bias store into memory."""
+    path = manifest.file()
+    with xr.open_dataset(path, engine="netcdf4") as root:
+        about, names = (json.loads(root.attrs[name]) for name in ("about", "layers"))
+    layers = {name: xr.load_dataset(path, group=name, engine="netcdf4") for name in names}
+    return Bias(manifest.id, about, layers)

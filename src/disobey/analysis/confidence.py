@@ -9,7 +9,17 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from disobey.analysis.names import DECILES, EXAGGERATION, GAPS, INHERITANCE, SIGNAL_SCALE
+from disobey.analysis.names import (
+    DECILES,
+    EXAGGERATION,
+    GAPS,
+    INHERITANCE,
+    LOGITS,
+    RATIO,
+    SHARE,
+    SIGNAL_SCALE,
+    Statistic,
+)
 from disobey.analysis.resampling import Means
 
 # Rows of logits turned into float64 at a time.
@@ -17,6 +27,40 @@ BLOCK = 1 << 16
 QUARTER, TENTH = 0.25, 0.1
 # A covariance below this share of E[xy] is rounding error.
 ROUNDING = 1e-12
+
+# Conditioned on a replicate: the primary estimators.
+PRIMARY = (
+    Statistic(
+        EXAGGERATION, "A = cov(phi_m, phi_r) / cov(phi_t, phi_r), of r's class", RATIO, 1, "A"
+    ),
+    *(
+        Statistic(
+            name, f"G: mean of phi_m - phi_t in decile {i} of {DECILES} of phi_r", LOGITS, 0, "G",
+            f"G in {({1: 'the bottom decile', DECILES: 'the top decile'}).get(i, f'decile {i}')}",
+        )
+        for i, name in enumerate(GAPS, 1)
+    ),
+    Statistic(SIGNAL_SCALE, "A_z = <m, r> / <t, r> of centred logits", RATIO, 1, "A_z"),
+    Statistic(
+        INHERITANCE,
+        "B = (<m, t> - <m, r'>) / (<t, t> - <t, r'>) of centred logits, r' = r |t| / |r|",
+        RATIO, 0, "B",
+    ),
+)  # fmt: skip
+# Conditioned on the teacher, as the paper plots them: biased by the teacher's own noise.
+PLOTTED = (
+    Statistic("plot_slope", "least-squares slope of phi_m on phi_t, of t's class", RATIO,
+              label="slope"),
+    Statistic("plot_intercept", "its intercept", LOGITS),
+    Statistic("plot_slope_bottom_quartile", "the slope in the lowest quarter of phi_t", RATIO),
+    Statistic("plot_gap_bottom_decile", "mean of phi_m - phi_t in the lowest tenth of phi_t",
+              LOGITS, label="gap in the bottom decile"),
+    Statistic("plot_gap_top_decile", "the same in the highest tenth", LOGITS,
+              label="gap in the top decile"),
+    Statistic("plot_share_below_diagonal",
+              "how many of the lowest quarter of phi_t have phi_m < phi_t", SHARE),
+    Statistic("plot_sd_ratio", "standard deviation of phi_m over that of phi_t", RATIO),
+)  # fmt: skip
 
 
 class Rows(Protocol):

@@ -9,24 +9,29 @@ over the same levels of ln(steps of one / steps of the other).
 Levels and mean are our choice [C]: the paper shows the curves.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from disobey.analysis.bias import first_passage
-from disobey.analysis.intervals import over_seeds
+from disobey.analysis.intervals import Interval, interval_in, names_along, with_intervals
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 
+if TYPE_CHECKING:
+    from disobey.stores.manifest import Manifest
+
+EQUAL_ACCURACY, LOG_STEPS_RATIO = "equal_accuracy", "log_steps_ratio"
+EQUAL_ACCURACY_DIFFERENCE = "equal_accuracy_difference"
+FINAL_TRAIN, FINAL_TEST = "final_train_accuracy", "final_test_accuracy"
 # Train accuracies at which runs are compared.
 LEVELS = np.linspace(0.2, 0.95, 16)
 # With fewer in common, two runs have not been compared along their training.
 LEAST_LEVELS = 3
-SHARES = (
-    "train_accuracy", "test_accuracy", "final_train_accuracy", "final_test_accuracy",
-    "test_at_level",
-)  # fmt: skip
+SHARES = ("train_accuracy", "test_accuracy", FINAL_TRAIN, FINAL_TEST, "test_at_level")
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def analyse(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        See `disobey.analysis.curves_store`.
+        See `Curves`.
     """
     found = _curves(models, seeds)
     reference = found.sel(model=REFERENCE, drop=True)
@@ -96,9 +101,7 @@ def analyse(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
         student = found.sel(model=STUDENT, drop=True)
         pairs = _at_equal_accuracy(student, _chosen(found, placebos, "placebo"))
         found = found.merge(pairs.rename({name: f"{name}_difference" for name in pairs}))
-    numbers = [str(name) for name in found.data_vars if "seed" in found[name].dims]
-    intervals = (over_seeds(found[name], f"{name}_", _within(name)) for name in numbers)
-    return found.assign({name: number for of_one in intervals for name, number in of_one.items()})
+    return with_intervals(found, _within)
 
 
 def _within(name: str) -> tuple[float, float]:
@@ -153,3 +156,69 @@ def _curves(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
         },
         coords={"model": list(models), "seed": list(seeds), "level": LEVELS},
     )
+
+
+# --- the store -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of one setting.
+
+    Attributes
+    ----------
+    setting : str
+        Its name in the study.
+    about : dict
+        As in `disobey.analysis.store.Analysis`.
+    data : xarray.Dataset
+
+    Notes ----- Dimensions: ``model`` (teacher where it was recorded, reference, student, placebos),
+    ``compared`` (the same without teacher and reference), ``placebo``, ``seed``, ``point`` (of the
+    histories), ``level`` (of train accuracy, see ``disobey.analysis.curves``).
+
+    - ``step(model, point)``, ``train_accuracy`` and ``test_accuracy`` ``(model, seed, point)``: as
+      recorded, in shares of given labels; NaN beyond the last point of a shorter training;
+    - ``final_train_accuracy``, ``final_test_accuracy`` ``(model, seed)``: after the last step;
+    - ``test_at_level``, ``steps_at_level`` ``(model, seed, level)``: test accuracy, and steps
+      taken, when train accuracy first reaches a level; NaN where it never does, or has before the
+      first point;
+    - ``equal_accuracy(compared, seed)``: mean over the levels that both reach of the test accuracy
+      minus that of the reference; ``equal_accuracy_difference(placebo, seed)``: of the student's
+      minus the placebo's; NaN where there are too few such levels;
+    - ``log_steps_ratio(compared, seed)``, ``log_steps_ratio_difference(placebo, seed)``: the same
+      means of ln(steps of one / steps of the other).
+
+    Each variable along ``seed`` also has ``_estimate``, ``_low``, ``_high``: its mean over seeds
+    with the 95 % interval. The interval is over trainings: all models and seeds are judged by the
+    same test examples, and what other ones would give is not covered. With one seed both ends are
+    NaN. Where a study has no placebos, the variables along ``placebo`` are absent.
+
+    Attributes: ``train_examples``, ``test_examples``: how many the models were evaluated on; and
+    where the student's loss changes during training, ``switch_steps``: the first step of the change
+    and the first after it.
+    """
+
+    setting: str
+    about: dict[str, Any]
+    data: xr.Dataset
+
+    def number(self, statistic: str, **of: str) -> Interval:
+        """Return estimate, low and high; ``of`` is ``model=``, ``compared=`` or ``placebo=``."""
+        return interval_in(self.data.sel(of), statistic)
+
+    @property
+    def test_examples(self) -> int:
+        """How many test examples the models were evaluated on."""
+        return int(self.data.attrs["test_examples"])
+
+    @property
+    def placebos(self) -> tuple[str, ...]:
+        """The placebos, in the order of the store; none where there are none."""
+        return names_along(self.data, "placebo")
+
+
+def read_curves(manifest: "Manifest") -> Curves:
+    """Read a verified store of curves into memory."""
+    data = xr.load_dataset(manifest.file(), engine="netcdf4")
+    return Curves(manifest.id, json.loads(data.attrs.pop("about")), data)

@@ -16,15 +16,25 @@ ways:
 An empty channel has no gradient, which is right.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.gradients_store import RIGHT_FIRST_GRADIENTS, RIGHT_SIGNS, SHARES, TARGETS
-from disobey.analysis.intervals import over_seeds
+from disobey.analysis.intervals import Interval, interval_in, names_along, with_intervals
 from disobey.analysis.names import STUDENT, TEACHER
+
+if TYPE_CHECKING:
+    from disobey.stores.manifest import Manifest
+
+ONE_HOT = "one_hot"
+TARGETS = (ONE_HOT, TEACHER)
+RIGHT_SIGNS, RIGHT_FIRST_GRADIENTS = SHARES = ("right_signs", "right_first_gradients")
+COSINE, MEAN_COSINE = "cosine", "mean_cosine"
+MEAN_COSINE_DIFFERENCE = "mean_cosine_difference"
 
 
 def softened(logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -118,14 +128,10 @@ def analyse(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        See `disobey.analysis.gradients_store`.
+        See `Gradients`.
     """
     found = _signs(learnt, seeds).merge(_cosines(learnt, seeds))
-    intervals = (
-        over_seeds(found[name], f"{name}_", (0.0 if name in SHARES else -1.0, 1.0))
-        for name in found.data_vars
-    )
-    return found.assign({name: number for of_one in intervals for name, number in of_one.items()})
+    return with_intervals(found, lambda name: (0.0 if name in SHARES else -1.0, 1.0))
 
 
 def _signs(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
@@ -162,3 +168,59 @@ def _cosines(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
             "mean_cosine_difference": difference.mean("class"),
         }
     )
+
+
+# --- the store -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradients of one setting.
+
+    Attributes
+    ----------
+    setting : str
+        Its name in the study.
+    about : dict
+        As in `disobey.analysis.store.Analysis`.
+    data : xarray.Dataset
+
+    Notes
+    -----
+    Dimensions: ``target`` (one_hot, teacher), ``model`` (teacher, reference, student, controls),
+    ``control`` (reference and controls), ``seed``, ``class``.
+
+    - ``right_signs(target, seed)``: share of pairs (training example, class) whose gradient has the
+      right sign, as the paper counts; ``right_first_gradients(target, seed)``: the same of
+      gradients at weights 0; both are explained in ``disobey.analysis.gradients``. The teacher's
+      target is softened as for the student;
+    - ``right_signs_difference(seed)``, ``right_first_gradients_difference(seed)``: teacher minus
+      one-hot;
+    - ``cosine(model, seed, class)``: of the weights of a class with its true direction, and
+      ``mean_cosine(model, seed)``: its mean over classes;
+    - ``cosine_difference(control, seed, class)``, ``mean_cosine_difference(control, seed)``: the
+      student's minus a control's.
+
+    Each variable also has ``_estimate``, ``_low``, ``_high``: its mean over seeds with the 95 %
+    interval, which is over trainings: all seeds share one draw of the data. With one seed both ends
+    are NaN.
+    """
+
+    setting: str
+    about: dict[str, Any]
+    data: xr.Dataset
+
+    def number(self, statistic: str, **of: str) -> Interval:
+        """Return estimate, low and high; ``of`` is ``target=``, ``model=`` or ``control=``."""
+        return interval_in(self.data.sel(of), statistic)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """Reference and controls, in the order of the store."""
+        return names_along(self.data, "control")
+
+
+def read_gradients(manifest: "Manifest") -> Gradients:
+    """Read a verified store of gradients into memory."""
+    data = xr.load_dataset(manifest.file(), engine="netcdf4")
+    return Gradients(manifest.id, json.loads(data.attrs.pop("about")), data)

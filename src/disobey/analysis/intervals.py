@@ -1,13 +1,13 @@
 """Intervals for few seeds crossed with many test examples, and what follows from them."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import xarray as xr
 
-if TYPE_CHECKING:
-    import xarray as xr
-
+# Estimate, low and high.
+Interval = tuple[float, float, float]
+ENDS = ("estimate", "low", "high")
 LEVEL = 0.95
 HOLDS, CONTRARY, UNDECIDED = "holds", "contrary", "undecided"
 # t of one degree of freedom.
@@ -70,8 +70,8 @@ def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def over_seeds(
-    values: "xr.DataArray", prefix: str = "", within: tuple[float, float] = (-np.inf, np.inf)
-) -> "dict[str, xr.DataArray]":
+    values: xr.DataArray, prefix: str = "", within: tuple[float, float] = (-np.inf, np.inf)
+) -> dict[str, xr.DataArray]:
     """Return estimate, low and high over seeds, by name; no resamples of examples enter.
 
     Parameters
@@ -92,8 +92,34 @@ def over_seeds(
     estimate, low, high = crossed_interval(by_seed.values[:, None])
     numbers = (estimate, np.maximum(low, within[0]), np.minimum(high, within[1]))
     like = by_seed.isel(seed=0, drop=True)
-    names = (f"{prefix}{end}" for end in ("estimate", "low", "high"))
+    names = (f"{prefix}{end}" for end in ENDS)
     return {name: like.copy(data=number) for name, number in zip(names, numbers, strict=True)}
+
+
+def with_intervals(found: xr.Dataset, within: Callable[[str], tuple[float, float]]) -> xr.Dataset:
+    """Return a dataset with the intervals of all its variables along ``seed``, see `over_seeds`.
+
+    Parameters
+    ----------
+    found : xarray.Dataset
+    within : callable
+        Returns the smallest and the largest value of the variable of a name.
+    """
+    numbers = [str(name) for name in found.data_vars if "seed" in found[name].dims]
+    for name in numbers:
+        found = found.assign(over_seeds(found[name], f"{name}_", within(name)))
+    return found
+
+
+def interval_in(data: xr.Dataset, name: str) -> Interval:
+    """Return estimate, low and high of a variable whose other dimensions are chosen."""
+    estimate, low, high = (float(data[f"{name}_{end}"]) for end in ENDS)
+    return estimate, low, high
+
+
+def names_along(data: xr.Dataset, dimension: str) -> tuple[str, ...]:
+    """Return the names along a dimension, in order; none where there is no such dimension."""
+    return tuple(map(str, data[dimension].values)) if dimension in data.coords else ()
 
 
 def example_variance(rows: np.ndarray) -> np.ndarray:

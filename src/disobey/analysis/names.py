@@ -1,13 +1,26 @@
-"""The names of models, subsets and statistics: the same in stores, tables, figures and claims."""
+"""The names of models, subsets and statistics, and the record of a statistic.
+
+Names are the same in stores, tables, figures and claims. t is a student's teacher, m the model
+compared with it (student or reference), r a *replicate* (a teacher of another seed), phi the
+confidence logit ln(p / (1 - p)) of one class.
+"""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 TEACHER, REFERENCE, STUDENT = "teacher", "reference", "student"
-# Distillation's own effect: student minus reference, paired by seed.
 EFFECT = "student - reference"
-MODELS = (TEACHER, REFERENCE, STUDENT, EFFECT)
+MODEL_WORDS = {
+    TEACHER: "trained on labels",
+    REFERENCE: "the student's architecture, start and batch order, trained on labels alone",
+    STUDENT: "distilled from the teacher",
+    EFFECT: "distillation's own effect, paired by seed",
+}
+MODELS = tuple(MODEL_WORDS)
 COMPARED = (REFERENCE, STUDENT)
-# One-hot runs with the reference's initialisation that differ in what is not distillation.
+# One-hot runs with the reference's initialisation that differ in something else than distillation.
 ONE_HOT_AT_T = "one_hot_at_T"
 PLACEBOS = (
     "batch_order", "quarter_lr", "half_lr", "double_lr", "label_smoothing", ONE_HOT_AT_T,
@@ -19,94 +32,99 @@ CONTROLS = (*PLACEBOS, DOUBLE_LENGTH, STUDENT_AT_1)
 
 ALL, RIGHT, WRONG = "all", "teacher right", "teacher wrong"
 CLEAN, MISLABELLED = "clean", "mislabelled"
-SUBSETS = (ALL, RIGHT, WRONG, CLEAN, MISLABELLED)
+SUBSET_WORDS = {
+    ALL: "every example of the split",
+    RIGHT: "those whose given label the teacher predicts",
+    WRONG: "the others",
+    CLEAN: "those whose label was not moved",
+    MISLABELLED: "those whose label was moved to another class",
+}
+SUBSETS = tuple(SUBSET_WORDS)
 
 # How a claim on confidence is read: as in the paper, class and rank by the student's own teacher;
 # the same of student minus reference, paired by seed; conditioned on a teacher of another seed.
 READINGS = PAPER, SECOND_SEED, REPLICATE = ("paper", "second seed", "replicate")
 
 DECILES = 10
-# Replicate-conditioned, the primary estimators (science: A, G, A_z, B).
-EXAGGERATION = "exaggeration"
+# Conditioned on a replicate: the primary estimators (science: A, G, A_z, B).
+EXAGGERATION, SIGNAL_SCALE, INHERITANCE = "exaggeration", "signal_scale", "inheritance"
 GAPS = tuple(f"gap_decile_{decile}" for decile in range(1, DECILES + 1))
-SIGNAL_SCALE = "signal_scale"
-INHERITANCE = "inheritance"
-PRIMARY = (EXAGGERATION, *GAPS, SIGNAL_SCALE, INHERITANCE)
-
-# Teacher-conditioned, as the paper plots them: biased by the teacher's own noise.
-PLOTTED = (
-    "plot_slope",
-    "plot_intercept",
-    "plot_slope_bottom_quartile",
-    "plot_gap_bottom_decile",
-    "plot_gap_top_decile",
-    "plot_share_below_diagonal",
-    "plot_sd_ratio",
-)
-# The label's class in place of the teacher's: ranked by the teacher, and by a replicate.
-BY_REPLICATE = "_by_replicate"
-LABEL_GAP = "label_gap_bottom_decile"
-_LABEL = (
-    "label_slope",
-    LABEL_GAP,
-    "label_gap_top_decile",
-    "label_share_below_diagonal",
-)
-LABEL = (*_LABEL, *(f"{name}{BY_REPLICATE}" for name in _LABEL))
-# Is the gap lower at mislabelled points than at clean ones, where a model is unsure?
+# At the given label's class, ranked by the teacher, or with this ending by a replicate.
+LABEL_GAP, BY_REPLICATE = "label_gap_bottom_decile", "_by_replicate"
 MISLABELLED_AUC, PLOT_MISLABELLED_AUC = "mislabelled_auc", "plot_mislabelled_auc"
-MISLABELLED_AUCS = (MISLABELLED_AUC, PLOT_MISLABELLED_AUC)
 # The four panels of a dissection, by who predicts the given label.
 PANELS = ("both_right", "only_model_right", "only_teacher_right", "neither_right")
-DISSECTED = ("share", "gap", "share_below_diagonal")
-DISSECTION = tuple(f"{panel}_{name}" for panel in PANELS for name in DISSECTED)
-OTHER_READINGS = (*LABEL, *MISLABELLED_AUCS, *DISSECTION)
-
-FIDELITY = ("agreement", "kl_from_teacher", "total_variation")
-QUALITY = (
-    "accuracy",
-    "clean_accuracy",
-    "nll",
-    "brier",
-    "ece",
-    "saturated",
-    # mean probability of the given label, and of the one before noise
-    "given_label_confidence",
-    "clean_label_confidence",
-)
-STATISTICS = (*PRIMARY, *PLOTTED, *OTHER_READINGS, *FIDELITY, *QUALITY)
-
-# What is plotted beside confidence logits.
+# Plotted beside confidence logits.
 MEASURES = ("probability", "entropy")
 # Means within quantile bins of the teacher's confidence or entropy: of the same measure of the
 # model, and of KL(teacher || model).
 CURVES = (*MEASURES, "kl_by_confidence_logit", "kl_by_probability", "kl_by_entropy")
-
 # Pairs of a top and a bottom eigendirection, as many as the paper draws; a second model of the same
 # law counts in half of them.
 PAIRS = 15
-# Shares of examples and probabilities: no interval of them leaves [0, 1].
-SHARES = (
-    "plot_share_below_diagonal",
-    *MISLABELLED_AUCS,
-    *(name for name in OTHER_READINGS if "share" in name),
-    "agreement",
-    "total_variation",
-    "accuracy",
-    "clean_accuracy",
-    "ece",
-    "saturated",
-    "given_label_confidence",
-    "clean_label_confidence",
-)
+
+# Units of statistics.
+RATIO, LOGITS, SHARE, PROBABILITY, NATS = "ratio", "logits", "share", "probability", "nats"
+LOG_RATIO = "ln(ratio)"
+PERCENT = 100.0
 
 
-def limits(statistic: str, model: str) -> tuple[float, float]:
-    """Return the smallest and the largest value that a statistic of a model can have.
+@dataclass(frozen=True)
+class Statistic:
+    """A statistic: the names it goes by, what it means, and how it is computed.
 
-    For `SHARES` these are 0 and 1, for a difference of two shares -1 and 1; for other statistics
-    they are infinite.
+    Records stand beside their computation; `disobey.analysis.statistics` collects them. Tables,
+    page, ``compare`` and the reference derive from them what they say.
+
+    Attributes
+    ----------
+    name : str
+        In stores and tables.
+    words : str
+        Its definition.
+    unit : str
+    null : float or None
+        Its value for one more teacher of another seed; None where it has none.
+    symbol : str
+    label : str
+        A few words for verdicts and axes; without them symbol or name.
+    percent : bool
+        Whether it is printed in per cent.
+    of : callable, optional
+        For a mean over examples: what is averaged, (example,), from a block of
+        `disobey.analysis.quality.Block`.
     """
-    if statistic not in SHARES:
-        return -math.inf, math.inf
-    return (-1.0, 1.0) if model == EFFECT else (0.0, 1.0)
+
+    name: str
+    words: str
+    unit: str
+    null: float | None = None
+    symbol: str = ""
+    label: str = ""
+    percent: bool = False
+    of: Callable[[Any], Any] | None = None
+
+    @property
+    def printed(self) -> str:
+        """Its label, or symbol, or name."""
+        return self.label or self.symbol or self.name.replace("_", " ")
+
+    @property
+    def scale(self) -> float:
+        """The factor from the table's number to the printed one."""
+        return PERCENT if self.percent else 1.0
+
+    @property
+    def printed_unit(self) -> str:
+        """The unit of the printed number; points, since verdicts are about differences."""
+        return "percentage points" if self.percent else self.unit
+
+    def limits(self, model: str) -> tuple[float, float]:
+        """Return the smallest and the largest value that it can have for a model.
+
+        0 and 1 for shares and probabilities, -1 and 1 for a difference of two of them; infinite for
+        other statistics.
+        """
+        if self.unit not in (SHARE, PROBABILITY):
+            return -math.inf, math.inf
+        return (-1.0, 1.0) if model == EFFECT else (0.0, 1.0)

@@ -14,8 +14,15 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.bias import LayerProgress, first_passage, from_start
-from disobey.analysis.bias_store import OF_NORMS, PAIR_LOG_RATIO, PAIRS_DRAWN, PAIRS_EXPECTED
+from disobey.analysis.bias import (
+    OF_NORMS,
+    PAIR_LOG_RATIO,
+    PAIRS_DRAWN,
+    PAIRS_EXPECTED,
+    LayerProgress,
+    first_passage,
+    from_start,
+)
 from disobey.analysis.intervals import over_seeds
 from disobey.analysis.names import PAIRS, TEACHER
 from disobey.seeds import stream
@@ -133,7 +140,7 @@ def analyse_pairs(layer: LayerProgress, pairs: Pairs, *, same_start: bool) -> xr
     Returns
     -------
     xarray.Dataset
-        See `disobey.analysis.bias_store`.
+        See `disobey.analysis.bias.Bias`.
     """
     paths = {"": np.array([[from_start(one) for one in of] for of in layer.progress])}
     if same_start:

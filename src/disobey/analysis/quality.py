@@ -1,24 +1,17 @@
-"""How good a model is, and how faithful to its teacher: features whose means are the statistics."""
+"""How good a model is, and how faithful to its teacher: mostly means over examples."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from disobey.analysis.confidence import confidence_logit
+from disobey.analysis.names import NATS, PROBABILITY, SHARE, Statistic
 from disobey.analysis.resampling import Means
 
 ECE_BINS = 15
 # The confidence logit beyond which a softmax in float32 gives a probability of 1.
 SATURATION = 24 * np.log(2)
-NAMES = (
-    "accuracy",
-    "clean_accuracy",
-    "saturated",
-    "nll",
-    "brier",
-    "given_label_confidence",
-    "clean_label_confidence",
-)
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -62,65 +55,6 @@ def read_outputs(logits: np.ndarray) -> Outputs:
     return Outputs(logits, log_p, np.exp(log_p), predicted, confidence_logit(logits, predicted))
 
 
-class Quality:
-    """Accuracy, NLL, Brier score, ECE, saturation, and confidence in both labels.
-
-    NLL in nats; Brier as the squared distance to the one-hot label; ECE over 15 bins of equal width
-    of the model's confidence in its own prediction; confidence in the given and in the clean label
-    as a probability.
-    """
-
-    def __init__(self) -> None:
-        self._means, self._gaps = Means(), Means()
-
-    def add(
-        self,
-        counts: np.ndarray,
-        outputs: Outputs,
-        label: np.ndarray,
-        clean_label: np.ndarray,
-        where: np.ndarray,
-    ) -> None:
-        """Add a block of examples.
-
-        Parameters
-        ----------
-        counts : ndarray of float64, shape (1 + resample, example)
-        outputs : Outputs
-        label, clean_label : ndarray of int, shape (example,)
-            The given label, and the one before noise.
-        where : ndarray of bool, shape (example, subset)
-        """
-        correct = outputs.predicted == label
-        rows = np.arange(len(label))
-        distance = outputs.p.copy()
-        distance[rows, label] -= 1
-        columns = {
-            "accuracy": correct,
-            "clean_accuracy": outputs.predicted == clean_label,
-            "saturated": outputs.phi_own > SATURATION,
-            "nll": -outputs.log_p[rows, label],
-            "brier": (distance**2).sum(1),
-            "given_label_confidence": outputs.p[rows, label],
-            "clean_label_confidence": outputs.p[rows, clean_label],
-        }
-        self._means.add(counts, np.column_stack([columns[name] for name in NAMES]), where)
-        confidence = 1 / (1 + np.exp(-outputs.phi_own))
-        inside = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
-        gap = (confidence - correct)[:, None] * (inside[:, None] == np.arange(ECE_BINS))
-        self._gaps.add(counts, gap, where)
-
-    def statistics(self) -> list[dict[str, np.ndarray]]:
-        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
-        # ECE: sum over bins of the bin's share times |accuracy - confidence|
-        ece = np.abs(self._gaps.values()).sum(2)
-        means = np.moveaxis(self._means.values(), 1, 0)
-        return [
-            dict(zip(NAMES, of_subset.T, strict=True)) | {"ece": ece[:, subset]}
-            for subset, of_subset in enumerate(means)
-        ]
-
-
 def entropy(outputs: Outputs) -> np.ndarray:
     """Return the entropy of each example's probabilities in nats, shape (example,)."""
     return -np.einsum("nc,nc->n", outputs.p, outputs.log_p)
@@ -131,36 +65,143 @@ def kl_divergence(teacher: Outputs, model: Outputs) -> np.ndarray:
     return (teacher.p * (teacher.log_p - model.log_p)).sum(1)
 
 
-class Fidelity:
-    """Top-1 agreement, KL(teacher || model) in nats, and total variation."""
+@dataclass(frozen=True)
+class Block:
+    """A block of examples, as a statistic that is a mean over examples sees it.
 
-    def __init__(self) -> None:
+    Attributes
+    ----------
+    model, teacher : Outputs
+        The teacher itself is its own teacher.
+    kl : ndarray, shape (example,)
+        `kl_divergence` of the two; empty for a teacher.
+    label, clean_label : ndarray of int, shape (example,)
+        The given label, and the one before noise; empty where they are not known.
+    """
+
+    model: Outputs
+    teacher: Outputs
+    kl: np.ndarray
+    label: np.ndarray
+    clean_label: np.ndarray
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Whether the given label is predicted."""
+        return self.model.predicted == self.label
+
+
+def _at(values: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return the column ``label`` of each row."""
+    return values[np.arange(len(label)), label]
+
+
+def _brier(block: Block) -> np.ndarray:
+    distance = block.model.p.copy()
+    distance[np.arange(len(block.label)), block.label] -= 1
+    return np.asarray((distance**2).sum(1))
+
+
+# Of the student, and of the reference as its control.
+FIDELITY = (
+    Statistic(
+        "agreement", "how many examples m and t put into the same class", SHARE,
+        of=lambda block: block.model.predicted == block.teacher.predicted,
+    ),
+    Statistic(
+        "kl_from_teacher", "mean of KL(t || m), at temperature 1", NATS, of=lambda block: block.kl
+    ),
+    Statistic(
+        "total_variation", "mean of half the sum over classes of |p_t - p_m|", SHARE,
+        of=lambda block: np.abs(block.teacher.p - block.model.p).sum(1) / 2,
+    ),
+)  # fmt: skip
+# Of each model, where there are labels.
+QUALITY = (
+    Statistic(
+        "accuracy", "how many examples are put into the class of their given label", SHARE,
+        percent=True, of=lambda block: block.correct,
+    ),
+    Statistic(
+        "clean_accuracy", "into the class of the label before noise", SHARE,
+        of=lambda block: block.model.predicted == block.clean_label,
+    ),
+    Statistic(
+        "nll", "mean of -ln p of the given label", NATS,
+        of=lambda block: -_at(block.model.log_p, block.label),
+    ),
+    Statistic(
+        "brier", "mean squared distance of p to the one-hot given label", "squared probability",
+        of=_brier,
+    ),
+    Statistic("ece", f"expected calibration error, {ECE_BINS} bins of equal width", SHARE),
+    Statistic(
+        "saturated", "how many examples have a p that a softmax in float32 gives as 1", SHARE,
+        of=lambda block: block.model.phi_own > SATURATION,
+    ),
+    Statistic(
+        "given_label_confidence", "mean p of the given label", PROBABILITY, label="p(label)",
+        percent=True, of=lambda block: _at(block.model.p, block.label),
+    ),
+    Statistic(
+        "clean_label_confidence", "mean p of the label before noise", PROBABILITY,
+        of=lambda block: _at(block.model.p, block.clean_label),
+    ),
+)  # fmt: skip
+
+
+class ExampleMeans:
+    """Statistics that are means over examples.
+
+    Parameters
+    ----------
+    statistics : sequence of Statistic
+        Those without ``of`` are left out.
+    """
+
+    def __init__(self, statistics: Sequence[Statistic]) -> None:
+        self._averaged = {one.name: one.of for one in statistics if one.of is not None}
         self._means = Means()
 
-    def add(
-        self,
-        counts: np.ndarray,
-        outputs: Outputs,
-        teacher: Outputs,
-        kl: np.ndarray,
-        where: np.ndarray,
-    ) -> None:
+    def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
         """Add a block of examples.
 
         Parameters
         ----------
         counts : ndarray of float64, shape (1 + resample, example)
-        outputs, teacher : Outputs
-        kl : ndarray, shape (example,)
-            Their divergence, see `kl_divergence`.
+        block : Block
         where : ndarray of bool, shape (example, subset)
         """
-        agree = outputs.predicted == teacher.predicted
-        variation = np.abs(teacher.p - outputs.p).sum(1) / 2
-        self._means.add(counts, np.column_stack([agree, kl, variation]), where)
+        columns = [of(block) for of in self._averaged.values()]
+        self._means.add(counts, np.column_stack(columns), where)
 
     def statistics(self) -> list[dict[str, np.ndarray]]:
         """Return the statistics of each subset by name, each of shape (1 + resample,)."""
-        names = ("agreement", "kl_from_teacher", "total_variation")
         means = np.moveaxis(self._means.values(), 1, 0)
-        return [dict(zip(names, of_subset.T, strict=True)) for of_subset in means]
+        return [dict(zip(self._averaged, of_subset.T, strict=True)) for of_subset in means]
+
+
+class Quality(ExampleMeans):
+    """The statistics `QUALITY`: the means, and the expected calibration error (ECE).
+
+    ECE = sum over bins of the bin's share times |accuracy - confidence|, over bins of equal width
+    of the model's confidence in its own prediction.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(QUALITY)
+        self._gaps = Means()
+
+    def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
+        """Add a block of examples; see `ExampleMeans`."""
+        super().add(counts, block, where)
+        confidence = 1 / (1 + np.exp(-block.model.phi_own))
+        inside = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+        gap = (confidence - block.correct)[:, None] * (inside[:, None] == np.arange(ECE_BINS))
+        self._gaps.add(counts, gap, where)
+
+    def statistics(self) -> list[dict[str, np.ndarray]]:
+        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
+        ece = np.abs(self._gaps.values()).sum(2)
+        found = super().statistics()
+        return [means | {"ece": ece[:, subset]} for subset, means in enumerate(found)]

@@ -1,33 +1,255 @@
-"""Other readings of the same logits: the label's class, who is right, other measures.
+"""Other readings of the same logits: the label's class, mislabelled points, who is right.
 
-The first reading of the logits leaves a few numbers of each example, see `Kept`; statistics and
-plots are made of these alone.
+The label is nobody's prediction: taking its class selects on no model's noise, but the order of the
+examples still does, unless a replicate gives it. o is whoever ranks the examples, the teacher t
+itself or a replicate; other words as in `disobey.analysis.names`.
+
+The first reading of the logits leaves a few numbers of each example, see `Kept`; these statistics
+and the plots are made of them alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import xarray as xr
 
-from disobey.analysis.density import Points, student_teacher_plot
-from disobey.analysis.dissection import Dissection, panel_of
-from disobey.analysis.labels import LabelClass, MislabelledAUC
-from disobey.analysis.measures import Measured, measures
+from disobey.analysis.confidence import QUARTER, TENTH, centre_of, quantile_of, spread
 from disobey.analysis.names import (
     ALL,
     BY_REPLICATE,
     CLEAN,
+    LABEL_GAP,
+    LOGITS,
     MISLABELLED,
     MISLABELLED_AUC,
     PANELS,
     PLOT_MISLABELLED_AUC,
+    PROBABILITY,
+    RATIO,
+    SHARE,
     TEACHER,
+    Statistic,
 )
 from disobey.analysis.quality import Outputs, entropy
-from disobey.analysis.resampling import Gathered, mean_of
+from disobey.analysis.resampling import Gathered, Means, mean_of
 
 # The subsets of these readings: no model decides who belongs to them.
 SUBSETS = (ALL, CLEAN, MISLABELLED)
+# Of `LabelClass`, in its order; with `BY_REPLICATE` behind them where a replicate ranks.
+LABEL = ("label_slope", LABEL_GAP, "label_gap_top_decile", "label_share_below_diagonal")
+PANEL_WORDS = dict(
+    zip(
+        PANELS,
+        ("where t and m predict the given label", "where m alone does", "where t alone does",
+         "where neither does"),
+        strict=True,
+    )
+)  # fmt: skip
+
+
+def _at_label(
+    order: str, ending: str, nulls: tuple[float | None, ...], whose: str
+) -> Iterator[Statistic]:
+    """Yield the statistics of `LabelClass` where ``order`` ranks."""
+    at_label = "of the given label's class"
+    below = f"share with phi_m < phi_t, {at_label}, in the split's lowest quarter of phi_{order}"
+    words = (
+        (f"cov(phi_m, phi_{order}) / cov(phi_t, phi_{order}), {at_label}", RATIO),
+        (f"mean of phi_m - phi_t in the lowest tenth of phi_{order}, {at_label}", LOGITS),
+        ("the same in the highest tenth", LOGITS),
+        (below, SHARE),
+    )
+    labels = ("", f"gap in {whose}bottom decile, at the label", "", "")
+    for name, of, null, label in zip(LABEL, words, nulls, labels, strict=True):
+        yield Statistic(f"{name}{ending}", *of, null, label=label)
+
+
+def _dissected() -> Iterator[Statistic]:
+    """Yield the statistics of `Dissection`, panel by panel."""
+    for panel, where in PANEL_WORDS.items():
+        yield Statistic(f"{panel}_share", f"share of the examples {where}", SHARE)
+        yield Statistic(f"{panel}_gap", f"mean of phi_m - phi_t {where}, of t's class", LOGITS)
+        below = f"share with phi_m < phi_t {where}, of t's class"
+        yield Statistic(f"{panel}_share_below_diagonal", below, SHARE)
+
+
+OTHER_READINGS = (
+    *_at_label("t", "", (None, None, None, None), "the "),
+    *_at_label("r", BY_REPLICATE, (1, 0, 0, 1 / 2), "r's "),
+    Statistic(
+        MISLABELLED_AUC,
+        "chance that phi_m - phi_t is lower at a mislabelled point than at a clean one, of the "
+        "given label's class, in the lowest quarter of phi_r",
+        PROBABILITY, 1 / 2, label="AUC of the gap at the label",
+    ),
+    Statistic(
+        PLOT_MISLABELLED_AUC, "the same of t's class, in the lowest quarter of phi_t", PROBABILITY,
+        label="AUC of the gap",
+    ),
+    *_dissected(),
+)  # fmt: skip
+
+
+class LabelClass:
+    """Slope, gaps and the share below the diagonal at one class of each example.
+
+    The slope is cov(phi_m, phi_o) / cov(phi_t, phi_o): least squares where the teacher ranks, A
+    where a replicate does. Gaps are means of phi_m - phi_t in the subset's lowest and highest tenth
+    of phi_o; the share of phi_m < phi_t is of the examples that belong to the lowest quarter of the
+    whole split, so that subsets are compared where a model is equally unsure.
+
+    Parameters
+    ----------
+    phi_model, phi_teacher, phi_order : ndarray, shape (example,)
+        Confidence logits of m, t and o in the label's class.
+    where : ndarray of bool, shape (example,)
+        The subset.
+    """
+
+    def __init__(
+        self,
+        phi_model: np.ndarray,
+        phi_teacher: np.ndarray,
+        phi_order: np.ndarray,
+        where: np.ndarray,
+    ) -> None:
+        self._phi = phi_model, phi_teacher, phi_order
+        self._where = where
+        self._centre = [centre_of(phi, where) for phi in self._phi]
+        self._bottom, self._top = (
+            quantile_of(phi_order, where, share) for share in (TENTH, 1 - TENTH)
+        )
+        self._quarter = quantile_of(phi_order, np.ones(len(where), bool), QUARTER)
+        self._moments, self._gaps = Means(), Means()
+
+    def add(self, counts: np.ndarray, rows: slice) -> None:
+        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
+        where = self._where[rows]
+        phi_m, phi_t, phi_o = (phi[rows] for phi in self._phi)
+        m, t, o = (phi[rows] - by for phi, by in zip(self._phi, self._centre, strict=True))
+        self._moments.add(counts, np.column_stack([m, t, o, m * o, t * o]), where[:, None])
+        gap = phi_m - phi_t
+        parts = (phi_o <= self._bottom, phi_o >= self._top, phi_o <= self._quarter)
+        inside = np.column_stack([where & part for part in parts])
+        self._gaps.add(counts, np.column_stack([gap, gap < 0]), inside)
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """Return the statistics by name, each of shape (1 + resample,)."""
+        m, t, o, mo, to = self._moments.values()[:, 0].T
+        bottom, top, quarter = np.moveaxis(self._gaps.values(), 1, 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            slope = (mo - m * o) / spread(to, t * o)
+        return dict(zip(LABEL, (slope, bottom[:, 0], top[:, 0], quarter[:, 1]), strict=True))
+
+
+class MislabelledAUC:
+    """The chance that a mislabelled point's gap is lower than a clean one's.
+
+    Of the examples in the lowest quarter of phi_o: the area under the ROC curve of phi_m - phi_t,
+    equal gaps counting half. A model that behaves like one more teacher seed has 1/2 where a
+    replicate ranks, since its gaps are as often positive as negative at either kind of point. A
+    tenth in place of the quarter would hold hardly a clean point where a fifth of the labels is
+    wrong.
+
+    Parameters
+    ----------
+    phi_model, phi_teacher, phi_order : ndarray, shape (example,)
+        Confidence logits of one class of each example.
+    mislabelled : ndarray of bool, shape (example,)
+        Whose label was moved to another class.
+
+    Notes
+    -----
+    Resamples use the placements of the full sample: the AUC's linear part, whose variance is that
+    of DeLong, DeLong and Clarke-Pearson (1988).
+    """
+
+    def __init__(
+        self,
+        phi_model: np.ndarray,
+        phi_teacher: np.ndarray,
+        phi_order: np.ndarray,
+        mislabelled: np.ndarray,
+    ) -> None:
+        unsure = phi_order <= quantile_of(phi_order, np.ones(len(phi_order), bool), QUARTER)
+        self._where = np.column_stack([unsure & mislabelled, unsure & ~mislabelled])
+        gap = phi_model - phi_teacher
+        wrong, clean = (gap[where] for where in self._where.T)
+        self._placement = np.zeros(len(gap))
+        if wrong.size and clean.size:
+            self._placement[self._where[:, 0]] = 1 - _placed(wrong, clean)
+            self._placement[self._where[:, 1]] = _placed(clean, wrong)
+        self._means = Means()
+
+    def add(self, counts: np.ndarray, rows: slice) -> None:
+        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
+        self._means.add(counts, self._placement[rows, None], self._where[rows])
+
+    def statistics(self) -> np.ndarray:
+        """Return the AUC, shape (1 + resample,); NaN without a point of either kind."""
+        wrong, clean = self._means.values()[..., 0].T
+        # On the full sample both means are the AUC.
+        return wrong + clean - wrong[0]
+
+
+def _placed(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return which share of ``others`` is below each value, equal ones counting half."""
+    ordered = np.sort(others)
+    below, up_to = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    return (below + up_to) / (2 * len(others))
+
+
+def panel_of(teacher_right: np.ndarray, model_right: np.ndarray) -> np.ndarray:
+    """Return the panel of each example as an index of `disobey.analysis.names.PANELS`.
+
+    Parameters
+    ----------
+    teacher_right, model_right : ndarray of bool, shape (example,)
+        Whether each predicts the given label.
+    """
+    return (~teacher_right + 2 * ~model_right).astype(np.int8)
+
+
+class Dissection:
+    """The share of the examples in each panel, the mean gap there and how many are below.
+
+    Parameters
+    ----------
+    phi_model, phi_teacher : ndarray, shape (example,)
+        Confidence logits of the class that the *teacher* predicts.
+    panel : ndarray of int, shape (example,)
+        Made by `panel_of`.
+    where : ndarray of bool, shape (example,)
+        The subset.
+    """
+
+    def __init__(
+        self,
+        phi_model: np.ndarray,
+        phi_teacher: np.ndarray,
+        panel: np.ndarray,
+        where: np.ndarray,
+    ) -> None:
+        self._gap = phi_model - phi_teacher
+        self._panel, self._where = panel, where
+        self._shares, self._gaps = Means(), Means()
+
+    def add(self, counts: np.ndarray, rows: slice) -> None:
+        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
+        where = self._where[rows, None]
+        inside = where & (self._panel[rows, None] == np.arange(len(PANELS)))
+        self._shares.add(counts, inside, where)
+        gap = self._gap[rows]
+        self._gaps.add(counts, np.column_stack([gap, gap < 0]), inside)
+
+    def statistics(self) -> dict[str, np.ndarray]:
+        """Return the statistics by name, each of shape (1 + resample,)."""
+        gap, below = np.moveaxis(self._gaps.values(), 2, 0)
+        found = zip(self._shares.values()[:, 0].T, gap.T, below.T, strict=True)
+        return {
+            f"{panel}_{name}": values
+            for panel, of_panel in zip(PANELS, found, strict=True)
+            for name, values in zip(("share", "gap", "share_below_diagonal"), of_panel, strict=True)
+        }
 
 
 class Kept:
@@ -80,7 +302,7 @@ class Kept:
             self.right[role][seed, rows] = outputs.predicted == self._label[rows]
 
     def panel(self, role: str, seed: int) -> np.ndarray:
-        """Return the panel of each example, see `disobey.analysis.dissection.panel_of`."""
+        """Return the panel of each example, see `panel_of`."""
         return panel_of(self.right[TEACHER][seed], self.right[role][seed])
 
 
@@ -139,65 +361,3 @@ class ModelReadings:
             **mean_of([{MISLABELLED_AUC: one.statistics()} for one in self._auc]),
             **mean_of([{PLOT_MISLABELLED_AUC: one.statistics()} for one in self._plot_auc]),
         }
-
-
-def plots(
-    kept: Kept, phi: Mapping[str, np.ndarray], clean: np.ndarray | None, classes: int
-) -> xr.Dataset:
-    """Return the paper's plot and all its variants; see `disobey.analysis.store`.
-
-    Parameters
-    ----------
-    kept : Kept
-    phi : mapping of str to ndarray, shape (seed, example)
-        Confidence logits in what each seed's teacher predicts, by role; the teacher's first.
-    clean : ndarray of bool, shape (example,), or None
-        Whose label was not moved; to be given where any was.
-    classes : int
-    """
-    compared = [role for role in phi if role != TEACHER]
-    seeds = range(len(phi[TEACHER]))
-    points = Points(phi[TEACHER].ravel(), [phi[role].ravel() for role in compared])
-    found = [student_teacher_plot(compared, points)]
-    if kept.right:
-        panels = [np.concatenate([kept.panel(role, i) for i in seeds]) for role in compared]
-        found += [_dissected(points, panels), _at_the_label(kept, compared, len(seeds))]
-    if clean is not None:
-        found.append(_by_noise(points, np.tile(clean, len(seeds))))
-    of = {role: [Measured(*pair) for pair in zip(phi[role], kept.entropy[role], strict=True)]
-          for role in phi}  # fmt: skip
-    teachers = of.pop(TEACHER)
-    found.append(measures(teachers, of, {role: list(kept.kl[role]) for role in of}, classes))
-    return xr.merge(found)
-
-
-def _dissected(points: Points, panels: Sequence[np.ndarray]) -> xr.Dataset:
-    counts = points.density(panels, len(PANELS))
-    cells = ("compared", "panel", "teacher_bin", "model_bin")
-    return xr.Dataset({"dissected_density": (cells, counts)}, coords={"panel": list(PANELS)})
-
-
-def _at_the_label(kept: Kept, compared: Sequence[str], seeds: int) -> xr.Dataset:
-    """Return the plot at the label, with ``label_`` before the names of its variables."""
-    phi = [kept.label_phi[role][:seeds].ravel() for role in (TEACHER, *compared)]
-    plot = student_teacher_plot(compared, Points(phi[0], phi[1:]))
-    return plot.rename({name: f"label_{name}" for name in plot.data_vars})
-
-
-def _by_noise(points: Points, clean: np.ndarray) -> xr.Dataset:
-    """Return the plot of clean and of mislabelled points."""
-    kinds = {CLEAN: clean, MISLABELLED: ~clean}
-    number = len(points.models)
-    per_kind = [points.binned(where) for where in kinds.values()]
-    of_teacher, of_model = (np.stack(of, 1) for of in zip(*per_kind, strict=True))
-    return xr.Dataset(
-        {
-            "noise_density": (
-                ("compared", "noise", "teacher_bin", "model_bin"),
-                points.density([~clean] * number, len(kinds)),
-            ),
-            "noise_binned_teacher": (("compared", "noise", "quantile"), of_teacher),
-            "noise_binned_model": (("compared", "noise", "quantile"), of_model),
-        },
-        coords={"noise": list(kinds)},
-    )

@@ -25,17 +25,25 @@ from disobey.analysis.names import (
     MODELS,
     REFERENCE,
     RIGHT,
-    STATISTICS,
     STUDENT,
     SUBSETS,
     TEACHER,
     WRONG,
-    limits,
 )
-from disobey.analysis.quality import Fidelity, Outputs, Quality, kl_divergence, read_outputs
+from disobey.analysis.plots import plots
+from disobey.analysis.quality import (
+    FIDELITY,
+    Block,
+    ExampleMeans,
+    Outputs,
+    Quality,
+    kl_divergence,
+    read_outputs,
+)
 from disobey.analysis.readings import SUBSETS as READ
-from disobey.analysis.readings import Kept, ModelReadings, plots
+from disobey.analysis.readings import Kept, ModelReadings
 from disobey.analysis.resampling import Gathered, Resamples, gather, mean_of
+from disobey.analysis.statistics import STATISTICS
 
 JUDGED, OF_NOISE = (RIGHT, WRONG), (CLEAN, MISLABELLED)
 ROLES = (TEACHER, REFERENCE, STUDENT)
@@ -45,7 +53,8 @@ BLOCK_LOGITS = 1 << 18
 BLOCK_COUNTS = 1 << 19
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 4096
 # The smallest and the largest value of each statistic of each model, (statistic, model, end).
-LIMITS = np.array([[limits(name, model) for model in MODELS] for name in STATISTICS])
+LIMITS = np.array([[one.limits(model) for model in MODELS] for one in STATISTICS.values()])
+ROW = {name: row for row, name in enumerate(STATISTICS)}
 
 Statistics = Mapping[str, np.ndarray]
 # A model of a seed, by its role.
@@ -172,7 +181,7 @@ class SplitAnalysis:
         """Put statistics, each of shape (1 + resample,), into the table of their subset."""
         role, seed = model
         for name, values in found.items():
-            self.tables[subset][STATISTICS.index(name), MODELS.index(role), seed] = values
+            self.tables[subset][ROW[name], MODELS.index(role), seed] = values
 
     # --- the first reading: all that an example says by itself --------------------------------
 
@@ -185,8 +194,7 @@ class SplitAnalysis:
             For each subset the class means of each model's logits, centred within each example;
             empty without replicates.
         """
-        quality = {model: Quality() for model in self._of_each(self.roles) if self.labelled}
-        fidelity = {model: Fidelity() for model in self._of_each(self.compared)}
+        means = {(role, i): self._means_of(role) for i in self.seeds for role in self.roles}
         sums: dict[Model, np.ndarray | float] = dict.fromkeys(self.models, 0.0)
         for rows, counts in self.resamples.blocks(self.block):
             logits = {(role, i): self.data.logits[role][i][rows] for role, i in self.models}
@@ -196,44 +204,47 @@ class SplitAnalysis:
                 self._keep_confidence(outputs_of_other, TEACHER, other, rows)
                 self.kept.keep_confidence(TEACHER, other, outputs_of_other, rows)
             for seed in self.seeds:
-                outputs = {role: read_outputs(logits[role, seed]) for role in self.roles}
-                self._add(quality, fidelity, seed, outputs, rows, counts)
+                where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
+                for role, block in self._blocks(seed, logits, rows).items():
+                    for one in means[role, seed]:
+                        one.add(counts, block, where)
             if self.replicated:
                 inside = np.array([self.subset(*judged, rows) for judged in self._judged()], float)
                 for model in self.models:
                     sums[model] += inside @ CentredLogits(logits[model])[slice(None)]
-        for gathered in (quality, fidelity):
-            for model, found in gathered.items():
-                for subset, statistics in zip(self.subsets, found.statistics(), strict=True):
-                    self._enter(subset, model, statistics)
+        for model, found in means.items():
+            self._enter_means(model, found)
         return self._class_means(sums) if self.replicated else {}
 
-    def _of_each(self, roles: Sequence[str]) -> list[Model]:
-        """Return the models of some roles that a pair has."""
-        return [(role, seed) for seed in self.seeds for role in roles]
+    def _enter_means(self, model: Model, found: Sequence[ExampleMeans]) -> None:
+        """Enter the means over the examples of each subset."""
+        for one in found:
+            for subset, statistics in zip(self.subsets, one.statistics(), strict=True):
+                self._enter(subset, model, statistics)
 
-    def _add(
-        self,
-        quality: Mapping[Model, Quality],
-        fidelity: Mapping[Model, Fidelity],
-        seed: int,
-        outputs: Mapping[str, Outputs],
-        rows: slice,
-        counts: np.ndarray,
-    ) -> None:
-        """Add a block of one seed: what its models say by themselves and beside the teacher."""
-        where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
-        label, clean = self.data.label, self.data.clean_label
-        for role in self.roles:
-            self._keep_confidence(outputs[role], role, seed, rows)
-            self.kept.keep(role, seed, outputs[role], rows)
-            if label is not None and clean is not None:
-                labels = label[rows], clean[rows]
-                quality[role, seed].add(counts, outputs[role], *labels, where)
-        for role in self.compared:
-            kl = kl_divergence(outputs[TEACHER], outputs[role])
-            self.kept.kl[role][seed, rows] = kl
-            fidelity[role, seed].add(counts, outputs[role], outputs[TEACHER], kl, where)
+    def _means_of(self, role: str) -> list[ExampleMeans]:
+        """Return what is averaged over the examples of a model."""
+        quality: list[ExampleMeans] = [Quality()] if self.labelled else []
+        return quality + ([ExampleMeans(FIDELITY)] if role in self.compared else [])
+
+    def _blocks(
+        self, seed: int, logits: Mapping[Model, np.ndarray], rows: slice
+    ) -> dict[str, Block]:
+        """Return a block of one seed as statistics see it, by role; keep what is needed later."""
+        label, clean = (
+            np.empty(0, int) if column is None else column[rows]
+            for column in (self.data.label, self.data.clean_label)
+        )
+        outputs = {role: read_outputs(logits[role, seed]) for role in self.roles}
+        teacher, blocks = outputs[TEACHER], {}
+        for role, model in outputs.items():
+            self._keep_confidence(model, role, seed, rows)
+            self.kept.keep(role, seed, model, rows)
+            kl = np.empty(0)
+            if role in self.compared:
+                self.kept.kl[role][seed, rows] = kl = kl_divergence(teacher, model)
+            blocks[role] = Block(model, teacher, kl, label, clean)
+        return blocks
 
     def _keep_confidence(self, outputs: Outputs, role: str, seed: int, rows: slice) -> None:
         """Keep a model's confidence in what each teacher predicts."""

@@ -6,7 +6,7 @@ For each split (groups ``train`` and ``test``) one dataset with
   meaning (a teacher compared with itself, a subset that is empty);
 - ``estimate``, ``low``, ``high`` ``(statistic, model, subset)``: mean over seeds and 95 % interval;
   with a single seed there is no interval and both ends are NaN; an interval of a share is cut to
-  the values that a share can have (``disobey.analysis.names.limits``);
+  the values that a share can have (``disobey.analysis.names.Statistic.limits``);
 - ``example_variance(statistic, model, subset)``: variance of the mean over seeds when examples are
   resampled; ``resampled(statistic, model, resample)``: that mean in each resample (``test`` only,
   subset all), equal draws in all settings over the same test set;
@@ -45,9 +45,9 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from disobey.analysis.bias_store import Bias, read_bias
-from disobey.analysis.curves_store import Curves, read_curves
-from disobey.analysis.gradients_store import Gradients, read_gradients
+from disobey.analysis.bias import Bias, read_bias
+from disobey.analysis.curves import Curves, read_curves
+from disobey.analysis.gradients import Gradients, read_gradients
 from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
 from disobey.stores.reader import read_groups

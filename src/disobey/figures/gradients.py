@@ -9,16 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from disobey.analysis.curves_store import Curves
-from disobey.analysis.gradients_store import (
+from disobey.analysis.curves import Curves
+from disobey.analysis.gradients import (
     COSINE,
-    ENDS,
     MEAN_COSINE_DIFFERENCE,
     ONE_HOT,
     RIGHT_FIRST_GRADIENTS,
     RIGHT_SIGNS,
     Gradients,
 )
+from disobey.analysis.intervals import ENDS
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from disobey.analysis.bias_store import Bias
+from disobey.analysis.bias import Bias
 from disobey.analysis.names import COMPARED, EXAGGERATION, GAPS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style

@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from disobey.analysis.bias_store import Bias
+from disobey.analysis.bias import Bias
 from disobey.analysis.claims.claim import WITHHELD, Claim
-from disobey.analysis.claims.registry import findings, summaries
-from disobey.analysis.claims.summary import Summary
+from disobey.analysis.claims.registry import Summary, findings, summaries
 from disobey.analysis.intervals import CONTRARY, HOLDS, UNDECIDED
 from disobey.analysis.names import READINGS, REFERENCE, STUDENT
 from disobey.analysis.store import SPLITS, Analysis

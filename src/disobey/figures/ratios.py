@@ -2,7 +2,7 @@
 
 import math
 
-from disobey.analysis.bias_store import OVERALL, Bias
+from disobey.analysis.bias import OVERALL, Bias
 from disobey.analysis.names import STUDENT
 from disobey.analysis.store import Analysis
 from disobey.numbers import interval

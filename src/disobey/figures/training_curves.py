@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from disobey.analysis.curves_store import Curves
+from disobey.analysis.curves import Curves
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures import style

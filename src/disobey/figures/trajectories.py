@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from disobey.analysis.bias_store import (
+from disobey.analysis.bias import (
     OF_NORMS,
     PAIR_LOG_RATIO,
     PAIRS_DRAWN,

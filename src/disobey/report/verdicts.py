@@ -7,61 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from disobey.analysis.names import (
-    BY_REPLICATE,
-    DECILES,
-    EFFECT,
-    EXAGGERATION,
-    GAPS,
-    INHERITANCE,
-    LABEL_GAP,
-    MISLABELLED_AUC,
-    PLOT_MISLABELLED_AUC,
-    REFERENCE,
-    SIGNAL_SCALE,
-    STUDENT,
-    TEACHER,
-)
+from disobey.analysis.claims.claim import Claim
+from disobey.analysis.names import EFFECT, MODELS, PERCENT, REFERENCE, Statistic
+from disobey.analysis.statistics import statistic_of
 from disobey.numbers import NBSP, interval, number, parse
 
 if TYPE_CHECKING:
     from disobey.stores.manifest import Manifest
 
 Cells = dict[str, str]
-MODELS = (TEACHER, REFERENCE, STUDENT, EFFECT)
-PERCENT = 100.0
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """How a statistic is called, its unit, and the factor from the table's number to it."""
-
-    label: str
-    unit: str
-    scale: float = 1.0
-
-
-STATISTICS = {
-    EXAGGERATION: Statistic("A", "ratio"),
-    SIGNAL_SCALE: Statistic("A_z", "ratio"),
-    INHERITANCE: Statistic("B", "ratio"),
-    "accuracy": Statistic("accuracy", "percentage points", PERCENT),
-    "given_label_confidence": Statistic(
-        "mean probability of the given label", "percentage points", PERCENT
-    ),
-    "plot_gap_bottom_decile": Statistic("gap in the bottom decile", "logits"),
-    "plot_gap_top_decile": Statistic("gap in the top decile", "logits"),
-    "plot_slope": Statistic("slope", "ratio"),
-    LABEL_GAP: Statistic("gap in the bottom decile, at the label", "logits"),
-    f"{LABEL_GAP}{BY_REPLICATE}": Statistic("gap in r's bottom decile, at the label", "logits"),
-    PLOT_MISLABELLED_AUC: Statistic("AUC of the gap", "probability"),
-    MISLABELLED_AUC: Statistic("AUC of the gap at the label", "probability"),
-    "overall_difference": Statistic("overall log ratio", "ln(ratio)"),
-    "trend": Statistic("change of the overall log ratio over the range", "ln(ratio)"),
-    **{
-        name: Statistic(f"G in decile {i} of {DECILES}", "logits") for i, name in enumerate(GAPS, 1)
-    },
-}
 
 
 @dataclass(frozen=True)
@@ -70,21 +24,49 @@ class Reading:
 
     Attributes
     ----------
-    name : str
-        Of the reading; empty where the claim has only one.
-    statistic, model, side, null, unit : str
-        What decides, of which model, and where its interval has to be.
+    claim : Claim
+        In this reading.
     counts : dict of str to str
         Its row of the summary.
     """
 
-    name: str
-    statistic: str
-    model: str
-    side: str
-    null: str
-    unit: str
+    claim: Claim
     counts: Cells
+
+    @property
+    def how(self) -> Statistic:
+        """The record of the statistic that decides."""
+        return statistic_of(self.claim.statistic)
+
+    @property
+    def name(self) -> str:
+        """Which reading; empty where the claim has only one."""
+        return self.claim.reading
+
+    @property
+    def statistic(self) -> str:
+        """What the statistic is called."""
+        return self.how.printed
+
+    @property
+    def unit(self) -> str:
+        """The unit of the printed numbers."""
+        return self.how.printed_unit
+
+    @property
+    def model(self) -> str:
+        """Of which model."""
+        return _printed(self.claim.model)
+
+    @property
+    def side(self) -> str:
+        """Where the interval lies when the claim holds."""
+        return self.claim.side
+
+    @property
+    def null(self) -> str:
+        """The value without an effect, in the printed unit."""
+        return f"{self.how.scale * self.claim.null:g}"
 
 
 @dataclass(frozen=True)
@@ -174,22 +156,39 @@ class Held:
 
 
 @dataclass
-class Claim:
-    """A claim over all settings, as printed.
+class Verdicts:
+    """The verdicts on a claim in all readings, splits and settings, as printed.
 
     Attributes
     ----------
-    name, text, source, paper : str
-        As in the table; see `disobey.analysis.claims.claim.Claim`.
+    claim : Claim
+        In the first of its readings.
     held : list of Held
         One per split.
     """
 
-    name: str
-    text: str
-    source: str
-    paper: str
+    claim: Claim
     held: list[Held] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The claim's name."""
+        return self.claim.name
+
+    @property
+    def text(self) -> str:
+        """The claim in words."""
+        return _unbroken(self.claim.text)
+
+    @property
+    def source(self) -> str:
+        """Whose claim it is."""
+        return self.claim.source
+
+    @property
+    def paper(self) -> str:
+        """What the paper reports."""
+        return self.claim.paper
 
     @property
     def rows(self) -> list[Row]:
@@ -218,27 +217,27 @@ def read_table(manifest: "Manifest") -> list[Cells]:
         return list(csv.DictReader(stream))
 
 
-def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Claim]:
+def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Verdicts]:
     """Return the claims in the order of the table ``claims``, each with its settings and counts."""
     counts = {_which(row): row for row in summary}
-    found: dict[str, Claim] = {}
+    found: dict[str, Verdicts] = {}
     helds: dict[tuple[str, str], Held] = {}
     # A setting, layer and placebo has one row for all readings on a split.
     shared: dict[tuple[str, ...], Row] = {}
     for cells in rows:
         name, split, reading = _which(cells)
-        claim = found.setdefault(name, _claim(cells))
+        claim = _claim(cells)
+        verdicts = found.setdefault(name, Verdicts(claim))
         if (name, split) not in helds:
-            helds[name, split] = Held(split, _where(split, cells["subset"]))
-            claim.held.append(helds[name, split])
+            helds[name, split] = Held(split, _where(split, claim.subset))
+            verdicts.held.append(helds[name, split])
         held = helds[name, split]
-        how = STATISTICS.get(cells["statistic"], Statistic(cells["statistic"], ""))
-        held.readings.setdefault(reading, _reading(cells, how, counts[name, split, reading]))
+        held.readings.setdefault(reading, Reading(claim, counts[name, split, reading]))
         key = (name, split, *(cells[part] for part in ("setting", "layer", "placebo", "counted")))
         if key not in shared or reading in shared[key].decisions:
             shared[key] = _row(cells)
             held.rows.append(shared[key])
-        shared[key].decisions[reading] = _decision(cells, how.scale)
+        shared[key].decisions[reading] = _decision(cells, statistic_of(claim.statistic).scale)
         shared[key].remarks += filter(None, [_unbroken(cells["remark"])])
     return list(found.values())
 
@@ -248,19 +247,12 @@ def _which(cells: Cells) -> tuple[str, str, str]:
 
 
 def _claim(cells: Cells) -> Claim:
-    return Claim(cells["claim"], _unbroken(cells["text"]), cells["source"], cells["paper"])
-
-
-def _reading(cells: Cells, how: Statistic, counts: Cells) -> Reading:
-    return Reading(
-        name=cells["reading"],
-        statistic=how.label,
-        model=_printed(cells["model"]),
-        side=cells["side"],
-        null=f"{how.scale * parse(cells['null']):g}",
-        unit=how.unit,
-        counts=counts,
-    )
+    """Return the claim that a row of the table ``claims`` is about."""
+    return Claim(
+        cells["claim"], cells["text"], cells["source"], cells["paper"], cells["statistic"],
+        cells["model"], parse(cells["null"]), cells["side"], cells["split"], cells["subset"],
+        cells["reading"],
+    )  # fmt: skip
 
 
 def _row(cells: Cells) -> Row:

@@ -129,7 +129,7 @@ def analyse_layer(
     matched: tuple[float, float],
     pairs: Pairs | None = None,
 ) -> xr.Dataset:
-    """Return the group of one layer; see `disobey.analysis.bias_store`."""
+    """Return the group of one layer; see `disobey.analysis.bias`."""
     references = recordings[REFERENCE]
     first = references[0]
     eigenvalue = np.mean([reference.eigenvalue for reference in references], 0)

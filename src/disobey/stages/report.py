@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from disobey.analysis.claims.degenerate import FEWEST_TEST_EXAMPLES
+from disobey.analysis.claims.claim import FEWEST_TEST_EXAMPLES
 from disobey.analysis.intervals import LEVEL, TWO_SEEDS
 from disobey.errors import UserError
 from disobey.numbers import duration

@@ -1,10 +1,9 @@
 """Write one table over all settings of a study, as CSV."""
 
-import importlib
 from typing import TYPE_CHECKING
 
 from disobey.analysis.store import read_analyses
-from disobey.members import member
+from disobey.analysis.tables import TABLES
 
 if TYPE_CHECKING:
     from disobey.job import Job
@@ -17,6 +16,6 @@ def run(job: "Job") -> None:
     """Build the table that the spec names."""
     spec = job.spec
     analyses = read_analyses(job.inputs, spec["settings"], spec.get("paper"))
-    module = importlib.import_module(member("analysis.tables", spec["table"]))
+    make = TABLES[spec["table"]].make
     with job.write(job.store) as path:
-        module.table(spec["study"], analyses).to_csv(path, index=False, float_format=FLOAT_FORMAT)
+        make(spec["study"], analyses).to_csv(path, index=False, float_format=FLOAT_FORMAT)

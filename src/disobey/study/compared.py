@@ -4,8 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from disobey.comparison.facts import labels_facts, logits_facts
-from disobey.comparison.files import SPLITS, TEST, TRAIN, UNNAMED
+from disobey.comparison.files import (
+    SPLITS,
+    TEST,
+    TRAIN,
+    UNNAMED,
+    labels_facts,
+    logits_facts,
+)
 from disobey.stores import layout
 from disobey.stores.contents import facts_of
 from disobey.study.comparisons import ROLE_KEYS, ComparedCheckpoints, ComparedLogits, Comparison

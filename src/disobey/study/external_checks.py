@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from disobey.comparison.facts import labels_facts, logits_facts
-from disobey.comparison.files import SPLITS
+from disobey.comparison.files import SPLITS, labels_facts, logits_facts
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files, number, positions_of
 from disobey.models.options import Checkpoint, Pretrained

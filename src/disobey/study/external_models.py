@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.analysis.names import TEACHER
-from disobey.comparison.facts import logits_facts
-from disobey.comparison.files import SPLITS
+from disobey.comparison.files import SPLITS, logits_facts
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.cost import Shape
 from disobey.models.options import Checkpoint

@@ -422,8 +422,7 @@ class _Planner:
             spec |= self._paper(self.analyses)
         store = layout.TABLE.format(study=study, table=table)
         upstream = (*self.analyses.values(), *beside)
-        members = (member("analysis.tables", table),)
-        return self.plan.add("table", f"{study}/{table}", spec, store, upstream, members)
+        return self.plan.add("table", f"{study}/{table}", spec, store, upstream)
 
     def _figure(self, kind: str, name: str, settings: Sequence[str]) -> str:
         """Plan one figure of the analyses of ``settings``, and of what it reads beside them."""

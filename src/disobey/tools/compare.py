@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from disobey.comparison.comparing import compare_models
-from disobey.comparison.result import Comparison
-from disobey.comparison.words import WIDTH, markdown_page, text
+from disobey.comparison.result import WIDTH, Comparison, markdown_page, text
 from disobey.errors import UserError
 from disobey.stores.writer import atomic
 

@@ -18,9 +18,9 @@ from disobey.report.markdown import markdown
 from disobey.report.verdicts import (
     Accuracies,
     Cells,
-    Claim,
     Held,
     Row,
+    Verdicts,
     accuracies,
     claims,
     read_table,
@@ -67,7 +67,7 @@ class Found:
     report : Manifest
     summary : list of dict of str to str
         The rows of summary.csv.
-    claims : list of Claim
+    claims : list of Verdicts
     accuracies : list of Accuracies
     """
 
@@ -75,7 +75,7 @@ class Found:
     study: Study
     report: Manifest
     summary: list[Cells]
-    claims: list[Claim]
+    claims: list[Verdicts]
     accuracies: list[Accuracies]
 
     @classmethod
@@ -197,7 +197,7 @@ def _provenance(report: Manifest) -> Iterator[str]:
     )
 
 
-def _claim(claim: Claim) -> Iterator[str]:
+def _claim(claim: Verdicts) -> Iterator[str]:
     """Yield one claim with its findings; placebos one by one are only in the tables."""
     yield ""
     yield f"#### {claim.text}"

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.bias_store import (
+from disobey.analysis.bias import (
     BAND_DIFFERENCE,
     BAND_OVERALL,
     OVERALL,
@@ -26,9 +26,9 @@ from disobey.analysis.claims.claim import (
     Claim,
     Finding,
     Number,
+    against_all,
     decide,
 )
-from disobey.analysis.claims.controls import against_all
 from disobey.analysis.intervals import HOLDS, UNDECIDED, verdict
 from disobey.analysis.names import PAIRS, PAPER, REFERENCE, SECOND_SEED, STUDENT
 from disobey.analysis.store import Analysis

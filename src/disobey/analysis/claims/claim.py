@@ -1,4 +1,4 @@
-"""What a claim is, what is found of it, and how an interval decides it."""
+"""A claim, what is found of it in a setting, and how an interval decides it."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -16,15 +16,15 @@ from disobey.analysis.intervals import (
     verdict,
 )
 from disobey.analysis.names import (
+    ALL,
     EFFECT,
     EXAGGERATION,
-    OTHER_READINGS,
-    QUALITY,
     REFERENCE,
     REPLICATE,
     STUDENT,
-    limits,
+    TEACHER,
 )
+from disobey.analysis.statistics import OTHER_READINGS, QUALITY, STATISTICS
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.numbers import NBSP, interval
 
@@ -271,7 +271,7 @@ def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> N
             names = ", ".join(analysis.setting for _, analysis in terms)
             raise ValueError(f"{names}: cannot be contrasted, their seeds or test sets differ")
     per_seed = np.asarray(sum(sign * cell.value.values for sign, cell in cells))
-    ends = [sorted(sign * end for end in limits(statistic, model)) for sign, _ in terms]
+    ends = [sorted(sign * end for end in STATISTICS[statistic].limits(model)) for sign, _ in terms]
     within = sum(low for low, _ in ends), sum(high for _, high in ends)
     if "resampled" not in first:
         return Number.of(per_seed, within=within)
@@ -288,3 +288,98 @@ def distilled_throughout(analyses: Mapping[str, Analysis]) -> Iterator[Analysis]
     for analysis in analyses.values():
         if "switch" not in analysis.about:
             yield analysis
+
+
+# --- against several controls, such as placebos ------------------------------------------------
+
+# What stands in place of a control's name in the finding over all of them.
+ALL_PLACEBOS = "all"
+
+
+def against_all(each: list[Finding], control_name: str, *, counted: bool = True) -> Finding:
+    """Put the findings against each control together: the claim holds if it holds against each.
+
+    Estimate and control are means over controls. The interval spans those of all, so that it is on
+    one side exactly if each is. So does p: the largest, or the smallest of the other side. If one
+    of them has no number, neither has the whole.
+
+    Parameters
+    ----------
+    each : list of Finding
+        Of one claim in one setting; ``placebo`` is the name of the control.
+    control_name : str
+        What the mean of ``control`` is called.
+    counted : bool
+        Whether the summary counts the finding.
+    """
+    first, numbers = each[0], [found.number for found in each]
+    unknown = next((found for found in each if math.isnan(found.number.estimate)), None)
+    if unknown is not None:
+        remark = f"against {unknown.placebo}: {unknown.remark}"
+        return replace(unknown, placebo=ALL_PLACEBOS, counted=counted, remark=remark)
+    above = first.claim.side == ABOVE
+    low, high = min(n.low for n in numbers), max(n.high for n in numbers)
+    side = verdict(low, high, first.claim.null)
+    estimate = sum(n.estimate for n in numbers) / len(numbers)
+    controls = [found.control for found in each if not math.isnan(found.control)]
+    closest = (min if above else max)(each, key=lambda found: found.number.estimate)
+    kept = sum(found.verdict == HOLDS for found in each)
+    spans = ", whose intervals this one spans" if len(each) > 1 else ""
+    return Finding(
+        first.claim,
+        first.setting,
+        Number(estimate, low, high, NAN, NAN, first.seeds),
+        side if above else {CONTRARY: HOLDS, HOLDS: CONTRARY}.get(side, UNDECIDED),
+        NAN if first.seeds < 2 else _joint_p([found.p for found in each]),
+        first.examples,
+        control_name,
+        sum(controls) / len(controls) if controls else NAN,
+        layer=first.layer,
+        placebo=ALL_PLACEBOS,
+        counted=counted,
+        remark=f"holds against {kept} of {len(each)} placebos{spans}; "
+        f"closest is {closest.placebo}, {closest.number.words(first.claim.null)}",
+    )
+
+
+def _joint_p(p_values: list[float]) -> float:
+    """Return the p of "it holds against each": the largest; of "contrary against each" likewise."""
+    if max(p_values) < 1 / 2:
+        return max(p_values)
+    return max(min(p_values), 1 / 2)
+
+
+# --- settings whose models or data are too poor for a verdict ---------------------------------
+
+# Fewer test examples give deciles of fewer than 20 [C].
+FEWEST_TEST_EXAMPLES = 200
+
+
+def why_degenerate(analysis: Analysis) -> str:
+    """Return why a setting gets no verdict, and what to change; empty where it gets one.
+
+    A teacher that is right no more often than a constant answer has learnt nothing that a student
+    could copy or exaggerate. One such teacher among the seeds is enough.
+    """
+    test = analysis.splits.get("test")
+    if test is None:
+        return ""
+    number = int(test.examples.sel(subset=ALL).min())
+    if number < FEWEST_TEST_EXAMPLES:
+        return (
+            f"test has {number} examples, fewer than {FEWEST_TEST_EXAMPLES}: give it more for a "
+            f"verdict"
+        )
+    accuracy = analysis.seeds("clean_accuracy", TEACHER)
+    worst, constant = int(accuracy.argmin()), float(test.most_frequent_class)
+    if not accuracy[worst] <= constant:
+        return ""
+    return (
+        f"the teacher of seed {int(test.seed[worst])} is right on {_percent(accuracy[worst])} of "
+        f"the test examples, the most frequent class alone on {_percent(constant)}: train the "
+        f"teacher longer or by another recipe"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}{NBSP}%"

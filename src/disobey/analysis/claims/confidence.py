@@ -16,14 +16,20 @@ from disobey.analysis.claims.claim import (
     Finding,
     distilled_throughout,
     find,
+    number_of,
     on_splits,
 )
 from disobey.analysis.names import (
+    BY_REPLICATE,
+    CLEAN,
     EFFECT,
     EXAGGERATION,
     GAPS,
     INHERITANCE,
+    LABEL_GAP,
+    MISLABELLED_AUC,
     PAPER,
+    PLOT_MISLABELLED_AUC,
     REFERENCE,
     REPLICATE,
     SECOND_SEED,
@@ -127,9 +133,71 @@ CLAIMS = (
     GAIN,
 )
 
+# --- the label's class, and mislabelled points ------------------------------------------------
+
+LABEL_UNDERFITTING = Claim(
+    "label_underfitting",
+    "The student underfits what its teacher is unsure of in the label's class, too",
+    "paper",
+    "train plots hardly change; on test the underfitting is much weaker or gone (first version)",
+    LABEL_GAP,
+    STUDENT,
+    0.0,
+    BELOW,
+    control=REFERENCE,
+)
+MISLABELLED = Claim(
+    "mislabelled",
+    "Of the points that the teacher is unsure of, the student underfits mislabelled ones more than "
+    "clean ones",
+    "paper",
+    "mislabelled points are the underfitted ones, by eye (first version)",
+    PLOT_MISLABELLED_AUC,
+    STUDENT,
+    0.5,
+    ABOVE,
+    split="train",
+    control=REFERENCE,
+)
+OF_NOISE = in_readings(MISLABELLED, MISLABELLED_AUC)
+LABEL_CLAIMS = (
+    *on_splits(*in_readings(LABEL_UNDERFITTING, f"{LABEL_GAP}{BY_REPLICATE}")),
+    *OF_NOISE,
+)
+
+DENOISING = Claim(
+    "denoising",
+    "At mislabelled training points the student is less confident in the given label than the "
+    "reference; it denoises if it is not so at clean points too",
+    "paper",
+    "argued from the logit plot under label noise, without a number (first version)",
+    "given_label_confidence",
+    EFFECT,
+    0.0,
+    BELOW,
+    split="train",
+    subset="mislabelled",
+)
+NOISE_CLAIMS = (DENOISING,)
+
 
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
-    """Hold one claim against every setting that is distilled throughout and has its split."""
+    """Hold one claim against every setting that it is about and that has its split.
+
+    These are settings that are distilled throughout and, where the claim is about mislabelled
+    points, have label noise.
+    """
+    about_noise = claim in (*OF_NOISE, *NOISE_CLAIMS)
     for analysis in distilled_throughout(analyses):
-        if claim.split in analysis.splits:
-            yield find(claim, analysis)
+        if claim.split in analysis.splits and (
+            analysis.about.get("label_noise") or not about_noise
+        ):
+            found = find(claim, analysis)
+            yield _beside_clean(found, analysis) if claim is DENOISING else found
+
+
+def _beside_clean(found: Finding, analysis: Analysis) -> Finding:
+    """Show clean points as the control: a student that is unsure everywhere denoises nothing."""
+    claim = found.claim
+    control = number_of(analysis, claim.statistic, claim.model, claim.split, CLEAN).estimate
+    return replace(found, control_name=f"{CLEAN} points", control=control)

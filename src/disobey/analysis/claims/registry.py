@@ -1,32 +1,37 @@
-"""All claims, in the order of tables and page."""
+"""All claims in the order of tables and page, and each of them over all settings."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from disobey.analysis.claims import (
-    bias,
-    confidence,
-    curves,
-    gradients,
-    labels,
-    noise,
-    switching,
+from disobey.analysis.claims import bias, confidence, switching, training
+from disobey.analysis.claims.claim import (
+    CLEAR_OF,
+    NAN,
+    WITHHELD,
+    Claim,
+    Finding,
+    two_sided,
+    why_degenerate,
 )
-from disobey.analysis.claims.claim import NAN, WITHHELD, Claim, Finding
-from disobey.analysis.claims.degenerate import why_degenerate
-from disobey.analysis.claims.summary import Summary, summarise
-from disobey.analysis.intervals import TWO_SEEDS
+from disobey.analysis.intervals import (
+    CONTRARY,
+    HOLDS,
+    LEVEL,
+    TWO_SEEDS,
+    UNDECIDED,
+    holm,
+)
 from disobey.analysis.store import Analysis
 
 Finder = Callable[[Claim, Mapping[str, Analysis]], Iterator[Finding]]
 
 SUBJECTS: tuple[tuple[tuple[Claim, ...], Finder], ...] = (
-    (confidence.CLAIMS, confidence.findings),
-    (labels.CLAIMS, labels.findings),
+    ((*confidence.CLAIMS, *confidence.LABEL_CLAIMS), confidence.findings),
     (bias.CLAIMS, bias.findings),
-    (curves.CLAIMS, curves.findings),
-    (gradients.CLAIMS, gradients.findings),
-    (noise.CLAIMS, noise.findings),
+    (training.CLAIMS, training.findings),
+    (confidence.NOISE_CLAIMS, confidence.findings),
     (switching.CLAIMS, switching.findings),
 )
 CLAIMS = tuple(claim for claims, _ in SUBJECTS for claim in claims)
@@ -69,6 +74,58 @@ def settings_of_claims(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:
         for name, analysis in analyses.items()
         if "epoch" not in analysis.about and not switching.is_an_end(analysis, analyses.values())
     }
+
+
+# --- over all settings -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A claim over all settings.
+
+    Attributes
+    ----------
+    settings : int
+        How many the claim was held against.
+    holds, contrary, undecided, withheld : int
+        Settings by verdict, one by one.
+    holds_after_holm, contrary_after_holm : int
+        Settings where the verdict stands when all are tested together (family-wise 5 %).
+    expected_by_chance : float
+        Settings where it would hold if there were no effect in any: at most, where a verdict needs
+        more than one interval.
+    """
+
+    claim: Claim
+    settings: int
+    holds: int
+    contrary: int
+    undecided: int
+    withheld: int
+    holds_after_holm: int
+    contrary_after_holm: int
+    expected_by_chance: float
+
+
+def summarise(claim: Claim, findings: Sequence[Finding]) -> Summary:
+    """Count the verdicts of one claim, one finding per setting."""
+    counts = Counter(found.verdict for found in findings)
+    # Two-sided like the interval, so that Holm with one setting agrees with the verdict.
+    rejected = holm([two_sided(claim, found.p) for found in findings])
+    after_holm = Counter(f.verdict for f, sure in zip(findings, rejected, strict=True) if sure)
+    # Chance that a 95 % interval lies wholly on a claimed side of the null when the null is true.
+    chance = (1 - LEVEL) / (1 if claim.side == CLEAR_OF else 2)
+    return Summary(
+        claim,
+        settings=len(findings),
+        holds=counts[HOLDS],
+        contrary=counts[CONTRARY],
+        undecided=counts[UNDECIDED],
+        withheld=counts[WITHHELD],
+        holds_after_holm=after_holm[HOLDS],
+        contrary_after_holm=after_holm[CONTRARY],
+        expected_by_chance=chance * sum(math.isfinite(found.p) for found in findings),
+    )
 
 
 def summaries(found: list[Finding]) -> list[Summary]:

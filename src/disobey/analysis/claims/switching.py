@@ -18,8 +18,8 @@ from disobey.analysis.claims.claim import (
     decide,
     examples_of,
     number_of,
+    why_degenerate,
 )
-from disobey.analysis.claims.degenerate import why_degenerate
 from disobey.analysis.names import EFFECT, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 

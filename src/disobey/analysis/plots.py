@@ -1,0 +1,332 @@
+"""Plots of a model against its teacher as numbers: counts in cells, and means within bins."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from disobey.analysis.confidence import quantile_bin
+from disobey.analysis.intervals import crossed_interval
+from disobey.analysis.names import CLEAN, CURVES, MEASURES, MISLABELLED, PANELS, TEACHER
+from disobey.analysis.readings import Kept
+
+CELLS = 60
+QUANTILES = 20
+# Tails beyond this share of the points do not stretch the axes; they are counted instead.
+TAIL = 0.001
+
+
+class Points:
+    """The points of a plot: a quantity of each model against the same of its teacher.
+
+    Parameters
+    ----------
+    teacher : ndarray, shape (point,)
+        Of all seeds, one after another.
+    models : sequence of ndarray, shape (point,)
+        Of each model that is compared with the teacher.
+    edges : ndarray, shape (CELLS + 1,), optional
+        Ends of the cells on both axes; without them, such that they enclose all points but the
+        tails.
+    """
+
+    def __init__(
+        self,
+        teacher: np.ndarray,
+        models: Sequence[np.ndarray],
+        edges: np.ndarray | None = None,
+    ) -> None:
+        self.teacher, self.models = teacher, models
+        self.edges = _edges(np.concatenate([teacher, *models])) if edges is None else edges
+        row = _side(teacher, self.edges)
+        # Cells are numbered from 0 to CELLS^2 - 1; what lies outside all of them has number -1.
+        self._cell = [_numbered(row, _side(model, self.edges)) for model in models]
+
+    def density(self, groups: Sequence[np.ndarray] | None = None, number: int = 1) -> np.ndarray:
+        """Return how many points fall into each cell.
+
+        Parameters
+        ----------
+        groups : sequence of ndarray of int, shape (point,), optional
+            For each model the group of each point, 0 to ``number`` - 1.
+        number : int
+            How many groups there are.
+
+        Returns
+        -------
+        ndarray of int32, shape (compared, group, teacher_bin, model_bin)
+        """
+        found = []
+        for k, cell in enumerate(self._cell):
+            inside = cell >= 0
+            place = cell[inside].astype(np.int64)
+            if groups is not None:
+                place += groups[k][inside].astype(np.int64) * CELLS**2
+            counts = np.bincount(place, minlength=number * CELLS**2)
+            found.append(counts.reshape(number, CELLS, CELLS))
+        return np.array(found, np.int32)
+
+    def binned(self, where: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Return means within quantile bins of the teacher's quantity.
+
+        Parameters
+        ----------
+        where : ndarray of bool, shape (point,), optional
+            Which points are binned, by their own quantiles; all without it.
+
+        Returns
+        -------
+        of_teacher, of_model : ndarray, shape (compared, quantile)
+        """
+        chosen = slice(None) if where is None else where
+        teacher, models = self.teacher[chosen], [model[chosen] for model in self.models]
+        of_teacher, *of_models = binned_means(teacher, [teacher, *models])
+        return np.array([of_teacher] * len(models)), np.array(of_models)
+
+
+def binned_means(
+    order: np.ndarray, values: Sequence[np.ndarray], bins: int = QUANTILES
+) -> np.ndarray:
+    """Return the mean of each of ``values`` within quantile bins of ``order``.
+
+    Parameters
+    ----------
+    order : ndarray, shape (point,)
+    values : sequence of ndarray, shape (point,)
+    bins : int
+
+    Returns
+    -------
+    ndarray, shape (value, bin)
+        NaN in a bin without a point.
+    """
+    inside = quantile_bin(order, np.ones(len(order), bool), bins)
+    number = np.bincount(inside, minlength=bins)
+    with np.errstate(invalid="ignore"):
+        return np.array([np.bincount(inside, each, minlength=bins) / number for each in values])
+
+
+def student_teacher_plot(compared: Sequence[str], points: Points) -> xr.Dataset:
+    """Return the student-teacher plot.
+
+    Parameters
+    ----------
+    compared : sequence of str
+        Names of the models on the vertical axis.
+    points : Points
+        Confidence logits of all models in one class per example, such as the teacher's prediction.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``density``, ``density_outside``, ``confidence_edge``, ``binned_teacher``, ``binned_model``.
+    """
+    counts = points.density()[:, 0]
+    of_teacher, of_model = points.binned()
+    return xr.Dataset(
+        {
+            "density": (("compared", "teacher_bin", "model_bin"), counts),
+            "density_outside": ("compared", len(points.teacher) - counts.sum((1, 2))),
+            "confidence_edge": ("edge", points.edges),
+            "binned_teacher": (("compared", "quantile"), of_teacher),
+            "binned_model": (("compared", "quantile"), of_model),
+        },
+        coords={"compared": list(compared)},
+    )
+
+
+def _edges(points: np.ndarray) -> np.ndarray:
+    """Return the ends of the cells around all points but the tails; reorders ``points``."""
+    low, high = np.quantile(points, [TAIL, 1 - TAIL], overwrite_input=True)
+    margin = 0.02 * (high - low) or 1.0
+    return np.linspace(low - margin, high + margin, CELLS + 1)
+
+
+def _side(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return between which edges each value lies, -1 outside; the last edge belongs to its cell."""
+    side = (np.searchsorted(edges, values, side="right") - 1).astype(np.int16)
+    side[values == edges[-1]] = CELLS - 1
+    side[side >= CELLS] = -1
+    return side
+
+
+def _numbered(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Return the number of each point's cell, -1 where it is outside on either axis."""
+    return np.where((row >= 0) & (column >= 0), row * np.int16(CELLS) + column, np.int16(-1))
+
+
+# --- probability, entropy, and divergence from the teacher ------------------------------------
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one model says of each example, of the class that the teacher predicts.
+
+    Attributes
+    ----------
+    confidence_logit, entropy : ndarray, shape (example,)
+        The entropy in nats.
+    """
+
+    confidence_logit: np.ndarray
+    entropy: np.ndarray
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Probability of the class that the teacher predicts, shape (example,)."""
+        # From the side of the smaller power, which cannot overflow.
+        power = np.exp(-np.abs(self.confidence_logit))
+        return np.where(self.confidence_logit < 0, power, 1) / (1 + power)
+
+
+def measures(
+    teachers: Sequence[Measured],
+    models: Mapping[str, Sequence[Measured]],
+    kl: Mapping[str, Sequence[np.ndarray]],
+    classes: int,
+) -> xr.Dataset:
+    """Plot probability and entropy against the teacher's, and KL against three of its measures.
+
+    Parameters
+    ----------
+    teachers : sequence of Measured
+        One for each seed.
+    models : mapping of str to sequence of Measured
+        The same of each model that is compared with its teacher.
+    kl : mapping of str to sequence of ndarray, shape (example,)
+        KL(teacher || model) of each of them, in nats.
+    classes : int
+        Bounds the entropy.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``measure_density``, ``measure_edge``, ``curve_teacher``, ``curve_model`` and of the latter
+        ``curve_estimate``, ``curve_low``, ``curve_high``; see `disobey.analysis.store`.
+    """
+    per_seed = [
+        _curves(teacher, [of[i] for of in models.values()], [of[i] for of in kl.values()])
+        for i, teacher in enumerate(teachers)
+    ]
+    of_teacher, of_model = (np.stack(found, -1) for found in zip(*per_seed, strict=True))
+    estimate, low, high = crossed_interval(np.moveaxis(of_model, -1, 0)[:, None])
+    densities, edges = zip(*(_density(m, teachers, models, classes) for m in MEASURES), strict=True)
+    curve = ("curve", "compared", "quantile")
+    cells = ("measure", "compared", "teacher_bin", "model_bin")
+    return xr.Dataset(
+        {
+            "measure_density": (cells, np.stack(densities)),
+            "measure_edge": (("measure", "edge"), np.stack(edges)),
+            "curve_teacher": (("curve", "quantile", "seed"), of_teacher),
+            "curve_model": ((*curve, "seed"), of_model),
+            "curve_estimate": (curve, estimate),
+            "curve_low": (curve, low),
+            "curve_high": (curve, high),
+        },
+        coords={"measure": list(MEASURES), "curve": list(CURVES), "compared": list(models)},
+    )
+
+
+def _curves(
+    teacher: Measured, models: Sequence[Measured], kl: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the binned means of one seed: (curve, quantile) and (curve, compared, quantile)."""
+    number = len(models)
+    # The probability orders the examples as its logit does, but for what rounds to 1.
+    logit, probability, *rest = binned_means(
+        teacher.confidence_logit,
+        [teacher.confidence_logit, teacher.probability, *(m.probability for m in models), *kl],
+    )
+    probabilities, kl_by_logit = rest[:number], rest[number:]
+    entropy, *rest = binned_means(
+        teacher.entropy, [teacher.entropy, *(m.entropy for m in models), *kl]
+    )
+    entropies, kl_by_entropy = rest[:number], rest[number:]
+    across = [probability, entropy, logit, probability, entropy]
+    return np.array(across), np.array(
+        [probabilities, entropies, kl_by_logit, kl_by_logit, kl_by_entropy]
+    )
+
+
+def _density(
+    measure: str,
+    teachers: Sequence[Measured],
+    models: Mapping[str, Sequence[Measured]],
+    classes: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return counts of all seeds, (compared, teacher_bin, model_bin), and the edges of cells."""
+    highest = 1.0 if measure == "probability" else float(np.log(classes))
+    edges = np.linspace(0, highest, CELLS + 1)
+
+    def pooled(of: Sequence[Measured]) -> np.ndarray:
+        # Rounding may take an entropy beyond its bounds.
+        return np.concatenate([getattr(one, measure) for one in of]).clip(0, highest)
+
+    points = Points(pooled(teachers), [pooled(of) for of in models.values()], edges)
+    return points.density()[:, 0], edges
+
+
+# --- everything ------------------------------------------------------------------------------
+
+
+def plots(
+    kept: Kept, phi: Mapping[str, np.ndarray], clean: np.ndarray | None, classes: int
+) -> xr.Dataset:
+    """Return the paper's plot and all its variants; see `disobey.analysis.store`.
+
+    Parameters
+    ----------
+    kept : Kept
+    phi : mapping of str to ndarray, shape (seed, example)
+        Confidence logits in what each seed's teacher predicts, by role; the teacher's first.
+    clean : ndarray of bool, shape (example,), or None
+        Whose label was not moved; to be given where any was.
+    classes : int
+    """
+    compared = [role for role in phi if role != TEACHER]
+    seeds = range(len(phi[TEACHER]))
+    points = Points(phi[TEACHER].ravel(), [phi[role].ravel() for role in compared])
+    found = [student_teacher_plot(compared, points)]
+    if kept.right:
+        panels = [np.concatenate([kept.panel(role, i) for i in seeds]) for role in compared]
+        found += [_dissected(points, panels), _at_the_label(kept, compared, len(seeds))]
+    if clean is not None:
+        found.append(_by_noise(points, np.tile(clean, len(seeds))))
+    of = {role: [Measured(*pair) for pair in zip(phi[role], kept.entropy[role], strict=True)]
+          for role in phi}  # fmt: skip
+    teachers = of.pop(TEACHER)
+    found.append(measures(teachers, of, {role: list(kept.kl[role]) for role in of}, classes))
+    return xr.merge(found)
+
+
+def _dissected(points: Points, panels: Sequence[np.ndarray]) -> xr.Dataset:
+    counts = points.density(panels, len(PANELS))
+    cells = ("compared", "panel", "teacher_bin", "model_bin")
+    return xr.Dataset({"dissected_density": (cells, counts)}, coords={"panel": list(PANELS)})
+
+
+def _at_the_label(kept: Kept, compared: Sequence[str], seeds: int) -> xr.Dataset:
+    """Return the plot at the label, with ``label_`` before the names of its variables."""
+    phi = [kept.label_phi[role][:seeds].ravel() for role in (TEACHER, *compared)]
+    plot = student_teacher_plot(compared, Points(phi[0], phi[1:]))
+    return plot.rename({name: f"label_{name}" for name in plot.data_vars})
+
+
+def _by_noise(points: Points, clean: np.ndarray) -> xr.Dataset:
+    """Return the plot of clean and of mislabelled points."""
+    kinds = {CLEAN: clean, MISLABELLED: ~clean}
+    number = len(points.models)
+    per_kind = [points.binned(where) for where in kinds.values()]
+    of_teacher, of_model = (np.stack(of, 1) for of in zip(*per_kind, strict=True))
+    return xr.Dataset(
+        {
+            "noise_density": (
+                ("compared", "noise", "teacher_bin", "model_bin"),
+                points.density([~clean] * number, len(kinds)),
+            ),
+            "noise_binned_teacher": (("compared", "noise", "quantile"), of_teacher),
+            "noise_binned_model": (("compared", "noise", "quantile"), of_model),
+        },
+        coords={"noise": list(kinds)},
+    )

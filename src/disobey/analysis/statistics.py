@@ -1,0 +1,27 @@
+"""All statistics of the confidence analysis, in the order of its stores.
+
+A new one is a record in the module that computes it, in the tuple of its group.
+"""
+
+from disobey.analysis import bias, confidence, quality, readings
+from disobey.analysis.names import Statistic
+
+GROUPS = (
+    confidence.PRIMARY,
+    confidence.PLOTTED,
+    readings.OTHER_READINGS,
+    quality.FIDELITY,
+    quality.QUALITY,
+)
+# The names of each group.
+PRIMARY, PLOTTED, OTHER_READINGS, FIDELITY, QUALITY = (
+    tuple(one.name for one in group) for group in GROUPS
+)
+STATISTICS = {one.name: one for group in GROUPS for one in group}
+# Those of claims that are not about confidence, by name.
+OF_TRAINING = {one.name: one for one in bias.STATISTICS}
+
+
+def statistic_of(name: str) -> Statistic:
+    """Return the record of a statistic; one that says its name only where there is none."""
+    return (STATISTICS | OF_TRAINING).get(name) or Statistic(name, "", "", label=name)

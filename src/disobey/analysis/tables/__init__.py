@@ -1,1 +1,0 @@
-"""One module per table, each with ``table(study, analyses)``."""
