@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from disobey.training.losses.one_hot import one_hot
 
 from disobey.training.losses import distillation as distillation_module
 from disobey.training.losses import one_hot as one_hot_module
 from disobey.training.losses.distillation import distillation
-from disobey.training.losses.one_hot import one_hot
 from disobey.training.losses.targets import Targets
 from disobey.training.teachers.one_view import StoredLogits
 

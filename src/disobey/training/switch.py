@@ -1,6 +1,7 @@
 """When a student listens to its teacher: the weight of distillation over one training."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,3 +49,21 @@ def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
         return np.arange(len(rates)) / len(rates)
     passed: np.ndarray = (np.cumsum(rates) - rates) / rates.sum()
     return passed
+
+
+def weights(
+    weight: float, switch: Mapping[str, Any], rates: np.ndarray
+) -> Callable[[float], float]:
+    """Return w as a function of the share of the cumulative learning rate that is spent.
+
+    Parameters
+    ----------
+    weight, switch, rates
+        As for `distillation_weight` and `passed_before`.
+    """
+    weight_of = partial(distillation_weight, weight, switch)
+    if "unit" not in switch:
+        return weight_of
+    spent, passed = passed_before({}, rates), passed_before(switch, rates)
+    # A training tells its step by what it has spent.
+    return lambda share: weight_of(float(passed[int(np.searchsorted(spent, share))]))
