@@ -149,7 +149,8 @@ def _model_of(loss: Loss) -> type[Distill]:
 def loss(value: Any) -> str:  # noqa: ANN401 - whatever YAML gave
     """Return the loss that ``distill`` names; messages call the key by this function's name."""
     if isinstance(value, dict):
-        return str(value.get("loss", DEFAULT))
+        given = value.get("loss")
+        return DEFAULT if given is None else str(given)
     return value.registered.name if isinstance(value, Distill) else DEFAULT
 
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from disobey.training.durations import steps_per_epoch
+from disobey.training.schedules import learning_rates
+
 
 def distillation_weight(weight: float, switch: Mapping[str, Any], passed: float) -> float:
     """Return w of the distillation loss.
@@ -51,19 +54,21 @@ def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
     return passed
 
 
-def weights(
-    weight: float, switch: Mapping[str, Any], rates: np.ndarray
-) -> Callable[[float], float]:
+def weights(spec: Mapping[str, Any], examples: int) -> Callable[[float], float]:
     """Return w as a function of the share of the cumulative learning rate that is spent.
 
     Parameters
     ----------
-    weight, switch, rates
-        As for `distillation_weight` and `passed_before`.
+    spec : mapping
+        Spec of a run whose ``distill`` has a ``switch``.
+    examples : int
+        Number of training examples.
     """
-    weight_of = partial(distillation_weight, weight, switch)
+    switch, recipe = spec["distill"]["switch"], spec["recipe"]
+    weight_of = partial(distillation_weight, spec["distill"]["weight"], switch)
     if "unit" not in switch:
         return weight_of
+    rates = learning_rates(recipe, steps_per_epoch(examples, recipe["batch"]))
     spent, passed = passed_before({}, rates), passed_before(switch, rates)
     # A training tells its step by what it has spent.
     return lambda share: weight_of(float(passed[int(np.searchsorted(spent, share))]))

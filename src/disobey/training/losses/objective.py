@@ -8,11 +8,9 @@ import torch
 from torch.nn import functional
 
 from disobey.errors import UserError
-from disobey.training.durations import steps_per_epoch
 from disobey.training.losses.registry import LABEL, STUDENT, TEACHER, TEMPERATURE, loss_of
 from disobey.training.losses.targets import Objective, Targets
 from disobey.training.parts import switch_module
-from disobey.training.schedules import learning_rates
 
 
 def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
@@ -86,10 +84,7 @@ def _weight(spec: Mapping[str, Any], targets: Targets) -> Callable[[float], floa
     switch = switch_module(spec)
     if switch is None:
         return lambda spent: weight
-    rates = learning_rates(
-        spec["recipe"], steps_per_epoch(len(targets.label), spec["recipe"]["batch"])
+    switched: Callable[[float], float] = importlib.import_module(switch).weights(
+        spec, len(targets.label)
     )
-    weights: Callable[[float], float] = importlib.import_module(switch).weights(
-        weight, spec["distill"]["switch"], rates
-    )
-    return weights
+    return switched
