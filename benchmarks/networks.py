@@ -18,7 +18,7 @@ from disobey.training import augmented
 from disobey.training.augmented import AugmentedImages
 from disobey.training.compiled import compiled_forward
 from disobey.training.loop import Training
-from disobey.training.losses import distillation, one_hot
+from disobey.training.losses import objective as objectives
 from disobey.training.losses.targets import Targets, Teacher
 from disobey.training.teachers.live import LiveTeacher
 from disobey.training.teachers.views import StoredViews
@@ -98,8 +98,9 @@ class OurLoop:
         self.student, self.data = student, data
         self.spec: dict[str, Any] = {
             "augment": AUGMENT, "recipe": self.recipe, "seeds": {"draw": 0, "views": 0},
-            "distill": {"temperature": 4.0, "weight": 0.9},
         }  # fmt: skip
+        if teacher is not None:
+            self.spec["distill"] = {"temperature": 4.0, "weight": 0.9}
         self.inputs = augmented.build(self.spec, data, CPU)
         self.teacher = self._teacher(teacher)
         self.forward = compiled_forward(student, BATCH, varying=False) if compile else None
@@ -111,8 +112,7 @@ class OurLoop:
 
     def _training(self) -> Training:
         targets = Targets(torch.from_numpy(self.data.train.label), self.teacher)
-        loss = one_hot if self.teacher is None else distillation
-        objective = loss.build(self.spec, targets)
+        objective = objectives.build(self.spec, targets)
         shown = augmented.shown_by_epoch(self.spec, self.inputs, self.teacher)
         return Training(
             self.student,

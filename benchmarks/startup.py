@@ -22,7 +22,7 @@ from transformers import RobertaConfig
 # A process's first optimizer may import what torch alone does not.
 TRAIN = f"""{STAGE}train
 import torch
-import disobey.training.augmented, disobey.training.losses.distillation
+import disobey.training.augmented, disobey.training.losses.objective
 import disobey.training.teachers.views
 from disobey.training.optimizers import make_optimizer
 make_optimizer(torch.nn.Linear(1, 1), {{"optimizer": "sgd", "lr": 1.0}})

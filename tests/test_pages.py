@@ -16,9 +16,10 @@ from disobey.analysis.claims import switching
 from disobey.models.cost import Shape
 from disobey.stores.layout import STAGES
 from disobey.study import plan as planning
+from disobey.study.distill import DISTILL
 from disobey.study.figures import FIGURES
 from disobey.study.loader import load_study
-from disobey.study.models import Analysis, Distill
+from disobey.study.models import Analysis
 from disobey.study.plan import make_plan
 from disobey.training import progress
 
@@ -274,7 +275,7 @@ def test_the_page_s_figure_draws_and_its_caption_renders(monkeypatch):
         f"ECE over {quality.ECE_BINS} equal bins",
         f"at least {100 * switching.FITTED:g} %",
         f"{Analysis().resamples:,} times unless a study says otherwise",
-        f"$w$ the weight, {Distill(temperature=1).weight:g} unless a study says otherwise",
+        f"$w$ the weight, {DISTILL['kl'](temperature=1).weight:g} unless a study says otherwise",
     ],
 )
 def test_the_science_says_the_numbers_of_the_code(words):

@@ -11,8 +11,8 @@ from disobey.stores.layout import store_of
 from disobey.strict import spec_of
 from disobey.study import jobs
 from disobey.study import runs as shared_runs
+from disobey.study.distill import DISTILL
 from disobey.study.loader import load_study
-from disobey.study.models import Distill
 from disobey.study.plan import make_plan
 from disobey.study.recipes import Recipe
 
@@ -203,7 +203,7 @@ def test_the_last_weights_of_a_training_in_steps_have_a_place_among_its_snapshot
 
 
 def test_zero_is_not_off():
-    class Later(Distill):
+    class Later(DISTILL["kl"]):
         switch_point: float | None = None
 
     assert spec_of(Later(temperature=1, weight=0.0, switch_point=0.0)) == {
@@ -414,7 +414,6 @@ def test_a_job_counts_only_the_code_that_its_spec_names(plan):
         assert jobs["train", run].roots == (
             "disobey.stages.train:run",
             "disobey.models.roberta",
-            "disobey.training.losses.one_hot",
         )
 
 

@@ -3,9 +3,11 @@
 import importlib
 import json
 import math
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -104,10 +106,11 @@ def test_sizes_of_sources_are_the_real_ones(name):
         assert data.shape.inputs == (header.height, header.width, 1) and header.grey
 
 
-def test_every_source_that_a_study_may_name_has_its_sizes():
-    assert (
-        set(Builtin.model_fields["name"].annotation.__args__) == set(BUILTIN) == set(Builtin.KINDS)
-    )
+def test_the_page_on_data_lists_every_builtin_source():
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    for name in get_args(Builtin.model_fields["name"].annotation):
+        data = BUILTIN[name]
+        assert re.search(rf"^\| `{name}` \| .* \| {data.train:,}, {data.test:,} \|$", page, re.M)
 
 
 def test_the_batch_of_a_dump_is_the_stages_own():

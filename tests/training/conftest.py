@@ -136,7 +136,7 @@ class Workplace:
         """Train a run; return its id."""
         spec = self.run_spec(data, **changes)
         inputs = [("data", data), *self._checkpoint(spec["model"])]
-        if "distill" in spec:
+        if "teacher" in spec.get("distill", ()):
             inputs.append(("logits", spec["distill"]["teacher"]))
         return self.made("train", "runs", spec_id("run", spec), spec, *inputs)
 

@@ -133,12 +133,34 @@ def test_a_stored_row_is_the_teacher_live_on_that_view(distilled):
 
 
 def test_a_student_of_stored_views_is_the_student_of_the_live_teacher(distilled):
-    """In float32, to rounding: batches of 16 and of 512 are summed in other orders."""
-    _, stored = distilled.student(*both_blocks(distilled))
-    _, live = distilled.student(("runs", distilled.teacher), live=True)
+    """In float32, to rounding: batches of 16 and of 512 are summed in other orders.
+
+    With a loss that is not the default, a weight and a switch, which see the same teacher.
+    """
+    how = {"loss": "dkd", "alpha": 1.0, "beta": 2.0, "weight": 0.7}
+    how["switch"] = {"order": "one_hot_first", "at": 0.2}
+    _, stored = distilled.student(*both_blocks(distilled), **how)
+    _, live = distilled.student(("runs", distilled.teacher), live=True, **how)
     first, second = (distilled.weights(distilled.workplace.made(*call)) for call in (stored, live))
     for name, values in first.items():
         np.testing.assert_allclose(values, second[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+def test_a_student_without_a_teacher_is_trained_like_the_placebo_of_its_loss(distilled):
+    """Label smoothing as a loss of weight .1, and as an option of the recipe."""
+    recipe = distilled.workplace.run_spec(distilled.data)["recipe"]
+    runs = [
+        distilled.workplace.train(distilled.data, seeds=SEEDS, augment=AUGMENT, **how)
+        for how in (
+            {"distill": {"loss": "label_smoothing", "weight": 0.1}},
+            {"recipe": recipe | {"label_smoothing": 0.1}},
+        )
+    ]
+    loss, placebo = map(distilled.weights, runs)
+    for name, values in placebo.items():
+        np.testing.assert_allclose(loss[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+    plain = distilled.weights(distilled.teacher)
+    assert any(not np.allclose(plain[name], loss[name], atol=1e-4) for name in plain)
 
 
 def test_a_student_in_steps_is_shown_the_views_of_the_epochs_that_it_begins(distilled, capsys):

@@ -15,7 +15,7 @@ from disobey.training import augmented
 from disobey.training.checkpoint import STOPPING, Checkpoints, Keeper, seconds_between_states
 from disobey.training.inputs import ImageInputs, TokenInputs
 from disobey.training.loop import Training
-from disobey.training.losses import distillation, switched_distillation
+from disobey.training.losses import objective as objectives
 from disobey.training.losses.targets import Targets
 from disobey.training.progress import Basis, TrackedLayer, Tracker
 
@@ -73,14 +73,14 @@ def training(kind, recipe=RECIPE):
     if kind == "views":  # two of them for three epochs: one comes again
         spec = {"seeds": {"views": 6, "draw": 0}, "augment": {"flip": True}, "recipe": recipe}
         shown = augmented.build(spec, data, CPU)
-        objective = distillation.build({"recipe": recipe, "distill": distill}, targets)
+        objective = objectives.build({"recipe": recipe, "distill": distill}, targets)
         before_epoch = augmented.shown_by_epoch(spec, shown, teacher)
         return Training(built, shown, targets, objective, recipe, 4, before_epoch=before_epoch)
     if kind != "switched":
-        objective = distillation.build({"recipe": recipe, "distill": distill}, targets)
+        objective = objectives.build({"recipe": recipe, "distill": distill}, targets)
         return Training(built, inputs(split, data, CPU), targets, objective, recipe, 4)
     distill["switch"] = {"order": "one_hot_first", "at": 0.5, "ramp": 0.6}
-    objective = switched_distillation.build({"recipe": recipe, "distill": distill}, targets)
+    objective = objectives.build({"recipe": recipe, "distill": distill}, targets)
     return Training(built, inputs(split, data, CPU), targets, objective, recipe, 4, tracker(built))
 
 

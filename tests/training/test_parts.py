@@ -19,13 +19,17 @@ SWITCH = {"order": "one_hot_first", "at": 0.5}
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        (ONE_HOT, ["losses.one_hot"]),
+        (ONE_HOT, []),
         (ONE_HOT | {"distill": DISTILL}, ["losses.distillation", "teachers.one_view"]),
         (
             ONE_HOT | {"distill": DISTILL | {"switch": SWITCH}},
-            ["losses.switched_distillation", "teachers.one_view"],
+            ["losses.distillation", "switch", "teachers.one_view"],
         ),
-        (ONE_HOT | AUGMENT, ["losses.one_hot", "augmented"]),
+        (
+            ONE_HOT | {"distill": {"loss": "label_smoothing", "weight": 0.1}},
+            ["losses.distillation"],
+        ),
+        (ONE_HOT | AUGMENT, ["augmented"]),
         (
             ONE_HOT | AUGMENT | {"distill": DISTILL},
             ["losses.distillation", "augmented", "teachers.views"],
@@ -34,11 +38,11 @@ SWITCH = {"order": "one_hot_first", "at": 0.5}
             ONE_HOT | AUGMENT | {"distill": DISTILL | {"live": True}},
             ["losses.distillation", "augmented", "teachers.live"],
         ),
-        ({"recipe": {"epochs": 2, "compile": True}}, ["losses.one_hot", "compiled"]),
-        (ONE_HOT | {"progress": {"basis": "b", "layers": {}}}, ["losses.one_hot", "progress"]),
-        (ONE_HOT | {"model": {"pretrained": "p"}}, ["losses.one_hot", "pretrained_start"]),
-        ({"recipe": {"epochs": 2, "evaluate": {"points": 3}}}, ["losses.one_hot", "evaluation"]),
-        ({"recipe": {"epochs": 2, "snapshots": [1]}}, ["losses.one_hot", "snapshots"]),
+        ({"recipe": {"epochs": 2, "compile": True}}, ["compiled"]),
+        (ONE_HOT | {"progress": {"basis": "b", "layers": {}}}, ["progress"]),
+        (ONE_HOT | {"model": {"pretrained": "p"}}, ["pretrained_start"]),
+        ({"recipe": {"epochs": 2, "evaluate": {"points": 3}}}, ["evaluation"]),
+        ({"recipe": {"epochs": 2, "snapshots": [1]}}, ["snapshots"]),
     ],
 )
 def test_a_spec_names_what_it_uses(spec, expected):

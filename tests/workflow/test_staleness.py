@@ -242,13 +242,13 @@ def _(scene):
 
 @row("the distillation loss", students, snakemake=True)
 def _(scene):
-    scene.code("training/losses/distillation.py", "temperature**2 *", "temperature**2.0 *")
+    scene.code("training/losses/distillation.py", "* (one - other)", "* 1.0 * (one - other)")
 
 
-@row("the one-hot loss", lambda plan: of_stage(plan, "train") - students(plan))
+@row("the label's loss", lambda plan: of_stage(plan, "train"))
 def _(scene):
     scene.code(
-        "training/losses/one_hot.py", "label_smoothing=smoothing", "label_smoothing=-smoothing"
+        "training/losses/objective.py", "label_smoothing=smoothing", "label_smoothing=-smoothing"
     )
 
 
@@ -487,11 +487,6 @@ def _(scene):
 )
 def _(scene):
     scene.code("training/switch.py", "passed >= switch", "passed > switch")
-
-
-@row("the switched loss", lambda plan: students(plan, NOISY[2]))
-def _(scene):
-    scene.code("training/losses/switched_distillation.py", 'how["weight"]', '1 * how["weight"]')
 
 
 @row(

@@ -17,7 +17,7 @@ BOUNDS = {
     "maximum": "at most {}", "exclusiveMaximum": "below {}",
 }  # fmt: skip
 NAME = "NAME"  # stands for a name that the user chooses
-TAGS = ("source", "family")  # keys whose value says which other keys there are
+TAGS = ("source", "family", "loss")  # keys whose value says which other keys there are
 
 
 def page() -> str:

@@ -267,7 +267,8 @@ function say() {
   const one = others > 1 ? `, one of ${others}: A and G are means over all of them` : "";
   const replicate = state.axes === "teacher" ? [] : [`replicate: ${replicateName()}${one}`];
   const temperature = about.temperature === undefined ? [] : [`T = ${about.temperature}`];
-  const words = [...(about.dataset ? [about.dataset] : []), noise, ...models, ...temperature, ...replicate];
+  const loss = about.loss === undefined ? [] : [about.loss];
+  const words = [...(about.dataset ? [about.dataset] : []), noise, ...models, ...loss, ...temperature, ...replicate];
   element("about").textContent = words.join(" · ");
   const { drawn } = view;
   const [wins, loses] = ["wins", "loses"].map((side) => drawn.filter(view[side]).length);

@@ -21,6 +21,7 @@ ENDS = {DISTILLATION_FIRST: (REFERENCE, STUDENT), ONE_HOT_FIRST: (STUDENT, REFER
 # Said of every family; anything else only where two families differ in it.
 ALWAYS = ("dataset", "label_noise", "teacher", "student")
 WORDS: dict[str, Callable[[Any], str]] = {
+    "loss": lambda value: f"loss {value}",
     "temperature": lambda value: f"T{NBSP}={NBSP}{value:g}",
     "weight": lambda value: f"weight{NBSP}{value:g}",
     "lr": lambda value: f"lr{NBSP}{value:g}",

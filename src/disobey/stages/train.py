@@ -21,12 +21,12 @@ from disobey.training.checkpoint import Checkpoints, Keeper
 from disobey.training.device import choose_device, compute_threads
 from disobey.training.inputs import device_inputs
 from disobey.training.loop import History, Training
+from disobey.training.losses.objective import build as build_objective
 from disobey.training.losses.targets import Targets
 from disobey.training.parts import (
     augmented_module,
     compiled_module,
     evaluation_module,
-    loss_module,
     progress_module,
     snapshots_module,
     start_module,
@@ -106,9 +106,9 @@ def _training(
         inputs = device_inputs(data.train, data, device, spec.get("centre"))
     else:
         inputs = importlib.import_module(augmented).build(spec, data, device)
-    teacher = None
-    if "distill" in spec:
-        teacher = importlib.import_module(teacher_module(spec)).build(job, data, inputs, device)
+    teacher, seen = None, teacher_module(spec)
+    if seen is not None:
+        teacher = importlib.import_module(seen).build(job, data, inputs, device)
     targets = Targets(torch.from_numpy(data.train.label).to(device), teacher)
     optional: dict[str, Any] = {}
     if augmented is not None:
@@ -125,7 +125,7 @@ def _training(
         model,
         inputs,
         targets,
-        importlib.import_module(loss_module(spec)).build(spec, targets),
+        build_objective(spec, targets),
         spec["recipe"],
         spec["seeds"]["order"],
         _tracker(job, model, data, device),

@@ -58,6 +58,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         mistakes += _bias(study, name)
         mistakes += _controls(study, name)
         mistakes += _teacher_seen(study, name)
+        mistakes += _classes_of_loss(study, name)
         mistakes += _epochs_known(study, name)
         if study.settings[name].over_training and not _recipe(study, name).snapshots:
             words = (
@@ -253,6 +254,19 @@ def _teacher_seen(study: Study, name: str) -> Iterator[Mistake]:
         )
 
 
+def _classes_of_loss(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that a loss is defined for the classes of the data, where their number is known."""
+    setting = study.settings[name]
+    loss = setting.distill.registered
+    classes = sizes_of(study.datasets[setting.dataset], study.data_root).shape.classes
+    if classes < loss.least_classes:
+        yield (
+            ("settings", name, "distill", "loss"),
+            f"loss {loss.name} needs {loss.least_classes} classes, data set '{setting.dataset}' "
+            f"has {classes}; write another loss, or remove loss",
+        )
+
+
 def _epochs_known(study: Study, name: str) -> Iterator[Mistake]:
     """Check that where the plan needs a number of epochs, it does not rest on an estimate."""
     setting, recipe = study.settings[name], _recipe(study, name)
@@ -317,7 +331,7 @@ def _controls(study: Study, name: str) -> Iterator[Mistake]:
             f"nothing is measured that they could be held against; add evaluate: {{points: 20}} to "
             f"recipe '{setting.recipe}', or remove controls",
         )
-    if STUDENT_AT_1 in setting.controls and setting.distill.temperature == 1:
+    if STUDENT_AT_1 in setting.controls and setting.distill.softening == 1:
         yield here, f"the student is at temperature 1 itself; remove {STUDENT_AT_1}"
     for name, given in (
         ("label_smoothing", recipe.label_smoothing),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, PositiveInt, StringConstraints, Tag, model_validator
 
 from disobey.data.images import LARGEST_STORED, SHOWN
+from disobey.data.sources import builtin_sources
 from disobey.strict import Strict, spec_of
 
 # Names become parts of file names and of Snakemake wildcards.
@@ -220,24 +221,16 @@ class Draw(Strict):
 class Builtin(_Dataset):
     """A data set that comes with an installed package, or is drawn at random."""
 
-    KINDS: ClassVar[dict[str, str]] = {
-        "mnist5k": "image",
-        "digits": "image",
-        "cldr-langid": "text",
-        "similar-classes": "feature",
-    }
-
     source: Literal["builtin"] = Field(description="an installed package")
-    name: Literal["mnist5k", "digits", "cldr-langid", "similar-classes"] = Field(
-        description="5,000 images of MNIST, scikit-learn's digits, names of countries, currencies "
-        "and the like in 20 languages, or the paper's synthetic data of similar classes"
+    name: Literal[tuple(builtin_sources())] = Field(  # type: ignore[valid-type]
+        description="; ".join(f"{name}: {one.words}" for name, one in builtin_sources().items())
     )
     draw: Draw | None = Field(None, description="of similar-classes; if not given, draw 0")
 
     @property
     def rows(self) -> str:
         """``image``, ``text`` or ``feature``."""
-        return self.KINDS[self.name]
+        return builtin_sources()[self.name].kind
 
     @property
     def has_directions(self) -> bool:

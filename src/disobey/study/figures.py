@@ -142,7 +142,7 @@ def _temperature(kind: str, study: Study) -> Iterator[Planned]:
     shown = [
         name
         for names in groups.values()
-        if len({study.settings[name].distill.temperature for name in names}) > 1
+        if len({study.settings[name].distill.softening for name in names}) > 1
         for name in names
     ]
     if shown:

@@ -19,8 +19,9 @@ from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 from disobey.study.comparisons import Comparison
 from disobey.study.datasets import Builtin, Dataset, Name, Seed
+from disobey.study.distill import AnyDistill
 from disobey.study.external_teachers import ExternalTeacher
-from disobey.study.recipes import Fraction, Inside, Positive, Recipe
+from disobey.study.recipes import Inside, Positive, Recipe
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
@@ -31,79 +32,8 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
 
 Value = Annotated[Any, AfterValidator(_plain)]
 
-
-def _no_count(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
-    """Refuse 15000 where a share of the training stands: a number of steps, most likely."""
-    if isinstance(given, int | float) and not isinstance(given, bool) and given > 1:
-        raise ValueError(
-            f"is a share of the training, 0 to 1, got {given}; for a step write its share of all "
-            f"steps, such as 0.5, and unit: steps"
-        )
-    return given
-
-
-Share = Annotated[Fraction, BeforeValidator(_no_count)]
-
-
-class Switch(Strict):
-    """A change between distillation and one-hot labels within one training."""
-
-    order: Literal["distillation_first", "one_hot_first"] = Field(
-        description="what the training begins with, and so what it ends with"
-    )
-    at: Share = Field(description="share of the training, in its unit, that lies before it")
-    ramp: Share | None = Field(
-        None, description="share over which the change takes place, centred on at; 0 is at once"
-    )
-    unit: Literal["steps"] | None = Field(
-        None,
-        description="steps: shares are of the number of steps; if not given, of the cumulative "
-        "learning rate",
-    )
-
-    @field_validator("ramp")
-    @classmethod
-    def _zero_is_off(cls, value: float | None) -> float | None:
-        return value or None
-
-    @model_validator(mode="after")
-    def _inside_of_the_training(self) -> Self:
-        """Refuse a change that begins before the training, or ends after it."""
-        around = (self.ramp or 0) / 2
-        if around <= min(self.at, 1 - self.at) + 1e-9:
-            return self
-        room = 2 * min(self.at, 1 - self.at)
-        fit = f"at: {around:g}, or more" if self.at < 0.5 else f"at: {1 - around:g}, or less"
-        remedy = f"ramp: {room:g}, or less" if room else f"{fit}, or remove ramp"
-        raise ValueError(
-            f"a change from {self.at - around:g} to {self.at + around:g} is not inside the "
-            f"training, 0 to 1; write {remedy}"
-        )
-
-
 # Of the labels, in the placebo label_smoothing.
 SMOOTHING = 0.1
-
-
-class Distill(Strict):
-    """(1 - weight) CE(label, student) + weight T^2 KL(teacher^(T) || student^(T))."""
-
-    temperature: Positive = Field(
-        description="T: both models' logits are divided by it before softmax"
-    )
-    weight: Fraction = Field(1.0, description="of the teacher's term; 1 leaves the label out")
-    switch: Switch | None = Field(None, description="distil for a part of the training only")
-    teacher: Literal["auto", "views", "live"] | None = Field(
-        None,
-        description="under augmentation, views: its logits on every view are stored once, for all "
-        "students; live: it is run in every step; auto, if not given: by their size on disk",
-    )
-
-    @field_validator("teacher")
-    @classmethod
-    def _auto_is_off(cls, value: str | None) -> str | None:
-        """Read auto as not given: the same training has one id."""
-        return None if value == "auto" else value
 
 
 class Pairs(Strict):
@@ -258,7 +188,7 @@ class Setting(Strict):
         description="what the teacher must turn out to be: with 99.5 % of its given training "
         "labels right, or with fewer; else verdicts on it are withheld",
     )
-    distill: Distill = Field(description="the loss of the student")
+    distill: AnyDistill = Field(description="the loss of the student")
     initialisation: Literal["teacher"] | None = Field(
         None,
         description="teacher: student, reference and placebos start from the weights that the "
@@ -283,7 +213,7 @@ class Setting(Strict):
     def placebos(self) -> tuple[str, ...]:
         """What is trained beside the reference: those of its bias, or controls, that differ."""
         named = self.bias.placebos if self.bias is not None else self.controls or ()
-        same = self.distill.temperature == 1
+        same = self.distill.softening == 1
         return tuple(placebo for placebo in named if not (same and placebo == ONE_HOT_AT_T))
 
 
@@ -316,13 +246,17 @@ def _check_varied(key: str) -> None:
             return
         model = _model_in(model.model_fields[part].annotation)
     if model is not None:
-        example = f"{key}.{next(iter(model.model_fields))}"
+        required = (part for part, field in model.model_fields.items() if field.is_required())
+        example = f"{key}.{next(required, next(iter(model.model_fields)))}"
         raise ValueError(f"'{key}' has parts; vary these one by one, for example {example}")
 
 
 def _model_in(annotation: Any) -> type[Strict] | None:  # noqa: ANN401 - any type
-    kinds = (annotation, *get_args(annotation))
-    return next((k for k in kinds if isinstance(k, type) and issubclass(k, Strict)), None)
+    """Return the first of the models that stand at a key; None where a plain value may, too."""
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
+    kinds = [(get_args(kind) or (kind,))[0] for kind in kinds]  # of what is annotated, the type
+    models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Strict)]
+    return models[0] if len(models) == len(kinds) else None
 
 
 class Sweep(Strict):

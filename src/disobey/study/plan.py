@@ -32,6 +32,7 @@ from disobey.study.runs import STUDENT_DRAW, Runs
 from disobey.study.sizes import sizes_of
 from disobey.study.teachers import seen_teacher
 from disobey.training.durations import steps_per_epoch
+from disobey.training.losses.registry import DEFAULT, TEMPERATURE
 
 # A student of seed s must not start like the teacher of seed s: with the same initialisation and
 # batch order the reference of a self-distillation would *be* the teacher.
@@ -143,7 +144,9 @@ class _Planner:
             return self.runs.run(*of_student, progress=progress)
 
         runs = {TEACHER: teacher, REFERENCE: one_hot()}
-        distill = spec_of(setting.distill) | {"teacher": self._logits(teacher)}
+        distill = spec_of(setting.distill)
+        if setting.distill.registered.needs_teacher:
+            distill["teacher"] = self._logits(teacher)
         distill |= seen_teacher(self.study, setting).spec
         for control in setting.placebos:
             if control == STUDENT_AT_1:
@@ -323,7 +326,7 @@ class _Planner:
             "seeds": list(self.study.seeds),
             "runs": {role: list(ids) for role, ids in runs.items()},
             "teachers": teachers,
-            "temperature": setting.distill.temperature,
+            "temperature": setting.distill.softening,
         }
         upstream = [*self.runs.sources.stores(setting.dataset), *self._stores(teachers)]
         upstream += [layout.RUN.format(run=id) for ids in runs.values() for id in ids]
@@ -342,7 +345,7 @@ class _Planner:
             "label_noise": dataset.label_noise.rate if dataset.label_noise else 0.0,
             "teacher": name_of(teacher),
             "student": setting.student,
-            "temperature": setting.distill.temperature,
+            **self._of_loss(setting),
             "weight": setting.distill.weight,
             "recipe": setting.recipe,
             "lr": recipe.lr,
@@ -366,6 +369,13 @@ class _Planner:
         if setting.teacher_fits is not None:
             about["teacher_fits"] = setting.teacher_fits
         return about | ({"round": self.round(name)} if isinstance(teacher, StudentOf) else {})
+
+    def _of_loss(self, setting: Setting) -> dict[str, Any]:
+        """Return the loss of a setting and its temperature; the default loss is not named."""
+        distill = setting.distill
+        told = {} if distill.registered.name == DEFAULT else {"loss": distill.words}
+        has_temperature = TEMPERATURE in distill.registered.parameters
+        return told | ({"temperature": distill.softening} if has_temperature else {})
 
     def _length(self, setting: Setting) -> dict[str, Any]:
         """Return how long the recipe of a setting is, as the recipe says it."""
@@ -473,7 +483,7 @@ def _placebo(
         unit = "epochs" if "epochs" in plain else "steps"
         return plain | {unit: 2 * plain[unit]}, {}
     if placebo == ONE_HOT_AT_T:
-        return plain | {"one_hot_temperature": setting.distill.temperature}, {}
+        return plain | {"one_hot_temperature": setting.distill.softening}, {}
     return plain | {"lr": plain["lr"] * RATES[placebo]}, {}
 
 

@@ -246,7 +246,7 @@ class _Taught:
 def _taught(job: Planned) -> _Taught:
     """Return what the teacher of a training adds; nothing where there is none."""
     distill, data = job.spec.get("distill"), job.data
-    if distill is None:
+    if distill is None or "teacher" not in distill:
         return _Taught()
     if not distill.get("live"):  # one view of each example at a time
         logits = data.train * data.shape.classes * FLOAT

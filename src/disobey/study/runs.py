@@ -17,6 +17,7 @@ from disobey.study.jobs import Plan
 from disobey.study.models import Setting, Study
 from disobey.study.sources import Sources
 from disobey.training.durations import number_of_epochs
+from disobey.training.losses.registry import DEFAULT, TEMPERATURE, loss_of
 from disobey.training.parts import modules_of
 
 # A network of many layers must still give a file name that file systems take (255 bytes).
@@ -90,12 +91,14 @@ class Runs:
         """Return the readable part of a run's id."""
         data = spec.get("labels", spec["data"]).rpartition("-")[0]
         shape = self.study.models[model].label()[:LONGEST_LABEL]
-        how = f"kd-T{spec['distill']['temperature']:g}" if "distill" in spec else "onehot"
+        how = _loss_label(spec["distill"]) if "distill" in spec else "onehot"
         return f"{data}-{shape}-{how}-s{spec['seeds']['initialisation']}"
 
     def _teacher_stores(self, spec: Mapping[str, Any]) -> list[str]:
         """Return what a student reads of its teacher; plan the views that it is shown."""
         distill = spec["distill"]
+        if "teacher" not in distill:
+            return []
         if distill.get("live"):
             model = self._made_of[distill["teacher"]][1]
             return [layout.RUN.format(run=distill["teacher"]), *self.sources.model_stores(model)]
@@ -203,3 +206,9 @@ class Runs:
         progress: dict[str, Any] = {"basis": id, "layers": layers}
         directions = bias.tracked()
         return progress | ({"directions": directions} if directions else {})
+
+
+def _loss_label(distill: Mapping[str, Any]) -> str:
+    """Return the readable part of an id that stands for a loss: ``kd-T4``, ``dkd-T4``."""
+    name = "kd" if loss_of(distill).name == DEFAULT else distill["loss"].replace("_", "-")
+    return f"{name}-T{distill[TEMPERATURE]:g}" if TEMPERATURE in distill else name

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+from disobey.data.sources import builtin_sources
 from disobey.models.checkpoint import ROBERTA_BASE
 from disobey.models.cost import Shape
 from disobey.study.datasets import Builtin, Dataset, Files, Hub, Subset, Tokenizer
@@ -42,11 +43,10 @@ class Data:
         return (self.train + self.test) * self.shape.classes * FLOAT
 
 
-BUILTIN: dict[str, Data] = {
-    "digits": Data(1442, 355, Shape((8, 8, 1), 10), BYTE),
-    "mnist5k": Data(4000, 1000, Shape((28, 28, 1), 10), BYTE),
-    "cldr-langid": Data(14_110, 3683, Shape((24,), 20), TOKEN),
-    "similar-classes": Data(512, 4000, Shape((1000,), 10), FLOAT),
+ITEMSIZE = {"image": BYTE, "text": TOKEN, "feature": FLOAT}
+BUILTIN = {
+    name: Data(one.train, one.test, Shape(one.inputs, one.classes), ITEMSIZE[one.kind])
+    for name, one in builtin_sources().items()
 }
 # By path and configuration, as the cards of these repositories say.
 HUB: dict[tuple[str, str | None], Data] = {

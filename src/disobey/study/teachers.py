@@ -31,6 +31,8 @@ class Seen:
 
 def seen_teacher(study: Study, setting: Setting) -> Seen:
     """Return how the students of a setting see their teachers, as asked for or by size."""
+    if not setting.distill.registered.needs_teacher:
+        return Seen({}, "")
     augment, asked = study.datasets[setting.dataset].augment, setting.distill.teacher
     if augment is None:
         live = asked == "live"

@@ -191,7 +191,7 @@ def _unknown_value(given: object, choices: Sequence[str]) -> str:
 
 def _tag_mistake(location: Location, context: dict[str, Any], given: object) -> Mistake:
     """Word the error of a mapping whose kind is chosen by one of its keys."""
-    tag = context["discriminator"].strip("'")
+    tag = context["discriminator"].strip("'()")
     if not isinstance(given, dict):
         return location, f"{WORDS['dict_type']}, got {shown(given)}"
     if "tag" in context:

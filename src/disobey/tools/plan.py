@@ -15,6 +15,7 @@ from disobey.study.plan import make_plan
 from disobey.study.resources import RUN_A_MODEL, Need, need_of
 from disobey.study.teachers import seen_teacher
 from disobey.tools import described
+from disobey.training.losses.registry import DEFAULT, TEMPERATURE
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,10 +65,11 @@ def in_words(study: Study, name: str) -> str:
     if name in study.comparisons:
         return _compared(study.comparisons[name])
     setting = study.settings[name]
-    distill = setting.distill
+    distill, loss = setting.distill, setting.distill.registered
     words = [
         f"{name_of(setting.teacher)} -> {setting.student} on {setting.dataset}",
-        f"T = {distill.temperature:g}",
+        *([] if loss.name == DEFAULT else [f"loss {distill.words}"]),
+        *([f"T = {distill.softening:g}"] if TEMPERATURE in loss.parameters else []),
         f"weight = {distill.weight:g}",
     ]
     if distill.switch is not None:

@@ -8,18 +8,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from disobey.members import member
+from disobey.training.losses.registry import loss_of
 
 
-def loss_module(spec: Mapping[str, Any]) -> str:
-    """Return the module of the loss of a run's spec."""
+def loss_root(spec: Mapping[str, Any]) -> str | None:
+    """Return ``module:function`` of the loss that a student's spec names; None for labels alone."""
     if "distill" not in spec:
-        return member("training.losses", "one_hot")
-    switched = "switch" in spec["distill"]
-    return member("training.losses", "switched_distillation" if switched else "distillation")
+        return None
+    function = loss_of(spec["distill"]).function
+    return f"{function.__module__}:{function.__name__}"
 
 
-def teacher_module(spec: Mapping[str, Any]) -> str:
-    """Return the module of what the student of a run's spec sees of its teacher."""
+def switch_module(spec: Mapping[str, Any]) -> str | None:
+    """Return the module of a loss's weight over the training; None where it is constant."""
+    return member("training", "switch") if "switch" in spec.get("distill", ()) else None
+
+
+def teacher_module(spec: Mapping[str, Any]) -> str | None:
+    """Return the module of what a student sees of its teacher; None where it has none."""
+    if "teacher" not in spec.get("distill", ()):
+        return None
     if spec["distill"].get("live"):
         return member("training.teachers", "live")
     return member("training.teachers", "views" if "augment" in spec else "one_view")
@@ -62,8 +70,8 @@ def encoded_module() -> str:
 
 def modules_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all modules that a run's spec names, but for its model's."""
-    found = [loss_module(spec), progress_module(spec), evaluation_module(spec)]
-    found += [snapshots_module(spec)]
+    found = [loss_root(spec), switch_module(spec), progress_module(spec)]
+    found += [evaluation_module(spec), snapshots_module(spec)]
     found += [augmented_module(spec), compiled_module(spec), start_module(spec)]
-    found += [teacher_module(spec) if "distill" in spec else None]
+    found += [teacher_module(spec)]
     return tuple(module for module in found if module is not None)

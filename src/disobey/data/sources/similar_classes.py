@@ -22,9 +22,14 @@ from typing import Any
 import numpy as np
 
 from disobey.data.raw import RawData, in_memory
+from disobey.data.sources import Source
 
 CLASSES, DIMENSIONS, SIMILAR = 10, 100, 3
 TRAIN, TEST = 512, 4000
+SOURCE = Source(
+    "the paper's synthetic data of similar classes",
+    "feature", TRAIN, TEST, CLASSES, (CLASSES * DIMENSIONS,),
+)  # fmt: skip
 SIGNAL = 0.01  # of the true direction in a channel; the rest is noise
 LARGEST = 0.8  # of a similar class's signal
 

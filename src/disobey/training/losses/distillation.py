@@ -1,69 +1,209 @@
-"""Distillation: the label's cross-entropy and the teacher's softened probabilities."""
+"""The losses of students, one function each; docs/own-loss.md shows how to add one.
 
-from collections.abc import Callable, Mapping
-from typing import Any
+z is a model's logits, p^(T) = softmax(z / T), s the student, t the teacher, y the given label, K
+the number of classes. Each function returns the loss of every example, computed in log-space and
+float32, so that extreme logits give a finite loss and gradient. `disobey.training.losses.objective`
+averages over the batch, weighs the loss against the label's cross-entropy, and multiplies it by T^2
+where ``squared_temperature`` is set: a convention that equalises gradients as T grows.
 
-import torch
-from torch.nn import functional
+A logit of -inf masks a class: its probability is 0. The functions use methods of tensors alone and
+import no torch, because the plan of a study reads their signatures.
+"""
 
-from disobey.training.losses.targets import Objective, Targets
+import math
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from disobey.training.losses.registry import loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Stands for the logarithm of 0, so that 0 ln 0 is 0 in the loss and in its gradient.
+LOWEST = -1e20
+# Logits that vary less than this over the classes are not scaled up further [our choice].
+LEAST_DEVIATION = 1e-3
+
+Temperature = Annotated[
+    float, Field(gt=0, description="T: both models' logits are divided by it before softmax")
+]
 
 
-def distillation(
-    student_logits: torch.Tensor,
-    teacher_logits: torch.Tensor,
-    label: torch.Tensor,
-    temperature: float,
-    weight: float,
-    smoothing: float = 0.0,
-    label_temperature: float = 1.0,
-) -> torch.Tensor:
-    """Return (1 - w) S^2 CE(y, p_st^(S)) + w T^2 KL(p_te^(T) || p_st^(T)), averaged over the batch.
+def _log_softmax(logit: "Tensor", temperature: float = 1.0) -> "Tensor":
+    """Return ln softmax(z / T) in float32, `LOWEST` for a masked class."""
+    return (logit.float() / temperature).clamp(min=LOWEST).log_softmax(1)
 
-    p^(T) = softmax(z / T). All in log-space and float32, so that extreme logits give a finite loss
-    and gradient; T^2 is a convention that equalises gradients only as T grows.
 
-    Parameters
-    ----------
-    student_logits, teacher_logits : Tensor, shape (batch, class)
-    label : Tensor of int64, shape (batch,)
-    temperature : float
-        T, above 0.
-    weight : float
-        w, in [0, 1].
-    smoothing, label_temperature : float
-        Of the label's term, the second one S; see `disobey.training.losses.one_hot`.
+def _divergence(one: "Tensor", other: "Tensor") -> "Tensor":
+    """Return KL(p || q) of each example, from ln p and ln q."""
+    return (one.exp() * (one - other)).sum(1)
+
+
+@loss(
+    "kl",
+    words="KL",
+    formula="T² KL(t ‖ s)",
+    source="Hinton et al. (2015), arXiv:1503.02531",
+    squared_temperature=True,
+)
+def kl(student_logit: "Tensor", teacher_logit: "Tensor", *, temperature: Temperature) -> "Tensor":
+    """Return KL(p_t^(T) || p_s^(T)): distillation as most code computes it."""
+    return _divergence(
+        _log_softmax(teacher_logit, temperature), _log_softmax(student_logit, temperature)
+    )
+
+
+@loss(
+    "cross_entropy",
+    words="cross-entropy",
+    formula="−Σ t ln s",
+    source="Nagarajan et al. (2023), arXiv:2301.12923",
+)
+def cross_entropy(
+    student_logit: "Tensor", teacher_logit: "Tensor", *, temperature: Temperature
+) -> "Tensor":
+    """Return -sum_k p_t^(T) ln p_s^(T), without T^2, as the paper writes distillation."""
+    teacher = _log_softmax(teacher_logit, temperature).exp()
+    return -(teacher * _log_softmax(student_logit, temperature)).sum(1)
+
+
+@loss(
+    "reverse_kl",
+    words="reverse KL",
+    formula="T² KL(s ‖ t)",
+    source="Gu et al. (2024), arXiv:2306.08543",
+    squared_temperature=True,
+)
+def reverse_kl(
+    student_logit: "Tensor", teacher_logit: "Tensor", *, temperature: Temperature
+) -> "Tensor":
+    """Return KL(p_s^(T) || p_t^(T)); classes that the teacher masks are masked for both."""
+    common = student_logit.masked_fill(teacher_logit.isneginf(), -math.inf)
+    return _divergence(_log_softmax(common, temperature), _log_softmax(teacher_logit, temperature))
+
+
+@loss(
+    "jensen_shannon",
+    words="Jensen-Shannon",
+    formula="T² [KL(t ‖ m) + KL(s ‖ m)] / 2, m = (s + t) / 2",
+    source="Lin (1991), IEEE Transactions on Information Theory 37, 145-151",
+    squared_temperature=True,
+)
+def jensen_shannon(
+    student_logit: "Tensor", teacher_logit: "Tensor", *, temperature: Temperature
+) -> "Tensor":
+    """Return the mean of KL(p_t || m) and KL(p_s || m), all at T, of the mixture m."""
+    student, teacher = (_log_softmax(z, temperature) for z in (student_logit, teacher_logit))
+    mixture = student.logaddexp(teacher) - math.log(2)
+    return (_divergence(teacher, mixture) + _divergence(student, mixture)) / 2
+
+
+@loss(
+    "squared_error",
+    words="squared error",
+    formula="Σ (z_s − z̄_s − z_t + z̄_t)² / 2K",
+    source="Ba & Caruana (2014), arXiv:1312.6184; Hinton et al. (2015), section 2.1",
+)
+def squared_error(student_logit: "Tensor", teacher_logit: "Tensor") -> "Tensor":
+    """Return half the mean squared difference of centred logits: the limit of T^2 KL for large T.
+
+    Mean and K are over the classes that neither model masks.
     """
-    student = functional.log_softmax(student_logits.float() / temperature, 1)
-    teacher = functional.log_softmax(teacher_logits.float() / temperature, 1)
-    divergence = (teacher.exp() * (teacher - student)).sum(1).mean()
-    loss = weight * temperature**2 * divergence
-    if weight == 1:
-        return loss
-    softened = student_logits.float() / label_temperature
-    given = functional.cross_entropy(softened, label, label_smoothing=smoothing)
-    return loss + (1 - weight) * given * label_temperature**2
+    masked = student_logit.isneginf() | teacher_logit.isneginf()
+    difference = (student_logit.float() - teacher_logit.float()).masked_fill(masked, 0)
+    classes = (~masked).sum(1, keepdim=True)
+    centred = difference - difference.sum(1, keepdim=True) / classes
+    return centred.masked_fill(masked, 0).square().sum(1) / (2 * classes[:, 0])
 
 
-def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
-    """Return the objective of a student."""
-    weight = spec["distill"]["weight"]
-    return objective_of(spec, targets, lambda _: weight)
+@loss(
+    "dkd",
+    words="DKD",
+    formula="T² [α KL(b_t ‖ b_s) + β KL(p̂_t ‖ p̂_s)], b = (p_y, 1 − p_y), p̂ = p without y",
+    source="Zhao et al. (2022), arXiv:2203.08679",
+    squared_temperature=True,
+    least_classes=3,
+)
+def dkd(
+    student_logit: "Tensor",
+    teacher_logit: "Tensor",
+    label: "Tensor",
+    *,
+    temperature: Temperature,
+    alpha: Annotated[
+        float, Field(ge=0, description="of the label's class against all others")
+    ] = 1.0,
+    beta: Annotated[float, Field(ge=0, description="of the other classes among themselves")] = 8.0,
+) -> "Tensor":
+    """Return decoupled distillation: alpha KL(b_t || b_s) + beta KL(q_t || q_s), all at T.
+
+    b is (p_y, 1 - p_y), q the distribution over the classes other than y.
+    """
+    own = label[:, None]
+
+    def split(logit: "Tensor") -> "tuple[Tensor, Tensor, Tensor]":
+        log_p = _log_softmax(logit, temperature)
+        others = log_p.scatter(1, own, LOWEST)
+        rest = others.logsumexp(1, keepdim=True)  # ln (1 - p_y), without 1 - 1
+        return log_p.gather(1, own), rest, others - rest
+
+    pairs = zip(split(teacher_logit), split(student_logit), strict=True)
+    of_label, of_rest, among_others = (_divergence(t, s) for t, s in pairs)
+    return alpha * (of_label + of_rest) + beta * among_others
 
 
-def objective_of(
-    spec: Mapping[str, Any], targets: Targets, weight_at: Callable[[float], float]
-) -> Objective:
-    """Return the objective whose w is given by the share of the cumulative learning rate."""
-    teacher, temperature = targets.teacher, spec["distill"]["temperature"]
-    smoothing = spec["recipe"].get("label_smoothing", 0.0)
-    of_label = smoothing, spec["recipe"].get("one_hot_temperature", 1.0)
-    if teacher is None:
-        raise ValueError("distillation needs a teacher")
+@loss(
+    "standardised",
+    words="standardised logits",
+    formula="T² KL(t ‖ s) of (z − z̄) / σ(z)",
+    source="Sun et al. (2024), arXiv:2403.01427",
+    squared_temperature=True,
+)
+def standardised(
+    student_logit: "Tensor", teacher_logit: "Tensor", *, temperature: Temperature
+) -> "Tensor":
+    """Return KL at T of logits that have mean 0 and deviation 1 over each example's classes."""
 
-    def objective(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
-        label = targets.label[index]
-        weight = weight_at(spent)
-        return distillation(logits, teacher(index), label, temperature, weight, *of_label)
+    def scores(logit: "Tensor") -> "Tensor":
+        masked = logit.isneginf()
+        classes = (~masked).sum(1, keepdim=True)
+        mean = logit.float().masked_fill(masked, 0).sum(1, keepdim=True) / classes
+        centred = (logit.float() - mean).masked_fill(masked, 0)
+        variance = centred.square().sum(1, keepdim=True) / classes
+        deviation = variance.clamp(min=LEAST_DEVIATION**2).sqrt()
+        return (centred / deviation).masked_fill(masked, -math.inf)
 
-    return objective
+    return kl(scores(student_logit), scores(teacher_logit), temperature=temperature)
+
+
+@loss(
+    "label_smoothing",
+    words="label smoothing",
+    formula="−Σ ln s / K",
+    source="Szegedy et al. (2016), arXiv:1512.00567",
+)
+def label_smoothing(student_logit: "Tensor") -> "Tensor":
+    """Return the cross-entropy with the uniform distribution over unmasked classes.
+
+    A control without a teacher: with weight w it is label smoothing by w.
+    """
+    masked = student_logit.isneginf()
+    log_p = _log_softmax(student_logit).masked_fill(masked, 0)
+    return -log_p.sum(1) / (~masked).sum(1)
+
+
+@loss(
+    "confidence_penalty",
+    words="confidence penalty",
+    formula="Σ s ln s",
+    source="Pereyra et al. (2017), arXiv:1701.06548",
+)
+def confidence_penalty(student_logit: "Tensor") -> "Tensor":
+    """Return minus the student's entropy.
+
+    A control without a teacher: with weight w the published beta is w / (1 - w), up to a factor of
+    the whole loss.
+    """
+    log_p = _log_softmax(student_logit)
+    return (log_p.exp() * log_p).sum(1)

@@ -1,0 +1,90 @@
+"""The objective of a run: the label's cross-entropy, and for a student the loss that it names."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from disobey.errors import UserError
+from disobey.training.losses.registry import LABEL, STUDENT, TEACHER, TEMPERATURE, loss_of
+from disobey.training.losses.targets import Objective, Targets
+from disobey.training.parts import switch_module
+
+
+def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
+    """Return (1 - w) S^2 CE(y, softmax(z / S)) + w L of a batch, in float32.
+
+    Teachers and references have no L, and w is 0. L is the mean of a loss of
+    `disobey.training.losses.distillation`. The recipe gives S (``one_hot_temperature``) and
+    ``label_smoothing``.
+
+    Parameters
+    ----------
+    spec : mapping
+        A run's spec.
+    targets : Targets
+        Of all training examples.
+
+    Raises
+    ------
+    ValueError
+        For a loss that compares with a teacher where there is none.
+    """
+    smoothing = spec["recipe"].get("label_smoothing", 0.0)
+    label_temperature = spec["recipe"].get("one_hot_temperature", 1.0)
+
+    def given(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        softened = logits.float() / label_temperature
+        return functional.cross_entropy(softened, label, label_smoothing=smoothing)
+
+    if "distill" not in spec:
+        return lambda logits, index, _: label_temperature**2 * given(logits, targets.label[index])
+    term, weight_at = _loss_term(spec["distill"], targets), _weight(spec, targets)
+    scale = loss_of(spec["distill"]).scale(spec["distill"].get(TEMPERATURE, 1.0))
+
+    def objective(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
+        label, weight = targets.label[index], weight_at(spent)
+        loss = weight * scale * term(logits, index, label).mean()
+        if weight == 1:
+            return loss
+        return loss + (1 - weight) * given(logits, label) * label_temperature**2
+
+    return objective
+
+
+def _loss_term(
+    distill: Mapping[str, Any], targets: Targets
+) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the loss of each example, given student's logits, index and label of a batch."""
+    loss, teacher = loss_of(distill), targets.teacher
+    parameters = {name: distill[name] for name in loss.parameters if name in distill}
+    if loss.needs_teacher and teacher is None:
+        raise ValueError(f"loss {loss.name} needs a teacher")
+
+    def term(logits: torch.Tensor, index: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        if logits.shape[1] < loss.least_classes:
+            raise UserError(
+                f"loss {loss.name} needs {loss.least_classes} classes, the data have "
+                f"{logits.shape[1]}; choose another loss"
+            )
+        seen = {STUDENT: logits, LABEL: label}
+        if loss.needs_teacher and teacher is not None:
+            seen[TEACHER] = teacher(index)
+        found: torch.Tensor = loss.function(*(seen[name] for name in loss.reads), **parameters)
+        return found
+
+    return term
+
+
+def _weight(spec: Mapping[str, Any], targets: Targets) -> Callable[[float], float]:
+    """Return w as a function of the share of the cumulative learning rate that is spent."""
+    weight: float = spec["distill"]["weight"]
+    switch = switch_module(spec)
+    if switch is None:
+        return lambda spent: weight
+    switched: Callable[[float], float] = importlib.import_module(switch).weights(
+        spec, len(targets.label)
+    )
+    return switched
