@@ -406,7 +406,7 @@ def test_a_job_counts_only_the_code_that_its_spec_names(plan):
         assert jobs["train", run].roots == (
             "disobey.stages.train:run",
             "disobey.models.mlp",
-            "disobey.training.losses.distillation",
+            "disobey.training.losses.distillation:kl",
             "disobey.training.teachers.one_view",
         )
         assert jobs["dump", run].roots == ("disobey.stages.dump:run", "disobey.models.mlp")
