@@ -182,7 +182,7 @@ FIGURES: dict[str, PlanFigures] = {
     "inheritance": _distilled,
     "accuracy": _distilled,
     "fidelity": _distilled,
-    "label-class": _parts(_distilled, 8),
+    "label-class": _parts(_distilled, 4),
     "dissection": _parts(_distilled, 6),
     "measures": _parts(_distilled, 5),
     "bias": _biased(1),
