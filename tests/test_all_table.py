@@ -53,10 +53,8 @@ def test_the_lines_of_the_readme_plot_the_slope_in_every_reading(analyses, tmp_p
     drawn = []
     with matplotlib.rc_context({"backend": "agg"}):
         barh = pd.plotting.PlotAccessor.barh
-        monkeypatch.setattr(
-            pd.plotting.PlotAccessor, "barh", lambda self: drawn.append(barh(self))
-        )
-        exec(lines, {})  # noqa: S102 - the readme is ours
+        monkeypatch.setattr(pd.plotting.PlotAccessor, "barh", lambda self: drawn.append(barh(self)))
+        exec(lines, {})
     (axes,) = drawn
     shown = sorted(bar.get_width() for bars in axes.containers for bar in bars)
     wanted = table[table.claim == "exaggeration"].estimate

@@ -14,7 +14,6 @@ from synthetic_analyses import blank, make_analyses, make_analysis
 from disobey.analysis.names import COMPARED, EFFECT, GAPS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.tables import paper
 from disobey.figures import drawer, style
-from disobey.study.figures import FIGURES
 
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 COUNTS = (1, 6, 30)

@@ -368,7 +368,9 @@ def test_differing_versions_are_shown_with_how_many_jobs_had_each(study):
     record["git"] = {"commit": None, "dirty": None}
     path.write_text(json.dumps(record))
     _, page = study.report()
-    assert re.search(r"numpy \S+ \(\d+ jobs\), 1\.0\.0 \(1 job\)", page) and "no git checkout" in page
+    assert (
+        re.search(r"numpy \S+ \(\d+ jobs\), 1\.0\.0 \(1 job\)", page) and "no git checkout" in page
+    )
 
 
 # --- captions that cannot be rendered --------------------------------------------------------

@@ -105,6 +105,4 @@ def to_html(text: str, path: Path) -> Caption:
     first = next((node.astext() for node in tree.findall(paragraph)), "")
     sentence = re.split(r"(?<=[.])\s", " ".join(first.split()), maxsplit=1)[0]
     shown, end, folded = parts["body"].partition("</p>\n")
-    return Caption(
-        Markup(parts["title"]).unescape(), Markup(shown + end), Markup(folded), sentence
-    )
+    return Caption(Markup(parts["title"]).unescape(), Markup(shown + end), Markup(folded), sentence)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from disobey.analysis.claims.degenerate import FEWEST_TEST_EXAMPLES
 from disobey.analysis.intervals import LEVEL, TWO_SEEDS
-from disobey.errors import UserError
-from disobey.numbers import duration
 from disobey.analysis.names import READINGS
 from disobey.analysis.store import SPLITS
+from disobey.errors import UserError
+from disobey.numbers import duration
 from disobey.report.gallery import gallery, relative
 from disobey.report.history import by_stage, elapsed, machines, stage, versions, walk
 from disobey.report.lead import sentences

@@ -1,4 +1,12 @@
-"""all.csv: every number of a study, tidy: the other tables below each other."""
+"""all.csv: every number of the study; the rows of the other tables, with common columns.
+
+``table`` names the table with the same row; ``setting``, ``model``, ``split``, ``subset``,
+``statistic`` and ``seed`` say which number it is, ``estimate``, ``low`` and ``high`` what it is,
+``seeds`` and ``n`` how many seeds and examples it rests on. ``against`` is what a model is compared
+with; ``layer``, ``rank`` and ``band`` say where in the weights, ``step`` and ``level`` where along
+training. Rows of claims have ``claim``, ``reading``, ``null``, ``p`` and ``verdict`` as well. An
+empty cell: does not apply.
+"""
 
 from collections.abc import Mapping
 
@@ -31,11 +39,8 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`; a cell is empty where its column says nothing about the number.
-        ``table`` names the table with the same row. ``seed`` is a seed, or ``mean`` over all of
-        them with the 95 % interval ``low`` to ``high``. Rows of ``claims`` hold the numbers that
-        decide a claim: ``mean`` again, with ``claim``, ``reading`` and ``verdict``; ``against`` is
-        their placebo.
+        Columns `COLUMNS`. ``seed`` is a seed, or ``mean`` over all of them with the 95 % interval
+        ``low`` to ``high``. Rows of ``claims`` are means, and ``against`` is their placebo.
     """
     parts = []
     for name, module in TABLES.items():
@@ -46,4 +51,4 @@ def table(study: str, analyses: Mapping[str, Analysis]) -> pd.DataFrame:
             renamed = part.rename(columns=RENAMED).assign(table=name)
             parts.append(renamed.reindex(columns=list(COLUMNS)).dropna(axis="columns", how="all"))
     whole = pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
-    return whole.astype({name: "Int64" for name in ("rank", "step", "class", "seeds", "n")})
+    return whole.astype(dict.fromkeys(("rank", "step", "class", "seeds", "n"), "Int64"))
