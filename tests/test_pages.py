@@ -256,9 +256,10 @@ def test_the_page_s_figure_draws_and_its_caption_renders(monkeypatch):
     drawn = module.draw(make_analyses(2, 3))
     assert len(drawn.axes) > 2
     rendered = to_html(caption, REPOSITORY / "workflow" / "report")
-    assert rendered.title and rendered.html.count("<p>") == 3
-    assert "Ours: the paper has no counterpart." in rendered.html and "Our choice:" in rendered.html
-    assert "system-message" not in rendered.html
+    assert rendered.title and (rendered.shown + rendered.folded).count("<p>") == 3
+    assert "Ours: the paper has no counterpart." in rendered.folded
+    assert "Our choice:" in rendered.folded
+    assert "system-message" not in rendered.shown + rendered.folded
 
 
 # --- the science ---------------------------------------------------------------------------------

@@ -3,9 +3,10 @@
 import numpy as np
 from synthetic_analyses import make_analyses
 
-from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import CLEAN, EFFECT, MISLABELLED, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
-from disobey.figures.noise import BEFORE_NOISE, CLEAN, GIVEN, MISLABELLED
+
+GIVEN, BEFORE_NOISE = "given_label_confidence", "clean_label_confidence"
 
 COUNTS = {MISLABELLED: 800, CLEAN: 3_200}
 BELIEVED = {

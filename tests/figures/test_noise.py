@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from reading_figures import artists, assert_texts_are_apart_and_inside
 from synthetic_analyses import blank, make_analyses
-from synthetic_noise import COUNTS, make_noisy
+from synthetic_noise import BEFORE_NOISE, COUNTS, GIVEN, make_noisy
 
-from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import CLEAN, EFFECT, MISLABELLED, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
-from disobey.figures import noise, style
-from disobey.figures.noise import BEFORE_NOISE, CLEAN, GIVEN, MISLABELLED
+from disobey.figures import drawer, style
+
+draw = drawer("noise")
 
 
 def only(analyses):
@@ -20,16 +21,16 @@ def only(analyses):
 
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize("count", [1, 6, 30])
-def test_no_text_overlaps_or_leaves_the_column(count, seeds, drawn_texts):
-    drawn = noise.draw(make_noisy(count, seeds))
+def test_no_text_overlaps_or_leaves_the_page(count, seeds, drawn_texts):
+    drawn = draw(make_noisy(count, seeds))
     drawn.set_dpi(style.DPI)
-    assert drawn.get_figwidth() == pytest.approx(style.COLUMN_WIDTH)
+    assert drawn.get_figwidth() == pytest.approx(style.TWO_COLUMNS)
     assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
 
 
 def test_drawn_are_the_numbers_of_both_subsets():
     analyses = make_noisy(2)
-    drawn = noise.draw(analyses)
+    drawn = draw(analyses)
     estimates, intervals = artists(drawn, "estimate/"), artists(drawn, "interval/")
     wanted = [
         (GIVEN, MISLABELLED, (TEACHER, REFERENCE, STUDENT, EFFECT)),
@@ -49,27 +50,20 @@ def test_drawn_are_the_numbers_of_both_subsets():
 
 
 def test_sizes_are_those_of_both_subsets(drawn_texts):
-    texts = {t.get_text().replace("\u00a0", " ") for t in drawn_texts(noise.draw(make_noisy(1, 4)))}
+    texts = {t.get_text().replace("\u00a0", " ") for t in drawn_texts(draw(make_noisy(1, 4)))}
     assert f"4 × ({COUNTS[MISLABELLED]:,} + {COUNTS[CLEAN]:,})" in texts
-
-
-def test_one_seed_gives_hollow_markers():
-    for count in (1, 6):
-        drawn = noise.draw(make_noisy(count, 1))
-        for artist in artists(drawn, "estimate/").values():
-            assert artist.get_markerfacecolor() == style.HOLLOW
 
 
 def test_a_setting_without_mislabelled_points_is_said_not_drawn(drawn_texts):
     analyses = make_noisy() | {"clean": only(make_analyses())}
-    drawn = noise.draw(analyses)
+    drawn = draw(analyses)
     assert any("no estimate" in text.get_text() for text in drawn_texts(drawn))
 
 
 def test_missing_numbers_are_said(drawn_texts):
     analyses = make_noisy()
     blank(only(analyses))
-    drawn = noise.draw(analyses)
+    drawn = draw(analyses)
     drawn.set_dpi(style.DPI)
     texts = drawn_texts(drawn)
     assert_texts_are_apart_and_inside(drawn, texts)
@@ -84,7 +78,7 @@ def test_numbers_are_those_that_the_analysis_computes():
     logits = {model: [rng.normal(size=(60, 4)) for _ in range(2)] for model in models}
     split = analyse(SplitLogits(logits, label, clean_label), resamples=0, seed=0)
     analysis = Analysis("mine", {}, {"train": split, "test": split})
-    estimates = artists(noise.draw({"mine": analysis}), "estimate/")
+    estimates = artists(draw({"mine": analysis}), "estimate/")
     wrong = label != clean_label
     for model in models:
         probabilities = [
@@ -94,11 +88,3 @@ def test_numbers_are_those_that_the_analysis_computes():
             believed = [p[np.arange(60), chosen][wrong].mean() for p in probabilities]
             (drawn,) = estimates[f"estimate/{statistic} (mislabelled)/{model}/mine"].get_xdata()
             assert drawn == pytest.approx(np.mean(believed))
-
-
-def test_the_same_bytes_each_time(tmp_path):
-    for name in ("one", "two"):
-        style.save(noise.draw(make_noisy(2)), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
-    for suffix in ("pdf", "png"):
-        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
-        assert one == two

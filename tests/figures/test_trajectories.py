@@ -13,7 +13,7 @@ from synthetic_bias import make_bias
 
 from disobey.analysis.bias import Bias
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
-from disobey.figures import style, trajectories
+from disobey.figures import overview, style, trajectories
 
 RANKS = np.arange(1, 41)
 POINTS = 12
@@ -130,3 +130,20 @@ def test_several_settings_and_a_bias_without_pairs_are_refused():
     for bias in (None, make_bias(name)):
         with pytest.raises(ValueError, match=f"needs a bias analysis with pairs; {name} has none"):
             trajectories.draw({name: replace(analysis, bias=bias)})
+
+
+def test_the_overview_shows_the_first_pairs_and_counts_them(drawn_texts):
+    analyses = make(norms=True)
+    layer = layer_of(analyses)
+    drawn = overview.draw(analyses)
+    paths = artists(drawn, f"path/{STUDENT}/")
+    assert len(paths) == 4
+    top = list(layer["rank"].values).index(int(layer.pair_top[3]))
+    norms = layer.norm.sel(model=STUDENT, seed=0).values[:, top]
+    np.testing.assert_array_equal(paths[f"path/{STUDENT}/3/0"].get_xdata()[1:], norms)
+    drawn.set_dpi(style.DPI)
+    texts = drawn_texts(drawn)
+    assert_texts_are_apart_and_inside(drawn, texts)
+    lags = [int(layer.pairs_drawn.sel(model=model)[0]) for model in (STUDENT, REFERENCE)]
+    said = f"distilled student lags in {lags[0]}, second seed lags in {lags[1]} of 15 pairs"
+    assert any(said in text.get_text() for text in texts)

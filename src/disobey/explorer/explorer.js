@@ -20,8 +20,8 @@ const OUTCOMES = { wins: { colour: "#007a5e", glyph: "▲" }, loses: { colour: "
 
 const element = (id) => document.getElementById(id);
 const INDEX = JSON.parse(element("index").textContent);
-const DEFAULTS = {
-  setting: Object.keys(INDEX.settings)[0], seed: String(INDEX.seeds[0]), split: "test", model: "student",
+const DEFAULTS = { // the setting is that of `telling`
+  setting: Object.keys(INDEX.settings)[0], seed: String(INDEX.seeds[0]), split: "train", model: "student",
   axes: "teacher", class: "", judge: "given", outcome: "", mislabelled: "", wrong: "", region: "", example: "",
 };
 const KINDS = { Uint8Array, Uint16Array, Int16Array, Int32Array, Float64Array, BigInt64Array };
@@ -53,6 +53,28 @@ function column(name) {
     unpacked.set(name, step === undefined ? stored : Float64Array.from(stored, scaled));
   }
   return unpacked.get(name);
+}
+
+// How far the student is below the reference (without one, below the teacher) in the decile of training
+// examples that the teacher is least sure of; a mean over the first seed's sample.
+function lowestGap(name) {
+  const { data, seeds: [runs] } = INDEX.settings[name];
+  const phi = (run) => column(`phi/${run}/${runs.teacher}/train`);
+  const [teacher, student, other] = [runs.teacher, runs.student, runs.reference ?? runs.teacher].map(phi);
+  const added = column(`added/${data}/train`);
+  const known = Array.from(teacher.keys()).filter((i) => !added[i] && Number.isFinite(teacher[i] + student[i] + other[i]));
+  const lowest = known.sort((i, j) => teacher[i] - teacher[j]).slice(0, Math.ceil(known.length / 10));
+  return lowest.reduce((sum, i) => sum + student[i] - other[i], 0) / lowest.length;
+}
+
+// The setting that the page opens on: of those with label noise, if there are any, the one whose student
+// underfits most what its teacher is unsure of.
+function telling() {
+  const trained = Object.keys(INDEX.settings).filter((name) => INDEX.settings[name].splits.includes("train"));
+  const noisy = trained.filter((name) => INDEX.settings[name].about.label_noise);
+  const gaps = new Map((noisy.length ? noisy : trained).map((name) => [name, lowestGap(name)]));
+  const [first] = [...gaps.keys()].filter((name) => Number.isFinite(gaps.get(name))).sort((a, b) => gaps.get(a) - gaps.get(b));
+  return first ?? DEFAULTS.setting;
 }
 
 async function loadSheet(data, split) {
@@ -328,7 +350,9 @@ function begin(made) {
 
 function size() {
   const width = element("plot").clientWidth;
-  return { width, height: Math.round(Math.min(width, 600)) };
+  // Controls above and the legend below leave so much of the window.
+  const room = Math.max(360, Math.min(600, innerHeight - 330));
+  return { width, height: Math.round(Math.min(width, room)) };
 }
 
 // What of it lies between the axes.
@@ -752,6 +776,7 @@ function listen() {
 
 async function start() {
   await unpack();
+  DEFAULTS.setting = telling();
   const form = element("controls").elements;
   fill(form.setting, Object.keys(INDEX.settings).map((name) => [name, name]));
   fill(form.seed, INDEX.seeds.map((seed) => [String(seed), String(seed)]));

@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.panels import LEFT, RIGHT, ROOM, grid, say, scale, ticks_at
+from disobey.figures.panels import RIGHT, ROOM, columns_of, grid, say, scale, ticks_at
 from disobey.figures.ratios import (
+    NO_CHANGE,
     Numbers,
     Unit,
     bias_seeds,
@@ -21,15 +22,15 @@ from disobey.figures.ratios import (
     ratio,
     units,
 )
-from disobey.figures.series import Series, draw_line
+from disobey.figures.series import MOST_BARS, Series, draw_line
 from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP
 
 PATHS = (REFERENCE, STUDENT)
-PATH_COLUMNS, PATH_LEFT, PATH_HEIGHT = 3, 0.32, 0.72
-RATIO_HEIGHT = 1.0
-# Above this many panels of ratios, two stand side by side.
-ONE_COLUMN = 3
+MOST_PATHS, MOST_RATIOS = 5, 4
+# Inches. Ratios share their vertical scale, which only the first panel of a row labels.
+LEFT, BELOW, HEIGHT = 0.4, 0.26, 1.2
+SHARED_LEFT, INDENT = 0.12, 0.28
 # Any: matplotlib's options are of all types.
 THEOREM_STYLE: dict[str, Any] = {
     "color": style.INK,
@@ -38,21 +39,6 @@ THEOREM_STYLE: dict[str, Any] = {
 }
 # Models at one rank spread over this share of the way to the next rank.
 SPREAD = 0.6
-# Inches below the numbers for what theory says where its line has left the panel.
-STRIP = 0.13
-ABOVE_PATHS = (
-    "Paths of all seeds, from the origin to the marker: progress along the leading eigendirection "
-    "of the layer's input (across) and along the one of rank k (up)."
-)
-ABOVE_RATIOS = (
-    "Progress along k over that of the one-hot reference, at equal progress along the leading "
-    "direction. In the headings: all k{nbsp}>{nbsp}1 together, n{nbsp}seeds."
-)
-NOTE = (
-    "Ratios are geometric means over {range} of the progress along the leading direction that "
-    "model and reference reach. Bars: 95 % "
-    "intervals over seeds, each by itself. Hollow: no interval."
-)
 
 
 @style.styled
@@ -67,7 +53,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One column wide.
+        Two columns wide.
 
     Raises
     ------
@@ -77,23 +63,13 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     chosen = units(analyses)
     if not chosen:
         raise ValueError("the figure bias needs a setting with a bias analysis, got none")
-    sheet = Sheet()
+    sheet = Sheet(style.TWO_COLUMNS)
     sheet.title("Progress along eigendirections of the input")
-    sheet.write(ABOVE_PATHS, colour=style.INK)
-    sheet.legend([style.handle(model) for model in PATHS])
+    reference, others = style.handle(REFERENCE), ratio_handles(chosen)
+    sheet.legend([reference, *others])
     _paths(sheet, chosen)
-    sheet.write(ABOVE_RATIOS.format(nbsp=NBSP), colour=style.INK)
-    sheet.legend(ratio_handles(chosen))
     _ratios(sheet, chosen)
-    sheet.write(NOTE.format(range=matched_range(chosen[0])))
     return sheet.finish()
-
-
-def matched_range(unit: Unit) -> str:
-    """Return the range over which ratios are averaged, such as "20 to 70 %"."""
-    bias, layer = unit
-    low, high = (100 * share for share in bias.layers[layer].attrs["range"])
-    return f"{low:.0f}{NBSP}to{NBSP}{high:.0f}{NBSP}%"
 
 
 def ratio_handles(chosen: list[Unit]) -> list[Line2D]:
@@ -106,27 +82,26 @@ def ratio_handles(chosen: list[Unit]) -> list[Line2D]:
 def _paths(sheet: Sheet, chosen: list[Unit]) -> None:
     """Draw one panel for the linear model and one per setting and layer."""
     datasets = [bias.layers[layer] for bias, layer in chosen]
-    heads = [f"linear model, closed form{_plane(datasets[0])}"]
-    heads += [
-        f"{bias.setting}, {layer}{_plane(data)}"
-        for (bias, layer), data in zip(chosen, datasets, strict=True)
-    ]
-    made = grid(sheet, heads, PATH_COLUMNS, height=PATH_HEIGHT, left=PATH_LEFT)
-    width = sheet.width / PATH_COLUMNS - PATH_LEFT - RIGHT
+    heads = ["linear model, closed form", *(_name(unit) for unit in chosen)]
+    columns = max(columns_of(len(heads), MOST_PATHS), 3)
+    made = grid(sheet, heads, columns, height=HEIGHT, left=LEFT, below=BELOW)
+    width = sheet.width / columns - LEFT - RIGHT
     _linear(made[0], datasets[0])
     for axes, (bias, layer), data in zip(made[1:], chosen, datasets, strict=True):
         for model in PATHS:
             progress = data.progress.sel(model=model).transpose("seed", "point", "direction")
             for seed in progress.values:
                 _path(axes, seed, model, f"{model}/{bias.setting}/{layer}")
-    for axes in made:
-        axes.set_xlabel(f"progress, k{NBSP}={NBSP}1 →", size=style.SMALL_SIZE)
+    for axes, data in zip(made, [datasets[0], *datasets], strict=True):
+        last = int(data["rank"][-1])
+        axes.set_xlabel("progress, rank 1", size=style.SMALL_SIZE)
+        axes.set_ylabel(f"progress, rank {last}", size=style.SMALL_SIZE)
         _plane_scales(axes, width)
 
 
-def _plane(data: xr.Dataset) -> str:
-    """Return the label of the vertical axis, which stands above it to leave room for its ticks."""
-    return f"\n↑ progress, k{NBSP}={NBSP}{int(data['rank'][-1])}"
+def _name(unit: Unit) -> str:
+    bias, layer = unit
+    return f"{bias.setting}, {layer}"
 
 
 def _linear(axes: Axes, data: xr.Dataset) -> None:
@@ -167,16 +142,30 @@ def _plane_scales(axes: Axes, width: float) -> None:
 
 
 def _ratios(sheet: Sheet, chosen: list[Unit]) -> None:
-    columns = 1 if len(chosen) <= ONE_COLUMN else 2
+    """Draw one panel per setting and layer, on a common vertical scale."""
+    columns = max(columns_of(len(chosen), MOST_RATIOS), 2)
     heads = [
-        f"{bias.setting}, {layer}: {printed_ratio(bias, layer)}, "
-        f"n{NBSP}={NBSP}{bias_seeds(bias, layer)}"
-        for bias, layer in chosen
+        f"{_name(unit)}, n{NBSP}={NBSP}{bias_seeds(*unit)}\nall k{NBSP}>{NBSP}1: "
+        + printed_ratio(*unit)
+        for unit in chosen
     ]
-    width = sheet.width / columns - LEFT - RIGHT
-    made = grid(sheet, heads, columns, height=RATIO_HEIGHT)
-    for axes, unit in zip(made, chosen, strict=True):
+    width = (sheet.width - INDENT) / columns - SHARED_LEFT - RIGHT
+    made = grid(sheet, heads, columns, height=HEIGHT, left=SHARED_LEFT, below=BELOW, indent=INDENT)
+    known = [value for unit in chosen for value in _shown(unit) if math.isfinite(value)]
+    for place, (axes, unit) in enumerate(zip(made, chosen, strict=True)):
         draw_ratios(axes, unit, width)
+        if axes.get_yticks().size:
+            scale(axes, "y", [*known, NO_CHANGE], log=True)
+        axes.tick_params(labelleft=place % columns == 0)
+        if place % columns == 0:
+            axes.set_ylabel("progress / reference's", size=style.SMALL_SIZE)
+
+
+def _shown(unit: Unit) -> list[float]:
+    bias, layer = unit
+    data = bias.layers[layer]
+    models = (STUDENT, *bias.placebos(layer))
+    return [value for model in models for three in _by_rank(data, model) for value in three]
 
 
 def draw_ratios(axes: Axes, unit: Unit, width: float) -> None:
@@ -196,7 +185,7 @@ def draw_ratios(axes: Axes, unit: Unit, width: float) -> None:
     axes.set_xlabel("rank k of the eigendirection", size=style.SMALL_SIZE)
     models = (STUDENT, *bias.placebos(layer))
     numbers = {model: _by_rank(data, model) for model in models}
-    shown = [value for several in numbers.values() for three in several for value in three]
+    shown = _shown(unit)
     if not any(math.isfinite(value) for value in shown):
         say(axes)
         return
@@ -214,8 +203,15 @@ def draw_ratios(axes: Axes, unit: Unit, width: float) -> None:
         draw_line(axes, line, (index - (len(models) - 1) / 2) * step)
     scale(axes, "x", ranks, log=True)
     scale(axes, "y", [*shown, 1.0], log=True)
-    ticks_at(axes, "x", ranks, width)
-    draw_theorem(axes, np.array(ranks), data.theorem.values[1:], f"{bias.setting}/{layer}")
+    if len(ranks) <= MOST_BARS:
+        ticks_at(axes, "x", ranks, width)
+    axes.plot(
+        ranks,
+        np.exp(data.theorem.values[1:]),
+        gid=f"theorem/{bias.setting}/{layer}",
+        zorder=2,
+        **THEOREM_STYLE,
+    )
 
 
 def _by_rank(data: xr.Dataset, model: str) -> list[Numbers]:
@@ -223,37 +219,3 @@ def _by_rank(data: xr.Dataset, model: str) -> list[Numbers]:
     chosen = data.sel(compared=model).isel(direction=slice(1, None))
     ends = (chosen.estimate.values, chosen.low.values, chosen.high.values)
     return [ratio((estimate, low, high)) for estimate, low, high in zip(*ends, strict=True)]
-
-
-def draw_theorem(
-    axes: Axes, across: np.ndarray, log_ratio: np.ndarray, name: str, unit: str = ""
-) -> None:
-    """Draw the linear model's ratio; where it leaves the panel, say how far down it goes.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Its vertical scale is set already, by what networks do.
-    across, log_ratio : ndarray, shape (place,)
-        Where, and the logarithm of the ratio.
-    name : str
-        The line's gid ends with it.
-    unit : str
-        Written after a place, such as ``%``.
-    """
-    ratios = np.exp(log_ratio)
-    low, high = axes.get_ylim()
-    axes.plot(across, ratios, gid=f"theorem/{name}", zorder=2, **THEOREM_STYLE)
-    if not (ratios < low).any():
-        return
-    lowest = int(np.nanargmin(ratios))
-    axes.set_ylim(low * (low / high) ** (STRIP / RATIO_HEIGHT), high)
-    axes.annotate(
-        f"↓ theory: {float(f'{ratios[lowest]:.2g}'):g} at {across[lowest]:g}{unit}",
-        xy=(0, 0),
-        xycoords="axes fraction",
-        xytext=(2, 2.5),
-        textcoords="offset points",
-        size=style.SMALL_SIZE,
-        bbox={"facecolor": style.HOLLOW, "linewidth": 0, "pad": 0.5},
-    )

@@ -45,7 +45,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     side = sheet.width / columns - LEFT - RIGHT
     for analysis in analyses.values():
         split = [name for name in SPLITS if name in analysis.splits][-1]
-        sheet.write(f"{analysis.setting}: {cells.head(analysis, split)}", colour=style.INK)
+        sheet.write(f"{analysis.setting}: {cells.head(analysis, split)}")
         places = [(model, panel) for model in models for panel in PANELS]
         heads = [_head(analysis, split, *place) for place in places]
         last = analysis is list(analyses.values())[-1]

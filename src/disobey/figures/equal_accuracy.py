@@ -18,11 +18,6 @@ from disobey.numbers import NBSP, interval
 # From the back to the front.
 MODELS = (TEACHER, REFERENCE, STUDENT)
 NO_DIFFERENCE = 0.0
-NOTE = (
-    "Numbers: the student's test accuracy minus that of the reference, and of the placebo that "
-    "comes closest, in points: means over levels of training accuracy, with 95 % intervals over "
-    "seeds."
-)
 
 
 @style.styled
@@ -60,7 +55,6 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         axes.set_xlabel("training accuracy (%)", size=style.SMALL_SIZE)
         if index % columns == 0:
             axes.set_ylabel("test accuracy (%)", size=style.SMALL_SIZE)
-    sheet.write(NOTE)
     return sheet.finish()
 
 

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,18 +152,6 @@ def bias_panel(lines: Sequence[Series], across: Across) -> SeriesPanel:
     """Return a panel of progress ratios."""
     head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
     return SeriesPanel(head, tuple(lines), across, NO_CHANGE, ratio=True)
-
-
-def bias_note(analyses: Iterable[Analysis]) -> str:
-    """Say what a progress ratio is, and of which layer; nothing where no setting has one."""
-    known = [analysis.bias for analysis in analyses if analysis.bias is not None]
-    layers = " or ".join(dict.fromkeys(map(first_layer, known)))
-    if not layers:
-        return ""
-    return (
-        f" Progress ratio: of the weights of {layers} along all eigendirections of its input but "
-        "the leading one, at equal progress along that; below 1: stronger bias."
-    )
 
 
 def _ratio(analysis: Analysis) -> Numbers:

@@ -1,49 +1,65 @@
 """Forest plots: one row per setting, one panel per statistic, one lane per model.
 
-In one column the name of a setting stands above its row, so that names of any length have room; in
-two columns it stands left of the panels.
+`FORESTS` says what each of these figures shows; one body draws them all.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
-from disobey.analysis.names import ALL, COMPARED
-from disobey.analysis.store import Analysis
-from disobey.figures import style
-from disobey.figures.sheet import GAP, MARGIN, Sheet
-from disobey.figures.sizes import size
+from disobey.analysis.names import (
+    ALL,
+    CLEAN,
+    COMPARED,
+    DECILES,
+    EFFECT,
+    EXAGGERATION,
+    GAPS,
+    INHERITANCE,
+    MISLABELLED,
+    REFERENCE,
+    SIGNAL_SCALE,
+    STUDENT,
+    TEACHER,
+)
+from disobey.analysis.store import SPLITS, Analysis
+from disobey.figures import sizes, style
+from disobey.figures.panels import (
+    columns_of,
+    even_ticks,
+    grid,
+    limits,
+    put_ticks,
+    say,
+    short_labels,
+    write_head,
+)
+from disobey.figures.sheet import GAP, LETTER, MARGIN, Sheet
+from disobey.numbers import NBSP
 
-LANE = 0.078
-BODY_PADDING = 0.02
-ROW_GAP = 0.03
-PANEL_GAP = 0.13
-TICKS = 0.13
-LABEL_PAD = 3.0
-SEED_OFFSET = 0.03
-MARGIN_SHARE = 0.12
-MAX_TICKS = 4
-TICK_STEPS = [1, 2, 2.5, 4, 5, 10]
-TICK_SPACE = 0.06
-# Width of the names left of the panels.
-NAMES = 1.5
+# Inches.
+LANE, BODY_PADDING, ROW_GAP, PANEL_GAP, TICKS = 0.078, 0.02, 0.03, 0.2, 0.13
+NAMES, SEED_OFFSET = 1.75, 0.03
+# Share of a scale at either end that has no tick: a label would reach into the next panel.
+INSET = 0.05
+# Above this many settings the lower axis is out of sight: ticks stand at both ends.
+TALL = 12
 # What the paper reports. Any: matplotlib's options are of all types.
 PAPER_MARK: dict[str, Any] = {
     "color": style.INK, "marker": "x", "linestyle": "", "markersize": 2.6,
     "markeredgewidth": style.MEDIUM, "zorder": 5,
 }  # fmt: skip
-# Above this many settings the lower axis is out of sight: ticks stand at both ends.
-TALL = 8
-
-NOTE = (
-    "Right of a name: seeds × test examples. Bars: 95 % intervals, each setting by itself "
-    "(not adjusted for their number). Hollow: no interval."
-)
+BELIEF_GIVEN, BELIEF_CLEAN = "given_label_confidence", "clean_label_confidence"
+# The grid of gaps. Gaps up to the threshold (logits) have a linear scale, larger ones a log scale.
+GAP_COLUMNS, GAP_HEIGHT, GAP_LEFT, GAP_INDENT, GAP_BELOW = 6, 0.75, 0.06, 0.3, 0.13
+LINEAR_UP_TO, DODGE = 0.1, 0.12
 
 
 @dataclass(frozen=True)
@@ -63,11 +79,11 @@ class Panel:
     seeds : bool
         Whether each seed is shown as a dot.
     paper : bool
-        Whether a cross shows what the paper reports, of an accuracy.
+        Whether a cross shows the accuracy that the paper reports.
     share : float
         Width relative to the other panels.
     split, subset : str
-        Of which examples.
+        Which examples.
     """
 
     statistic: str
@@ -81,7 +97,7 @@ class Panel:
     subset: str = ALL
 
     def number(self, analysis: Analysis, model: str) -> tuple[float, float, float]:
-        """Return estimate, low and high; NaN of a split that is not there."""
+        """Return estimate, low and high; NaN where the split is missing."""
         if self.split not in analysis.splits:
             return (math.nan,) * 3
         return analysis.number(self.statistic, model, self.split, self.subset)
@@ -98,137 +114,237 @@ class Panel:
         return analysis.paper_accuracy(model, self.split) if self.paper else math.nan
 
     def name(self, analysis: Analysis, model: str) -> str:
-        """Return what drawn elements are called."""
+        """Return the name of drawn elements."""
         of = self.subset if self.subset != ALL else self.split
         examples = "" if of == "test" else f" ({of})"
         return f"{self.statistic}{examples}/{model}/{analysis.setting}"
 
 
+@dataclass(frozen=True)
+class Forest:
+    """What a forest figure shows.
+
+    Attributes
+    ----------
+    title : str
+        Its subject.
+    panels : tuple of Panel
+        From left to right.
+    counted : callable
+        Returns the number of examples behind a setting's row, as printed.
+    gaps : bool
+        Whether the gap in each decile of confidence is drawn below.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+    counted: Callable[[Analysis], str] = sizes.examples
+    gaps: bool = False
+
+
+def _splits(analysis: Analysis) -> str:
+    counts = [sizes.examples(analysis, split) for split in SPLITS if split in analysis.splits]
+    return f"({f'{NBSP}+{NBSP}'.join(counts)})"
+
+
+def _subsets(analysis: Analysis) -> str:
+    counts = [sizes.examples(analysis, "train", subset) for subset in (MISLABELLED, CLEAN)]
+    return f"({f'{NBSP}+{NBSP}'.join(counts)})"
+
+
+_ALL = (TEACHER, REFERENCE, STUDENT)
+_MISLABELLED: dict[str, Any] = {"split": "train", "subset": MISLABELLED}
+
+FORESTS = {
+    # The effect has a panel of its own: it is small on the scale on which data sets differ.
+    "accuracy": Forest(
+        "Accuracy (share of the examples, given labels)",
+        tuple(
+            Panel("accuracy", label, models, null, seeds=True, paper=True, split=split)
+            for split in SPLITS
+            for label, models, null in (
+                (f"{split} accuracy", _ALL, None),
+                (f"{split}: student\n− reference", (EFFECT,), 0.0),
+            )
+        ),
+        _splits,
+    ),
+    "calibrated": Forest(
+        "Confidence against a teacher of another seed",
+        (
+            Panel(EXAGGERATION, "exaggeration A\n(ratio; 1: as another teacher)", null=1.0),
+            Panel(EXAGGERATION, "A, student − reference\n(difference)", (EFFECT,), null=0.0),
+        ),
+        gaps=True,
+    ),
+    "inheritance": Forest(
+        "Shared signal and idiosyncrasy of teachers",
+        (
+            Panel(SIGNAL_SCALE, "shared signal, $A_z$\n(ratio; 1: as another teacher)", null=1.0),
+            Panel(INHERITANCE, "idiosyncrasy, B\n(ratio; 0: as another teacher)", null=0.0),
+        ),
+    ),
+    "fidelity": Forest(
+        "Agreement with the teacher, and calibration",
+        (
+            Panel("agreement", "agreement with the teacher\n(share of test examples)"),
+            Panel("kl_from_teacher", "KL divergence from\nthe teacher (nats)"),
+            Panel("ece", "calibration error, ECE\n(probability)", _ALL),
+        ),
+    ),
+    # At clean points both labels are the same: one panel.
+    "noise": Forest(
+        "Belief in given and clean labels (mean probability, training points)",
+        (
+            Panel(BELIEF_GIVEN, "mislabelled: given,\nwrong label", _ALL, **_MISLABELLED),
+            Panel(
+                BELIEF_GIVEN, "wrong label:\nstudent − reference", (EFFECT,), 0.0, **_MISLABELLED
+            ),
+            Panel(BELIEF_CLEAN, "mislabelled:\nclean label", _ALL, **_MISLABELLED),
+            Panel(
+                BELIEF_GIVEN, "clean points:\ntheir label", _ALL, split="train", subset=CLEAN
+            ),
+        ),
+        _subsets,
+    ),
+}  # fmt: skip
+
+
+@style.styled
+def draw(kind: str, analyses: dict[str, Analysis]) -> Figure:
+    """Draw one of `FORESTS`.
+
+    Parameters
+    ----------
+    kind : str
+    analyses : dict of str to Analysis
+        One row each, from top to bottom.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two columns wide.
+    """
+    return draw_forest(FORESTS[kind], analyses)
+
+
+def draw_forest(forest: Forest, analyses: dict[str, Analysis]) -> Figure:
+    """Draw a forest figure: title, legend, a row per setting, and the grid of gaps if it has one.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two columns wide.
+    """
+    sheet = Sheet(style.TWO_COLUMNS)
+    sheet.title(forest.title)
+    models = dict.fromkeys(model for panel in forest.panels for model in panel.models)
+    handles = [style.handle(model) for model in style.ROLES if model in models]
+    if any(panel.paper for panel in forest.panels) and any(a.paper for a in analyses.values()):
+        handles.append(Line2D([], [], label="reported by the paper", **PAPER_MARK))
+    sheet.legend(handles)
+    _panels(sheet, forest, analyses)
+    if forest.gaps:
+        _gap_grid(sheet, analyses)
+    return sheet.finish()
+
+
 class Row:
-    """Where a setting stands: inches below the top of the plot.
+    """Where a setting is drawn: inches below the top of the plot.
 
     Parameters
     ----------
     analysis : Analysis
-    size : str
-        How much data the row rests on.
-
-    Attributes
-    ----------
+    counted : str
+        The number of examples behind the row.
+    lanes : int
+        How many models have a lane.
     top : float
-        Where the setting's name begins.
-    body, bottom : float
-        Where its lanes begin and end.
+        Where the row above ends.
     """
 
-    def __init__(self, analysis: Analysis, size: str) -> None:
-        self.analysis, self.size = analysis, size
-        self.top = self.body = self.bottom = 0.0
-        self.name = analysis.setting
+    def __init__(self, analysis: Analysis, counted: str, lanes: int, top: float) -> None:
+        self.analysis = analysis
+        seeds = sizes.seeds(analysis, next(iter(analysis.splits)))
+        self.size = f"{seeds}{NBSP}×{NBSP}{counted}"
+        room = NAMES - style.text_width(self.size, style.SMALL_SIZE) - 3 * GAP
+        self.name = style.wrap(analysis.setting, room, style.SMALL_SIZE)
+        self.top = top + ROW_GAP
+        text = style.line_height(style.SMALL_SIZE, self.name.count("\n") + 1)
+        self.bottom = self.top + max(lanes * LANE + BODY_PADDING, text)
 
-    def place(self, top: float, lanes: int, width: float, *, beside: bool) -> float:
-        """Put the row below ``top``, its name above or beside its lanes; return where it ends."""
-        taken = style.text_width(self.size, style.SMALL_SIZE) + 2 * GAP
-        name = style.wrap(
-            self.analysis.setting, width - (2 * GAP if beside else taken), style.SMALL_SIZE
-        )
-        # Its size stands right of a name above the lanes, and below a name beside them.
-        text = style.line_height(style.SMALL_SIZE, name.count("\n") + 1 + beside)
-        body = lanes * LANE + BODY_PADDING
-        self.name, self.top = name, top + ROW_GAP
-        self.body = self.top if beside else self.top + text
-        self.bottom = self.body + (max(body, text) if beside else body)
-        return self.bottom
-
-    def lane(self, index: int, lanes: int) -> float:
-        """Return the height of one of several lanes, centred in the body."""
-        return (self.body + self.bottom) / 2 + (index - (lanes - 1) / 2) * LANE
+    @property
+    def middle(self) -> float:
+        """The height of its centre."""
+        return (self.top + self.bottom) / 2
 
 
-def draw_forest(
-    sheet: Sheet,
-    analyses: dict[str, Analysis],
-    panels: Sequence[Panel],
-    sized: Callable[[Analysis], str] = size,
-) -> None:
-    """Add a forest plot to a sheet.
-
-    Parameters
-    ----------
-    sheet : Sheet
-        Grows by the plot.
-    analyses : dict of str to Analysis
-        One row each, from top to bottom.
-    panels : sequence of Panel
-        From left to right.
-    sized : callable
-        Returns what stands right of a setting's name: how much data its row rests on.
-    """
+def _panels(sheet: Sheet, forest: Forest, analyses: dict[str, Analysis]) -> None:
+    panels = forest.panels
     lanes = max(len(panel.models) for panel in panels)
-    names = NAMES if sheet.page > style.COLUMN_WIDTH else 0.0
-    rows = [Row(analysis, sized(analysis)) for analysis in analyses.values()]
-    height = 0.0
-    for row in rows:
-        height = row.place(height, lanes, names or sheet.width, beside=bool(names))
-    free = sheet.width - names - PANEL_GAP * (len(panels) - 1)
+    rows: list[Row] = []
+    for analysis in analyses.values():
+        top = rows[-1].bottom if rows else 0.0
+        rows.append(Row(analysis, forest.counted(analysis), lanes, top))
+    height = rows[-1].bottom
+    free = sheet.width - NAMES - PANEL_GAP * (len(panels) - 1)
     unit = free / sum(panel.share for panel in panels)
-    labels = [style.wrap(panel.label, unit * panel.share, style.BASE_SIZE) for panel in panels]
+    widths = [unit * panel.share for panel in panels]
+    labels = [
+        style.wrap(panel.label, width - LETTER, style.SMALL_SIZE)
+        for panel, width in zip(panels, widths, strict=True)
+    ]
     lines = max(label.count("\n") + 1 for label in labels)
-    ticks_above = len(rows) > TALL
-    sheet.top += style.line_height(style.BASE_SIZE, lines) + TICKS * ticks_above
-    _names(sheet, rows, height, names or sheet.width)
-    left = MARGIN + names
-    for panel, label in zip(panels, labels, strict=True):
-        axes = sheet.axes(left, unit * panel.share, height)
+    ticks_above = TICKS * (len(rows) > TALL)
+    sheet.top += style.line_height(style.SMALL_SIZE, lines) + ticks_above
+    _names(sheet, rows, height)
+    left = MARGIN + NAMES
+    for panel, label, width in zip(panels, labels, widths, strict=True):
+        axes = sheet.axes(left, width, height)
         axes.set_ylim(height, 0)
-        axes.set_xlabel(label, labelpad=LABEL_PAD, linespacing=style.LINE_SPACING)
-        _panel(axes, panel, rows, unit * panel.share)
-        axes.tick_params(top=ticks_above, labeltop=ticks_above)
-        left += unit * panel.share + PANEL_GAP
+        # Labels of one and of two lines begin at the same height.
+        head = label + "\n " * (lines - 1 - label.count("\n"))
+        write_head(axes, head, 0.0, next(sheet.letters), ticks_above)
+        _panel(axes, panel, rows)
+        axes.tick_params(top=bool(ticks_above), labeltop=bool(ticks_above))
+        left += width + PANEL_GAP
     sheet.top += height + TICKS + GAP
 
 
-def _names(sheet: Sheet, rows: list[Row], height: float, width: float) -> None:
-    axes = sheet.axes(MARGIN, width, height)
+def _names(sheet: Sheet, rows: list[Row], height: float) -> None:
+    axes = sheet.axes(MARGIN, NAMES - GAP, height)
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(height, 0))
+    common: dict[str, Any] = {
+        "va": "center", "size": style.SMALL_SIZE, "linespacing": style.LINE_SPACING,
+    }  # fmt: skip
     for row in rows:
-        common: dict[str, Any] = {
-            "va": "top",
-            "size": style.SMALL_SIZE,
-            "linespacing": style.LINE_SPACING,
-        }
-        axes.text(0, row.top, row.name, **common)
-        if row.body > row.top:
-            axes.text(1, row.top, row.size, ha="right", color=style.FAINT, **common)
-        else:
-            below = style.line_height(style.SMALL_SIZE, row.name.count("\n") + 1)
-            axes.text(0, row.top + below, row.size, color=style.FAINT, **common)
+        axes.text(0, row.middle, row.name, **common)
+        axes.text(1, row.middle, row.size, ha="right", color=style.FAINT, **common)
 
 
-def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
+def _panel(axes: Axes, panel: Panel, rows: list[Row]) -> None:
     axes.patch.set_visible(False)
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
-    axes.xaxis.set_label_position("top")
-    # Labels of one and of two lines share their last line.
-    axes.xaxis.label.set_verticalalignment("baseline")
     for row in rows:
-        axes.axhspan(row.body, row.bottom, color=style.BAND, linewidth=0, zorder=0)
+        axes.axhspan(row.top, row.bottom, color=style.BAND, linewidth=0, zorder=0)
         if not any(math.isfinite(panel.number(row.analysis, m)[0]) for m in panel.models):
             _say_missing(axes, row)
             continue
         if panel.null is not None:
-            axes.vlines(panel.null, row.body, row.bottom, style.INK, linewidth=style.MEDIUM)
+            axes.vlines(panel.null, row.top, row.bottom, style.INK, linewidth=style.MEDIUM)
         for index, model in enumerate(panel.models):
-            _lane(axes, panel, row, model, row.lane(index, len(panel.models)))
-    _scale(axes, _shown(panel, rows), width)
+            _lane(
+                axes, panel, row, model, row.middle + (index - (len(panel.models) - 1) / 2) * LANE
+            )
+    _scale(axes, _shown(panel, rows))
 
 
 def _say_missing(axes: Axes, row: Row) -> None:
     axes.text(
         0.5,
-        row.lane(0, 1),
+        row.middle,
         "no estimate",
         transform=axes.get_yaxis_transform(),
         size=style.SMALL_SIZE,
@@ -274,34 +390,67 @@ def _shown(panel: Panel, rows: list[Row]) -> list[float]:
     return shown
 
 
-def _scale(axes: Axes, shown: list[float], width: float) -> None:
-    """Leave room around all numbers, and put as many ticks as have room for their labels."""
+def _scale(axes: Axes, shown: list[float]) -> None:
+    """Leave room around all numbers; ticks keep away from both ends."""
     if not shown:
         axes.set_xticks([])
         return
-    spread = max(shown) - min(shown) or 1.0
-    low = min(shown) - MARGIN_SHARE * spread
-    high = max(shown) + MARGIN_SHARE * spread
+    low, high = limits(min(shown), max(shown))
     axes.set_xlim(low, high)
-    axes.set_xticks(*_ticks(low, high, width))
+    inset = INSET * (high - low)
+    ticks = even_ticks(low + inset, high - inset)
+    put_ticks(axes, "x", ticks, short_labels(ticks))
 
 
-def _ticks(low: float, high: float, width: float) -> tuple[list[float], list[str]]:
-    """Choose as many ticks as fit, and their labels; none reaches into the next panel."""
-    best: tuple[list[float], list[str]] = ([], [])
-    for bins in range(1, 2 * MAX_TICKS):
-        proposed = MaxNLocator(bins, steps=TICK_STEPS, min_n_ticks=1).tick_values(low, high)
-        ticks = [float(tick) for tick in proposed if low <= tick <= high]
-        # Twice, because without its outer ticks a scale may need fewer decimals.
-        for _ in range(2):
-            needed = max((_label_width(label) for label in style.tick_labels(ticks)), default=0)
-            inner = max(0.0, (needed - PANEL_GAP + TICK_SPACE) / 2) * (high - low) / width
-            ticks = [tick for tick in ticks if low + inner <= tick <= high - inner]
-        apart = (proposed[1] - proposed[0]) / (high - low) * width
-        if len(best[0]) < len(ticks) <= MAX_TICKS and needed + TICK_SPACE <= apart:
-            best = (ticks, style.tick_labels(ticks))
-    return best
+def _gap_grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
+    """Draw the gap in each decile of confidence, a small panel per setting, on shared axes."""
+    sheet.write(
+        "Gap G to the teacher (logits; log scale beyond ±"
+        f"{LINEAR_UP_TO:g}) by decile of the confidence of a teacher of another seed",
+        letter=True,
+    )
+    columns = max(columns_of(len(analyses), GAP_COLUMNS), 2)
+    made = grid(
+        sheet, list(analyses), columns, height=GAP_HEIGHT, left=GAP_LEFT, below=GAP_BELOW,
+        indent=GAP_INDENT, lettered=False,
+    )  # fmt: skip
+    numbers = {
+        name: np.array([[one.number(gap, model) for gap in GAPS] for model in COMPARED])
+        for name, one in analyses.items()
+    }
+    known = np.concatenate([each.ravel() for each in numbers.values()])
+    ends = np.abs(known[np.isfinite(known)]).max(initial=LINEAR_UP_TO)
+    for place, (axes, (name, each)) in enumerate(zip(made, numbers.items(), strict=True)):
+        axes.tick_params(labelleft=place % columns == 0)
+        _gaps(axes, name, each)
+        if not np.isfinite(each[..., 0]).any():
+            say(axes)
+            continue
+        axes.set_yscale("symlog", linthresh=LINEAR_UP_TO, linscale=0.7)
+        axes.set_ylim(-1.15 * ends, 1.15 * ends)
+        tops = [tick for tick in (LINEAR_UP_TO, 1.0, 10.0) if tick < 1.1 * ends]
+        ticks = [*(-tick for tick in reversed(tops)), 0.0, *tops]
+        put_ticks(axes, "y", ticks, short_labels(ticks))
+        axes.yaxis.set_minor_locator(NullLocator())
+        put_ticks(axes, "x", [1, DECILES // 2, DECILES], ["1", str(DECILES // 2), str(DECILES)])
+        axes.set_xlim(0.5, DECILES + 0.5)
 
 
-def _label_width(label: str) -> float:
-    return style.text_width(label, style.SMALL_SIZE)
+def _gaps(axes: Axes, setting: str, numbers: np.ndarray) -> None:
+    """Draw the gaps ``numbers`` (model, decile, 3) of one setting."""
+    axes.axhline(0, color=style.INK, linewidth=style.MEDIUM)
+    for index, (model, each) in enumerate(zip(COMPARED, numbers, strict=True)):
+        role, (estimate, low, high) = style.ROLES[model], each.T
+        # Side by side, not on top of each other.
+        shifted = np.arange(1, DECILES + 1) + DODGE * (2 * index - 1)
+        axes.vlines(shifted, low, high, role.colour, linewidth=style.MEDIUM)
+        axes.plot(
+            shifted,
+            estimate,
+            color=role.colour,
+            marker=role.marker,
+            markersize=style.SEED_SIZE,
+            markerfacecolor=role.colour if np.isfinite(low).any() else style.HOLLOW,
+            linewidth=style.THIN,
+            gid=f"gap/{model}/{setting}",
+        )

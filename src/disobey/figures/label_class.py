@@ -38,7 +38,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     sheet = Sheet(style.COLUMN_WIDTH if columns == FEWEST_COLUMNS else style.TWO_COLUMNS)
     sheet.title("Confidence in the label's class")
     sheet.legend(cells.legend(analyses))
-    sheet.write("Numbers: mean gap to the teacher in the lowest decile", colour=style.INK)
+    sheet.write("Numbers: mean gap to the teacher in the lowest decile")
     for start in range(0, len(settings), columns):
         _band(sheet, settings[start : start + columns], columns)
     return sheet.finish()

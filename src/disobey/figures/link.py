@@ -15,7 +15,6 @@ from disobey.figures import style
 from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
 from disobey.figures.ratios import NO_CHANGE, Numbers, first_layer, progress_ratio
 from disobey.figures.sheet import Sheet
-from disobey.figures.sizes import seeds
 from disobey.numbers import NBSP
 
 NAMES = {
@@ -39,12 +38,6 @@ MARKER, BAR = 0.03, 0.006
 STOP_SHORT = 0.25
 # Centre and half sizes, in inches.
 Box = tuple[np.ndarray, np.ndarray]
-NOTE = (
-    "One point per setting; seeds: {seeds}. Progress ratio: student over one-hot "
-    "reference along all directions but the leading one, in the first layer analysed; A and gain "
-    "on test. Dashed: no deviation. Bars: 95 % intervals, each by itself. Hollow: an interval is "
-    "missing."
-)
 
 
 @dataclass(frozen=True)
@@ -91,9 +84,6 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     sheet.title("Implicit bias, confidence and accuracy")
     _planes(sheet, points)
     _key(sheet, points)
-    counts = sorted({seeds(analysis) for analysis in chosen.values()})
-    text = "–".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
-    sheet.write(NOTE.format(seeds=text))
     return sheet.finish()
 
 
@@ -243,4 +233,4 @@ def _key(sheet: Sheet, points: list[Point]) -> None:
     for point in points:
         seen = any(point.known(plane) for plane in PLANES)
         lines.append(f"{point.number}{NBSP}{NBSP}{point.setting}{'' if seen else ': no estimate'}")
-    sheet.write("\n".join(lines), colour=style.INK)
+    sheet.write((3 * NBSP + " ").join(lines))

@@ -41,7 +41,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     side = sheet.width / len(CURVES) - LEFT - RIGHT
     for analysis in analyses.values():
         split = next(name for name in SPLITS if name in analysis.splits)
-        sheet.write(f"{analysis.setting}: {cells.head(analysis, split)}", colour=style.INK)
+        sheet.write(f"{analysis.setting}: {cells.head(analysis, split)}")
         heads = [LABELS[curve][0] for curve in CURVES]
         made = grid(sheet, heads, len(CURVES), height=side, left=LEFT, below=BELOW)
         for axes, curve in zip(made, CURVES, strict=True):

@@ -40,7 +40,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     side = sheet.width / columns - LEFT - RIGHT
     places = [(model, kind) for model in models for kind in KINDS]
     for analysis in analyses.values():
-        sheet.write(_about(analysis), colour=style.INK)
+        sheet.write(_about(analysis))
         heads = [_head(analysis, *place) for place in places]
         last = analysis is list(analyses.values())[-1]
         below = BELOW_LAST if last else BELOW

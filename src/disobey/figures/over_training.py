@@ -11,7 +11,7 @@ from disobey.analysis.bias import Bias
 from disobey.analysis.names import COMPARED, EXAGGERATION, GAPS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.bias import draw_theorem, matched_range, ratio_handles
+from disobey.figures.bias import THEOREM_STYLE, ratio_handles
 from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
 from disobey.figures.ratios import first_layer, units
 from disobey.figures.series import Across, Series, SeriesPanel, draw_panel
@@ -21,20 +21,9 @@ from disobey.numbers import NBSP
 
 # Between a setting's name and the epoch of a snapshot.
 AT = "@"
-COLUMNS, HEIGHT = 2, 0.85
+HEIGHT = 1.1
 # Epochs that reach over so many times the first one are spread logarithmically.
 LOG_FROM = 10
-NOTE = (
-    "n: seeds × test examples. At every epoch teachers are the finished ones; A and gap G (bottom "
-    "decile) are conditioned on one of another seed. Bars: 95 % intervals, each by itself. Hollow: "
-    "no interval."
-)
-RATIO_NOTE = (
-    " Progress ratio: student or placebo over reference, a line per seed, along the last tracked "
-    "direction k, at equal progress along the leading one (across, as a share of what both "
-    "reach); shaded: the range, {range}, over which ratios are averaged elsewhere and beyond "
-    "which lines may leave the panel."
-)
 
 
 @dataclass(frozen=True)
@@ -77,7 +66,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One column wide.
+        Two columns wide; a row of panels per setting.
 
     Raises
     ------
@@ -91,15 +80,15 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
             f"{', '.join(analyses) or 'no setting'}"
         )
     tracked = units({each.setting: each.analyses[-1] for each in trainings})
-    sheet = Sheet()
+    sheet = Sheet(style.TWO_COLUMNS)
     sheet.title("Confidence, accuracy and bias over training")
-    sheet.legend([style.handle(model) for model in (TEACHER, *COMPARED)])
+    handles = [style.handle(model) for model in (TEACHER, *COMPARED)]
     if tracked:
         _, *others = ratio_handles(tracked)
-        sheet.legend(others)
+        handles += others
+    sheet.legend(handles)
     for training in trainings:
         _training(sheet, training)
-    sheet.write(NOTE + (RATIO_NOTE.format(range=matched_range(tracked[0])) if tracked else ""))
     return sheet.finish()
 
 
@@ -123,25 +112,23 @@ def _trainings(analyses: dict[str, Analysis]) -> list[Training]:
 def _training(sheet: Sheet, training: Training) -> None:
     """Draw the panels of one setting under its name."""
     last = training.analyses[-1]
-    sheet.write(
-        f"{training.setting}, n{NBSP}={NBSP}{size(last)}", size=style.BASE_SIZE, colour=style.INK
-    )
+    sheet.write(f"{training.setting}, n{NBSP}={NBSP}{size(last)}")
     panels = [
         _panel(training, "exaggeration A (ratio)", EXAGGERATION, null=1.0),
         _panel(training, "G, bottom decile (logits)", GAPS[0], null=0.0),
         _panel(
             training,
-            "accuracy (share of test examples)",
+            "test accuracy (share)",
             "accuracy",
             models=(TEACHER, REFERENCE, STUDENT),
         ),
     ]
     heads = [panel.head for panel in panels]
-    width = sheet.width / COLUMNS - LEFT - RIGHT
     if training.bias is not None:
         data = training.bias.layers[first_layer(training.bias)]
-        heads.append(f"progress ratio, k{NBSP}={NBSP}{int(data['rank'][-1])} (log scale)")
-    made = grid(sheet, heads, COLUMNS, height=HEIGHT)
+        heads.append(f"progress ratio, rank {int(data['rank'][-1])}")
+    width = sheet.width / len(heads) - LEFT - RIGHT
+    made = grid(sheet, heads, len(heads), height=HEIGHT)
     for axes, panel in zip(made, panels, strict=False):
         draw_panel(axes, panel, width)
     if training.bias is not None:
@@ -172,7 +159,7 @@ def _curves(axes: Axes, bias: Bias, width: float) -> None:
     layer = first_layer(bias)
     data = bias.layers[layer].isel(direction=-1)
     shares = data.share.values
-    axes.set_xlabel(f"share of progress, k{NBSP}={NBSP}1", size=style.SMALL_SIZE)
+    axes.set_xlabel("share of progress along rank 1", size=style.SMALL_SIZE)
     curves = {
         model: np.exp(data.log_ratio_curve.sel(compared=model).transpose("seed", "share").values)
         for model in (STUDENT, *bias.placebos(layer))
@@ -196,4 +183,5 @@ def _curves(axes: Axes, bias: Bias, width: float) -> None:
     # Beyond the range lies the plateau, where ratios run away: they must not squeeze the others.
     kept = [curve[:, shares <= high].ravel() for curve in curves.values()]
     scale(axes, "y", [*np.concatenate(kept), 1.0], log=True)
-    draw_theorem(axes, shares, data.theorem_log_ratio.values, bias.setting)
+    theorem = np.exp(data.theorem_log_ratio.values)
+    axes.plot(shares, theorem, gid=f"theorem/{bias.setting}", zorder=2, **THEOREM_STYLE)

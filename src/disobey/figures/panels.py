@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from disobey.figures import style
-from disobey.figures.sheet import GAP, MARGIN, Sheet
+from disobey.figures.sheet import GAP, LETTER, MARGIN, Sheet
 
 LEFT, RIGHT, BELOW = 0.39, 0.06, 0.26
 # Up to so many panels stand side by side in one column of a page, and beyond in both.
@@ -43,6 +43,7 @@ def grid(
     left: float = LEFT,
     below: float = BELOW,
     indent: float = 0.0,
+    lettered: bool = True,
 ) -> list[Axes]:
     """Add rows of panels to a sheet, each under its own heading.
 
@@ -58,6 +59,8 @@ def grid(
         Of the axes; what is kept free for the labels of both axes.
     indent : float
         What is kept free at the left of all panels.
+    lettered : bool
+        Whether panels get letters; a single one gets none.
 
     Returns
     -------
@@ -65,7 +68,9 @@ def grid(
         In the order of ``heads``.
     """
     cell = (sheet.width - indent) / columns
-    wrapped = [style.wrap(head, cell - RIGHT, style.SMALL_SIZE) for head in heads]
+    lettered = lettered and len(heads) > 1
+    room = cell - RIGHT - LETTER * lettered
+    wrapped = [style.wrap(head, room, style.SMALL_SIZE) for head in heads]
     made = []
     for start in range(0, len(heads), columns):
         row = wrapped[start : start + columns]
@@ -73,10 +78,16 @@ def grid(
         for column, head in enumerate(row):
             edge = MARGIN + indent + column * cell + left
             axes = sheet.axes(edge, cell - left - RIGHT, height, down=above)
-            write_head(axes, head, left)
+            write_head(axes, head, left, next(sheet.letters) if lettered else "")
             made.append(axes)
         sheet.top += above + height + below + GAP
     return made
+
+
+def columns_of(panels: int, most: int) -> int:
+    """Return how many panels stand side by side, ``most`` or fewer, so that rows are even."""
+    rows = -(-panels // most)
+    return -(-panels // rows)
 
 
 def page_of(panels: int) -> tuple[int, float, float]:
@@ -95,18 +106,19 @@ def page_of(panels: int) -> tuple[int, float, float]:
     return min(WIDE, panels), style.TWO_COLUMNS, MIDDLE
 
 
-def write_head(axes: Axes, head: str, left: float) -> None:
-    """Write a heading from the left edge of the cell, ``left`` inches before the axes."""
-    axes.annotate(
-        head,
-        xy=(0, 1),
-        xycoords="axes fraction",
-        xytext=(-left / style.POINT, 2),
-        textcoords="offset points",
-        size=style.SMALL_SIZE,
-        va="bottom",
-        linespacing=style.LINE_SPACING,
-    )
+def write_head(axes: Axes, head: str, left: float, letter: str = "", up: float = 0.0) -> None:
+    """Write a heading above axes, ``left`` inches before them and ``up`` inches higher.
+
+    A letter stands before its first line.
+    """
+    place = {"xy": (0, 1), "xycoords": "axes fraction", "textcoords": "offset points"}
+    place |= {"size": style.SMALL_SIZE, "va": "bottom", "linespacing": style.LINE_SPACING}
+    height = 2 + up / style.POINT
+    if letter:
+        above = style.line_height(style.SMALL_SIZE, head.count("\n")) / style.POINT
+        axes.annotate(letter, xytext=(-left / style.POINT, height + above), weight="bold", **place)
+        left -= LETTER
+    axes.annotate(head, xytext=(-left / style.POINT, height), **place)
 
 
 def say(axes: Axes, text: str = "no estimate") -> None:
@@ -149,7 +161,7 @@ def scale(
     known = [float(value) for value in shown if math.isfinite(value) and (value > 0 or not log)]
     if not known:
         return
-    low, high = _limits(min(known), max(known), log)
+    low, high = limits(min(known), max(known), log=log)
     if log:
         axes.set(**{f"{which}scale": "log"})
     axes.set(**{f"{which}lim": (low, high)})
@@ -168,9 +180,10 @@ def put_ticks(axes: Axes, which: str, ticks: Sequence[float], labels: Sequence[s
     axis.set_minor_locator(NullLocator())
 
 
-def _limits(low: float, high: float, log: bool) -> tuple[float, float]:
+def limits(low: float, high: float, *, log: bool = False) -> tuple[float, float]:
+    """Return the limits of a scale with room around the numbers from ``low`` to ``high``."""
     if log:
-        lower, upper = _limits(math.log(low), math.log(high), log=False)
+        lower, upper = limits(math.log(low), math.log(high))
         return math.exp(lower), math.exp(upper)
     least = LEAST_SPREAD * (max(abs(low), abs(high)) or 1.0)
     room = max(ROOM * (high - low), least)

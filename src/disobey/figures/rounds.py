@@ -10,13 +10,12 @@ from disobey.figures import style
 from disobey.figures.families import (
     BIAS,
     Family,
-    bias_note,
     bias_panel,
     families,
     line,
     named,
 )
-from disobey.figures.series import NOTE, Across, SeriesPanel, draw_series
+from disobey.figures.series import Across, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
 
 ACROSS = "round"
@@ -39,17 +38,16 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
         One column wide.
     """
     chains = _chains(list(analyses.values()))
-    note = bias_note(analyses.values())
+    with_bias = any(analysis.bias is not None for analysis in analyses.values())
     sheet = Sheet()
     sheet.title("Rounds of distillation")
     sheet.legend([style.handle(model) for model in COMPARED])
     for chain in chains:
-        sheet.write(chain.head, colour=style.INK)
-        panels = _panels(chain, with_bias=bool(note))
+        sheet.write(chain.head)
+        panels = _panels(chain, with_bias=with_bias)
         rounds = [round_of(analysis) for analysis in chain.analyses]
         for axes in draw_series(sheet, panels, columns=len(panels)):
             axes.set_xlim(min(rounds) - ROOM, max(rounds) + ROOM)
-    sheet.write(f"n: seeds × test examples. {NOTE}{note}")
     return sheet.finish()
 
 

@@ -17,7 +17,8 @@ from disobey.figures.sheet import Sheet
 
 # Between two models at the same place, in inches: their intervals stand side by side.
 DODGE = 0.03
-NOTE = "Bars: 95 % intervals, each by itself (not adjusted for their number). Hollow: no interval."
+# A line with more places has a band in place of bars and marks, which would run into each other.
+MOST_BARS = 25
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,23 @@ def draw_line(axes: Axes, line: Series, aside: float = 0.0) -> None:
     moved = axes.transData + ScaledTranslation(aside, 0, figure.dpi_scale_trans)
     estimate, low, high = np.array(line.numbers, dtype=float).reshape(-1, 3).T
     places, colour = np.array(line.places, dtype=float), line.role.colour
-    bars = axes.vlines(places, low, high, colour, linewidth=style.MEDIUM, transform=moved)
-    bars.set_gid(f"interval/{line.name}")
+    crowded = len(places) > MOST_BARS
+    if crowded:
+        axes.fill_between(places, low, high, color=colour, alpha=style.SHADE, linewidth=0)
+    else:
+        bars = axes.vlines(places, low, high, colour, linewidth=style.MEDIUM, transform=moved)
+        bars.set_gid(f"interval/{line.name}")
     axes.plot(
         places,
         estimate,
         line.linestyle,
         color=colour,
-        linewidth=style.THIN,
-        transform=moved,
+        linewidth=style.MEDIUM if crowded else style.THIN,
+        transform=axes.transData if crowded else moved,
         gid=f"estimate/{line.name}",
     )
+    if crowded:
+        return
     decided = np.isfinite(low) & np.isfinite(high)
     for chosen, fill in ((decided, colour), (~decided, style.HOLLOW)):
         axes.plot(

@@ -4,6 +4,8 @@ Positions are in inches, so that a figure of thirty settings has the type size o
 setting, and nothing is squeezed to fit.
 """
 
+import itertools
+import string
 from collections.abc import Sequence
 
 from matplotlib.artist import Artist
@@ -17,6 +19,8 @@ MARGIN = 0.04
 GAP = 0.05
 LEGEND_HANDLE = 0.18
 LEGEND_GAP = 0.09
+# Width of a panel's letter and the blank after it.
+LETTER = 0.11
 
 
 class Sheet:
@@ -35,12 +39,20 @@ class Sheet:
         Width of the page, in inches.
     top : float
         How far down, in inches, the sheet is filled.
+    letters : iterator of str
+        The letters of its panels, in order.
     """
 
     def __init__(self, page: float = style.COLUMN_WIDTH) -> None:
         self.page = page
         self.figure = Figure(figsize=(page, page))
         self.top = MARGIN
+        # a to z, then aa, ab, ...
+        self.letters = (
+            "".join(letters)
+            for length in itertools.count(1)
+            for letters in itertools.product(string.ascii_lowercase, repeat=length)
+        )
         self._texts: list[tuple[Text, float]] = []
         self._axes: list[tuple[Axes, float, float, float, float]] = []
 
@@ -55,26 +67,32 @@ class Sheet:
         *,
         size: float = style.SMALL_SIZE,
         weight: str = "normal",
-        colour: str = style.FAINT,
+        colour: str = style.INK,
+        letter: bool = False,
     ) -> None:
-        """Add a paragraph over the whole width."""
-        wrapped = style.wrap(text, self.width, size, weight)
-        drawn = self.figure.text(
-            MARGIN / self.page,
-            0,
-            wrapped,
-            size=size,
-            weight=weight,
-            color=colour,
-            va="top",
-            linespacing=style.LINE_SPACING,
-        )
-        self._texts.append((drawn, self.top))
+        """Add a paragraph over the whole width, after the next panel's letter if asked for."""
+        indent = LETTER if letter else 0.0
+        wrapped = style.wrap(text, self.width - indent, size, weight)
+        parts = [(indent, wrapped, weight)]
+        if letter:
+            parts.append((0.0, next(self.letters), "bold"))
+        for left, part, heavy in parts:
+            drawn = self.figure.text(
+                (MARGIN + left) / self.page,
+                0,
+                part,
+                size=size,
+                weight=heavy,
+                color=colour,
+                va="top",
+                linespacing=style.LINE_SPACING,
+            )
+            self._texts.append((drawn, self.top))
         self.top += style.line_height(size, wrapped.count("\n") + 1) + GAP
 
     def title(self, text: str) -> None:
-        """Add the message of the figure."""
-        self.write(text, size=style.TITLE_SIZE, weight="bold", colour=style.INK)
+        """Add the subject of the figure."""
+        self.write(text, size=style.TITLE_SIZE, weight="bold")
 
     def axes(self, left: float, width: float, height: float, *, down: float = 0.0) -> Axes:
         """Add axes ``down`` inches below `top`; `top` stays where it is."""

@@ -78,7 +78,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     sheet.title("Confidence on training examples along training")
     last = rows[0].analyses[epochs[-1]]
     (family,) = families([last], ())
-    sheet.write(f"{family.name}, n{NBSP}={NBSP}{size(last, SPLIT)}", colour=style.INK)
+    sheet.write(f"{family.name}, n{NBSP}={NBSP}{size(last, SPLIT)}")
     side = min((sheet.width - LEFT + BETWEEN) / len(epochs) - BETWEEN, LONGEST)
     limits = _limits(rows)
     sheet.top += style.line_height(style.SMALL_SIZE)

@@ -13,18 +13,17 @@ from disobey.figures import style
 from disobey.figures.families import (
     BIAS,
     Family,
-    bias_note,
     bias_panel,
     families,
     line,
 )
-from disobey.figures.series import NOTE, Across, Series, SeriesPanel, draw_series
+from disobey.figures.series import Across, Series, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP
 
 VARIED = ("temperature", "lr", "recipe")
 ACROSS = Across("temperature T", log=True)
-COLUMNS = 2
+COLUMNS, HEIGHT = 4, 1.1
 DIFFERENCE = style.ROLES[EFFECT].label.replace(" ", NBSP)
 NO_LINE = " "
 # Free beside the lowest and the highest temperature, as a factor.
@@ -48,21 +47,20 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        One column wide.
+        Two columns wide; a row of panels per family.
     """
     found = families(list(analyses.values()), VARIED)
-    note = bias_note(analyses.values())
-    sheet = Sheet()
+    with_bias = any(analysis.bias is not None for analysis in analyses.values())
+    sheet = Sheet(style.TWO_COLUMNS)
     sheet.title("Temperature of distillation")
     factors = sorted({rate(analysis, family) for family in found for analysis in family.analyses})
     sheet.legend(_handles(factors))
     for family in found:
-        sheet.write(family.head, colour=style.INK)
+        sheet.write(family.head)
         temperatures = [analysis.about["temperature"] for analysis in family.analyses]
-        for axes in draw_series(sheet, _panels(family, with_bias=bool(note)), columns=COLUMNS):
+        for axes in draw_series(sheet, _panels(family, with_bias=with_bias), COLUMNS, HEIGHT):
             if axes.get_xscale() == "log":
                 axes.set_xlim(min(temperatures) / ROOM, max(temperatures) * ROOM)
-    sheet.write(f"n: seeds × test examples. {NOTE}{_rates(factors)}{note}")
     return sheet.finish()
 
 
@@ -148,10 +146,3 @@ def _handles(factors: Sequence[Fraction]) -> list:
             look = {"color": style.INK, "marker": _marker(factor, factors), "linestyle": "none"}
             handles.append(style.handle(STUDENT, **look, label=_words(factor)))
     return handles
-
-
-def _rates(factors: Sequence[Fraction]) -> str:
-    """Say what the other learning rates are."""
-    if set(factors) <= {1}:
-        return ""
-    return " lr: peak learning rate, relative to the usual one."

@@ -81,12 +81,14 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     sheet = Sheet(style.TWO_COLUMNS)
     sheet.title(f"Trajectories along pairs of eigendirections: {analysis.setting}, {layer}")
     sheet.legend(_handles(data, prefix))
-    sheet.write(_expected(bias, layer), colour=style.INK)
+    sheet.write(_expected(bias, layer))
     ranks = zip(data.pair_top.values, data.pair_bottom.values, strict=True)
     heads = [f"ranks {top}, {bottom}" for top, bottom in ranks]
-    made = grid(sheet, heads, COLUMNS, height=HEIGHT, left=LEFT, below=BELOW, indent=FIRST)
+    made = grid(
+        sheet, heads, COLUMNS, height=HEIGHT, left=LEFT, below=BELOW, indent=FIRST, lettered=False
+    )  # fmt: skip
     for pair, axes in enumerate(made):
-        _draw_pair(axes, data, prefix, pair)
+        draw_pair(axes, data, prefix, pair)
     _name_axes(made, WHAT[prefix])
     sheet.top += LAST
     return sheet.finish()
@@ -119,15 +121,34 @@ def _expected(bias: Bias, layer: str) -> str:
     return f"Of {PAIRS} by {WHAT['']}, mean over all pairs and {seeds}: {', '.join(counts)}"
 
 
-def _draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
+def draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
     """Draw the paths in the plane of one pair, and the ratios of the first seed above it."""
     ranks = [int(data[end][pair]) for end in ("pair_top", "pair_bottom")]
+    draw_paths(axes, data, prefix, ranks, f"{pair}")
+    _write_ratios(axes, data[PAIR_LOG_RATIO].isel(pair=pair, seed=0))
+
+
+def draw_paths(axes: Axes, data: xr.Dataset, prefix: str, ranks: list[int], name: str) -> None:
+    """Draw the paths of all models in the plane of two directions, to a star at their ends.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    data : xarray.Dataset
+        A layer of a bias analysis.
+    prefix : str
+        Whether progress is drawn (empty) or the norm of the weights (`OF_NORMS`).
+    ranks : list of int
+        Of the direction across and of the one up.
+    name : str
+        What the gids of paths contain.
+    """
     shown: list[np.ndarray] = []
-    for model in MODELS:
+    for model in (known for known in MODELS if known in data.model.values):
         for seed, path in enumerate(_paths(data, prefix, model, ranks)):
             width, star = WIDTHS[model]
             look = OTHER_SEEDS if seed else {"linewidth": width, "zorder": 3}
-            gid = f"path/{model}/{pair}/{seed}"
+            gid = f"path/{model}/{name}/{seed}"
             colour = style.ROLES[model].colour
             axes.plot(*path, color=colour, solid_joinstyle="round", gid=gid, **look)
             shown.append(path)
@@ -140,7 +161,6 @@ def _draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
         low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
         ticks = even_ticks(low, high, MAX_TICKS)
         put_ticks(axes, which, ticks, short_labels(ticks))
-    _write_ratios(axes, data[PAIR_LOG_RATIO].isel(pair=pair, seed=0))
 
 
 def _paths(data: xr.Dataset, prefix: str, model: str, ranks: list[int]) -> np.ndarray:

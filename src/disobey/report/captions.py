@@ -25,14 +25,17 @@ class Caption:
     ----------
     title : str
         The heading of the file; empty where it has none.
-    html : Markup
-        Paragraphs, escaped by docutils.
+    shown : Markup
+        The first paragraph, escaped by docutils: what is drawn and how to read it.
+    folded : Markup
+        The other ones: what the paper reports, and our choices.
     summary : str
         The first sentence as plain text: what is drawn.
     """
 
     title: str
-    html: "Markup"
+    shown: "Markup"
+    folded: "Markup"
     summary: str
 
 
@@ -101,4 +104,5 @@ def to_html(text: str, path: Path) -> Caption:
         raise UserError(f"{path}: is not well-formed reStructuredText: {error}") from None
     first = next((node.astext() for node in tree.findall(paragraph)), "")
     sentence = re.split(r"(?<=[.])\s", " ".join(first.split()), maxsplit=1)[0]
-    return Caption(Markup(parts["title"]).unescape(), Markup(parts["body"]), sentence)
+    shown, end, folded = parts["body"].partition("</p>\n")
+    return Caption(Markup(parts["title"]).unescape(), Markup(shown + end), Markup(folded), sentence)

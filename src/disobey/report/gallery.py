@@ -1,14 +1,15 @@
-"""Figures with their captions; those that share a caption stand together below it."""
+"""Figures with their captions; those of one kind share a caption."""
 
 import base64
+import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from disobey.report.captions import Caption, render
-from disobey.report.links import relative
 from disobey.stores.layout import FIGURE_FORMATS
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Group:
 
 
 def gallery(figures: Iterable["Manifest"], captions: Path, page: Path) -> list[Group]:
-    """Return all figures: those of the whole study first, then those of single settings.
+    """Return all figures, grouped by kind.
 
     Parameters
     ----------
@@ -67,10 +68,10 @@ def gallery(figures: Iterable["Manifest"], captions: Path, page: Path) -> list[G
         The page, from which PDFs are linked.
     """
     groups: dict[tuple[str, str], Group] = {}
-    for figure in sorted(figures, key=lambda figure: figure.id != figure.spec["figure"]):
+    for figure in figures:
         kind = figure.spec["figure"]
         caption = render(captions, kind, figure)
-        group = groups.setdefault((kind, caption.html), Group(kind, caption))
+        group = groups.setdefault((kind, caption.shown + caption.folded), Group(kind, caption))
         group.pictures.append(_picture(figure, caption, page))
     return list(groups.values())
 
@@ -89,3 +90,8 @@ def _picture(figure: "Manifest", caption: Caption, page: Path) -> Picture:
         height // PIXEL_RATIO,
         relative(pdf, page),
     )
+
+
+def relative(path: Path, page: Path) -> str:
+    """Return the address of a file as seen from the page."""
+    return quote(Path(os.path.relpath(path, page.parent)).as_posix())

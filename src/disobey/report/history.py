@@ -1,4 +1,4 @@
-"""What was run: read from the manifests of everything that the page stands on."""
+"""The jobs behind a page, read from the manifests of all its stores."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,11 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from disobey.errors import UserError
-from disobey.stores.layout import HISTORY, STAGES
+from disobey.stores.layout import STAGES
 from disobey.stores.lineage import upstream
 from disobey.stores.manifest import Manifest
-from disobey.stores.reader import read_arrays
 
 SHORT_COMMIT = 10
 
@@ -152,20 +150,6 @@ def machines(manifests: Iterable[Manifest]) -> list[Machine]:
         for (host, words), of in records.items()
     ]
     return sorted(made, key=lambda machine: -machine.seconds)
-
-
-def epochs(manifests: Iterable[Manifest]) -> dict[str, int]:
-    """Return for how many epochs each run was trained, by its history; none where that is gone."""
-    found = {}
-    for manifest in manifests:
-        names = [name for name in manifest.record["files"] if Path(name).name == HISTORY]
-        if manifest.record["stage"] == "train" and names:
-            try:
-                loss = read_arrays(manifest.file(names[0]), "/", "train_loss")
-            except UserError:
-                continue
-            found[manifest.id] = loss["train_loss"].size
-    return found
 
 
 def commit(git: Mapping[str, Any]) -> str:

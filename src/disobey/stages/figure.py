@@ -1,11 +1,10 @@
 """Draw one figure from the analyses of its settings, as PDF and PNG."""
 
-import importlib
 from typing import TYPE_CHECKING
 
 from disobey.analysis.store import read_analyses
+from disobey.figures import drawer
 from disobey.figures.style import save
-from disobey.members import member
 from disobey.stores.layout import FIGURE_FORMATS
 
 if TYPE_CHECKING:
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 def run(job: "Job") -> None:
     """Draw; a figure computes no statistic."""
     analyses = read_analyses(job.inputs, job.spec["settings"], job.spec.get("paper"))
-    figure = importlib.import_module(member("figures", job.spec["figure"])).draw(analyses)
+    figure = drawer(job.spec["figure"])(analyses)
     pdf, png = (job.store.with_name(job.store.name + suffix) for suffix in FIGURE_FORMATS)
     with job.write(pdf) as temporary_pdf, job.write(png) as temporary_png:
         save(figure, temporary_pdf, temporary_png)

@@ -1,18 +1,17 @@
-"""Write the page of a study: verdicts, figures, tables and what they were made from."""
+"""Write the page of a study: what was found, claims, figures, provenance."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from disobey.analysis.claims.claim import FEWEST_TEST_EXAMPLES
 from disobey.analysis.intervals import LEVEL, TWO_SEEDS
+from disobey.analysis.names import READINGS
+from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
 from disobey.numbers import duration
-from disobey.report.gallery import gallery
-from disobey.report.history import by_stage, elapsed, epochs, machines, stage, versions, walk
-from disobey.report.lead import matrix, sentences
-from disobey.report.links import Link, link
-from disobey.report.made import made_from
-from disobey.report.settings import settings
+from disobey.report.gallery import gallery, relative
+from disobey.report.history import by_stage, elapsed, machines, stage, versions, walk
+from disobey.report.lead import sentences
 from disobey.report.verdicts import accuracies, claims, read_table
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
+# What the first screen shows: a figure, and so many sentences; the matrix below holds all claims.
+LEAD, SENTENCES = "overview", 4
 # A table, a figure and a setting may bear the same name: told apart by the stage that made them.
 STAGES_READ = ("table", "figure", "confidence", "explorer")
 
@@ -42,47 +43,46 @@ def content(job: "Job") -> dict[str, Any]:
     analyses = [analysed[name] for name in spec["settings"]]
     found, missing = walk(job.inputs, Path())
     records = [manifest.record for manifest in found]
-    trained = epochs(found)
     held = claims(rows["claims"], rows["summary"])
     every = [row for claim in held for row in claim.rows]
+    groups = gallery(figures, job.captions, job.store)
     return {
         "spec": spec,
         "claims": held,
-        "sentences": sentences(rows["summary"]),
-        "matrix": matrix(rows["summary"]),
+        "sentences": sentences(rows["summary"])[:SENTENCES],
+        "splits": SPLITS,
+        "readings": READINGS,
         "one_seed": list(dict.fromkeys(row.setting for row in every if row.seeds == 1)),
         "two_seeds": TWO_SEEDS if any(row.seeds == 2 for row in every) else "",
-        "figures": gallery(figures, job.captions, job.store),
+        "lead": next((group for group in groups if group.kind == LEAD), None),
+        "figures": [group for group in groups if group.kind != LEAD],
         "accuracies": accuracies(rows["accuracy"], spec["settings"]),
-        "settings": settings(analyses, found),
+        "settings": [(manifest.id, manifest.spec["about"]) for manifest in analyses],
         "resamples": sorted({m.spec["analysis"]["resamples"] for m in analyses}),
         "stages": by_stage(found),
         "total": stage("total", records),
         "elapsed": elapsed(records),
         "machines": machines(found),
-        "trainings": sum(record["stage"] == "train" for record in records),
-        "epochs": trained,
-        "made": made_from(analyses, found, trained, job.store),
         "study_file": study_file(job),
         "versions": versions(found),
         "missing": missing,
         "explorers": [next(iter(manifest.record["files"])) for manifest in made["explorer"]],
+        "tables": [relative(manifest.file(), job.store) for manifest in made["table"]],
         "fewest": FEWEST_TEST_EXAMPLES,
         "level": f"{LEVEL:.0%}".replace("%", "\u00a0%"),
     }
 
 
-def study_file(job: "Job") -> tuple[Link, str] | None:
-    """Return a link to the study file and what it says; None where the job was told of none.
+def study_file(job: "Job") -> tuple[str, str, str] | None:
+    """Return the study file's name, address and text; None where the job was told of none.
 
-    The text stands in the page: the file may be changed or moved, the page then still says what
-    it was made from.
+    The text is part of the page, so that the page stays complete when the file changes or moves.
     """
     path = job.study_file
     if path is None:
         return None
     try:
-        return link(path.name, path, job.store), path.read_text(encoding="utf-8")
+        return path.name, relative(path, job.store), path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(
             f"--study-file {path}: cannot be read ({error.strerror}); name the file that the "

@@ -175,29 +175,30 @@ def _but(study: Study, name: str, *left_out: str) -> str:
 
 PlanFigures = Callable[[str, Study], Iterator[Planned]]
 
+# In the order of the paper's figures, then those that the paper does not have: the page's order.
 FIGURES: dict[str, PlanFigures] = {
     "overview": _distilled,
     "confidence": _parts(_distilled, SETTINGS_A_FIGURE),
-    "calibrated": _distilled,
-    "inheritance": _distilled,
-    "accuracy": _distilled,
-    "fidelity": _distilled,
-    "label-class": _parts(_distilled, 8),
+    "training-curves": _training_curves,
+    "switching": _switching,
+    "trajectories": _trajectories,
+    "bias": _biased(1),
+    "steps": _steps,
+    "mislabelled": _parts(_noise, 4),
+    "noise": _noise,
+    "label-class": _parts(_distilled, 4),
     "dissection": _parts(_distilled, 6),
     "measures": _parts(_distilled, 5),
-    "bias": _biased(1),
-    "trajectories": _trajectories,
-    "link": _biased(2),
-    "noise": _noise,
-    "mislabelled": _parts(_noise, 4),
-    "training-curves": _training_curves,
     "equal-accuracy": _equal_accuracy,
-    "switching": _switching,
+    "gradients": _gradients,
+    "accuracy": _distilled,
+    "calibrated": _distilled,
+    "inheritance": _distilled,
+    "fidelity": _distilled,
+    "link": _biased(2),
     "temperature": _temperature,
     "rounds": _rounds,
     "over-training": _over_training,
-    "steps": _steps,
-    "gradients": _gradients,
 }
 # What else they read than analyses of confidence: see `disobey.stores.layout.BESIDE`.
 FIGURES_BESIDE: Mapping[str, Sequence[str]] = (

@@ -17,7 +17,7 @@ from disobey.analysis.names import (
     STUDENT_AT_1,
     TEACHER,
 )
-from disobey.members import member
+from disobey.figures import module_of
 from disobey.stores import layout
 from disobey.stores.layout import BESIDE, manifest_of
 from disobey.strict import spec_of
@@ -45,11 +45,11 @@ RATES = {"quarter_lr": 0.25, "half_lr": 0.5, "double_lr": 2.0}
 # beyond lies a plateau where even two one-hot models differ.
 MATCHED_RANGE = (0.2, 0.7)
 
-TABLES = ("accuracy", "confidence", "claims", "summary")
+TABLES = ("accuracy", "confidence", "claims", "summary", "all")
 # The accuracies that the paper reports beside ours, where a study gives any; and figures with them.
 PAPER_TABLE, PAPER_FIGURES = "paper", ("accuracy",)
 # Tables that also read the stores beside the analyses; each kind of these has a table of its own.
-TABLES_BESIDE = {"claims": tuple(BESIDE), "summary": tuple(BESIDE)} | {
+TABLES_BESIDE = {table: tuple(BESIDE) for table in ("claims", "summary", "all")} | {
     kind: (kind,) for kind in BESIDE
 }
 
@@ -449,7 +449,7 @@ class _Planner:
             spec,
             layout.FIGURE.format(study=study, figure=name),
             (*upstream, *beside),
-            (member("figures", kind),),
+            (module_of(kind),),
         )
 
     def _paper(self, settings: Iterable[str]) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""all.csv: the rows of the other tables, none lost and none twice, and what README does with it."""
+
+import re
+import sys
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+
+from disobey.analysis.tables import accuracy, bias, claims, confidence
+from disobey.analysis.tables import all as whole
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def analyses(monkeypatch):
+    monkeypatch.syspath_prepend(REPOSITORY / "tests" / "figures")
+    from synthetic_bias import with_bias
+
+    yield with_bias(2)
+    sys.modules.pop("synthetic_bias", None)
+
+
+def test_every_row_of_the_other_tables_is_there_once(analyses):
+    found = whole.table("s", analyses)
+    assert list(found.columns) == list(whole.COLUMNS)
+    parts = {"accuracy": accuracy, "confidence": confidence, "bias": bias, "claims": claims}
+    assert set(found.table) == set(parts)
+    for name, module in parts.items():
+        part, own = module.table("s", analyses), found[found.table == name]
+        assert len(own) == len(part) > 0
+        np.testing.assert_array_equal(own.estimate, part.value)
+        for column in {*part.columns} & {*whole.COLUMNS} - {"seed"}:
+            alike = own[column].fillna(-1).astype(str).values, part[column].fillna(-1).astype(str)
+            if part[column].notna().all():
+                assert list(alike[0]) == list(alike[1]), (name, column)
+    models = found[found.table == "bias"].model
+    assert set(models) == set(bias.table("s", analyses).compared)
+
+
+def test_the_lines_of_the_readme_plot_the_slope_in_every_reading(analyses, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("results/overview/tables/all.csv")
+    path.parent.mkdir(parents=True)
+    table = whole.table("overview", analyses)
+    table.to_csv(path, index=False)
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert len(lines.splitlines()) == 3
+    drawn = []
+    with matplotlib.rc_context({"backend": "agg"}):
+        barh = pd.plotting.PlotAccessor.barh
+        monkeypatch.setattr(pd.plotting.PlotAccessor, "barh", lambda self: drawn.append(barh(self)))
+        exec(lines, {})
+    (axes,) = drawn
+    shown = sorted(bar.get_width() for bars in axes.containers for bar in bars)
+    wanted = table[table.claim == "exaggeration"].estimate
+    assert len(wanted) == 2 * 2 * 3
+    np.testing.assert_allclose(shown, sorted(wanted))
