@@ -20,9 +20,9 @@ from disobey.training.predictions import trained_model
 from disobey.training.weights import for_device
 
 from ..training.conftest import raw_images
+from ..training.distributed_runs import PATIENCE, Run, wait_until
 from ..training.test_augmented import AUGMENT, Distilled, both_blocks
-from ..training.test_ranks import assert_close, student_of_views, text_model
-from ..training.together import PATIENCE, Run, wait_until
+from ..training.test_distributed import assert_close, student_of_views, text_model
 from .conftest import skip_without
 
 RESNET = {"family": "cifar_resnet", "depth": 8, "widths": [4, 8, 8]}
@@ -219,7 +219,7 @@ def test_two_gpus_are_not_had_where_one_is_seen(on_gpus, monkeypatch):
 @pytest.mark.gpu
 def test_two_gpus_train_images_as_one_does(on_gpus, monkeypatch):
     skip_without(2)
-    run = student_of_views(on_gpus, monkeypatch)
+    run = student_of_views(on_gpus, monkeypatch, Run, RESNET)
     own = {"TMPDIR": str(on_gpus.root)}
     alone = run.made(**own)
     assert_close(run.made(processes=2, **own), alone, **CLOSE)
@@ -229,7 +229,7 @@ def test_two_gpus_train_images_as_one_does(on_gpus, monkeypatch):
 @pytest.mark.gpu
 def test_two_gpus_train_texts_as_one_does(on_gpus, monkeypatch):
     skip_without(2)
-    run = text_model(on_gpus, monkeypatch, dropout=0.0, optimizer="sgd", lr=0.1)
+    run = text_model(on_gpus, monkeypatch, 0.0, Run, optimizer="sgd", lr=0.1)
     own = {"TMPDIR": str(on_gpus.root)}
     alone = run.made(**own)
     assert_close(run.made(processes=2, **own), alone, **CLOSE)
