@@ -50,7 +50,7 @@ def run(job: "Job") -> None:
     start = start_module(spec)
     if start is not None:
         importlib.import_module(start).load(model, spec["model"], job.inputs)
-    model = for_device(model, device)
+    model = for_device(model, device, spec["recipe"].get("precision", "fp32"))
     kind, checkpoints_of, keeper_of = _classes(job)
     training = _training(job, model, data, device, kind)
     checkpoints = checkpoints_of(_checkpoint_folder(job))

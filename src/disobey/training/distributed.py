@@ -2,8 +2,8 @@
 
 torch's `DistributedDataParallel` averages the gradients and `SyncBatchNorm` normalises by the whole
 batch. Ours are the loss of a batch that is split unevenly, one saved state for all, and rank 0's
-lock on the store. The result is that of one process, but for the order in which float32 numbers are summed
-and for dropout, whose masks each rank draws for its own part of a batch.
+lock on the store. The result is that of one process, but for the order in which float32 numbers
+are summed and for dropout, whose masks each rank draws for its own part of a batch.
 """
 
 import atexit
