@@ -81,16 +81,21 @@ def student(data: Prepared, device: torch.device, precision: str = "fp32") -> nn
 
 def tests(device: torch.device, seconds: float) -> Iterator[Row]:
     """Run tests/gpu; without a card, those of its tests that the CPU can run."""
+    seconds = min(seconds, TEST_SECONDS)
     marked = "gpu" if device.type == "cuda" else "not gpu"
     words = ["-m", "pytest", "-p", "no:xdist", "-q", "-rfE", "tests/gpu", "-m", marked]
     root = Path(__file__).parents[1]
-    done = subprocess.run(
-        [sys.executable, *words], cwd=root, capture_output=True, text=True,
-        timeout=min(seconds, TEST_SECONDS),
-    )  # fmt: skip
+    what = f"tests/gpu, marked '{marked}'"
+    try:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=root, capture_output=True, text=True, timeout=seconds
+        )
+    except subprocess.TimeoutExpired:
+        yield what, f"not done within {seconds:.0f} s", "all passed", True
+        return
     *lines, last = done.stdout.strip().splitlines() or [f"exit status {done.returncode}"]
     print("\n".join(lines), file=sys.stderr)
-    yield f"tests/gpu, marked '{marked}'", last.strip("= "), "all passed", done.returncode != 0
+    yield what, last.strip("= "), "all passed", done.returncode != 0
 
 
 def errors(device: torch.device, seconds: float) -> Iterator[Row]:
@@ -104,10 +109,10 @@ def errors(device: torch.device, seconds: float) -> Iterator[Row]:
     inputs = AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0)
     shown, model = inputs.gather(torch.arange(BATCH)), student(data, CPU)
     label = torch.from_numpy(data.train.label)[:BATCH]
-    for what, compute, limit in (
-        ("convolution", lambda **to: functional.conv2d(pixels.to(**to), kernel.to(**to)), 1e-6),
-        ("matrix product", lambda **to: left.to(**to) @ right.to(**to), 1e-6),
-        (f"gradient of ResNet-{STUDENT}", partial(gradient, model, shown, label), 1e-2),
+    for what, compute in (
+        ("convolution", lambda **to: functional.conv2d(pixels.to(**to), kernel.to(**to))),
+        ("matrix product", lambda **to: left.to(**to) @ right.to(**to)),
+        (f"gradient of ResNet-{STUDENT}", partial(gradient, model, shown, label)),
     ):
         exact = compute(device=CPU, dtype=torch.float64)
         error = {"float32 on the CPU": relative_error(compute(device=CPU), exact)}
@@ -115,8 +120,8 @@ def errors(device: torch.device, seconds: float) -> Iterator[Row]:
             with number_format(device, name):
                 error[name] = relative_error(compute(device=device), exact)
         words = ", ".join(f"{name} {value:.1e}" for name, value in error.items())
-        failed = not error["float32"] < limit
-        yield f"{what}: relative error against float64", words, f"float32 below {limit:g}", failed
+        failed = not error["float32"] < 10 * error["float32 on the CPU"]
+        yield f"{what}: relative error against float64", words, "float32 near the CPU's", failed
 
 
 @contextlib.contextmanager
