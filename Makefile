@@ -49,9 +49,10 @@ test-fast: $(VENV)/.installed-dev
 test-slurm: $(VENV)/.installed-dev
 	$(PYTEST) -p no:xdist tests/slurm -m slurm -rs
 
-# Needs a GPU, and two for some of the tests; elsewhere it says what it skipped, and why.
+# Some eight minutes on a machine with a GPU, or two for some of the tests: tests, errors, rates, in one
+# table. Elsewhere it runs what the CPU can run, and says what it skipped.
 gpu-check: $(VENV)/.installed-dev
-	$(PYTEST) -p no:xdist tests/gpu -m gpu -rs
+	$(BIN)/python -m benchmarks.gpu
 
 # The site, into docs/_build/html: every warning is an error, and the notebook must print what it holds.
 docs: $(VENV)/.installed-docs

@@ -67,6 +67,12 @@ def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], **record: A
     (RESULTS / f"{name}.json").write_text(json.dumps(kept, indent=1) + "\n")
 
 
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the lines of a table; all rows have the same columns."""
+    lines = [f"| {' | '.join(rows[0])} |", f"|{' --- |' * len(rows[0])}"]
+    return lines + [f"| {' | '.join(map(shown, row.values()))} |" for row in rows]
+
+
 def shown(value: object) -> str:
     """Return a cell of a table as text: numbers to three digits."""
     if not isinstance(value, float):

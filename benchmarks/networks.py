@@ -80,6 +80,9 @@ class OurLoop:
         Stored views, a model that is run live, or none: cross-entropy alone.
     compile : bool
         Whether the student goes through torch.compile.
+    device : torch.device
+        Of student and teacher too.
+    batch : int
     """
 
     def __init__(
@@ -90,10 +93,13 @@ class OurLoop:
         teacher: Path | nn.Module | None,
         *,
         compile: bool = False,
+        device: torch.device = CPU,
+        batch: int = BATCH,
     ) -> None:
-        self.recipe = {
+        self.device = device
+        self.recipe: dict[str, Any] = {
             "optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "epochs": SLABS,
-            "batch": BATCH, "schedule": "constant", "precision": precision,
+            "batch": batch, "schedule": "constant", "precision": precision,
         }  # fmt: skip
         self.student, self.data = student, data
         self.spec: dict[str, Any] = {
@@ -101,17 +107,18 @@ class OurLoop:
         }  # fmt: skip
         if teacher is not None:
             self.spec["distill"] = {"temperature": 4.0, "weight": 0.9}
-        self.inputs = augmented.build(self.spec, data, CPU)
+        self.inputs = augmented.build(self.spec, data, device)
         self.teacher = self._teacher(teacher)
-        self.forward = compiled_forward(student, BATCH, varying=False) if compile else None
+        self.forward = compiled_forward(student, batch, varying=False) if compile else None
 
     def _teacher(self, teacher: Path | nn.Module | None) -> Teacher | None:
         if isinstance(teacher, Path):
-            return StoredViews([teacher], self.data, self.inputs, CPU)
+            return StoredViews([teacher], self.data, self.inputs, self.device)
         return None if teacher is None else LiveTeacher(teacher)
 
-    def _training(self) -> Training:
-        targets = Targets(torch.from_numpy(self.data.train.label), self.teacher)
+    def training(self) -> Training:
+        """Return a training of the student at its first step."""
+        targets = Targets(torch.from_numpy(self.data.train.label).to(self.device), self.teacher)
         objective = objectives.build(self.spec, targets)
         shown = augmented.shown_by_epoch(self.spec, self.inputs, self.teacher)
         return Training(
@@ -127,18 +134,26 @@ class OurLoop:
 
     def images_per_second(self, steps: int) -> float:
         """Train for some steps; return the rate, reading of views included."""
-        training = self._training()
-
-        def after_step() -> None:
-            if training.step == steps:
-                raise Stop
-
+        training = self.training()
         started = time.perf_counter()
-        with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(Stop):
-            training.run(after_step)
-        return steps * BATCH / (time.perf_counter() - started)
+        take_steps(training, steps)
+        return steps * self.recipe["batch"] / (time.perf_counter() - started)
 
     def run(self) -> None:
         """Train for all epochs."""
         with contextlib.redirect_stderr(io.StringIO()):
-            self._training().run()
+            self.training().run()
+
+
+def take_steps(training: Training, steps: int) -> None:
+    """Take some steps of a training, and wait until its device has done them."""
+    end = training.step + steps
+
+    def after_step() -> None:
+        if training.step == end:
+            raise Stop
+
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.suppress(Stop):
+        training.run(after_step)
+    if training.device.type == "cuda":
+        torch.cuda.synchronize(training.device)

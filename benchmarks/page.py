@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks.common import RESULTS, shown
+from benchmarks.common import RESULTS, markdown_table
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.S)
@@ -18,13 +18,10 @@ BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.S)
 def markdown(name: str) -> str:
     """Return the record ``benchmarks/results/<name>.json`` as a Markdown table with its origin."""
     record = json.loads((RESULTS / f"{name}.json").read_text())
-    columns = list(record["rows"][0])
-    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-    lines += [f"| {' | '.join(map(shown, row.values()))} |" for row in record["rows"]]
     commit, machine = (record["git"]["commit"] or "no commit")[:10], record["machine"]
     torch = record["versions"].get("torch", "unknown")
     origin = f"*{record['title']}. {machine}; torch {torch}; commit {commit}, {record['written']}.*"
-    return "\n".join(["", *lines, "", origin, "", ""])
+    return "\n".join(["", *markdown_table(record["rows"]), "", origin, "", ""])
 
 
 def filled(page: str) -> str:

@@ -18,6 +18,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 TEMPERATURE, WEIGHT = 4.0, 0.9
+CPU = torch.device("cpu")
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):
@@ -67,6 +68,8 @@ class PlainLoop:
     pictures : Pictures
     batch, workers : int
         Of the DataLoader.
+    device : torch.device
+        Of student and teacher.
     """
 
     def __init__(
@@ -76,7 +79,9 @@ class PlainLoop:
         pictures: Pictures,
         batch: int = 64,
         workers: int = 0,
+        device: torch.device = CPU,
     ) -> None:
+        self.device = device
         self.student = student.train()
         self.teacher = None if teacher is None else teacher.eval()
         self.batch = batch
@@ -102,6 +107,7 @@ class PlainLoop:
 
     def step(self, images: torch.Tensor, label: torch.Tensor) -> float:
         """Take one step; return the loss, as such loops print it."""
+        images, label = images.to(self.device), label.to(self.device)
         logits = self.student(images)
         loss = functional.cross_entropy(logits, label)
         if self.teacher is not None:

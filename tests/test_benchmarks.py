@@ -4,12 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks import (
     analysis,
     common,
     dag,
     dump,
+    gpu,
     networks,
     peak,
     startup,
@@ -67,7 +69,7 @@ def few(monkeypatch):
     """Networks, images and steps that take a second."""
     monkeypatch.setattr(networks, "SLABS", 2)
     small = networks.resnet
-    for module in (dump, peak, step, study, training):
+    for module in (dump, gpu, peak, step, study, training):
         for name, value in (
             ("EXAMPLES", BATCHES * networks.BATCH), ("STEPS", 2), ("WARM_UP", 1), ("SIZE", 16),
             ("SLABS", 2), ("SETTLING", 1), ("DEPTHS", (8,)), ("PAIRS", {"a -> b": (8, 8)}),
@@ -96,6 +98,48 @@ def test_a_benchmark_of_training_measures_something_everywhere(name, few, tmp_pa
     numbers = [v for row in rows for key, v in row.items() if key != "case" and _is_number(v)]
     assert len(numbers) >= 2 * len(rows)
     assert all(float(value) >= 0 for value in numbers)
+
+
+@pytest.fixture
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_the_check_of_a_gpu_prints_one_table(few, monkeypatch, capsys):
+    def unsound(device, seconds):
+        yield "a check", "what is wrong", "what is right", True
+        raise ValueError("it ends early")
+
+    for name, value in (
+        ("ROUNDS", 1), ("WORKERS", 0), ("SMALL_STEPS", BATCHES), ("BATCH", 16), ("LARGE_BATCH", 32),
+        ("PARTS", (gpu.errors, gpu.repeats, gpu.rates, gpu.processes, unsound)),
+        ("NEED_A_CARD", (gpu.processes,)), ("device_here", lambda: networks.CPU),
+        ("COMPILE_SECONDS", 1e9),
+    ):  # fmt: skip
+        monkeypatch.setattr(gpu, name, value)
+    assert gpu.main() == 2
+    title, _, head, _, *rows = capsys.readouterr().out.strip().splitlines()
+    assert f"torch {torch.__version__}" in title and head == "| what | found | expected |"
+    assert all(row.startswith("| ") and row.endswith(" |") for row in rows)
+    assert sum("equal bit for bit | equal bit for bit" in row for row in rows) == 4
+    assert sum("times the plain loop" in row for row in rows) == 4
+    assert "| processes | skipped: torch finds no GPU |  |" in rows
+    assert "| a check | **what is wrong** | what is right |" in rows
+    assert "| unsound | **ValueError: it ends early** | no error |" in rows
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_a_number_format_that_rounds_is_a_failure(monkeypatch):
+    monkeypatch.setattr(gpu, "STUDENT", 8)
+    monkeypatch.setattr(gpu, "BATCH", 16)
+    assert not any(failed for *_, failed in gpu.errors(networks.CPU, 60))
+    rounded = gpu.number_format
+    monkeypatch.setattr(gpu, "number_format", lambda device, name: rounded(device, "bf16"))
+    assert all(failed for *_, failed in gpu.errors(networks.CPU, 60))
 
 
 def _is_number(value):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from disobey import code_digest, provenance
 from disobey.cards import take_card
@@ -12,6 +12,9 @@ from disobey.errors import UserError
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import Manifest, describe, write_manifest
 from disobey.stores.writer import atomic, remove_temporary_files
+
+if TYPE_CHECKING:
+    from disobey.training.distributed import Ranks
 
 BY_HAND = "by-hand"  # the digest of code that nobody gave
 
@@ -49,6 +52,8 @@ class Job:
     take_card : callable
         Given the names of the GPUs that torch sees, returns the position of one that is this
         process's own, after waiting for one.
+    ranks : Ranks or None
+        The processes that train together; None where there is one.
     measured : dict
         What the stage measured of its own work, for the manifest.
     states : Path or None
@@ -68,9 +73,15 @@ class Job:
     study_file: Path | None = None
     alone: bool = False
     take_card: Callable[[Sequence[str]], int] = take_card
+    ranks: "Ranks | None" = None
     written: list[Path] = field(default_factory=list)
     measured: dict[str, float] = field(default_factory=dict)
     states: Path | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes the store: the only one, or rank 0."""
+        return self.ranks is None or self.ranks.rank == 0
 
     @property
     def by_hand(self) -> bool:

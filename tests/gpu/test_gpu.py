@@ -20,9 +20,9 @@ from disobey.training.predictions import trained_model
 from disobey.training.weights import for_device
 
 from ..training.conftest import raw_images
+from ..training.distributed_runs import PATIENCE, Run, wait_until
 from ..training.test_augmented import AUGMENT, Distilled, both_blocks
-from ..training.test_ranks import assert_close, student_of_views, text_model
-from ..training.together import PATIENCE, Run, wait_until
+from ..training.test_distributed import assert_close, student_of_views, text_model
 from .conftest import skip_without
 
 RESNET = {"family": "cifar_resnet", "depth": 8, "widths": [4, 8, 8]}
@@ -91,7 +91,8 @@ def test_bfloat16_trains_close_to_float32_and_keeps_float32_weights(workplace, m
     np.testing.assert_allclose(losses["bf16"], losses["fp32"], rtol=0.05)
 
 
-def test_channels_lie_last_and_change_no_number(device, images_of_two_channels):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_memory_format_changes_no_number(precision, device, images_of_two_channels):
     torch.manual_seed(0)
     plain = build_model(RESNET, images_of_two_channels)
     inputs = torch.randn(6, 2, 16, 16)
@@ -100,10 +101,12 @@ def test_channels_lie_last_and_change_no_number(device, images_of_two_channels):
     gradient = plain.get_submodule("stem.convolution").weight.grad
 
     torch.manual_seed(0)
-    model = for_device(build_model(RESNET, images_of_two_channels), torch.device(device))
+    plain_model = build_model(RESNET, images_of_two_channels)
+    model = for_device(plain_model, torch.device(device), precision)
     weight = model.get_submodule("stem.convolution").weight
-    assert weight.is_contiguous(memory_format=torch.channels_last) and weight.device.type == device
-    found = model(inputs.to(device, memory_format=torch.channels_last))
+    last = weight.is_contiguous(memory_format=torch.channels_last)
+    assert last == (device == "cpu" or precision == "bf16") and weight.device.type == device
+    found = model(inputs.to(device, memory_format=torch.channels_last))  # as images are stored
     found.square().sum().backward()
     torch.testing.assert_close(found.cpu(), expected, **CLOSE)
     torch.testing.assert_close(weight.grad.cpu(), gradient, **CLOSE)
@@ -219,7 +222,7 @@ def test_two_gpus_are_not_had_where_one_is_seen(on_gpus, monkeypatch):
 @pytest.mark.gpu
 def test_two_gpus_train_images_as_one_does(on_gpus, monkeypatch):
     skip_without(2)
-    run = student_of_views(on_gpus, monkeypatch)
+    run = student_of_views(on_gpus, monkeypatch, Run, RESNET)
     own = {"TMPDIR": str(on_gpus.root)}
     alone = run.made(**own)
     assert_close(run.made(processes=2, **own), alone, **CLOSE)
@@ -229,7 +232,7 @@ def test_two_gpus_train_images_as_one_does(on_gpus, monkeypatch):
 @pytest.mark.gpu
 def test_two_gpus_train_texts_as_one_does(on_gpus, monkeypatch):
     skip_without(2)
-    run = text_model(on_gpus, monkeypatch, dropout=0.0, optimizer="sgd", lr=0.1)
+    run = text_model(on_gpus, monkeypatch, 0.0, Run, optimizer="sgd", lr=0.1)
     own = {"TMPDIR": str(on_gpus.root)}
     alone = run.made(**own)
     assert_close(run.made(processes=2, **own), alone, **CLOSE)

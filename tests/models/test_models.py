@@ -8,6 +8,7 @@ import torch
 
 from disobey.errors import UserError
 from disobey.models.registry import build_model
+from disobey.models.roberta import attention_mask
 
 IMAGES = SimpleNamespace(
     train=SimpleNamespace(inputs=np.zeros((2, 28, 28, 1), np.uint8)), class_names=tuple("abcde")
@@ -161,6 +162,19 @@ def test_before_activation_each_shortcut_carries_the_input_unchanged():
     torch.nn.init.zeros_(block.convolution_2.weight)
     inputs = torch.randn(2, 3, 4, 4)
     assert torch.equal(block(inputs.clone()), inputs)
+
+
+def test_both_masks_of_attention_give_roberta_the_same_logits():
+    torch.manual_seed(0)
+    model = build_model(ROBERTA, TEXTS).eval()
+    tokens = torch.randint(5, 50, (3, 9))
+    tokens[0, 4:] = tokens[1, 7:] = 1
+    square = attention_mask(tokens, 1, square=True)
+    assert square.shape == (3, 1, 9, 9) and square.dtype == torch.bool
+    found = model.roberta(tokens, attention_mask=square).logits
+    torch.testing.assert_close(found, model(tokens))
+    everything = torch.ones_like(square)
+    assert not torch.allclose(model.roberta(tokens, attention_mask=everything).logits, found)
 
 
 def test_padding_changes_no_logit_of_roberta():

@@ -24,8 +24,8 @@ class WithGpus(Workflow):
     def command(self, *words):
         return [sys.executable, str(SHOWS_GPUS), *super().command(*words)[3:]]
 
-    def modules(self, manifest):
-        return read_manifest(self.folder / manifest).record["modules"]
+    def measured(self, manifest):
+        return read_manifest(self.folder / manifest).record["measured"]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(two_
     done = two_gpus.snakemake(run)
     assert done.returncode == 0, done.stdout + done.stderr
     assert log.read_text().count("resumed at step") == 1
-    assert "disobey.training.ranks" in two_gpus.modules(run)
+    assert two_gpus.measured(run)["processes"] == 2
     for words in ("gpus: 1", "gpus: 3"):
         two_gpus.edit("gpus: 2", words)
         assert two_gpus.would_run(run) == set()

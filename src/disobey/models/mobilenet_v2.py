@@ -86,5 +86,5 @@ def _convolution(
         "normalisation": nn.BatchNorm2d(width),
     }
     if active:
-        parts["relu6"] = nn.ReLU6(inplace=True)
+        parts["relu6"] = nn.ReLU6()  # in place it would copy its input for the backward pass
     return nn.Sequential(OrderedDict(parts))

@@ -49,4 +49,16 @@ class Classifier(nn.Module):
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Map tokens (batch, token) to logits (batch, class)."""
-        return self.roberta(tokens, attention_mask=(tokens != self.pad).long()).logits
+        mask = attention_mask(tokens, self.pad, square=tokens.is_cuda)
+        return self.roberta(tokens, attention_mask=mask).logits
+
+
+def attention_mask(tokens: torch.Tensor, pad: int, *, square: bool) -> torch.Tensor:
+    """Return which tokens are text, for `transformers`.
+
+    int64 of shape (batch, token); ``square``: bool of shape (batch, 1, token, token), as scaled dot
+    product attention takes it. With the first `transformers` asks in each step whether a batch has
+    padding, and waits for the GPU to answer.
+    """
+    text = tokens != pad
+    return text[:, None, None].expand(-1, -1, tokens.shape[1], -1) if square else text.long()

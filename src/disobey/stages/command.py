@@ -19,9 +19,6 @@ from disobey.stages.store_lock import alone, drop_states, made_meanwhile
 from disobey.stores.manifest import read_manifest
 from disobey.stores.writer import FULL
 
-# Who knows how several processes share a job: named, not imported, since a process alone shall
-# neither load it nor depend on its code.
-TOGETHER = "disobey.stages.together"
 # Stages whose stores' ids end with digits of their specs.
 NAMED_BY_SPEC = ("pretrained", "prepare", "labels", "train", "basis", "compared", "classify")
 
@@ -94,7 +91,9 @@ def main(stage: str, arguments: Sequence[str]) -> int:
         )
         _check_id(job)
         if _several_processes():
-            importlib.import_module(TOGETHER).make_together(job)
+            from disobey.training.distributed import make_together  # torch is slow to load
+
+            make_together(job, module.run, make)
         else:
             make(job, module.run)
     except UserError as error:

@@ -3,7 +3,6 @@
 import importlib
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -40,25 +39,7 @@ if TYPE_CHECKING:
     from disobey.training.snapshots import Snapshots
 
 
-@dataclass(frozen=True)
-class Process:
-    """What trains and saves in a process: in the only one, unless said otherwise.
-
-    Attributes
-    ----------
-    training, checkpoints, keeper : callable
-        Make a `Training`, its `Checkpoints` and its `Keeper`.
-    writes : bool
-        Whether the store is this process's to write.
-    """
-
-    training: Callable[..., Training] = Training
-    checkpoints: Callable[[Path], Checkpoints] = Checkpoints
-    keeper: Callable[[Checkpoints, Training], Keeper] = Keeper
-    writes: bool = True
-
-
-def run(job: "Job", process: Process = Process()) -> None:
+def run(job: "Job") -> None:
     """Train the run that the spec describes; write weights and history."""
     spec, device = job.spec, choose_device(job.device, job.take_card)
     data = prepared_data(job)
@@ -68,13 +49,14 @@ def run(job: "Job", process: Process = Process()) -> None:
     start = start_module(spec)
     if start is not None:
         importlib.import_module(start).load(model, spec["model"], job.inputs)
-    model = for_device(model, device)
-    training = _training(job, model, data, device, process.training)
-    checkpoints = process.checkpoints(_checkpoint_folder(job))
-    snapshots = _snapshots(job, checkpoints, training) if process.writes else None
+    model = for_device(model, device, spec["recipe"].get("precision", "fp32"))
+    kind, checkpoints_of, keeper_of = _classes(job)
+    training = _training(job, model, data, device, kind)
+    checkpoints = checkpoints_of(_checkpoint_folder(job))
+    snapshots = _snapshots(job, checkpoints, training) if job.writes else None
     if job.alone:
         checkpoints.remove_temporary_files()
-    keeper = process.keeper(checkpoints, training)
+    keeper = keeper_of(checkpoints, training)
 
     def after_step() -> None:
         if snapshots is not None:
@@ -87,9 +69,25 @@ def run(job: "Job", process: Process = Process()) -> None:
         checkpoints.resume(training)
         training.run(after_step)
     job.measured["training_seconds"] = round(sum(training.history.seconds), 3)
-    if process.writes:
+    if job.writes:
         with checkpoints.finishing(training):
             write_store(job, training, snapshots)
+
+
+def _classes(
+    job: "Job",
+) -> tuple[Callable[..., Training], Callable[[Path], Checkpoints], Callable[..., Keeper]]:
+    """Return what makes a `Training`, its `Checkpoints` and its `Keeper`."""
+    if job.ranks is None:
+        return Training, Checkpoints, Keeper
+    from disobey.training.distributed import (
+        DistributedCheckpoints,
+        DistributedKeeper,
+        DistributedTraining,
+    )
+
+    training = partial(DistributedTraining, job.ranks)
+    return training, partial(DistributedCheckpoints, job.ranks), DistributedKeeper
 
 
 def _training(

@@ -1,0 +1,317 @@
+"""One training by several processes of one machine, which torchrun has started.
+
+torch's `DistributedDataParallel` averages the gradients and `SyncBatchNorm` normalises by the whole
+batch. Ours are the loss of a batch that is split unevenly, one saved state for all, and rank 0's
+lock on the store. The result is that of one process, but for the order in which float32 numbers
+are summed and for dropout, whose masks each rank draws for its own part of a batch.
+"""
+
+import atexit
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
+
+from disobey.cards import take_cards
+from disobey.errors import UserError
+from disobey.job import Job
+from disobey.seeds import torch_seed
+from disobey.training.checkpoint import Checkpoints, Keeper
+from disobey.training.inputs import Inputs
+from disobey.training.loop import Training
+from disobey.training.losses.targets import Objective, Targets
+
+# How long a rank waits for another, for instance for rank 0 to save a state [our choice].
+COLLECTIVE_TIMEOUT = timedelta(hours=1)
+# Seconds in which rank 0 may report an error; torchrun ends all processes after thirty.
+REPORT_SECONDS = 25.0
+BEGUN, ENDED, CARDS = "disobey/begun", "disobey/ended", "disobey/cards"
+
+
+class Ranks:
+    """The processes of one training, as one of them sees them.
+
+    Parameters
+    ----------
+    rank, count : int
+        This process's rank, and how many there are.
+    store : torch.distributed.Store
+        Read and written by all; torchrun's own process holds it.
+    """
+
+    def __init__(self, rank: int, count: int, store: distributed.Store) -> None:
+        self.rank, self.count, self.store = rank, count, store
+
+    @classmethod
+    def connect(cls, *, cuda: bool) -> "Ranks":
+        """Join the processes that torchrun has started; tensors on GPUs go through NCCL.
+
+        Raises
+        ------
+        UserError
+            When they run on several machines.
+        """
+        if os.environ.get("LOCAL_WORLD_SIZE") != os.environ["WORLD_SIZE"]:
+            raise UserError(
+                "a training runs on one machine, with one or several GPUs; call torchrun with "
+                "--standalone"
+            )
+        store, rank, count = next(distributed.rendezvous("env://", timeout=COLLECTIVE_TIMEOUT))
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            store=store,
+            rank=rank,
+            world_size=count,
+            timeout=COLLECTIVE_TIMEOUT,
+        )
+        return cls(rank, count, store)
+
+    def announce(self, key: str, value: str = "") -> None:
+        """Set a key that `wait_for` waits for."""
+        with contextlib.suppress(distributed.DistError):  # torchrun, which holds it, has ended
+            self.store.set(key, value)
+
+    def wait_for(self, *keys: str, seconds: float = math.inf) -> str | None:
+        """Return the first of ``keys`` that is set; None where none is after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for key in keys:
+                if self.store.check([key]):
+                    return key
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.1)  # the store's own wait would hold back signals
+
+    def take_card(self, cards: Sequence[str]) -> int:
+        """Return the position of this rank's GPU; rank 0 takes the locks of all."""
+        if self.rank == 0:
+            self.announce(CARDS, json.dumps(take_cards(cards, self.count)))
+        self.wait_for(CARDS)
+        position: int = json.loads(self.store.get(CARDS))[self.rank]
+        return position
+
+
+def all_reduce_sum(values: torch.Tensor) -> torch.Tensor:
+    """Return ``values`` summed over the ranks, in place; the same bits on each."""
+    distributed.all_reduce(values)
+    return values
+
+
+def all_reduce_max(number: int) -> int:
+    """Return the largest of the ranks' numbers, through gloo: no GPU waits."""
+    value = torch.tensor(number, dtype=torch.int64)
+    distributed.all_reduce(value, distributed.ReduceOp.MAX)
+    return int(value)
+
+
+def split_batch(index: torch.Tensor, rank: int, count: int) -> tuple[torch.Tensor, float]:
+    """Return a rank's part of a batch's ``index``, and the weight of its mean in the batch's mean.
+
+    Parts are equal or differ by one example. A rank that gets none of a small last batch takes the
+    first example with weight 0, since it must take part in what all ranks compute together.
+    """
+    part = index.tensor_split(count)[rank]
+    return (part, len(part) / len(index)) if len(part) else (index[:1], 0.0)
+
+
+def with_synchronised_statistics(
+    model: nn.Module, device: torch.device, count: int, smallest: int
+) -> nn.Module:
+    """Return the model with torch's `SyncBatchNorm` for each batch normalisation.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Changed in place; weights and buffers keep their names.
+    device : torch.device
+    count, smallest : int
+        How many ranks there are, and how many examples the smallest batch has.
+
+    Raises
+    ------
+    UserError
+        Where `SyncBatchNorm` cannot keep the batch's statistics: on the CPU, and with a batch that
+        leaves a rank without an example.
+    """
+    if not any(isinstance(module, _BatchNorm) for module in model.modules()):
+        return model
+    if device.type != "cuda":
+        raise UserError(
+            "several processes can train a model with batch normalisation on GPUs only (torch's "
+            "SyncBatchNorm); on the CPU call it without torchrun"
+        )
+    if smallest < count:
+        raise UserError(
+            f"gpus: {count}, but the smallest batch of an epoch has {smallest} examples, and batch "
+            f"normalisation needs one on each GPU; write gpus: {smallest}, or another batch in the "
+            f"recipe"
+        )
+    synchronised: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    return synchronised
+
+
+class DistributedTraining(Training):
+    """One rank's part of a training: the steps of one process, each on a part of the batch.
+
+    Parameters
+    ----------
+    ranks : Ranks
+    model, inputs, targets, objective, recipe, *rest, **more
+        As for `Training`, of all examples.
+    """
+
+    def __init__(
+        self,
+        ranks: Ranks,
+        model: nn.Module,
+        inputs: Inputs,
+        targets: Targets,
+        objective: Objective,
+        recipe: dict[str, Any],
+        *rest: Any,  # noqa: ANN401 - passed on
+        **more: Any,  # noqa: ANN401 - passed on
+    ) -> None:
+        self._ranks, self._weight = ranks, 1.0
+
+        def weighted(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
+            # DistributedDataParallel divides the sum of the ranks' gradients by their number.
+            return objective(logits, index, spent) * (self._weight * ranks.count)
+
+        if "ahead" in more:
+            whole = more["ahead"]
+            more["ahead"] = lambda index: whole(split_batch(index, ranks.rank, ranks.count)[0])
+        examples, batch, device = len(targets.label), recipe["batch"], targets.label.device
+        smallest = examples % batch or batch
+        model = with_synchronised_statistics(model, device, ranks.count, smallest)
+        more["forward"] = DistributedDataParallel(
+            model,
+            device_ids=[device.index] if device.type == "cuda" else None,
+            forward_sync_buffers=False,  # running statistics are the same already
+            static_graph=True,  # parameters that no logit depends on get no gradient, as elsewhere
+        )
+        super().__init__(model, inputs, targets, weighted, recipe, *rest, **more)
+
+    def _gradients(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # By step and rank: a resumed training needs no generator's state but its own.
+        position = (*divmod(self.step, self.per_epoch), self._ranks.rank)
+        torch.manual_seed(torch_seed(self.order_seed, "dropout of a share", *position))
+        part, self._weight = split_batch(index, self._ranks.rank, self._ranks.count)
+        loss, correct = super()._gradients(part)
+        counted = (correct * (self._weight > 0)).to(loss.dtype)
+        loss, correct = all_reduce_sum(torch.stack([loss / self._ranks.count, counted]))
+        return loss, correct.long()
+
+
+class DistributedCheckpoints(Checkpoints):
+    """States that rank 0 writes and every rank resumes from.
+
+    Parameters
+    ----------
+    ranks : Ranks
+    folder : Path
+    """
+
+    def __init__(self, ranks: Ranks, folder: Path) -> None:
+        super().__init__(folder)
+        self._ranks = ranks
+
+    def resume(self, training: Training) -> None:
+        """Restore the latest state that can be read; the ranks must find the same."""
+        super().resume(training)
+        if all_reduce_max(training.step) != -all_reduce_max(-training.step):
+            raise RuntimeError(f"{self.folder}: the processes resume from different states")
+
+    def save(self, training: Training) -> bool:
+        """Write the state if this is rank 0: it is the same on all."""
+        return super().save(training) if self._ranks.rank == 0 else True
+
+
+class DistributedKeeper(Keeper):
+    """Stops all ranks after the same step, whichever of them is asked to stop, and when."""
+
+    def asked(self) -> int | None:
+        """Return a signal that asked any rank to stop; all return the same.
+
+        A signal that comes meanwhile stays noted for the next step.
+        """
+        return all_reduce_max(self._asked or 0) or None
+
+
+# --- the stage in several processes -------------------------------------------------------------
+
+Run = Callable[[Job], None]
+
+
+def make_together(job: Job, run: Run, make: Callable[[Job, Run], None]) -> None:
+    """Make the store of a training: all ranks train, rank 0 holds the lock, writes and reports.
+
+    Parameters
+    ----------
+    job : Job
+    run : callable
+        Trains, in each of the processes.
+    make : callable
+        Calls its second argument under the lock of the store, if it has to be made.
+
+    Raises
+    ------
+    UserError
+        For what several processes cannot do together.
+    """
+    _refuse_others(job)
+    ranks = Ranks.connect(cuda=job.device != "cpu" and torch.cuda.is_available())
+    job.ranks, job.take_card = ranks, ranks.take_card
+    job.threads = max(1, job.threads // ranks.count)
+    job.measured["processes"] = ranks.count
+
+    def lead(job: Job) -> None:
+        ranks.announce(BEGUN)
+        run(job)
+
+    if ranks.rank == 0:
+        atexit.register(ranks.announce, ENDED)  # after an error is printed
+        make(job, lead)
+    elif ranks.wait_for(BEGUN, ENDED) == BEGUN:
+        _follow(job, ranks, run)
+    distributed.destroy_process_group()
+
+
+def _follow(job: Job, ranks: Ranks, run: Run) -> None:
+    """Train in silence; rank 0 reports an error that all ranks raise."""
+    try:
+        with _silence():
+            run(job)
+    except UserError:
+        if ranks.wait_for(ENDED, seconds=REPORT_SECONDS):
+            raise SystemExit(2) from None
+        raise
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
+
+
+def _refuse_others(job: Job) -> None:
+    if job.stage != "train":
+        raise UserError(f"{job.stage} runs in one process; call it without torchrun")
+    if job.spec["recipe"].get("compile"):
+        raise UserError(
+            "compile: true needs a training on one GPU; remove compile from the recipe, or write "
+            "gpus: 1"
+        )
