@@ -15,14 +15,14 @@ rule basis:
         device=JOBS.study.device,
         mem_mb=JOBS.memory("basis"),
         runtime=JOBS.runtime("basis"),
-        gpu=JOBS.gpu,
+        gpu=JOBS.gpus("basis"),
         nodes=1,
     params:
         spec=JOBS.spec("basis"),
         code=JOBS.code("basis"),
     shell:
         "{resources.python:q} -m disobey basis --spec {params.spec:q} --code {params.code:q}"
-        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads}"
+        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads} --places {resources.gpu}"
         " > {log:q} 2>&1"
 
 

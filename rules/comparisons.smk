@@ -42,7 +42,7 @@ rule classify:
         source=JOBS.source,
         mem_mb=JOBS.memory("classify"),
         runtime=JOBS.runtime("classify"),
-        gpu=JOBS.gpu,
+        gpu=JOBS.gpus("classify"),
         nodes=1,
     params:
         spec=JOBS.spec("classify"),
@@ -50,4 +50,4 @@ rule classify:
     shell:
         "{resources.python:q} -m disobey classify --spec {params.spec:q} --code {params.code:q}"
         " --inputs {input:q} --output {output.manifest:q} --source {resources.source:q}"
-        " --device {resources.device} --threads {threads} > {log:q} 2>&1"
+        " --device {resources.device} --threads {threads} --places {resources.gpu} > {log:q} 2>&1"

@@ -15,12 +15,12 @@ rule dump:
         device=JOBS.study.device,
         mem_mb=JOBS.memory("dump"),
         runtime=JOBS.runtime("dump"),
-        gpu=JOBS.gpu,
+        gpu=JOBS.gpus("dump"),
         nodes=1,
     params:
         spec=JOBS.spec("dump"),
         code=JOBS.code("dump"),
     shell:
         "{resources.python:q} -m disobey dump --spec {params.spec:q} --code {params.code:q}"
-        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads}"
+        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads} --places {resources.gpu}"
         " > {log:q} 2>&1"

@@ -19,7 +19,7 @@ rule train:
         mem_mb=JOBS.memory("train"),
         runtime=JOBS.runtime("train"),
         launcher=JOBS.launcher,
-        gpu=JOBS.gpus_of_training,
+        gpu=JOBS.gpus("train"),
         nodes=1,
         # A minute before its time limit SLURM tells training to save its state and end.
         slurm_extra="--signal=USR1@60",
@@ -28,5 +28,5 @@ rule train:
         code=JOBS.code("train"),
     shell:
         "{resources.python:q} {resources.launcher} -m disobey train --spec {params.spec:q} --code {params.code:q}"
-        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads}"
+        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads} --places {resources.gpu}"
         " > {log:q} 2>&1"

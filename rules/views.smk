@@ -15,12 +15,12 @@ rule views:
         device=JOBS.study.device,
         mem_mb=JOBS.memory("views"),
         runtime=JOBS.runtime("views"),
-        gpu=JOBS.gpu,
+        gpu=JOBS.gpus("views"),
         nodes=1,
     params:
         spec=JOBS.spec("views"),
         code=JOBS.code("views"),
     shell:
         "{resources.python:q} -m disobey views --spec {params.spec:q} --code {params.code:q}"
-        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads}"
+        " --inputs {input:q} --output {output.manifest:q} --device {resources.device} --threads {threads} --places {resources.gpu}"
         " > {log:q} 2>&1"

@@ -40,7 +40,8 @@ UNKNOWN_KEYS = [
         "study: small",
         "study: small\nworkers: 3",
         "2: workers: unknown key 'workers'; known: analysis, comparisons, data_root, datasets, "
-        "device, gpus, models, recipes, seeds, settings, study, sweeps, teachers, views",
+        "device, gpus, jobs_per_gpu, models, recipes, seeds, settings, study, sweeps, teachers, "
+        "views",
     ),
     (
         DIGITS,
@@ -479,6 +480,16 @@ NAMES = [
         "write device: cuda",
     ),
     ("study: small", "study: small\ngpus: 0", "2: gpus: must be above 0, got 0"),
+    (
+        "study: small",
+        "study: small\njobs_per_gpu: 3",
+        "2: jobs_per_gpu: must be one of 1, 2, 4, 8; got 3",
+    ),
+    (
+        "study: small",
+        "study: small\ndevice: cpu\njobs_per_gpu: 2",
+        "3: jobs_per_gpu: has no effect on the CPU; remove it, or write device: auto",
+    ),
     ("study: small", "study: my study", f"1: study: 'my study' {NAME}"),
     ("study: small", "study: ../small", f"1: study: '../small' {NAME}"),
     ("  self:\n", "  self/T4:\n", f"22: settings.self/T4: 'self/T4' {NAME}"),

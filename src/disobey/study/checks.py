@@ -88,7 +88,9 @@ def _files(study: Study) -> Iterator[Mistake]:
 
 
 def _gpus(study: Study) -> Iterator[Mistake]:
-    """Check that several GPUs of one training have something to do."""
+    """Check that what the file says of GPUs has an effect."""
+    if study.device == "cpu" and study.jobs_per_gpu is not None:
+        yield ("jobs_per_gpu",), "has no effect on the CPU; remove it, or write device: auto"
     if study.gpus == 1:
         return
     if study.device == "cpu":  # more threads do the same there, and sum as one process does
