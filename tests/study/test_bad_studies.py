@@ -1092,6 +1092,48 @@ def test_a_recipe_that_two_gpus_cannot_share_is_refused(study_file, capsys, opti
     assert refusal(path, capsys) == f"{path}:21: recipes.text.{message}"
 
 
+GRAPH = "{optimizer: sgd, lr: 0.05, epochs: 2, cuda_graph: true}"
+LARGE = "    source: hub\n    path: a/b\n    columns: {image: a}\n    size: 224\n"
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (
+            [(SGD, GRAPH), ("study: small", "study: small\ndevice: cpu")],
+            "20: recipes.image.cuda_graph: has no effect on the CPU; remove it, or write "
+            "device: auto",
+        ),
+        (
+            [(SGD, GRAPH), ("study: small", "study: small\ngpus: 2")],
+            "20: recipes.image.cuda_graph: is of a training on one GPU; remove it, or write "
+            "gpus: 1 (now 2)",
+        ),
+        (
+            [(SGD, GRAPH.replace("}", ", compile: true}"))],
+            "19: recipes.image: compile and cuda_graph do not go together; remove one of them",
+        ),
+        (
+            [("lr: 1e-3", "lr: 1e-3, cuda_graph: true")],
+            "32: settings.langid.recipe: has cuda_graph, but batches of text are made by the host; "
+            "write a recipe without it",
+        ),
+        (
+            [
+                (SGD, GRAPH),
+                ("    source: builtin\n    name: digits\n    label", f"{LARGE}    label"),
+            ],
+            "28: settings.self.recipe: has cuda_graph, but batches of images that stay encoded are "
+            "made by the host; write a recipe without it",
+        ),
+    ],
+    ids=["cpu", "gpus", "compile", "text", "encoded"],
+)
+def test_a_cuda_graph_is_refused_where_it_cannot_be(study_file, capsys, edits, message):
+    path = study_file(*edits)
+    assert f"{path}:{message}" in refusal(path, capsys).splitlines()
+
+
 def test_both_misfits_of_a_setting_are_named(study_file, capsys):
     path = study_file(("    dataset: noisy", "    dataset: words"))
     lines = refusal(path, capsys).splitlines()

@@ -35,6 +35,7 @@ SWITCH = {"order": "one_hot_first", "at": 0.5}
             ["losses.distillation", "augmented", "teachers.live"],
         ),
         ({"recipe": {"epochs": 2, "compile": True}}, ["losses.one_hot", "compiled"]),
+        ({"recipe": {"epochs": 2, "cuda_graph": True}}, ["losses.one_hot", "graphed"]),
         (ONE_HOT | {"progress": {"basis": "b", "layers": {}}}, ["losses.one_hot", "progress"]),
         (ONE_HOT | {"model": {"pretrained": "p"}}, ["losses.one_hot", "pretrained_start"]),
         ({"recipe": {"epochs": 2, "evaluate": {"points": 3}}}, ["losses.one_hot", "evaluation"]),
