@@ -20,11 +20,10 @@ THREADS = {stage: JOBS.threads(stage) for stage in ("train", "dump", "views")} |
     "basis": 2
 }
 RESOURCES = {
-    stage: dict(device=JOBS.study.device, gpu=JOBS.gpu, nodes=1)
+    stage: dict(device=JOBS.study.device, gpu=JOBS.gpus(stage), nodes=1)
     for stage in ("train", "dump", "views", "classify", "basis")
 }
 RESOURCES["train"] |= dict(
-    gpu=JOBS.gpus_of_training,
     launcher=JOBS.launcher,
     # A minute before its time limit SLURM tells a training to save its state and end.
     slurm_extra="--signal=USR1@60",
@@ -41,7 +40,7 @@ RUN = "{resources.python:q} -m disobey"
 RUN_SEVERAL = "{resources.python:q} {resources.launcher} -m disobey"
 IN, TO = "--inputs {input:q}", "--output {output.manifest:q}"
 WITH_FILES, FROM = "--files {resources.files:q}", "--source {resources.source:q}"
-ON = "--device {resources.device} --threads {threads}"
+ON = "--device {resources.device} --threads {threads} --places {resources.gpu}"
 WORDS = {
     "pretrained": (TO, FROM),
     "prepare": (IN, WITH_FILES, TO),

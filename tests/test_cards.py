@@ -10,14 +10,16 @@ import time
 
 import pytest
 
-from disobey.cards import jobs_per_card, take_cards
+from disobey import cards as cards_module
+from disobey.cards import PLACES, Listing, gpus_seen, listing, take_cards
 from disobey.errors import UserError
 
 CARD = """
     import sys
     from disobey.cards import take_card
-    print(take_card(sys.argv[1:]), flush=True)
-    assert take_card(sys.argv[1:]) == take_card(sys.argv[1:])
+    places, *cards = sys.argv[1:]
+    print(take_card(cards, int(places)), flush=True)
+    assert take_card(cards, int(places)) == take_card(cards, int(places))
     sys.stdin.readline()
 """
 SEVERAL = """
@@ -35,9 +37,11 @@ def job(tmp_path):
     """Start a process that takes a GPU."""
     started = []
 
-    def start(*cards, count=None, **environment):
-        environment = {"TMPDIR": str(tmp_path)} | environment
-        script, words = (CARD, cards) if count is None else (SEVERAL, (str(count), *cards))
+    def start(*cards, count=None, sharing=1):
+        environment = {"TMPDIR": str(tmp_path)}
+        places = str(PLACES // sharing)
+        script, first = (CARD, places) if count is None else (SEVERAL, str(count))
+        words = (first, *cards)
         words = [sys.executable, "-c", textwrap.dedent(script), *words]
         with open(tmp_path / f"said-{len(started)}", "w") as said:
             started.append(subprocess.Popen(
@@ -46,6 +50,7 @@ def job(tmp_path):
             ))  # fmt: skip
         return started[-1]
 
+    start.folder = tmp_path
     start.said = lambda number: (tmp_path / f"said-{number}").read_text()
     yield start
     for other in started:
@@ -85,15 +90,43 @@ def test_a_job_without_a_gpu_waits_and_says_so_and_for_whom(job):
     third = job(*CARDS)
     wait_until(lambda: "all 2 GPUs are taken" in job.said(2))
     assert f"process {first.pid} on " in job.said(2) and f"process {second.pid} on " in job.said(2)
-    assert "DISOBEY_JOBS_PER_GPU=2" in job.said(2)
+    assert "jobs_per_gpu: 2" in job.said(2)
     assert third.poll() is None
     second.send_signal(signal.SIGKILL)
     assert position(third) in (0, 1)
 
 
-def test_jobs_share_a_gpu_where_the_user_says_so_and_only_after_all_have_one(job):
-    found = [position(job(*CARDS, DISOBEY_JOBS_PER_GPU="2")) for _ in range(4)]
+def test_small_jobs_share_a_gpu_but_only_after_all_gpus_have_one(job):
+    found = [position(job(*CARDS, sharing=2)) for _ in range(4)]
     assert found == [0, 1, 0, 1]
+    job(*CARDS, sharing=4)
+    wait_until(lambda: "all 2 GPUs are taken" in job.said(4))
+
+
+def test_jobs_of_several_sizes_fill_a_gpu(job):
+    """A half, a quarter and two eighths; then there is room for no more."""
+    for sharing in (2, 4, 8, 8):
+        assert position(job("GPU-8f3a", sharing=sharing)) == 0
+    job("GPU-8f3a", sharing=8)
+    wait_until(lambda: "the GPU is taken" in job.said(4))
+
+
+def test_a_job_that_wants_a_whole_gpu_is_not_passed_over_for_ever(job):
+    """It keeps the places that come free; small jobs that start meanwhile do not get them."""
+    small = [job("GPU-8f3a", sharing=2) for _ in range(2)]
+    assert [position(other) for other in small] == [0, 0]
+    whole = job("GPU-8f3a")
+    wait_until(lambda: "the GPU is taken" in job.said(2))
+    small[0].kill()
+    folder = cards_module.lock_folder().name
+    freed = job.folder / folder / "GPU-8f3a.0.lock"
+    wait_until(lambda: str(whole.pid) in freed.read_text())
+    late = job("GPU-8f3a", sharing=2)
+    wait_until(lambda: "the GPU is taken" in job.said(3))
+    small[1].kill()
+    assert position(whole) == 0
+    whole.kill()
+    assert position(late) == 0
 
 
 def positions(other):
@@ -104,10 +137,10 @@ def test_a_job_of_two_gpus_keeps_the_one_it_has_while_it_waits_for_the_other(job
     first = job(*CARDS)
     position(first)
     second = job(*CARDS, count=2)
-    wait_until(lambda: "all 1 GPUs are taken" in job.said(1))
+    wait_until(lambda: "the GPU is taken" in job.said(1))
     third = job(*CARDS)
-    wait_until(lambda: "all 2 GPUs are taken" in job.said(2))
-    assert f"process {first.pid} on " in job.said(2) and f"process {second.pid} on " in job.said(2)
+    wait_until(lambda: "is waiting for a whole GPU" in job.said(2))
+    assert f"process {second.pid} on " in job.said(2)
     third.kill()
     first.kill()
     assert positions(second) == [0, 1]
@@ -125,18 +158,61 @@ def test_jobs_of_two_gpus_never_wait_for_each_other(job):
         waiting.remove(served)
 
 
-def test_two_places_on_one_gpu_are_not_two_gpus(job):
-    other = job(*CARDS, count=2, DISOBEY_JOBS_PER_GPU="2")
-    assert positions(other) == [0, 1]
-
-
 def test_more_gpus_than_a_job_sees_are_refused():
     with pytest.raises(UserError, match=r"gpus: 2, but a job sees 1 here \(GPU-8f3a\); write"):
         take_cards(CARDS[:1], 2)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", ""])
-def test_no_number_of_jobs_is_refused(text, monkeypatch):
-    monkeypatch.setenv("DISOBEY_JOBS_PER_GPU", text)
-    with pytest.raises(UserError, match=r"DISOBEY_JOBS_PER_GPU=.* is no number of jobs; write"):
-        jobs_per_card()
+SMI = {
+    "two": "81559, Default\n24268, Default\n",
+    "exclusive": "81559, Exclusive_Process\n",
+    "prohibited": "81559, Default\n24268, Prohibited\n",
+    "unified memory": "[N/A], Default\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "visible", "mps", "expected"),
+    [
+        ("two", None, False, Listing(2, 24268)),
+        ("two", "1", False, Listing(1, 24268)),
+        ("two", "", False, Listing(0, 24268)),
+        ("two", "MIG-1,MIG-2", False, Listing(2)),
+        ("exclusive", None, False, Listing(1, 81559, shareable=False)),
+        ("exclusive", None, True, Listing(1, 81559)),
+        ("prohibited", None, False, Listing(1, 81559)),
+        ("unified memory", None, False, Listing(1)),
+        ("broken", None, False, Listing(3)),
+        (None, None, False, Listing(3)),
+    ],
+)
+def test_what_the_driver_says_of_the_gpus(said, visible, mps, expected, tmp_path, monkeypatch):
+    """A made-up nvidia-smi; where there is none, or it fails, the three device files count."""
+    program = tmp_path / "nvidia-smi"
+    if said is not None:
+        text = f"#!/bin/sh\nprintf '%s' '{SMI[said]}'\n" if said in SMI else "#!/bin/sh\nexit 9\n"
+        program.write_text(text)
+        program.chmod(0o755)
+    monkeypatch.setattr(cards_module, "LISTING", (str(program),))
+    monkeypatch.setattr(cards_module.glob, "glob", lambda pattern: 3 * ["/dev/nvidia0"])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    if mps:
+        (tmp_path / "control").touch()
+    assert listing() == expected
+
+
+@pytest.mark.parametrize(
+    ("visible", "files", "expected"),
+    [
+        ("0,1", 4, 2), ("", 4, 0), ("-1", 4, 0), ("GPU-8f3a", 4, 1), (None, 4, 4), (None, 0, None),
+    ],
+)  # fmt: skip
+def test_how_many_gpus_a_machine_shows(visible, files, expected, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(cards_module.glob, "glob", lambda pattern: files * ["/dev/nvidia0"])
+    assert gpus_seen() == expected

@@ -1,39 +1,103 @@
-"""Which GPU of this machine a job takes, so that two jobs share one only where they may.
+"""The GPUs of this machine: how many there are, and which one a job takes.
 
-Snakemake counts GPUs but gives none out: without this, all jobs would run on the first one.
+Snakemake counts GPUs but assigns none: without this, all jobs would run on the first one. A GPU has
+`PLACES` places. A job takes all of them, or some where it is small enough to share the GPU.
 """
 
 import contextlib
 import functools
+import glob
+import itertools
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from disobey.errors import UserError
 from disobey.locks import Holder, Lock, say_without_locks
 
-JOBS_PER_GPU = "DISOBEY_JOBS_PER_GPU"
+PLACES = 8  # on a GPU; jobs that share it evenly are 2, 4 or 8
+NVIDIA = "/dev/nvidia[0-9]*"
+# One line for each GPU: "81559, Default".
+LISTING = ("nvidia-smi", "--query-gpu=memory.total,compute_mode", "--format=csv,noheader,nounits")
+MPS_FOLDER = "CUDA_MPS_PIPE_DIRECTORY"
 
 
-def take_card(cards: Sequence[str]) -> int:
-    """Return the position of a free GPU, which is then this process's own until it ends.
+@dataclass(frozen=True)
+class Listing:
+    """What NVIDIA's driver says of this machine's GPUs.
 
-    Waits while all are taken, and says so.
+    Attributes
+    ----------
+    count : int or None
+        How many a job sees; None where only torch could tell.
+    memory_mb : int or None
+        Of the smallest one; None where the driver does not say.
+    shareable : bool
+        Whether two processes can use one GPU at a time: in the compute mode "Exclusive_Process"
+        only MPS lets them.
+    """
+
+    count: int | None
+    memory_mb: int | None = None
+    shareable: bool = True
+
+
+def listing() -> Listing:
+    """Return what this machine's GPUs are; CUDA_VISIBLE_DEVICES hides those it does not name."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-"):  # parts of GPUs
+        return Listing(gpus_seen())
+    try:
+        said = subprocess.run(
+            LISTING, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return Listing(gpus_seen())
+    rows = [[word.strip() for word in line.split(",")] for line in said.splitlines()]
+    rows = [row for row in rows if len(row) == 2 and row[1] != "Prohibited"]
+    memory = [int(row[0]) for row in rows if row[0].isdecimal()]
+    exclusive = any(row[1] == "Exclusive_Process" for row in rows)
+    visible = gpus_seen() if "CUDA_VISIBLE_DEVICES" in os.environ else len(rows)
+    return Listing(visible, min(memory, default=None), not exclusive or mps_runs())
+
+
+def gpus_seen() -> int | None:
+    """Return how many GPUs this machine shows to a job; None where only torch could tell."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name not in ("", "-1")])
+    return len(glob.glob(NVIDIA)) or None
+
+
+def mps_runs() -> bool:
+    """Return whether NVIDIA's Multi-Process Service runs; CUDA then uses it by itself."""
+    return (Path(os.environ.get(MPS_FOLDER, "/tmp/nvidia-mps")) / "control").exists()
+
+
+def take_card(cards: Sequence[str], places: int = PLACES) -> int:
+    """Return the position of the GPU on which this process has its places until it ends.
+
+    Waits while too many are taken, and says so.
 
     Parameters
     ----------
     cards : sequence of str
-        What names each GPU that the process may use, the same in every process of the machine.
+        A name for each GPU that the process may use, the same in every process of the machine.
+    places : int
+        How many to take, if fewer than `PLACES`; the whole GPU otherwise.
     """
-    return take_cards(cards, 1)[0]
+    if not 0 < places < PLACES:
+        return take_cards(cards, 1)[0]
+    return _shared(tuple(cards), places)[0]
 
 
 def take_cards(cards: Sequence[str], count: int) -> list[int]:
-    """Return the positions of ``count`` different GPUs, this process's own until it ends.
+    """Return the positions of ``count`` whole GPUs, which this process has until it ends.
 
     Parameters
     ----------
@@ -44,43 +108,61 @@ def take_cards(cards: Sequence[str], count: int) -> list[int]:
     Raises
     ------
     UserError
-        Where there are fewer, so that waiting would never end.
+        If there are fewer, so that waiting would never end.
     """
     if len(cards) < count:
         raise UserError(
             f"gpus: {count}, but a job sees {len(cards)} here ({', '.join(cards)}); write "
             f"gpus: {len(cards)}, or let it see more (CUDA_VISIBLE_DEVICES)"
         )
-    return [position for position, _ in _taken(tuple(cards), count)]
+    return list(_whole(tuple(cards), count))
 
 
 @functools.cache  # a process that asks again gets the same, and the locks live as long as it does
-def _taken(cards: tuple[str, ...], count: int) -> list[tuple[int, Lock]]:
-    places = [
-        (position, Lock(lock_folder() / name))
-        for position, name in places_on(cards, jobs_per_card())
+def _shared(cards: tuple[str, ...], places: int) -> tuple[int, list[Lock]]:
+    """Take some places on one GPU, all at once; a second job shares one only after all have one."""
+    groups = [
+        (position, [Lock(path) for path in _locks_of(card)[first : first + places]])
+        for first in range(0, PLACES, places)
+        for position, card in enumerate(cards)
     ]
-    taken: list[tuple[int, Lock]] = []
-    with _turn() if count > 1 else contextlib.nullcontext():
+    position, locks = _waited_for(groups)
+    _say(cards, position)
+    return position, locks
+
+
+@functools.cache
+def _whole(cards: tuple[str, ...], count: int) -> dict[int, list[Lock]]:
+    """Take all places on ``count`` GPUs, keeping those it has while it waits for the others."""
+    every = [
+        (position, [Lock(path)])
+        for paths in zip(*map(_locks_of, cards), strict=True)
+        for position, path in enumerate(paths)
+    ]
+    taken: dict[int, list[Lock]] = {}
+    with _turn():
         while len(taken) < count:
-            held = {position for position, _ in taken}
-            others = [place for place in places if place[0] not in held]
-            taken.append(_waited_for(others, cards))
+            position, locks = _waited_for([one for one in every if one[0] not in taken])
+            taken[position] = locks
+            for same, others in every:
+                if same == position and others is not locks:
+                    taken[position] += _waited_for([(same, others)])[1]
+            _say(cards, position)
     return taken
 
 
 @contextlib.contextmanager
 def _turn() -> Iterator[None]:
-    """Be the only process of this machine that holds a GPU and waits for another one.
+    """Be the only process of this machine that holds a place and waits for another one.
 
-    Two of them could hold what the other one waits for. Those that want a single GPU hold none
-    while they wait, and end some time.
+    Two of them could each hold what the other waits for. Processes that share a GPU hold none while
+    they wait.
     """
 
     def waiting(holder: Holder) -> None:
-        print(f"{holder} is taking several GPUs; waiting for that", file=sys.stderr)
+        print(f"{holder} is waiting for a whole GPU; waiting for that", file=sys.stderr)
 
-    turn = Lock(lock_folder() / "several.lock")
+    turn = Lock(lock_folder() / "whole.lock")
     turn.take(waiting)
     try:
         yield
@@ -88,56 +170,47 @@ def _turn() -> Iterator[None]:
         turn.release()
 
 
-def _waited_for(places: Sequence[tuple[int, Lock]], cards: Sequence[str]) -> tuple[int, Lock]:
-    """Take the first place that is free, or becomes free."""
-    found = first_free(places)
+def _waited_for(groups: Sequence[tuple[int, list[Lock]]]) -> tuple[int, list[Lock]]:
+    """Take the first group of places that is free, or becomes free."""
+    found = first_free(groups)
     if found is None:
-        holders = {str(lock.holder() or "a process unknown") for _, lock in places}
+        every = [lock for _, locks in groups for lock in locks]
+        holders = sorted({str(holder) for holder in map(Lock.held_by, every) if holder})
+        count = len({position for position, _ in groups})
         print(
-            f"all {len({position for position, _ in places})} GPUs are taken, by "
-            f"{'; '.join(sorted(holders))}; waiting for one. "
-            f"{JOBS_PER_GPU}=2 would let two jobs share each",
+            f"{'the GPU is' if count == 1 else f'all {count} GPUs are'} taken, by "
+            f"{'; '.join(holders) or 'a process unknown'}; waiting. "
+            f"jobs_per_gpu: 2 in the study file lets two jobs share a GPU",
             file=sys.stderr,
         )
     while found is None:
         time.sleep(1)
-        found = first_free(places)
-    position, lock = found
-    if not lock.real:
-        say_without_locks(lock.path)
+        found = first_free(groups)
+    for lock in found[1]:
+        if not lock.real:
+            say_without_locks(lock.path)
+    return found
+
+
+def first_free(groups: Iterable[tuple[int, list[Lock]]]) -> tuple[int, list[Lock]] | None:
+    """Take the first group of locks that are all free; None if there is none."""
+    for position, locks in groups:
+        held = list(itertools.takewhile(Lock.try_take, locks))
+        if len(held) == len(locks):
+            return position, locks
+        for lock in held:
+            lock.release()
+    return None
+
+
+def _say(cards: Sequence[str], position: int) -> None:
     print(f"GPU {position + 1} of {len(cards)}: {cards[position]}", file=sys.stderr)
-    return position, lock
 
 
-def places_on(cards: Sequence[str], per_card: int) -> list[tuple[int, str]]:
-    """Return ``(position, name of the lock)`` of every place for a job, in the order to try.
-
-    A second place on a card comes after the first ones of all cards.
-    """
-    return [
-        (position, f"{re.sub('[^A-Za-z0-9-]', '_', card)}.{place}.lock")
-        for place in range(per_card)
-        for position, card in enumerate(cards)
-    ]
-
-
-def first_free(places: Iterable[tuple[int, Lock]]) -> tuple[int, Lock] | None:
-    """Take the first lock that is free; None where none is."""
-    return next(((position, lock) for position, lock in places if lock.try_take()), None)
-
-
-def jobs_per_card() -> int:
-    """Return how many jobs may share a GPU: one, or as the environment says.
-
-    Raises
-    ------
-    UserError
-        Where the environment says something that is no number of jobs.
-    """
-    text = os.environ.get(JOBS_PER_GPU, "1")
-    if not text.isdecimal() or int(text) < 1:
-        raise UserError(f"{JOBS_PER_GPU}={text}: is no number of jobs; write {JOBS_PER_GPU}=2")
-    return int(text)
+def _locks_of(card: str) -> list[Path]:
+    """Return the file of the lock of each place on a GPU."""
+    name = re.sub("[^A-Za-z0-9-]", "_", card)
+    return [lock_folder() / f"{name}.{place}.lock" for place in range(PLACES)]
 
 
 def lock_folder() -> Path:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from disobey.cards import NVIDIA, PLACES, Listing, gpus_seen, listing
 from disobey.errors import UserError, nearest
 from disobey.lease import looking_around, work_alone
 from disobey.status.line import ProgressLine
@@ -34,7 +35,6 @@ ByAttempt = Callable[[Any, int], int]
 LONGEST = "longest_runtime"  # as a site's profile calls it, among its default-resources
 DEFAULT_STUDY = "config.yaml"
 REASONS = 5  # lines on why finished jobs run again
-NVIDIA = "/dev/nvidia[0-9]*"
 # Before `-m disobey`: several processes of this machine. SIGUSR1, which comes before a time limit,
 # is passed on to them like SIGTERM; by itself torchrun would die of it.
 TORCHRUN = (
@@ -56,15 +56,16 @@ class Jobs:
         The interpreter of all jobs. Rules take it as a resource: the one thing that a shell line
         may name and whose change, say to another virtual environment, makes nothing stale.
     gpu : int
-        How many GPUs a job that runs a model asks for: 1, or 0 where it runs on the CPU. A training
-        asks for as many as the study says.
+        1 if jobs that run a model run on a GPU, 0 if on the CPU.
     longest : int
         Minutes that no job's time limit exceeds.
 
     Attributes
     ----------
-    gpus_of_training, launcher : int, str
-        How many GPUs a training asks for, and the words that start as many processes; none for one.
+    processes, launcher : int, str
+        Of one training, one for each of its GPUs, and the words that start several of them.
+    cards : Listing or None
+        The GPUs of this machine, once `count_cards` has counted them; None on a cluster.
     """
 
     def __init__(
@@ -78,14 +79,14 @@ class Jobs:
         longest: int = LONGEST_MINUTES,
     ) -> None:
         self.study = study
-        self.gpus_of_training = gpu * study.gpus
-        self.processes = max(1, self.gpus_of_training)
+        self.processes = max(1, gpu * study.gpus)
         self.launcher = TORCHRUN.format(processes=self.processes) if self.processes > 1 else ""
         self.plan = plan
         self.captions = captions
         self.study_file = study_file
         self.python = python
         self.gpu = gpu
+        self.cards: Listing | None = None
         self.longest = longest
         self._durations = Durations(plan, "cuda" if gpu else "cpu")
         self._digests = CodeDigests(captions)
@@ -131,6 +132,27 @@ class Jobs:
             return processes * (DECODERS if self.plan.sizes[data].encoded else 1)
 
         return count
+
+    def gpus(self, stage: str) -> ByWildcards:
+        """Return the function that gives what a job takes of GPUs, as Snakemake counts them.
+
+        On a cluster whole GPUs; on this machine places, `PLACES` on each.
+        """
+        whole = self.gpu * (self.processes if stage == "train" else 1)
+
+        def count(wildcards: Iterable[str]) -> int:
+            if self.cards is None:
+                return whole
+            return PLACES * whole // (self._sharing(stage, wildcards) if whole == 1 else 1)
+
+        return count
+
+    def _sharing(self, stage: str, wildcards: Iterable[str]) -> int:
+        """Return how many jobs like this one share a GPU of this machine."""
+        if self.cards is None or not self.cards.shareable:
+            return 1
+        need = self._need(stage, wildcards)
+        return self.study.jobs_per_gpu or need.sharing(self.cards.memory_mb)
 
     def memory(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's memory in MB, more with each attempt."""
@@ -206,6 +228,7 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
             check_gpus(study.gpus, gpus_seen())
         python, longest = _python(workflow), longest_minutes(workflow)
         jobs = Jobs(study, make_plan(study), captions, python, gpu, study_file, longest)
+        count_cards(workflow, jobs)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)
@@ -340,12 +363,38 @@ def check_gpus(wanted: int, seen: int | None) -> None:
         )
 
 
-def gpus_seen() -> int | None:
-    """Return how many GPUs this machine shows to a job; None where only torch could tell."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return len([name for name in visible.split(",") if name not in ("", "-1")])
-    return len(glob.glob(NVIDIA)) or None
+def count_cards(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
+    """Let Snakemake start no more jobs on GPUs than there are places on those of this machine.
+
+    ``--resources gpu=N`` lets it use N of them; otherwise all are used. A cluster counts its own.
+
+    Raises
+    ------
+    UserError
+        If ``gpu`` is not a number of GPUs that this machine shows, or the study asks for jobs that
+        share a GPU where the driver allows one process on each.
+    """
+    if not jobs.gpu or _on_cluster(workflow):
+        return
+    jobs.cards = listing()
+    if (jobs.study.jobs_per_gpu or 1) > 1 and not jobs.cards.shareable:
+        raise UserError(
+            f"jobs_per_gpu: {jobs.study.jobs_per_gpu}, but the driver gives a GPU to one process "
+            f"(compute mode Exclusive_Process); start NVIDIA's MPS, or write jobs_per_gpu: 1"
+        )
+    # Where only torch could tell, as many as one training takes.
+    seen = jobs.cards.count or jobs.processes
+    given = workflow.global_resources.get("gpu")
+    if given.raw is None:
+        used = seen
+    elif isinstance(given.raw, int) and 1 <= given.raw <= (jobs.cards.count or given.raw):
+        used = given.raw
+    else:
+        raise UserError(
+            f"--resources gpu={given.raw}: this machine shows {seen} GPUs; write gpu={seen}, or "
+            f"leave it out, since they are counted"
+        )
+    workflow.register_resource("gpu", PLACES * used)
 
 
 def _sees_gpu() -> bool:

@@ -150,6 +150,17 @@ def test_a_student_of_stored_views_is_that_of_the_live_teacher(workplace, monkey
 # --- how it is run ----------------------------------------------------------------------------
 
 
+def test_a_replayed_training_is_the_plain_one_bit_for_bit(workplace, monkeypatch):
+    data = workplace.prepare(monkeypatch, raw_images())
+    recipe = workplace.run_spec(data)["recipe"] | {"epochs": 4}
+    plain, replayed = (
+        weights_of(workplace, workplace.train(data, model=RESNET, recipe=recipe | changes))
+        for changes in ({}, {"cuda_graph": True})
+    )
+    for name, values in plain.items():
+        np.testing.assert_array_equal(replayed[name], values, err_msg=name)
+
+
 def test_a_compiled_training_is_that_of_the_plain_model(workplace, monkeypatch):
     if workplace.device == "cpu":  # there need be no compiler of C++
         torch._dynamo.reset()

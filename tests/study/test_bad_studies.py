@@ -40,7 +40,8 @@ UNKNOWN_KEYS = [
         "study: small",
         "study: small\nworkers: 3",
         "2: workers: unknown key 'workers'; known: analysis, comparisons, data_root, datasets, "
-        "device, gpus, models, recipes, seeds, settings, study, sweeps, teachers, views",
+        "device, gpus, jobs_per_gpu, models, recipes, seeds, settings, study, sweeps, teachers, "
+        "views",
     ),
     (
         DIGITS,
@@ -479,6 +480,16 @@ NAMES = [
         "write device: cuda",
     ),
     ("study: small", "study: small\ngpus: 0", "2: gpus: must be above 0, got 0"),
+    (
+        "study: small",
+        "study: small\njobs_per_gpu: 3",
+        "2: jobs_per_gpu: must be one of 1, 2, 4, 8; got 3",
+    ),
+    (
+        "study: small",
+        "study: small\ndevice: cpu\njobs_per_gpu: 2",
+        "3: jobs_per_gpu: has no effect on the CPU; remove it, or write device: auto",
+    ),
     ("study: small", "study: my study", f"1: study: 'my study' {NAME}"),
     ("study: small", "study: ../small", f"1: study: '../small' {NAME}"),
     ("  self:\n", "  self/T4:\n", f"22: settings.self/T4: 'self/T4' {NAME}"),
@@ -1079,6 +1090,48 @@ def test_a_recipe_that_two_gpus_cannot_share_is_refused(study_file, capsys, opti
         ("study: small", "study: small\ngpus: 2"), ("lr: 1e-3", f"lr: 1e-3, {option}")
     )
     assert refusal(path, capsys) == f"{path}:21: recipes.text.{message}"
+
+
+GRAPH = "{optimizer: sgd, lr: 0.05, epochs: 2, cuda_graph: true}"
+LARGE = "    source: hub\n    path: a/b\n    columns: {image: a}\n    size: 224\n"
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (
+            [(SGD, GRAPH), ("study: small", "study: small\ndevice: cpu")],
+            "20: recipes.image.cuda_graph: has no effect on the CPU; remove it, or write "
+            "device: auto",
+        ),
+        (
+            [(SGD, GRAPH), ("study: small", "study: small\ngpus: 2")],
+            "20: recipes.image.cuda_graph: is of a training on one GPU; remove it, or write "
+            "gpus: 1 (now 2)",
+        ),
+        (
+            [(SGD, GRAPH.replace("}", ", compile: true}"))],
+            "19: recipes.image: compile and cuda_graph do not go together; remove one of them",
+        ),
+        (
+            [("lr: 1e-3", "lr: 1e-3, cuda_graph: true")],
+            "32: settings.langid.recipe: has cuda_graph, but batches of text are made by the host; "
+            "write a recipe without it",
+        ),
+        (
+            [
+                (SGD, GRAPH),
+                ("    source: builtin\n    name: digits\n    label", f"{LARGE}    label"),
+            ],
+            "28: settings.self.recipe: has cuda_graph, but batches of images that stay encoded are "
+            "made by the host; write a recipe without it",
+        ),
+    ],
+    ids=["cpu", "gpus", "compile", "text", "encoded"],
+)
+def test_a_cuda_graph_is_refused_where_it_cannot_be(study_file, capsys, edits, message):
+    path = study_file(*edits)
+    assert f"{path}:{message}" in refusal(path, capsys).splitlines()
 
 
 def test_both_misfits_of_a_setting_are_named(study_file, capsys):

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from disobey import cards
+from disobey.code_digest import modules_reached
 from disobey.errors import UserError
 from disobey.locks import Lock
-from disobey.code_digest import modules_reached
 from disobey.provenance import spec_id
 from disobey.training import distributed
 from disobey.training.distributed import (

@@ -39,6 +39,7 @@ SWITCH = {"order": "one_hot_first", "at": 0.5}
             ["losses.distillation", "augmented", "teachers.live"],
         ),
         ({"recipe": {"epochs": 2, "compile": True}}, ["compiled"]),
+        ({"recipe": {"epochs": 2, "cuda_graph": True}}, ["graphed"]),
         (ONE_HOT | {"progress": {"basis": "b", "layers": {}}}, ["progress"]),
         (ONE_HOT | {"model": {"pretrained": "p"}}, ["pretrained_start"]),
         ({"recipe": {"epochs": 2, "evaluate": {"points": 3}}}, ["evaluation"]),

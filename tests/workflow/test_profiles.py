@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from disobey import workflow as bridge
+from disobey.cards import PLACES, Listing
 from disobey.errors import UserError
 
 from .conftest import NO_SLURM, REPOSITORY
@@ -179,20 +180,6 @@ def test_a_gpu_that_is_hidden_is_not_asked_for(hidden, monkeypatch):
     assert bridge._sees_gpu()
 
 
-@pytest.mark.parametrize(
-    ("visible", "files", "expected"),
-    [
-        ("0,1", 4, 2), ("", 4, 0), ("-1", 4, 0), ("GPU-8f3a", 4, 1), (None, 4, 4), (None, 0, None),
-    ],
-)  # fmt: skip
-def test_how_many_gpus_a_machine_shows(visible, files, expected, monkeypatch):
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    monkeypatch.setattr(bridge.glob, "glob", lambda pattern: files * ["/dev/nvidia0"])
-    assert bridge.gpus_seen() == expected
-
-
 def test_more_gpus_than_there_are_are_refused_with_what_to_write():
     for wanted, seen in ((1, 1), (1, 0), (2, 2), (2, 4), (2, None)):
         bridge.check_gpus(wanted, seen)
@@ -200,6 +187,106 @@ def test_more_gpus_than_there_are_are_refused_with_what_to_write():
         words = f"gpus: 4, but a job sees {seen} here; write gpus: {instead}, let it see more"
         with pytest.raises(UserError, match=words):
             bridge.check_gpus(4, seen)
+
+
+SMALL = {"optimizer": "sgd", "lr": 0.1, "epochs": 1, "batch": 128}
+
+
+def counted(monkeypatch, tmp_path, *, cards, given=None, gpus=1, jobs_per_gpu=None, batch=128):
+    """Return the jobs of a study of a small network, and ``gpu`` as Snakemake gets it."""
+    from snakemake.resources import Resources
+
+    from disobey.study.models import Study
+    from disobey.study.plan import make_plan
+
+    sides = {"dataset": "d", "teacher": "m", "student": "m", "recipe": "r"}
+    study = Study.model_validate({
+        "study": "s", "seeds": [0], "device": "cuda", "gpus": gpus, "jobs_per_gpu": jobs_per_gpu,
+        "datasets": {"d": {"source": "builtin", "name": "mnist5k"}},
+        "models": {"m": {"family": "cifar_resnet", "depth": 20}},
+        "recipes": {"r": SMALL | {"batch": batch}},
+        "settings": {"a": sides | {"distill": {"temperature": 4}}},
+    })  # fmt: skip
+    monkeypatch.setattr(bridge, "listing", lambda: cards)
+    resources = Resources.from_mapping({} if given is None else {"gpu": given})
+    workflow = SimpleNamespace(
+        remote_exec=False,
+        resource_settings=SimpleNamespace(nodes=None),
+        global_resources=resources,
+        register_resource=resources.__setitem__,
+    )
+    jobs = bridge.Jobs(study, make_plan(study), tmp_path, "python", gpu=1)
+    bridge.count_cards(workflow, jobs)
+    return jobs, resources["gpu"].value
+
+
+def places_of(jobs, stage="train"):
+    key = next(key for kind, key in jobs.plan.jobs if kind == stage)
+    return jobs.gpus(stage)(key.split("/"))
+
+
+@pytest.mark.parametrize(
+    ("cards", "given", "expected"),
+    [
+        (Listing(8, 81559), None, 8),
+        (Listing(8, 81559), 2, 2),
+        (Listing(None), None, 1),  # only torch could tell
+        (Listing(None), 4, 4),
+    ],
+)
+def test_gpus_are_counted_unless_the_command_line_says_how_many_to_use(
+    cards, given, expected, monkeypatch, tmp_path
+):
+    assert counted(monkeypatch, tmp_path, cards=cards, given=given)[1] == PLACES * expected
+
+
+@pytest.mark.parametrize("given", [0, -1, 3, "two"])
+def test_more_gpus_than_there_are_or_none_at_all_are_refused(given, monkeypatch, tmp_path):
+    words = f"--resources gpu={given}: this machine shows 2 GPUs; write gpu=2, or leave it out"
+    with pytest.raises(UserError, match=words):
+        counted(monkeypatch, tmp_path, cards=Listing(2, 81559), given=given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sharing"),
+    [
+        ({}, 4),
+        ({"batch": 2048}, 1),  # the GPU is busy by itself
+        ({"cards": Listing(1, 5000)}, 2),
+        ({"cards": Listing(1, 2000)}, 1),
+        ({"cards": Listing(1, 81559, shareable=False)}, 1),
+        ({"jobs_per_gpu": 1}, 1),
+        ({"jobs_per_gpu": 8, "batch": 2048}, 8),
+    ],
+)
+def test_small_trainings_share_a_gpu(changes, sharing, monkeypatch, tmp_path):
+    jobs, _ = counted(monkeypatch, tmp_path, **{"cards": Listing(1, 81559)} | changes)
+    assert places_of(jobs) == PLACES // sharing
+
+
+def test_a_training_on_two_gpus_takes_them_whole(monkeypatch, tmp_path):
+    jobs, _ = counted(monkeypatch, tmp_path, cards=Listing(4, 81559), gpus=2)
+    assert (places_of(jobs), places_of(jobs, "dump")) == (2 * PLACES, PLACES // 4)
+
+
+def test_sharing_is_refused_where_the_driver_gives_a_gpu_to_one_process(monkeypatch, tmp_path):
+    cards = Listing(1, 81559, shareable=False)
+    with pytest.raises(UserError, match="start NVIDIA's MPS, or write jobs_per_gpu: 1"):
+        counted(monkeypatch, tmp_path, cards=cards, jobs_per_gpu=4)
+
+
+def test_rules_hand_a_job_its_places(tmp_path):
+    path = tmp_path / "study.yaml"
+    text = (REPOSITORY / "tests/workflow/tiny.yaml").read_text()
+    path.write_text(re.sub("^device: cpu", "device: cuda\njobs_per_gpu: 1", text, flags=re.M))
+    words = ("--cores", "8", "--printshellcmds")
+    done = dry_run_of(path, "default", *words, CUDA_VISIBLE_DEVICES="0,1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    trainings = [resources for rule, resources in rules_of(done.stdout) if rule == "train"]
+    assert {resources["gpu"] for resources in trainings} == {str(PLACES)}
+    lines = re.findall(r"^Shell command: .+ -m disobey train .+$", done.stdout, re.M)
+    assert len(lines) == len(trainings)
+    assert all(f" --places {PLACES} " in line for line in lines)
 
 
 @pytest.fixture
@@ -250,7 +337,7 @@ def test_a_training_on_two_gpus_asks_for_twice_the_memory(study_of_two_gpus, tmp
 @pytest.mark.parametrize(("gpu", "gpus", "processes"), [(0, 2, 1), (1, 1, 1), (1, 2, 2)])
 def test_a_launcher_is_there_for_several_processes_only(gpu, gpus, processes, tmp_path):
     jobs = bridge.Jobs(SimpleNamespace(gpus=gpus), None, tmp_path, "python", gpu=gpu)
-    assert (jobs.processes, jobs.gpus_of_training) == (processes, gpu * gpus)
+    assert (jobs.processes, jobs.gpus("train")(())) == (processes, gpu * gpus)
     assert bool(jobs.launcher) == (processes > 1)
 
 

@@ -8,10 +8,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from disobey import provenance
+from disobey.cards import PLACES, take_card
 from disobey.errors import OutOfTime, UserError
 from disobey.job import BY_HAND, Job
 from disobey.slurm import start_again
@@ -38,6 +40,12 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     made.add_argument("--output", required=True, type=Path, help="the manifest to write")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     made.add_argument("--threads", type=int, default=1)
+    made.add_argument(
+        "--places",
+        type=int,
+        default=PLACES,
+        help=f"how many of the {PLACES} places on a GPU the job takes",
+    )
     made.add_argument(
         "--captions", type=Path, default=Path("workflow/report"), help="figures' captions (.rst)"
     )
@@ -88,6 +96,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.files,
             options.source,
             study_file=options.study_file,
+            take_card=partial(take_card, places=options.places),
         )
         _check_id(job)
         if _several_processes():

@@ -26,6 +26,7 @@ from disobey.training.parts import (
     augmented_module,
     compiled_module,
     evaluation_module,
+    graphed_module,
     progress_module,
     snapshots_module,
     start_module,
@@ -119,6 +120,9 @@ def _training(
         compiled_forward = importlib.import_module(compiled).compiled_forward
         varying = inputs.length is not None
         optional["forward"] = compiled_forward(model, spec["recipe"]["batch"], varying=varying)
+    graphed = graphed_module(spec)
+    if graphed is not None:
+        kind = importlib.import_module(graphed).kind_of(spec, device, kind)
     return kind(
         model,
         inputs,

@@ -33,7 +33,7 @@ def cross_checks(study: Study) -> list[Mistake]:
     if study.views != Views() and not any(data.augment for data in study.datasets.values()):
         words = "has no effect: no data set of this file has augment; remove views, or add augment"
         mistakes.append((("views",), words))
-    mistakes += _gpus(study)
+    mistakes += [*_gpus(study), *_graphs(study)]
     missing = [*_files(study), *unusable_checkpoints(study)]
     if missing:
         return mistakes + missing  # what is said of what cannot be read tells nothing
@@ -93,7 +93,9 @@ def _files(study: Study) -> Iterator[Mistake]:
 
 
 def _gpus(study: Study) -> Iterator[Mistake]:
-    """Check that several GPUs of one training have something to do."""
+    """Check that what the file says of GPUs has an effect."""
+    if study.device == "cpu" and study.jobs_per_gpu is not None:
+        yield ("jobs_per_gpu",), "has no effect on the CPU; remove it, or write device: auto"
     if study.gpus == 1:
         return
     if study.device == "cpu":  # more threads do the same there, and sum as one process does
@@ -106,6 +108,27 @@ def _gpus(study: Study) -> Iterator[Mistake]:
         if recipe.batch < study.gpus:
             words = f"{recipe.batch} cannot be shared out to gpus: {study.gpus}; write a larger one"
             yield ("recipes", name, "batch"), words
+
+
+def _graphs(study: Study) -> Iterator[Mistake]:
+    """Check that steps that are replayed as a CUDA graph run on one GPU, without the host."""
+    for name, recipe in study.recipes.items():
+        if recipe.cuda_graph and study.device == "cpu":
+            words = "has no effect on the CPU; remove it, or write device: auto"
+            yield ("recipes", name, "cuda_graph"), words
+        elif recipe.cuda_graph and study.gpus > 1:
+            words = f"is of a training on one GPU; remove it, or write gpus: 1 (now {study.gpus})"
+            yield ("recipes", name, "cuda_graph"), words
+    for name, setting in study.settings.items():
+        data = study.datasets.get(setting.dataset)
+        if data is None or (data.kind != "text" and not data.encoded):
+            continue
+        for key in ("recipe", "teacher_recipe"):
+            recipe_of_setting = study.recipes.get(getattr(setting, key) or "")
+            if recipe_of_setting is not None and recipe_of_setting.cuda_graph:
+                kind = "text" if data.kind == "text" else "images that stay encoded"
+                words = f"has cuda_graph, but batches of {kind} are made by the host"
+                yield ("settings", name, key), f"{words}; write a recipe without it"
 
 
 def chain(study: Study, name: str) -> list[str]:

@@ -318,6 +318,11 @@ class Study(Strict):
     gpus: PositiveInt = Field(
         1, description="of one training, of one machine: each takes its share of every batch"
     )
+    jobs_per_gpu: Literal[1, 2, 4, 8] | None = Field(
+        None,
+        description="that share a GPU of this machine, where each takes one; by their size, if not "
+        "given. 1: a GPU for each",
+    )
     datasets: dict[Name, Dataset] = Field(
         default_factory=dict,
         description="by names of yours: where data come from, and what is made of them",

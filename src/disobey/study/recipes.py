@@ -155,6 +155,11 @@ class Recipe(Strict):
         None, description="of matrix products in training; fp32 if not given"
     )
     compile: bool = Field(False, description="with torch.compile, which takes a minute first")
+    cuda_graph: bool = Field(
+        False,
+        description="replay a step as one CUDA graph, faster where the network is small; images in "
+        "memory, one GPU. Has not run on a GPU yet",
+    )
     evaluate: Evaluate | None = Field(
         None,
         description="record training accuracy (of given labels) and test accuracy at some steps; "
@@ -209,6 +214,12 @@ class Recipe(Strict):
             )
         if self.schedule == "one_cycle" and self.warmup is not None:
             raise ValueError("schedule one_cycle has its own warm-up; remove warmup")
+        return self
+
+    @model_validator(mode="after")
+    def _compiled_or_replayed(self) -> "Recipe":
+        if self.compile and self.cuda_graph:
+            raise ValueError("compile and cuda_graph do not go together; remove one of them")
         return self
 
     @model_validator(mode="after")

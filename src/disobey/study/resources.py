@@ -50,6 +50,10 @@ TORCH_MB = 500  # what torch adds
 GPU_MB = 3000  # what CUDA's libraries add in the host's memory
 CARD_MB = 1000  # CUDA's context and the workspace of its libraries, in the card's memory
 START_MINUTES = 15  # imports over a slow file system; and a signal needs time before the limit
+# A training shares a GPU if the GPU computes at most so many times as long as a step is launched.
+LAUNCH_BOUND = 2
+USABLE = 0.9  # share of a GPU's memory that jobs may fill by their estimates
+UNKNOWN_CARD_MB = 8000  # memory of a GPU of which nothing is known
 LONGEST_MINUTES = 24 * 60  # that a job asks for, unless the site's profile says otherwise
 # The confidence analysis ran three to five times as fast on one thread.
 SECONDS_PER_ROW, SECONDS_PER_LOGIT = 1e-5, 1e-7
@@ -79,12 +83,28 @@ class Need:
         What a job that runs on a GPU takes of the card's memory; 0 for others. Nothing asks for it.
     seconds : float
         The estimated time itself, without safety and start.
+    launch_bound : bool
+        Whether a GPU is idle for much of the time, so that several such jobs gain by sharing it.
     """
 
     memory_mb: int
     minutes: int
     card_mb: int = 0
     seconds: float = 0.0
+    launch_bound: bool = False
+
+    def sharing(self, card_mb: int | None) -> int:
+        """Return how many jobs like this one share a GPU: 1, 2 or 4.
+
+        Parameters
+        ----------
+        card_mb : int or None
+            The GPU's memory; None if it is unknown.
+        """
+        if not self.launch_bound:
+            return 1
+        fit = USABLE * (card_mb or UNKNOWN_CARD_MB) / self.card_mb
+        return 4 if fit >= 4 else 2 if fit >= 2 else 1
 
 
 @dataclass(frozen=True)
@@ -137,6 +157,8 @@ class Estimate:
         Whether the job imports torch.
     copies : float
         Bytes of the host that a GPU adds: what passes from or to the card.
+    step : float
+        Seconds that the device computes in a step of training; 0 for jobs that do not train.
     """
 
     host: float
@@ -144,6 +166,7 @@ class Estimate:
     seconds: float = 0.0
     torch: bool = False
     copies: float = 0.0
+    step: float = 0.0
 
 
 def need_of(
@@ -182,7 +205,9 @@ def need_of(
     host += GPU_MB + found.copies / MB if on_card else found.device / MB
     card = CARD_MB + found.device / MB if on_card else 0
     host, card = (100 * math.ceil(megabytes / 100) for megabytes in (host, card))
-    return Need(job.processes * host, min(minutes, longest), card, seconds)
+    bound = found.step <= LAUNCH_BOUND * job.speed.seconds_per_step
+    shares = on_card and job.processes == 1 and bound
+    return Need(job.processes * host, min(minutes, longest), card, seconds, shares)
 
 
 def _pretrained(job: Planned) -> Estimate:
@@ -222,7 +247,8 @@ def _train(job: Planned) -> Estimate:
     shown = _shown(data, spec, number_of_slabs(spec["augment"], epochs) if "augment" in spec else 0)
     held = 4 * FLOAT * cost.parameters + 2 * FLOAT * batch * cost.activations
     held += data.input_bytes + shown.device + taught.device
-    operations = (3 * 2 * cost.multiply_adds + taught.operations) * data.train
+    computed = 3 * 2 * cost.multiply_adds + taught.operations  # of an example
+    operations = computed * data.train
     steps = steps_per_epoch(data.train, recipe["batch"])
     epoch = operations / job.speed.operations_per_second + steps * job.speed.seconds_per_step
     epoch += _decoding(data) * data.train
@@ -231,7 +257,8 @@ def _train(job: Planned) -> Estimate:
     passes = evaluate["points"] * 2 * evaluate["examples"]  # of both splits at most
     seconds += passes * 2 * cost.multiply_adds / job.speed.operations_per_second
     host = data.input_bytes + shown.host + taught.host
-    return Estimate(host + state, held, seconds, torch=True)
+    step = computed * batch / job.speed.operations_per_second
+    return Estimate(host + state, held, seconds, torch=True, step=step)
 
 
 @dataclass(frozen=True)

@@ -47,12 +47,17 @@ class ShownViews:
         self.padding = augment.get("crop_padding", 0)
         self.views = views_by_slab(draw, shape[0], augment, slabs)
         self._rows, self._columns = (torch.arange(side, device=device) for side in shape[1:3])
+        # Filled again in place: a CUDA graph reads where it read at its capture.
+        self._y, self._x, self._flipped = torch.empty(
+            (3, shape[0]), dtype=torch.int64, device=device
+        )
         self.show(0)
 
     def show(self, slab: int) -> None:
         """Let each image show its view of a slab from now on."""
         parts = offsets(self.views[slab].astype(np.int64), self.augment)
-        self._y, self._x, self._flipped = (torch.from_numpy(part).to(self.device) for part in parts)
+        for kept, part in zip((self._y, self._x, self._flipped), parts, strict=True):
+            kept.copy_(torch.from_numpy(part))
 
     def cut(
         self, padded: torch.Tensor, position: torch.Tensor, index: torch.Tensor

@@ -43,6 +43,11 @@ def compiled_module(spec: Mapping[str, Any]) -> str | None:
     return member("training", "compiled") if spec["recipe"].get("compile") else None
 
 
+def graphed_module(spec: Mapping[str, Any]) -> str | None:
+    """Return the module that replays a step as a CUDA graph; None where the host launches it."""
+    return member("training", "graphed") if spec["recipe"].get("cuda_graph") else None
+
+
 def start_module(spec: Mapping[str, Any]) -> str | None:
     """Return the module that loads a checkpoint's weights; None where all weights are drawn."""
     return member("training", "pretrained_start") if "pretrained" in spec.get("model", ()) else None
@@ -73,5 +78,5 @@ def modules_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     found = [loss_root(spec), switch_module(spec), progress_module(spec)]
     found += [evaluation_module(spec), snapshots_module(spec)]
     found += [augmented_module(spec), compiled_module(spec), start_module(spec)]
-    found += [teacher_module(spec)]
+    found += [graphed_module(spec), teacher_module(spec)]
     return tuple(module for module in found if module is not None)

@@ -1,7 +1,7 @@
 """A teacher under augmentation, out of its stored views: one slab in memory at a time."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -36,6 +36,7 @@ class StoredViews:
         self, blocks: list[Path], data: Prepared, inputs: Augmented, device: torch.device
     ) -> None:
         self._blocks, self._device = blocks, device
+        self._slab = torch.empty(0)
         for block, path in enumerate(blocks):
             stored = read_arrays(path, "/", "example_id", "view")
             if not np.array_equal(stored["example_id"], data.train.example_id):
@@ -56,8 +57,11 @@ class StoredViews:
     def show(self, slab: int) -> None:
         """Read the logits of a slab: (example, class), contiguous in the file."""
         block, position = divmod(slab, BLOCK)
-        logits: Any = read_slab(self._blocks[block], "logits", position)
-        self._slab = torch.from_numpy(logits).to(self._device)
+        logits = torch.from_numpy(read_slab(self._blocks[block], "logits", position))
+        if len(self._slab):  # in place: a CUDA graph reads where it read at its capture
+            self._slab.copy_(logits)
+        else:
+            self._slab = logits.to(self._device)
 
 
 def build(job: "Job", data: Prepared, inputs: Augmented, device: torch.device) -> StoredViews:
