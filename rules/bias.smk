@@ -7,6 +7,8 @@ rule basis:
         manifest=manifest_of(layout.BASIS),
     log:
         log_of("basis", "{basis}"),
+    group:
+        JOBS.group("basis")
     conda:
         "../envs/cpu.yaml"
     threads: 2
@@ -15,6 +17,7 @@ rule basis:
         device=JOBS.study.device,
         mem_mb=JOBS.memory("basis"),
         runtime=JOBS.runtime("basis"),
+        turn=JOBS.turn,
         gpu=JOBS.gpu,
         nodes=1,
     params:
@@ -35,6 +38,8 @@ rule bias:
         manifest=manifest_of(layout.BIAS),
     log:
         log_of("bias", "{study}/{setting}"),
+    group:
+        JOBS.group("bias")
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -42,6 +47,7 @@ rule bias:
         python=JOBS.python,
         mem_mb=JOBS.memory("bias"),
         runtime=JOBS.runtime("bias"),
+        turn=JOBS.turn,
     params:
         spec=JOBS.spec("bias"),
         code=JOBS.code("bias"),

@@ -7,6 +7,8 @@ rule confidence:
         manifest=manifest_of(layout.ANALYSIS),
     log:
         log_of("confidence", "{study}/{setting}"),
+    group:
+        JOBS.group("confidence")
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -14,6 +16,7 @@ rule confidence:
         python=JOBS.python,
         mem_mb=JOBS.memory("confidence"),
         runtime=JOBS.runtime("confidence"),
+        turn=JOBS.turn,
     params:
         spec=JOBS.spec("confidence"),
         code=JOBS.code("confidence"),

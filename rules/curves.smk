@@ -7,6 +7,8 @@ rule curves:
         manifest=manifest_of(layout.CURVES),
     log:
         log_of("curves", "{study}/{setting}"),
+    group:
+        JOBS.group("curves")
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -14,6 +16,7 @@ rule curves:
         python=JOBS.python,
         mem_mb=JOBS.memory("curves"),
         runtime=JOBS.runtime("curves"),
+        turn=JOBS.turn,
     params:
         spec=JOBS.spec("curves"),
         code=JOBS.code("curves"),

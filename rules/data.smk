@@ -7,6 +7,8 @@ rule prepare:
         manifest=manifest_of(layout.DATA),
     log:
         log_of("prepare", "{data}"),
+    group:
+        JOBS.group("prepare")
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -15,6 +17,7 @@ rule prepare:
         files=JOBS.files,
         mem_mb=JOBS.memory("prepare"),
         runtime=JOBS.runtime("prepare"),
+        turn=JOBS.turn,
     params:
         spec=JOBS.spec("prepare"),
         code=JOBS.code("prepare"),
@@ -32,13 +35,17 @@ rule labels:
         manifest=manifest_of(layout.LABELS),
     log:
         log_of("labels", "{labels}"),
+    group:
+        JOBS.group("labels")
     conda:
         "../envs/cpu.yaml"
     threads: 1
     resources:
         python=JOBS.python,
+        files=JOBS.files,
         mem_mb=JOBS.memory("labels"),
         runtime=JOBS.runtime("labels"),
+        turn=JOBS.turn,
     params:
         spec=JOBS.spec("labels"),
         code=JOBS.code("labels"),

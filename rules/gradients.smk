@@ -7,6 +7,8 @@ rule gradients:
         manifest=manifest_of(layout.GRADIENTS),
     log:
         log_of("gradients", "{study}/{setting}"),
+    group:
+        JOBS.group("gradients")
     conda:
         "../envs/cpu.yaml"
     threads: 1
@@ -14,6 +16,7 @@ rule gradients:
         python=JOBS.python,
         mem_mb=JOBS.memory("gradients"),
         runtime=JOBS.runtime("gradients"),
+        turn=JOBS.turn,
     params:
         spec=JOBS.spec("gradients"),
         code=JOBS.code("gradients"),

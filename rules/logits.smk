@@ -7,6 +7,8 @@ rule dump:
         manifest=manifest_of(layout.LOGITS),
     log:
         log_of("dump", "{run}"),
+    group:
+        JOBS.group("dump")
     conda:
         "../envs/cpu.yaml"
     threads: JOBS.threads("dump")
@@ -15,8 +17,12 @@ rule dump:
         device=JOBS.study.device,
         mem_mb=JOBS.memory("dump"),
         runtime=JOBS.runtime("dump"),
+        turn=JOBS.turn,
         gpu=JOBS.gpu,
         nodes=1,
+        # Of no use here: words that the jobs of a group must have in common.
+        launcher=JOBS.launcher,
+        slurm_extra="--signal=USR1@60",
     params:
         spec=JOBS.spec("dump"),
         code=JOBS.code("dump"),

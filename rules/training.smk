@@ -8,6 +8,8 @@ rule train:
         manifest=manifest_of(layout.RUN),
     log:
         log_of("train", "{run}"),
+    group:
+        JOBS.group("train")
     conda:
         "../envs/cpu.yaml"
     # One thread a process computes: models this small gain little from a second one, and two jobs
@@ -18,6 +20,7 @@ rule train:
         device=JOBS.study.device,
         mem_mb=JOBS.memory("train"),
         runtime=JOBS.runtime("train"),
+        turn=JOBS.turn,
         launcher=JOBS.launcher,
         gpu=JOBS.gpus_of_training,
         nodes=1,

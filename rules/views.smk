@@ -7,6 +7,8 @@ rule views:
         manifest=manifest_of(layout.VIEWS),
     log:
         log_of("views", "{run}/{block}"),
+    group:
+        JOBS.group("views")
     conda:
         "../envs/cpu.yaml"
     threads: JOBS.threads("views")
@@ -15,6 +17,7 @@ rule views:
         device=JOBS.study.device,
         mem_mb=JOBS.memory("views"),
         runtime=JOBS.runtime("views"),
+        turn=JOBS.turn,
         gpu=JOBS.gpu,
         nodes=1,
     params:

@@ -174,14 +174,15 @@ def events_in(text: str, log: Path) -> dict[str, Event]:
         block.clear()
 
     for line in text.splitlines():
-        if block and (field := FIELD.match(line)):
+        if STARTED.match(line) or FAILED.match(line):  # indented in a group of a cluster
+            close_block()
+            block["kind"] = "started" if STARTED.match(line) else "failed"
+        elif block and (field := FIELD.match(line)):
             block.setdefault(*field.groups())
         elif block and line.startswith(" "):
             continue
         else:
             close_block()
-            if STARTED.match(line) or FAILED.match(line):
-                block["kind"] = "started" if STARTED.match(line) else "failed"
             for pattern, kind in ((AGAIN, "again"), (FINISHED, "finished")):
                 if (told := pattern.match(line)) and told[1] in by_number:
                     found[by_number[told[1]]] = Event(kind, log)

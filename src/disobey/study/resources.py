@@ -178,12 +178,16 @@ def need_of(
     job = Planned(plan, spec | named.get(stage, {}), on_card, processes if stage == "train" else 1)
     found = NEEDS[stage](job)
     seconds = found.seconds if measured is None else measured
-    minutes = START_MINUTES + math.ceil(SAFETY * seconds / 60)
     host = PROCESS_MB + TORCH_MB * found.torch + found.host / MB
     host += GPU_MB + found.copies / MB if on_card else found.device / MB
     card = CARD_MB + found.device / MB if on_card else 0
     host, card = (100 * math.ceil(megabytes / 100) for megabytes in (host, card))
-    return Need(job.processes * host, min(minutes, longest), card, seconds)
+    return Need(job.processes * host, min(minutes_for(seconds), longest), card, seconds)
+
+
+def minutes_for(seconds: float) -> int:
+    """Return the time limit of a job that is estimated to take so long."""
+    return START_MINUTES + math.ceil(SAFETY * seconds / 60)
 
 
 def _pretrained(job: Planned) -> Estimate:
