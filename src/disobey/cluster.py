@@ -4,6 +4,7 @@ A group is one job of the cluster. What it has finished stays when the job fails
 time limit or is cancelled: its next attempt makes the other members alone.
 """
 
+import functools
 import os
 import sys
 import tempfile
@@ -15,6 +16,8 @@ from typing import Any
 from disobey.stores.manifest import broken_store
 from disobey.study.jobs import Plan
 
+Name = tuple[str, str]  # stage and key
+
 # A member takes the only one that a cluster's job has, so members run one after another: memory is
 # that of the largest, time the sum. The Snakefile limits it to the group.
 TURN = "turn"
@@ -22,17 +25,32 @@ TURN = "turn"
 BEGAN = "DISOBEY_RUN_BEGAN"
 
 
-def keep_together(workflow: Any, groups: Mapping[tuple[str, str], str]) -> None:  # noqa: ANN401
-    """Let each group be one job, though Snakemake splits what does not hang together."""
+def run_groups(workflow: Any, groups: Mapping[Name, str], plan: Plan) -> None:  # noqa: ANN401
+    """Let ``workflow`` run each group as one job of the cluster.
+
+    Snakemake has its settings when it calls `execute`, and not while the Snakefile is read. It does
+    so where jobs are submitted and twice in each job: once for the group, once for its members.
+    """
     workflow.register_resource(TURN, 1)
     execute = workflow.execute
 
-    def execute_together(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401
-        # Snakemake has these settings only now.
+    def execute_together(executor_plugin: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
+        # Otherwise what does not hang together would be a job each.
         workflow.group_settings.group_components = dict(Counter(groups.values()))
-        # A member that fails does not keep the others from their turn.
-        workflow.execution_settings.keep_going |= workflow.remote_exec
-        return execute(*arguments, **named)
+        run = functools.partial(execute, executor_plugin, *rest, **named)
+        if executor_plugin.common_settings.dryrun_exec:
+            return run()
+        _keep_what_is_finished()
+        if workflow.remote_exec:
+            # A member that fails does not keep the others from their turn.
+            workflow.execution_settings.keep_going = True
+            _leave_out_finished(workflow.dag_settings, plan)
+            return run()
+        os.environ[BEGAN] = repr(_now())
+        try:
+            return run()
+        finally:  # also after Ctrl-C, which cancels the jobs
+            _note_what_is_finished(workflow)
 
     workflow.execute = execute_together
 
@@ -51,12 +69,9 @@ def made_in_this_run(manifest: str) -> bool:
     return path.stat().st_mtime >= float(began) and broken_store(path) is None
 
 
-def go_on(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
-    """In a job of the cluster: leave out what an attempt before this one has finished.
-
-    Ends the process where nothing is left to do.
-    """
-    targets = list(workflow.dag_settings.target_jobs)
+def _leave_out_finished(settings: Any, plan: Plan) -> None:  # noqa: ANN401
+    """Leave out what an attempt before this one has finished; end where nothing is left to do."""
+    targets = list(settings.target_jobs)
 
     def finished(target: Any) -> bool:  # noqa: ANN401
         job = plan.jobs.get((target.rulename, "/".join(target.wildcards_dict.values())))
@@ -64,42 +79,31 @@ def go_on(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
 
     left = [target for target in targets if not finished(target)]
     if len(left) < len(targets):
-        print(
-            f"disobey: {len(targets) - len(left)} of {len(targets)} jobs are finished already",
-            file=sys.stderr,
-            flush=True,
-        )
+        said = f"disobey: {len(targets) - len(left)} of {len(targets)} jobs are finished already"
+        print(said, file=sys.stderr, flush=True)
     if targets and not left:
         os._exit(0)  # without targets Snakemake would make everything
-    workflow.dag_settings.target_jobs = left
+    settings.target_jobs = left
 
 
-def keep_what_is_finished(workflow: Any) -> None:  # noqa: ANN401
-    """Where jobs are submitted: keep the stores of a group's members when the group fails.
-
-    Snakemake deletes the outputs of all of them, and notes for none what it was made from.
-    """
+def _keep_what_is_finished() -> None:
+    """Keep what a group has finished where it fails: Snakemake deletes the outputs of all."""
     from snakemake.jobs import Job
 
-    cleanup, execute = Job.cleanup, workflow.execute
+    cleanup = Job.cleanup
 
     async def cleanup_unfinished(job: Any, skip_outputs: Any) -> None:  # noqa: ANN401
         if not made_in_this_run(str(job.output[-1])):
             await cleanup(job, skip_outputs)
 
-    def execute_and_note(executor_plugin: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
-        if executor_plugin.common_settings.dryrun_exec:
-            return execute(executor_plugin, *rest, **named)
-        os.environ[BEGAN] = repr(_now())
-        try:
-            return execute(executor_plugin, *rest, **named)
-        finally:  # also after Ctrl-C, which cancels the jobs
-            for job in list(workflow.dag.needrun_jobs()):
-                if job.output and made_in_this_run(str(job.output[-1])):
-                    workflow.async_run(workflow.persistence.finished(job))
-
     Job.cleanup = cleanup_unfinished
-    workflow.execute = execute_and_note
+
+
+def _note_what_is_finished(workflow: Any) -> None:  # noqa: ANN401
+    """Let Snakemake note of members of groups that were cancelled what they were made from."""
+    for job in list(workflow.dag.needrun_jobs()):
+        if job.output and made_in_this_run(str(job.output[-1])):
+            workflow.async_run(workflow.persistence.finished(job))
 
 
 def _now() -> float:

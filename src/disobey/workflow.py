@@ -14,12 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from disobey.cluster import (
-    go_on,
-    keep_together,
-    keep_what_is_finished,
-    manifests_to_make,
-)
+from disobey.cluster import manifests_to_make, run_groups
 from disobey.errors import UserError, nearest
 from disobey.lease import looking_around, work_alone
 from disobey.status.line import ProgressLine
@@ -262,14 +257,10 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)
     if jobs.groups:
-        keep_together(workflow, jobs.groups)
-    if workflow.remote_exec:
-        go_on(workflow, jobs.plan)
+        run_groups(workflow, jobs.groups, jobs.plan)
     if workflow.is_main_process:
         _tidy(jobs.plan.manifests())
         _tell_progress(workflow, jobs.plan)
-        if jobs.groups:
-            keep_what_is_finished(workflow)
         work_alone(workflow, jobs.plan.manifests())
     return jobs
 

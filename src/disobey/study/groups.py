@@ -88,7 +88,7 @@ def _place(
     plan: Plan,
     job: PlannedJob,
     spec: Mapping[str, Any],
-    depths: Mapping[str, int],
+    depths: Mapping[Name, int],
     teachers: set[str],
 ) -> tuple[str, str] | None:
     if job.stage in ("prepare", "labels"):
