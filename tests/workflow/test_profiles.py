@@ -21,8 +21,8 @@ SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("defa
 SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
 # Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
 RESOURCES = {
-    "mem_mb", "runtime", "turn", "gpu", "nodes", "slurm_extra", "python", "launcher", "device", "captions",
-    "files", "source", "study_file",
+    "mem_mb", "runtime", "turn", "gpu", "nodes", "slurm_extra", "python", "launcher", "device",
+    "captions", "files", "source", "study_file",
 }  # fmt: skip
 OF_A_SITE = {
     "longest_runtime",
@@ -135,10 +135,11 @@ def test_the_example_names_what_a_site_fills_in_and_all_of_it_is_known():
     text = SITE.read_text()
     named = set(re.findall(r"^[ #]+(\w+): \"'", text, re.M))
     assert {"slurm_account", "slurm_partition", "gpu_model", "gres"} <= named <= OF_A_SITE
-    example = yaml.safe_load(text.replace("# set-resources", "set-resources").replace("\n#  ", "\n "))
-    assert set(example["set-resources"]) == set(RUN_A_MODEL)
+    commented = text[text.index("# set-resources:") :].partition("\n\n")[0]
+    by_rule = yaml.safe_load(re.sub("^# ", "", commented, flags=re.M))["set-resources"]
+    assert set(by_rule) == set(RUN_A_MODEL)
     # Among the defaults it would make jobs without a GPU ask for one.
-    assert "gpu_model" not in example["default-resources"]
+    assert "gpu_model" not in read(SITE)["default-resources"]
 
 
 def test_each_job_asks_for_known_resources_alone(dry_run):
