@@ -437,6 +437,19 @@ def test_a_job_of_several_outputs_is_known_by_its_manifest():
     }
 
 
+def test_jobs_of_a_group_are_told_apart():
+    """As Snakemake writes them on a cluster: indented, one after another."""
+    jobs = [FakeJob(*words) for words in (
+        ("train", "r-1", "results/runs/r-1.json"), ("dump", "r-1", "results/logits/r-1.nc.json"),
+    )]  # fmt: skip
+    group = "".join(block(RUN, job, number) for number, job in enumerate(jobs, start=1))
+    indented = "".join(f"    {line}\n" for line in group.splitlines() if line)
+    events = events_in(f"Group job students-1-1 (jobs in lexicogr. order):\n{indented}", Path("log"))
+    assert {name: event.kind for name, event in events.items()} == {
+        job.manifest: "started" for job in jobs
+    }
+
+
 class FakeJob:
     def __init__(self, stage, key, manifest):
         self.stage, self.key, self.manifest = stage, key, manifest
