@@ -63,11 +63,10 @@ def test_gpu_jobs_go_to_their_partition_and_ask_by_gres(local, slow_repository, 
     profile.parent.mkdir()
     profile.write_text(site)
     lines = submitted(local, slow_repository, tmp_path / "a", "--profile", str(profile.parent))
-    assert {"data", "bases", "teachers"} == set(lines)
+    assert {"data", "teachers"} == set(lines)
     assert " -p cpu " in lines["data"] and "gpu:" not in lines["data"]
-    for group in ("bases", "teachers"):
-        assert f" -p {LIMITED} " in lines[group] and "--gres=gpu:1" in lines[group]
-        assert "--gpus" not in lines[group]
+    assert f" -p {LIMITED} " in lines["teachers"] and "--gres=gpu:1" in lines["teachers"]
+    assert "--gpus" not in lines["teachers"]
 
 
 def test_the_plugin_chooses_partitions_by_their_limits(local, slow_repository, tmp_path):
@@ -77,5 +76,4 @@ def test_the_plugin_chooses_partitions_by_their_limits(local, slow_repository, t
     words = ("--slurm-partition-config", str(path))
     lines = submitted(local, slow_repository, tmp_path / "b", *words)
     assert " -p cpu " in lines["data"]
-    for group in ("bases", "teachers"):
-        assert f" -p {LIMITED} " in lines[group] and "--gpus=1" in lines[group]
+    assert f" -p {LIMITED} " in lines["teachers"] and "--gpus=1" in lines["teachers"]
