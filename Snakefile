@@ -24,6 +24,11 @@ if not workflow.overwrite_configfiles:
 JOBS = open_workflow(workflow)
 
 
+# The jobs of a group, on a cluster, take turns; groups do not wait for each other.
+resource_scopes:
+    turn="local",
+
+
 report: "workflow/report/workflow.rst"
 
 

@@ -28,11 +28,16 @@ RESOURCES["train"] |= dict(
     # A minute before its time limit SLURM tells a training to save its state and end.
     slurm_extra="--signal=USR1@60",
 )
+# Jobs of a group must have the resources in common that are words, whether they use them or not.
+RESOURCES["dump"] |= dict(
+    launcher=JOBS.launcher, slurm_extra=RESOURCES["train"]["slurm_extra"]
+)
 # Where files are is a resource and no param, so that moving a folder makes nothing stale.
 RESOURCES |= {
     "pretrained": dict(source=JOBS.source),
     "classify": RESOURCES["classify"] | dict(source=JOBS.source),
     "prepare": dict(files=JOBS.files),
+    "labels": dict(files=JOBS.files),
     "compared": dict(files=JOBS.files),
 }
 # The words of each shell line.
@@ -61,6 +66,8 @@ for stage, store in STORES.items():
             manifest=manifest_of(store),
         log:
             log_of(stage, key_in(store)),
+        group:
+            JOBS.group(stage)
         # It needs a network, which a cluster's nodes often lack.
         localrule: stage == "pretrained"
         conda:
@@ -71,6 +78,7 @@ for stage, store in STORES.items():
             python=JOBS.python,
             mem_mb=JOBS.memory(stage),
             runtime=JOBS.runtime(stage),
+            turn=JOBS.turn,
         params:
             spec=JOBS.spec(stage),
             code=JOBS.code(stage),

@@ -16,17 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from disobey.cards import NVIDIA, PLACES, Listing, gpus_seen, listing
+from disobey.cluster import manifests_to_make, run_groups
 from disobey.errors import UserError, nearest
 from disobey.lease import looking_around, work_alone
 from disobey.status.line import ProgressLine
 from disobey.stores.manifest import Manifest, remove_broken_manifests
 from disobey.study.digests import CodeDigests
+from disobey.study.groups import SECONDS_TO_START, groups_of
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.measured import Durations
 from disobey.study.models import Study
 from disobey.study.plan import make_plan
-from disobey.study.resources import DECODERS, LONGEST_MINUTES, Need, need_of
+from disobey.study.resources import DECODERS, LONGEST_MINUTES, Need, minutes_for, need_of
 from disobey.study.staleness import Manifests, stale_by_themselves
 
 ByWildcards = Callable[[Any], Any]
@@ -59,6 +61,8 @@ class Jobs:
         1 if jobs that run a model run on a GPU, 0 if on the CPU.
     longest : int
         Minutes that no job's time limit exceeds.
+    to_make : callable, optional
+        On a cluster, where small jobs are grouped: returns the manifests that this call makes.
 
     Attributes
     ----------
@@ -77,6 +81,7 @@ class Jobs:
         gpu: int = 0,
         study_file: Path = Path(DEFAULT_STUDY),
         longest: int = LONGEST_MINUTES,
+        to_make: Callable[[], set[str]] | None = None,
     ) -> None:
         self.study = study
         self.processes = max(1, gpu * study.gpus)
@@ -88,6 +93,7 @@ class Jobs:
         self.gpu = gpu
         self.cards: Listing | None = None
         self.longest = longest
+        self._to_make = to_make
         self._durations = Durations(plan, "cuda" if gpu else "cpu")
         self._digests = CodeDigests(captions)
         self._needs: dict[tuple[str, str], Need] = {}
@@ -102,6 +108,29 @@ class Jobs:
             for path, words in by_manifest.items()
             if isinstance(manifests.get(path), Manifest)
         }
+
+    @functools.cached_property
+    def groups(self) -> dict[tuple[str, str], str]:
+        """The group of each job that a cluster runs together with others; empty elsewhere."""
+        if self._to_make is None:
+            return {}
+
+        def seconds(stage: str, key: str) -> float:  # measured or not: groups stay as they are
+            gpu, processes = bool(self.gpu), self.processes
+            return need_of(self.plan, stage, key, gpu=gpu, processes=processes).seconds
+
+        return groups_of(self.plan, seconds)
+
+    @property
+    def turn(self) -> int | None:
+        """What a member of a group takes of the group's only turn; None where there are none."""
+        return None if self._to_make is None else 1
+
+    def group(self, stage: str) -> ByWildcards | None:
+        """Return the function that gives a job's group; None where jobs are not grouped."""
+        if self._to_make is None:
+            return None
+        return lambda wildcards: self.groups.get((stage, "/".join(wildcards)))
 
     def inputs(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's upstream manifests."""
@@ -119,9 +148,12 @@ class Jobs:
         """Return the user's files that a data store is made of, as JSON.
 
         A resource, as the interpreter is: where files lie makes nothing stale, what they hold is in
-        the spec.
+        the spec. Labels have those of their data, since a group's resources must agree.
         """
-        return json.dumps(self.plan.files.get("/".join(wildcards), {}))
+        key = "/".join(wildcards)
+        if ("labels", key) in self.plan.jobs:
+            key = json.loads(self.plan.jobs["labels", key].spec)["data"]
+        return json.dumps(self.plan.files.get(key, {}))
 
     def threads(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's threads: one a process, more to decode images."""
@@ -161,11 +193,36 @@ class Jobs:
     def runtime(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's time limit in minutes.
 
-        More with each attempt, and never more than the site allows.
+        More with each attempt, and never more than the site allows. Snakemake adds up the times of
+        a group's members: the first that is to be made asks for all of them, the others for none.
         """
-        return lambda wildcards, attempt: min(
-            self.longest, attempt * self._need(stage, wildcards).minutes
-        )
+
+        def minutes(wildcards: Iterable[str], attempt: int) -> int:
+            need, members = self._need(stage, wildcards), self._members(stage, wildcards)
+            if not members:
+                return min(self.longest, attempt * need.minutes)
+            if members[0] != (stage, "/".join(wildcards)):
+                return 0
+            seconds = sum(self._need_of(*name).seconds + SECONDS_TO_START for name in members)
+            return min(self.longest, attempt * minutes_for(seconds))
+
+        return minutes
+
+    def _members(self, stage: str, wildcards: Iterable[str]) -> list[tuple[str, str]]:
+        """Return which jobs of a job's group this call makes; none where it has no group."""
+        name = stage, "/".join(wildcards)
+        members = self._by_group.get(self.groups.get(name, ""), [])
+        return members if name in members else []
+
+    @functools.cached_property
+    def _by_group(self) -> dict[str, list[tuple[str, str]]]:
+        """The jobs of each group that this call makes."""
+        to_make = set() if self._to_make is None else self._to_make()
+        found: dict[str, list[tuple[str, str]]] = {}
+        for name, group in self.groups.items():
+            if self.plan.jobs[name].manifest in to_make:
+                found.setdefault(group, []).append(name)
+        return found
 
     def source(self, wildcards: Iterable[str]) -> str:
         """Return where a job finds its checkpoint: a folder, or a name on the hub."""
@@ -177,9 +234,11 @@ class Jobs:
         return str(options.place() or options.checkpoint)
 
     def _need(self, stage: str, wildcards: Iterable[str]) -> Need:
-        key = "/".join(wildcards)
+        self._job(stage, wildcards)  # says so where there is no such job
+        return self._need_of(stage, "/".join(wildcards))
+
+    def _need_of(self, stage: str, key: str) -> Need:
         if (stage, key) not in self._needs:
-            self._job(stage, wildcards)  # says so where there is no such job
             self._needs[stage, key] = need_of(
                 self.plan,
                 stage,
@@ -227,11 +286,15 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
         if gpu and not _on_cluster(workflow):
             check_gpus(study.gpus, gpus_seen())
         python, longest = _python(workflow), longest_minutes(workflow)
-        jobs = Jobs(study, make_plan(study), captions, python, gpu, study_file, longest)
+        to_make = functools.partial(manifests_to_make, workflow) if _on_cluster(workflow) else None
+        plan = make_plan(study)
+        jobs = Jobs(study, plan, captions, python, gpu, study_file, longest, to_make)
         count_cards(workflow, jobs)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)
+    if jobs.groups:
+        run_groups(workflow, jobs.groups, jobs.plan)
     if workflow.is_main_process:
         _tidy(jobs.plan.manifests())
         _rerun_stale(workflow, jobs)

@@ -92,6 +92,12 @@ class Cluster(Workflow):
         """The training that the tests interrupt."""
         return self.plan.settings["self"].teachers[0]
 
+    def forget(self, run: str) -> None:
+        """Remove a training, as if it had never run."""
+        shutil.rmtree(self.folder / f"results/runs/{run}")
+        (self.folder / f"results/runs/{run}.json").unlink()
+        (self.folder / f"results/logs/train/{run}.log").unlink()
+
     @contextmanager
     def running(self, *words: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
         """Start Snakemake, its words in ``output.txt``; on the way out wait until it ends."""
@@ -132,25 +138,32 @@ def write_study(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def local(slurm: None, tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """The logits of the study, made on this machine alone."""
+    """The models of the study and their logits, made on this machine alone."""
     workflow = Workflow(tmp_path_factory.mktemp("local"))
     write_study(workflow.folder)
     plan = make_plan(load_study(workflow.study))
-    logits = [job.manifest for (stage, _), job in plan.jobs.items() if stage == "dump"]
-    done = workflow.snakemake(*logits)
+    made = [job.manifest for (stage, _), job in plan.jobs.items() if stage in ("train", "dump")]
+    done = workflow.snakemake(*made)
     assert done.returncode == 0, done.stdout + done.stderr
     return workflow
 
 
 @pytest.fixture(scope="session")
 def slow_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository, whose training pauses after each step; the numbers stay the same."""
+    """The repository, whose training pauses after each step; the numbers stay the same.
+
+    A group is worth four seconds there, so that a reference and a student have one each.
+    """
     repository = copy_repository(tmp_path_factory.mktemp("slow") / "repository")
     path = repository / "src/disobey/training/loop.py"
     text, step = path.read_text(), "        self.step += 1\n"
     assert step in text
     pause = "        time.sleep(float(__import__('os').environ['DISOBEY_TEST_PAUSE']))\n"
     path.write_text(text.replace(step, step + pause))
+    groups = repository / "src/disobey/study/groups.py"
+    text, least = groups.read_text(), "LEAST_SECONDS = 600.0"
+    assert least in text
+    groups.write_text(text.replace(least, "LEAST_SECONDS = 4.0"))
     # The node's GPUs are made up, so torch finds none: there training falls back to the CPU.
     device = repository / "src/disobey/training/device.py"
     text, given = device.read_text(), "    given = given_cards()\n"
@@ -168,9 +181,7 @@ def without_one_run(local: Workflow, slow_repository: Path, tmp_path: Path) -> C
 def untrained(local: Workflow, repository: Path, folder: Path) -> Cluster:
     shutil.copytree(local.folder, folder, copy_function=shutil.copy2)
     cluster = Cluster(folder, repository)
-    shutil.rmtree(folder / f"results/runs/{cluster.one_run}")
-    (folder / f"results/runs/{cluster.one_run}.json").unlink()
-    (folder / f"results/logs/train/{cluster.one_run}.log").unlink()
+    cluster.forget(cluster.one_run)
     return cluster
 
 

@@ -23,9 +23,13 @@ class Trouble:
     output: str = ""
     first_failure: str = ""
 
+    def runs(self) -> list[str]:
+        """Return which trainings are to be made."""
+        return [self.cluster.one_run]
+
     def run(self, *words: str, pause: str) -> None:
-        target = f"results/runs/{self.cluster.one_run}.json"
-        with self.cluster.running(*words, "--", target, DISOBEY_TEST_PAUSE=pause) as process:
+        targets = [f"results/runs/{run}.json" for run in self.runs()]
+        with self.cluster.running(*words, "--", *targets, DISOBEY_TEST_PAUSE=pause) as process:
             self.meanwhile(process)
         self.status, self.output = process.returncode, self.cluster.output
 
@@ -84,11 +88,55 @@ class OverMemory(Trouble):
         self.run("--set-resources", "train:mem_mb=200 if attempt == 1 else 1500", pause="0.1")
 
 
+class GroupCancelled(Trouble):
+    """Reference and placebo, one job: cancelled when one is finished and the other at work."""
+
+    finished: dict[str, bytes]
+
+    def runs(self) -> list[str]:
+        runs = self.cluster.plan.settings["self"]
+        return [runs.references[0], runs.placebos["half_lr"][0]]
+
+    def manifests(self) -> dict[str, bytes]:
+        paths = {run: self.cluster.folder / f"results/runs/{run}.json" for run in self.runs()}
+        return {run: path.read_bytes() for run, path in paths.items() if path.is_file()}
+
+    def meanwhile(self, process: subprocess.Popen[str]) -> None:
+        def one_of_two() -> bool:
+            begun = [run for run in self.runs() if re.search(r"[1-9]\d*/69", self.log(run))]
+            return len(begun) == 2 and len(self.manifests()) == 1
+
+        wait_until(one_of_two, "the second of two trainings")
+        self.finished = self.manifests()
+        self.stop()
+
+    def log(self, run: str) -> str:
+        return self.cluster.log("train", run)
+
+    def stop(self) -> None:
+        subprocess.run(["scancel", self.cluster.job_ids()[-1]], check=True)
+
+    def everything(self) -> None:
+        for run in self.runs():
+            self.cluster.forget(run)
+        self.run(pause="0.4")
+
+
+class GroupStartedAgain(GroupCancelled):
+    """The same, but SLURM puts the job back into its queue, as at a training's time limit."""
+
+    def stop(self) -> None:
+        job = self.cluster.job_ids()[-1]
+        subprocess.run(["scontrol", "requeue", job], check=True)
+        wait_until(lambda: "BeginTime" in output_of("squeue", "-h", "-j", job, "-o", "%r"), "it")
+        subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], check=True)
+
+
 @pytest.fixture(scope="module")
 def troubles(local, slow_repository, tmp_path_factory):
     """All kinds of trouble at the same time: most of it is waiting."""
     folder = tmp_path_factory.mktemp("troubles").resolve()
-    kinds = (Cancelled, OverTime, OverMemory)
+    kinds = (Cancelled, OverTime, OverMemory, GroupCancelled, GroupStartedAgain)
     found = {
         kind: kind(untrained(local, slow_repository, folder / kind.__name__)) for kind in kinds
     }
@@ -100,13 +148,28 @@ def troubles(local, slow_repository, tmp_path_factory):
     return found
 
 
-@pytest.mark.parametrize("kind", [Cancelled, OverTime, OverMemory])
+@pytest.mark.parametrize(
+    "kind", [Cancelled, OverTime, OverMemory, GroupCancelled, GroupStartedAgain]
+)
 def test_the_weights_are_those_of_an_undisturbed_run(kind, troubles, local):
     trouble = troubles[kind]
     assert trouble.status == 0, trouble.output
-    run = trouble.cluster.one_run
-    undisturbed = (local.folder / f"results/runs/{run}/model.safetensors").read_bytes()
-    assert trouble.cluster.weights(run) == undisturbed
+    for run in trouble.runs():
+        undisturbed = (local.folder / f"results/runs/{run}/model.safetensors").read_bytes()
+        assert trouble.cluster.weights(run) == undisturbed
+
+
+@pytest.mark.parametrize(("kind", "retries"), [(GroupCancelled, 1), (GroupStartedAgain, 0)])
+def test_a_group_goes_on_with_what_is_not_finished(kind, retries, troubles):
+    trouble = troubles[kind]
+    assert trouble.output.count("Trying to restart job") == retries
+    ((run, manifest),) = trouble.finished.items()
+    assert trouble.manifests()[run] == manifest  # made once: it says when
+    (other,) = set(trouble.runs()) - {run}
+    assert re.search(r"resumed at step [1-9]\d* ", trouble.log(other))
+    assert "resumed" not in trouble.log(run)
+    again = {job for job in trouble.cluster.would_run() if job.startswith("train ")}
+    assert not any(run in job for job in again for run in trouble.runs())
 
 
 def test_a_cancelled_job_is_named_with_what_slurm_says(troubles):

@@ -13,6 +13,7 @@ import yaml
 from disobey import workflow as bridge
 from disobey.cards import PLACES, Listing
 from disobey.errors import UserError
+from disobey.study.resources import RUN_A_MODEL
 
 from .conftest import NO_SLURM, REPOSITORY
 
@@ -20,14 +21,15 @@ SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("defa
 SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
 # Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
 RESOURCES = {
-    "mem_mb", "runtime", "gpu", "nodes", "slurm_extra", "python", "launcher", "device", "captions",
-    "files", "source", "study_file",
+    "mem_mb", "runtime", "turn", "gpu", "nodes", "slurm_extra", "python", "launcher", "device",
+    "captions", "files", "source", "study_file",
 }  # fmt: skip
 OF_A_SITE = {
     "longest_runtime",
     "slurm_account",
     "slurm_partition",
     "gpu_model",
+    "gres",
     "qos",
     "constraint",
     "clusters",
@@ -79,7 +81,7 @@ def dry_run():
 
 def rules_of(printed):
     """Return ``(rule, resources)`` of every job that a dry run prints."""
-    blocks = re.findall(r"^rule (\w+):\n((?: .*\n)+)", printed, re.M)
+    blocks = re.findall(r"^ *rule (\w+):\n((?: +\w+: .*\n)+)", printed, re.M)  # some in groups
     return [
         (rule, dict(re.findall(r"(\w+)=([^,\n]+)", found[1])))
         for rule, text in blocks
@@ -131,8 +133,13 @@ def test_the_shipped_slurm_profile_holds_nothing_of_a_site_and_no_cap_on_gpus():
 
 def test_the_example_names_what_a_site_fills_in_and_all_of_it_is_known():
     text = SITE.read_text()
-    named = set(re.findall(r"^  (?:# )?(\w+): \"'", text, re.M))
-    assert {"slurm_account", "slurm_partition", "gpu_model"} <= named <= OF_A_SITE
+    named = set(re.findall(r"^[ #]+(\w+): \"'", text, re.M))
+    assert {"slurm_account", "slurm_partition", "gpu_model", "gres"} <= named <= OF_A_SITE
+    commented = text[text.index("# set-resources:") :].partition("\n\n")[0]
+    by_rule = yaml.safe_load(re.sub("^# ", "", commented, flags=re.M))["set-resources"]
+    assert set(by_rule) == set(RUN_A_MODEL)
+    # Among the defaults it would make jobs without a GPU ask for one.
+    assert "gpu_model" not in read(SITE)["default-resources"]
 
 
 def test_each_job_asks_for_known_resources_alone(dry_run):
@@ -151,7 +158,9 @@ def test_gpus_nodes_and_the_signal_are_asked_for_where_models_run(dry_run):
         assert (resources.get("gpu"), resources.get("nodes")) == (
             ("1", "1") if runs_a_model else (None, None)
         ), rule
-        assert resources.get("slurm_extra") == ("--signal=USR1@60" if rule == "train" else None)
+        assert resources.get("slurm_extra") == (
+            "--signal=USR1@60" if rule in ("train", "dump") else None  # which share a group
+        )
 
 
 @pytest.mark.parametrize(
