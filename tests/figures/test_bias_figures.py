@@ -76,7 +76,8 @@ def by_gid(figure, prefix):
 def test_no_text_overlaps_or_leaves_the_page(figure, count, seeds, drawn_texts):
     drawn = draw(figure, inputs(figure, count, seeds))
     drawn.set_dpi(style.DPI)
-    assert drawn.get_figwidth() == pytest.approx(style.COLUMN_WIDTH)
+    width = style.COLUMN_WIDTH if figure == "link" else style.TWO_COLUMNS
+    assert drawn.get_figwidth() == pytest.approx(width)
     assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
 
 
@@ -170,29 +171,23 @@ def test_ratios_of_few_ranks_stay_inside_their_panel(ranks):
         assert (across > inside.x0).all() and (across < inside.x1).all()
 
 
-def test_theory_that_leaves_the_panel_is_said(drawn_texts):
+def test_theory_is_drawn_as_stored_and_does_not_squeeze_the_panel():
     analyses = with_bias(1)
     ((name, analysis),) = analyses.items()
     theorem = np.exp(analysis.bias.layers[LAYER].theorem.values)
-    drawn = draw("bias", analyses)
-    line = artists(drawn, "theorem/")[f"theorem/{name}/{LAYER}"]
+    line = artists(draw("bias", analyses), "theorem/")[f"theorem/{name}/{LAYER}"]
     np.testing.assert_allclose(line.get_ydata(), theorem[1:])
-    texts = [text.get_text() for text in drawn_texts(drawn)]
-    assert f"↓ theory: {theorem[-1]:.2g} at {RANKS[-1]}" in texts
+    assert theorem.min() < line.axes.get_ylim()[0]
 
 
-def test_theory_inside_of_the_panel_needs_no_words(drawn_texts):
-    analyses = with_bias(1)
-    (analysis,) = analyses.values()
-    analysis.bias.layers[LAYER]["theorem"][:] = -0.1
-    texts = [text.get_text() for text in drawn_texts(draw("bias", analyses))]
-    assert not any("theory:" in text for text in texts)
+def test_ratios_share_their_vertical_scale():
+    drawn = artists(draw("bias", with_bias(3)), "theorem/")
+    assert len({line.axes.get_ylim() for line in drawn.values()}) == 1
 
 
-def test_number_of_seeds_and_matched_range_are_printed(drawn_texts):
+def test_number_of_seeds_is_printed(drawn_texts):
     texts = drawn_texts(draw("bias", with_bias(1, 4)))
-    printed = " ".join(text.get_text().replace("\u00a0", " ") for text in texts)
-    assert "n = 4" in printed and "20 to 70 %" in printed.replace("\n", " ")
+    assert any("n = 4" in text.get_text().replace("\u00a0", " ") for text in texts)
 
 
 # --- link ----------------------------------------------------------------------------------

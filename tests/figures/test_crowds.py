@@ -2,7 +2,6 @@
 
 import re
 import zlib
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from synthetic_bias import with_bias
 
 from disobey.analysis.names import MODELS
 from disobey.analysis.store import SPLITS
-from disobey.figures import style
+from disobey.figures import drawer, style
 
 POINTS = 50_000
 MEGABYTE = 1_000_000
@@ -75,7 +74,7 @@ def test_a_crowd_is_an_image_and_text_and_axes_stay_vectors(kind, tmp_path):
 def test_the_paper_s_plot_of_many_examples(tmp_path):
     rng, analysis = np.random.default_rng(0), make_analysis()
     analysis.splits.update({name: _split(rng, 3, POINTS) for name in SPLITS})
-    pdf = saved(import_module("disobey.figures.confidence").draw({"a": analysis}), tmp_path)
+    pdf = saved(drawer("confidence")({"a": analysis}), tmp_path)
     assert len(pdf) < MEGABYTE
     assert images(pdf)
     assert operators(pdf).count(b"Tj") + operators(pdf).count(b"TJ") > 30
@@ -85,18 +84,18 @@ def test_the_paper_s_plot_of_many_examples(tmp_path):
 def test_figures_of_many_seeds(figure, tmp_path):
     settings = 5
     analyses = make_analyses(settings, POINTS // settings // len(MODELS))
-    drawn = import_module(f"disobey.figures.{figure}").draw(analyses)
+    drawn = drawer(figure)(analyses)
     assert len(saved(drawn, tmp_path)) < MEGABYTE
 
 
 @pytest.mark.parametrize("figure", ["bias", "overview"])
 def test_paths_of_many_recorded_steps(figure, tmp_path, monkeypatch):
     monkeypatch.setattr(synthetic_bias, "POINTS", POINTS)
-    drawn = import_module(f"disobey.figures.{figure}").draw(with_bias(1))
+    drawn = drawer(figure)(with_bias(1))
     assert len(saved(drawn, tmp_path)) < MEGABYTE
 
 
 @pytest.mark.parametrize("figure", ["calibrated", "inheritance", "accuracy", "fidelity", "bias"])
 def test_figures_of_few_points_hold_no_image(figure, tmp_path):
-    drawn = import_module(f"disobey.figures.{figure}").draw(with_bias(6))
+    drawn = drawer(figure)(with_bias(6))
     assert images(saved(drawn, tmp_path)) == 0

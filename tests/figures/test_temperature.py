@@ -22,10 +22,10 @@ from disobey.figures import style, temperature
         make_analyses(30, 1),
     ],
 )
-def test_no_text_overlaps_or_leaves_the_column(analyses, drawn_texts):
+def test_no_text_overlaps_or_leaves_the_page(analyses, drawn_texts):
     drawn = temperature.draw(analyses)
     drawn.set_dpi(style.DPI)
-    assert drawn.get_figwidth() == pytest.approx(style.COLUMN_WIDTH)
+    assert drawn.get_figwidth() == pytest.approx(style.TWO_COLUMNS)
     assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
 
 

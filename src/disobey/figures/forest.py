@@ -39,6 +39,7 @@ from disobey.figures.panels import (
     put_ticks,
     say,
     short_labels,
+    ticks_at,
     write_head,
 )
 from disobey.figures.sheet import GAP, LETTER, MARGIN, Sheet
@@ -305,7 +306,7 @@ def _panels(sheet: Sheet, forest: Forest, analyses: dict[str, Analysis]) -> None
         # Labels of one and of two lines begin at the same height.
         head = label + "\n " * (lines - 1 - label.count("\n"))
         write_head(axes, head, 0.0, next(sheet.letters), ticks_above)
-        _panel(axes, panel, rows)
+        _panel(axes, panel, rows, width)
         axes.tick_params(top=bool(ticks_above), labeltop=bool(ticks_above))
         left += width + PANEL_GAP
     sheet.top += height + TICKS + GAP
@@ -323,7 +324,7 @@ def _names(sheet: Sheet, rows: list[Row], height: float) -> None:
         axes.text(1, row.middle, row.size, ha="right", color=style.FAINT, **common)
 
 
-def _panel(axes: Axes, panel: Panel, rows: list[Row]) -> None:
+def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
     axes.patch.set_visible(False)
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
@@ -338,7 +339,7 @@ def _panel(axes: Axes, panel: Panel, rows: list[Row]) -> None:
             _lane(
                 axes, panel, row, model, row.middle + (index - (len(panel.models) - 1) / 2) * LANE
             )
-    _scale(axes, _shown(panel, rows))
+    _scale(axes, _shown(panel, rows), width)
 
 
 def _say_missing(axes: Axes, row: Row) -> None:
@@ -390,7 +391,7 @@ def _shown(panel: Panel, rows: list[Row]) -> list[float]:
     return shown
 
 
-def _scale(axes: Axes, shown: list[float]) -> None:
+def _scale(axes: Axes, shown: list[float], width: float) -> None:
     """Leave room around all numbers; ticks keep away from both ends."""
     if not shown:
         axes.set_xticks([])
@@ -399,7 +400,7 @@ def _scale(axes: Axes, shown: list[float]) -> None:
     axes.set_xlim(low, high)
     inset = INSET * (high - low)
     ticks = even_ticks(low + inset, high - inset)
-    put_ticks(axes, "x", ticks, short_labels(ticks))
+    ticks_at(axes, "x", ticks, width, short_labels(ticks))
 
 
 def _gap_grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
@@ -428,7 +429,8 @@ def _gap_grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
             continue
         axes.set_yscale("symlog", linthresh=LINEAR_UP_TO, linscale=0.7)
         axes.set_ylim(-1.15 * ends, 1.15 * ends)
-        tops = [tick for tick in (LINEAR_UP_TO, 1.0, 10.0) if tick < 1.1 * ends]
+        decades = [10.0**power for power in range(-1, 9) if 10.0**power < 1.1 * ends]
+        tops = decades if len(decades) <= 2 else decades[-1:]
         ticks = [*(-tick for tick in reversed(tops)), 0.0, *tops]
         put_ticks(axes, "y", ticks, short_labels(ticks))
         axes.yaxis.set_minor_locator(NullLocator())

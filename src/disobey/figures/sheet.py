@@ -47,12 +47,8 @@ class Sheet:
         self.page = page
         self.figure = Figure(figsize=(page, page))
         self.top = MARGIN
-        # a to z, then aa, ab, ...
-        self.letters = (
-            "".join(letters)
-            for length in itertools.count(1)
-            for letters in itertools.product(string.ascii_lowercase, repeat=length)
-        )
+        # Panels after the 26th have none.
+        self.letters = itertools.chain(string.ascii_lowercase, itertools.repeat(""))
         self._texts: list[tuple[Text, float]] = []
         self._axes: list[tuple[Axes, float, float, float, float]] = []
 
