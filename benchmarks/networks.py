@@ -97,7 +97,7 @@ class OurLoop:
         batch: int = BATCH,
     ) -> None:
         self.device = device
-        self.recipe = {
+        self.recipe: dict[str, Any] = {
             "optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4, "epochs": SLABS,
             "batch": batch, "schedule": "constant", "precision": precision,
         }  # fmt: skip
