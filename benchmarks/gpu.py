@@ -279,13 +279,13 @@ def processes(device: torch.device, seconds: float) -> Iterator[Row]:
         yield f"{count} {what}", f"{sum(found):,.0f} images/s", "", False
 
 
-def one_of_several(barrier: Any, queue: Any) -> None:  # noqa: ANN401 - multiprocessing's own
+def one_of_several(barrier: Any, queue: Any, steps: int) -> None:  # noqa: ANN401 - multiprocessing's own
     """Train beside others, from the moment when all of them are warm."""
     device, data = device_here(), images(BATCH * 40)
     ours = OurLoop(student(data, device, "bf16"), data, "bf16", None, device=device)
     ours.images_per_second(WARM_UP)
     barrier.wait(60)
-    queue.put(statistics.median(ours.images_per_second(STEPS) for _ in range(3)))
+    queue.put(statistics.median(ours.images_per_second(steps) for _ in range(3)))
 
 
 # --- the table ----------------------------------------------------------------------------------
