@@ -2,9 +2,8 @@
 
 import os
 import re
-import subprocess
-import sys
 import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +13,8 @@ from disobey import workflow as bridge
 from disobey.errors import UserError
 from disobey.stage_names import STAGES
 
-from .conftest import NO_SLURM, REPOSITORY
+from . import forked
+from .conftest import NO_SLURM, PATIENCE, REPOSITORY
 
 SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("default", "slurm")}
 SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
@@ -57,15 +57,12 @@ def options():
 
 def dry_run_of(study, profile, *words, **environment):
     """Dry-run a study in a folder of its own; submits nothing and needs no SLURM."""
-    command = (
-        sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
-        "--dry-run", "--configfile", str(study),
-        "--workflow-profile", str(REPOSITORY / "profiles" / profile), *words,
-    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=folder,
-            env=os.environ | NO_SLURM | environment,
+        return forked.run(
+            "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
+            "--dry-run", "--configfile", str(study),
+            "--workflow-profile", str(REPOSITORY / "profiles" / profile), *words,
+            folder=Path(folder), environment=os.environ | NO_SLURM | environment, timeout=PATIENCE,
         )  # fmt: skip
 
 
