@@ -20,6 +20,13 @@ if WORKER:  # before numpy and torch look: workers and the jobs they start share
         os.environ[f"{library}_NUM_THREADS"] = "1"
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update-messages", action="store_true",
+        help="rewrite tests/study/messages.txt; without -n",
+    )  # fmt: skip
+
+
 def pytest_configure(config):
     """End a run with an error when a worker dies: with a new one in its place runs have hung."""
     if getattr(config.option, "maxworkerrestart", "") is None:
