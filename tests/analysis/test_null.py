@@ -92,7 +92,7 @@ def test_read_as_in_the_paper_a_second_seed_underfits_on_test_far_beyond_chance(
         for row in verdicts
         if (row["claim"], row["reading"]) == ("low_confidence_underfitting", PAPER)
     }
-    assert low["test"] > 10 * NOMINAL and low["train"] <= NOMINAL
+    assert low["test"] > 4 * NOMINAL and low["train"] <= NOMINAL
 
 
 def test_intervals_cover_at_least_what_they_promise():
