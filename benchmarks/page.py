@@ -1,4 +1,4 @@
-"""Puts the tables of ``benchmarks/results`` into docs/performance.md, so that none is typed in.
+"""Puts the tables of ``benchmarks/results`` into the pages of docs/, so that none is typed in.
 
     python -m benchmarks.page
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from benchmarks.common import RESULTS, markdown_table
 
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = (DOCS / "performance.md", DOCS / "science.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -30,4 +31,5 @@ def filled(page: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(filled(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(filled(page.read_text()))

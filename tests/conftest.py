@@ -12,10 +12,19 @@ ONE_BY_ONE = ("tests/workflow/test_end_to_end.py", "tests/workflow/test_stalenes
 
 # Before a library looks: no test waits for a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# The hundreds of processes that tests start compile the package once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 if WORKER:  # before numpy and torch look: workers and the jobs they start share the cores
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = "1"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--update-messages", action="store_true",
+        help="rewrite tests/study/messages.txt; without -n",
+    )  # fmt: skip
 
 
 def pytest_configure(config):

@@ -61,11 +61,12 @@ def _study(results, study):
         spec, name = record["spec"], record["id"]
         if "epoch" in spec["about"]:
             continue  # a snapshot: figures show it, tables do not
+        about = spec.pop("about")
         rows, found = _setting((results / "logits").resolve(), json.dumps(spec))
         expected |= {(name, *key): row for key, row in rows.items()}
         for split, plots in found["plots"].items():
             mismatches += _plots(manifest.with_suffix(""), split, plots)
-        settings[name] = SimpleNamespace(**found, bias=None)
+        settings[name] = SimpleNamespace(**found, about=about, bias=None)
     for manifest in sorted((study / "bias").glob("*.nc.json")):
         record = json.loads(manifest.read_text())
         name = record["id"]
@@ -194,12 +195,14 @@ def _load(path, split):
 
 @cache
 def _setting(folder, spec):
-    """Return rows of a setting, and a dict of what claims and plots need; the spec as JSON.
+    """Return rows of a setting, and a dict of what claims and plots need.
+
+    The spec is JSON without ``about``: settings of the same runs are computed once.
 
     Rows are {(model, seed, split, subset, statistic): (value, low, high, seeds, n)}.
     """
     spec = json.loads(spec)
-    setting = SimpleNamespace(about=spec["about"], values={}, counts={}, plots={})
+    setting = SimpleNamespace(values={}, counts={}, plots={})
     rows = {}
     for split in ("train", "test"):
         rows |= _split(folder, spec, split, setting)

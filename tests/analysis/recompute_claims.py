@@ -5,6 +5,8 @@ sample), ``counts[split, subset]`` (mean number of examples), ``constant`` (shar
 frequent class of test), ``bias`` (numbers by layer, or None).
 """
 
+from functools import cache
+
 import numpy as np
 import recompute_readings
 from recompute_bias import PAIRS, in_bands
@@ -112,13 +114,19 @@ def spread(values):
     return s2, v
 
 
+@cache
+def quantiles(level, seeds):
+    """Return the quantiles of Student's t and of the normal distribution."""
+    q = (1 + level) / 2
+    return stats.t.ppf(q, seeds - 1), stats.norm.ppf(q)
+
+
 def half_width(values, level=0.95):
     """Return sqrt(t^2 s^2 / S + z^2 v)."""
     s2, v = spread(values)
     if len(values) < 2:
         return NAN
-    q = (1 + level) / 2
-    t, z = stats.t.ppf(q, len(values) - 1), stats.norm.ppf(q)
+    t, z = quantiles(level, len(values))
     return np.sqrt(t**2 * s2 / len(values) + z**2 * v)
 
 

@@ -1,6 +1,6 @@
 """What tests read off a figure: its title, its artists by name, where its texts stand."""
 
-import itertools
+import numpy as np
 
 from disobey.figures import style
 
@@ -21,15 +21,16 @@ def artists(figure, prefix):
 def assert_texts_are_apart_and_inside(figure, texts):
     """A title is one line; what was found is said on the page."""
     assert not any("\n" in text.get_text() for text in figure.texts[:1])
-    boxes = [(text.get_text(), text.get_window_extent()) for text in texts]
-    assert len(boxes) > 3
-    for text, box in boxes:
-        inside = box.x0 >= 0 and box.y0 >= 0
-        inside &= box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
-        assert inside, f"{text!r} leaves the canvas: {box}"
+    words = [text.get_text() for text in texts]
+    assert len(words) > 3
+    x0, y0, x1, y1 = np.array([text.get_window_extent().extents for text in texts]).T
+    outside = (x0 < 0) | (y0 < 0) | (x1 > figure.bbox.x1) | (y1 > figure.bbox.y1)
+    assert not outside.any(), (
+        f"these leave the canvas: {[words[i] for i in np.flatnonzero(outside)]}"
+    )
     # Boxes hold the blank above and below letters: let those touch by half a point.
     slack = 0.5 * figure.dpi * style.POINT
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        wide = min(a.x1, b.x1) - max(a.x0, b.x0)
-        tall = min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert wide <= 0 or tall <= slack, f"{one!r} and {other!r} overlap"
+    wide = np.minimum.outer(x1, x1) - np.maximum.outer(x0, x0)
+    tall = np.minimum.outer(y1, y1) - np.maximum.outer(y0, y0)
+    over = np.argwhere(np.triu((wide > 0) & (tall > slack), k=1))
+    assert not len(over), f"these overlap: {[(words[i], words[j]) for i, j in over]}"

@@ -97,5 +97,5 @@ def test_paths_of_many_recorded_steps(figure, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("figure", ["calibrated", "inheritance", "accuracy", "fidelity", "bias"])
 def test_figures_of_few_points_hold_no_image(figure, tmp_path):
-    drawn = drawer(figure)(with_bias(6))
+    drawn = drawer(figure)(with_bias(2))
     assert images(saved(drawn, tmp_path)) == 0

@@ -1,5 +1,8 @@
 """One small valid study, which the tests change by replacing a piece of its text."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from disobey.study.loader import load_study
@@ -40,6 +43,39 @@ settings:
     distill: {temperature: 2}
 analysis: {resamples: 100, seed: 0}
 """
+
+
+MESSAGES = Path(__file__).with_name("messages.txt")
+
+
+@pytest.fixture(scope="session")
+def messages(request):
+    """The golden messages by case; ``--update-messages`` rewrites them at the end."""
+    update = request.config.getoption("update_messages")
+    text = "" if update else MESSAGES.read_text(encoding="utf-8")
+    golden = dict(re.findall(r"^# (.+)\n((?:(?!# ).+\n)+)", text, re.M))
+    yield golden
+    if update:
+        blocks = (f"# {name}\n{golden[name]}" for name in sorted(golden))
+        MESSAGES.write_text("\n".join(blocks), encoding="utf-8")
+
+
+@pytest.fixture
+def message(request, messages):
+    """Return the check that a message is the golden one of this test and case."""
+    called = 0
+
+    def check(said):
+        nonlocal called
+        called += 1
+        case = request.node.callspec.id if hasattr(request.node, "callspec") else ""
+        name = " ".join([request.node.originalname, case, f"({called})" * (called > 1)])
+        name = " ".join(name.split())
+        if request.config.getoption("update_messages"):
+            messages[name] = f"{said}\n"
+        assert messages.get(name) == f"{said}\n", "pytest --update-messages rewrites messages.txt"
+
+    return check
 
 
 @pytest.fixture

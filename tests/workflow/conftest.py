@@ -19,6 +19,8 @@ from disobey.study.figures import FIGURES
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 
+from . import forked
+
 REPOSITORY = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 SMALL = Path(__file__).with_name("small.yaml")
@@ -60,8 +62,13 @@ class Workflow:
         return os.environ | NO_SLURM
 
     def snakemake(self, *words: str, timeout: float = 2 * PATIENCE) -> CompletedProcess[str]:
+        command = self.command(*words)
+        if "--dry-run" in words and command[1:3] == ["-m", "snakemake"]:
+            return forked.run(
+                *command[2:], folder=self.folder, environment=self.environment, timeout=timeout
+            )
         return subprocess.run(
-            self.command(*words), capture_output=True, text=True, timeout=timeout,
+            command, capture_output=True, text=True, timeout=timeout,
             cwd=self.folder, env=self.environment,
         )  # fmt: skip
 
@@ -86,10 +93,9 @@ class Workflow:
 
     def why(self, *words: str) -> set[str]:
         """Return ``rule wildcards`` of every job that ``python -m disobey why`` names."""
-        result = subprocess.run(
-            [sys.executable, "-m", "disobey", "why", str(self.study), *words],
-            cwd=self.folder, capture_output=True, text=True,
-            env=os.environ | {"PYTHONPATH": str(self.repository / "src")},
+        result = forked.run(
+            "disobey", "why", str(self.study), *words, folder=self.folder, timeout=PATIENCE,
+            environment=os.environ | {"PYTHONPATH": str(self.repository / "src")},
         )  # fmt: skip
         assert result.returncode == 0, result.stderr
         names = set()
@@ -155,11 +161,15 @@ def copy(finished: Workflow, tmp_path: Path) -> Workflow:
 
 
 def copy_repository(target: Path) -> Path:
-    """Copy what the workflow runs from, as a fresh checkout would: all times are new."""
+    """Copy what the workflow runs from.
+
+    Times are kept so that compiled modules are valid in the copy. One that another worker is just
+    writing (``x.pyc.123``) is left out.
+    """
     for name in ("src", "rules", "workflow", "envs", "profiles"):
         shutil.copytree(
-            REPOSITORY / name, target / name, copy_function=shutil.copyfile,
-            ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"),
+            REPOSITORY / name, target / name,
+            ignore=shutil.ignore_patterns("*.pyc.*", "*.egg-info"),
         )  # fmt: skip
     for name in ("Snakefile", "config.yaml"):
         shutil.copyfile(REPOSITORY / name, target / name)

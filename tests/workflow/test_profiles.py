@@ -2,9 +2,8 @@
 
 import os
 import re
-import subprocess
-import sys
 import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +14,8 @@ from disobey.cards import PLACES, Listing
 from disobey.errors import UserError
 from disobey.study.resources import RUN_A_MODEL
 
-from .conftest import NO_SLURM, REPOSITORY
+from . import forked
+from .conftest import NO_SLURM, PATIENCE, REPOSITORY
 
 SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("default", "slurm")}
 SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
@@ -59,15 +59,12 @@ def options():
 
 def dry_run_of(study, profile, *words, **environment):
     """Dry-run a study in a folder of its own; submits nothing and needs no SLURM."""
-    command = (
-        sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
-        "--dry-run", "--configfile", str(study),
-        "--workflow-profile", str(REPOSITORY / "profiles" / profile), *words,
-    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=folder,
-            env=os.environ | NO_SLURM | environment,
+        return forked.run(
+            "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
+            "--dry-run", "--configfile", str(study),
+            "--workflow-profile", str(REPOSITORY / "profiles" / profile), *words,
+            folder=Path(folder), environment=os.environ | NO_SLURM | environment, timeout=PATIENCE,
         )  # fmt: skip
 
 
