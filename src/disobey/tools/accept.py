@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--yes", action="store_true", help="accept without asking")
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     try:
         return _accept(options)
     except UserError as error:

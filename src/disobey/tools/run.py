@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--pdb", action="store_true", help="debug where an exception is raised")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     try:
         study = load_study(options.study)
         plan = make_plan(study)
