@@ -87,6 +87,27 @@ def test_a_request_would_be_refused_and_noticed(browser, page):
     assert any("Content Security Policy" in text for text in browser.complaints)
 
 
+def test_it_opens_on_the_noisy_setting_that_underfits_most_and_shows_its_gallery(
+    browser, looked, page
+):
+    """Train, the student's mean gap to the reference where the teacher is least sure."""
+    browser.open(page)
+    noisy = browser.run(
+        "Object.keys(INDEX.settings).filter((name) => INDEX.settings[name].about.label_noise)"
+    )
+    gaps = {}
+    for setting in noisy:
+        teacher, reference, student = (
+            looked.phi(setting, role, TEACHER, "train") for role in (TEACHER, REFERENCE, STUDENT)
+        )
+        lowest = np.argsort(teacher)[: -(-len(teacher) // 10)]
+        gaps[setting] = (student - reference)[lowest].mean()
+    assert len(gaps) > 1
+    assert browser.run("[state.setting, state.split]") == [min(gaps, key=gaps.get), "train"]
+    top = "document.querySelector('#gallery li').getBoundingClientRect().bottom"
+    assert browser.run(top) < 800
+
+
 def test_colours_are_those_of_the_figures(browser, page):
     browser.open(page)
     for role in (TEACHER, REFERENCE, STUDENT):
@@ -376,7 +397,7 @@ def test_a_tap_on_a_phone_keeps_the_example(browser, looked, page):
 def test_the_address_holds_the_view(browser, page):
     browser.open(page)
     chosen = {
-        "setting": "smaller", "seed": "1", "split": "train", "model": "reference",
+        "setting": "smaller", "seed": "1", "split": "test", "model": "reference",
         "axes": "replicate", "judge": "clean", "outcome": "loses",
     }  # fmt: skip
     for name, value in chosen.items():
@@ -399,7 +420,7 @@ def test_the_address_holds_the_view(browser, page):
 def test_an_address_of_another_study_falls_back_to_the_first_view(browser, page, address):
     browser.open(page, address)
     assert browser.complaints == []
-    assert browser.text("#shown") == "90"
+    assert browser.text("#shown") == "160"
 
 
 # --- print ---------------------------------------------------------------------------------------
@@ -410,9 +431,10 @@ def test_the_first_printed_page_holds_the_plot_and_what_it_is_of(browser, page, 
     browser.size(width)
     browser.open(page)
     hidden = "[...document.body.children].filter(e => !e.matches('header, form, p, main'))"
-    browser.run(f"{hidden}.forEach(e => e.remove())")  # gallery and footer
+    browser.run(f"{hidden}.forEach(e => e.remove())")  # the footer
+    browser.run("document.querySelector('.side').remove()")  # example and gallery come after it
     assert browser.printed_pages() == 1
-    browser.run("document.querySelector('main').style.paddingTop = '6cm'")
+    browser.run("document.querySelector('main').style.paddingTop = '11cm'")
     assert browser.printed_pages() == 2  # so it is not by being left out
 
 
@@ -421,7 +443,7 @@ def test_the_first_printed_page_holds_the_plot_and_what_it_is_of(browser, page, 
 
 def test_a_sample_is_said_to_be_one_and_lies_over_the_density_of_all(browser, looked):
     browser.open(looked.page("sampled.html", most=30))
-    assert "23 of 23 examples shown (a random sample; the shading is of all 90)" in browser.text(
+    assert "23 of 23 examples shown (a random sample; the shading is of all 160)" in browser.text(
         "#said"
     )
     inked = (

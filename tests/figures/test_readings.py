@@ -12,7 +12,7 @@ from disobey.figures import style
 from disobey.figures.cells import limits_of
 
 FIGURES = ("label_class", "dissection", "measures", "mislabelled")
-MOST = {"label_class": 8, "dissection": 6, "measures": 5, "mislabelled": 4}
+MOST = {"label_class": 4, "dissection": 6, "measures": 5, "mislabelled": 4}
 MEGABYTE = 1_000_000
 
 

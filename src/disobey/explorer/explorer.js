@@ -206,6 +206,7 @@ function controls() {
 function writeControls() {
   const { data, labels, seeds, splits } = INDEX.settings[state.setting];
   const form = element("controls").elements;
+  if (!splits.includes(state.split)) state.split = splits.includes(DEFAULTS.split) ? DEFAULTS.split : splits[0];
   fill(form.split, splits.map((split) => [split, { test: "test", train: "training" }[split]]));
   form.model.options[1].disabled = seeds[0].reference === null;
   if (seeds[0].reference === null) state.model = "student";
