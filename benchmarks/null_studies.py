@@ -137,11 +137,10 @@ def share(count: int, studies: int) -> dict[str, str]:
 
 def main(studies: int = STUDIES, coverage_studies: int = COVERAGE_STUDIES) -> None:
     """Simulate, print and record."""
-    rows: list[dict[str, object]] = [
-        {"claim": claim.name, "split": claim.split, "reading": claim.reading or "-"}
-        | {"holds in": count, **share(count, studies)}
-        for claim, count in count_called(studies).items()
-    ]
+    rows: list[dict[str, object]] = []
+    for claim, count in count_called(studies).items():
+        about = {"claim": claim.name, "split": claim.split, "reading": claim.reading or "-"}
+        rows.append({**about, "holds in": count, **share(count, studies)})
     report(
         "null_verdicts",
         f"Verdicts 'holds' in {studies:,} simulated studies of 3 seeds without distillation; "
