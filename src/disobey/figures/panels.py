@@ -6,6 +6,7 @@ Sizes are in inches, as on the sheet.
 import math
 from collections.abc import Iterable, Sequence
 from itertools import product
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
@@ -111,8 +112,14 @@ def write_head(axes: Axes, head: str, left: float, letter: str = "", up: float =
 
     A letter stands before its first line.
     """
-    place = {"xy": (0, 1), "xycoords": "axes fraction", "textcoords": "offset points"}
-    place |= {"size": style.SMALL_SIZE, "va": "bottom", "linespacing": style.LINE_SPACING}
+    # Any: matplotlib's options are of all types.
+    place: dict[str, Any] = {"xy": (0, 1), "xycoords": "axes fraction"}
+    place |= {
+        "textcoords": "offset points",
+        "size": style.SMALL_SIZE,
+        "va": "bottom",
+        "linespacing": style.LINE_SPACING,
+    }
     height = 2 + up / style.POINT
     if letter:
         above = style.line_height(style.SMALL_SIZE, head.count("\n")) / style.POINT
