@@ -444,7 +444,9 @@ def test_jobs_of_a_group_are_told_apart():
     )]  # fmt: skip
     group = "".join(block(RUN, job, number) for number, job in enumerate(jobs, start=1))
     indented = "".join(f"    {line}\n" for line in group.splitlines() if line)
-    events = events_in(f"Group job students-1-1 (jobs in lexicogr. order):\n{indented}", Path("log"))
+    events = events_in(
+        f"Group job students-1-1 (jobs in lexicogr. order):\n{indented}", Path("log")
+    )
     assert {name: event.kind for name, event in events.items()} == {
         job.manifest: "started" for job in jobs
     }
