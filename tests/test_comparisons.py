@@ -119,7 +119,7 @@ def test_status_and_prune_know_what_a_comparison_is_made_of(capsys):
     save_files()
     run_in_process(write(FILES))
     assert status(["study.yaml"]) == 0
-    assert re.search(r"setting +logits +analysis\nboth +\S1 +\S1\n", capsys.readouterr().out)
+    assert re.search(r"done of all +logits +analysis\nboth +\S+ +\S+\n", capsys.readouterr().out)
     assert prune(["study.yaml"]) == 0
     assert "0 orphans" in capsys.readouterr().out
     np.savez("s1.npz", test=models(1)[0], train=models(1, TRAIN)[0])
