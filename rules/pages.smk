@@ -25,6 +25,19 @@ WORDS_OF_REPORT = (
     "--captions {resources.captions:q} --study-file {resources.study_file:q}",
 )
 
+LINES_OF_PAGES = {
+    name: " ".join(
+        [
+            "printf '%s\\n' {params.spec:q} {input:q} | {resources.python:q} -m disobey",
+            "figure" if name in KINDS else name,
+            "--from-stdin --code {params.code:q} --output {output.manifest:q}",
+            *(WORDS_OF_REPORT if name == "report" else ()),
+            "> {log:q} 2>&1",
+        ]
+    )
+    for name in MADE
+}
+
 for name, made in MADE.items():
     stage = "figure" if name in KINDS else name
 
@@ -54,12 +67,5 @@ for name, made in MADE.items():
             spec=JOBS.spec(stage),
             code=JOBS.code(stage),
         shell:
-            " ".join(
-                [
-                    "printf '%s\\n' {params.spec:q} {input:q} | {resources.python:q} -m disobey",
-                    stage,
-                    "--from-stdin --code {params.code:q} --output {output.manifest:q}",
-                    *(WORDS_OF_REPORT if stage == "report" else ()),
-                    "> {log:q} 2>&1",
-                ]
-            )
+            # Snakemake evaluates this again when the job runs, in a function that knows the rule.
+            LINES_OF_PAGES[locals().get("rule", name)]

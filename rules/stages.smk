@@ -53,6 +53,19 @@ WORDS = {
     "classify": (IN, TO, FROM, ON),
 } | dict.fromkeys(("train", "dump", "views", "basis"), (IN, TO, ON))
 
+LINES = {
+    stage: " ".join(
+        [
+            RUN_SEVERAL if stage == "train" else RUN,
+            stage,
+            "--spec {params.spec:q} --code {params.code:q}",
+            *WORDS.get(stage, (IN, TO)),
+            "> {log:q} 2>&1",
+        ]
+    )
+    for stage in STORES
+}
+
 for stage, store in STORES.items():
 
     rule:
@@ -83,12 +96,5 @@ for stage, store in STORES.items():
             spec=JOBS.spec(stage),
             code=JOBS.code(stage),
         shell:
-            " ".join(
-                [
-                    RUN_SEVERAL if stage == "train" else RUN,
-                    stage,
-                    "--spec {params.spec:q} --code {params.code:q}",
-                    *WORDS.get(stage, (IN, TO)),
-                    "> {log:q} 2>&1",
-                ]
-            )
+            # Snakemake evaluates this again when the job runs, in a function that knows the rule.
+            LINES[locals().get("rule", stage)]
