@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from disobey.analysis.tables import accuracy, bias, claims, confidence
-from disobey.analysis.tables import all as whole
+from disobey.analysis.tables import COLUMNS, TABLES
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -25,27 +24,27 @@ def analyses(monkeypatch):
 
 
 def test_every_row_of_the_other_tables_is_there_once(analyses):
-    found = whole.table("s", analyses)
-    assert list(found.columns) == list(whole.COLUMNS)
-    parts = {"accuracy": accuracy, "confidence": confidence, "bias": bias, "claims": claims}
+    found = TABLES["all"].make("s", analyses)
+    assert list(found.columns) == list(COLUMNS)
+    parts = ("accuracy", "confidence", "bias", "claims")
     assert set(found.table) == set(parts)
-    for name, module in parts.items():
-        part, own = module.table("s", analyses), found[found.table == name]
+    for name in parts:
+        part, own = TABLES[name].make("s", analyses), found[found.table == name]
         assert len(own) == len(part) > 0
         np.testing.assert_array_equal(own.estimate, part.value)
-        for column in {*part.columns} & {*whole.COLUMNS} - {"seed"}:
+        for column in {*part.columns} & {*COLUMNS} - {"seed"}:
             alike = own[column].fillna(-1).astype(str).values, part[column].fillna(-1).astype(str)
             if part[column].notna().all():
                 assert list(alike[0]) == list(alike[1]), (name, column)
     models = found[found.table == "bias"].model
-    assert set(models) == set(bias.table("s", analyses).compared)
+    assert set(models) == set(TABLES["bias"].make("s", analyses).compared)
 
 
 def test_the_lines_of_the_readme_plot_the_slope_in_every_reading(analyses, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = Path("results/overview/tables/all.csv")
     path.parent.mkdir(parents=True)
-    table = whole.table("overview", analyses)
+    table = TABLES["all"].make("overview", analyses)
     table.to_csv(path, index=False)
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
