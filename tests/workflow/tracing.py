@@ -49,9 +49,10 @@ def run(job: list[str]) -> list[str]:
 
     def enter(frame, event, argument):
         code = frame.f_code
-        ours = event == "call" and code.co_filename.startswith(str(PACKAGE))
+        path = code.co_filename
+        ours = event == "call" and path.startswith(str(PACKAGE)) and path.endswith(".py")
         if ours and code.co_name not in AT_IMPORT:
-            entered.add((code.co_filename, code.co_firstlineno))
+            entered.add((path, code.co_firstlineno))
 
     planned = plan.jobs[tuple(job)]
     words = words_of(plan, planned, digests)
