@@ -38,7 +38,7 @@ IN_STUDY = set(STAGES) - {"pretrained", "compared", "classify"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 # What surrounds a job and can change no number: its code is in no digest.
 AROUND_JOBS = {
-    "cards", "full_log", "job", "locks", "provenance", "slurm", "stages.store_lock",
+    "cards", "code_digest", "full_log", "job", "locks", "provenance", "slurm", "stages.store_lock",
     "stages.command", "stores.layout", "stores.manifest", "stores.writer",
 }  # fmt: skip
 

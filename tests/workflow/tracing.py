@@ -6,6 +6,7 @@ and keys as JSON on standard input.
 
 import ast
 import functools
+import inspect
 import json
 import sys
 import threading
@@ -51,7 +52,8 @@ def run(job: list[str]) -> list[str]:
         code = frame.f_code
         path = code.co_filename
         ours = event == "call" and path.startswith(str(PACKAGE)) and path.endswith(".py")
-        if ours and code.co_name not in AT_IMPORT:
+        function = code.co_flags & inspect.CO_OPTIMIZED  # the body of a class is not one
+        if ours and function and code.co_name not in AT_IMPORT:
             entered.add((path, code.co_firstlineno))
 
     planned = plan.jobs[tuple(job)]
