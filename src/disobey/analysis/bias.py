@@ -405,12 +405,14 @@ class Bias:
     layers : dict of str to xarray.Dataset
         One dataset per layer, in the order of the study; the first one decides claims.
 
-    Notes ----- The store has a group per layer. Dimensions: ``model`` (the teacher where it was
-    tracked, reference, student, placebos), ``compared`` (student and placebos), ``placebo``,
-    ``seed``, ``point`` (of the histories), ``direction`` (the leading one first), ``band`` (of
-    ranks: 2 to 9, 10 to 60, beyond 60), ``share`` (of the common range of c_1), ``side`` (0 the
-    compared model, 1 the reference), ``end`` (0 the beginning of the matched range, 1 its end),
-    ``pair`` (of a top and a bottom direction).
+    Notes
+    -----
+    The store has a group per layer. Dimensions: ``model`` (the teacher where it was tracked,
+    reference, student, placebos), ``compared`` (student and placebos), ``placebo``, ``seed``,
+    ``point`` (of the histories), ``direction`` (the leading one first), ``band`` (of ranks: 2
+    to 9, 10 to 60, beyond 60), ``share`` (of the common range of c_1), ``side`` (0 the compared
+    model, 1 the reference), ``end`` (0 the beginning of the matched range, 1 its end), ``pair``
+    (of a top and a bottom direction).
 
     - ``step(point)``, ``rank(direction)``: those tracked in every seed, ``eigenvalue(direction)``
       and attribute ``total_variance``: means over seeds, whose bases are their own where the layer

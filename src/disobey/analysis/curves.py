@@ -173,9 +173,11 @@ class Curves:
         As in `disobey.analysis.store.Analysis`.
     data : xarray.Dataset
 
-    Notes ----- Dimensions: ``model`` (teacher where it was recorded, reference, student, placebos),
-    ``compared`` (the same without teacher and reference), ``placebo``, ``seed``, ``point`` (of the
-    histories), ``level`` (of train accuracy, see ``disobey.analysis.curves``).
+    Notes
+    -----
+    Dimensions: ``model`` (teacher where it was recorded, reference, student, placebos),
+    ``compared`` (the same without teacher and reference), ``placebo``, ``seed``, ``point`` (of
+    the histories), ``level`` (of train accuracy, see ``disobey.analysis.curves``).
 
     - ``step(model, point)``, ``train_accuracy`` and ``test_accuracy`` ``(model, seed, point)``: as
       recorded, in shares of given labels; NaN beyond the last point of a shorter training;
