@@ -140,6 +140,12 @@ def test_two_things_that_differ_in_meaning_are_not_equal(one, other):
 # --- what is followed -----------------------------------------------------------------------
 
 
+def forget():
+    """Let edits be seen: sources are read once a process."""
+    for cached in (digests._definition, digests._source, digests._tree, digests._file_of):
+        cached.cache_clear()
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """Write a package called ``house``; return the digest of some of its modules."""
@@ -158,11 +164,11 @@ def package(tmp_path, monkeypatch):
 
     def of(*modules, **changed):
         write(**changed)
-        digests.forget()
+        forget()
         return code_digest(f"house.{module}" for module in modules)
 
     yield of
-    digests.forget()
+    forget()
 
 
 TOOLS = """

@@ -391,9 +391,3 @@ def _file_of(module: str) -> Path | None:
             if file.is_file():
                 return file
     return None
-
-
-def forget() -> None:
-    """Forget what was read of the sources, so that edits since then are seen."""
-    for cached in (module_digest, _definition, _source, _tree, _file_of):
-        cached.cache_clear()

@@ -45,7 +45,7 @@ class Run:
         return [*self.workplace.words("runs", self.id, self.spec, *self.inputs), *CODE]
 
     def start(self, processes=1, **environment):
-        """Start the command, as rules/training.smk does; its words go into ``log``."""
+        """Start the command, as rules/stages.smk does; its words go into ``log``."""
         launcher = TORCHRUN.format(processes=processes).split() if processes > 1 else []
         words = [sys.executable, *launcher, "-m", "disobey", "train", *self.options]
         with open(self.log, "w") as log:
