@@ -31,7 +31,7 @@ def test_the_record_of_the_page_is_all_that_a_new_statistic_needs(tmp_path):
     module = tmp_path / "src" / "disobey" / "analysis" / "quality.py"
     code = module.read_text(encoding="utf-8")
     assert code.count("\nQUALITY = (\n") == 1
-    module.write_text(code.replace("\nQUALITY = (\n", f"\nQUALITY = (\n{record}"))
+    module.write_text(code.replace("\nQUALITY = (\n", f"\nQUALITY = (\n{record},\n"))
     # Isolated but for the path: an installed package would be another one.
     use = f"import sys; sys.path.insert(0, {str(tmp_path / 'src')!r})\n{USED}"
     subprocess.run([sys.executable, "-I", "-c", use], check=True)
