@@ -258,7 +258,7 @@ def compiled(data: Prepared, device: torch.device, views: Path) -> Callable[[], 
 
 
 def processes(device: torch.device, seconds: float) -> Iterator[Row]:
-    """Measure several trainings on one card at once, as `DISOBEY_JOBS_PER_GPU` allows."""
+    """Measure several trainings on one card at once, as `jobs_per_gpu` of a study allows."""
     del device
     what = f"trainings at once, ResNet-{STUDENT} one-hot, batch {BATCH}, bf16"
     end = time.monotonic() + seconds

@@ -210,7 +210,7 @@ def test_remarks_are_shown_where_there_are_any(page, seen):
 def test_a_claim_says_which_examples_it_is_about_and_which_side(page):
     text = printed(re.sub(r"<[^>]+>", "", page))
     assert (
-        "p(label), student − reference, is below 0 percentage points; "
+        "mean probability of the given label, student − reference, is below 0 percentage points; "
         "mislabelled train examples" in text
     )
     assert "accuracy, non-interpolating − interpolating, is clear of 0 " in text

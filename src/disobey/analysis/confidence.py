@@ -36,7 +36,8 @@ PRIMARY = (
     *(
         Statistic(
             name, f"G: mean of phi_m - phi_t in decile {i} of {DECILES} of phi_r", LOGITS, 0, "G",
-            f"G in {({1: 'the bottom decile', DECILES: 'the top decile'}).get(i, f'decile {i}')}",
+            f"G in decile {i} of {DECILES}",
+            {1: "G, bottom decile", DECILES: "G, top decile"}.get(i, ""),
         )
         for i, name in enumerate(GAPS, 1)
     ),
@@ -54,9 +55,9 @@ PLOTTED = (
     Statistic("plot_intercept", "its intercept", LOGITS),
     Statistic("plot_slope_bottom_quartile", "the slope in the lowest quarter of phi_t", RATIO),
     Statistic("plot_gap_bottom_decile", "mean of phi_m - phi_t in the lowest tenth of phi_t",
-              LOGITS, label="gap in the bottom decile"),
+              LOGITS, label="gap in the bottom decile", short="gap, bottom decile"),
     Statistic("plot_gap_top_decile", "the same in the highest tenth", LOGITS,
-              label="gap in the top decile"),
+              label="gap in the top decile", short="gap, top decile"),
     Statistic("plot_share_below_diagonal",
               "how many of the lowest quarter of phi_t have phi_m < phi_t", SHARE),
     Statistic("plot_sd_ratio", "standard deviation of phi_m over that of phi_t", RATIO),

@@ -88,6 +88,8 @@ class Statistic:
     symbol : str
     label : str
         A few words for verdicts and axes; without them symbol or name.
+    short : str
+        Fewer words, for a terminal; without them the label.
     percent : bool
         Whether it is printed in per cent.
     of : callable, optional
@@ -101,6 +103,7 @@ class Statistic:
     null: float | None = None
     symbol: str = ""
     label: str = ""
+    short: str = ""
     percent: bool = False
     of: Callable[[Any], Any] | None = None
 

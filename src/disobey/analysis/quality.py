@@ -140,8 +140,9 @@ QUALITY = (
         of=lambda block: block.model.phi_own > SATURATION,
     ),
     Statistic(
-        "given_label_confidence", "mean p of the given label", PROBABILITY, label="p(label)",
-        percent=True, of=lambda block: _at(block.model.p, block.label),
+        "given_label_confidence", "mean p of the given label", PROBABILITY,
+        label="mean probability of the given label", short="p(label)", percent=True,
+        of=lambda block: _at(block.model.p, block.label),
     ),
     Statistic(
         "clean_label_confidence", "mean p of the label before noise", PROBABILITY,

@@ -266,7 +266,7 @@ def verdicts(comparison: Comparison, split: str) -> Table:
 def _row(held: Held) -> tuple[str, ...]:
     claim, value = held.claim, held.number.estimate
     how = STATISTICS[claim.statistic]
-    label = f"{_short(how)}{' over reference' if claim.model == EFFECT else ''}"
+    label = (how.short or how.printed) + (" in %" if how.percent else "")
     estimate, _, ends = interval(
         *(how.scale * end for end in (value, held.low, held.high, claim.null))
     ).partition(NBSP)
@@ -277,16 +277,11 @@ def _row(held: Held) -> tuple[str, ...]:
     return (
         claim.name.replace("_", " "),
         claim.reading or DASH,
-        label,
+        label + (" over reference" if claim.model == EFFECT else ""),
         DASH if math.isnan(value) else estimate,
         ends.replace(NBSP, " "),
         meaning(held, how),
     )
-
-
-def _short(how: Statistic) -> str:
-    """Return what the table calls a statistic: short, or its lines would not fit a terminal."""
-    return how.printed.replace(" in the ", ", ") + (" in %" if how.percent else "")
 
 
 def meaning(held: Held, how: Statistic) -> str:
