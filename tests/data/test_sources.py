@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from disobey.data.sources import cldr_langid, digits, mnist5k
+from disobey.data.sources import builtin_sources, cldr_langid, digits, mnist5k
+from disobey.provenance import VERSIONED
 
 
 def block(split):
@@ -38,3 +39,8 @@ def test_no_concept_and_no_widely_shared_name_is_in_the_language_data():
     for concept, _, _ in cldr_langid._names():
         sides.setdefault(concept, set()).add(cldr_langid._is_test(concept))
     assert {len(side) for side in sides.values()} == {1}
+
+
+def test_the_version_of_each_package_with_data_is_recorded():
+    packages = {source.package for source in builtin_sources().values() if source.package}
+    assert packages and packages <= set(VERSIONED)

@@ -1,8 +1,7 @@
 """One module for each source of data, with ``load(spec, files)``; built-in ones have a ``SOURCE``.
 
-A built-in source comes with an installed package or is drawn at random. Its module is the only
-place that knows it: the study file's choices, sizes and recorded versions are derived from
-``SOURCE``.
+A built-in source comes with an installed package or is drawn at random. The study file's choices and
+the sizes of data are derived from its ``SOURCE``.
 """
 
 import functools
@@ -28,7 +27,8 @@ class Source:
     inputs : tuple of int
         Of one example: (y, x, channel) of an image, (feature,); a text's tokens by default.
     package : str or None
-        The package that the data come with: its version is recorded.
+        The package that the data come with. `disobey.provenance.VERSIONED` names it, too, so that
+        every manifest records its version.
     """
 
     words: str
