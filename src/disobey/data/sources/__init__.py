@@ -1,7 +1,7 @@
 """One module for each source of data, with ``load(spec, files)``; built-in ones have a ``SOURCE``.
 
-A built-in source comes with an installed package or is drawn at random. The study file's choices and
-the sizes of data are derived from its ``SOURCE``.
+A built-in source comes with an installed package or is drawn at random. The study file's choices
+and the sizes of data are derived from its ``SOURCE``.
 """
 
 import functools
