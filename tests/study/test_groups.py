@@ -16,6 +16,7 @@ from disobey.study.resources import need_of
 from disobey.workflow import gpus_of_a_job
 
 REPOSITORY = Path(__file__).parents[2]
+HERE = {"table", "figure", "report", "pretrained"}  # made by the submitting machine
 SHIPPED = [REPOSITORY / "config.yaml", *sorted(REPOSITORY.glob("workflow/studies/*.yaml"))]
 
 
@@ -68,6 +69,19 @@ def grouped(request):
 @pytest.fixture(scope="module")
 def default():
     return Grouped(load_study(REPOSITORY / "config.yaml"))
+
+
+def test_the_page_says_how_many_jobs_the_default_study_submits():
+    study = load_study(REPOSITORY / "config.yaml").model_copy(update={"device": "cpu"})
+    found = Grouped(study)
+    submitted = [
+        group for group, names in found.members.items() if not {s for s, _ in names} & HERE
+    ]
+    alone = sum(stage not in HERE for stage, _ in found.plan.jobs)
+    page = (REPOSITORY / "docs/cluster.md").read_text(encoding="utf-8")
+    said = f"on the CPU is {len(submitted)} submissions instead of {alone}"
+    assert said in " ".join(page.split())
+    assert len(submitted) <= 12
 
 
 def test_no_group_waits_for_itself(grouped):
