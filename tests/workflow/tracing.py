@@ -39,7 +39,8 @@ def definitions(path: str) -> list[tuple[int, int, str]]:
 
 @functools.cache
 def name_of(path: str, line: int) -> str:
-    module = ".".join(("disobey", *Path(path).relative_to(PACKAGE).with_suffix("").parts))
+    parts = Path(path).relative_to(PACKAGE).with_suffix("").parts
+    module = ".".join(("disobey", *(part for part in parts if part != "__init__")))
     name = next(name for first, last, name in definitions(path) if first <= line <= last)
     return f"{module}:{name}"
 
