@@ -113,8 +113,10 @@ def test_jobs_of_several_sizes_fill_a_gpu(job):
 
 def test_a_job_that_wants_a_whole_gpu_is_not_passed_over_for_ever(job):
     """It keeps the places that come free; small jobs that start meanwhile do not get them."""
-    small = [job("GPU-8f3a", sharing=2) for _ in range(2)]
-    assert [position(other) for other in small] == [0, 0]
+    small = []
+    for _ in range(2):  # one after the other: the first one has the first places
+        small.append(job("GPU-8f3a", sharing=2))
+        assert position(small[-1]) == 0
     whole = job("GPU-8f3a")
     wait_until(lambda: "the GPU is taken" in job.said(2))
     small[0].kill()
