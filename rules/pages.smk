@@ -1,5 +1,5 @@
-# Tables, figures and pages: what is made of a whole study. Their inputs grow with the study, so the
-# command reads them from standard input. A caption belongs to a rule, so each kind of figure is one.
+# Tables, figures and pages of a whole study. The number of inputs grows with the study, so the command
+# reads them from standard input. A caption belongs to a rule, so each kind of figure has its own rule.
 MADE = {
     "table": dict(
         table=report(layout.TABLE, category="Tables", labels={"table": "{table}"})
@@ -19,7 +19,7 @@ MADE = {
     for kind in FIGURES
 }
 KINDS = {f"figure_{kind}".replace("-", "_"): f"{kind}(-.+)?" for kind in FIGURES}
-# Where files are is a resource and no param, so that moving a folder makes nothing stale.
+# Paths are resources instead of params, so that moving a folder makes nothing stale.
 OF_REPORT = dict(captions=str(JOBS.captions), study_file=str(JOBS.study_file))
 WORDS_OF_REPORT = (
     "--captions {resources.captions:q} --study-file {resources.study_file:q}",
@@ -42,7 +42,7 @@ for name, made in MADE.items():
     stage = "figure" if name in KINDS else name
 
     rule:
-        """Make one table, figure or page; `python -m disobey --help` says what of."""
+        """Make one table, figure or page (see `python -m disobey --help`)."""
         name:
             name
         input:
