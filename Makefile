@@ -1,5 +1,5 @@
-# make figures | test | docs | gpu-check | lint | bench | why | status | plan | results
-# Each target first creates .venv, from PyPI alone.
+# make figures | test | docs | gpu-check | lint | bench | why | status | plan | results; each creates .venv
+# first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
@@ -54,7 +54,7 @@ test-slurm: $(VENV)/.installed-dev
 gpu-check: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.gpu
 
-# Builds the site in docs/_build/html. Every warning is an error, and the notebook must reproduce its outputs.
+# The site, into docs/_build/html: every warning is an error, and the notebook must print what it holds.
 docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/run_notebook.py
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --fresh-env docs docs/_build/html

@@ -19,7 +19,7 @@ MADE = {
     for kind in FIGURES
 }
 KINDS = {f"figure_{kind}".replace("-", "_"): f"{kind}(-.+)?" for kind in FIGURES}
-# Paths are resources instead of params, so that moving a folder makes nothing stale.
+# Where files are is a resource and no param, so that moving a folder makes nothing stale.
 OF_REPORT = dict(captions=str(JOBS.captions), study_file=str(JOBS.study_file))
 WORDS_OF_REPORT = (
     "--captions {resources.captions:q} --study-file {resources.study_file:q}",

@@ -7,7 +7,7 @@ from pathlib import Path
 from disobey.study.figures import FIGURES, FIGURES_BESIDE
 
 CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
-# The heading at the start of a caption: a line of text, underlined.
+# A heading of reStructuredText at the head of the file: its words, and a line below them.
 HEADING = re.compile(r"\A(?P<words>.+)\n=+\n+")
 
 
