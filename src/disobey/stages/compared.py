@@ -43,8 +43,8 @@ def run(job: "Job") -> None:
     )
     for note in dict.fromkeys(of_split.note for of_split in aligned.values()):
         print(note, file=sys.stderr)
-    with job.write(job.store) as path:
-        write_models(path, aligned, len(pairs), len(given), classes)
+    with job.netcdf() as writer:
+        write_models(writer, aligned, len(pairs), len(given), classes)
 
 
 def _check_contents(spec: Mapping[str, Any], files: Mapping[str, list[str]]) -> None:
