@@ -5,7 +5,8 @@ and so on ``(example, class)`` float32, by role and seed, ``reference_...`` wher
 teachers beyond the number of students are replicates. ``example_id``, and ``label`` and
 ``clean_label`` where they are known; ``class``, the names of the classes, which the
 attribute ``class_names`` holds too, as JSON. Ids that are text are counted instead, and stand in
-``text``.
+``text``. Of a teacher's top classes alone, the attributes ``missing_mass_mean`` and
+``missing_mass_max`` of a group say how much was spread evenly over the others.
 """
 
 import json
@@ -70,6 +71,10 @@ def write_models(
                 values = np.asarray(logits, np.float32)
                 writer.write(split, f"{role}_{seed}", ("example", "class"), values)
         _write_columns(writer, split, of_split)
+        mass = of_split.missing_mass
+        if mass is not None:
+            about = {"missing_mass_mean": mass.mean(), "missing_mass_max": mass.max()}
+            writer.annotate(split, **about)
 
 
 def _write_columns(writer: NetcdfWriter, split: str, aligned: Aligned) -> None:

@@ -9,7 +9,7 @@ import argparse
 import shutil
 import sys
 from calendar import timegm
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import strptime
 from typing import NamedTuple
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _trainings(jobs: Sequence[tuple[str, str]]) -> Iterator[tuple[str, list[Point]]]:
+def _trainings(jobs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[Point]]]:
     for stage, run in jobs:
         manifest = Path(manifest_of(RUN.format(run=run)))
         if stage == "train" and manifest.is_file():
