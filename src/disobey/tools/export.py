@@ -211,13 +211,15 @@ def _card(
     manifest: Manifest, data: "Prepared", epoch: int | None, *, of_transformers: bool
 ) -> Iterator[str]:
     spec, record = manifest.spec, manifest.record
-    kind = "text-classification" if data.kind == "text" else "image-classification"
+    kind = {"text": "text-classification", "feature": "tabular-classification"}.get(
+        data.kind, "image-classification"
+    )
     library = "transformers" if of_transformers else "disobey"
     yield from ("---", f"library_name: {library}", f"pipeline_tag: {kind}", "tags: [disobey]")
     yield from ("---", "", f"# {manifest.id}" + ("" if epoch is None else f", epoch {epoch}"), "")
     distill = spec.get("distill")
     how = "A student, distilled from its teacher's logits" if distill else "Trained on labels"
-    yield from (f"{how} by disobey, a reproduction of *On student-teacher deviations in", "")
+    yield f"{how} by disobey, a reproduction of *On student-teacher deviations in"
     yield from ("distillation: does it pay to disobey?* (Nagarajan et al., NeurIPS 2023).", "")
     git = record["git"]
     commit = "unknown" if git["commit"] is None else git["commit"]
