@@ -1,21 +1,29 @@
 """Student-teacher deviations in distillation, measured from stored logits.
 
-In a notebook: ``from disobey import compare, confidence_logit, exaggeration, linear_path``.
+In a notebook: ``from disobey import compare, confidence_logit, exaggeration, linear_path`` for
+anybody's logits, ``open_study, load_run, load_inputs`` for results of this package.
 """
 
+import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["compare", "confidence_logit", "exaggeration", "linear_path"]
+# What notebooks use, by the module that holds it.
+_MODULES = {
+    "compare": "api", "confidence_logit": "api", "exaggeration": "api", "linear_path": "api",
+    "load_inputs": "opening", "load_run": "opening", "open_study": "opening",
+}  # fmt: skip
+__all__ = [
+    "compare", "confidence_logit", "exaggeration", "linear_path",
+    "load_inputs", "load_run", "open_study",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
     """Import what notebooks use when it is first asked for: the commands stay light."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from disobey import api
-
-    return getattr(api, name)
+    return getattr(importlib.import_module(f"disobey.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -17,6 +17,8 @@ TOOLS = {
     "explain": "what a store, table or figure is and what it came from",
     "results": "a finished study's tables and how they were made, as Markdown",
     "paper": "the paper's figures and tables, which of ours draw the same, and what came out",
+    "export": "a trained model with its card, as the Hugging Face hub has it",
+    "curves": "losses and accuracies of a study's trainings, for TensorBoard or as CSV",
     "compare": "a teacher and a student that any code made: verdicts from their logits",
     "prune": "what lies in results/ and no study asks for, and how large it is",
     "schema": "the JSON schema of study files, for editors",
@@ -40,7 +42,8 @@ def main(arguments: list[str]) -> int:
         print(usage())
         return 0 if arguments else 2
     command, rest = arguments[0], arguments[1:]
-    if command in STAGES:
+    # Curves are a stage and a tool: only the call of a stage has a spec.
+    if command in STAGES and (command not in TOOLS or {"--spec", "--from-stdin"} & {*rest}):
         from disobey.stages.command import main as run_stage
 
         return run_stage(command, rest)

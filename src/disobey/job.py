@@ -1,7 +1,7 @@
 """One call of one stage: what it was asked for, its inputs, and the manifest at the end."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from disobey import code_digest, provenance
 from disobey.cards import take_card
 from disobey.errors import UserError
-from disobey.stores.layout import store_of
+from disobey.stores.layout import STAGES, store_of
 from disobey.stores.manifest import Manifest, describe, write_manifest
-from disobey.stores.writer import atomic, remove_temporary_files
+from disobey.stores.writer import NetcdfWriter, atomic, remove_temporary_files, title_of
 
 if TYPE_CHECKING:
     from disobey.training.distributed import Ranks
@@ -131,6 +131,33 @@ class Job:
         if self.alone:
             remove_temporary_files(path)
         return atomic(path)
+
+    @contextmanager
+    def netcdf(
+        self, attributes: Mapping[str, Any] | None = None, path: Path | None = None
+    ) -> Iterator[NetcdfWriter]:
+        """Open a netCDF file of the store for writing; by its attributes it says what it is.
+
+        Neither time nor versions are among them: equal jobs write equal bytes.
+
+        Parameters
+        ----------
+        attributes : mapping, optional
+            Further global attributes.
+        path : Path, optional
+            The file; if not given, the store is one file.
+        """
+        made_from = STAGES[self.stage].partition(" -> ")[0]
+        about = {
+            "title": f"{title_of(self.stage)} {self.id}",
+            "source": f"disobey {self.stage}, from {made_from}",
+            "history": f"spec, inputs, code, versions and time are in {self.output.name}",
+        }
+        with (
+            self.write(path or self.store) as temporary,
+            NetcdfWriter(temporary, about | dict(attributes or {}), self.stage) as writer,
+        ):
+            yield writer
 
     def record(self, started: float) -> None:
         """Write the manifest of the finished store."""

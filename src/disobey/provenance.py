@@ -20,7 +20,7 @@ from typing import Any
 _digits: ContextVar[int] = ContextVar("digits", default=12)
 VERSIONED = (
     "disobey", "torch", "numpy", "scipy", "xarray", "netCDF4", "transformers", "tokenizers",
-    "datasets", "pillow", "matplotlib", "snakemake", "scikit-learn", "mlxtend", "Babel",
+    "datasets", "pillow", "matplotlib", "snakemake", "scikit-learn", "mlxtend", "Babel", "timm",
 )  # fmt: skip
 
 

@@ -75,7 +75,8 @@ def test_the_store_holds_what_was_recorded_and_the_comparison(tmp_path):
     assert float(here.log_steps_ratio) == pytest.approx(ratio)
     estimate, low, high = found.number("equal_accuracy", compared="student")
     assert low < estimate < high
-    assert found.data.attrs == {"setting": "noisy", "train_examples": 50, "test_examples": 40}
+    said = {"setting": "noisy", "train_examples": 50, "test_examples": 40}
+    assert said.items() <= found.data.attrs.items()
     assert found.test_examples == 40
 
 

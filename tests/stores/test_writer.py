@@ -2,14 +2,15 @@
 
 import os
 import threading
+import tomllib
 
 import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
-from disobey.stores.reader import read_arrays, read_attributes
-from disobey.stores.writer import NetcdfWriter, atomic
+from disobey.stores.reader import read_arrays, read_attributes, read_columns
+from disobey.stores.writer import VARIABLES, NetcdfWriter, atomic, described
 
 # --- one step from the old file to the new ---------------------------------------------------
 
@@ -226,3 +227,50 @@ def test_file_is_closed_after_a_failure_in_the_middle(tmp_path):
         writer.write("/", "a", ("x",), [1])
         raise RuntimeError("stop")
     assert read_arrays(path)["a"].tolist() == [1]
+
+
+# --- what variables say of themselves --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "words", "units"),
+    [
+        ("dump", "label", ["class that the model was given, noisy where"], "1"),
+        ("train", "seconds", ["wall time of the epoch"], "s"),
+        ("compared", "teacher_12", ["the teacher's logit of each class"], "1"),
+        ("curves", "equal_accuracy_difference_low",
+         ["test accuracy minus the reference's", "difference to the control", "lower end"], "1"),
+        ("confidence", "label_binned_model",
+         ["mean confidence logit of the model", "at the class of the given label"], "logit"),
+    ],
+)  # fmt: skip
+def test_a_variable_is_described_by_its_name_and_what_is_before_and_behind_it(
+    stage, name, words, units
+):
+    found = described(stage, name)
+    parts = found["long_name"].split("; ") if len(words) > 1 else [found["long_name"]]
+    assert len(parts) == len(words) and found["units"] == units
+    assert all(part.startswith(word) for part, word in zip(parts, words, strict=True))
+
+
+def test_no_unit_is_one_that_xarray_would_take_for_a_time():
+    stages = tomllib.loads(VARIABLES.read_text(encoding="utf-8"))
+    for stage in set(stages) - {"all", "beginnings", "endings"}:
+        for name in stages[stage]:
+            units = described(stage, name)["units"]
+            assert "since" not in units and not units.endswith("seconds")
+
+
+def test_a_store_without_a_stage_has_the_attributes_that_it_is_given_and_no_others(tmp_path):
+    with NetcdfWriter(tmp_path / "x.nc") as writer:
+        writer.write("train", "example_id", ("example",), [3, 4], of="test")
+    with netCDF4.Dataset(tmp_path / "x.nc") as file:
+        assert file["train"]["example_id"].ncattrs() == ["of"] and not file["train"].ncattrs()
+
+
+def test_columns_are_what_is_said_of_examples_whether_classes_have_names_or_not(tmp_path):
+    """Stores of earlier versions have no names of classes, and are held against today's."""
+    with NetcdfWriter(tmp_path / "x.nc", stage="dump") as writer:
+        writer.write("test", "label", ("example",), [0, 1, 1])
+        writer.write("test", "class", ("class",), ["a", "b"])
+    assert list(read_columns(tmp_path / "x.nc", "test")) == ["label"]

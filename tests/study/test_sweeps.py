@@ -2,6 +2,8 @@
 """Settings made by sweeps, chains of teachers, and what measures the bias."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -101,9 +103,18 @@ def test_a_setting_of_a_sweep_that_equals_its_base_trains_nothing_new(plan):
          "must be above 0, got -8"),
         (("[1, 4, 8]", "[[1]]"),
          "33: sweeps.temperature.vary.distill.temperature[0]: must be a word, a number, true or false"),
-        (("vary: {distill.temperature: [1, 4", "vary: {recipe.lr: [1, 4"),
-         "33: sweeps.temperature.vary: 'recipe' names an entry of recipes, whose keys cannot be "
-         "varied; add a second entry to recipes and write vary: {recipe: [a, b]}"),
+        (("[1, 4, 8]}}\n  lr", "[1], recipe.lr: [-1]}}\n  lr"),
+         "33: sweeps.temperature.vary: setting 'temperature-1--1': recipe.lr: must be above 0, got -1"),
+        (("vary: {distill.temperature: [1, 4", "vary: {recipe.lrr: [1, 4"),
+         "33: sweeps.temperature.vary: setting 'temperature-1': recipe.lrr: unknown key 'lrr'; did "
+         "you mean 'lr'?"),
+        (("vary: {distill.temperature: [1, 4, 8]", "vary: {recipe.momentum: [0.9]"),
+         "33: sweeps.temperature: its setting temperature-0.9.bias: recipe 'bias with momentum 0.9' "
+         "has momentum, under which progress along eigendirections is not gradient descent's; use "
+         "a recipe with optimizer: sgd or adam and without momentum and weight_decay"),
+        (("vary: {distill.temperature: [1, 4", "vary: {recipe.base: [1, 4"),
+         "33: sweeps.temperature.vary: 'recipe.base' is no key that a run has; write vary: {recipe: "
+         "[a, b]}"),
         (("vary: {distill.temperature: [1, 4", "vary: {dataset.label_noise.rate: [1, 4"),
          "33: sweeps.temperature.vary: 'dataset' names an entry of datasets, whose keys cannot be "
          "varied; add a second entry to datasets and write vary: {dataset: [a, b]}"),
@@ -153,6 +164,86 @@ def test_a_sweep_over_teachers_that_are_students_begins_at_a_model(load):
 def test_a_sweep_over_a_part_that_the_base_has_off_gives_it(load):
     study = load(("switch: {order: distillation_first, at: 0.5}}", "switch: null}"))
     assert study.settings["point-one_hot_first-0.5"].distill.switch.order == "one_hot_first"
+
+
+# --- varied recipes, and recipes made of others -----------------------------------------------------
+
+FASTER = "  faster: {optimizer: sgd, lr: 0.2, epochs: 5, snapshots: [1, 3]}"
+
+
+def recipes_of(planned, name):
+    """Return the recipes of a setting's first teacher and first student."""
+    runs = planned.settings[name]
+    ids = (runs.teachers[0], runs.students[0])
+    return [json.loads(planned.jobs["train", id].spec)["recipe"] for id in ids]
+
+
+def test_a_sweep_varies_keys_of_the_student_s_recipe_alone_where_the_teacher_has_its_own(plan):
+    planned = plan(("vary: {distill.temperature: [1, 4, 8]", "vary: {recipe.lr: [0.1, 0.3]"))
+    teacher, student = recipes_of(planned, "temperature-0.3")
+    assert (teacher["lr"], student["lr"]) == (0.1, 0.3)
+    assert planned.settings["temperature-0.1"] == planned.settings["self"]
+
+
+def test_a_sweep_varies_the_teacher_s_recipe_too_unless_it_has_its_own(plan):
+    planned = plan(("vary: {distill.switch.order: [distillation_first, one_hot_first], "
+                    "distill.switch.at: [0, 0.5, 1]", "vary: {recipe.batch: [32]"))  # fmt: skip
+    assert [recipe["batch"] for recipe in recipes_of(planned, "point-32")] == [32, 32]
+
+
+def test_varied_steps_replace_epochs_and_what_lies_inside_a_key_is_made(load):
+    study = load(("vary: {distill.temperature: [1, 4, 8]", "vary: {recipe.evaluate.points: [3]"),
+                 ("recipe: [faster]", "recipe.steps: [70]"))  # fmt: skip
+    assert study.recipes["bias with evaluate.points 3"].evaluate.points == 3
+    longer = study.recipes["bias with steps 70"]
+    assert (longer.steps, longer.epochs, longer.lr) == (70, None, 0.1)
+
+
+def test_a_recipe_has_the_keys_of_its_base_and_equal_runs_stay_one(load, plan):
+    heir = (FASTER, "  faster: {base: heir, lr: 0.2}\n  heir: {base: bias, batch: 32}")
+    assert load(heir).recipes["faster"] == load().recipes["faster"].model_copy(update={"batch": 32})
+    same = (FASTER, "  faster: {base: bias, lr: 0.2}")
+    assert plan(same).jobs == plan().jobs
+
+
+def test_null_switches_a_key_of_the_base_off_and_another_unit_replaces_its_own(load):
+    edits = (FASTER, "  faster: {base: short, steps: 9, momentum: null, snapshots: [1]}")
+    faster = load(edits, ("    over_training: true\n", "")).recipes["faster"]
+    assert (faster.steps, faster.epochs, faster.momentum) == (9, None, None)
+
+
+@pytest.mark.parametrize(
+    ("recipes", "messages"),
+    [
+        ("  faster: {base: bais, lr: 0.2}",
+         ["13: recipes.faster.base: there is no recipe 'bais'; did you mean 'bias'?"]),
+        ("  faster: {base: heir}\n  heir: {base: faster}",
+         ["13: recipes.faster.base: is its own base in the end (faster -> heir -> faster); remove one base",
+          "14: recipes.heir.base: is its own base in the end (heir -> faster -> heir); remove one base"]),
+        ("  faster: {base: heir, epochs: 2}\n  heir:\n    base: bias\n    batch: 0",
+         ["16: recipes.faster.batch: must be above 0, got 0", "16: recipes.heir.batch: must be above 0, got 0"]),
+        ("  faster: {base: [bias], optimizer: sgd, lr: 0.2, epochs: 5}",
+         ["13: recipes.faster.base: must be a word, got a list; write 'bias'"]),
+    ],
+    ids=["unknown", "circle", "line of the base", "list"],
+)  # fmt: skip
+def test_bad_bases_are_refused(load, recipes, messages):
+    with pytest.raises(UserError) as caught:
+        load((FASTER, recipes))
+    assert [line.partition("study.yaml:")[2] for line in str(caught.value).splitlines()] == messages
+
+
+def test_the_reference_s_examples_of_bases_and_of_varied_recipes_are_right(study_file):
+    page = (Path(__file__).parents[2] / "docs/reference/study-file.md").read_text(encoding="utf-8")
+    text = "".join(re.findall(r"```yaml\n(.*?)```", page, re.S))
+    parts = (
+        "study: s\nseeds: [0]\ndatasets: {digits: {source: builtin, name: digits}}\n"
+        "models: {mlp: {family: mlp}}\n"
+    )
+    study = load_study(study_file(text=parts + text))
+    assert study.recipes["plain"].momentum is None and study.recipes["plain"].epochs == 20
+    made = study.settings["lr-0.05-64"]
+    assert (study.recipes[made.recipe].lr, study.recipes[made.recipe].batch) == (0.05, 64)
 
 
 # --- switching ---------------------------------------------------------------------------------

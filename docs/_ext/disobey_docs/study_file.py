@@ -63,12 +63,16 @@ class StudyPage:
 
     def _keys(self, name: str, model: Schema) -> Iterator[str]:
         """Yield a definition list: key, type, bounds and default, then what the key means."""
-        required = model.get("required", [])
+        # a recipe may take all its keys from a base; without one some are required
+        ways = [model, *model.get("anyOf", [])]
+        required = [key for way in ways for key in way.get("required", ()) if key != "base"]
         # first what says which mapping it is, then what must be there
         order = sorted(model["properties"], key=lambda key: (key not in TAGS, key not in required))
         for key in order:
             value = model["properties"][key]
             default = default_of(value, required=key in required)
+            if key in required and "required" not in model:
+                default += " without `base`"
             said = ", ".join(filter(None, [self.words(value), default]))
             yield f"`{key}`{{#{anchor(name, key)}}} {said}"
             yield from (f": {plain(value['description'])}", "")

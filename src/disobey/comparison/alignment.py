@@ -7,6 +7,7 @@ import numpy as np
 
 from disobey.comparison.checks import ROWS, Place, checked_ids, checked_labels, checked_logits
 from disobey.comparison.files import CLASS_NAME, CLEAN_LABEL, ID, LABEL, LOGITS, Columns
+from disobey.comparison.top_classes import MISSING_MASS
 from disobey.errors import UserError
 
 
@@ -42,6 +43,9 @@ class Aligned:
         In the order of the logits; numbers where nothing has names.
     note : str
         By what the rows were matched.
+    missing_mass : ndarray, shape (example,), or None
+        What the first model's file says is outside of its top classes, in the file's order; None
+        where it holds logits of all classes.
     """
 
     logits: list[np.ndarray]
@@ -50,6 +54,7 @@ class Aligned:
     example_id: np.ndarray
     class_names: tuple[str, ...]
     note: str
+    missing_mass: np.ndarray | None = None
 
 
 def align(
@@ -93,6 +98,7 @@ def align(
         np.arange(examples) if ids is None else ids,
         tuple(map(str, names)),
         note,
+        models[0].columns.get(MISSING_MASS),
     )
 
 

@@ -26,6 +26,7 @@ from disobey.comparison.files import (
 )
 from disobey.comparison.result import Comparison
 from disobey.comparison.store import ROLES, by_role
+from disobey.comparison.top_classes import ONLY_TEACHERS, TOP_CLASS
 from disobey.errors import UserError
 
 SMALLEST_PAIR = 2  # without a reference
@@ -77,6 +78,7 @@ def align_models(
     split: str | None = None,
     labels_are_of: str = "labels",
     class_names: Sequence[str] | None = None,
+    top_classes: bool = False,
 ) -> dict[str, Aligned]:
     """Read all models and bring their rows into one order, split by split.
 
@@ -88,6 +90,8 @@ def align_models(
         What messages call labels that come from no file.
     class_names : sequence of str, optional
         What the classes are called: files that call some of them otherwise are refused.
+    top_classes : bool
+        Whether a file may hold the top classes alone; see `disobey.comparison.top_classes`.
 
     Returns
     -------
@@ -108,6 +112,9 @@ def align_models(
     *of_models, of_labels = _named_splits(read, split)
     by_name = dict(zip(models, of_models, strict=True))
     _check_splits(by_name, of_labels, of)
+    for name, splits in by_name.items():
+        if not top_classes and any(TOP_CLASS in columns for columns in splits.values()):
+            raise UserError(f"{name}: {ONLY_TEACHERS}")
     if class_names is not None:
         _hold_against(class_names, by_name, of)
     return {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from disobey.comparison.top_classes import CLASSES, OF_TOP, TOP_CLASS, TOP_LOGIT, completed
 from disobey.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -65,9 +66,27 @@ def read_file(path: Path, main: str = LOGITS) -> Splits:
             f"numpy.savez('model.npz', test=logits), an array (example, class)"
         ) from None
     splits = reader(path, main)
+    for split, columns in splits.items():
+        _complete(f"{path}, {split}" if split else str(path), columns)
     if not any(main in columns for columns in splits.values()):
         raise UserError(f"{path}: holds no {main}")
     return splits
+
+
+def _complete(where: str, columns: Columns) -> None:
+    """Make logits of all classes where a split has the top ones alone; these stay beside them."""
+    known = columns.pop(CLASSES, None)
+    if TOP_CLASS not in columns and TOP_LOGIT not in columns:
+        return
+    if LOGITS in columns:
+        raise UserError(f"{where}: holds logits of all classes and of the top ones; remove one")
+    classes = len(columns[CLASS_NAME]) if CLASS_NAME in columns else known
+    if classes is None or np.size(classes) != 1 or int(np.ravel(classes)[0]) < 2:
+        raise UserError(
+            f"{where}: of how many classes are these the top ones? Add an array {CLASSES}, their "
+            f"number, or {CLASS_NAME}, their names"
+        )
+    columns[LOGITS] = completed(where, columns, int(np.ravel(classes)[0]))
 
 
 def whole(where: str, values: np.ndarray) -> np.ndarray:
@@ -157,10 +176,11 @@ def named(where: str, arrays: Mapping[str, np.ndarray], main: str = LOGITS) -> S
 
 def _roles(main: str) -> dict[str, tuple[str, str]]:
     """Return split and column of every name that an array may have."""
-    roles = {column: (UNNAMED, column) for column in (*OF_EXAMPLES, CLASS_NAME)}
+    of_examples = (*OF_EXAMPLES, *OF_TOP) if main == LOGITS else OF_EXAMPLES
+    roles = {column: (UNNAMED, column) for column in (*of_examples, CLASS_NAME, CLASSES)}
     for split in SPLITS:
         roles[split] = split, main
-        roles |= {f"{split}_{column}": (split, column) for column in OF_EXAMPLES}
+        roles |= {f"{split}_{column}": (split, column) for column in of_examples}
     return roles
 
 
@@ -171,7 +191,7 @@ def _with_names_for_all(where: str, splits: Splits, main: str) -> Splits:
         return splits
     loose = splits.pop(UNNAMED)
     for column, array in loose.items():
-        if column != CLASS_NAME and (len(others) > 1 or column in splits[others[0]]):
+        if column not in (CLASS_NAME, CLASSES) and (len(others) > 1 or column in splits[others[0]]):
             raise UserError(
                 f"{where}: array {column}: is it of the training or of the test split? Call it "
                 f"{TRAIN}_{column} or {TEST}_{column}"
@@ -352,7 +372,7 @@ def logits_facts(path: Path) -> dict[str, Any]:
     dict of dict
         By split, with an empty name where the file names none: ``rows``, ``classes``, and
         ``noise``, the share of given labels that differ from the clean ones; None where not both
-        are there.
+        are there. Of top classes alone ``top``, how many.
 
     Raises
     ------
@@ -364,6 +384,8 @@ def logits_facts(path: Path) -> dict[str, Any]:
         shape = columns[LOGITS].shape if LOGITS in columns else ()
         rows, classes = (*shape, 0, 0)[:2]
         found[split] = {"rows": rows, "classes": classes, "noise": _noise(columns)}
+        if TOP_CLASS in columns:
+            found[split]["top"] = columns[TOP_CLASS].shape[1]
     return found
 
 

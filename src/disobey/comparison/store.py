@@ -3,13 +3,14 @@
 Groups ``train`` and ``test``, of which one may be missing, each with ``teacher_0``, ``student_0``
 and so on ``(example, class)`` float32, by role and seed, ``reference_...`` where there are any;
 teachers beyond the number of students are replicates. ``example_id``, and ``label`` and
-``clean_label`` where they are known. Ids that are text are counted instead, and stand in ``text``.
-The attribute ``class_names`` is JSON.
+``clean_label`` where they are known; ``class``, the names of the classes, which the
+attribute ``class_names`` holds too, as JSON. Ids that are text are counted instead, and stand in
+``text``. Of a teacher's top classes alone, the attributes ``missing_mass_mean`` and
+``missing_mass_max`` of a group say how much was spread evenly over the others.
 """
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -43,17 +44,17 @@ def by_role(aligned: Aligned, pairs: int, each: int) -> dict[str, list[np.ndarra
 
 
 def write_models(
-    path: Path,
+    writer: NetcdfWriter,
     aligned: Mapping[str, Aligned],
     pairs: int,
     each: int,
     class_names: Sequence[str] | None = None,
 ) -> None:
-    """Write the store.
+    """Write the store's groups, and its attribute ``class_names``.
 
     Parameters
     ----------
-    path : Path
+    writer : NetcdfWriter
     aligned : mapping of str to Aligned
         By split.
     pairs, each : int
@@ -61,15 +62,19 @@ def write_models(
     class_names : sequence of str, optional
         Where the files' own are not to be taken.
     """
-    first = next(iter(aligned.values()))
-    about = {"class_names": json.dumps(list(class_names or first.class_names))}
-    with NetcdfWriter(path, about) as writer:
-        for split, of_split in aligned.items():
-            for role, models in by_role(of_split, pairs, each).items():
-                for seed, logits in enumerate(models):
-                    values = np.asarray(logits, np.float32)
-                    writer.write(split, f"{role}_{seed}", ("example", "class"), values)
-            _write_columns(writer, split, of_split)
+    names = list(class_names or next(iter(aligned.values())).class_names)
+    writer.annotate("/", class_names=json.dumps(names))
+    for split, of_split in aligned.items():
+        writer.write(split, "class", ("class",), names)
+        for role, models in by_role(of_split, pairs, each).items():
+            for seed, logits in enumerate(models):
+                values = np.asarray(logits, np.float32)
+                writer.write(split, f"{role}_{seed}", ("example", "class"), values)
+        _write_columns(writer, split, of_split)
+        mass = of_split.missing_mass
+        if mass is not None:
+            about = {"missing_mass_mean": mass.mean(), "missing_mass_max": mass.max()}
+            writer.annotate(split, **about)
 
 
 def _write_columns(writer: NetcdfWriter, split: str, aligned: Aligned) -> None:

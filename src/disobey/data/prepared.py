@@ -1,12 +1,13 @@
 """Prepared data as arrays: the data store, with the labels of the noise store where there is one.
 
 Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8,
-``token(example, token)`` int32 (and ``text(example)``) or ``feature(example, feature)`` float32
-(where it is random, with the images that it was made of), ``label``, ``example_id``; attributes
-``class_names`` (JSON), ``channel_mean`` and ``channel_std`` of training images in [0, 1], or
-``tokenizer_fingerprint``, ``vocabulary``, ``pad`` and ``separator``. Large images stay
-``encoded(byte)``, each from its ``start(boundary)`` on, with the attribute ``encoded_shape``. Where
-data are drawn about true directions of the classes, these are ``direction(class, dimension)``.
+``token(example, position)`` int32 (and ``text(example)``) or ``feature(example, component)``
+float32 (where it is random, with the images that it was made of), ``label``, ``example_id``; in the
+root ``class``, the names of the classes; attributes ``class_names`` (the same as JSON),
+``channel_mean`` and ``channel_std`` of training images in [0, 1], or ``tokenizer_fingerprint``,
+``vocabulary``, ``pad`` and ``separator``. Large images stay ``encoded(byte)``, each from its
+``start(boundary)`` on, with the attribute ``encoded_shape``. Where data are drawn about true
+directions of the classes, these are ``direction(class, dimension)``.
 Label store: group ``train`` with ``label`` and ``example_id``.
 """
 

@@ -51,9 +51,9 @@ class RandomRelu:
     def write(
         self, writer: NetcdfWriter, name: str, examples: int, blocks: Iterable[np.ndarray]
     ) -> None:
-        """Write ``feature(example, feature)``, float32, of a split that comes in blocks."""
+        """Write ``feature(example, component)``, float32, of a split that comes in blocks."""
         shape, first = (examples, self.options["number"]), 0
-        feature = writer.declare(name, "feature", ("example", "feature"), shape, "f4")
+        feature = writer.declare(name, "feature", ("example", "component"), shape, "f4")
         for block in blocks:
             for start in range(0, len(block), ROWS_AT_ONCE):
                 part = self(block[start : start + ROWS_AT_ONCE])

@@ -56,9 +56,9 @@ def write_text(
     rows: np.ndarray,
     tokenizer: TextTokenizer,
 ) -> None:
-    """Write ``token(example, token)`` and the texts themselves, ``text_pair`` too for pairs."""
+    """Write ``token(example, position)`` and the texts themselves, ``text_pair`` too for pairs."""
     length, columns = tokenizer.max_tokens, None
-    token = writer.declare(name, "token", ("example", "token"), (len(rows), length), "i4")
+    token = writer.declare(name, "token", ("example", "position"), (len(rows), length), "i4")
     for position, _, inputs in chosen_blocks(split, rows):
         place = slice(position, position + len(inputs))
         token[place] = tokenizer.encode(cast(Sequence[Text], inputs))
@@ -77,13 +77,13 @@ def _columns_of(inputs: Inputs) -> list[list[str]]:
 
 
 def write_features(writer: NetcdfWriter, name: str, split: RawSplit, rows: np.ndarray) -> None:
-    """Write ``feature(example, feature)``, float32."""
+    """Write ``feature(example, component)``, float32."""
     feature: Any = None
     for position, _, inputs in chosen_blocks(split, rows):
         block = np.asarray(inputs)
         if feature is None:
             shape = (len(rows), block.shape[1])
-            feature = writer.declare(name, "feature", ("example", "feature"), shape, "f4")
+            feature = writer.declare(name, "feature", ("example", "component"), shape, "f4")
         feature[position : position + len(block)] = block
 
 

@@ -10,6 +10,7 @@ from disobey.explorer.deviations import seeds_of
 from disobey.explorer.page import render
 from disobey.explorer.sources import SPLITS, Setting, Sources
 from disobey.explorer.study import content_of
+from disobey.stores.writer import NetcdfWriter
 
 STORE = "examples"
 
@@ -34,7 +35,8 @@ def page_of(found: Comparison, beside: str = "") -> str:
     setting = Setting(about, STORE, labels, seeds, splits, len(runs[TEACHER]))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "models.nc")
-        write_models(path, found.models, found.pairs, each)
+        with NetcdfWriter(path) as writer:
+            write_models(writer, found.models, found.pairs, each)
         logits = {run: (path, run) for of_role in runs.values() for run in of_role}
         sources = Sources({name: setting}, logits, {STORE: path})
         told, columns = content_of(sources, name, range(found.pairs))

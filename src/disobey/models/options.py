@@ -333,6 +333,32 @@ class MobilenetV2(Strict):
         return found | {"head.convolution": Layer(unit_norm=True), "classifier": Layer()}
 
 
+class Timm(Strict):
+    """An image classifier of the package timm, from scratch."""
+
+    inputs: ClassVar[tuple[str, ...]] = ("image",)
+
+    family: Literal["timm"] = Field(description="a model of the package timm, from scratch")
+    model: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")] = Field(
+        description="its name in timm: resnet18, vit_tiny_patch16_224"
+    )
+    options: dict[str, int | float | bool | str] | None = Field(
+        None, description="further arguments of timm.create_model: {img_size: 64}"
+    )
+
+    def label(self) -> str:
+        """Return a name for run ids."""
+        return self.model.replace("_", "-")
+
+    def cost(self, shape: Shape) -> Cost:
+        """Return those of a ResNet-50, since planning does not build the model: an estimate."""
+        return Resnet(family="resnet", depth=50, small_images=True).cost(shape)
+
+    def trackable(self) -> dict[str, Layer]:
+        """Return no layer: their names are timm's and not known here."""
+        return {}
+
+
 class Roberta(Strict):
     """A RoBERTa sequence classifier from a `transformers` configuration, from scratch."""
 
@@ -551,6 +577,14 @@ class ChannelLinear(Strict):
 
 
 ModelOptions = Annotated[
-    Mlp | SmallResnet | CifarResnet | MobilenetV2 | Resnet | Roberta | Pretrained | ChannelLinear,
+    Mlp
+    | SmallResnet
+    | CifarResnet
+    | MobilenetV2
+    | Resnet
+    | Timm
+    | Roberta
+    | Pretrained
+    | ChannelLinear,
     Field(discriminator="family"),
 ]

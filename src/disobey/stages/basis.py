@@ -30,7 +30,7 @@ def run(job: "Job") -> None:
     inputs = device_inputs(data.train, data, device, spec.get("centre"))
     pad = int(data.attributes["pad"]) if data.kind == "text" else None
     moments = layer_moments(model, spec["layers"], inputs, len(data.train), pad)
-    with job.write(job.store) as path, NetcdfWriter(path, {"data": spec["data"]}) as writer:
+    with job.netcdf({"data": spec["data"]}) as writer:
         for layer, gathered in moments.items():
             basis = gathered.eigenbasis(mean_apart=layer not in spec.get("mean_included", ()))
             write_basis(writer, layer, basis, gathered.variance())
@@ -38,7 +38,8 @@ def run(job: "Job") -> None:
 
 def write_basis(writer: NetcdfWriter, layer: str, basis: Eigenbasis, variance: float) -> None:
     """Write one group."""
-    columns = {
+    columns: dict[str, tuple[tuple[str, ...], torch.Tensor]] = {
+        "rank": (("rank",), torch.arange(1, len(basis.eigenvalue) + 1)),
         "eigenvalue": (("rank",), basis.eigenvalue),
         "eigenvector": (("rank", "feature"), basis.eigenvector),
         "mean": (("feature",), basis.mean),

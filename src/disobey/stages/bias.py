@@ -22,7 +22,6 @@ from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.pairs import Pairs, analyse_pairs
 from disobey.errors import UserError
 from disobey.stores.layout import HISTORY
-from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
     from disobey.job import Job
@@ -38,7 +37,7 @@ def run(job: "Job") -> None:
         "setting": job.id,
         "layers": json.dumps(spec["layers"]),
     }
-    with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
+    with job.netcdf(attributes) as writer:
         for layer in spec["layers"]:
             recordings = read_layer(job, layer)
             print(f"{layer}: {', '.join(recordings)}, {len(spec['seeds'])} seeds", file=sys.stderr)

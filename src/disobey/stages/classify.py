@@ -1,10 +1,12 @@
 """Run a trained classifier of the hub, or of a folder, over a data set, and store its logits."""
 
+import importlib
 import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +15,10 @@ from tqdm import tqdm
 
 from disobey.data.raw_examples import RawExamples
 from disobey.errors import UserError
-from disobey.models.checkpoint import CLASSIFIER_FILES, positions_of
+from disobey.members import member
+from disobey.models.checkpoint import CLASSIFIER_FILES, positions_of, read_config
 from disobey.models.fetching import SAFELY, fetched, readable
 from disobey.stores.reader import read_arrays, read_attributes
-from disobey.stores.writer import NetcdfWriter
 from disobey.training.device import choose_device
 
 if TYPE_CHECKING:
@@ -40,11 +42,9 @@ def run(job: "Job") -> None:
     torch.set_num_threads(job.threads)
     class_names = json.loads(read_attributes(data)["class_names"])
     folder = fetched(job, CLASSIFIER_FILES)
-    with readable(folder):
-        load = _text_classifier if spec["kind"] == "text" else _image_classifier
-        model, classify = load(folder, spec, device)
-    order = columns_of(model.config, class_names, spec.get("outputs"), folder)
-    with job.write(job.store) as path, NetcdfWriter(path, {"run": job.id}) as writer:
+    config, classify = _classifier(folder, spec, device)
+    order = columns_of(config, class_names, spec.get("outputs"), folder)
+    with job.netcdf({"run": job.id}) as writer:
         for split in spec["splits"]:
             columns = read_arrays(data, split, "example_id", "label")
             shape = (len(columns["label"]), len(class_names))
@@ -54,6 +54,7 @@ def run(job: "Job") -> None:
                 for rows in np.split(np.arange(shape[0]), range(READ, shape[0], READ)):
                     logits[rows] = _finite(classify(given.read(rows)), rows, split)[:, order]
                     bar.update(len(rows))
+            writer.write(split, "class", ("class",), class_names)
             for column in ("example_id", "label"):
                 writer.write(split, column, ("example",), columns[column])
             writer.write(split, "clean_label", ("example",), columns["label"])
@@ -112,6 +113,24 @@ def _plain(name: str) -> str:
 
 
 # --- models ----------------------------------------------------------------------------------
+
+
+def _classifier(
+    folder: Path, spec: Mapping[str, Any], device: torch.device
+) -> tuple[Any, Classify]:
+    """Return a classifier's configuration, and what maps examples to logits."""
+    of_ours = (read_config(folder) or {}).get("disobey")
+    if of_ours:
+        if spec["kind"] == "text":
+            raise UserError(f"{folder}: reads {of_ours['shape']} of images or features, no texts")
+        exported = importlib.import_module(member("models", "exported"))  # others need none of it
+        config, classify = exported.classifier(folder, device, BATCH)
+        names = {int(number): name for number, name in config["id2label"].items()}
+        return SimpleNamespace(num_labels=config["num_labels"], id2label=names), classify
+    with readable(folder):
+        load = _text_classifier if spec["kind"] == "text" else _image_classifier
+        model, of_transformers = load(folder, spec, device)
+    return model.config, of_transformers
 
 
 def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401 - of transformers

@@ -40,11 +40,20 @@ def run(job: "Job") -> None:
         spec.get("split"),
         labels_are_of=of,
         class_names=classes,
+        top_classes=len(given) == 1,  # a teacher without students
     )
+    for split, of_split in aligned.items():
+        if of_split.missing_mass is not None:
+            mass = of_split.missing_mass
+            print(
+                f"{split}: top classes alone; the probability outside of them, {mass.mean():.4f} "
+                f"on average and {mass.max():.4f} at most, is spread evenly over the others",
+                file=sys.stderr,
+            )
     for note in dict.fromkeys(of_split.note for of_split in aligned.values()):
         print(note, file=sys.stderr)
-    with job.write(job.store) as path:
-        write_models(path, aligned, len(pairs), len(given), classes)
+    with job.netcdf() as writer:
+        write_models(writer, aligned, len(pairs), len(given), classes)
 
 
 def _check_contents(spec: Mapping[str, Any], files: Mapping[str, list[str]]) -> None:

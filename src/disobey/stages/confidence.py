@@ -16,7 +16,6 @@ from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
 from disobey.stores.layout import store_and_variable
 from disobey.stores.reader import StoredRows, read_columns
-from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
     from disobey.job import Job
@@ -39,7 +38,7 @@ def run(job: "Job") -> None:
     files = {id: job.input(id).file() for id in dict.fromkeys(id for id, _ in stored.values())}
     paths = {address: (files[id], variable) for address, (id, variable) in stored.items()}
     attributes = {"about": json.dumps(spec["about"]), "setting": job.id}
-    with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
+    with job.netcdf(attributes) as writer:
         for name in spec.get("splits", SPLITS):
             with ExitStack() as opened:
                 split = open_split(paths, runs, name, opened)

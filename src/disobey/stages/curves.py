@@ -14,7 +14,6 @@ from disobey.analysis.names import CONTROLS, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
 from disobey.stores.layout import HISTORY
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
-from disobey.stores.writer import NetcdfWriter
 from disobey.training.schedules import learning_rates
 from disobey.training.switch import distillation_weight, passed_before
 
@@ -46,7 +45,7 @@ def run(job: "Job") -> None:
     if switch is not None:
         found.attrs["switch_steps"] = switch
     attributes = {"about": json.dumps(job.spec["about"]), "setting": job.id}
-    with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
+    with job.netcdf(attributes) as writer:
         writer.write_dataset("/", found)
 
 

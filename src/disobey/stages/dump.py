@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from disobey.data.prepared import SPLITS, prepared_data
-from disobey.stores.writer import NetcdfWriter
 from disobey.training.device import choose_device, compute_threads
 from disobey.training.inputs import device_inputs
 from disobey.training.predictions import predictions, trained_model
@@ -21,7 +20,7 @@ def run(job: "Job") -> None:
     torch.set_num_threads(compute_threads(job.threads, data.kind))
     trained = job.input(job.spec["run"])
     model = trained_model(trained, data, device, job.inputs, job.spec.get("epoch"))
-    with job.write(job.store) as path, NetcdfWriter(path, {"run": job.id}) as writer:
+    with job.netcdf({"run": job.id}) as writer:
         for name in SPLITS:
             split = data.split(name)
             inputs = device_inputs(split, data, device, trained.spec.get("centre"))
@@ -30,5 +29,6 @@ def run(job: "Job") -> None:
             what = f"the {name} split"
             for rows, values in predictions(model, inputs, len(split), what):
                 logits[rows] = values.numpy()
+            writer.write(name, "class", ("class",), data.class_names)
             for column in ("example_id", "label", "clean_label"):
                 writer.write(name, column, ("example",), getattr(split, column))

@@ -14,7 +14,6 @@ from disobey.data.prepared import prepared_data
 from disobey.errors import UserError
 from disobey.stores.layout import WEIGHTS, store_and_variable
 from disobey.stores.reader import read_arrays
-from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
     from disobey.job import Job
@@ -28,7 +27,7 @@ def run(job: "Job") -> None:
     print(f"{', '.join(learnt.weights)}, {len(seeds)} seeds", file=sys.stderr)
     found = analyse(learnt, seeds)
     attributes = {"about": json.dumps(job.spec["about"]), "setting": job.id}
-    with job.write(job.store) as path, NetcdfWriter(path, attributes) as writer:
+    with job.netcdf(attributes) as writer:
         writer.write_dataset("/", found)
 
 

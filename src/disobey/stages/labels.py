@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from disobey.data.label_noise import noisy_labels
 from disobey.data.prepared import read_prepared
-from disobey.stores.writer import NetcdfWriter
 
 if TYPE_CHECKING:
     from disobey.job import Job
@@ -17,6 +16,6 @@ def run(job: "Job") -> None:
     label = noisy_labels(
         prepared.train.clean_label, len(prepared.class_names), noise["rate"], noise["seed"]
     )
-    with job.write(job.store) as path, NetcdfWriter(path) as writer:
+    with job.netcdf() as writer:
         writer.write("train", "label", ("example",), label)
         writer.write("train", "example_id", ("example",), prepared.train.example_id)

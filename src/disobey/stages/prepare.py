@@ -43,8 +43,8 @@ def run(job: "Job") -> None:
     surveys = surveys_of(raw, name)
     rows = chosen_rows(raw, surveys, spec, name)
     classes = raw.class_names[: spec.get("first_classes")]
-    about = {"class_names": json.dumps(classes)}
-    with job.write(job.store) as path, NetcdfWriter(path, about) as writer:
+    with job.netcdf({"class_names": json.dumps(classes)}) as writer:
+        writer.write("/", "class", ("class",), classes)
         for split in SPLITS:
             write_columns(writer, split, surveys[split], rows[split])
         if "features" in spec:

@@ -139,7 +139,7 @@ def write_store(job: "Job", training: Training, snapshots: "Snapshots | None") -
     """Write weights, history and snapshots of a complete training."""
     with job.write(job.store / WEIGHTS) as path:
         save_weights(training.model, path)
-    with job.write(job.store / HISTORY) as path, NetcdfWriter(path) as writer:
+    with job.netcdf(path=job.store / HISTORY) as writer:
         write_history(training.history, writer)
         training.tracker.write(writer)
     for epoch, kept in (snapshots.files() if snapshots else {}).items():
@@ -178,6 +178,7 @@ def _checkpoint_folder(job: "Job") -> Path:
 
 
 def write_history(history: History, writer: NetcdfWriter) -> None:
-    """Write the history's lists along ``epoch``."""
+    """Write the history's lists along ``epoch``, which are counted from 1."""
+    writer.write("/", "epoch", ("epoch",), range(1, len(history.seconds) + 1))
     for name, values in vars(history).items():
         writer.write("/", name, ("epoch",), values)

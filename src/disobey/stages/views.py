@@ -8,7 +8,6 @@ from torch import nn
 from disobey.data.prepared import prepared_data
 from disobey.data.views import slabs_of
 from disobey.stores.reader import BITS_OF, HALF, half_bits
-from disobey.stores.writer import NetcdfWriter
 from disobey.training.augmented import Augmented, augmented_inputs
 from disobey.training.device import choose_device, compute_threads
 from disobey.training.predictions import predictions, trained_model
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(job: "Job") -> None:
-    """Write ``logits(view, example, class)``, no temperature, and which ``view`` each row shows.
+    """Write ``logits(slab, example, class)``, no temperature, and which ``view`` each row shows.
 
     A view along the first dimension is a slab: what a student is shown in one epoch.
     """
@@ -33,13 +32,14 @@ def run(job: "Job") -> None:
     inputs = augmented_inputs(data, device, *shown)
     shape = (len(slabs), len(data.train), len(data.class_names))
     half = spec.get("dtype") == "float16"
-    with job.write(job.store) as path, NetcdfWriter(path, {"run": spec["run"]}) as writer:
-        dims, dtype = ("view", "example", "class"), "u2" if half else "f4"
+    with job.netcdf({"run": spec["run"]}) as writer:
+        dims, dtype = ("slab", "example", "class"), "u2" if half else "f4"
         about = {BITS_OF: HALF} if half else {}
         logits = writer.declare("/", "logits", dims, shape, dtype, **about)
         for position, slab in enumerate(slabs):
             write_slab(logits, position, slab, model, inputs, half=half)
-        writer.write("/", "view", ("view", "example"), inputs.shown.views[slabs.start :])
+        writer.write("/", "view", ("slab", "example"), inputs.shown.views[slabs.start :])
+        writer.write("/", "class", ("class",), data.class_names)
         writer.write("/", "example_id", ("example",), data.train.example_id)
 
 

@@ -68,12 +68,12 @@ def read_groups(path: Path, group: str = "/") -> list[str]:
 
 
 def read_columns(path: Path, group: str) -> dict[str, np.ndarray]:
-    """Return the one-dimensional variables of one group: what a store says of each example."""
+    """Return what a store says of each example of one group: its variables along ``example``."""
     import netCDF4
 
     with netCDF4.Dataset(path, "r") as file:
         variables = file[group].variables.items()
-        names = [name for name, variable in variables if variable.ndim == 1]
+        names = [name for name, variable in variables if variable.dimensions == ("example",)]
     return read_arrays(path, group, *names)
 
 

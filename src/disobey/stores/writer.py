@@ -1,10 +1,13 @@
 """Write files so that a reader never meets half of one."""
 
 import errno
+import functools
 import glob
 import os
+import re
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,6 +100,44 @@ def _what_is_missing(path: Path, temporary: Path) -> str:
     )
 
 
+# Words and units of variables, kept out of the code: rewording them makes no store stale.
+VARIABLES = Path(__file__).with_name("variables.toml")
+# Variables that say of one dimension which entry is which, though they are not named like it.
+COORDINATES = ("example_id", "step", "rank")
+
+
+@functools.cache
+def _variables() -> dict[str, dict[str, str]]:
+    return tomllib.loads(VARIABLES.read_text(encoding="utf-8"))
+
+
+def title_of(stage: str) -> str:
+    """Return what the stores of a stage are, in words."""
+    return _variables()[stage]["title"]
+
+
+def described(stage: str, name: str) -> dict[str, str]:
+    """Return ``long_name`` and ``units`` of a variable of a stage's stores; empty if unknown.
+
+    The unit of what has none is 1. Times are in s, since xarray reads "seconds" as a time delta.
+    """
+    known = _variables()
+    words = known.get(stage, {}).get(name) or known["all"].get(name)
+    if words is not None:
+        said = re.fullmatch(r"(.*?)(?: \[(.+)\])?", words)
+        assert said is not None
+        return {"long_name": said[1], "units": said[2] or "1"}
+    parts = [(ending, name.removesuffix(ending)) for ending in known["endings"]]
+    parts += [(beginning, name.removeprefix(beginning)) for beginning in known["beginnings"]]
+    for part, rest in parts:
+        found = described(stage, rest) if rest != name else {}
+        if found:
+            more = (known["endings"] | known["beginnings"])[part]
+            return found | {"long_name": f"{found['long_name']}; {more}"}
+    base, _, number = name.rpartition("_")
+    return described(stage, base) if number.isdecimal() else {}
+
+
 class NetcdfWriter:
     """A new netCDF-4 file of fixed dimensions, contiguous and uncompressed.
 
@@ -106,13 +147,18 @@ class NetcdfWriter:
         The file to create; use inside `atomic`.
     attributes : mapping
         Global attributes.
+    stage : str
+        The stage whose store it is: then variables say what they are, see `described`.
     """
 
-    def __init__(self, path: Path, attributes: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: Path, attributes: Mapping[str, Any] | None = None, stage: str = ""
+    ) -> None:
         import netCDF4
 
         self._file = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._file.setncatts(dict(attributes or {}))
+        self._stage = stage
 
     def __enter__(self) -> "NetcdfWriter":
         return self
@@ -134,7 +180,10 @@ class NetcdfWriter:
         dtype: Any,  # noqa: ANN401 - whatever numpy takes as a dtype
         **attributes: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401 - netCDF4 is untyped
-        """Create a variable to be filled by slices; returns netCDF4's variable."""
+        """Create a variable to be filled by slices; returns netCDF4's variable.
+
+        A group names its `COORDINATES` in the attribute ``coordinates``, where xarray looks.
+        """
         place = self._file if group == "/" else self._file.createGroup(group)
         for dim, size in zip(dims, shape, strict=True):
             if dim not in place.dimensions:
@@ -144,7 +193,10 @@ class NetcdfWriter:
                     f"{group}/{name}: dimension {dim} is {len(place.dimensions[dim])}, not {size}"
                 )
         variable = place.createVariable(name, dtype, tuple(dims), fill_value=False)
-        variable.setncatts(attributes)
+        variable.setncatts((described(self._stage, name) if self._stage else {}) | attributes)
+        if self._stage and name in COORDINATES and len(dims) == 1:
+            known = getattr(place, "coordinates", "").split()
+            place.setncattr("coordinates", " ".join([*known, name]))
         return variable
 
     def write(

@@ -1,11 +1,12 @@
 """What a study file must satisfy beyond types: names that exist, parts that fit together."""
 
+import importlib.util
 import math
 from collections.abc import Iterator
 
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
-from disobey.models.options import ChannelLinear, Layer
+from disobey.models.options import ChannelLinear, Layer, Timm
 from disobey.study.comparison_checks import comparison_mistakes
 from disobey.study.comparisons import ComparedLogits
 from disobey.study.datasets import PLURAL, Files
@@ -34,7 +35,7 @@ def cross_checks(study: Study) -> list[Mistake]:
         words = "has no effect: no data set of this file has augment; remove views, or add augment"
         mistakes.append((("views",), words))
     mistakes += [*_gpus(study), *_graphs(study)]
-    missing = [*_files(study), *unusable_checkpoints(study)]
+    missing = [*_files(study), *unusable_checkpoints(study), *_packages(study)]
     if missing:
         return mistakes + missing  # what is said of what cannot be read tells nothing
     mistakes += comparison_mistakes(study)
@@ -90,6 +91,14 @@ def _files(study: Study) -> Iterator[Mistake]:
             if dataset.encoded and format_of(dataset, study.data_root) == "npz":
                 words = "is of images that stay encoded, arrays are not; write 96 or less"
                 yield ("datasets", name, "size"), words
+
+
+def _packages(study: Study) -> Iterator[Mistake]:
+    """Check that the package is there that makes a model."""
+    for name, options in study.models.items():
+        if isinstance(options, Timm) and importlib.util.find_spec("timm") is None:
+            words = "the package timm is not installed; pip install 'disobey[timm]'"
+            yield ("models", name, "family"), words
 
 
 def _gpus(study: Study) -> Iterator[Mistake]:

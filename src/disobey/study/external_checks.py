@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from disobey.comparison.files import SPLITS, labels_facts, logits_facts
+from disobey.comparison.files import SPLITS, TRAIN, labels_facts, logits_facts
+from disobey.comparison.top_classes import LARGEST_SPREAD, ONLY_TEACHERS, TOP_LOGIT, spread_at
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files, number, positions_of
 from disobey.models.options import Checkpoint, Pretrained
@@ -23,7 +24,11 @@ Facts = dict[str, dict[str, Any]]
 
 
 def read_facts(
-    files: Mapping[str, Sequence[str]], root: str | None, here: Location
+    files: Mapping[str, Sequence[str]],
+    root: str | None,
+    here: Location,
+    *,
+    top_classes: bool = False,
 ) -> tuple[dict[str, Facts], list[Mistake]]:
     """Return what files of logits hold, and what is wrong with each by itself.
 
@@ -35,6 +40,8 @@ def read_facts(
         The folder below which they lie.
     here : Location
         Of the keys.
+    top_classes : bool
+        Whether they may hold the top classes alone.
     """
     known: dict[str, Facts] = {}
     for key, of_key in files.items():
@@ -43,10 +50,16 @@ def read_facts(
                 words = f"{file} is named twice; each model is one of its own"
                 return known, [((*here, key), words)]
             found = facts_in(Path(root or "", file), labels=False)
+            if not top_classes and not isinstance(found, str) and _holds_top_classes(found):
+                found = f"{file} {ONLY_TEACHERS}"
             if isinstance(found, str):
                 return known, [((*here, key), found)]
             known[file] = found
     return known, []
+
+
+def _holds_top_classes(facts: Facts) -> bool:
+    return any("top" in of_split for of_split in facts.values())
 
 
 def facts_in(path: Path, *, labels: bool) -> Facts | str:
@@ -138,7 +151,7 @@ def external_mistakes(study: Study) -> Iterator[Mistake]:
 
 
 def _files(options: ExternalLogits, root: str | None, here: Location) -> Iterator[Mistake]:
-    known, mistakes = read_facts(options.models(), root, here)
+    known, mistakes = read_facts(options.models(), root, here, top_classes=True)
     yield from mistakes
     if mistakes:
         return
@@ -154,6 +167,9 @@ def _files(options: ExternalLogits, root: str | None, here: Location) -> Iterato
             f"{first} holds {listed(expected)}; a student learns from its teacher's logits of the "
             f"training examples and is compared on those of test: write arrays train and test",
         )
+    if options.probabilities and any(map(_holds_top_classes, known.values())):
+        words = f"{first} holds top classes, whose {TOP_LOGIT} are logarithms; remove probabilities"
+        yield (*here, "probabilities"), words
     yield from differences(known, here)
 
 
@@ -177,6 +193,7 @@ def taught_mistakes(study: Study, name: str) -> Iterator[Mistake]:
             f"name one without",
         )
     yield from _other_rows(study, name)
+    yield from _spread(study, name)
     if setting.teacher_recipe is not None:
         yield (*here, "teacher_recipe"), "its teacher is trained already; remove teacher_recipe"
     if setting.distill.teacher == "live":
@@ -192,7 +209,7 @@ def _other_rows(study: Study, name: str) -> Iterator[Mistake]:
     data = sizes_of(study.datasets[setting.dataset], study.data_root)
     if not isinstance(options, ExternalLogits) or not data.exact:
         return
-    known, mistakes = read_facts(options.models(), study.data_root, ())
+    known, mistakes = read_facts(options.models(), study.data_root, (), top_classes=True)
     for file, facts in () if mistakes else known.items():
         for split, rows in zip(SPLITS, (data.train, data.test), strict=True):
             found = facts.get(split, {"rows": rows})["rows"]
@@ -204,6 +221,31 @@ def _other_rows(study: Study, name: str) -> Iterator[Mistake]:
                     f"how to tell which)",
                 )
                 return
+
+
+def _spread(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that a student would learn what its teacher's file gives, not what is spread."""
+    setting = study.settings[name]
+    assert isinstance(setting.teacher, External)
+    options = study.teachers[setting.teacher.external]
+    if not isinstance(options, ExternalLogits):
+        return
+    known, mistakes = read_facts(options.models(), study.data_root, (), top_classes=True)
+    for file, facts in () if mistakes else known.items():
+        if "top" not in facts.get(TRAIN, {}):
+            continue
+        at = spread_at(setting.distill.softening, TRAIN)
+        share = facts_of(Path(study.data_root or "", file), at)["share"]
+        if share > LARGEST_SPREAD:
+            yield (
+                ("settings", name, "distill"),
+                f"{file} holds the top {facts[TRAIN]['top']} of {facts[TRAIN]['classes']:,} "
+                f"classes; at temperature {setting.distill.softening:g} {share:.0%} of what the "
+                f"student is shown would be spread evenly over the others and not be the "
+                f"teacher's ({LARGEST_SPREAD:.0%} at most); lower the temperature, or store more "
+                f"classes",
+            )
+            return
 
 
 # --- pretrained models ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 from disobey.analysis.names import TEACHER
 from disobey.comparison.files import SPLITS, logits_facts
+from disobey.members import member
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.cost import Shape
 from disobey.models.options import Checkpoint
@@ -155,10 +156,18 @@ class ExternalModels:
             spec |= {} if given is None else {key: given}
         id = spec_id(f"{options.name}-{checkpoint.label()}", spec)
         upstream = tuple(map(manifest_of, self.sources.stores(dataset, labels=False)))
-        members = self.sources.decoding(dataset)
+        members = (*self.sources.decoding(dataset), *_exported(checkpoint))
         self.plan.add("classify", id, spec, layout.CLASSIFIED.format(run=id), upstream, members)
         self.plan.classifiers[id] = checkpoint
         return id
+
+
+def _exported(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return the modules of a model that this package exported under its own type."""
+    model = checkpoint.config().get("disobey")
+    if not model:
+        return ()
+    return member("models", "exported"), member("models", model["model"]["family"])
 
 
 def _sizes(facts: Facts) -> Data:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from disobey.errors import UserError
 from disobey.study.checks import cross_checks
 from disobey.study.models import Study
+from disobey.study.recipes import base_of, resolved
 from disobey.study.sweeps import expand
 from disobey.study.wording import mistake_of, shown
 from disobey.study.yaml_lines import Location, Mistake, dotted, load_with_lines
@@ -30,6 +32,9 @@ def load_study(path: Path | str) -> Study:
             f"{path}:1: a study file must be a mapping of keys to values, got {shown(value)}; "
             f"start from a copy of config.yaml"
         )
+    inherited = _with_bases(value, lines)
+    if inherited:
+        raise _refusal(path, lines, inherited)
     try:
         study = Study.model_validate(value)
     except ValidationError as error:
@@ -42,11 +47,28 @@ def load_study(path: Path | str) -> Study:
     return study
 
 
-def _at_origin(origin: Mapping[str, Location], location: Location, text: str) -> Mistake:
-    """Return a mistake in a setting that a sweep made as one in the sweep."""
-    if location[:1] != ("settings",) or location[1] not in origin:
+def _with_bases(value: dict[str, Any], lines: dict[Location, int]) -> list[Mistake]:
+    """Put what recipes take from their bases into the file's value, with the lines it is from."""
+    recipes = value.get("recipes")
+    if not isinstance(recipes, dict):
+        return []
+    value["recipes"], mistakes = resolved(recipes)
+    for name, whole in () if mistakes else value["recipes"].items():
+        base = base_of(recipes, name)
+        while base is not None:
+            for key in whole:
+                if ("recipes", base, key) in lines:
+                    lines.setdefault(("recipes", name, key), lines["recipes", base, key])
+            base = base_of(recipes, base)
+    return mistakes
+
+
+def _at_origin(origin: Mapping[Location, Location], location: Location, text: str) -> Mistake:
+    """Return a mistake in a setting or a recipe that a sweep made as one in the sweep."""
+    if location[:2] not in origin:
         return location, text
-    return origin[str(location[1])], f"its setting {dotted(location[1:])}: {text}"
+    kind = str(location[0]).removesuffix("s")
+    return origin[location[:2]], f"its {kind} {dotted(location[1:])}: {text}"
 
 
 def _refusal(path: Path, lines: dict[Location, int], mistakes: Iterable[Mistake]) -> UserError:

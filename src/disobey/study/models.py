@@ -225,6 +225,8 @@ NAMING = {
     "recipe": "recipes",
     "teacher_recipe": "recipes",
 }
+# Those whose entries' keys a sweep may vary.
+RECIPES = ("recipe", "teacher_recipe")
 
 
 def _check_varied(key: str) -> None:
@@ -232,16 +234,28 @@ def _check_varied(key: str) -> None:
     if key in ("teacher.setting", "teacher.external"):
         return
     first, *rest = parts = key.split(".")
+    if rest and first in RECIPES:
+        if rest == ["base"]:
+            raise ValueError(f"'{key}' is no key that a run has; write vary: {{{first}: [a, b]}}")
+        _check_parts(key, rest, Recipe)
+        return
     if rest and first in NAMING:
         table = NAMING[first]
         raise ValueError(
             f"'{first}' names an entry of {table}, whose keys cannot be varied; add a second "
             f"entry to {table} and write vary: {{{first}: [a, b]}}"
         )
-    model: type[Strict] | None = Setting
+    _check_parts(key, parts, Setting)
+
+
+def _check_parts(key: str, parts: list[str], model: type[Strict] | None) -> None:
+    """Refuse a key that leads through plain values, or to what has parts."""
+    whole = key.split(".")
+    before = len(whole) - len(parts)
     for index, part in enumerate(parts):
         if model is None:
-            raise ValueError(f"'{'.'.join(parts[:index])}' has no part '{part}'; write a value")
+            at = ".".join(whole[: before + index])
+            raise ValueError(f"'{at}' has no part '{part}'; write a value")
         if part not in model.model_fields:
             return
         model = _model_in(model.model_fields[part].annotation)
@@ -264,7 +278,11 @@ class Sweep(Strict):
 
     base: Name = Field(description="a setting of this file")
     vary: Annotated[dict[str, Annotated[list[Value], Field(min_length=1)]], Field(min_length=1)] = (
-        Field(description="key of the setting, with dots, to a list of values")
+        Field(
+            description="key of the setting, with dots, to a list of values; recipe.lr, and any "
+            "other key of its recipe, is varied for the teacher too unless that has a "
+            "teacher_recipe"
+        )
     )
 
     @field_validator("vary", mode="before")

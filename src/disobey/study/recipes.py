@@ -1,5 +1,6 @@
 """What a study file may say of how models are trained."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -13,7 +14,10 @@ from pydantic import (
     model_validator,
 )
 
+from disobey.errors import nearest
 from disobey.strict import Strict, spec_of
+from disobey.study.datasets import Name
+from disobey.study.yaml_lines import Mistake
 from disobey.training.durations import misfit
 
 Positive = Annotated[float, Field(gt=0)]
@@ -108,11 +112,24 @@ class Evaluate(Strict):
     )
 
 
+def _with_base(schema: dict[str, Any]) -> None:
+    """Say in the schema for editors that a recipe with a base may leave out any key."""
+    required = {"required": schema.pop("required"), **ONE_UNIT["json_schema_extra"]}  # type: ignore[dict-item]
+    schema["anyOf"] = [{"required": ["base"]}, required]
+    schema["not"] = {"required": ["epochs", "steps"]}
+
+
 class Recipe(Strict):
     """How a model is trained; the same for teacher, reference and student unless said otherwise."""
 
-    model_config = ONE_UNIT
+    model_config = ConfigDict(json_schema_extra=_with_base)
 
+    base: Name | None = Field(
+        None,
+        exclude=True,
+        description="another recipe of this file, whose keys this one has unless it gives them "
+        "itself; null switches one of them off",
+    )
     optimizer: Literal["sgd", "adam", "adamw"] = Field(
         description="stochastic gradient descent, Adam, or AdamW"
     )
@@ -241,3 +258,61 @@ class Recipe(Strict):
                 f"got {kept[-1]}"
             )
         return self
+
+
+# --- recipes made of others ------------------------------------------------------------------
+
+
+def recipe_over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys of a recipe over those of its base.
+
+    A duration replaces one in another unit, and None switches a key of the base off.
+    """
+    units = ("epochs", "steps")
+    kept = {
+        key: value
+        for key, value in base.items()
+        if not (key in units and any(own.get(unit) is not None for unit in units))
+    }
+    return {key: value for key, value in (kept | dict(own)).items() if value is not None}
+
+
+def resolved(recipes: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
+    """Return recipes as the file has them, with those of their bases in place of ``base``.
+
+    Parameters
+    ----------
+    recipes : mapping
+        What stands below ``recipes``; anything that is no mapping is left for the models to refuse.
+
+    Returns
+    -------
+    recipes : dict
+    mistakes : list of (location, text)
+        Bases that do not exist, and circles.
+    """
+    found: dict[str, Any] = {}
+    mistakes: list[Mistake] = []
+    for name, recipe in recipes.items():
+        chain = [name]
+        while (base := base_of(recipes, chain[-1])) in recipes and base not in chain:
+            chain.append(str(base))
+        here = ("recipes", name, "base")
+        if base in chain:
+            circle = " -> ".join([*chain, str(base)])
+            mistakes.append((here, f"is its own base in the end ({circle}); remove one base"))
+        elif base is not None and len(chain) == 1:  # else told of the last one of the chain
+            mistakes.append((here, f"there is no recipe '{base}'; {nearest(base, recipes)}"))
+        whole: dict[str, Any] = {}
+        for inherited in reversed(chain):
+            if isinstance(recipes[inherited], dict):
+                whole = recipe_over(whole, recipes[inherited])
+        found[name] = {k: v for k, v in whole.items() if k != "base"} if chain[1:] else recipe
+    return found, mistakes
+
+
+def base_of(recipes: Mapping[str, Any], name: str) -> str | None:
+    """Return the name that a recipe gives as its base; None where it gives none."""
+    recipe = recipes[name]
+    base = recipe.get("base") if isinstance(recipe, dict) else None
+    return base if isinstance(base, str) else None

@@ -54,7 +54,7 @@ class ImageInputs:
 
 
 class Normalise:
-    """Maps bytes to what a model reads; parameters as for `ImageInputs`."""
+    """Maps bytes to what a model reads, (bytes - mean) * scale; parameters as for `ImageInputs`."""
 
     def __init__(self, data: Prepared, device: torch.device, centre: str | None = None) -> None:
         mean = np.atleast_1d(data.attributes["channel_mean"])
@@ -63,12 +63,12 @@ class Normalise:
         std = np.where(std > 0, std, 1.0)
         if centre == "pixel":
             mean = data.train.inputs.mean(0, dtype=np.float64) / 255
-        self._mean = torch.tensor(255 * mean, dtype=torch.float32, device=device)
-        self._scale = torch.tensor(1 / (255 * std), dtype=torch.float32, device=device)
+        self.mean = torch.tensor(255 * mean, dtype=torch.float32, device=device)
+        self.scale = torch.tensor(1 / (255 * std), dtype=torch.float32, device=device)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Map bytes (batch, y, x, channel) to float32 (batch, channel, y, x)."""
-        return ((images.float() - self._mean) * self._scale).permute(0, 3, 1, 2)
+        return ((images.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
 
 
 class TokenInputs:

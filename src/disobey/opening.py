@@ -1,0 +1,188 @@
+"""Results in a notebook: a study as one tree of data sets, a run as a model.
+
+``from disobey import open_study, load_run, load_inputs``.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from disobey.errors import UserError, nearest
+from disobey.models.checkpoint import read_config
+from disobey.stores.layout import BESIDE, ROOT, RUN, manifest_of
+from disobey.stores.lineage import manifest_for
+from disobey.stores.manifest import Manifest, read_manifest
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+
+    from disobey.data.prepared import Prepared
+
+# What an analysis of confidence reads: logits, by the stage that stored them.
+OF_LOGITS = ("dump", "compared", "classify")
+ROLES = ("teachers", "references", "students")
+
+
+def open_study(folder: str | Path) -> "xr.DataTree":
+    """Open the results of a study as one tree; arrays are read when they are asked for.
+
+    Parameters
+    ----------
+    folder : str or Path
+        ``results/<study>``.
+
+    Returns
+    -------
+    xarray.DataTree
+        ``tables/<table>``, along ``row``; ``analysis/<setting>``, and where the study has them
+        ``bias``, ``curves`` and ``gradients``; ``logits/<id>`` of all models. The attributes
+        ``teachers``, ``references`` and ``students`` of an analysis are the ids of its logits.
+
+    Raises
+    ------
+    UserError
+        When no finished analysis is there.
+    """
+    import pandas as pd
+    import xarray as xr
+
+    folder = Path(folder)
+    nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"title": f"Study {folder.name}"})}
+    stores: dict[str, Path] = {}
+    for kind in ("analysis", *BESIDE):
+        for manifest in sorted(folder.glob(f"{kind}/*.nc.json")):
+            found = read_manifest(manifest)
+            nodes |= _tree(f"{kind}/{found.id}", found.store)
+            if kind == "analysis":
+                given = {role: found.spec[role] for role in ROLES}
+                nodes[f"{kind}/{found.id}"].attrs |= given
+                stores |= {one.id: one.store for one in _inputs(found, *OF_LOGITS)}
+    if len(nodes) == 1:
+        raise UserError(
+            f"{folder}: holds no finished analysis; name the folder of a study, {ROOT}/<study>"
+        )
+    for id, store in stores.items():
+        nodes |= _tree(f"logits/{id}", store)
+    for table in sorted(folder.glob("tables/*.csv")):
+        rows = pd.read_csv(table, low_memory=False).rename_axis(index="row")
+        nodes[f"tables/{table.stem}"] = rows.to_xarray()
+    return xr.DataTree.from_dict(nodes, name=folder.name)
+
+
+def _tree(name: str, store: Path) -> dict[str, "xr.Dataset"]:
+    """Return the groups of a netCDF store by their places below ``name``."""
+    import xarray as xr
+
+    import disobey.stores.writer  # noqa: F401 - before netCDF4: it sets how files are locked
+
+    opened = xr.open_datatree(store, engine="netcdf4")
+    return {
+        f"{name}{node.path}".rstrip("/"): node.to_dataset(inherit=False) for node in opened.subtree
+    }
+
+
+def load_run(
+    run: str | Path, *, epoch: int | None = None, results: str | Path = ROOT
+) -> "torch.nn.Module":
+    """Return the trained model of a run, in evaluation mode, on the CPU.
+
+    Parameters
+    ----------
+    run : str or Path
+        The run's id, as ``python -m disobey plan`` prints it, its folder, or a folder that
+        ``python -m disobey export`` wrote and transformers cannot load.
+    epoch : int, optional
+        The snapshot after this epoch in place of the last weights.
+    results : str or Path
+        The folder of the results.
+
+    Returns
+    -------
+    torch.nn.Module
+        Maps what `load_inputs` returns to logits, (example, class).
+
+    Raises
+    ------
+    UserError
+        When there is no such run, or its weights or its data have changed.
+    """
+    import torch
+
+    from disobey.training.predictions import trained_model
+
+    if (read_config(Path(run)) or {}).get("disobey"):
+        from disobey.models.exported import load
+
+        return load(Path(run))[0]
+    manifest = manifest_of_run(run, results)
+    data, inputs = data_of_run(manifest)
+    return trained_model(manifest, data, torch.device("cpu"), inputs, epoch)
+
+
+def load_inputs(
+    run: str | Path, split: str = "test", *, results: str | Path = ROOT
+) -> "torch.Tensor":
+    """Return the examples of a split as a run's model reads them: normalised, or as tokens.
+
+    Parameters
+    ----------
+    run : str or Path
+        See `load_run`.
+    split : str
+        ``train`` or ``test``.
+    results : str or Path
+        The folder of the results.
+
+    Returns
+    -------
+    torch.Tensor
+        Images (example, channel, y, x), features (example, component), both float32, or tokens
+        (example, position), int64, in the order of the stores. Views of augmented images are not
+        among them.
+    """
+    import torch
+
+    from disobey.training.inputs import device_inputs
+
+    manifest = manifest_of_run(run, results)
+    data, _ = data_of_run(manifest)
+    centre = manifest.spec.get("centre")
+    inputs = device_inputs(data.split(split), data, torch.device("cpu"), centre)
+    return inputs.gather(torch.arange(len(data.split(split))))
+
+
+def manifest_of_run(run: str | Path, results: str | Path = ROOT) -> Manifest:
+    """Return the manifest of a run, by its id or its folder.
+
+    Raises
+    ------
+    UserError
+        When there is no such run; names the nearest one.
+    """
+    if Path(run).is_dir():
+        return manifest_for(Path(run).absolute())
+    path = Path(results) / manifest_of(RUN.format(run=run)).removeprefix(f"{ROOT}/")
+    if not path.is_file():
+        hint = nearest(str(run), (one.stem for one in path.parent.glob("*.json")))
+        if not hint.startswith("did you mean"):
+            hint = "python -m disobey plan STUDY prints the ids"
+        raise UserError(f"{path.parent}: there is no finished run {run}; {hint}")
+    return read_manifest(path)
+
+
+def data_of_run(run: Manifest) -> tuple["Prepared", list[Manifest]]:
+    """Return the data that a run was trained on, and the stores that its model is made from."""
+    from disobey.data.prepared import read_prepared
+
+    made_from = {one.record["stage"]: one for one in _inputs(run, "prepare", "labels")}
+    labels = made_from.get("labels")
+    data = read_prepared(made_from["prepare"].file(), None if labels is None else labels.file())
+    return data, _inputs(run, "pretrained")
+
+
+def _inputs(manifest: Manifest, *stages: str) -> list[Manifest]:
+    """Return the manifests of some stages that a store was made from, as they are today."""
+    results = next(folder for folder in manifest.path.absolute().parents if folder.name == ROOT)
+    paths = [results.parent / path for path in manifest.record["inputs"]]
+    found = [read_manifest(path) for path in paths if path.is_file()]
+    return [one for one in found if one.record["stage"] in stages]

@@ -1,0 +1,274 @@
+"""``python -m disobey export RUN FOLDER``: a trained model as the Hugging Face hub has it.
+
+Writes config.json, model.safetensors, the tokenizer of a text model, how images are to be prepared,
+and README.md, a model card made from the run's manifest. Text models and ResNets for colour images
+are loaded by transformers; other families by ``disobey.load_run(FOLDER)``. Either can be a teacher:
+``teachers: {mine: {source: huggingface, checkpoints: [{folder: FOLDER}]}}``.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from disobey.errors import UserError
+from disobey.models.checkpoint import PREPROCESSOR
+from disobey.opening import data_of_run, load_run, manifest_of_run
+from disobey.stores.layout import CONFIG, LOGITS, ROOT, TOKENIZER, TOKENS, WEIGHTS, snapshot_of
+from disobey.stores.manifest import Manifest
+from disobey.stores.writer import atomic
+from disobey.tools import described
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from disobey.data.prepared import Prepared
+
+# Families whose network is transformers' own, and the name that it has in ours.
+OF_TRANSFORMERS = {"roberta": "roberta", "pretrained": "network", "resnet": "resnet"}
+CARD = "README.md"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the folder; 2 where the run cannot be exported."""
+    parser = argparse.ArgumentParser(
+        prog="python -m disobey export", description=described(__doc__)
+    )
+    parser.add_argument("run", help="the run's id, as plan prints it, or its folder")
+    parser.add_argument("folder", type=Path, help="where to write; must be empty or not be there")
+    parser.add_argument("--epoch", type=int, help="the snapshot after this epoch")
+    parser.add_argument("--results", type=Path, default=Path(ROOT), help="the folder of results")
+    options = parser.parse_args(arguments)
+    try:
+        written = export(options.run, options.folder, options.epoch, options.results)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"written: {', '.join(map(str, written))}")
+    return 0
+
+
+def export(
+    run: str | Path, folder: str | Path, epoch: int | None = None, results: str | Path = ROOT
+) -> list[Path]:
+    """Write a trained model to a folder; return the files.
+
+    Parameters
+    ----------
+    run : str or Path
+        Its id, or its folder.
+    folder : str or Path
+    epoch : int, optional
+        The snapshot after this epoch in place of the last weights.
+    results : str or Path
+        The folder of the results.
+
+    Raises
+    ------
+    UserError
+        When there is no such run, or the folder holds something already.
+    """
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: is not empty; name a new folder")
+    manifest = manifest_of_run(run, results)
+    data, _ = data_of_run(manifest)
+    model = load_run(manifest.store, epoch=epoch)
+    files = dict(_files(manifest, model, data, epoch))
+    metadata = {"format": "pt", "run": manifest.id, "spec_hash": manifest.record["spec_hash"]}
+    with atomic(folder / WEIGHTS) as path:
+        _save(_weights(manifest, model, data), path, metadata)
+    for name, text in files.items():
+        with atomic(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
+    return [folder / name for name in (WEIGHTS, *files)]
+
+
+def _save(weights: "Mapping[str, torch.Tensor]", path: Path, metadata: dict[str, str]) -> None:
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path, metadata)
+
+
+def _inner(manifest: Manifest, model: "nn.Module", data: "Prepared") -> Any:  # noqa: ANN401
+    """Return transformers' own network inside of a model; None where it could not be loaded so.
+
+    A stem for small images, one channel and a mean image are unknown to transformers.
+    """
+    spec = manifest.spec["model"]
+    name = OF_TRANSFORMERS.get(spec["family"])
+    if name is None or spec.get("small_images"):
+        return None
+    images = data.kind in ("image", "encoded")
+    if images and (data.train.inputs.shape[-1] != 3 or manifest.spec.get("centre")):
+        return None
+    return getattr(model, name)
+
+
+def _weights(manifest: Manifest, model: "nn.Module", data: "Prepared") -> "dict[str, torch.Tensor]":
+    inner = _inner(manifest, model, data)
+    if inner is not None:
+        return dict(inner.state_dict())
+    weights = dict(model.state_dict())
+    if data.kind in ("image", "encoded"):
+        import torch
+
+        from disobey.models.exported import MEAN, SCALE
+        from disobey.training.inputs import Normalise
+
+        normalise = Normalise(data, torch.device("cpu"), manifest.spec.get("centre"))
+        weights |= {MEAN: normalise.mean, SCALE: normalise.scale}
+    return weights
+
+
+def _files(
+    manifest: Manifest, model: "nn.Module", data: "Prepared", epoch: int | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the names and contents of all files but the weights."""
+    inner = _inner(manifest, model, data)
+    names = dict(enumerate(data.class_names))
+    labels: dict[str, Any] = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
+    if inner is not None:
+        config = inner.config.to_dict() | labels | {"architectures": [type(inner).__name__]}
+    else:
+        family = manifest.spec["model"]["family"]
+        kept = {k: data.attributes[k] for k in ("pad", "vocabulary") if k in data.attributes}
+        config = {
+            "model_type": f"disobey_{family}",
+            "num_labels": len(names),
+            **labels,
+            "disobey": {
+                "model": manifest.spec["model"],
+                "shape": list(data.train.inputs.shape[1:]),
+                "attributes": {key: int(value) for key, value in kept.items()},
+            },
+        }
+    yield CONFIG, _json(config)
+    if data.kind == "text":
+        yield from _tokenizer(data, config)
+    elif inner is not None:
+        yield PREPROCESSOR, _json(_image_processor(data))
+    yield CARD, "\n".join(_card(manifest, data, epoch, of_transformers=inner is not None)) + "\n"
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=1, default=str) + "\n"
+
+
+def _tokenizer(data: "Prepared", config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the tokenizer; as for our own tokens, names of special ones in a text are text."""
+    import tokenizers
+
+    text = data.attributes["tokenizer"]
+    known = tokenizers.Tokenizer.from_str(text)
+    pad, separator = (known.id_to_token(int(data.attributes[k])) for k in ("pad", "separator"))
+    typed = config.get("type_vocab_size", 0) > 1
+    about = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "pad_token": pad,
+        "sep_token": separator,
+        "model_max_length": data.train.inputs.shape[1],
+        "model_input_names": [
+            "input_ids",
+            *(["token_type_ids"] if typed else []),
+            "attention_mask",
+        ],
+        "split_special_tokens": True,
+    }
+    yield TOKENIZER, text
+    yield TOKENS, _json(about)
+
+
+def _image_processor(data: "Prepared") -> dict[str, Any]:
+    """Return what transformers is to do with an image before the model reads it."""
+    std = np.atleast_1d(data.attributes["channel_std"])
+    large = data.kind == "encoded"
+    side = data.train.inputs.shape[1]
+    return {
+        "image_processor_type": "BitImageProcessor",
+        "do_resize": large,
+        "size": {"shortest_edge": data.train.inputs.scaled if large else side},
+        "resample": 2,  # bilinear
+        "do_center_crop": large,
+        "crop_size": {"height": side, "width": data.train.inputs.shape[2]},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+        "image_mean": np.atleast_1d(data.attributes["channel_mean"]).tolist(),
+        "image_std": np.where(std > 0, std, 1.0).tolist(),
+    }
+
+
+# --- the model card --------------------------------------------------------------------------
+
+
+def _card(
+    manifest: Manifest, data: "Prepared", epoch: int | None, *, of_transformers: bool
+) -> Iterator[str]:
+    spec, record = manifest.spec, manifest.record
+    kind = {"text": "text-classification", "feature": "tabular-classification"}.get(
+        data.kind, "image-classification"
+    )
+    library = "transformers" if of_transformers else "disobey"
+    yield from ("---", f"library_name: {library}", f"pipeline_tag: {kind}", "tags: [disobey]")
+    yield from ("---", "", f"# {manifest.id}" + ("" if epoch is None else f", epoch {epoch}"), "")
+    distill = spec.get("distill")
+    how = "A student, distilled from its teacher's logits" if distill else "Trained on labels"
+    yield f"{how} by disobey, a reproduction of *On student-teacher deviations in"
+    yield from ("distillation: does it pay to disobey?* (Nagarajan et al., NeurIPS 2023).", "")
+    git = record["git"]
+    commit = "unknown" if git["commit"] is None else git["commit"]
+    rows = {
+        "data": f"{spec['data']}, {len(data.train):,} training examples",
+        "labels": spec.get("labels", "as they are"),
+        "model": _listed(spec["model"]),
+        "recipe": _listed(spec["recipe"]),
+        "seeds": _listed(spec["seeds"]),
+        "teacher": (distill or {}).get("teacher", "none"),
+        "loss": _listed({k: v for k, v in (distill or {}).items() if k != "teacher"})
+        or "cross-entropy",
+        "commit": commit + (", with uncommitted changes" if git["dirty"] else ""),
+        "versions": _listed(record["versions"]),
+        "spec": f"SHA-256 {record['spec_hash']}",
+        **dict(_accuracies(manifest, epoch)),
+    }
+    yield from ("| | |", "| --- | --- |", *(f"| {key} | {words} |" for key, words in rows.items()))
+    yield from ("", "## Load it", "", "```python")
+    if of_transformers:
+        auto = "SequenceClassification" if data.kind == "text" else "ImageClassification"
+        yield from (f"from transformers import AutoModelFor{auto}", "")
+        yield f'model = AutoModelFor{auto}.from_pretrained("FOLDER")'
+    else:
+        yield from ("import disobey", "", 'model = disobey.load_run("FOLDER")')
+    yield from ("```", "", "In a disobey study it is a teacher:")
+    yield "`teachers: {mine: {source: huggingface, checkpoints: [{folder: FOLDER}]}}`."
+
+
+def _listed(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in options.items())
+
+
+def _accuracies(manifest: Manifest, epoch: int | None) -> Iterator[tuple[str, str]]:
+    """Yield accuracies on the given labels, with Wilson's 95 % interval over test examples."""
+    from scipy.stats import binomtest
+
+    from disobey.stores.reader import read_arrays
+
+    id = manifest.id if epoch is None else snapshot_of(manifest.id, epoch)
+    stored = manifest.path.parents[1] / Path(LOGITS.format(run=id)).relative_to(ROOT)
+    if not Path(f"{stored}.json").is_file():
+        yield "accuracy", "not measured: its logits were not stored"
+        return
+    for split in ("train", "test"):
+        arrays = read_arrays(stored, split, "logits", "label")
+        right = arrays["logits"].argmax(1) == arrays["label"]
+        words = f"{right.mean():.2%} of {len(right):,} examples"
+        if split == "test":
+            ends = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
+            words += f" (95 % interval {ends.low:.2%} to {ends.high:.2%}, of this one run)"
+        yield f"{split} accuracy", words

@@ -1,0 +1,175 @@
+"""Exported models: what others load gives the stored logits, and a study takes it as a teacher."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors import safe_open
+from scipy.special import ndtri
+
+import disobey
+from disobey.__main__ import main
+from disobey.models.exported import MEAN
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+from tests.checkpoints import WORDS, save_checkpoint
+from tests.test_slices import run_in_process
+
+STUDY = """\
+study: exported
+seeds: [0]
+device: cpu
+datasets:
+  digits: {source: builtin, name: digits, subset: {train: 20, test: 40}, centre: pixel}
+  pairs: {source: files, name: pairs, train: train.csv, test: test.csv, columns: {text: one, text_pair: two, label: kind}, tokenizer: {of: bert, max_tokens: 12}}
+  colours: {source: files, name: colours, train: train.npz, test: train.npz, columns: {image: image}}
+models:
+  mlp: {family: mlp, hidden: [8]}
+  bert: {family: pretrained, folder: checkpoint, layers: 1}
+  resnet: {family: resnet, depth: 18}
+recipes:
+  image: {optimizer: sgd, lr: 0.1, batch: 20, epochs: 1}
+  text: {optimizer: adamw, lr: 1e-2, batch: 16, epochs: 1}
+settings:
+  digits: {dataset: digits, teacher: mlp, student: mlp, recipe: image, distill: {temperature: 4}}
+  pairs: {dataset: pairs, teacher: bert, student: bert, recipe: text, distill: {temperature: 4}}
+  colours: {dataset: colours, teacher: resnet, student: resnet, recipe: image, distill: {temperature: 4}}
+"""  # noqa: E501
+TAUGHT = """\
+teachers:
+  theirs: {source: huggingface, checkpoints: [{folder: digits}]}
+settings:
+  it: {dataset: digits, teacher: {external: theirs}, student: mlp, recipe: image, distill: {temperature: 4}}
+"""  # noqa: E501
+
+
+def write_data():
+    rng = np.random.default_rng(0)
+    for split, examples in (("train", 40), ("test", 30)):
+        with open(f"{split}.csv", "w", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(["one", "two", "kind"])
+            for row in range(examples):
+                one, two = (" ".join(rng.choice(WORDS, size)) for size in rng.integers(1, 9, 2))
+                writer.writerow([one + (" [SEP]" if row == 3 else ""), two, "ab"[row % 2]])
+    image = rng.integers(0, 256, (6, 36, 36, 3)).astype(np.uint8)
+    np.savez("train.npz", image=image, label=np.arange(6) % 2)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The teachers of a study of images and of texts, exported: their ids by setting."""
+    before, folder = Path.cwd(), tmp_path_factory.mktemp("exported")
+    os.chdir(folder)
+    write_data()
+    save_checkpoint(Path("checkpoint"))
+    Path("study.yaml").write_text(STUDY)
+    plan = make_plan(load_study("study.yaml"))
+    teachers = {name: plan.settings[name].teachers[0] for name in plan.settings}
+    unused = [job for job in plan.jobs if job[0] in ("train", "dump") and job[1] not in
+              teachers.values()]  # fmt: skip
+    for job in unused:
+        del plan.jobs[job]
+    run_in_process(plan, ("prepare", "pretrained", "train", "dump"))
+    for name, run in teachers.items():
+        assert main(["export", run, name]) == 0
+    yield folder, teachers
+    os.chdir(before)
+
+
+@pytest.fixture(autouse=True)
+def _there(runs, monkeypatch):
+    monkeypatch.chdir(runs[0])
+
+
+def stored(run, split="test"):
+    with netCDF4.Dataset(f"results/logits/{run}.nc") as file:
+        return {name: file[split][name][...].data for name in ("logits", "label")}
+
+
+def test_transformers_loads_a_text_model_with_its_tokenizer_and_its_logits(runs):
+    run = runs[1]["pairs"]
+    tokenizer = transformers.AutoTokenizer.from_pretrained("pairs")
+    model = transformers.AutoModelForSequenceClassification.from_pretrained("pairs")
+    assert model.config.id2label == {0: "a", 1: "b"}
+    with open("train.csv", newline="") as stream:
+        one, two, _ = zip(*list(csv.reader(stream))[1:], strict=True)
+    batch = tokenizer(
+        list(one), list(two), truncation=True, padding="max_length", return_tensors="pt"
+    )
+    with torch.inference_mode():
+        logits = model(**batch).logits.numpy()
+    np.testing.assert_allclose(logits, stored(run, "train")["logits"], rtol=0, atol=1e-5)
+
+
+def test_transformers_loads_an_image_model_that_it_knows_with_its_logits(runs):
+    run = runs[1]["colours"]
+    model = transformers.AutoModelForImageClassification.from_pretrained("colours")
+    processor = transformers.AutoImageProcessor.from_pretrained("colours")
+    with np.load("train.npz") as arrays:
+        batch = processor(images=list(arrays["image"]), return_tensors="pt")
+    with torch.inference_mode():
+        logits = model(**batch).logits.numpy()
+    np.testing.assert_allclose(logits, stored(run)["logits"], rtol=0, atol=1e-4)
+
+
+def test_a_model_that_transformers_does_not_know_is_loaded_here_from_its_folder_alone(runs):
+    run = runs[1]["digits"]
+    with torch.inference_mode():
+        logits = disobey.load_run("digits")(disobey.load_inputs(run)).numpy()
+    np.testing.assert_array_equal(logits, stored(run)["logits"])
+    with safe_open("digits/model.safetensors", "numpy") as file:
+        assert file.metadata()["run"] == run and file.metadata()["format"] == "pt"
+        assert file.get_tensor(MEAN).shape == (8, 8, 1)  # the mean image
+
+
+def test_a_study_has_an_exported_model_as_teacher_with_equal_logits(runs):
+    study = STUDY[: STUDY.index("settings:")].replace("study: exported", "study: taught") + TAUGHT
+    Path("taught.yaml").write_text(study)
+    plan = make_plan(load_study("taught.yaml"))
+    run_in_process(plan, ("classify", "train"))
+    (teacher,) = plan.settings["it"].teachers
+    with netCDF4.Dataset(f"results/classified/{teacher}.nc") as file:
+        logits = file["test"]["logits"][...].data
+        np.testing.assert_allclose(logits, stored(runs[1]["digits"])["logits"], rtol=0, atol=1e-6)
+        assert list(file["test"]["class"][...]) == [str(digit) for digit in range(10)]
+    assert "disobey.models.mlp" in plan.jobs["classify", teacher].roots
+
+
+def test_the_card_says_what_made_the_model_and_its_accuracy_with_wilson_s_interval(runs):
+    run = runs[1]["digits"]
+    card = Path("digits/README.md").read_text(encoding="utf-8")
+    spec = json.loads(Path(f"results/runs/{run}.json").read_text())["spec"]
+    for words in (run, spec["data"], "lr 0.1", "initialisation 0", "family mlp", "cross-entropy"):
+        assert words in card
+    test = stored(run)
+    n, right = len(test["label"]), (test["logits"].argmax(1) == test["label"]).sum()
+    z, share = ndtri(0.975), right / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    words = (
+        f"{share:.2%} of {n:,} examples (95 % interval {middle - half:.2%} to {middle + half:.2%}"
+    )
+    assert f"| test accuracy | {words}" in card
+
+
+@pytest.mark.parametrize(
+    ("run", "folder", "message"),
+    [
+        (
+            "digits-mlp9",
+            "new",
+            "there is no finished run digits-mlp9; python -m disobey plan",
+        ),
+        (None, "digits", "digits: is not empty; name a new folder"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(runs, capsys, run, folder, message):
+    assert main(["export", run or runs[1]["digits"], folder]) == 2
+    assert message in capsys.readouterr().err
