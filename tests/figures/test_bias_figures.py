@@ -1,7 +1,6 @@
 """Figures of the bias analyses: what is drawn is what the store holds, titles follow intervals."""
 
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from synthetic_bias import (
 
 from disobey.analysis.bias import Bias, LayerProgress, analyse
 from disobey.analysis.names import COMPARED, EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
-from disobey.figures import style
+from disobey.figures import drawer, style
 
 LAYER = "hidden_1"
 EPOCHS = (1, 4, 16)
@@ -33,7 +32,7 @@ MANY = {"bias": (12, 3), "link": (30, 3), "over_training": (6, 3)}
 
 
 def draw(figure, analyses):
-    return import_module(f"disobey.figures.{figure}").draw(analyses)
+    return drawer(figure)(analyses)
 
 
 def with_snapshots(count=1, seeds=3, epochs=EPOCHS, **options):

@@ -456,17 +456,18 @@ class Bias:
     about: dict[str, Any]
     layers: dict[str, xr.Dataset]
 
-    def number(self, layer: str, what: str = OVERALL, model: str = STUDENT) -> Interval:
-        """Return estimate, low and high over seeds of ``overall`` or ``trend`` of one model."""
-        return interval_in(self.layers[layer].sel(compared=model), what)
+    @property
+    def first(self) -> str:
+        """The layer that decides claims."""
+        return next(iter(self.layers))
 
-    def difference(self, layer: str, placebo: str) -> Interval:
-        """Return estimate, low and high of overall log ratio (student) - log ratio (placebo)."""
-        return interval_in(self.layers[layer].sel(placebo=placebo), OVERALL_DIFFERENCE)
+    def number(self, layer: str, statistic: str, **of: str) -> Interval:
+        """Return estimate, low and high; ``of`` is ``model=``, ``compared=`` or ``placebo=``."""
+        return interval_in(self.layers[layer].sel(of), statistic)
 
-    def pairs(self, layer: str, what: str, model: str = STUDENT) -> Interval:
-        """Return estimate, low and high of a count of pairs; of 15, of one model."""
-        return interval_in(self.layers[layer].sel(model=model), what)
+    def seeds(self, layer: str) -> int:
+        """Return the number of seeds."""
+        return int(self.layers[layer].sizes["seed"])
 
     def placebos(self, layer: str) -> tuple[str, ...]:
         """Return the placebos of a layer, in the order of the store; none where there are none."""

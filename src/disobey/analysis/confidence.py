@@ -51,13 +51,13 @@ PRIMARY = (
 # Conditioned on the teacher, as the paper plots them: biased by the teacher's own noise.
 PLOTTED = (
     Statistic("plot_slope", "least-squares slope of phi_m on phi_t, of t's class", RATIO,
-              label="slope"),
+              label="slope", equal=1),
     Statistic("plot_intercept", "its intercept", LOGITS),
     Statistic("plot_slope_bottom_quartile", "the slope in the lowest quarter of phi_t", RATIO),
     Statistic("plot_gap_bottom_decile", "mean of phi_m - phi_t in the lowest tenth of phi_t",
-              LOGITS, label="gap in the bottom decile", short="gap, bottom decile"),
+              LOGITS, label="gap in the bottom decile", short="gap, bottom decile", equal=0),
     Statistic("plot_gap_top_decile", "the same in the highest tenth", LOGITS,
-              label="gap in the top decile", short="gap, top decile"),
+              label="gap in the top decile", short="gap, top decile", equal=0),
     Statistic("plot_share_below_diagonal",
               "how many of the lowest quarter of phi_t have phi_m < phi_t", SHARE),
     Statistic("plot_sd_ratio", "standard deviation of phi_m over that of phi_t", RATIO),

@@ -106,10 +106,12 @@ def _brier(block: Block) -> np.ndarray:
 FIDELITY = (
     Statistic(
         "agreement", "how many examples m and t put into the same class", SHARE,
+        label="agreement with the teacher",
         of=lambda block: block.model.predicted == block.teacher.predicted,
     ),
     Statistic(
-        "kl_from_teacher", "mean of KL(t || m), at temperature 1", NATS, of=lambda block: block.kl
+        "kl_from_teacher", "mean of KL(t || m), at temperature 1", NATS,
+        label="KL divergence from the teacher", of=lambda block: block.kl,
     ),
     Statistic(
         "total_variation", "mean of half the sum over classes of |p_t - p_m|", SHARE,
@@ -134,7 +136,8 @@ QUALITY = (
         "brier", "mean squared distance of p to the one-hot given label", "squared probability",
         of=_brier,
     ),
-    Statistic("ece", f"expected calibration error, {ECE_BINS} bins of equal width", SHARE),
+    Statistic("ece", f"expected calibration error, {ECE_BINS} bins of equal width", SHARE,
+              label="expected calibration error"),
     Statistic(
         "saturated", "how many examples have a p that a softmax in float32 gives as 1", SHARE,
         of=lambda block: block.model.phi_own > SATURATION,

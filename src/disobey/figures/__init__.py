@@ -1,4 +1,9 @@
-"""The figures: a module each with ``draw(analyses)``, or an entry of `forest.FORESTS`."""
+"""The figures of a study.
+
+A kind of figure is drawn by ``draw(analyses)`` of the module with its name, by ``draw_<kind>`` of a
+module in `SHARED`, or as an entry of `forest.FORESTS`. ``analyses`` are by setting, in the order of
+the study; a ValueError says what they lack.
+"""
 
 import importlib
 import importlib.util
@@ -11,10 +16,20 @@ from disobey.members import member
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Modules that draw several kinds.
+SHARED = {
+    "bias": ("trajectories",),
+    "confidence": ("steps",),
+    "curves": ("training-curves", "equal-accuracy", "switching"),
+    "sweeps": ("rounds", "temperature", "over-training"),
+    "variants": ("dissection", "mislabelled", "measures", "label-class"),
+}
+MODULES = {kind: member("figures", name) for name, kinds in SHARED.items() for kind in kinds}
+
 
 def module_of(kind: str) -> str:
     """Return the module that draws a kind of figure."""
-    own = member("figures", kind)
+    own = MODULES.get(kind, member("figures", kind))
     return own if importlib.util.find_spec(own) else member("figures", "forest")
 
 
@@ -22,4 +37,7 @@ def drawer(kind: str) -> Callable[[dict[str, Any]], "Figure"]:
     """Return the function that draws a kind of figure from analyses by setting."""
     name = module_of(kind)
     module = importlib.import_module(name)
+    if kind in MODULES:
+        draw: Callable[[dict[str, Any]], Figure] = getattr(module, f"draw_{kind.replace('-', '_')}")
+        return draw
     return module.draw if name == member("figures", kind) else partial(module.draw, kind)
