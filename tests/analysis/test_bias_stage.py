@@ -14,7 +14,7 @@ from made_runs import (
     write_run,
 )
 
-from disobey.analysis.bias import read_bias
+from disobey.analysis.store import read_beside as read_bias
 from disobey.stores.manifest import read_manifest
 
 MODELS = ("reference", "student", "batch_order", "half_lr")

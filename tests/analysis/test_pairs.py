@@ -15,8 +15,8 @@ from made_runs import (
     write_run,
 )
 
-from disobey.analysis.bias import read_bias
 from disobey.analysis.pairs import LEVELS, Pairs, count, counted, log_ratio_at_equal_top
+from disobey.analysis.store import read_beside as read_bias
 from disobey.stores.manifest import read_manifest
 
 PAPER = Pairs(15, (20, 60), 0)

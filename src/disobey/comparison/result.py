@@ -24,8 +24,7 @@ from disobey.analysis.statistics import FIDELITY, PLOTTED, PRIMARY, QUALITY, STA
 from disobey.analysis.store import Analysis
 from disobey.comparison.alignment import Aligned
 from disobey.numbers import NBSP, interval, number
-from disobey.report.lead import IN_WORDS
-from disobey.report.markdown import markdown
+from disobey.report.lead import IN_WORDS, markdown
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from disobey.analysis.confidence import confidence_logit
-from disobey.explorer.columns import Columns
+from disobey.explorer.page import Columns
 from disobey.stores.reader import StoredRows
 
 TOP = 3

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from disobey.analysis.claims import bias, confidence, switching, training
+from disobey.analysis.claims import bias, confidence, switching
 from disobey.analysis.claims.claim import (
     CLEAR_OF,
     NAN,
@@ -30,7 +30,6 @@ Finder = Callable[[Claim, Mapping[str, Analysis]], Iterator[Finding]]
 SUBJECTS: tuple[tuple[tuple[Claim, ...], Finder], ...] = (
     ((*confidence.CLAIMS, *confidence.LABEL_CLAIMS), confidence.findings),
     (bias.CLAIMS, bias.findings),
-    (training.CLAIMS, training.findings),
     (confidence.NOISE_CLAIMS, confidence.findings),
     (switching.CLAIMS, switching.findings),
 )
