@@ -168,7 +168,7 @@ REFUSALS = {
     ),
     "points": (
         {"student-3": {"progress": ONE_JUMP}},
-        "student-3, layer hidden_1: 0 recorded points lie inside the matched range, 20% to 70% of "
+        "student-3, layer hidden_1: 0 recorded points are inside the matched range, 20% to 70% of "
         "the leading progress in common with reference-3; 2 are needed: train for "
         "more epochs, or at a lower learning rate",
     ),

@@ -92,11 +92,3 @@ def test_missing_numbers_are_said(drawn_texts):
         blank(analysis)
     drawn = draw_rounds(analyses)
     assert "no estimate" in {text.get_text() for text in drawn_texts(drawn)}
-
-
-def test_the_same_bytes_each_time(tmp_path):
-    for name in ("one", "two"):
-        style.save(draw_rounds(make_rounds()), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
-    for suffix in ("pdf", "png"):
-        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
-        assert one == two

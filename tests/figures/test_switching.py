@@ -166,12 +166,3 @@ def test_orders_can_be_told_apart_without_red_or_green_cones(kind):
         seen.append(np.clip(np.array(BLIND[kind]) @ linear, 0, None) ** (1 / 2.2))
     for one, other in combinations(seen, 2):
         assert np.linalg.norm(one - other) > 0.2
-
-
-def test_the_same_bytes_each_time(tmp_path):
-    for name in ("one", "two"):
-        drawn = curves.draw_switching(make_switching())
-        style.save(drawn, tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
-    for suffix in ("pdf", "png"):
-        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
-        assert one == two

@@ -106,12 +106,3 @@ def test_missing_numbers_are_said(drawn_texts):
 def test_settings_without_a_learning_rate_are_drawn_as_usual():
     drawn = draw_temperature(make_analyses(2))
     assert not any("lr" in role_in(gid) for gid in artists(drawn, "estimate/"))
-
-
-def test_the_same_bytes_each_time(tmp_path):
-    for name in ("one", "two"):
-        drawn = draw_temperature(make_temperatures())
-        style.save(drawn, tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
-    for suffix in ("pdf", "png"):
-        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
-        assert one == two

@@ -100,7 +100,7 @@ def first_passage(leading: np.ndarray, levels: np.ndarray) -> Passage:
     running = np.maximum.accumulate(leading)
     if levels.min() <= running[0] or levels.max() > running[-1]:
         raise ValueError(
-            f"levels must lie above the start, {running[0]:g}, and up to the largest leading "
+            f"levels must be above the start, {running[0]:g}, and up to the largest leading "
             f"progress, {running[-1]:g}; got {levels.min():g} to {levels.max():g}"
         )
     point = np.searchsorted(running, levels)
@@ -128,7 +128,7 @@ def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray
         Progress as recorded, the leading direction first, both from the same W(0); they need not
         have been recorded at the same steps. Positive wherever c_1 is.
     shares : ndarray, shape (share,)
-        Of the common range of c_1, above 0 and up to 1.
+        Levels as shares of the common range of c_1, above 0 and up to 1.
 
     Returns
     -------

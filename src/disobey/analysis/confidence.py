@@ -200,7 +200,7 @@ class Inheritance(Generic[Key]):
     class_mean : mapping to ndarray of float64, shape (class,)
         Mean over the subset of the centred logits of each model.
     trios : sequence of (model, teacher, replicate)
-        Keys of the two mappings: what is to be compared. Models that stand in several trios are
+        Keys of the two mappings. Models in several trios are
         centred, and pairs of them multiplied, once.
     where : ndarray of bool, shape (example,)
         The subset.
@@ -248,7 +248,7 @@ def _pairs(model: Key, teacher: Key, replicate: Key) -> tuple[tuple[Key, Key], .
 
 
 class Plotted:
-    """What the paper's student-teacher plot shows, conditioned on the teacher.
+    """Statistics of the paper's student-teacher plot, conditioned on the teacher.
 
     Choosing class and rank by the teacher selects on the teacher's own noise: any second model
     looks as if it underfitted what the teacher is unsure of. Descriptive only.

@@ -189,7 +189,7 @@ class Curves(Beside):
 
     @property
     def test_examples(self) -> int:
-        """How many test examples the models were evaluated on."""
+        """The number of test examples of the evaluation."""
         return int(self.data.attrs["test_examples"])
 
     @property

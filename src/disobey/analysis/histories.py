@@ -210,7 +210,7 @@ def check_points(compared: Recording, against: Recording, matched: tuple[float, 
         count = points_inside(recording.progress, low, high)
         if count < LEAST_POINTS:
             raise UserError(
-                f"{recording.run}, layer {recording.layer}: {count} recorded points lie inside "
+                f"{recording.run}, layer {recording.layer}: {count} recorded points are inside "
                 f"the matched range, {matched[0]:.0%} to {matched[1]:.0%} of the leading progress "
                 f"in common with {(against if recording is compared else compared).run}; "
                 f"{LEAST_POINTS} are needed: train for more epochs, or at a lower learning rate"

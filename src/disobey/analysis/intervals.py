@@ -56,7 +56,7 @@ def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     ----------
     rows : ndarray, shape (seed, 1 + resample, ...)
         The statistic of each seed on the full sample (row 0) and on the resamples of the test
-        examples; a single row stands for a training set, whose examples are not resampled.
+        examples; a training set, whose examples are not resampled, has a single row.
 
     Returns
     -------

@@ -25,8 +25,8 @@ ONE_HOT_AT_T = "one_hot_at_T"
 PLACEBOS = (
     "batch_order", "quarter_lr", "half_lr", "double_lr", "label_smoothing", ONE_HOT_AT_T,
 )  # fmt: skip
-# What a setting may train beside reference and student without measuring a bias: the placebos, one
-# that is trained twice as long, and a student whose teacher is not softened.
+# Models that a setting may train without measuring a bias: the placebos, a reference trained twice
+# as long, and a student whose teacher is not softened.
 DOUBLE_LENGTH, STUDENT_AT_1 = "double_length", "student_at_1"
 CONTROLS = (*PLACEBOS, DOUBLE_LENGTH, STUDENT_AT_1)
 
@@ -41,8 +41,9 @@ SUBSET_WORDS = {
 }
 SUBSETS = tuple(SUBSET_WORDS)
 
-# How a claim on confidence is read: as in the paper, class and rank by the student's own teacher;
-# the same of student minus reference, paired by seed; conditioned on a teacher of another seed.
+# Readings of a claim on confidence: as in the paper, with class and rank by the student's own
+# teacher; the same of student minus reference, paired by seed; conditioned on a teacher of another
+# seed.
 READINGS = PAPER, SECOND_SEED, REPLICATE = ("paper", "second seed", "replicate")
 
 DECILES = 10

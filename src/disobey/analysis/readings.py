@@ -34,7 +34,7 @@ from disobey.analysis.resampling import Gathered, Means, mean_of
 
 # The subsets of these readings: no model decides who belongs to them.
 SUBSETS = (ALL, CLEAN, MISLABELLED)
-# Of `LabelClass`, in its order; with `BY_REPLICATE` behind them where a replicate ranks.
+# Statistics of `LabelClass`, in its order; with `BY_REPLICATE` appended where a replicate ranks.
 LABEL = ("label_slope", LABEL_GAP, "label_gap_top_decile", "label_share_below_diagonal")
 PANEL_WORDS = dict(
     zip(
@@ -255,7 +255,7 @@ class Dissection:
 
 
 class Kept:
-    """What the first reading of the logits keeps of each example, beside confidence logits.
+    """Numbers of each example, beside confidence logits, that the first reading of logits keeps.
 
     Parameters
     ----------

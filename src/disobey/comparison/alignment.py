@@ -13,7 +13,7 @@ from disobey.errors import UserError
 
 # Deciles of fewer examples would be empty or single points.
 FEWEST = 20
-# How far rows of probabilities may be from 1: float16 sums of many classes are this bad.
+# Largest distance from 1 of a sum of probabilities: float16 sums of many classes are this bad.
 TOLERANCE, LARGEST_TOLERANCE = 1e-3, 0.05
 ROWS = "rows are counted from 0"
 
@@ -203,7 +203,7 @@ def _in_one_order(
 
 
 def _order(first: Source, wanted: np.ndarray, source: Source, ids: np.ndarray) -> np.ndarray:
-    """Return where in ``ids`` each of ``wanted`` stands."""
+    """Return the places of ``wanted`` in ``ids``."""
     if (wanted.dtype.kind in "iu") != (ids.dtype.kind in "iu"):
         raise UserError(
             f"{source.place(ID)}: holds {ids.dtype}, but {first.place(ID)} holds {wanted.dtype}; "
@@ -311,7 +311,7 @@ def _check_finite(values: np.ndarray, where: str) -> None:
 
 
 def _not_probabilities(values: np.ndarray) -> np.ndarray:
-    """Return which rows are no probabilities, shape (example,)."""
+    """Return which rows are not probabilities, shape (example,)."""
     rounding = values.shape[1] * float(np.finfo(values.dtype).eps)
     tolerance = min(max(TOLERANCE, rounding), LARGEST_TOLERANCE)
     total = values.sum(1, dtype=np.float64)
@@ -323,7 +323,7 @@ def _log_probabilities(values: np.ndarray, where: str) -> np.ndarray:
     if wrong.size:
         row = values[wrong[0]]
         raise UserError(
-            f"{where}, row {wrong[0]}: is no row of probabilities (smallest value "
+            f"{where}, row {wrong[0]}: is not a row of probabilities (smallest value "
             f"{row.min():.4g}, sum {row.sum(dtype=np.float64):.4g}), although --probabilities says "
             f"so; leave it out for logits ({ROWS})"
         )
@@ -346,7 +346,7 @@ def checked_labels(
     Raises
     ------
     UserError
-        For another shape or number, and labels that are no whole numbers 0 to classes - 1.
+        For another shape or number, and labels that are not whole numbers from 0 to classes - 1.
     """
     where = place(column)
     if values.ndim != 1 or len(values) != examples:
@@ -357,7 +357,7 @@ def checked_labels(
     if values.dtype.kind not in "iuf":
         raise UserError(f"{where}: holds {values.dtype}, where class numbers are needed")
     whole = np.isfinite(values) & (values == np.floor(values))
-    _refuse_first(~whole, values, where, "is no whole number")
+    _refuse_first(~whole, values, where, "is not a whole number")
     outside = (values < 0) | (values >= classes)
     _refuse_first(
         outside, values, where, f"is not one of the {classes} classes, 0 to {classes - 1}"
@@ -380,8 +380,8 @@ def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
     Raises
     ------
     UserError
-        For another shape or number, ids that are no whole numbers or too large for 64 bits, missing
-        ones, bytes that are no UTF-8, and ids that are there twice.
+        For another shape or number, ids that are not whole numbers or too large for 64 bits, missing
+        ones, bytes that are not UTF-8, and repeated ids.
     """
     where = place(ID)
     if values.ndim != 1 or len(values) != examples:
@@ -404,12 +404,12 @@ def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
 def _numbers(values: np.ndarray, where: str) -> np.ndarray:
     if values.dtype.kind == "f":
         fractional = ~np.isfinite(values) | (values != np.floor(values))
-        _refuse_first(fractional, values, where, "is no whole number")
+        _refuse_first(fractional, values, where, "is not a whole number")
         rounded = np.abs(values) > 2 / np.finfo(values.dtype).eps
         what = f"is rounded: {values.dtype} tells no such numbers apart; save ids as int64 or text"
         _refuse_first(rounded, values, where, what)
     too_large = values > np.iinfo(np.int64).max
-    _refuse_first(too_large, values, where, "is no id below 2^63; save ids as text")
+    _refuse_first(too_large, values, where, "is not an id below 2^63; save ids as text")
     return values.astype(np.int64)
 
 
@@ -417,7 +417,7 @@ def _words(values: np.ndarray, where: str) -> np.ndarray:
     """Return ids as text; bytes are read as UTF-8."""
     words = values.astype(object)
     missing = np.array([word is None or word != word for word in words.tolist()], bool)
-    _refuse_first(missing, values, where, "is no id")
+    _refuse_first(missing, values, where, "is not an id")
     for row, word in enumerate(words):
         if isinstance(word, bytes):
             try:

@@ -13,7 +13,7 @@ from disobey.figures.style import ROLES
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "explorer.html.jinja"
-# What is put into the page as it is, by the template's names.
+# Files that the page contains, by the template's names.
 SCRIPTS = {"library": "vendor/uPlot.iife.min.js", "script": "explorer.js"}
 STYLES = {"library_style": "vendor/uPlot.min.css", "style": "explorer.css"}
 LICENCE = "vendor/uPlot.LICENSE"
@@ -126,5 +126,5 @@ def _text(file: str) -> str:
 
 
 def _json(value: object) -> str:
-    """Return JSON that cannot end the script element it stands in."""
+    """Return JSON that cannot end the script element around it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

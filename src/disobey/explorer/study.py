@@ -36,7 +36,7 @@ SPLITS = ("test", "train")  # the first one is shown first
 OF_LOGITS = ("dump", "compared", "classify")  # stages that make stores of logits
 # Examples of a split that can be looked at; of larger splits a sample, over the density of all.
 MOST_EXAMPLES = 2000
-# Of these, how many may be there for departing furthest from the teacher, not for being drawn.
+# The share of these that may be there because they deviate most, not because they were drawn.
 ADDED_SHARE = 1 / 4
 # Bytes that all examples may take: the page is meant to be sent by mail and opened on a phone.
 BUDGET = 8_000_000

@@ -223,7 +223,7 @@ FIRST, LAST = 0.13, 0.12
 APART = 0.05
 WHAT = {"": f"‖(W{NBSP}−{NBSP}W(0))v‖", OF_NORMS: "‖Wv‖"}
 STAR: dict[str, Any] = {"marker": "*", "markeredgewidth": 0}
-# Of lines and stars. The teacher's are wider, to be seen below a second seed on the same way.
+# Lines and stars. The teacher's are wider, to show below a second seed on the same way.
 WIDTHS = {TEACHER: (1.5, 6.5), REFERENCE: (0.6, 4.5), STUDENT: (0.8, 5.0)}
 MAX_TICKS = 3  # of numbers with many digits
 OTHER_SEEDS: dict[str, Any] = {"linewidth": 0.35, "alpha": 0.3}
@@ -314,7 +314,7 @@ def draw_paths(axes: Axes, data: xr.Dataset, prefix: str, ranks: list[int], name
     prefix : str
         Whether progress is drawn (empty) or the norm of the weights (`OF_NORMS`).
     ranks : list of int
-        Of the direction across and of the one up.
+        The direction across and the one up.
     name : str
         Part of the gids of paths.
     """

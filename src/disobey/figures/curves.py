@@ -31,7 +31,7 @@ MODELS = (TEACHER, REFERENCE, STUDENT)
 
 
 class Look(NamedTuple):
-    """How an arm is drawn."""
+    """Role and line style of an arm."""
 
     role: Role
     linestyle: str

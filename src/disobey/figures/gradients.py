@@ -72,7 +72,7 @@ class _Columns:
         self.edge = MARGIN
 
     def column(self, name: str, head: str, height: float = HEIGHT) -> Axes:
-        """Add the axes of a column under a heading; the next column stands beside it."""
+        """Add the axes of a column under a heading; the next column is beside it."""
         left, width = self.edge + LEFTS[name], HEIGHT if name == "plot" else self.width
         axes = self.sheet.axes(left, width, height, down=self.above)
         write_head(axes, head, LEFTS[name])

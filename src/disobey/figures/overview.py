@@ -63,8 +63,8 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
 def telling(analyses: dict[str, Analysis]) -> Analysis:
     """Return the setting whose student underfits most what its teacher is unsure of.
 
-    Of the settings with label noise, if there are any, the one where the student's gap in the
-    teacher's lowest decile, on train, is furthest below the second seed's.
+    That is where the student's gap in the teacher's lowest decile, on train, is furthest below the
+    second seed's; only settings with label noise count, if there are any.
     """
     noisy = [analysis for analysis in analyses.values() if analysis.about.get("label_noise")]
     candidates = noisy or list(analyses.values())

@@ -16,7 +16,7 @@ from disobey.figures import style
 from disobey.figures.panels import HEIGHT, LEFT, RIGHT, grid, say, scale, ticks_at
 from disobey.figures.sheet import Sheet
 
-# Between two models at the same place, in inches: their intervals stand side by side.
+# Between the intervals of two models at the same place, in inches.
 DODGE = 0.03
 # A line with more places has a band in place of bars and marks, which would run into each other.
 MOST_BARS = 25

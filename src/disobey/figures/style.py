@@ -52,7 +52,7 @@ MARKER_SIZE, BINNED_SIZE, SEED_SIZE = 3.4, 2.4, 1.5
 # An estimate that has no interval is drawn hollow: it must not look like a finding.
 HOLLOW = "white"
 INK, FAINT, BAND = "#1A1A1A", "#5F5F5F", "#F1F1F1"
-# How opaque the band of an interval is.
+# Opacity of the band of an interval.
 SHADE = 0.18
 # Any: matplotlib's type of a line style.
 DASHED: Any = (0, (3, 2))
@@ -60,7 +60,7 @@ DASHED: Any = (0, (3, 2))
 
 @dataclass(frozen=True)
 class Role:
-    """How a model is drawn and called in every figure."""
+    """Name, colour and marks of a model in every figure."""
 
     label: str
     colour: str

@@ -185,7 +185,7 @@ def _noise(analysis: Analysis, model: str, kind: str, axes: Axes) -> None:
 def draw_measures(analyses: dict[str, Analysis]) -> Figure:
     """Draw probability and entropy against the teacher's, and KL against three of its measures.
 
-    Of each setting train, or test where there is no train split.
+    The split is train, or test where there is no train split.
     """
 
     def split(analysis: Analysis) -> str:

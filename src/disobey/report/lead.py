@@ -58,7 +58,7 @@ def _by_claim(summary: Iterable[Cells]) -> dict[str, list[Cells]]:
 
 def _sentence(rows: Sequence[Cells]) -> str:
     """Return "...: on train in 14 of 16 settings as in the paper; on test in 13."."""
-    # What follows in the text of a claim explains it.
+    # The rest of the text explains the claim.
     text = re.split(r"[:;] ", rows[0]["text"])[0]
     splits = dict.fromkeys(row["split"] for row in rows)
     first, *others = ([row for row in rows if row["split"] == split] for split in splits)

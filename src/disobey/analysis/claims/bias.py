@@ -56,23 +56,15 @@ EXAGGERATED = Claim(
     "progress the student has made less along the others than one-hot placebos",
     "paper",
     "shown as trajectories, by eye and without placebos (first version)",
-    OVERALL_DIFFERENCE,
-    f"{STUDENT} - placebo",
-    0.0,
-    BELOW,
-    split="",
-)
+    OVERALL_DIFFERENCE, f"{STUDENT} - placebo", 0.0, BELOW, split="",
+)  # fmt: skip
 RISING = Claim(
     "bias_trend",
     "The ratio of student to reference rises with progress, as in linear regression",
     "ours",
     "its theorem says that the ratio is below 1 there; that it rises is derived here",
-    TREND,
-    STUDENT,
-    0.0,
-    ABOVE,
-    split="",
-)
+    TREND, STUDENT, 0.0, ABOVE, split="",
+)  # fmt: skip
 # The paper counts by eye: against the teacher alone, whatever a second seed of it would show.
 PAIRS_AS_IN_THE_PAPER = Claim(
     "pairs",
@@ -81,14 +73,8 @@ PAIRS_AS_IN_THE_PAPER = Claim(
     "paper",
     "seen in 15 of 15 pairs (random features) and in 13 of 15 (a perceptron), by eye, one seed "
     "(first version)",
-    PAIRS_EXPECTED,
-    STUDENT,
-    PAIRS / 2,
-    ABOVE,
-    split="",
-    reading=PAPER,
-    control=REFERENCE,
-)
+    PAIRS_EXPECTED, STUDENT, PAIRS / 2, ABOVE, split="", reading=PAPER, control=REFERENCE,
+)  # fmt: skip
 PAIRS_AGAINST_CONTROLS = replace(
     PAIRS_AS_IN_THE_PAPER,
     model=f"{STUDENT} - placebo",
@@ -102,12 +88,8 @@ SIGNS = Claim(
     "targets than under one-hot labels",
     "paper",
     "97.77 % against 73.22 % of all pairs of a training example and a class; one run",
-    f"{RIGHT_SIGNS}_difference",
-    f"target of {TEACHER} - {ONE_HOT}",
-    0.0,
-    ABOVE,
-    split="train",
-)
+    f"{RIGHT_SIGNS}_difference", f"target of {TEACHER} - {ONE_HOT}", 0.0, ABOVE, split="train",
+)  # fmt: skip
 DIRECTIONS = Claim(
     "class_directions",
     "The student's weights are nearer to the true directions of the classes than those of models "
@@ -115,12 +97,8 @@ DIRECTIONS = Claim(
     "paper",
     "of every class, against the teacher, and a student about 0.7 points better on test; one run, "
     "no controls",
-    MEAN_COSINE_DIFFERENCE,
-    f"{STUDENT} - control",
-    0.0,
-    ABOVE,
-    split="",
-)
+    MEAN_COSINE_DIFFERENCE, f"{STUDENT} - control", 0.0, ABOVE, split="",
+)  # fmt: skip
 BETTER = Claim(
     "equal_accuracy",
     "Where it fits its training labels as well as models that were trained on labels, the student "
@@ -128,11 +106,8 @@ BETTER = Claim(
     "paper",
     "seen in curves of the second of its two small experiments, not of the first; no number, "
     "no control",
-    EQUAL_ACCURACY_DIFFERENCE,
-    f"{STUDENT} - control",
-    0.0,
-    ABOVE,
-)
+    EQUAL_ACCURACY_DIFFERENCE, f"{STUDENT} - control", 0.0, ABOVE,
+)  # fmt: skip
 NO_PLACEBOS = (
     "compared with the reference, since {} no placebos: another training run may differ as much; "
     "add placebos to the setting's bias"
