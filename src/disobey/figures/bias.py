@@ -20,6 +20,7 @@ from disobey.analysis.bias import (
 from disobey.analysis.names import PAIRS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
+from disobey.figures.cells import only
 from disobey.figures.panels import (
     RIGHT,
     ROOM,
@@ -237,8 +238,7 @@ def draw_trajectories(analyses: dict[str, Analysis]) -> Figure:
     else progress, the norm of how far they have moved, and the other seeds fainter: of norms, each
     seed starts elsewhere. Counts and ratios are of progress either way.
     """
-    ((setting, analysis),) = analyses.items()
-    bias = analysis.bias
+    setting, bias = (one := only("trajectories", analyses)).setting, one.bias
     if bias is None or PAIRS_DRAWN not in bias.layers[bias.first]:
         raise ValueError(
             f"the figure trajectories needs a bias analysis with pairs; {setting} has none"

@@ -44,6 +44,15 @@ def size(analysis: Analysis, split: str = "test") -> str:
     return f"{seeds(analysis, split)}{NBSP}×{NBSP}{examples(analysis, split)}"
 
 
+def only(kind: str, analyses: Mapping[str, Analysis]) -> Analysis:
+    """Return the setting of a figure that shows one."""
+    if len(analyses) != 1:
+        raise ValueError(
+            f"the figure {kind} shows one setting, got {len(analyses)}; draw one figure each"
+        )
+    return next(iter(analyses.values()))
+
+
 def models_of(data: xr.Dataset) -> list[str]:
     """Return the models that a split compares with the teacher, the student first."""
     return [model for model in MODELS if model in data.compared.values]

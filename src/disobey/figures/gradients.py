@@ -41,7 +41,7 @@ TARGETS = {ONE_HOT: ("one-hot labels", REFERENCE), TEACHER: ("teacher's targets"
 @style.styled
 def draw(analyses: dict[str, Analysis]) -> Figure:
     """Draw what the data's true directions tell of one setting."""
-    (analysis,) = analyses.values()
+    analysis = cells.only("gradients", analyses)
     if analysis.gradients is None:
         raise ValueError(
             f"the figure gradients needs data with true directions; {analysis.setting} has none"
