@@ -265,7 +265,7 @@ def test_snapshots_stand_in_order_of_epoch_and_the_setting_last():
             ("accuracy", (TEACHER, *COMPARED)),
         ):
             for model in models:
-                line = drawn[f"estimate/{statistic}/{model}/{name}"]
+                line = drawn[f"estimate/{statistic}/{model}/{name}/{style.ROLES[model].label}"]
                 assert list(line.get_xdata()) == [*EPOCHS, 4 * EPOCHS[-1]]
                 expected = [member.number(statistic, model)[0] for member in members]
                 assert list(line.get_ydata()) == expected
@@ -275,9 +275,8 @@ def test_a_training_that_ends_inside_an_epoch_stands_there_on_the_axis():
     analyses = with_snapshots(1)
     (name,) = (name for name in analyses if "@" not in name)
     analyses[name].about.update(steps=25, epochs=EPOCHS[-1] + 0.083)
-    line = artists(draw("over-training", analyses), "estimate/")[
-        f"estimate/accuracy/student/{name}"
-    ]
+    drawn = artists(draw("over-training", analyses), f"estimate/accuracy/student/{name}")
+    (line,) = drawn.values()
     assert list(line.get_xdata()) == [*EPOCHS, EPOCHS[-1] + 0.083]
 
 
