@@ -64,11 +64,11 @@ def shown_in(analyses: Iterable[Analysis]) -> list[str]:
     return [model for model in MODELS if model in shown]
 
 
-def legend(analyses: Mapping[str, Analysis], *more: Line2D) -> list[Line2D]:
-    """Return the entries of the models and of the diagonal, and ``more``."""
+def legend(analyses: Mapping[str, Analysis]) -> list[Line2D]:
+    """Return the entries of the models and of the diagonal."""
     equal = style.handle(STUDENT, color=style.INK, marker="", linestyle=style.DASHED)
     equal.set(label="as the teacher", linewidth=style.MEDIUM)
-    return [*(style.handle(model) for model in shown_in(analyses.values())), equal, *more]
+    return [*(style.handle(model) for model in shown_in(analyses.values())), equal]
 
 
 def head(analysis: Analysis, split: str, *lines: str) -> str:

@@ -82,8 +82,6 @@ class Panel:
         Whether each seed is shown as a dot.
     paper : bool
         Whether a cross shows the accuracy that the paper reports.
-    share : float
-        Width relative to the other panels.
     split, subset : str
     """
 
@@ -93,7 +91,6 @@ class Panel:
     null: float | None = None
     seeds: bool = False
     paper: bool = False
-    share: float = 1.0
     split: str = "test"
     subset: str = ALL
 
@@ -266,19 +263,14 @@ def _panels(sheet: Sheet, forest: Forest, analyses: dict[str, Analysis]) -> None
         top = rows[-1].bottom if rows else 0.0
         rows.append(Row(analysis, forest.counted(analysis), lanes, top))
     height = rows[-1].bottom
-    free = sheet.width - NAMES - PANEL_GAP * (len(panels) - 1)
-    unit = free / sum(panel.share for panel in panels)
-    widths = [unit * panel.share for panel in panels]
-    labels = [
-        style.wrap(panel.words, width - LETTER, style.SMALL_SIZE)
-        for panel, width in zip(panels, widths, strict=True)
-    ]
+    width = (sheet.width - NAMES - PANEL_GAP * (len(panels) - 1)) / len(panels)
+    labels = [style.wrap(panel.words, width - LETTER, style.SMALL_SIZE) for panel in panels]
     lines = max(label.count("\n") + 1 for label in labels)
     ticks_above = TICKS * (len(rows) > TALL)
     sheet.top += style.line_height(style.SMALL_SIZE, lines) + ticks_above
     _names(sheet, rows, height)
     left = MARGIN + NAMES
-    for panel, label, width in zip(panels, labels, widths, strict=True):
+    for panel, label in zip(panels, labels, strict=True):
         axes = sheet.axes(left, width, height)
         axes.set_ylim(height, 0)
         # Labels of one and of two lines begin at the same height.

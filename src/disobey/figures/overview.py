@@ -6,26 +6,9 @@ from matplotlib.figure import Figure
 from disobey.analysis.bias import PAIRS_DRAWN, Bias
 from disobey.analysis.names import EFFECT, PAIRS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
+from disobey.figures import bias as paths
+from disobey.figures import confidence as plot
 from disobey.figures import style
-from disobey.figures.bias import (
-    LABELS,
-    STAR,
-    WHAT,
-    WIDTHS,
-    draw_pair,
-    draw_paths,
-    pairs_of,
-    printed_ratio,
-)
-from disobey.figures.confidence import (
-    BOTTOM_GAP,
-    LEFT,
-    LONGEST,
-    WITHIN_PAIR,
-    Pair,
-    draw_row,
-    legend,
-)
 from disobey.figures.panels import grid, say
 from disobey.figures.sheet import MARGIN, Sheet
 
@@ -47,10 +30,10 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     paired = [bias for bias in biases if PAIRS_DRAWN in bias.layers[bias.first]]
     sheet = Sheet(style.TWO_COLUMNS)
     sheet.title("How students differ from their teachers")
-    handles = legend([shown])
+    handles = plot.legend([shown])
     if biases:
-        _, star = WIDTHS[TEACHER]
-        handles.append(style.handle(TEACHER, label="teacher", markersize=star, **STAR))
+        _, star = paths.WIDTHS[TEACHER]
+        handles.append(style.handle(TEACHER, label="teacher", markersize=star, **paths.STAR))
     sheet.legend(handles)
     _plots(sheet, shown)
     if paired:
@@ -71,7 +54,7 @@ def telling(analyses: dict[str, Analysis]) -> Analysis:
 
     def effect(analysis: Analysis) -> float:
         split = next(iter(analysis.splits))
-        return analysis.number(BOTTOM_GAP, EFFECT, split)[0]
+        return analysis.number(plot.BOTTOM_GAP, EFFECT, split)[0]
 
     effects = np.array([effect(analysis) for analysis in candidates])
     return candidates[int(np.nanargmin(effects)) if np.isfinite(effects).any() else 0]
@@ -79,20 +62,20 @@ def telling(analyses: dict[str, Analysis]) -> Analysis:
 
 def _plots(sheet: Sheet, analysis: Analysis) -> None:
     """Draw the pairs of panels of both splits side by side."""
-    step = (sheet.width - LEFT + BETWEEN) / 2
-    side = min((step - BETWEEN - WITHIN_PAIR) / 2, LONGEST)
+    step = (sheet.width - plot.LEFT + BETWEEN) / 2
+    side = min((step - BETWEEN - plot.WITHIN_PAIR) / 2, plot.LONGEST)
     pairs = []
     for place, split in enumerate(split for split in SPLITS if split in analysis.splits):
         name = f"{next(sheet.letters)}   {analysis.setting}"
-        pairs.append(Pair(analysis, split, side, MARGIN + LEFT + place * step, name))
-    draw_row(sheet, pairs, last=True)
+        pairs.append(plot.Pair(analysis, split, side, MARGIN + plot.LEFT + place * step, name))
+    plot.draw_row(sheet, pairs, last=True)
 
 
 def _pairs(sheet: Sheet, bias: Bias) -> None:
     """Draw the first pairs of eigendirections that the trajectories are drawn of."""
-    data, prefix = pairs_of(bias)
+    data, prefix = paths.pairs_of(bias)
     counts = [
-        f"{LABELS[model]} lags in {float(data[PAIRS_DRAWN].sel(model=model).isel(seed=0)):g}"
+        f"{paths.LABELS[model]} lags in {float(data[PAIRS_DRAWN].sel(model=model).isel(seed=0)):g}"
         for model in (STUDENT, REFERENCE)
     ]
     sheet.write(
@@ -104,9 +87,9 @@ def _pairs(sheet: Sheet, bias: Bias) -> None:
     heads = [f"ranks {top}, {bottom}" for top, bottom in ranks]
     made = grid(sheet, heads, COLUMNS, height=HEIGHT, left=PATH_LEFT, below=BELOW, lettered=False)
     for pair, axes in enumerate(made):
-        draw_pair(axes, data, prefix, pair)
-        axes.set_xlabel(f"{WHAT[prefix]}, top direction")
-    made[0].set_ylabel(f"{WHAT[prefix]}, bottom direction")
+        paths.draw_pair(axes, data, prefix, pair)
+        axes.set_xlabel(f"{paths.WHAT[prefix]}, top direction")
+    made[0].set_ylabel(f"{paths.WHAT[prefix]}, bottom direction")
 
 
 def _directions(sheet: Sheet, bias: Bias) -> None:
@@ -114,7 +97,7 @@ def _directions(sheet: Sheet, bias: Bias) -> None:
     data = bias.layers[bias.first]
     sheet.write(
         f"{bias.setting}, {bias.first}: weights along eigendirections; student over second seed at "
-        f"equal progress along the first, all others: {printed_ratio(bias, bias.first)}",
+        f"equal progress along the first, all others: {paths.printed_ratio(bias, bias.first)}",
         letter=True,
     )
     ranks = [int(rank) for rank in data["rank"].values]
@@ -123,7 +106,7 @@ def _directions(sheet: Sheet, bias: Bias) -> None:
     made = grid(sheet, heads, COLUMNS, height=HEIGHT, left=PATH_LEFT, below=BELOW, lettered=False)
     for axes, rank in zip(made, chosen, strict=True):
         if np.isfinite(data.progress.values).any():
-            draw_paths(axes, data, "", [ranks[0], rank], str(rank))
+            paths.draw_paths(axes, data, "", [ranks[0], rank], str(rank))
         else:
             say(axes)
         axes.set_xlabel(f"progress, rank {ranks[0]}")

@@ -69,8 +69,6 @@ class SeriesPanel:
         The value without a deviation; marked by a line.
     ratio : bool
         Whether the vertical scale is logarithmic.
-    dodge : float
-        Between two series at the same place, in inches.
     """
 
     head: str
@@ -78,7 +76,6 @@ class SeriesPanel:
     across: Across
     null: float | None = None
     ratio: bool = False
-    dodge: float = DODGE
 
 
 def draw_series(
@@ -103,7 +100,7 @@ def draw_panel(axes: Axes, panel: SeriesPanel, width: float) -> None:
         shown.append(panel.null)
         style.null_line(axes, "y", panel.null)
     for index, line in enumerate(panel.series):
-        draw_line(axes, line, (index - (len(panel.series) - 1) / 2) * panel.dodge)
+        draw_line(axes, line, (index - (len(panel.series) - 1) / 2) * DODGE)
     places = sorted({place for line in panel.series for place in line.places})
     scale(axes, "x", places, log=panel.across.log)
     scale(axes, "y", shown, log=panel.ratio)

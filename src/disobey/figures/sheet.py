@@ -83,25 +83,25 @@ class Sheet:
         self._axes.append((made, left, self.top + down, width, height))
         return made
 
-    def legend(self, handles: Sequence[Artist], left: float = MARGIN) -> None:
-        """Add a legend ``left`` inches from the edge, in as many rows as its entries need."""
+    def legend(self, handles: Sequence[Artist]) -> None:
+        """Add a legend in as many rows as its entries need."""
         rows: list[list[Artist]] = [[]]
         used = 0.0
         for entry in handles:
             text = style.text_width(str(entry.get_label()), style.SMALL_SIZE)
             needed = LEGEND_HANDLE + LEGEND_GAP + text
-            if rows[-1] and used + needed > self.page - MARGIN - left:
+            if rows[-1] and used + needed > self.width:
                 rows.append([])
                 used = 0.0
             rows[-1].append(entry)
             used += needed
         for row in rows:
-            self._legend_row(row, left)
+            self._legend_row(row)
         self.top += GAP
 
-    def _legend_row(self, row: list[Artist], left: float) -> None:
+    def _legend_row(self, row: list[Artist]) -> None:
         height = style.line_height(style.SMALL_SIZE)
-        axes = self.axes(left, self.page - MARGIN - left, height)
+        axes = self.axes(MARGIN, self.width, height)
         axes.set_axis_off()
         points = 1 / (style.SMALL_SIZE * style.POINT)
         axes.legend(
