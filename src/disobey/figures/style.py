@@ -234,7 +234,8 @@ def null_line(axes: Axes, which: str, value: float, linewidth: float = MEDIUM) -
 
 def band(axes: Axes, x: Any, low: Any, high: Any, colour: str, **options: Any) -> None:  # noqa: ANN401
     """Draw an interval along ``x`` as a shaded band."""
-    axes.fill_between(x, low, high, **{"color": colour, "alpha": SHADE, "linewidth": 0} | options)
+    look: dict[str, Any] = {"color": colour, "alpha": SHADE, "linewidth": 0} | options
+    axes.fill_between(x, low, high, **look)
 
 
 def curve(
@@ -246,8 +247,12 @@ def curve(
     **options: Any,  # noqa: ANN401 - whatever Line2D takes
 ) -> None:
     """Draw a mean along ``x`` with its interval; ``ends`` are estimate, low and high (3, point)."""
-    band(axes, x, *ends[1:], role.colour)
-    look = {"linewidth": MEDIUM, "marker": role.marker, "markersize": SEED_SIZE} | options
+    band(axes, x, ends[1], ends[2], role.colour)
+    look: dict[str, Any] = {
+        "linewidth": MEDIUM,
+        "marker": role.marker,
+        "markersize": SEED_SIZE,
+    } | options
     axes.plot(x, ends[0], color=role.colour, gid=gid, **look)
 
 
@@ -262,7 +267,7 @@ def estimate(
     **options: Any,  # noqa: ANN401 - whatever Line2D takes
 ) -> None:
     """Draw the marker of a model; hollow where it has no interval."""
-    look = {"markeredgewidth": MEDIUM, "markersize": MARKER_SIZE} | options
+    look: dict[str, Any] = {"markeredgewidth": MEDIUM, "markersize": MARKER_SIZE} | options
     face = role.colour if filled else HOLLOW
     axes.plot([x], [y], role.marker, color=role.colour, markerfacecolor=face, gid=gid, **look)
 
@@ -275,9 +280,9 @@ def write(
     **options: Any,  # noqa: ANN401 - whatever Text takes
 ) -> None:
     """Write small text ``aside`` points from a place that is a share of the axes' size."""
-    look = {"size": SMALL_SIZE, "va": "bottom", "linespacing": LINE_SPACING} | options
+    look: dict[str, Any] = {"size": SMALL_SIZE, "va": "bottom", "linespacing": LINE_SPACING}
     where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    axes.annotate(text, xy=at, xytext=aside, **where, **look)
+    axes.annotate(text, xy=at, xytext=aside, **where, **look | options)
 
 
 def save(figure: Figure, pdf: Path, png: Path) -> None:
