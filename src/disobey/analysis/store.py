@@ -124,7 +124,7 @@ def read_beside(manifest: Manifest) -> Any:  # noqa: ANN401 - one of `BESIDE`
     path, made = manifest.file(), BESIDE[manifest.record["stage"]]
     with xr.open_dataset(path, engine="netcdf4") as root:
         about, layers = (json.loads(root.attrs.pop(name, "null")) for name in ("about", "layers"))
-        data = root.load()
+        data: Any = root.load()
     if layers:
         data = {name: xr.load_dataset(path, group=name, engine="netcdf4") for name in layers}
     return made(manifest.id, about, data)

@@ -357,7 +357,7 @@ def page_of(found: "Comparison", beside: str = "") -> str:
     beside : str
         The file with verdicts and intervals that the page leads to, if any.
     """
-    from disobey.comparison.comparing import by_role, write_models
+    from disobey.comparison.store import by_role, write_models
 
     each = 3 if found.has_reference else 2
     roles = by_role(next(iter(found.models.values())), found.pairs, each)

@@ -144,8 +144,8 @@ def draw_models(axes: Axes, data: xr.Dataset, prefix: str = "") -> None:
         return
     for model in reversed(models):
         here = data.sel(compared=model)
-        ends = (here[f"{prefix}binned_{of}"].values for of in ("teacher", "model"))
-        draw_means(axes, *ends, model)
+        across, up = (here[f"{prefix}binned_{of}"].values for of in ("teacher", "model"))
+        draw_means(axes, across, up, model)
     square_scale(axes, limits_of(edges, counts))
 
 

@@ -160,7 +160,7 @@ def _draw_arms(axes: Axes, arms: dict[str, Arm]) -> None:
         style.curve(axes, arm.step, arm.percent, role, f"curve/{name}", linestyle=linestyle)
         if arm.switch is not None:
             begin, end = arm.switch
-            look = {"linewidth": style.THIN, "linestyle": ":", "gid": "switch"}
+            look: dict[str, Any] = {"linewidth": style.THIN, "linestyle": ":", "gid": "switch"}
             axes.axvline(begin, color=role.colour, **look)
             if end > begin:
                 axes.axvspan(begin, end, color=style.BAND, linewidth=0, zorder=0)

@@ -146,8 +146,8 @@ def _draw_third_column(sheet: Sheet, put: _Columns, gradients: Gradients) -> Non
             _row(upper, y, percent, model, filled=filled, gid=f"{share}/{target}")
             shown += percent
         at = percent[0], y
-        look = {"size": style.SMALL_SIZE, "ha": "center", "textcoords": "offset points"}
-        upper.annotate(f"{percent[0]:.1f}", at, xytext=(0, 3), **look)
+        look: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+        upper.annotate(f"{percent[0]:.1f}", at, size=style.SMALL_SIZE, **look)
     # Room for half a number on either side.
     shown += [min(shown) - NUMBER_ROOM, max(shown) + NUMBER_ROOM]
     _rows(upper, [words for words, _ in TARGETS.values()], shown)

@@ -139,7 +139,7 @@ def _number_points(
         style.write(axes, text, tuple(free / size), (0, 0), ha="center", va="center", zorder=4)
         if np.hypot(*(free - middle)) > FAR:
             line = np.stack([middle, free - (free - middle) * STOP_SHORT]) / size
-            look = {"color": style.FAINT, "linewidth": style.THIN, "zorder": 1}
+            look: dict[str, Any] = {"color": style.FAINT, "linewidth": style.THIN, "zorder": 1}
             axes.plot(*line.T, transform=axes.transAxes, **look)
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -49,7 +50,7 @@ def draw_rounds(analyses: dict[str, Analysis]) -> Figure:
     for chain in _chains(list(analyses.values())):
         sheet.write(chain.head)
         members = [(float(round_of(analysis)), analysis) for analysis in chain.analyses]
-        of_models = {"accuracy": COMPARED, EXAGGERATION: COMPARED}
+        of_models: dict[str, tuple[str, ...]] = {"accuracy": COMPARED, EXAGGERATION: COMPARED}
         of_models |= {BIAS: (STUDENT,)} if with_bias else {}
         panels = [
             panel(of, "", [line(of, model, chain, members) for model in models], Across("round"))
@@ -236,7 +237,7 @@ def _curves(axes: Axes, bias: Bias, width: float) -> None:
     style.null_line(axes, "y", 1)
     for model, curve in reversed(curves.items()):
         thickness = style.THIN if model != STUDENT else style.MEDIUM
-        look = {"color": style.role_of(model).colour, "linewidth": thickness}
+        look: dict[str, Any] = {"color": style.role_of(model).colour, "linewidth": thickness}
         for seed in curve:
             axes.plot(shares, seed, gid=f"curve/{model}/{bias.setting}", **look)
     scale(axes, "x", [0.0, *shares], width=width)

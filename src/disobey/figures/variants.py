@@ -221,8 +221,8 @@ def _measure(data: xr.Dataset, curve: str, axes: Axes) -> None:
         cells.draw_means(axes, across, of.curve_estimate.values, model, curve)
         if np.isfinite(of.curve_low).any():
             look = {"alpha": 0.25, "zorder": 2, "gid": f"band/{curve}/{model}"}
-            ends = of.curve_low.values, of.curve_high.values
-            style.band(axes, across, *ends, style.ROLES[model].colour, **look)
+            low, high = of.curve_low.values, of.curve_high.values
+            style.band(axes, across, low, high, style.ROLES[model].colour, **look)
     if curve in MEASURES:
         cells.square_scale(axes, cells.limits_of(edges, list(here.measure_density.values)))
         return

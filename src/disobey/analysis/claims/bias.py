@@ -324,11 +324,12 @@ def _equal_accuracy(claim: Claim, curves: Curves) -> Iterator[Finding]:
         beside, _, _ = curves.number(EQUAL_ACCURACY, compared=placebo)
         what = claim, curves.setting, placebo, difference, EQUAL_ACCURACY
         found.append(_against(*what, beside, (-1.0, 1.0)))
-    each = []
-    for one in found:
-        unknown = {"verdict": WITHHELD, "remark": TOO_FEW}
-        known = not math.isnan(one.number.estimate)
-        each.append(replace(one, examples=curves.test_examples, **({} if known else unknown)))
+    each = [
+        replace(one, examples=curves.test_examples)
+        if math.isfinite(one.number.estimate)
+        else replace(one, examples=curves.test_examples, verdict=WITHHELD, remark=TOO_FEW)
+        for one in found
+    ]
     if curves.placebos:
         yield against_all(each, f"mean {EQUAL_ACCURACY} of placebos")
         yield from each
