@@ -137,17 +137,15 @@ def line(
     return Series(name, role, tuple(place for place, _ in ordered), tuple(numbers), linestyle)
 
 
-def panel(
-    statistic: str, model: str, lines: Sequence[Series], across: Across, head: str = ""
-) -> SeriesPanel:
-    """Return a panel of lines, with the statistic's label and, of one model, its null."""
+def panel(statistic: str, model: str, lines: Sequence[Series], across: Across) -> SeriesPanel:
+    """Return a panel of lines with label and null of the statistic; ``model`` names a single one."""
     if statistic == BIAS:
         head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
         return SeriesPanel(head, tuple(lines), across, NO_CHANGE, ratio=True)
     how, of = statistic_of(statistic), ROLES[model].label.replace(" ", NBSP) if model else ""
     null = how.null_of(model)
     known = None if math.isnan(null) else null
-    return SeriesPanel(head or how.axis(of), tuple(lines), across, known)
+    return SeriesPanel(how.axis(of), tuple(lines), across, known)
 
 
 def _ratio(analysis: Analysis) -> tuple[float, float, float]:

@@ -56,7 +56,8 @@ def _rows(
 ) -> Figure:
     """Draw a row of squares for each setting, below a line about it; outer squares have labels."""
     models = cells.shown_in(analyses.values())
-    sheet = Sheet(style.TWO_COLUMNS if len(models) > 1 else style.COLUMN_WIDTH)
+    wide = len(models) > 1 or not all(labels)
+    sheet = Sheet(style.TWO_COLUMNS if wide else style.COLUMN_WIDTH)
     sheet.title(title)
     sheet.legend(cells.legend(analyses))
     for analysis in analyses.values():
