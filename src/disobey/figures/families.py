@@ -138,7 +138,7 @@ def line(
 
 
 def panel(statistic: str, model: str, lines: Sequence[Series], across: Across) -> SeriesPanel:
-    """Return a panel of lines with label and null of the statistic; ``model`` names a single one."""
+    """Return a panel of lines with label and null of the statistic, ``model`` of a single one."""
     if statistic == BIAS:
         head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
         return SeriesPanel(head, tuple(lines), across, NO_CHANGE, ratio=True)
