@@ -163,7 +163,7 @@ def _against_placebos(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]
     """Yield the finding over all placebos, which is the verdict; then each, then by band."""
     dataset, placebos = bias.layers[layer], bias.placebos(layer)
     differences = [dataset[OVERALL_DIFFERENCE].sel(placebo=one).values for one in placebos]
-    controls = [bias.number(layer, OVERALL, compared=one)[0] for one in placebos]
+    controls = [float(dataset[f"{OVERALL}_estimate"].sel(compared=one)) for one in placebos]
     alone = dataset[OVERALL].sel(compared=STUDENT).values
     what = claim, bias, layer, placebos, "log ratio"
     yield from _compared(*what, differences, controls, alone)
@@ -214,7 +214,7 @@ def _pairs(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
     expected = dataset[PAIRS_EXPECTED]
     number = Number.of(expected.sel(model=STUDENT).values, within=(0, PAIRS))
     side, p = decide(claim, number)
-    drawn, _, _ = bias.number(layer, PAIRS_DRAWN, model=STUDENT)
+    drawn = float(dataset[f"{PAIRS_DRAWN}_estimate"].sel(model=STUDENT))
     yield Finding(
         claim, bias.setting, number, side, p,
         control_name=REFERENCE, control=float(expected.sel(model=REFERENCE).mean()), layer=layer,
