@@ -110,13 +110,20 @@ def _plane(axes: Axes, plane: tuple[str, str], points: list[Point], size: np.nda
         axes.plot([left, right], [y, y], gid=f"across/{name}", **bars)
         axes.plot([x, x], [low, high], gid=f"up/{name}", **bars)
         style.estimate(axes, x, y, role, f"point/{name}", filled=point.decided(plane))
-    _number_points(axes, points, plane, size)
+    number_points(axes, points, plane, size)
 
 
-def _number_points(
-    axes: Axes, points: list[Point], plane: tuple[str, str], size: np.ndarray
+def number_points(
+    axes: Axes,
+    points: list[Point],
+    plane: tuple[str, str],
+    size: np.ndarray,
+    texts: Sequence[Box] = (),
 ) -> None:
-    """Write each point's number where it meets no other number, no point and no interval."""
+    """Write each point's number where it meets no other text, no point and no interval.
+
+    ``size`` is that of the axes and ``texts`` are in them already, in inches.
+    """
     place = axes.transScale + axes.transLimits
 
     def inches(across: int, up: int) -> np.ndarray:
@@ -129,7 +136,7 @@ def _number_points(
     avoided = [(middle, np.full(2, MARKER)) for middle in at]
     for low, high in ((inches(1, 0), inches(2, 0)), (inches(0, 1), inches(0, 2))):
         avoided += zip((low + high) / 2, (high - low) / 2 + BAR, strict=True)
-    written: list[Box] = []
+    written = list(texts)
     for point, middle in zip(points, at, strict=True):
         text = str(point.number)
         width = style.text_width(text, style.SMALL_SIZE)
