@@ -380,8 +380,8 @@ def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
     Raises
     ------
     UserError
-        For another shape or number, ids that are not whole numbers or too large for 64 bits, missing
-        ones, bytes that are not UTF-8, and repeated ids.
+        For another shape or number, ids that are not whole numbers or too large for 64 bits,
+        missing ones, bytes that are not UTF-8, and repeated ids.
     """
     where = place(ID)
     if values.ndim != 1 or len(values) != examples:

@@ -3,7 +3,8 @@
 Groups ``train`` and ``test``, of which one may be missing, each with ``teacher_0``, ``student_0``
 and so on ``(example, class)`` float32, by role and seed, ``reference_...`` where there are any;
 teachers beyond the number of students are replicates. ``example_id``, and ``label`` and
-``clean_label`` where they are known. For ids that are text ``example_id`` counts them and ``text`` has them.
+``clean_label`` where they are known. For ids that are text ``example_id`` counts them and ``text``
+has them.
 The attribute ``class_names`` is JSON.
 """
 
