@@ -11,8 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from disobey.members import member
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -24,20 +22,18 @@ SHARED = {
     "sweeps": ("rounds", "temperature", "over-training"),
     "variants": ("dissection", "mislabelled", "measures", "label-class"),
 }
-MODULES = {kind: member("figures", name) for name, kinds in SHARED.items() for kind in kinds}
+MODULES = {kind: f"{__name__}.{name}" for name, kinds in SHARED.items() for kind in kinds}
 
 
 def module_of(kind: str) -> str:
     """Return the module that draws a kind of figure."""
-    own = MODULES.get(kind, member("figures", kind))
-    return own if importlib.util.find_spec(own) else member("figures", "forest")
+    own = MODULES.get(kind, f"{__name__}.{kind.replace('-', '_')}")
+    return own if importlib.util.find_spec(own) else f"{__name__}.forest"
 
 
 def drawer(kind: str) -> Callable[[dict[str, Any]], "Figure"]:
     """Return the function that draws a kind of figure from analyses by setting."""
     name = module_of(kind)
-    module = importlib.import_module(name)
-    if kind in MODULES:
-        draw: Callable[[dict[str, Any]], Figure] = getattr(module, f"draw_{kind.replace('-', '_')}")
-        return draw
-    return module.draw if name == member("figures", kind) else partial(module.draw, kind)
+    of_kind = f"draw_{kind.replace('-', '_')}" if kind in MODULES else "draw"
+    draw: Callable[..., Figure] = getattr(importlib.import_module(name), of_kind)
+    return partial(draw, kind) if name == f"{__name__}.forest" else draw
