@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from disobey.analysis.store import read_analysis
 from disobey.errors import UserError
-from disobey.figures import rounds
+from disobey.figures import sweeps
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import read_manifest
 from disobey.study.loader import load_study
@@ -153,7 +153,7 @@ def test_a_chain_may_begin_with_a_trained_teacher():
     about = analysis_of(plan, "next").about
     assert about["teacher"] == "student of it"
     # The figure of rounds joins both: they differ in nothing but the round and its teacher.
-    (chain,) = rounds._chains([analysis_of(plan, "it"), analysis_of(plan, "next")])
+    (chain,) = sweeps._chains([analysis_of(plan, "it"), analysis_of(plan, "next")])
     assert [analysis.setting for analysis in chain.analyses] == ["it", "next"]
 
 

@@ -246,7 +246,7 @@ def test_the_page_s_study_is_right_but_for_its_family(mine):
 
 
 def test_the_page_s_figure_draws_and_its_caption_renders(monkeypatch):
-    from disobey.report.captions import to_html
+    from disobey.report.gallery import to_html
 
     monkeypatch.syspath_prepend(REPOSITORY / "tests" / "figures")
     from synthetic_analyses import make_analyses

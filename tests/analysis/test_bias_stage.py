@@ -14,7 +14,7 @@ from made_runs import (
     write_run,
 )
 
-from disobey.analysis.bias import read_bias
+from disobey.analysis.store import read_beside as read_bias
 from disobey.stores.manifest import read_manifest
 
 MODELS = ("reference", "student", "batch_order", "half_lr")
@@ -51,16 +51,16 @@ def test_the_store_holds_what_the_contract_says(tmp_path):
     with netCDF4.Dataset(tmp_path / "results/runs/half_lr-8/history.nc") as file:
         raw = file[f"progress/{LAYER}"]["progress"][:]
     np.testing.assert_array_equal(layer.progress.sel(model="half_lr", seed=8), raw)
-    estimate, low, high = found.number(LAYER)
+    estimate, low, high = found.number(LAYER, "overall", compared="student")
     assert low < estimate < high < 0
     assert found.placebos(LAYER) == ("batch_order", "half_lr")
     here = layer.sel(placebo="half_lr")
     numbers = [float(here[f"overall_difference_{e}"]) for e in ("estimate", "low", "high")]
-    assert list(found.difference(LAYER, "half_lr")) == numbers
+    assert list(found.number(LAYER, "overall_difference", placebo="half_lr")) == numbers
     # Half the learning rate takes twice the steps to the same progress, and has the same ratio.
     taken = layer.steps.sel(compared="half_lr").mean("seed").values
     np.testing.assert_allclose(taken[0] / taken[1], 2, rtol=0.2)
-    assert abs(found.number(LAYER, "overall", "half_lr")[0]) < 0.1
+    assert abs(found.number(LAYER, "overall", compared="half_lr")[0]) < 0.1
 
 
 def test_one_seed_and_no_placebo_are_analysed_without_an_interval(tmp_path):
@@ -68,7 +68,8 @@ def test_one_seed_and_no_placebo_are_analysed_without_an_interval(tmp_path):
     status, output = run_bias(tmp_path, "bare", bias_spec(runs, [3]), manifests)
     assert status == 0
     found = read_bias(read_manifest(output))
-    assert np.isnan(found.number(LAYER)[1:]).all() and np.isfinite(found.number(LAYER)[0])
+    estimate, *ends = found.number(LAYER, "overall", compared="student")
+    assert np.isnan(ends).all() and np.isfinite(estimate)
     assert found.placebos(LAYER) == ()
 
 
@@ -167,7 +168,7 @@ REFUSALS = {
     ),
     "points": (
         {"student-3": {"progress": ONE_JUMP}},
-        "student-3, layer hidden_1: 0 recorded points lie inside the matched range, 20% to 70% of "
+        "student-3, layer hidden_1: 0 recorded points are inside the matched range, 20% to 70% of "
         "the leading progress in common with reference-3; 2 are needed: train for "
         "more epochs, or at a lower learning rate",
     ),

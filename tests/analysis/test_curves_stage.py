@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from recompute_curves import at_equal_accuracy
 
-from disobey.analysis.curves import read_curves
 from disobey.analysis.store import Analysis
+from disobey.analysis.store import read_beside as read_curves
 from disobey.analysis.tables import curves as curves_table
 from disobey.stages.command import main
 from disobey.stages.curves import switch_steps

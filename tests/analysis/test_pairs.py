@@ -15,8 +15,8 @@ from made_runs import (
     write_run,
 )
 
-from disobey.analysis.bias import read_bias
 from disobey.analysis.pairs import LEVELS, Pairs, count, counted, log_ratio_at_equal_top
+from disobey.analysis.store import read_beside as read_bias
 from disobey.stores.manifest import read_manifest
 
 PAPER = Pairs(15, (20, 60), 0)
@@ -144,7 +144,7 @@ def test_pairs_are_counted_of_every_model_against_the_teacher(tmp_path):
             assert values.sel(model="teacher").isnull().all()
             student = values.sel(model="student")
             assert (student > values.sel(model="reference")).all() and (student <= 15).all()
-    estimate, low, high = found.pairs(LAYER, "pairs_expected")
+    estimate, low, high = found.number(LAYER, "pairs_expected", model="student")
     assert low <= estimate <= high <= 15
     with netCDF4.Dataset(tmp_path / "results/runs/teacher-8/history.nc") as file:
         raw = file[f"progress/{LAYER}"]["norm"][:]

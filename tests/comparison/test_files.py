@@ -177,7 +177,7 @@ def test_a_file_given_twice_is_refused(tmp_path, models):
 def test_what_is_called_probabilities_must_be_some(models):
     p = [softmax(z) for z in models.values()]
     said = refused(p[0], models["student"], probabilities=True)
-    assert "student, logits, row 0: is no row of probabilities" in said
+    assert "student, logits, row 0: is not a row of probabilities" in said
     p[1][5] = [0, 0.5, 0.25, 0.25]
     said = refused(p[0], p[1], probabilities=True)
     assert "row 5, class 0: a probability of 0, as in 1 of 300 rows" in said
@@ -190,8 +190,11 @@ def test_what_is_called_probabilities_must_be_some(models):
         (lambda y: np.eye(CLASSES)[y], "has shape (300, 4)"),
         (lambda y: np.where(np.arange(EXAMPLES) == 4, CLASSES, y), "row 4: 4 is not one of the 4"),
         (lambda y: np.where(np.arange(EXAMPLES) == 8, -1, y), "row 8: -1 is not one of the 4"),
-        (lambda y: np.where(np.arange(EXAMPLES) == 6, 0.5, y), "row 6: 0.5 is no whole number"),
-        (lambda y: np.where(np.arange(EXAMPLES) == 6, np.nan, y), "row 6: nan is no whole number"),
+        (lambda y: np.where(np.arange(EXAMPLES) == 6, 0.5, y), "row 6: 0.5 is not a whole number"),
+        (
+            lambda y: np.where(np.arange(EXAMPLES) == 6, np.nan, y),
+            "row 6: nan is not a whole number",
+        ),
         (lambda y: y.astype(str), "labels, label: holds <U"),
     ],
 )
@@ -215,7 +218,7 @@ def with_ids(logits, ids, label=LABEL):
         (np.where(IDS == 1003, 7, IDS), "has no 1003, which is row 3 of teacher, example_id"),
         (IDS.astype(str), "write both as numbers or both as text"),
         (IDS[:-1], "student, example_id: has shape (299,)"),
-        (IDS + 0.5, "row 0: 1000.5 is no whole number"),
+        (IDS + 0.5, "row 0: 1000.5 is not a whole number"),
     ],
 )
 def test_ids_that_differ_or_repeat_are_refused(models, ids, said):
@@ -456,10 +459,10 @@ def test_ids_may_be_bytes_that_are_text(models):
 @pytest.mark.parametrize(
     "ids, said",
     [
-        (np.where(IDS == 1005, np.inf, IDS.astype(float)), "row 5: inf is no whole number"),
+        (np.where(IDS == 1005, np.inf, IDS.astype(float)), "row 5: inf is not a whole number"),
         (2.0**53 + 2 * IDS, "row 0: 9007199254742992.0 is rounded"),
-        (IDS.astype(np.uint64) + np.uint64(2**63), "is no id below 2^63"),
-        (np.array([*map(str, IDS[:-1]), None], object), "row 299: None is no id"),
+        (IDS.astype(np.uint64) + np.uint64(2**63), "is not an id below 2^63"),
+        (np.array([*map(str, IDS[:-1]), None], object), "row 299: None is not an id"),
     ],
 )
 def test_ids_that_cannot_name_an_example_are_refused_with_the_row(models, ids, said):

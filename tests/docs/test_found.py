@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from disobey.report.lead import matrix, sentences
-from disobey.report.markdown import markdown
+from disobey.report.lead import markdown, matrix, sentences
 
 REPOSITORY = Path(__file__).parents[2]
 SUMMARY = REPOSITORY / "docs/tables/overview/summary.csv"

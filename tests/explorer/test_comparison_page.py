@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from disobey import compare
-from disobey.explorer.of_comparison import page_of
+from disobey.explorer.study import page_of
 
 EXAMPLES, CLASSES = 120, 4
 OF_LABELS = ("class", "judge", "outcome", "mislabelled", "wrong")

@@ -16,10 +16,9 @@ from PIL import Image
 
 from disobey.errors import UserError
 from disobey.explorer import deviations
-from disobey.explorer.columns import LARGEST, NOT_FINITE, Columns
 from disobey.explorer.deviations import Confidences, SeedRuns, SplitDeviations, worst
 from disobey.explorer.examples import LONGEST_TEXT, Examples, sample
-from disobey.explorer.page import render
+from disobey.explorer.page import LARGEST, NOT_FINITE, Columns, render
 from disobey.explorer.study import BUDGET, content
 from disobey.study.digests import CodeDigests
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
-from disobey.explorer.columns import Columns
-from disobey.explorer.page import render
+from disobey.explorer.page import Columns, render
 from disobey.figures.style import ROLES
 
 # Pixels from its nearest neighbour: such a point can be pointed at without a doubt.

@@ -1,7 +1,6 @@
 """Figures of the bias analyses: what is drawn is what the store holds, titles follow intervals."""
 
 from dataclasses import replace
-from importlib import import_module
 
 import numpy as np
 import pytest
@@ -21,19 +20,19 @@ from synthetic_bias import (
 
 from disobey.analysis.bias import Bias, LayerProgress, analyse
 from disobey.analysis.names import COMPARED, EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
-from disobey.figures import style
+from disobey.figures import drawer, style
 
 LAYER = "hidden_1"
 EPOCHS = (1, 4, 16)
 NAN = (np.nan,) * 3
 WITH_BIAS = ("bias", "link")
-FIGURES = (*WITH_BIAS, "over_training")
+FIGURES = (*WITH_BIAS, "over-training")
 # Settings and seeds; every setting repeats its four panels over training.
-MANY = {"bias": (12, 3), "link": (30, 3), "over_training": (6, 3)}
+MANY = {"bias": (12, 3), "link": (30, 3), "over-training": (6, 3)}
 
 
 def draw(figure, analyses):
-    return import_module(f"disobey.figures.{figure}").draw(analyses)
+    return drawer(figure)(analyses)
 
 
 def with_snapshots(count=1, seeds=3, epochs=EPOCHS, **options):
@@ -50,7 +49,7 @@ def with_snapshots(count=1, seeds=3, epochs=EPOCHS, **options):
 
 
 def inputs(figure, count=1, seeds=3, **options):
-    made = with_snapshots if figure == "over_training" else with_bias
+    made = with_snapshots if figure == "over-training" else with_bias
     return made(count, seeds, **options)
 
 
@@ -257,7 +256,7 @@ def test_a_point_without_an_interval_is_hollow():
 
 def test_snapshots_stand_in_order_of_epoch_and_the_setting_last():
     analyses = with_snapshots(2)
-    drawn = artists(draw("over_training", analyses), "estimate/")
+    drawn = artists(draw("over-training", analyses), "estimate/")
     for name in (name for name in analyses if "@" not in name):
         members = [analyses[f"{name}@{epoch}"] for epoch in EPOCHS] + [analyses[name]]
         for statistic, models in (
@@ -266,7 +265,7 @@ def test_snapshots_stand_in_order_of_epoch_and_the_setting_last():
             ("accuracy", (TEACHER, *COMPARED)),
         ):
             for model in models:
-                line = drawn[f"estimate/{statistic}/{model}/{name}"]
+                line = drawn[f"estimate/{statistic}/{model}/{name}/{style.ROLES[model].label}"]
                 assert list(line.get_xdata()) == [*EPOCHS, 4 * EPOCHS[-1]]
                 expected = [member.number(statistic, model)[0] for member in members]
                 assert list(line.get_ydata()) == expected
@@ -276,9 +275,8 @@ def test_a_training_that_ends_inside_an_epoch_stands_there_on_the_axis():
     analyses = with_snapshots(1)
     (name,) = (name for name in analyses if "@" not in name)
     analyses[name].about.update(steps=25, epochs=EPOCHS[-1] + 0.083)
-    line = artists(draw("over_training", analyses), "estimate/")[
-        f"estimate/accuracy/student/{name}"
-    ]
+    drawn = artists(draw("over-training", analyses), f"estimate/accuracy/student/{name}")
+    (line,) = drawn.values()
     assert list(line.get_xdata()) == [*EPOCHS, EPOCHS[-1] + 0.083]
 
 
@@ -286,7 +284,7 @@ def test_ratio_curves_are_those_of_every_seed():
     analyses = with_snapshots(1)
     name = "mnist-noisy-T4"
     data = analyses[name].bias.layers[LAYER].isel(direction=-1)
-    drawn = by_gid(draw("over_training", analyses), "curve/")
+    drawn = by_gid(draw("over-training", analyses), "curve/")
     for model in (STUDENT, *PLACEBOS):
         curves = drawn[f"curve/{model}/{name}"]
         expected = np.exp(data.log_ratio_curve.sel(compared=model).values)
@@ -297,7 +295,7 @@ def test_what_follows_the_matched_range_does_not_squeeze_it():
     analyses = with_snapshots(1)
     data = analyses["mnist-noisy-T4"].bias.layers[LAYER]
     data["log_ratio_curve"][..., -1] = 9
-    drawn = by_gid(draw("over_training", analyses), f"curve/{STUDENT}/")
+    drawn = by_gid(draw("over-training", analyses), f"curve/{STUDENT}/")
     ((curve, *_),) = drawn.values()
     low, high = curve.axes.get_ylim()
     inside = (data.share >= BEGIN) & (data.share <= END)
@@ -307,13 +305,13 @@ def test_what_follows_the_matched_range_does_not_squeeze_it():
 
 def test_over_training_needs_snapshots():
     with pytest.raises(ValueError, match="needs snapshots, named <setting>@<epoch>"):
-        draw("over_training", with_bias(2))
+        draw("over-training", with_bias(2))
 
 
 def test_snapshots_suffice_without_the_setting_and_without_bias():
     analyses = with_snapshots(1)
     del analyses["mnist-noisy-T4"]
-    drawn = draw("over_training", analyses)
+    drawn = draw("over-training", analyses)
     assert not by_gid(drawn, "curve/")
 
 

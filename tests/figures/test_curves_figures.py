@@ -9,14 +9,16 @@ from synthetic_analyses import make_analyses
 from synthetic_curves import make_evaluated, make_snapshots, make_switched
 
 from disobey.analysis.names import REFERENCE, STUDENT
-from disobey.figures import equal_accuracy, steps, style, training_curves
+from disobey.figures import style
+from disobey.figures.confidence import draw_steps
+from disobey.figures.curves import draw_equal_accuracy, draw_training_curves
 from disobey.numbers import interval
 
 FIRST, THEN = "distillation_first", "one_hot_first"
 FIGURES = {
-    "training-curves": (training_curves, "Test accuracy along training"),
-    "equal-accuracy": (equal_accuracy, "Test accuracy at equal training accuracy"),
-    "steps": (steps, "Confidence on training examples along training"),
+    "training-curves": (draw_training_curves, "Test accuracy along training"),
+    "equal-accuracy": (draw_equal_accuracy, "Test accuracy at equal training accuracy"),
+    "steps": (draw_steps, "Confidence on training examples along training"),
 }
 
 
@@ -34,8 +36,8 @@ FIGURES = {
     ],
 )
 def test_texts_are_apart_and_the_title_is_short(kind, analyses, drawn_texts):
-    module, words = FIGURES[kind]
-    drawn = module.draw(analyses)
+    draw, words = FIGURES[kind]
+    drawn = draw(analyses)
     drawn.set_dpi(style.DPI)
     assert title(drawn) == words
     assert drawn.get_figwidth() in (style.COLUMN_WIDTH, style.TWO_COLUMNS)
@@ -46,7 +48,7 @@ def test_texts_are_apart_and_the_title_is_short(kind, analyses, drawn_texts):
 @pytest.mark.parametrize("kind", FIGURES)
 def test_a_study_without_curves_or_snapshots_is_refused(kind):
     with pytest.raises(ValueError, match=f"the figure {kind} needs"):
-        FIGURES[kind][0].draw(make_analyses(1))
+        FIGURES[kind][0](make_analyses(1))
 
 
 def texts(drawn):
@@ -56,7 +58,7 @@ def texts(drawn):
 
 def test_four_arms_are_the_models_of_three_settings():
     analyses = make_switched()
-    drawn = training_curves.draw(analyses)
+    drawn = draw_training_curves(analyses)
     found = artists(drawn, "curve/")
     plain = next(a for a in analyses.values() if "switch" not in a.about)
     arms = {REFERENCE: (plain, REFERENCE), STUDENT: (plain, STUDENT)}
@@ -75,19 +77,19 @@ def test_four_arms_are_the_models_of_three_settings():
 def test_the_switch_is_marked_at_its_step():
     analyses = make_switched()
     at = {a.curves.data.attrs["switch_steps"][0] for a in analyses.values() if "switch" in a.about}
-    drawn = training_curves.draw(analyses)
+    drawn = draw_training_curves(analyses)
     marks = [line for line in drawn.findobj() if getattr(line, "get_gid", str)() == "switch"]
     assert len(marks) == 2 and {mark.get_xdata()[0] for mark in marks} == at
 
 
 def test_each_switch_point_has_a_panel_where_an_order_has_several():
-    drawn = training_curves.draw(make_switched((0.25, 0.5, 0.75)))
+    drawn = draw_training_curves(make_switched((0.25, 0.5, 0.75)))
     heads = [text for text in texts(drawn) if "switch at" in text.replace("\n", " ")]
     assert len(heads) == 3
 
 
 def test_switches_at_an_end_are_no_arms():
-    drawn = training_curves.draw(make_switched((0, 0.5, 1)))
+    drawn = draw_training_curves(make_switched((0, 0.5, 1)))
     assert len([text for text in texts(drawn) if "switch at" in text.replace("\n", " ")]) == 1
 
 
@@ -101,7 +103,7 @@ def test_equal_accuracy_prints_the_reference_and_the_closest_placebo():
             data[name].loc[{"placebo": placebo}] = middle + shift
     ends = [100 * float(data[f"equal_accuracy_{end}"].sel(compared=STUDENT))
             for end in ("estimate", "low", "high")]  # fmt: skip
-    drawn = equal_accuracy.draw(analyses)
+    drawn = draw_equal_accuracy(analyses)
     said = " ".join(texts(drawn)).replace("\n", " ")
     assert f"vs reference {interval(*ends, 0.0)}".replace("\u00a0", " ") in said
     assert f"vs {style.role_of('label_smoothing').label} 0.10 [−0.40, 0.60]" in said
@@ -115,7 +117,7 @@ def test_settings_without_curves_are_left_out():
     analyses = make_evaluated(2)
     first, second = analyses
     analyses[second] = replace(analyses[second], curves=None)
-    assert all(first in gid for gid in artists(equal_accuracy.draw(analyses), "curve/"))
+    assert all(first in gid for gid in artists(draw_equal_accuracy(analyses), "curve/"))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_settings_without_curves_are_left_out():
     ],
 )
 def test_steps_have_a_row_per_arm_and_a_column_per_epoch(switches, labels):
-    drawn = steps.draw(make_snapshots(epochs=(1, 5), switches=switches))
+    drawn = draw_steps(make_snapshots(epochs=(1, 5), switches=switches))
     panels = [axes for axes in drawn.axes if axes.get_lines()]
     named = [axes.get_ylabel().replace("\u00a0", " ") for axes in panels if axes.get_ylabel()]
     assert named == labels
@@ -148,4 +150,4 @@ def test_steps_are_of_training_examples():
     analyses = make_snapshots(epochs=(1,))
     for analysis in analyses.values():
         analysis.splits["train"]["estimate"].loc[{"statistic": "plot_gap_bottom_decile"}] = -7.5
-    assert sum("−7.50" in text for text in texts(steps.draw(analyses))) == 4
+    assert sum("−7.50" in text for text in texts(draw_steps(analyses))) == 4

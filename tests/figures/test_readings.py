@@ -1,23 +1,21 @@
 """Figures of the label's class, of dissections, of other measures and of mislabelled points."""
 
-from importlib import import_module
-
 import numpy as np
 import pytest
 from reading_figures import artists, assert_texts_are_apart_and_inside
 from synthetic_readings import make_read
 
 from disobey.analysis.names import CURVES, PANELS, REFERENCE, STUDENT
-from disobey.figures import style
+from disobey.figures import drawer, style
 from disobey.figures.cells import limits_of
 
-FIGURES = ("label_class", "dissection", "measures", "mislabelled")
-MOST = {"label_class": 4, "dissection": 6, "measures": 5, "mislabelled": 4}
+FIGURES = ("label-class", "dissection", "measures", "mislabelled")
+MOST = {"label-class": 4, "dissection": 6, "measures": 5, "mislabelled": 4}
 MEGABYTE = 1_000_000
 
 
 def draw(figure, analyses):
-    drawn = import_module(f"disobey.figures.{figure}").draw(analyses)
+    drawn = drawer(figure)(analyses)
     drawn.set_dpi(style.DPI)
     return drawn
 
@@ -46,7 +44,7 @@ def test_it_draws_what_a_comparison_lacks_nothing_of(figure, drawn_texts):
         drawn = draw(figure, analyses)
         assert_texts_are_apart_and_inside(drawn, drawn_texts(drawn))
         assert not any(gid.endswith(REFERENCE) for gid in artists(drawn, "binned/"))
-    if figure in ("label_class", "dissection"):
+    if figure in ("label-class", "dissection"):
         assert "no labels" in words(drawn)
 
 
@@ -64,7 +62,7 @@ def test_files_are_small_and_the_same_bytes_each_time(figure, tmp_path):
 def test_points_at_the_label_are_those_of_the_analysis():
     analyses = make_read(1)
     (analysis,) = analyses.values()
-    drawn = artists(draw("label_class", analyses), "binned/")
+    drawn = artists(draw("label-class", analyses), "binned/")
     for model in (STUDENT, REFERENCE):
         data = analysis.splits["test"].sel(compared=model)
         np.testing.assert_array_equal(drawn[f"binned/{model}"].get_ydata(), data.label_binned_model)
@@ -86,8 +84,8 @@ def test_numbers_above_a_panel_are_those_of_the_analysis():
         for data in analysis.splits.values():
             for name, shift in (("estimate", 0), ("low", -0.02), ("high", 0.02)):
                 data[name].loc[place | {"statistic": statistic}] = middle + shift
-    assert "by teacher ●\u00a0−7.25" in words(draw("label_class", analyses))
-    assert "by replicate ●\u00a0−3.50" in words(draw("label_class", analyses))
+    assert "by teacher ●\u00a0−7.25" in words(draw("label-class", analyses))
+    assert "by replicate ●\u00a0−3.50" in words(draw("label-class", analyses))
     dissected = words(draw("dissection", analyses))
     assert "gap −2.75" in dissected and "12.3\u00a0% of all" in dissected
     assert "by replicate: ●\u00a00.88" in words(draw("mislabelled", analyses))

@@ -30,8 +30,8 @@ def sheet_of(*drawn, columns=2):
     return figure
 
 
-def panel(*lines, log=False, names=(), **options):
-    return SeriesPanel("A (ratio)", lines, Across("epoch", log, names), **options)
+def panel(*lines, log=False, **options):
+    return SeriesPanel("A (ratio)", lines, Across("epoch", log), **options)
 
 
 @pytest.mark.parametrize("log", [False, True])
@@ -91,15 +91,6 @@ def test_a_single_place_is_drawn(drawn_texts):
     figure = sheet_of(panel(series(STUDENT, 1.0, places=(4,))))
     texts = [text.get_text() for text in drawn_texts(figure)]
     assert "4" in texts
-
-
-def test_places_may_have_names(drawn_texts):
-    names = ((0.0, "hard"), (1.0, "soft"))
-    texts = [
-        text.get_text()
-        for text in drawn_texts(sheet_of(panel(series(STUDENT, 1, places=(0.0, 1.0)), names=names)))
-    ]
-    assert {"hard", "soft"} <= set(texts)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from synthetic_bias import make_bias
 
 from disobey.analysis.bias import Bias
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
-from disobey.figures import overview, style, trajectories
+from disobey.figures import overview, style
+from disobey.figures.bias import draw_trajectories
 
 RANKS = np.arange(1, 41)
 POINTS = 12
@@ -52,7 +53,7 @@ def make_layer(seeds=3, placebos=("one_hot_at_T",), norms=False):
 def drawn_of(norms):
     """A setting and its figure, made once for all tests."""
     analyses = make(norms=norms)
-    return layer_of(analyses), trajectories.draw(analyses)
+    return layer_of(analyses), draw_trajectories(analyses)
 
 
 def make(**options):
@@ -71,7 +72,7 @@ def texts(drawn):
 
 @pytest.mark.parametrize("options", [{"seeds": 1}, {"seeds": 2, "placebos": PLACEBOS}])
 def test_texts_are_apart_and_the_title_is_short(options, drawn_texts):
-    drawn = trajectories.draw(make(**options))
+    drawn = draw_trajectories(make(**options))
     drawn.set_dpi(style.DPI)
     assert title(drawn) == "Trajectories along pairs of eigendirections: mnist-noisy-T4, hidden_1"
     assert drawn.get_figwidth() == style.TWO_COLUMNS
@@ -125,11 +126,11 @@ def test_each_panel_names_its_ranks_and_the_ratios_of_the_first_seed():
 
 def test_several_settings_and_a_bias_without_pairs_are_refused():
     with pytest.raises(ValueError, match="shows one setting, got 2; draw one figure each"):
-        trajectories.draw(make_analyses(2))
+        draw_trajectories(make_analyses(2))
     ((name, analysis),) = make_analyses(1).items()
     for bias in (None, make_bias(name)):
         with pytest.raises(ValueError, match=f"needs a bias analysis with pairs; {name} has none"):
-            trajectories.draw({name: replace(analysis, bias=bias)})
+            draw_trajectories({name: replace(analysis, bias=bias)})
 
 
 def test_the_overview_shows_the_first_pairs_and_counts_them(drawn_texts):

@@ -11,7 +11,7 @@ from jinja2 import Environment
 from markupsafe import escape
 
 from disobey.analysis.claims.registry import CLAIMS
-from disobey.report.captions import to_html
+from disobey.report.gallery import to_html
 from disobey.study.figures import FIGURES
 
 # Figures of which the paper has none alike.

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from disobey.report import history
-from disobey.report.markdown import markdown
+from disobey.report.lead import markdown
 from disobey.stores.manifest import read_manifest
 from disobey.tools.results import main
 

@@ -1,24 +1,22 @@
 """Exaggerated implicit bias in networks: two runs compared at equal leading progress.
 
-Words: c_k is a run's *progress* along direction k, ||(W(t) - W(0)) v_k||; *leading* is the first
+c_k is a run's *progress* along direction k, ||(W(t) - W(0)) v_k||; *leading* is the first
 direction, of the largest eigenvalue. The *clock* is the first passage of c_1, its running maximum:
-how fast a run trains, and what it does while it falls back, then plays no part. The *common range*
-of two runs reaches from 0, where both start, to the smaller of their largest c_1; a *share* is a
-level of c_1 as a share of it.
+then neither the speed of a run nor its way while c_1 falls back plays a part. The *common range* of
+two runs reaches from 0, where both start, to the smaller of their largest c_1; a *share* is a level
+of c_1 as a share of it.
 
-The log ratio of student to reference minus that of placebo to reference is, at one level of c_1,
-that of student to placebo, and so it is taken: over the common range of these two. A ratio changes
-along the way, so that two of them, each averaged over a range of its own, would differ without any
-effect.
+At one level of c_1 the log ratio of student to reference minus that of placebo to reference is
+that of student to placebo, which is computed over the common range of these two. A ratio changes
+along the way: two of them, each averaged over a range of its own, would differ without any effect.
 
-What the paper summarises over a network's units is unknown to us: norm, clock, range and means are
+The paper does not say how it summarises over a network's units: norm, clock, range and means are
 our choice [C].
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -28,17 +26,14 @@ from disobey.analysis.intervals import Interval, interval_in, names_along, over_
 from disobey.analysis.names import LOG_RATIO as LN_RATIO
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER, Statistic
 
-if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
-
 LOG_RATIO, OVERALL, TREND = "log_ratio", "overall", "trend"
 OVERALL_DIFFERENCE = "overall_difference"
 BAND_OVERALL, BAND_DIFFERENCE = "band_overall", "band_difference"
 PAIRS_EXPECTED, PAIRS_DRAWN = "pairs_expected", "pairs_drawn"
 PAIR_LOG_RATIO = "pair_log_ratio"
-# Before the names of what is counted of norms ||W v_k|| in place of progress.
+# Prefix of counts that are of norms ||W v_k|| in place of progress.
 OF_NORMS = "norm_"
-# Those that claims are decided by.
+# Statistics that decide claims.
 STATISTICS = (
     Statistic(
         OVERALL_DIFFERENCE, "mean over directions of ln(student / placebo) at equal c_1", LN_RATIO,
@@ -49,25 +44,25 @@ STATISTICS = (
         0, label="change of the overall log ratio over the range",
     ),
 )  # fmt: skip
-# Shares at which the curve of the ratio is kept.
+# Shares of the curve of the ratio.
 SHARES = np.linspace(0.02, 1, 50)
-# Means over the matched range are over so many shares, equally far apart: uniform in c_1.
+# Number of shares, uniform in c_1, in means over the matched range.
 LEVELS = 101
-# In the linear theory the teacher stops when it has learnt this share of the leading direction.
+# In the linear theory the teacher stops when it has learnt this share of the leading direction,
 LINEAR_STOP = 0.9
-# When that is, in units of 1 / leading eigenvalue.
+# which is at this time, in units of 1 / leading eigenvalue.
 LINEAR_TEACHER = -np.log1p(-LINEAR_STOP)
 LINEAR_POINTS = 200
-# Ranks of directions that are also averaged by themselves, first and last: a mean over all hides
-# where a student makes more progress and where less. The leading direction is in none of them.
+# First and last rank of bands that have means of their own: a mean over all ranks hides where a
+# student makes more progress and where less. The leading direction is in no band.
 BANDS = {"2 to 9": (2, 9), "10 to 60": (10, 60), "beyond 60": (61, np.inf)}
-# A range that holds fewer recorded points shows the interpolation, not the training.
+# A range with fewer recorded points shows the interpolation, not the training.
 LEAST_POINTS = 2
 
 
 @dataclass(frozen=True)
 class Passage:
-    """When a run's c_1 first reaches some levels, as a place between two recorded points.
+    """The times at which a run's c_1 first reaches some levels, between recorded points.
 
     Attributes
     ----------
@@ -88,7 +83,7 @@ class Passage:
 
 
 def first_passage(leading: np.ndarray, levels: np.ndarray) -> Passage:
-    """Find where c_1 reaches each level for the first time.
+    """Return where c_1 reaches each level for the first time.
 
     Parameters
     ----------
@@ -96,10 +91,6 @@ def first_passage(leading: np.ndarray, levels: np.ndarray) -> Passage:
         c_1, beginning with the start of training, where it is 0.
     levels : ndarray, shape (level,)
         Above 0, up to the largest c_1.
-
-    Returns
-    -------
-    Passage
 
     Raises
     ------
@@ -109,7 +100,7 @@ def first_passage(leading: np.ndarray, levels: np.ndarray) -> Passage:
     running = np.maximum.accumulate(leading)
     if levels.min() <= running[0] or levels.max() > running[-1]:
         raise ValueError(
-            f"levels must lie above the start, {running[0]:g}, and up to the largest leading "
+            f"levels must be above the start, {running[0]:g}, and up to the largest leading "
             f"progress, {running[-1]:g}; got {levels.min():g} to {levels.max():g}"
         )
     point = np.searchsorted(running, levels)
@@ -137,7 +128,7 @@ def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray
         Progress as recorded, the leading direction first, both from the same W(0); they need not
         have been recorded at the same steps. Positive wherever c_1 is.
     shares : ndarray, shape (share,)
-        Of the common range of c_1, above 0 and up to 1.
+        Levels as shares of the common range of c_1, above 0 and up to 1.
 
     Returns
     -------
@@ -337,10 +328,10 @@ def _against_placebos(layer: LayerProgress, matched: tuple[float, float]) -> xr.
 
 
 def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:
-    """Return what linear regression with this spectrum does: see `disobey.analysis.linear`.
+    """Return the log ratios and paths of linear regression: see `disobey.analysis.linear`.
 
-    One round of distillation; the teacher stops when it has learnt `LINEAR_STOP` of direction 1, so
-    that the common range of b_1 ends there, and a share of it is the student's own progress.
+    There is one round of distillation; the teacher stops when it has learnt `LINEAR_STOP` of
+    direction 1, where the common range of b_1 ends.
 
     Parameters
     ----------
@@ -376,7 +367,7 @@ def _theorem(spectrum: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def _linear_paths(spectrum: np.ndarray) -> xr.Dataset:
-    """Return the paths, from next to nothing until the slowest direction is learnt."""
+    """Return the paths until the slowest direction is learnt."""
     times = np.geomspace(1e-3, 10 / spectrum[spectrum > 0].min(), LINEAR_POINTS)
     one_hot = linear.filters(spectrum, times)
     shares = np.stack([one_hot, one_hot * linear.filters(spectrum, LINEAR_TEACHER)])
@@ -456,27 +447,19 @@ class Bias:
     about: dict[str, Any]
     layers: dict[str, xr.Dataset]
 
-    def number(self, layer: str, what: str = OVERALL, model: str = STUDENT) -> Interval:
-        """Return estimate, low and high over seeds of ``overall`` or ``trend`` of one model."""
-        return interval_in(self.layers[layer].sel(compared=model), what)
+    @property
+    def first(self) -> str:
+        """The layer that decides claims."""
+        return next(iter(self.layers))
 
-    def difference(self, layer: str, placebo: str) -> Interval:
-        """Return estimate, low and high of overall log ratio (student) - log ratio (placebo)."""
-        return interval_in(self.layers[layer].sel(placebo=placebo), OVERALL_DIFFERENCE)
+    def number(self, layer: str, statistic: str, **of: str) -> Interval:
+        """Return estimate, low and high; ``of`` is ``model=``, ``compared=`` or ``placebo=``."""
+        return interval_in(self.layers[layer].sel(of), statistic)
 
-    def pairs(self, layer: str, what: str, model: str = STUDENT) -> Interval:
-        """Return estimate, low and high of a count of pairs; of 15, of one model."""
-        return interval_in(self.layers[layer].sel(model=model), what)
+    def seeds(self, layer: str) -> int:
+        """Return the number of seeds."""
+        return int(self.layers[layer].sizes["seed"])
 
     def placebos(self, layer: str) -> tuple[str, ...]:
         """Return the placebos of a layer, in the order of the store; none where there are none."""
         return names_along(self.layers[layer], "placebo")
-
-
-def read_bias(manifest: "Manifest") -> Bias:
-    """Read a verified bias store into memory."""
-    path = manifest.file()
-    with xr.open_dataset(path, engine="netcdf4") as root:
-        about, names = (json.loads(root.attrs[name]) for name in ("about", "layers"))
-    layers = {name: xr.load_dataset(path, group=name, engine="netcdf4") for name in names}
-    return Bias(manifest.id, about, layers)

@@ -51,13 +51,13 @@ PRIMARY = (
 # Conditioned on the teacher, as the paper plots them: biased by the teacher's own noise.
 PLOTTED = (
     Statistic("plot_slope", "least-squares slope of phi_m on phi_t, of t's class", RATIO,
-              label="slope"),
+              label="slope", equal=1),
     Statistic("plot_intercept", "its intercept", LOGITS),
     Statistic("plot_slope_bottom_quartile", "the slope in the lowest quarter of phi_t", RATIO),
     Statistic("plot_gap_bottom_decile", "mean of phi_m - phi_t in the lowest tenth of phi_t",
-              LOGITS, label="gap in the bottom decile", short="gap, bottom decile"),
+              LOGITS, label="gap in the bottom decile", short="gap, bottom decile", equal=0),
     Statistic("plot_gap_top_decile", "the same in the highest tenth", LOGITS,
-              label="gap in the top decile", short="gap, top decile"),
+              label="gap in the top decile", short="gap, top decile", equal=0),
     Statistic("plot_share_below_diagonal",
               "how many of the lowest quarter of phi_t have phi_m < phi_t", SHARE),
     Statistic("plot_sd_ratio", "standard deviation of phi_m over that of phi_t", RATIO),
@@ -200,7 +200,7 @@ class Inheritance(Generic[Key]):
     class_mean : mapping to ndarray of float64, shape (class,)
         Mean over the subset of the centred logits of each model.
     trios : sequence of (model, teacher, replicate)
-        Keys of the two mappings: what is to be compared. Models that stand in several trios are
+        Keys of the two mappings. Models in several trios are
         centred, and pairs of them multiplied, once.
     where : ndarray of bool, shape (example,)
         The subset.
@@ -248,7 +248,7 @@ def _pairs(model: Key, teacher: Key, replicate: Key) -> tuple[tuple[Key, Key], .
 
 
 class Plotted:
-    """What the paper's student-teacher plot shows, conditioned on the teacher.
+    """Statistics of the paper's student-teacher plot, conditioned on the teacher.
 
     Choosing class and rank by the teacher selects on the teacher's own noise: any second model
     looks as if it underfitted what the teacher is unsure of. Descriptive only.

@@ -1,35 +1,30 @@
-"""Accuracies along training, and whether a student is better where it fits its labels equally well.
+"""Accuracies along training, and test accuracy at equal train accuracy.
 
 Two runs are compared at equal *train* accuracy, as in Fig. 25 of the paper: at each of `LEVELS` the
 test accuracy of a run is that when its train accuracy first reaches the level, on a straight line
 between two recorded points. Only levels count that both runs reach; their mean difference is
-``equal_accuracy``. How fast a run trains plays no part in it: that is ``log_steps_ratio``, the mean
+``equal_accuracy``. The speed of a run plays no part in it: that is ``log_steps_ratio``, the mean
 over the same levels of ln(steps of one / steps of the other).
 
 Levels and mean are our choice [C]: the paper shows the curves.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from disobey.analysis.bias import first_passage
-from disobey.analysis.intervals import Interval, interval_in, names_along, with_intervals
+from disobey.analysis.intervals import Beside, names_along, with_intervals
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
-
-if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
 
 EQUAL_ACCURACY, LOG_STEPS_RATIO = "equal_accuracy", "log_steps_ratio"
 EQUAL_ACCURACY_DIFFERENCE = "equal_accuracy_difference"
 FINAL_TRAIN, FINAL_TEST = "final_train_accuracy", "final_test_accuracy"
 # Train accuracies at which runs are compared.
 LEVELS = np.linspace(0.2, 0.95, 16)
-# With fewer in common, two runs have not been compared along their training.
+# With fewer levels in common, two runs are not compared.
 LEAST_LEVELS = 3
 SHARES = ("train_accuracy", "test_accuracy", FINAL_TRAIN, FINAL_TEST, "test_at_level")
 
@@ -105,14 +100,14 @@ def analyse(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
 
 
 def _within(name: str) -> tuple[float, float]:
-    """Return between which values a statistic lies: a share, or a difference of two."""
+    """Return the smallest and the largest value of a statistic: a share, or a difference of two."""
     if name in SHARES:
         return 0.0, 1.0
     return (-1.0, 1.0) if name.startswith("equal_accuracy") else (-np.inf, np.inf)
 
 
 def _chosen(found: xr.Dataset, models: list[str], dim: str) -> xr.Dataset:
-    """Return what some models do at each level, along a dimension of their own."""
+    """Return the values of some models at each level, along a dimension of their own."""
     return found[["test_at_level", "steps_at_level"]].sel(model=models).rename(model=dim)
 
 
@@ -133,7 +128,7 @@ def _at_equal_accuracy(one: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
 
 
 def _curves(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
-    """Return what was recorded, shorter curves filled up with NaN, and what it is at each level."""
+    """Return the recorded values, shorter curves filled up with NaN, and those at each level."""
     points = max(len(one.step) for one in models.values())
 
     def filled(values: np.ndarray) -> np.ndarray:
@@ -161,17 +156,8 @@ def _curves(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
 # --- the store -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Curves:
+class Curves(Beside):
     """The curves of one setting.
-
-    Attributes
-    ----------
-    setting : str
-        Its name in the study.
-    about : dict
-        As in `disobey.analysis.store.Analysis`.
-    data : xarray.Dataset
 
     Notes
     -----
@@ -201,26 +187,12 @@ class Curves:
     and the first after it.
     """
 
-    setting: str
-    about: dict[str, Any]
-    data: xr.Dataset
-
-    def number(self, statistic: str, **of: str) -> Interval:
-        """Return estimate, low and high; ``of`` is ``model=``, ``compared=`` or ``placebo=``."""
-        return interval_in(self.data.sel(of), statistic)
-
     @property
     def test_examples(self) -> int:
-        """How many test examples the models were evaluated on."""
+        """The number of test examples of the evaluation."""
         return int(self.data.attrs["test_examples"])
 
     @property
     def placebos(self) -> tuple[str, ...]:
         """The placebos, in the order of the store; none where there are none."""
         return names_along(self.data, "placebo")
-
-
-def read_curves(manifest: "Manifest") -> Curves:
-    """Read a verified store of curves into memory."""
-    data = xr.load_dataset(manifest.file(), engine="netcdf4")
-    return Curves(manifest.id, json.loads(data.attrs.pop("about")), data)

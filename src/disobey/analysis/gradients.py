@@ -1,4 +1,4 @@
-"""Which targets pull the weights of a linear model towards the true directions of the classes.
+"""Signs of gradients under two targets, for a linear model of data with true class directions.
 
 The model is f_k(x) = w_k . x_k, with a channel x_k for each class, and mu_k the true direction of
 class k (C.5 of the paper's first version). A step of gradient descent on the cross-entropy with a
@@ -16,19 +16,14 @@ ways:
 An empty channel has no gradient, which is right.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.intervals import Interval, interval_in, names_along, with_intervals
+from disobey.analysis.intervals import Beside, names_along, with_intervals
 from disobey.analysis.names import STUDENT, TEACHER
-
-if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
 
 ONE_HOT = "one_hot"
 TARGETS = (ONE_HOT, TEACHER)
@@ -98,7 +93,7 @@ def cosines(weights: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What the models of a setting were shown, and what they learnt.
+    """Training data of a setting, and the weights that its models learnt.
 
     Attributes
     ----------
@@ -173,17 +168,8 @@ def _cosines(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
 # --- the store -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Gradients:
+class Gradients(Beside):
     """The gradients of one setting.
-
-    Attributes
-    ----------
-    setting : str
-        Its name in the study.
-    about : dict
-        As in `disobey.analysis.store.Analysis`.
-    data : xarray.Dataset
 
     Notes
     -----
@@ -206,21 +192,7 @@ class Gradients:
     are NaN.
     """
 
-    setting: str
-    about: dict[str, Any]
-    data: xr.Dataset
-
-    def number(self, statistic: str, **of: str) -> Interval:
-        """Return estimate, low and high; ``of`` is ``target=``, ``model=`` or ``control=``."""
-        return interval_in(self.data.sel(of), statistic)
-
     @property
     def controls(self) -> tuple[str, ...]:
         """Reference and controls, in the order of the store."""
         return names_along(self.data, "control")
-
-
-def read_gradients(manifest: "Manifest") -> Gradients:
-    """Read a verified store of gradients into memory."""
-    data = xr.load_dataset(manifest.file(), engine="netcdf4")
-    return Gradients(manifest.id, json.loads(data.attrs.pop("about")), data)

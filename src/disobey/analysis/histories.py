@@ -1,18 +1,18 @@
-"""Progress along eigendirections as training recorded it, and what may be compared with what."""
+"""Progress along eigendirections as training recorded it, and checks of what can be compared.
+
+A check raises a `UserError` that names the runs and how they differ.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from disobey.analysis.bias import LEAST_POINTS, common_range, points_inside
 from disobey.errors import UserError, nearest
+from disobey.stores.manifest import Manifest
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
-
-if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
 
 PROGRESS = "progress"
 VARIABLES = ("step", "progress", "norm", "norm_start", "rank", "eigenvalue")
@@ -20,7 +20,7 @@ VARIABLES = ("step", "progress", "norm", "norm_start", "rank", "eigenvalue")
 
 @dataclass(frozen=True)
 class Recording:
-    """What one run recorded of one layer.
+    """The progress of one run in one layer.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Recording:
     eigenvalue: np.ndarray
 
     def along(self, ranks: np.ndarray) -> "Recording":
-        """Return the recording of some of its ranks."""
+        """Return the recording along some ranks."""
         kept = np.isin(self.rank, ranks)
         return replace(
             self,
@@ -128,14 +128,8 @@ def _check_movement(recording: Recording) -> None:
         )
 
 
-def check_same_data(runs: Iterable["Manifest"]) -> None:
-    """Refuse runs that were trained on other data, or other labels, than the first one.
-
-    Raises
-    ------
-    UserError
-        Naming both runs and their data.
-    """
+def check_same_data(runs: Iterable[Manifest]) -> None:
+    """Refuse runs that were trained on other data, or other labels, than the first one."""
     first, *others = runs
     for other in others:
         for name in ("data", "labels", "centre"):
@@ -148,13 +142,7 @@ def check_same_data(runs: Iterable["Manifest"]) -> None:
 
 
 def check_same_directions(recordings: Iterable[Recording]) -> None:
-    """Refuse runs of one seed whose progress was taken otherwise than the first one's.
-
-    Raises
-    ------
-    UserError
-        Naming both runs: other basis, ranks or normalisation.
-    """
+    """Refuse runs of one seed whose progress was taken otherwise than the first one's."""
     first, *others = recordings
     for other in others:
         pair = _pair(other, first)
@@ -176,13 +164,7 @@ def check_same_directions(recordings: Iterable[Recording]) -> None:
 
 
 def check_same_steps(recordings: Iterable[Recording]) -> None:
-    """Refuse runs that were recorded at other steps than the first one.
-
-    Raises
-    ------
-    UserError
-        Naming both runs and their steps.
-    """
+    """Refuse runs that were recorded at other steps than the first one."""
     first, *others = recordings
     for other in others:
         if not np.array_equal(other.step, first.step):
@@ -197,11 +179,6 @@ def common_ranks(references: Iterable[Recording]) -> np.ndarray:
     """Return the ranks that were tracked in every seed, in order.
 
     A deeper layer's input comes from the seed's own teacher, and so do basis and number of ranks.
-
-    Raises
-    ------
-    UserError
-        When the leading direction is all that they have in common.
     """
     first, *others = references
     ranks = first.rank
@@ -216,13 +193,7 @@ def common_ranks(references: Iterable[Recording]) -> np.ndarray:
 
 
 def check_same_start(compared: Recording, reference: Recording, seed: int) -> None:
-    """Refuse a run that does not start from the reference's W(0).
-
-    Raises
-    ------
-    UserError
-        Naming both runs and the seed.
-    """
+    """Refuse a run that does not start from the reference's W(0)."""
     if compared.initialisation != reference.initialisation:
         raise UserError(
             f"{compared.run}: layer {compared.layer} starts from another initialisation than the "
@@ -232,20 +203,14 @@ def check_same_start(compared: Recording, reference: Recording, seed: int) -> No
 
 
 def check_points(compared: Recording, against: Recording, matched: tuple[float, float]) -> None:
-    """Refuse a pair with fewer than `LEAST_POINTS` recorded points inside the matched range.
-
-    Raises
-    ------
-    UserError
-        Naming the run, how many points it has there and the range.
-    """
+    """Refuse a pair with fewer than `LEAST_POINTS` recorded points inside the matched range."""
     top = common_range(compared.progress, against.progress)
     low, high = (share * top for share in matched)
     for recording in (compared, against):
         count = points_inside(recording.progress, low, high)
         if count < LEAST_POINTS:
             raise UserError(
-                f"{recording.run}, layer {recording.layer}: {count} recorded points lie inside "
+                f"{recording.run}, layer {recording.layer}: {count} recorded points are inside "
                 f"the matched range, {matched[0]:.0%} to {matched[1]:.0%} of the leading progress "
                 f"in common with {(against if recording is compared else compared).run}; "
                 f"{LEAST_POINTS} are needed: train for more epochs, or at a lower learning rate"

@@ -1,6 +1,8 @@
 """Intervals for few seeds crossed with many test examples, and what follows from them."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -54,7 +56,7 @@ def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     ----------
     rows : ndarray, shape (seed, 1 + resample, ...)
         The statistic of each seed on the full sample (row 0) and on the resamples of the test
-        examples; a single row stands for a training set, whose examples are not resampled.
+        examples; a training set, whose examples are not resampled, has a single row.
 
     Returns
     -------
@@ -120,6 +122,28 @@ def interval_in(data: xr.Dataset, name: str) -> Interval:
 def names_along(data: xr.Dataset, dimension: str) -> tuple[str, ...]:
     """Return the names along a dimension, in order; none where there is no such dimension."""
     return tuple(map(str, data[dimension].values)) if dimension in data.coords else ()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An analysis of a setting beside that of its confidence, as its store holds it.
+
+    Attributes
+    ----------
+    setting : str
+        Its name in the study.
+    about : dict
+        As in `disobey.analysis.store.Analysis`.
+    data : xarray.Dataset
+    """
+
+    setting: str
+    about: dict[str, Any]
+    data: xr.Dataset
+
+    def number(self, statistic: str, **of: str) -> Interval:
+        """Return estimate, low and high at a name along dimensions, such as ``model="student"``."""
+        return interval_in(self.data.sel(of), statistic)
 
 
 def example_variance(rows: np.ndarray) -> np.ndarray:

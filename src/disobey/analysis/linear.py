@@ -1,4 +1,4 @@
-"""Linear regression by gradient flow: closed-form paths, and a student at matched progress.
+"""Linear regression by gradient flow: paths in closed form, and a student at matched progress.
 
 Gradient flow from zero on 1/2 ||X b - y||^2, with X = U S V' and eigenvalues lambda_k = s_k^2.
 Along each eigendirection v_k the one-hot model (which is also the first teacher) learns
@@ -19,12 +19,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-# Leading times lambda_1 t outside of this range are at a limit: filters are 0 or 1 to the last bit.
-EARLIEST, LATEST = 1e-150, 1e150
-# A ratio closer to 1 than this is computed from its distance to 1: its logarithm would lose digits.
-NEAR_ONE = 0.5
-# Below this time a power series replaces a difference of logarithms; its error is below 1e-15.
-SERIES = 0.1
+# Where the product of two filters is smaller than this, it is exact as it is.
+EARLY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,82 +142,28 @@ def log_ratio_at(times: np.ndarray, eigenvalues: np.ndarray, teacher_stop: float
     Returns
     -------
     ndarray of float64, shape of times + (direction,)
-        Exact to rounding, relative to ln R itself: its sign holds where R rounds to 1. NaN along
-        directions of eigenvalue 0, where neither model moves.
+        Exact to some 1e-15. NaN along directions of eigenvalue 0, where neither model moves.
     """
     leading = eigenvalues[0]
-    student, stop = (np.minimum(leading * t, LATEST) for t in (times, np.float64(teacher_stop)))
-    found = _log_ratio(student, stop, eigenvalues / leading, (leading - eigenvalues) / leading)
+    student, stop = leading * times[..., None], np.float64(leading * teacher_stop)
+    meeting, relative = _meeting(student, stop), eigenvalues / leading
+    with np.errstate(invalid="ignore", divide="ignore"):
+        own, of_teacher, both = (-np.expm1(-relative * t) for t in (student, stop, meeting))
+        found = np.log(own / both * of_teacher)
+    found[..., 0] = 0  # equal by construction: what is left is rounding
     return np.where(eigenvalues > 0, found, np.nan)
 
 
-def _log_ratio(
-    student: np.ndarray, stop: np.ndarray, relative: np.ndarray, lag: np.ndarray
-) -> np.ndarray:
-    """Return ln [f(p) f(q) / f(p q)] for p = 1 - e^-student, q = 1 - e^-stop; lag is 1 - r.
-
-    Far from 1 by logarithms. Near it by the deficit 1 - R, a product of positive factors: with
-    x <= y the two times, z their meeting, F(t) = 1 - e^(-r t), psi(t) = ln[F(t) / (1 - e^-t)] and
-    G = psi(x) - psi(x - z) + (1 - r) (y - z),
-
-        f(pq) - f(p) f(q) = e^(-r y) F(x) (1 - e^-G).
-    """
-    meeting, drop = (part[..., None] for part in _meeting(student, stop))
-    x, y = np.minimum(student, stop)[..., None], np.maximum(student, stop)[..., None]
-    learnt = _filter(relative, meeting)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        by_logarithm = np.log(_filter(relative, x) / learnt * _filter(relative, y))
-        gain = _psi_gain(relative, lag, x, drop) + lag * (y - x + drop)
-        deficit = np.exp(-relative * y) * (_filter(relative, x) / learnt) * -np.expm1(-gain)
-        near = np.abs(by_logarithm) < NEAR_ONE
-        # Subtracted from 0, since tables would print the zero of -deficit as -0.
-        return np.where(near, np.log1p(0 - np.where(near, deficit, 0)), by_logarithm)
-
-
-def _meeting(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return z with 1 - e^-z = (1 - e^-x) (1 - e^-y), and min(x, y) - z; no digits lost in either.
-
-    min(x, y) - z = ln(1 + e^-|x - y| (1 - e^-min)), from e^-z = e^-x + e^-y - e^-(x + y).
-    """
-    earlier, gap = np.minimum(one, other), np.abs(one - other)
-    drop = np.log1p(np.exp(-gap) * -np.expm1(-earlier))
+def _meeting(one: np.ndarray, other: np.float64) -> np.ndarray:
+    """Return z with 1 - e^-z = (1 - e^-x) (1 - e^-y), by e^-z = e^-x + e^-y - e^-(x + y)."""
+    earlier, later = np.minimum(one, other), np.maximum(one, other)
     both = np.expm1(-one) * np.expm1(-other)
-    early = both < NEAR_ONE
-    return np.where(early, -np.log1p(-np.where(early, both, 0)), earlier - drop), drop
-
-
-def _psi(relative: np.ndarray, lag: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """Return psi(t) = ln[(1 - e^(-r t)) / (1 - e^-t)], exact also where it is small.
-
-    (1 - e^(-r t)) / (1 - e^-t) = 1 - e^-t (e^((1 - r) t) - 1) / (1 - e^-t), without overflow.
-    """
-    time = np.maximum(time, EARLIEST)
-    base = -np.expm1(-time)
-    less = -np.expm1(-lag * time) / base * np.exp(-relative * time)
-    small = less < NEAR_ONE
-    with np.errstate(divide="ignore"):
-        by_logarithm = np.log(_filter(relative, time) / base)
-    return np.where(small, np.log1p(-np.where(small, less, 0)), by_logarithm)
-
-
-def _psi_gain(
-    relative: np.ndarray, lag: np.ndarray, time: np.ndarray, drop: np.ndarray
-) -> np.ndarray:
-    """Return psi(x) - psi(x - z), by power series where x is small.
-
-    psi(t) = ln r + (1 - r) t / 2 - S(t) + S(r t), S(t) = t^2 / 24 - t^4 / 2880 + t^6 / 181440 - ...
-    """
-    gain = _psi(relative, lag, time) - _psi(relative, lag, drop)
-    rows = time[..., 0] < SERIES
-    x, d, r2 = time[rows], drop[rows], relative**2
-    even = (x**2 - d**2) / 24 - (1 + r2) * (x**4 - d**4) / 2880
-    even += (1 + r2 + r2**2) * (x**6 - d**6) / 181440
-    gain[rows] = lag * ((x - d) / 2 - (1 + relative) * even)
-    return gain
-
-
-def _filter(relative: np.ndarray, time: np.ndarray) -> np.ndarray:
-    return -np.expm1(-relative * time)
+    early = both < EARLY
+    with np.errstate(invalid="ignore"):  # two infinite times
+        late = earlier - np.log1p(np.exp(earlier - later) * -np.expm1(-earlier))
+    return np.where(
+        early, -np.log1p(-np.where(early, both, 0)), np.where(earlier < np.inf, late, earlier)
+    )
 
 
 def _finite(name: str, values: ArrayLike, axes: int) -> np.ndarray:

@@ -25,8 +25,8 @@ ONE_HOT_AT_T = "one_hot_at_T"
 PLACEBOS = (
     "batch_order", "quarter_lr", "half_lr", "double_lr", "label_smoothing", ONE_HOT_AT_T,
 )  # fmt: skip
-# What a setting may train beside reference and student without measuring a bias: the placebos, one
-# that is trained twice as long, and a student whose teacher is not softened.
+# Models that a setting may train without measuring a bias: the placebos, a reference trained twice
+# as long, and a student whose teacher is not softened.
 DOUBLE_LENGTH, STUDENT_AT_1 = "double_length", "student_at_1"
 CONTROLS = (*PLACEBOS, DOUBLE_LENGTH, STUDENT_AT_1)
 
@@ -41,8 +41,9 @@ SUBSET_WORDS = {
 }
 SUBSETS = tuple(SUBSET_WORDS)
 
-# How a claim on confidence is read: as in the paper, class and rank by the student's own teacher;
-# the same of student minus reference, paired by seed; conditioned on a teacher of another seed.
+# Readings of a claim on confidence: as in the paper, with class and rank by the student's own
+# teacher; the same of student minus reference, paired by seed; conditioned on a teacher of another
+# seed.
 READINGS = PAPER, SECOND_SEED, REPLICATE = ("paper", "second seed", "replicate")
 
 DECILES = 10
@@ -71,10 +72,10 @@ PERCENT = 100.0
 
 @dataclass(frozen=True)
 class Statistic:
-    """A statistic: the names it goes by, what it means, and how it is computed.
+    """A statistic: its names, its definition, and how it is computed.
 
-    Records stand beside their computation; `disobey.analysis.statistics` collects them. Tables,
-    page, ``compare`` and the reference derive from them what they say.
+    A record is beside the computation; `disobey.analysis.statistics` collects all. Tables, figures,
+    page, ``compare`` and the reference take their words from the records.
 
     Attributes
     ----------
@@ -84,7 +85,7 @@ class Statistic:
         Its definition.
     unit : str
     null : float or None
-        Its value for one more teacher of another seed; None where it has none.
+        The value for one more teacher of another seed, if there is one.
     symbol : str
     label : str
         A few words for verdicts and axes; without them symbol or name.
@@ -95,6 +96,8 @@ class Statistic:
     of : callable, optional
         For a mean over examples: what is averaged, (example,), from a block of
         `disobey.analysis.quality.Block`.
+    equal : float, optional
+        Where there is no null: the value for a model that equals its teacher.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Statistic:
     short: str = ""
     percent: bool = False
     of: Callable[[Any], Any] | None = None
+    equal: float | None = None
 
     @property
     def printed(self) -> str:
@@ -122,11 +126,23 @@ class Statistic:
         """The unit of the printed number; points, since verdicts are about differences."""
         return "percentage points" if self.percent else self.unit
 
+    def axis(self, of: str = "") -> str:
+        """Return the label of an axis: the name, ``of`` which models, and the unit."""
+        name = self.label or f"{self.name.replace('_', ' ')} {self.symbol}".rstrip()
+        return f"{name}{of and ', '}{of} ({self.unit})"
+
+    def null_of(self, model: str) -> float:
+        """Return a model's value without a deviation: null, or ``equal``, else NaN."""
+        if model == EFFECT:
+            return 0.0
+        known = [value for value in (self.null, self.equal) if value is not None]
+        return float(known[0]) if known else math.nan
+
     def limits(self, model: str) -> tuple[float, float]:
         """Return the smallest and the largest value that it can have for a model.
 
-        0 and 1 for shares and probabilities, -1 and 1 for a difference of two of them; infinite for
-        other statistics.
+        These are 0 and 1 for shares and probabilities, -1 and 1 for a difference of two of them,
+        and infinite for other statistics.
         """
         if self.unit not in (SHARE, PROBABILITY):
             return -math.inf, math.inf

@@ -32,7 +32,7 @@ LEVELS = np.linspace(0.1, 0.9, 81)
 
 
 class Pairs(NamedTuple):
-    """Which pairs of ranks are counted; see the options ``pairs`` of a study.
+    """The pairs of ranks that are counted; see the options ``pairs`` of a study.
 
     Attributes
     ----------

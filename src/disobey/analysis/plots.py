@@ -23,9 +23,9 @@ class Points:
     Parameters
     ----------
     teacher : ndarray, shape (point,)
-        Of all seeds, one after another.
+        The quantity of the teachers of all seeds, one after another.
     models : sequence of ndarray, shape (point,)
-        Of each model that is compared with the teacher.
+        The same of each model that is compared with the teacher.
     edges : ndarray, shape (CELLS + 1,), optional
         Ends of the cells on both axes; without them, such that they enclose all points but the
         tails.
@@ -40,7 +40,7 @@ class Points:
         self.teacher, self.models = teacher, models
         self.edges = _edges(np.concatenate([teacher, *models])) if edges is None else edges
         row = _side(teacher, self.edges)
-        # Cells are numbered from 0 to CELLS^2 - 1; what lies outside all of them has number -1.
+        # Cells are numbered from 0 to CELLS^2 - 1; points outside all of them have number -1.
         self._cell = [_numbered(row, _side(model, self.edges)) for model in models]
 
     def density(self, groups: Sequence[np.ndarray] | None = None, number: int = 1) -> np.ndarray:
@@ -144,7 +144,7 @@ def _edges(points: np.ndarray) -> np.ndarray:
 
 
 def _side(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return between which edges each value lies, -1 outside; the last edge belongs to its cell."""
+    """Return the cell of each value, -1 outside; the last edge belongs to its cell."""
     side = (np.searchsorted(edges, values, side="right") - 1).astype(np.int16)
     side[values == edges[-1]] = CELLS - 1
     side[side >= CELLS] = -1
@@ -161,12 +161,14 @@ def _numbered(row: np.ndarray, column: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Measured:
-    """What one model says of each example, of the class that the teacher predicts.
+    """Measures of one model on each example.
 
     Attributes
     ----------
-    confidence_logit, entropy : ndarray, shape (example,)
-        The entropy in nats.
+    confidence_logit : ndarray, shape (example,)
+        Of the class that the teacher predicts.
+    entropy : ndarray, shape (example,)
+        In nats.
     """
 
     confidence_logit: np.ndarray

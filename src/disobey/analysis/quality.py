@@ -1,4 +1,4 @@
-"""How good a model is, and how faithful to its teacher: mostly means over examples."""
+"""Quality of a model and fidelity to its teacher: mostly means over examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a block of a model's logits says; made by `read_outputs`.
+    """Probabilities and predictions of a block of a model's logits; made by `read_outputs`.
 
     Attributes
     ----------
@@ -44,13 +44,13 @@ class Outputs:
         phi = self.phi_own.copy()
         others = np.flatnonzero(chosen != self.predicted)
         log_p = self.log_p[others, chosen[others]]
-        # What is not predicted has a probability of 1/2 at most: nothing cancels in 1 - p.
+        # Other classes have a probability of 1/2 at most: nothing cancels in 1 - p.
         phi[others] = log_p - np.log1p(-np.exp(log_p))
         return phi
 
 
 def read_outputs(logits: np.ndarray) -> Outputs:
-    """Return what a block of logits, (example, class), says."""
+    """Return probabilities and predictions of a block of logits, (example, class)."""
     log_p, predicted = log_softmax(logits), logits.argmax(1)
     return Outputs(logits, log_p, np.exp(log_p), predicted, confidence_logit(logits, predicted))
 
@@ -102,21 +102,23 @@ def _brier(block: Block) -> np.ndarray:
     return np.asarray((distance**2).sum(1))
 
 
-# Of the student, and of the reference as its control.
+# For the student, and the reference as its control.
 FIDELITY = (
     Statistic(
         "agreement", "how many examples m and t put into the same class", SHARE,
+        label="agreement with the teacher",
         of=lambda block: block.model.predicted == block.teacher.predicted,
     ),
     Statistic(
-        "kl_from_teacher", "mean of KL(t || m), at temperature 1", NATS, of=lambda block: block.kl
+        "kl_from_teacher", "mean of KL(t || m), at temperature 1", NATS,
+        label="KL divergence from the teacher", of=lambda block: block.kl,
     ),
     Statistic(
         "total_variation", "mean of half the sum over classes of |p_t - p_m|", SHARE,
         of=lambda block: np.abs(block.teacher.p - block.model.p).sum(1) / 2,
     ),
 )  # fmt: skip
-# Of each model, where there are labels.
+# For each model, where there are labels.
 QUALITY = (
     Statistic(
         "accuracy", "how many examples are put into the class of their given label", SHARE,
@@ -134,7 +136,8 @@ QUALITY = (
         "brier", "mean squared distance of p to the one-hot given label", "squared probability",
         of=_brier,
     ),
-    Statistic("ece", f"expected calibration error, {ECE_BINS} bins of equal width", SHARE),
+    Statistic("ece", f"expected calibration error, {ECE_BINS} bins of equal width", SHARE,
+              label="expected calibration error"),
     Statistic(
         "saturated", "how many examples have a p that a softmax in float32 gives as 1", SHARE,
         of=lambda block: block.model.phi_own > SATURATION,

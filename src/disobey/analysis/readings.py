@@ -34,7 +34,7 @@ from disobey.analysis.resampling import Gathered, Means, mean_of
 
 # The subsets of these readings: no model decides who belongs to them.
 SUBSETS = (ALL, CLEAN, MISLABELLED)
-# Of `LabelClass`, in its order; with `BY_REPLICATE` behind them where a replicate ranks.
+# Statistics of `LabelClass`, in its order; with `BY_REPLICATE` appended where a replicate ranks.
 LABEL = ("label_slope", LABEL_GAP, "label_gap_top_decile", "label_share_below_diagonal")
 PANEL_WORDS = dict(
     zip(
@@ -60,14 +60,16 @@ def _at_label(
     )
     labels = ("", f"gap in {whose}bottom decile, at the label", "", "")
     for name, of, null, label in zip(LABEL, words, nulls, labels, strict=True):
-        yield Statistic(f"{name}{ending}", *of, null, label=label)
+        equal = 0.0 if name == LABEL_GAP else None
+        yield Statistic(f"{name}{ending}", *of, null, label=label, equal=equal)
 
 
 def _dissected() -> Iterator[Statistic]:
     """Yield the statistics of `Dissection`, panel by panel."""
     for panel, where in PANEL_WORDS.items():
         yield Statistic(f"{panel}_share", f"share of the examples {where}", SHARE)
-        yield Statistic(f"{panel}_gap", f"mean of phi_m - phi_t {where}, of t's class", LOGITS)
+        gap = f"mean of phi_m - phi_t {where}, of t's class"
+        yield Statistic(f"{panel}_gap", gap, LOGITS, equal=0)
         below = f"share with phi_m < phi_t {where}, of t's class"
         yield Statistic(f"{panel}_share_below_diagonal", below, SHARE)
 
@@ -83,7 +85,7 @@ OTHER_READINGS = (
     ),
     Statistic(
         PLOT_MISLABELLED_AUC, "the same of t's class, in the lowest quarter of phi_t", PROBABILITY,
-        label="AUC of the gap",
+        label="AUC of the gap", equal=1 / 2,
     ),
     *_dissected(),
 )  # fmt: skip
@@ -253,7 +255,7 @@ class Dissection:
 
 
 class Kept:
-    """What the first reading of the logits keeps of each example, beside confidence logits.
+    """Numbers of each example, beside confidence logits, that the first reading of logits keeps.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import numpy as np
 
 # Examples in a block, where a caller does not know better.
 BLOCK = 4096
-# Of drawn counts held at a time; more examples than fit are drawn in several goes.
+# Bytes of drawn counts in memory; more examples than fit are drawn in several stripes.
 STRIPE_BYTES = 1 << 25
 
 

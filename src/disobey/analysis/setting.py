@@ -85,7 +85,7 @@ class SplitLogits:
 
     @property
     def examples(self) -> int:
-        """How many examples the split has."""
+        """The number of examples."""
         return self.logits[TEACHER][0].shape[0]
 
 

@@ -1,4 +1,4 @@
-"""The analysis store of one setting: what tables, figures and claims read.
+"""The analysis store of one setting, which tables, figures and claims read.
 
 For each split (groups ``train`` and ``test``) one dataset with
 
@@ -14,7 +14,7 @@ For each split (groups ``train`` and ``test``) one dataset with
 - ``most_frequent_class``: the share of the most frequent clean label, NaN without labels;
 - ``density(compared, teacher_bin, model_bin)``: how many examples, over all seeds, fall into each
   cell of teacher's confidence x model's confidence, both in logits on the edges
-  ``confidence_edge``; ``density_outside(compared)``: how many lie beyond them;
+  ``confidence_edge``; ``density_outside(compared)``: how many are beyond them;
 - ``binned_teacher``, ``binned_model`` ``(compared, quantile)``: mean confidence of both within
   quantile bins of the teacher's;
 - with ``label_`` before their names, the same at the class of the given label in place of the
@@ -38,30 +38,24 @@ Names of statistics, models and subsets: `disobey.analysis.names`.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import xarray as xr
 
-from disobey.analysis.bias import Bias, read_bias
-from disobey.analysis.curves import Curves, read_curves
-from disobey.analysis.gradients import Gradients, read_gradients
+from disobey.analysis.bias import Bias
+from disobey.analysis.curves import Curves
+from disobey.analysis.gradients import Gradients
 from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
+from disobey.stores.manifest import Manifest
 from disobey.stores.reader import read_groups
 
-if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
-
 SPLITS = ("train", "test")
-# How the stores of `disobey.stores.layout.BESIDE` are read.
-READ_BESIDE: dict[str, Callable[["Manifest"], Any]] = {
-    "bias": read_bias,
-    "curves": read_curves,
-    "gradients": read_gradients,
-}
+# The stores of `disobey.stores.layout.BESIDE`.
+BESIDE = {"bias": Bias, "curves": Curves, "gradients": Gradients}
 
 
 @dataclass(frozen=True)
@@ -115,7 +109,7 @@ class Analysis:
         return self.splits[split].value.sel(statistic=statistic, model=model, subset=subset).values
 
 
-def read_analysis(manifest: "Manifest") -> Analysis:
+def read_analysis(manifest: Manifest) -> Analysis:
     """Read a verified analysis store into memory."""
     path: Path = manifest.file()
     names = [name for name in SPLITS if name in read_groups(path)]
@@ -125,15 +119,26 @@ def read_analysis(manifest: "Manifest") -> Analysis:
     return Analysis(manifest.id, about, splits)
 
 
+def read_beside(manifest: Manifest) -> Any:  # noqa: ANN401 - one of `BESIDE`
+    """Read a verified store of the bias, of curves or of gradients into memory."""
+    path, made = manifest.file(), BESIDE[manifest.record["stage"]]
+    with xr.open_dataset(path, engine="netcdf4") as root:
+        about, layers = (json.loads(root.attrs.pop(name, "null")) for name in ("about", "layers"))
+        data: Any = root.load()
+    if layers:
+        data = {name: xr.load_dataset(path, group=name, engine="netcdf4") for name in layers}
+    return made(manifest.id, about, data)
+
+
 def read_analyses(
-    manifests: Iterable["Manifest"],
+    manifests: Iterable[Manifest],
     settings: Sequence[str],
     paper: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
 ) -> dict[str, Analysis]:
-    """Read the analyses of ``settings``, in their order, each with what it has beside it.
+    """Read the analyses of ``settings``, in their order, each with its other analyses.
 
-    A setting's stores bear the same id, the setting's name: told apart by their stages. ``paper``
-    gives the paper's accuracies of some settings, see `Analysis`.
+    All stores of a setting have its name as id; their stages tell them apart. ``paper`` gives the
+    paper's accuracies of some settings, see `Analysis`.
 
     Raises
     ------
@@ -150,9 +155,7 @@ def read_analyses(
                 f"({given or 'none'}); add the manifest of its confidence job"
             )
         beside = {
-            stage: read(stores[stage, name])
-            for stage, read in READ_BESIDE.items()
-            if (stage, name) in stores
+            stage: read_beside(stores[stage, name]) for stage in BESIDE if (stage, name) in stores
         }
         reported = (paper or {}).get(name, {})
         found[name] = replace(read_analysis(stores["confidence", name]), **beside, paper=reported)

@@ -1,12 +1,13 @@
 """The tables of a study, each made of the analyses of its settings.
 
 A table is a function of the study's name and its analyses; `TABLES` names them all. A column
-``seed`` holds a seed, or ``mean`` with the 95 % interval ``low`` to ``high``; ``seeds`` says how
-many seeds stand behind a value.
+``seed`` holds a seed, or ``mean`` with the 95 % interval ``low`` to ``high``; ``seeds`` is
+the number of seeds.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ from disobey.analysis.store import SPLITS, Analysis
 Analyses = Mapping[str, Analysis]
 Row = tuple[Any, ...]
 NUMBER = ("value", "low", "high", "seeds")
-# Of a value that is no mean over seeds.
+# Interval and number of seeds of a single seed's value.
 ONE_SEED = (np.nan, np.nan, 1)
 
 
@@ -62,8 +63,8 @@ def confidence(study: str, analyses: Analyses) -> pd.DataFrame:
 def tidy(study: str, analyses: Analyses, statistics: Sequence[str]) -> pd.DataFrame:
     """Return every value of ``statistics``, per seed and over seeds.
 
-    ``n`` is how many examples stand behind a value: their mean over seeds, the subset as the
-    student's own teacher cuts it. Statistics without a value are left out.
+    ``n`` is the number of examples, averaged over seeds; the student's own teacher cuts subsets.
+    Statistics without a value are left out.
     """
     rows = [
         (study, setting, *row[:2], split, *row[2:])
@@ -118,43 +119,26 @@ def _ours(analysis: Analysis, model: str, split: str) -> tuple[float, float, flo
 # --- claims ----------------------------------------------------------------------------------
 
 
+# Attributes of a finding in the order of their columns, which have the last part as name.
+OF_FINDING = (
+    "claim.name", "claim.text", "claim.source", "claim.paper", "setting", "layer", "placebo",
+    "band", "claim.statistic", "claim.model", "claim.split", "claim.subset", "claim.reading",
+    "claim.null", "claim.side", "number.estimate", "number.low", "number.high", "control_name",
+    "control", "seeds", "examples", "p", "verdict", "counted", "remark",
+)  # fmt: skip
+OTHER_NAMES = {"name": "claim", "estimate": "value", "examples": "n"}
+
+
 def claims(study: str, analyses: Analyses) -> pd.DataFrame:
     """Return one row per claim, split, reading, setting; of the bias per layer, placebo and band.
 
-    Rows that are not ``counted`` stand beside the one that decides their setting.
+    Rows that are not ``counted`` accompany the one that decides their setting.
     """
-    return pd.DataFrame(
-        {
-            "study": study,
-            "claim": found.claim.name,
-            "text": found.claim.text,
-            "source": found.claim.source,
-            "paper": found.claim.paper,
-            "setting": found.setting,
-            "layer": found.layer,
-            "placebo": found.placebo,
-            "band": found.band,
-            "statistic": found.claim.statistic,
-            "model": found.claim.model,
-            "split": found.claim.split,
-            "subset": found.claim.subset,
-            "reading": found.claim.reading,
-            "null": found.claim.null,
-            "side": found.claim.side,
-            "value": found.number.estimate,
-            "low": found.number.low,
-            "high": found.number.high,
-            "control_name": found.control_name,
-            "control": found.control,
-            "seeds": found.seeds,
-            "n": found.examples,
-            "p": found.p,
-            "verdict": found.verdict,
-            "counted": found.counted,
-            "remark": found.remark,
-        }
-        for found in findings(analyses)
-    )
+    found = map(attrgetter(*OF_FINDING), findings(analyses))
+    columns = [path.rpartition(".")[2] for path in OF_FINDING]
+    table = pd.DataFrame(found, columns=columns).rename(columns=OTHER_NAMES)
+    table.insert(0, "study", study)
+    return table
 
 
 def summary(study: str, analyses: Analyses) -> pd.DataFrame:
@@ -378,7 +362,7 @@ def _theorem(dataset: xr.Dataset) -> Iterator[Row]:
 
 # --- one table of every number ---------------------------------------------------------------
 
-# Of the table of every number; a cell is empty where its column says nothing about the number.
+# Columns of the table of every number; a cell is empty where its column does not apply.
 COLUMNS = (
     "study", "table", "setting", "model", "against", "layer", "seed", "split", "subset",
     "statistic", "claim", "reading", "rank", "eigenvalue", "band", "step", "level", "class",

@@ -1,6 +1,6 @@
-"""The analyses of confidence, on logits that anybody's code made.
+"""The analyses of confidence on logits from any code.
 
-``files`` reads them, ``checks`` refuses what cannot be right, ``alignment`` matches rows,
-``comparing`` has them analysed as a study's setting is, ``result`` holds and says what came out;
-`disobey.api` and ``python -m disobey compare`` use them.
+``files`` reads them, ``alignment`` checks and matches rows, ``comparing`` analyses them as a
+setting of a study, ``result`` holds and prints the numbers; `disobey.api` and
+``python -m disobey compare`` use them.
 """

@@ -8,8 +8,7 @@ import numpy as np
 
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
-from disobey.comparison.alignment import Aligned, Source, align
-from disobey.comparison.checks import Place
+from disobey.comparison.alignment import Aligned, Place, Source, align
 from disobey.comparison.files import (
     CLASS_NAME,
     LABEL,

@@ -1,4 +1,4 @@
-"""What a comparison found: numbers by claim, a tidy table, the figure, and all of it in words."""
+"""Results of a comparison: numbers by claim, a tidy table, the figure, and the words."""
 
 import math
 import textwrap
@@ -24,8 +24,7 @@ from disobey.analysis.statistics import FIDELITY, PLOTTED, PRIMARY, QUALITY, STA
 from disobey.analysis.store import Analysis
 from disobey.comparison.alignment import Aligned
 from disobey.numbers import NBSP, interval, number
-from disobey.report.lead import IN_WORDS
-from disobey.report.markdown import markdown
+from disobey.report.lead import IN_WORDS, markdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,12 +52,12 @@ class Held:
     low, high : float
         Ends of the 95 % interval; NaN where there is none.
     covers : str
-        What the interval is over: ``pairs and examples``, ``examples only``, or empty. Only the
+        The units of the interval: ``pairs and examples``, ``examples only``, or empty. Only the
         first gives a verdict: the other takes these trained models as they are.
     verdict : str
         ``holds``, ``contrary`` or ``undecided``; empty where there is none.
     missing : tuple of str
-        What would have to be given for there to be an estimate.
+        What an estimate needs in addition.
     """
 
     claim: Claim
@@ -108,7 +107,7 @@ class Comparison:
 
     @property
     def pairs(self) -> int:
-        """How many pairs of a teacher and its student, one per seed."""
+        """The number of pairs of a teacher and its student, one per seed."""
         return int(self.analysis.splits[self.splits[0]].sizes["seed"])
 
     @property
@@ -298,7 +297,7 @@ def meaning(held: Held, how: Statistic) -> str:
         side = {
             HOLDS: f"{' '.join(filter(None, ('holds', IN_WORDS.get(claim.reading))))}: "
             f"{claim.text[:1].lower()}{claim.text[1:]}",
-            CONTRARY: f"contrary: the interval lies on the other side of {null}",
+            CONTRARY: f"contrary: the interval is on the other side of {null}",
         }
         return side.get(held.verdict, f"undecided: the interval contains {null}")
     above = held.number.estimate > claim.null
@@ -383,7 +382,7 @@ def _filled(line: str, width: int) -> list[str]:
 
 
 def _aligned(table: Table, below: bool = False) -> list[str]:
-    """Return the lines of a table; where ``below``, the last cell of a row stands on its own line.
+    """Return the lines of a table; where ``below``, the last cell of a row has its own line.
 
     Sentences in a last column would be broken into short pieces.
     """

@@ -1,4 +1,4 @@
-"""What a page says of models on examples: confidence logits, top classes, and their density."""
+"""Models on the examples of a page: confidence logits, top classes, and densities."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from disobey.analysis.confidence import confidence_logit
-from disobey.explorer.columns import Columns
+from disobey.explorer.page import Columns
 from disobey.stores.reader import StoredRows
 
 TOP = 3
@@ -81,7 +81,7 @@ def phi_name(run: str, chosen_by: str, split: str) -> str:
 
 
 class Confidences:
-    """What models say of one split: read in blocks of examples, and of each little is kept.
+    """Confidence logits of models on one split, read in blocks of examples.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class Confidences:
     def phi(self, run: str, chosen_by: str) -> np.ndarray:
         """Return a run's confidence logit in the class that another predicts, float32, remembered.
 
-        Of every example: what is shown of some has first to be found among all.
+        All examples are read, since the ones to show are chosen among all.
         """
         if (run, chosen_by) not in self._phi:
             chosen = self._prediction(chosen_by)
@@ -178,7 +178,7 @@ def worst(
 
 
 class SplitDeviations:
-    """Fills columns with what models of some settings say of one split of one data store.
+    """Fills columns with the numbers of models on one split of one data store.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a page shows of examples: a sample of them, and of each a small picture or its text."""
+"""Examples on a page: a sample, and a small picture or the text of each."""
 
 import base64
 import io
@@ -80,7 +80,7 @@ class Examples:
         return len(json.dumps(self.shown(probe))) / max(1, len(probe))
 
     def shown(self, positions: np.ndarray) -> dict[str, Any]:
-        """Return what a page shows of some examples.
+        """Return pictures or texts of some examples.
 
         Parameters
         ----------
@@ -91,8 +91,8 @@ class Examples:
         dict
             ``texts``: for each example a list of one text, or two of a pair. Or ``sheet``: all
             pictures as one data URI, row by row, ``columns`` of them in a row, each of ``width``
-            and ``height`` pixels. Of examples of which nothing but logits is known, their ids stand
-            in ``texts``.
+            and ``height`` pixels. Where only
+            logits are known, ``texts`` has the ids.
         """
         with RawExamples(self.path, self.split) as given:
             if given.kind == "image":
@@ -104,7 +104,7 @@ class Examples:
 
 
 def _sheet(given: RawExamples, positions: np.ndarray) -> dict[str, Any]:
-    """Return all pictures as one, and how they lie in it."""
+    """Return all pictures as one, and their layout in it."""
     from PIL import Image
 
     columns = max(1, math.isqrt(len(positions)))

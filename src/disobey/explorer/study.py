@@ -1,13 +1,15 @@
-"""All that an explorer page holds: which settings there are, and their columns."""
+"""The content of an explorer page: settings with their models, and columns of their examples."""
 
+import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
-from disobey.explorer.columns import Columns
 from disobey.explorer.deviations import (
     CELLS,
     TOP,
@@ -17,18 +19,24 @@ from disobey.explorer.deviations import (
     density_name,
     phi_name,
     plots_of,
+    seeds_of,
     worst,
 )
 from disobey.explorer.examples import Examples, sample
-from disobey.explorer.sources import SPLITS, Setting, Sources, sources_of
+from disobey.explorer.page import Columns, render
+from disobey.job import Job
+from disobey.stores.layout import store_and_variable
+from disobey.stores.manifest import Manifest
 from disobey.stores.reader import read_columns
 
 if TYPE_CHECKING:
-    from disobey.job import Job
+    from disobey.comparison.result import Comparison
 
+SPLITS = ("test", "train")  # the first one is shown first
+OF_LOGITS = ("dump", "compared", "classify")  # stages that make stores of logits
 # Examples of a split that can be looked at; of larger splits a sample, over the density of all.
 MOST_EXAMPLES = 2000
-# Of these, how many may be there for departing furthest from the teacher, not for being drawn.
+# The share of these that may be there because they deviate most, not because they were drawn.
 ADDED_SHARE = 1 / 4
 # Bytes that all examples may take: the page is meant to be sent by mail and opened on a phone.
 BUDGET = 8_000_000
@@ -37,10 +45,99 @@ BASE64 = 4 / 3
 DEFLATED_DENSITY = 1 / 3
 
 
+@dataclass(frozen=True)
+class Setting:
+    """One setting, or comparison, as its analysis recorded it.
+
+    Attributes
+    ----------
+    about : dict
+        As in `disobey.analysis.store.Analysis`.
+    data : str
+        The id of the store of the examples.
+    labels : str or None
+        The id of the store its labels come from: of noisy ones, or ``data``; None without labels.
+    seeds : list of SeedRuns
+    splits : sequence of str
+    teachers : int
+        Different ones, of all seeds, replicates included.
+    """
+
+    about: Mapping[str, Any]
+    data: str
+    labels: str | None
+    seeds: Sequence[SeedRuns]
+    splits: Sequence[str] = SPLITS
+    teachers: int = 1
+
+    def runs(self) -> Iterable[str]:
+        """Return every run once."""
+        return dict.fromkeys(run for of_seed in self.seeds for run in of_seed.all)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Settings and stores of a page.
+
+    Attributes
+    ----------
+    settings : dict of Setting, by name
+    logits : dict of (Path, str), by run
+        A store and its variable.
+    data : dict of Path, by id
+        The stores of the examples.
+    """
+
+    settings: Mapping[str, Setting]
+    logits: Mapping[str, tuple[Path, str]]
+    data: Mapping[str, Path]
+
+
+def sources_of(job: Job) -> Sources:
+    """Return the settings that a job's spec names, in its order, with their stores, verified."""
+    analyses = {name: job.input(name, "confidence").spec for name in job.spec["settings"]}
+    seeds = {name: seeds_of(analysis) for name, analysis in analyses.items()}
+    runs = dict.fromkeys(run for of in seeds.values() for of_seed in of for run in of_seed.all)
+    addresses = {run: store_and_variable(run) for run in runs}
+    stores = {id: _of_logits(job, id) for id in dict.fromkeys(id for id, _ in addresses.values())}
+    paths = {id: store.file() for id, store in stores.items()}  # verified once
+    settings = {}
+    for name, analysis in analyses.items():
+        splits = [split for split in SPLITS if split in analysis.get("splits", SPLITS)]
+        first, _ = addresses[seeds[name][0].teacher]
+        data, labels = _examples_of(stores[first])
+        labelled = "label" in read_columns(paths[first], splits[0])
+        settings[name] = Setting(
+            analysis["about"],
+            data,
+            labels if labelled else None,
+            seeds[name],
+            splits,
+            len(set(analysis["teachers"])),
+        )
+    logits = {run: (paths[id], variable) for run, (id, variable) in addresses.items()}
+    ids = dict.fromkeys(setting.data for setting in settings.values())
+    data_stores = {id: paths.get(id) or job.input(id).file() for id in ids}
+    return Sources(settings, logits, data_stores)
+
+
+def _of_logits(job: Job, id: str) -> Manifest:
+    """Return the manifest of a store of logits, whichever stage made it."""
+    made = {m.id: m for m in job.inputs if m.record["stage"] in OF_LOGITS}
+    return made.get(id) or job.input(id)  # which says what is not there
+
+
+def _examples_of(logits: Manifest) -> tuple[str, str]:
+    """Return the ids of the stores of the examples of some logits, and of their labels."""
+    spec = logits.spec.get("dataset", {}) if logits.record["stage"] == "compared" else logits.spec
+    data = spec.get("data", logits.id)
+    return data, spec.get("labels", data)
+
+
 def content(
-    job: "Job", most: int = MOST_EXAMPLES, budget: float = BUDGET
+    job: Job, most: int = MOST_EXAMPLES, budget: float = BUDGET
 ) -> tuple[dict[str, Any], Columns]:
-    """Return what a page is told of the study, and the numbers; see `content_of`."""
+    """Return the index of a study's page, and the numbers; see `content_of`."""
     spec = job.spec
     told, columns = content_of(sources_of(job), spec["study"], spec["seeds"], most, budget)
     return told | {"report": "report.html"}, columns
@@ -53,7 +150,7 @@ def content_of(
     most: int = MOST_EXAMPLES,
     budget: float = BUDGET,
 ) -> tuple[dict[str, Any], Columns]:
-    """Return what a page is told of some settings, and the numbers.
+    """Return the index of a page of some settings, and the numbers.
 
     Parameters
     ----------
@@ -64,7 +161,7 @@ def content_of(
     most : int
         Examples of each split that can be looked at.
     budget : float
-        Bytes that they may take; where it is too small for so many, fewer are shown.
+        Bytes that they may take; fewer are shown where it is too small.
 
     Raises
     ------
@@ -244,3 +341,39 @@ def _add_split(
             for density in found.add(runs):
                 densities[density.pop("column")] = density
     return densities
+
+
+# --- the page of a comparison ------------------------------------------------------------------
+
+STORE = "examples"
+
+
+def page_of(found: "Comparison", beside: str = "") -> str:
+    """Return a page that opens from disk, in which every example can be looked at.
+
+    Parameters
+    ----------
+    found : Comparison
+    beside : str
+        The file with verdicts and intervals that the page leads to, if any.
+    """
+    from disobey.comparison.store import by_role, write_models
+    from disobey.stores.writer import NetcdfWriter
+
+    each = 3 if found.has_reference else 2
+    roles = by_role(next(iter(found.models.values())), found.pairs, each)
+    runs = {role: [f"{role}_{seed}" for seed in range(len(of))] for role, of in roles.items()}
+    seeds = seeds_of({f"{role}s": runs.get(role, []) for role in (TEACHER, REFERENCE, STUDENT)})
+    labelled = all(of_split.label is not None for of_split in found.models.values())
+    splits = [split for split in SPLITS if split in found.models]
+    labels = STORE if labelled else None
+    name, about = found.analysis.setting, {"dataset": "", **found.analysis.about}
+    setting = Setting(about, STORE, labels, seeds, splits, len(runs[TEACHER]))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "models.nc")
+        with NetcdfWriter(path) as writer:
+            write_models(writer, found.models, found.pairs, each)
+        logits = {run: (path, run) for of_role in runs.values() for run in of_role}
+        sources = Sources({name: setting}, logits, {STORE: path})
+        told, columns = content_of(sources, name, range(found.pairs))
+    return render(told | {"report": beside}, columns)

@@ -1,4 +1,9 @@
-"""The figures: a module each with ``draw(analyses)``, or an entry of `forest.FORESTS`."""
+"""The figures of a study.
+
+A kind of figure is drawn by ``draw(analyses)`` of the module with its name, by ``draw_<kind>`` of a
+module in `SHARED`, or as an entry of `forest.FORESTS`. ``analyses`` are by setting, in the order of
+the study; a ValueError says what they lack.
+"""
 
 import importlib
 import importlib.util
@@ -6,20 +11,29 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from disobey.members import member
-
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# Modules that draw several kinds.
+SHARED = {
+    "bias": ("trajectories",),
+    "confidence": ("steps",),
+    "curves": ("training-curves", "equal-accuracy", "switching"),
+    "sweeps": ("rounds", "temperature", "over-training"),
+    "variants": ("dissection", "mislabelled", "measures", "label-class"),
+}
+MODULES = {kind: f"{__name__}.{name}" for name, kinds in SHARED.items() for kind in kinds}
 
 
 def module_of(kind: str) -> str:
     """Return the module that draws a kind of figure."""
-    own = member("figures", kind)
-    return own if importlib.util.find_spec(own) else member("figures", "forest")
+    own = MODULES.get(kind, f"{__name__}.{kind.replace('-', '_')}")
+    return own if importlib.util.find_spec(own) else f"{__name__}.forest"
 
 
 def drawer(kind: str) -> Callable[[dict[str, Any]], "Figure"]:
     """Return the function that draws a kind of figure from analyses by setting."""
     name = module_of(kind)
-    module = importlib.import_module(name)
-    return module.draw if name == member("figures", kind) else partial(module.draw, kind)
+    of_kind = f"draw_{kind.replace('-', '_')}" if kind in MODULES else "draw"
+    draw: Callable[..., Figure] = getattr(importlib.import_module(name), of_kind)
+    return partial(draw, kind) if name == f"{__name__}.forest" else draw

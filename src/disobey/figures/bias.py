@@ -1,4 +1,4 @@
-"""Progress along eigendirections of the input: paths of student and reference, and their ratio."""
+"""Progress along eigendirections: paths of all models, and their progress in ratio to others'."""
 
 import math
 from typing import Any
@@ -9,22 +9,39 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from disobey.analysis.names import REFERENCE, STUDENT
+from disobey.analysis.bias import (
+    OF_NORMS,
+    OVERALL,
+    PAIR_LOG_RATIO,
+    PAIRS_DRAWN,
+    PAIRS_EXPECTED,
+    Bias,
+)
+from disobey.analysis.names import PAIRS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.panels import RIGHT, ROOM, columns_of, grid, say, scale, ticks_at
-from disobey.figures.ratios import (
-    NO_CHANGE,
-    Numbers,
-    Unit,
-    bias_seeds,
-    printed_ratio,
-    ratio,
-    units,
+from disobey.figures.cells import only
+from disobey.figures.panels import (
+    RIGHT,
+    ROOM,
+    columns_of,
+    even_ticks,
+    grid,
+    put_ticks,
+    say,
+    scale,
+    short_labels,
+    ticks_at,
 )
 from disobey.figures.series import MOST_BARS, Series, draw_line
 from disobey.figures.sheet import Sheet
-from disobey.numbers import NBSP
+from disobey.numbers import NBSP, interval, number
+
+Numbers = tuple[float, float, float]
+# A setting and one of its layers.
+Unit = tuple[Bias, str]
+# The ratio of what does not deviate.
+NO_CHANGE = 1.0
 
 PATHS = (REFERENCE, STUDENT)
 MOST_PATHS, MOST_RATIOS = 5, 4
@@ -33,41 +50,42 @@ LEFT, BELOW, HEIGHT = 0.4, 0.26, 1.2
 SHARED_LEFT, INDENT = 0.12, 0.28
 # Any: matplotlib's options are of all types.
 THEOREM_STYLE: dict[str, Any] = {
-    "color": style.INK,
-    "linewidth": style.MEDIUM,
-    "linestyle": (0, (1, 1)),
-}
+    "color": style.INK, "linewidth": style.MEDIUM, "linestyle": (0, (1, 1)),
+}  # fmt: skip
 # Models at one rank spread over this share of the way to the next rank.
 SPREAD = 0.6
+
+
+def progress_ratio(bias: Bias, layer: str, model: str = STUDENT) -> Numbers:
+    """Return estimate, low and high of the ratio of a model's progress to the reference's."""
+    estimate, low, high = np.exp(bias.number(layer, OVERALL, compared=model))
+    return float(estimate), float(low), float(high)
+
+
+def printed_ratio(bias: Bias, layer: str) -> str:
+    """Return the student's `progress_ratio` and its interval as printed."""
+    return interval(*progress_ratio(bias, layer), NO_CHANGE)
+
+
+def units(analyses: dict[str, Analysis]) -> list[Unit]:
+    """Return settings and layers that have a bias analysis, in the order of the study."""
+    found = [analysis.bias for analysis in analyses.values() if analysis.bias is not None]
+    return [(bias, layer) for bias in found for layer in bias.layers]
 
 
 @style.styled
 def draw(analyses: dict[str, Analysis]) -> Figure:
     """Draw paths in the plane of two eigendirections, and the ratio of progress by rank.
 
-    Parameters
-    ----------
-    analyses : dict of str to Analysis
-        By setting, in the order of the study; those without a bias analysis are left out.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide.
-
-    Raises
-    ------
-    ValueError
-        When no setting has a bias analysis.
+    Settings without a bias analysis are left out.
     """
     chosen = units(analyses)
     if not chosen:
         raise ValueError("the figure bias needs a setting with a bias analysis, got none")
     sheet = Sheet(style.TWO_COLUMNS)
     sheet.title("Progress along eigendirections of the input")
-    reference, others = style.handle(REFERENCE), ratio_handles(chosen)
-    sheet.legend([reference, *others])
-    _paths(sheet, chosen)
+    sheet.legend([style.handle(REFERENCE), *ratio_handles(chosen)])
+    _draw_planes(sheet, chosen)
     _ratios(sheet, chosen)
     return sheet.finish()
 
@@ -79,29 +97,28 @@ def ratio_handles(chosen: list[Unit]) -> list[Line2D]:
     return [*(style.handle(model) for model in found), theorem]
 
 
-def _paths(sheet: Sheet, chosen: list[Unit]) -> None:
-    """Draw one panel for the linear model and one per setting and layer."""
+def _draw_planes(sheet: Sheet, chosen: list[Unit]) -> None:
+    """Draw one panel for the linear model and one for each setting and layer."""
     datasets = [bias.layers[layer] for bias, layer in chosen]
-    heads = ["linear model, closed form", *(_name(unit) for unit in chosen)]
+    heads = ["linear model, closed form", *(f"{bias.setting}, {layer}" for bias, layer in chosen)]
     columns = max(columns_of(len(heads), MOST_PATHS), 3)
     made = grid(sheet, heads, columns, height=HEIGHT, left=LEFT, below=BELOW)
-    width = sheet.width / columns - LEFT - RIGHT
     _linear(made[0], datasets[0])
     for axes, (bias, layer), data in zip(made[1:], chosen, datasets, strict=True):
         for model in PATHS:
             progress = data.progress.sel(model=model).transpose("seed", "point", "direction")
             for seed in progress.values:
                 _path(axes, seed, model, f"{model}/{bias.setting}/{layer}")
+    width = sheet.width / columns - LEFT - RIGHT
     for axes, data in zip(made, [datasets[0], *datasets], strict=True):
         last = int(data["rank"][-1])
-        axes.set_xlabel("progress, rank 1", size=style.SMALL_SIZE)
-        axes.set_ylabel(f"progress, rank {last}", size=style.SMALL_SIZE)
-        _plane_scales(axes, width)
-
-
-def _name(unit: Unit) -> str:
-    bias, layer = unit
-    return f"{bias.setting}, {layer}"
+        axes.set(xlabel="progress, rank 1", ylabel=f"progress, rank {last}")
+        drawn = np.concatenate([line.get_xydata() for line in axes.lines])
+        if np.isfinite(drawn).any():
+            scale(axes, "x", drawn[:, 0], width=width)
+            scale(axes, "y", drawn[:, 1])
+        else:
+            say(axes)
 
 
 def _linear(axes: Axes, data: xr.Dataset) -> None:
@@ -120,34 +137,18 @@ def _path(axes: Axes, path: np.ndarray, model: str, name: str) -> None:
     role = style.ROLES[model]
     # Paths begin where no step was taken, which the histories do not repeat.
     leading, last = (np.concatenate([[0.0], path[:, index]]) for index in (0, -1))
-    axes.plot(
-        leading,
-        last,
-        color=role.colour,
-        linewidth=style.MEDIUM,
-        marker=role.marker,
-        markevery=[-1],
-        markersize=style.BINNED_SIZE,
-        gid=f"path/{name}",
-    )
-
-
-def _plane_scales(axes: Axes, width: float) -> None:
-    drawn = np.concatenate([line.get_xydata() for line in axes.lines])
-    if not np.isfinite(drawn).any():
-        say(axes)
-        return
-    scale(axes, "x", drawn[:, 0], width=width)
-    scale(axes, "y", drawn[:, 1])
+    (line,) = axes.plot(leading, last, color=role.colour, gid=f"path/{name}")
+    line.set(marker=role.marker, markevery=[-1], markersize=style.BINNED_SIZE)
+    line.set(linewidth=style.MEDIUM)
 
 
 def _ratios(sheet: Sheet, chosen: list[Unit]) -> None:
-    """Draw one panel per setting and layer, on a common vertical scale."""
+    """Draw one panel for each setting and layer, on a common vertical scale."""
     columns = max(columns_of(len(chosen), MOST_RATIOS), 2)
     heads = [
-        f"{_name(unit)}, n{NBSP}={NBSP}{bias_seeds(*unit)}\nall k{NBSP}>{NBSP}1: "
-        + printed_ratio(*unit)
-        for unit in chosen
+        f"{bias.setting}, {layer}, n{NBSP}={NBSP}{bias.seeds(layer)}\nall k{NBSP}>{NBSP}1: "
+        + printed_ratio(bias, layer)
+        for bias, layer in chosen
     ]
     width = (sheet.width - INDENT) / columns - SHARED_LEFT - RIGHT
     made = grid(sheet, heads, columns, height=HEIGHT, left=SHARED_LEFT, below=BELOW, indent=INDENT)
@@ -158,64 +159,213 @@ def _ratios(sheet: Sheet, chosen: list[Unit]) -> None:
             scale(axes, "y", [*known, NO_CHANGE], log=True)
         axes.tick_params(labelleft=place % columns == 0)
         if place % columns == 0:
-            axes.set_ylabel("progress / reference's", size=style.SMALL_SIZE)
+            axes.set_ylabel("progress / reference's")
 
 
 def _shown(unit: Unit) -> list[float]:
     bias, layer = unit
-    data = bias.layers[layer]
     models = (STUDENT, *bias.placebos(layer))
-    return [value for model in models for three in _by_rank(data, model) for value in three]
+    by_rank = (_by_rank(bias.layers[layer], model) for model in models)
+    return [value for of_model in by_rank for three in of_model for value in three]
 
 
 def draw_ratios(axes: Axes, unit: Unit, width: float) -> None:
-    """Draw the ratio of progress of student and placebos by rank, and what theory says of it.
+    """Draw the ratio of progress of student and placebos by rank, and the linear theory's.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
     unit : (Bias, str)
-        A setting's bias analysis and a layer.
     width : float
         Of the axes, in inches.
     """
     bias, layer = unit
     data = bias.layers[layer]
     ranks = [int(rank) for rank in data["rank"].values[1:]]
-    axes.set_xlabel("rank k of the eigendirection", size=style.SMALL_SIZE)
-    models = (STUDENT, *bias.placebos(layer))
-    numbers = {model: _by_rank(data, model) for model in models}
-    shown = _shown(unit)
+    axes.set_xlabel("rank k of the eigendirection")
+    models, shown = (STUDENT, *bias.placebos(layer)), _shown(unit)
     if not any(math.isfinite(value) for value in shown):
         say(axes)
         return
-    axes.axhline(1, color=style.INK, linewidth=style.MEDIUM, linestyle=(0, (3, 2)), zorder=1)
+    style.null_line(axes, "y", NO_CHANGE)
     # Beside the first and the last rank there is only the scale's own room.
     spread = min(SPREAD / max(len(ranks), 2), 2 * ROOM / (1 + 2 * ROOM))
     step = spread * width / len(models)
     for index, model in reversed(list(enumerate(models))):
-        line = Series(
-            f"ratio/{model}/{bias.setting}/{layer}",
-            style.role_of(model),
-            tuple(ranks),
-            tuple(numbers[model]),
-        )
+        name, role = f"ratio/{model}/{bias.setting}/{layer}", style.role_of(model)
+        line = Series(name, role, tuple(ranks), tuple(_by_rank(data, model)))
         draw_line(axes, line, (index - (len(models) - 1) / 2) * step)
     scale(axes, "x", ranks, log=True)
     scale(axes, "y", [*shown, 1.0], log=True)
     if len(ranks) <= MOST_BARS:
         ticks_at(axes, "x", ranks, width)
-    axes.plot(
-        ranks,
-        np.exp(data.theorem.values[1:]),
-        gid=f"theorem/{bias.setting}/{layer}",
-        zorder=2,
-        **THEOREM_STYLE,
-    )
+    gid = f"theorem/{bias.setting}/{layer}"
+    axes.plot(ranks, np.exp(data.theorem.values[1:]), gid=gid, zorder=2, **THEOREM_STYLE)
 
 
 def _by_rank(data: xr.Dataset, model: str) -> list[Numbers]:
     """Return the ratio with its interval for each direction but the leading one."""
     chosen = data.sel(compared=model).isel(direction=slice(1, None))
-    ends = (chosen.estimate.values, chosen.low.values, chosen.high.values)
-    return [ratio((estimate, low, high)) for estimate, low, high in zip(*ends, strict=True)]
+    ends = np.exp([chosen[end].values for end in ("estimate", "low", "high")])
+    return list(zip(*ends.tolist(), strict=True))
+
+
+# --- trajectories in the planes of 15 pairs of eigendirections --------------------------------
+
+# From the back to the front.
+MODELS = (TEACHER, REFERENCE, STUDENT)
+# Pairs are counted where teacher and student are the same model, so the reference is a second seed
+# of the teacher.
+LABELS = {TEACHER: "teacher", REFERENCE: "second seed", STUDENT: "distilled student"}
+COLUMNS, PAIR_HEIGHT, PAIR_LEFT, PAIR_BELOW = 5, 0.78, 0.34, 0.13
+# Room for the names of the axes, at the left of the first column and below the last row.
+FIRST, LAST = 0.13, 0.12
+# Between two numbers, in inches.
+APART = 0.05
+WHAT = {"": f"‖(W{NBSP}−{NBSP}W(0))v‖", OF_NORMS: "‖Wv‖"}
+STAR: dict[str, Any] = {"marker": "*", "markeredgewidth": 0}
+# Lines and stars. The teacher's are wider, to show below a second seed on the same way.
+WIDTHS = {TEACHER: (1.5, 6.5), REFERENCE: (0.6, 4.5), STUDENT: (0.8, 5.0)}
+MAX_TICKS = 3  # of numbers with many digits
+OTHER_SEEDS: dict[str, Any] = {"linewidth": 0.35, "alpha": 0.3}
+
+
+@style.styled
+def draw_trajectories(analyses: dict[str, Analysis]) -> Figure:
+    """Draw the pairs drawn for one setting's first tracked layer and first seed.
+
+    Where all models start where the teacher does the norm of the weights is shown, as in the paper;
+    else progress, the norm of how far they have moved, and the other seeds fainter: of norms, each
+    seed starts elsewhere. Counts and ratios are of progress either way.
+    """
+    setting, bias = (one := only("trajectories", analyses)).setting, one.bias
+    if bias is None or PAIRS_DRAWN not in bias.layers[bias.first]:
+        raise ValueError(
+            f"the figure trajectories needs a bias analysis with pairs; {setting} has none"
+        )
+    data, prefix = pairs_of(bias)
+    sheet = Sheet(style.TWO_COLUMNS)
+    sheet.title(f"Trajectories along pairs of eigendirections: {setting}, {bias.first}")
+    sheet.legend(_handles(data, prefix))
+    sheet.write(_expected(bias))
+    ranks = zip(data.pair_top.values, data.pair_bottom.values, strict=True)
+    heads = [f"ranks {top}, {bottom}" for top, bottom in ranks]
+    made = grid(
+        sheet, heads, COLUMNS, height=PAIR_HEIGHT, left=PAIR_LEFT, below=PAIR_BELOW, indent=FIRST,
+        lettered=False,
+    )  # fmt: skip
+    for pair, axes in enumerate(made):
+        draw_pair(axes, data, prefix, pair)
+    _name_axes(made, WHAT[prefix])
+    sheet.top += LAST
+    return sheet.finish()
+
+
+def pairs_of(bias: Bias) -> tuple[xr.Dataset, str]:
+    """Return the first layer, and `OF_NORMS` where its pairs show norms of weights, else ``""``."""
+    data = bias.layers[bias.first]
+    return data, OF_NORMS if OF_NORMS + PAIRS_DRAWN in data else ""
+
+
+def _handles(data: xr.Dataset, prefix: str) -> list[Line2D]:
+    """Return the legend: each model with the count of the pairs that are drawn, and the star."""
+    found = []
+    for model in MODELS:
+        label = LABELS[model]
+        if model != TEACHER:
+            count = float(data[PAIRS_DRAWN].sel(model=model).isel(seed=0))
+            label += f": lags in {count:g} of {PAIRS}"
+        width, star = WIDTHS[model]
+        found.append(style.handle(model, label=label, linewidth=width, markersize=star, **STAR))
+    if prefix != OF_NORMS and data.sizes["seed"] > 1:
+        found.append(Line2D([], [], color=style.FAINT, label="other seeds", linewidth=0.35))
+    return found
+
+
+def _expected(bias: Bias) -> str:
+    """Return the count over all pairs and seeds, of student, second seed and placebos."""
+    layer = bias.first
+    labels = [(model, LABELS[model].removeprefix("distilled ")) for model in (STUDENT, REFERENCE)]
+    labels += [(name, style.role_of(name).label) for name in bias.placebos(layer)]
+    counts = [
+        f"{label.replace(' ', NBSP)}{NBSP}"
+        + interval(*bias.number(layer, PAIRS_EXPECTED, model=model))
+        for model, label in labels
+    ]
+    seeds = f"{bias.seeds(layer)}{NBSP}seeds"
+    return f"Of {PAIRS} by {WHAT['']}, mean over all pairs and {seeds}: {', '.join(counts)}"
+
+
+def draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
+    """Draw the paths in the plane of one pair, and the ratios of the first seed above it."""
+    ranks = [int(data[end][pair]) for end in ("pair_top", "pair_bottom")]
+    draw_paths(axes, data, prefix, ranks, f"{pair}")
+    _write_ratios(axes, data[PAIR_LOG_RATIO].isel(pair=pair, seed=0))
+
+
+def draw_paths(axes: Axes, data: xr.Dataset, prefix: str, ranks: list[int], name: str) -> None:
+    """Draw the paths of all models in the plane of two directions, to a star at their ends.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    data : xarray.Dataset
+        A layer of a bias analysis.
+    prefix : str
+        Whether progress is drawn (empty) or the norm of the weights (`OF_NORMS`).
+    ranks : list of int
+        The direction across and the one up.
+    name : str
+        Part of the gids of paths.
+    """
+    shown: list[np.ndarray] = []
+    for model in (known for known in MODELS if known in data.model.values):
+        for seed, path in enumerate(_paths(data, prefix, model, ranks)):
+            (width, star), colour = WIDTHS[model], style.ROLES[model].colour
+            look = OTHER_SEEDS if seed else {"linewidth": width, "zorder": 3}
+            gid = f"path/{model}/{name}/{seed}"
+            axes.plot(*path, color=colour, solid_joinstyle="round", gid=gid, **look)
+            shown.append(path)
+            if seed == 0:
+                end: dict[str, Any] = {"zorder": 4, "linestyle": "", "markersize": star, **STAR}
+                axes.plot(*path[:, -1:], color=colour, **end)
+    for which, values in zip("xy", np.concatenate(shown, axis=1), strict=True):
+        scale(axes, which, values)
+        low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
+        ticks = even_ticks(low, high, MAX_TICKS)
+        put_ticks(axes, which, ticks, short_labels(ticks))
+
+
+def _paths(data: xr.Dataset, prefix: str, model: str, ranks: list[int]) -> np.ndarray:
+    """Return the shown ways along two directions from the start of training, (seed, 2, point)."""
+    along = [list(data["rank"].values).index(rank) for rank in ranks]
+    of_model = data.sel(model=model).isel(direction=along)
+    recorded = of_model[prefix.removesuffix("_") or "progress"]
+    later = recorded.transpose("seed", "direction", "point").values
+    start = np.zeros_like(later[..., :1])
+    if prefix == OF_NORMS:
+        start = of_model.norm_start.transpose("seed", "direction").values[..., None]
+        start, later = start[:1], later[:1]
+    return np.concatenate([start, later], axis=2)
+
+
+def _write_ratios(axes: Axes, log_ratio: xr.DataArray) -> None:
+    """Write the ratios to the teacher along the bottom direction at the right, above a panel."""
+    right = 0.0
+    for model in (REFERENCE, STUDENT):
+        role = style.ROLES[model]
+        ratio = math.exp(float(log_ratio.sel(model=model)))
+        # A model that ends before the first level has no ratio.
+        text = f"{role.glyph}{NBSP}{'–' if math.isnan(ratio) else number(ratio)}"
+        style.write(axes, text, (1, 1), (-right, 2), color=role.colour, ha="right")
+        right += (style.text_width(text, style.SMALL_SIZE) + APART) / style.POINT
+
+
+def _name_axes(made: list[Axes], what: str) -> None:
+    """Name the axes once, in the middle of the grid's edges."""
+    rows = len(made) // COLUMNS
+    below, beside = made[(rows - 1) * COLUMNS + COLUMNS // 2], made[rows // 2 * COLUMNS]
+    below.set_xlabel(f"{what} along the top direction (first rank)")
+    left = -(FIRST + PAIR_LEFT) / style.POINT
+    text = f"{what} along the bottom direction (second rank)"
+    style.write(beside, text, (0, 0.5), (left, 0), rotation=90, ha="left", va="center")

@@ -1,4 +1,4 @@
-"""Small squares in which a model stands against its teacher: counts in cells, binned means."""
+"""Squares that plot a model against its teacher: counts in cells, binned means, sizes of splits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -8,23 +8,49 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.lines import Line2D
 
-from disobey.analysis.names import REFERENCE, STUDENT
+from disobey.analysis.names import ALL, REFERENCE, STUDENT
+from disobey.analysis.statistics import statistic_of
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.panels import even_ticks, put_ticks, say, short_labels
-from disobey.figures.sizes import size
 from disobey.numbers import NBSP, interval
 
 # The student first: the reference is its control.
 MODELS = (STUDENT, REFERENCE)
-# Share of the examples beyond either end of a scale; and of the scale, what is kept free.
+# Share of the examples beyond either end of a scale, and room on either side of the rest.
 TAIL, ROOM = 0.001, 0.03
-# A scale without any example.
+# The scale of a panel without an example.
 FALLBACK = (-1.0, 1.0)
 MAX_TICKS = 3
-# Share of a scale at either end that has no tick, lest its label meet the next panel's.
+# Share of a scale at either end without a tick: its label would reach into the next panel.
 INSET = 0.08
 CASING = 1.8
+
+
+def seeds(analysis: Analysis, split: str = "test") -> int:
+    """Return the number of seeds."""
+    return int(analysis.splits[split].sizes["seed"])
+
+
+def examples(analysis: Analysis, split: str = "test", subset: str = ALL) -> str:
+    """Return the number of examples, or its range over seeds."""
+    counts = analysis.splits[split].examples.sel(subset=subset).values
+    few, many = int(counts.min()), int(counts.max())
+    return f"{few:,}" if few == many else f"{few:,}–{many:,}"
+
+
+def size(analysis: Analysis, split: str = "test") -> str:
+    """Return the numbers of seeds and examples of a split, ``5 × 10,000``."""
+    return f"{seeds(analysis, split)}{NBSP}×{NBSP}{examples(analysis, split)}"
+
+
+def only(kind: str, analyses: Mapping[str, Analysis]) -> Analysis:
+    """Return the setting of a figure that shows one."""
+    if len(analyses) != 1:
+        raise ValueError(
+            f"the figure {kind} shows one setting, got {len(analyses)}; draw one figure each"
+        )
+    return next(iter(analyses.values()))
 
 
 def models_of(data: xr.Dataset) -> list[str]:
@@ -38,11 +64,11 @@ def shown_in(analyses: Iterable[Analysis]) -> list[str]:
     return [model for model in MODELS if model in shown]
 
 
-def legend(analyses: Mapping[str, Analysis], *more: Line2D) -> list[Line2D]:
-    """Return the entries of the models and of the diagonal, and ``more``."""
-    equal = style.handle(STUDENT, color=style.INK, marker="", linestyle=(0, (3, 2)))
+def legend(analyses: Mapping[str, Analysis]) -> list[Line2D]:
+    """Return the entries of the models and of the diagonal."""
+    equal = style.handle(STUDENT, color=style.INK, marker="", linestyle=style.DASHED)
     equal.set(label="as the teacher", linewidth=style.MEDIUM)
-    return [*(style.handle(model) for model in shown_in(analyses.values())), equal, *more]
+    return [*(style.handle(model) for model in shown_in(analyses.values())), equal]
 
 
 def head(analysis: Analysis, split: str, *lines: str) -> str:
@@ -50,21 +76,20 @@ def head(analysis: Analysis, split: str, *lines: str) -> str:
     return "\n".join([f"{split}, n{NBSP}={NBSP}{size(analysis, split)}", *lines])
 
 
-def printed(
-    analysis: Analysis,
-    statistic: str,
-    model: str,
-    split: str,
-    null: float = float("nan"),
-    subset: str = "all",
-) -> str:
-    """Return a model's glyph, estimate and interval; they may break over lines."""
+def printed(analysis: Analysis, statistic: str, model: str, split: str, subset: str = ALL) -> str:
+    """Return estimate and interval of a statistic; the line may break between them."""
+    null = statistic_of(statistic).null_of(model)
     numbers = interval(*analysis.number(statistic, model, split, subset), null)
-    return f"{style.ROLES[model].glyph}{NBSP}{numbers}".replace(f"{NBSP}[", " [")
+    return numbers.replace(f"{NBSP}[", " [")
+
+
+def with_glyph(model: str, text: str) -> str:
+    """Return a text after the glyph of a model."""
+    return f"{style.ROLES[model].glyph}{NBSP}{text}"
 
 
 def draw_cells(axes: Axes, edges: np.ndarray, cells: np.ndarray, model: str) -> bool:
-    """Draw how many examples fall into each cell, and the diagonal.
+    """Draw the number of examples in each cell, and the diagonal.
 
     Parameters
     ----------
@@ -73,7 +98,7 @@ def draw_cells(axes: Axes, edges: np.ndarray, cells: np.ndarray, model: str) -> 
         Of both axes.
     cells : ndarray of int, shape (teacher_bin, model_bin)
     model : str
-        Whose colour it has.
+        The model whose colour the cells have.
 
     Returns
     -------
@@ -97,13 +122,31 @@ def draw_means(
     role = style.ROLES[model]
     axes.plot(across, up, color=style.HOLLOW, linewidth=CASING, zorder=3)
     (line,) = axes.plot(across, up, zorder=4, gid=f"{gid}/{model}")
-    line.set(
-        color=role.colour,
-        linewidth=style.MEDIUM,
-        marker=role.marker,
-        markersize=style.SEED_SIZE,
-        markeredgewidth=0,
-    )
+    line.set(color=role.colour, linewidth=style.MEDIUM, marker=role.marker)
+    line.set(markersize=style.SEED_SIZE, markeredgewidth=0)
+
+
+def draw_models(axes: Axes, data: xr.Dataset, prefix: str = "") -> None:
+    """Draw a split: cells of its first model, means of all, on a scale that holds them.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    data : xarray.Dataset
+    prefix : str
+        Before the names of variables; see `disobey.analysis.store`.
+    """
+    edges = data[f"{prefix}confidence_edge"].values
+    models = models_of(data)
+    density = data[f"{prefix}density"].transpose("compared", "teacher_bin", "model_bin")
+    counts = [density.sel(compared=model).values for model in models]
+    if not draw_cells(axes, edges, counts[0], models[0]):
+        return
+    for model in reversed(models):
+        here = data.sel(compared=model)
+        across, up = (here[f"{prefix}binned_{of}"].values for of in ("teacher", "model"))
+        draw_means(axes, across, up, model)
+    square_scale(axes, limits_of(edges, counts))
 
 
 def limits_of(edges: np.ndarray, cells: Sequence[np.ndarray]) -> tuple[float, float]:
@@ -125,14 +168,16 @@ def limits_of(edges: np.ndarray, cells: Sequence[np.ndarray]) -> tuple[float, fl
             if inside.size:
                 ends += [float(edges[inside[0]]), float(edges[inside[-1] + 1])]
     low, high = (min(ends), max(ends)) if ends else FALLBACK
-    room = ROOM * (high - low)
-    return low - room, high + room
+    margin = ROOM * (high - low)
+    return low - margin, high + margin
 
 
-def square_scale(axes: Axes, limits: tuple[float, float], *, left: bool, below: bool) -> None:
-    """Give both axes the same limits and few ticks, labelled on the sides that are asked for."""
-    inset = INSET * (limits[1] - limits[0])
-    ticks = even_ticks(limits[0] + inset, limits[1] - inset, MAX_TICKS)
+def square_scale(
+    axes: Axes, limits: tuple[float, float], *, left: bool = True, below: bool = True
+) -> None:
+    """Give both axes the same limits and few ticks, labelled on the given sides."""
+    margin = INSET * (limits[1] - limits[0])
+    ticks = even_ticks(limits[0] + margin, limits[1] - margin, MAX_TICKS)
     axes.set(xlim=limits, ylim=limits)
     for which in "xy":
         put_ticks(axes, which, ticks, short_labels(ticks))

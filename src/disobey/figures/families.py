@@ -1,4 +1,4 @@
-"""Families: settings that differ in nothing but what a figure varies."""
+"""Settings that differ in one thing, such as switch, round, temperature or epoch, as families."""
 
 import json
 import math
@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from disobey.analysis.names import REFERENCE, STUDENT
+from disobey.analysis.statistics import statistic_of
 from disobey.analysis.store import Analysis
-from disobey.figures.ratios import NO_CHANGE, Numbers, first_layer, progress_ratio
+from disobey.figures.bias import NO_CHANGE, progress_ratio
+from disobey.figures.cells import size
 from disobey.figures.series import Across, Series, SeriesPanel
-from disobey.figures.sizes import size
 from disobey.figures.style import DISTILLATION_FIRST, ONE_HOT_FIRST, ROLES, Role
 from disobey.numbers import NBSP
 
-UNKNOWN: Numbers = (math.nan, math.nan, math.nan)
+UNKNOWN = (math.nan, math.nan, math.nan)
 BIAS = "bias"
-# Which model a student is whose hard switch is at 0, and at 1.
+# Between a setting's name and the epoch of a snapshot.
+AT = "@"
+# The model that a student is whose hard switch is at 0, and at 1.
 ENDS = {DISTILLATION_FIRST: (REFERENCE, STUDENT), ONE_HOT_FIRST: (STUDENT, REFERENCE)}
-# Said of every family; anything else only where two families differ in it.
+# In the name of every family; other keys only where two families differ in them.
 ALWAYS = ("dataset", "label_noise", "teacher", "student")
 WORDS: dict[str, Callable[[Any], str]] = {
     "loss": lambda value: f"loss {value}",
@@ -43,14 +46,9 @@ WORDS: dict[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True)
 class Family:
-    """Settings that differ in what a figure varies.
+    """Settings that differ in what a figure varies, in the order of the study.
 
-    Attributes
-    ----------
-    name : str
-        What they have in common, in words; different for each family of a figure.
-    analyses : tuple of Analysis
-        In the order of the study.
+    ``name`` is what they have in common, in words; it differs between the families of a figure.
     """
 
     name: str
@@ -64,18 +62,9 @@ class Family:
 
 
 def families(analyses: Sequence[Analysis], varied: Sequence[str]) -> list[Family]:
-    """Group settings by all that is said about them, except what is varied.
+    """Group settings by all keys of `Analysis.about` that are not ``varied``.
 
-    Parameters
-    ----------
-    analyses : sequence of Analysis
-    varied : sequence of str
-        Keys of `Analysis.about` in which the members of a family may differ.
-
-    Returns
-    -------
-    list of Family
-        In the order of their first members.
+    Families are in the order of their first members.
     """
     groups: dict[str, list[Analysis]] = {}
     for analysis in analyses:
@@ -130,13 +119,13 @@ def line(
     statistic, model : str
         See `disobey.analysis.names`; or `BIAS` of the student.
     family : Family
-        Gives the line its name.
+        Part of the line's name.
     members : sequence of (float, Analysis)
         Place and setting, in any order.
     role : disobey.figures.style.Role, optional
-        How it is drawn, where not like every number of ``model``.
+        The look, where it is not that of ``model``.
     linestyle : str
-        Of the line; a blank draws none.
+        A blank draws no line.
     """
     ordered = sorted(members, key=lambda member: member[0])
     numbers = [
@@ -148,28 +137,54 @@ def line(
     return Series(name, role, tuple(place for place, _ in ordered), tuple(numbers), linestyle)
 
 
-def bias_panel(lines: Sequence[Series], across: Across) -> SeriesPanel:
-    """Return a panel of progress ratios."""
-    head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
-    return SeriesPanel(head, tuple(lines), across, NO_CHANGE, ratio=True)
+def panel(statistic: str, model: str, lines: Sequence[Series], across: Across) -> SeriesPanel:
+    """Return a panel of lines with label and null of the statistic, ``model`` of a single one."""
+    if statistic == BIAS:
+        head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
+        return SeriesPanel(head, tuple(lines), across, NO_CHANGE, ratio=True)
+    how, of = statistic_of(statistic), ROLES[model].label.replace(" ", NBSP) if model else ""
+    null = how.null_of(model)
+    known = None if math.isnan(null) else null
+    return SeriesPanel(how.axis(of), tuple(lines), across, known)
 
 
-def _ratio(analysis: Analysis) -> Numbers:
+def _ratio(analysis: Analysis) -> tuple[float, float, float]:
     """Return the progress ratio of the first layer, unknown without a bias analysis."""
-    if analysis.bias is None:
-        return UNKNOWN
-    return progress_ratio(analysis.bias, first_layer(analysis.bias))
+    return progress_ratio(analysis.bias, analysis.bias.first) if analysis.bias else UNKNOWN
+
+
+def snapshots_of(kind: str, analyses: dict[str, Analysis]) -> dict[str, dict[float, Analysis]]:
+    """Return the snapshots of each setting by epoch, in order; the setting itself is the last.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, naming the ``kind`` of figure.
+    """
+    found: dict[str, dict[float, Analysis]] = {}
+    for name, analysis in analyses.items():
+        setting, at, _ = name.rpartition(AT)
+        if at:
+            found.setdefault(setting, {})[float(analysis.about["epoch"])] = analysis
+    if not found:
+        raise ValueError(
+            f"the figure {kind} needs snapshots, named <setting>{AT}<epoch>, got none among "
+            f"{', '.join(analyses) or 'no setting'}"
+        )
+    for name in found.keys() & analyses:
+        found[name][float(analyses[name].about["epochs"])] = analyses[name]
+    return {name: dict(sorted(dated.items())) for name, dated in found.items()}
 
 
 def ramp_of(analysis: Analysis) -> float:
-    """Return over which share a setting's switch is stretched; 0 for a hard one, or none."""
+    """Return the share over which a setting's switch is stretched; 0 for a hard one, or none."""
     return float(analysis.about.get("switch", {}).get("ramp") or 0)
 
 
 def unswitched(analysis: Analysis) -> str | None:
-    """Return which model a setting's student is if it never switches; None if it does.
+    """Return the model that a setting's student is if it never switches; None if it does.
 
-    A hard switch at either end leaves nothing of one of the two losses.
+    A hard switch at either end leaves only one of the two losses.
     """
     if "switch" not in analysis.about:
         return STUDENT

@@ -1,6 +1,6 @@
 """Forest plots: one row per setting, one panel per statistic, one lane per model.
 
-`FORESTS` says what each of these figures shows; one body draws them all.
+`FORESTS` holds these figures; one body draws them all.
 """
 
 import math
@@ -29,8 +29,9 @@ from disobey.analysis.names import (
     STUDENT,
     TEACHER,
 )
+from disobey.analysis.statistics import statistic_of
 from disobey.analysis.store import SPLITS, Analysis
-from disobey.figures import sizes, style
+from disobey.figures import cells, style
 from disobey.figures.panels import (
     columns_of,
     even_ticks,
@@ -48,11 +49,11 @@ from disobey.numbers import NBSP
 # Inches.
 LANE, BODY_PADDING, ROW_GAP, PANEL_GAP, TICKS = 0.078, 0.02, 0.03, 0.2, 0.13
 NAMES, SEED_OFFSET = 1.75, 0.03
-# Share of a scale at either end that has no tick: a label would reach into the next panel.
+# Share of a scale at either end without a tick: its label would reach into the next panel.
 INSET = 0.05
-# Above this many settings the lower axis is out of sight: ticks stand at both ends.
+# With more settings than this the lower axis is out of sight: there are ticks at both ends.
 TALL = 12
-# What the paper reports. Any: matplotlib's options are of all types.
+# Accuracies of the paper. Any: matplotlib's options are of all types.
 PAPER_MARK: dict[str, Any] = {
     "color": style.INK, "marker": "x", "linestyle": "", "markersize": 2.6,
     "markeredgewidth": style.MEDIUM, "zorder": 5,
@@ -70,32 +71,41 @@ class Panel:
     Attributes
     ----------
     statistic : str
-        Which statistic (`disobey.analysis.names`).
+        See `disobey.analysis.names`; its record gives the null.
     label : str
-        What the axis shows, with its unit.
+        Of the axis, with its unit; the record's label without it.
     models : tuple of str
-        One lane each, from top to bottom.
+        One lane for each, from top to bottom.
     null : float, optional
-        The value that means "no deviation"; marked by a line.
+        The value without a deviation, where it is not the record's; marked by a line.
     seeds : bool
         Whether each seed is shown as a dot.
     paper : bool
         Whether a cross shows the accuracy that the paper reports.
-    share : float
-        Width relative to the other panels.
     split, subset : str
-        Which examples.
     """
 
     statistic: str
-    label: str
+    label: str = ""
     models: tuple[str, ...] = COMPARED
     null: float | None = None
     seeds: bool = False
     paper: bool = False
-    share: float = 1.0
     split: str = "test"
     subset: str = ALL
+
+    @property
+    def words(self) -> str:
+        """The label of the axis."""
+        of = style.ROLES[EFFECT].label if EFFECT in self.models else ""
+        return self.label or statistic_of(self.statistic).axis(of)
+
+    @property
+    def marked(self) -> float:
+        """The value that is marked, or NaN."""
+        if self.null is not None:
+            return self.null
+        return statistic_of(self.statistic).null_of(self.models[0])
 
     def number(self, analysis: Analysis, model: str) -> tuple[float, float, float]:
         """Return estimate, low and high; NaN where the split is missing."""
@@ -111,7 +121,7 @@ class Panel:
         return [float(value) for value in of_seeds]
 
     def reported(self, analysis: Analysis, model: str) -> float:
-        """Return what the paper reports; NaN where it is not shown or not reported."""
+        """Return the paper's accuracy; NaN where it is not shown or not reported."""
         return analysis.paper_accuracy(model, self.split) if self.paper else math.nan
 
     def name(self, analysis: Analysis, model: str) -> str:
@@ -123,12 +133,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Forest:
-    """What a forest figure shows.
+    """A forest figure.
 
     Attributes
     ----------
     title : str
-        Its subject.
     panels : tuple of Panel
         From left to right.
     counted : callable
@@ -139,17 +148,17 @@ class Forest:
 
     title: str
     panels: tuple[Panel, ...]
-    counted: Callable[[Analysis], str] = sizes.examples
+    counted: Callable[[Analysis], str] = cells.examples
     gaps: bool = False
 
 
 def _splits(analysis: Analysis) -> str:
-    counts = [sizes.examples(analysis, split) for split in SPLITS if split in analysis.splits]
+    counts = [cells.examples(analysis, split) for split in SPLITS if split in analysis.splits]
     return f"({f'{NBSP}+{NBSP}'.join(counts)})"
 
 
 def _subsets(analysis: Analysis) -> str:
-    counts = [sizes.examples(analysis, "train", subset) for subset in (MISLABELLED, CLEAN)]
+    counts = [cells.examples(analysis, "train", subset) for subset in (MISLABELLED, CLEAN)]
     return f"({f'{NBSP}+{NBSP}'.join(counts)})"
 
 
@@ -161,50 +170,34 @@ FORESTS = {
     "accuracy": Forest(
         "Accuracy (share of the examples, given labels)",
         tuple(
-            Panel("accuracy", label, models, null, seeds=True, paper=True, split=split)
+            Panel("accuracy", label, models, seeds=True, paper=True, split=split)
             for split in SPLITS
-            for label, models, null in (
-                (f"{split} accuracy", _ALL, None),
-                (f"{split}: student\n− reference", (EFFECT,), 0.0),
+            for label, models in (
+                (f"{split} accuracy", _ALL), (f"{split}: student\n− reference", (EFFECT,)),
             )
         ),
         _splits,
     ),
     "calibrated": Forest(
         "Confidence against a teacher of another seed",
-        (
-            Panel(EXAGGERATION, "exaggeration A\n(ratio; 1: as another teacher)", null=1.0),
-            Panel(EXAGGERATION, "A, student − reference\n(difference)", (EFFECT,), null=0.0),
-        ),
+        (Panel(EXAGGERATION), Panel(EXAGGERATION, models=(EFFECT,))),
         gaps=True,
     ),
     "inheritance": Forest(
-        "Shared signal and idiosyncrasy of teachers",
-        (
-            Panel(SIGNAL_SCALE, "shared signal, $A_z$\n(ratio; 1: as another teacher)", null=1.0),
-            Panel(INHERITANCE, "idiosyncrasy, B\n(ratio; 0: as another teacher)", null=0.0),
-        ),
+        "Shared signal and idiosyncrasy of teachers", (Panel(SIGNAL_SCALE), Panel(INHERITANCE))
     ),
     "fidelity": Forest(
         "Agreement with the teacher, and calibration",
-        (
-            Panel("agreement", "agreement with the teacher\n(share of test examples)"),
-            Panel("kl_from_teacher", "KL divergence from\nthe teacher (nats)"),
-            Panel("ece", "calibration error, ECE\n(probability)", _ALL),
-        ),
+        (Panel("agreement"), Panel("kl_from_teacher"), Panel("ece", models=_ALL)),
     ),
     # At clean points both labels are the same: one panel.
     "noise": Forest(
         "Belief in given and clean labels (mean probability, training points)",
         (
             Panel(BELIEF_GIVEN, "mislabelled: given,\nwrong label", _ALL, **_MISLABELLED),
-            Panel(
-                BELIEF_GIVEN, "wrong label:\nstudent − reference", (EFFECT,), 0.0, **_MISLABELLED
-            ),
+            Panel(BELIEF_GIVEN, "wrong label:\nstudent − reference", (EFFECT,), **_MISLABELLED),
             Panel(BELIEF_CLEAN, "mislabelled:\nclean label", _ALL, **_MISLABELLED),
-            Panel(
-                BELIEF_GIVEN, "clean points:\ntheir label", _ALL, split="train", subset=CLEAN
-            ),
+            Panel(BELIEF_GIVEN, "clean points:\ntheir label", _ALL, split="train", subset=CLEAN),
         ),
         _subsets,
     ),
@@ -213,30 +206,12 @@ FORESTS = {
 
 @style.styled
 def draw(kind: str, analyses: dict[str, Analysis]) -> Figure:
-    """Draw one of `FORESTS`.
-
-    Parameters
-    ----------
-    kind : str
-    analyses : dict of str to Analysis
-        One row each, from top to bottom.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide.
-    """
+    """Draw one of `FORESTS`: one row for each setting, from top to bottom."""
     return draw_forest(FORESTS[kind], analyses)
 
 
 def draw_forest(forest: Forest, analyses: dict[str, Analysis]) -> Figure:
-    """Draw a forest figure: title, legend, a row per setting, and the grid of gaps if it has one.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide.
-    """
+    """Draw a forest figure: title, legend, a row per setting, maybe the grid of gaps."""
     sheet = Sheet(style.TWO_COLUMNS)
     sheet.title(forest.title)
     models = dict.fromkeys(model for panel in forest.panels for model in panel.models)
@@ -251,7 +226,7 @@ def draw_forest(forest: Forest, analyses: dict[str, Analysis]) -> Figure:
 
 
 class Row:
-    """Where a setting is drawn: inches below the top of the plot.
+    """The place of a setting, in inches below the top of the plot.
 
     Parameters
     ----------
@@ -259,14 +234,14 @@ class Row:
     counted : str
         The number of examples behind the row.
     lanes : int
-        How many models have a lane.
+        The number of models that have a lane.
     top : float
-        Where the row above ends.
+        The end of the row above.
     """
 
     def __init__(self, analysis: Analysis, counted: str, lanes: int, top: float) -> None:
         self.analysis = analysis
-        seeds = sizes.seeds(analysis, next(iter(analysis.splits)))
+        seeds = cells.seeds(analysis, next(iter(analysis.splits)))
         self.size = f"{seeds}{NBSP}×{NBSP}{counted}"
         room = NAMES - style.text_width(self.size, style.SMALL_SIZE) - 3 * GAP
         self.name = style.wrap(analysis.setting, room, style.SMALL_SIZE)
@@ -288,19 +263,14 @@ def _panels(sheet: Sheet, forest: Forest, analyses: dict[str, Analysis]) -> None
         top = rows[-1].bottom if rows else 0.0
         rows.append(Row(analysis, forest.counted(analysis), lanes, top))
     height = rows[-1].bottom
-    free = sheet.width - NAMES - PANEL_GAP * (len(panels) - 1)
-    unit = free / sum(panel.share for panel in panels)
-    widths = [unit * panel.share for panel in panels]
-    labels = [
-        style.wrap(panel.label, width - LETTER, style.SMALL_SIZE)
-        for panel, width in zip(panels, widths, strict=True)
-    ]
+    width = (sheet.width - NAMES - PANEL_GAP * (len(panels) - 1)) / len(panels)
+    labels = [style.wrap(panel.words, width - LETTER, style.SMALL_SIZE) for panel in panels]
     lines = max(label.count("\n") + 1 for label in labels)
     ticks_above = TICKS * (len(rows) > TALL)
     sheet.top += style.line_height(style.SMALL_SIZE, lines) + ticks_above
     _names(sheet, rows, height)
     left = MARGIN + NAMES
-    for panel, label, width in zip(panels, labels, widths, strict=True):
+    for panel, label in zip(panels, labels, strict=True):
         axes = sheet.axes(left, width, height)
         axes.set_ylim(height, 0)
         # Labels of one and of two lines begin at the same height.
@@ -331,28 +301,16 @@ def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
     for row in rows:
         axes.axhspan(row.top, row.bottom, color=style.BAND, linewidth=0, zorder=0)
         if not any(math.isfinite(panel.number(row.analysis, m)[0]) for m in panel.models):
-            _say_missing(axes, row)
+            at = 0.5, 1 - row.middle / rows[-1].bottom
+            look: dict[str, Any] = {"color": style.FAINT, "ha": "center", "va": "center"}
+            style.write(axes, "no estimate", at, (0, 0), **look)
             continue
-        if panel.null is not None:
-            axes.vlines(panel.null, row.top, row.bottom, style.INK, linewidth=style.MEDIUM)
+        if math.isfinite(panel.marked):
+            axes.vlines(panel.marked, row.top, row.bottom, style.INK, linewidth=style.MEDIUM)
         for index, model in enumerate(panel.models):
-            _lane(
-                axes, panel, row, model, row.middle + (index - (len(panel.models) - 1) / 2) * LANE
-            )
+            aside = (index - (len(panel.models) - 1) / 2) * LANE
+            _lane(axes, panel, row, model, row.middle + aside)
     _scale(axes, _shown(panel, rows), width)
-
-
-def _say_missing(axes: Axes, row: Row) -> None:
-    axes.text(
-        0.5,
-        row.middle,
-        "no estimate",
-        transform=axes.get_yaxis_transform(),
-        size=style.SMALL_SIZE,
-        color=style.FAINT,
-        ha="center",
-        va="center",
-    )
 
 
 def _lane(axes: Axes, panel: Panel, row: Row, model: str, height: float) -> None:
@@ -366,15 +324,7 @@ def _lane(axes: Axes, panel: Panel, row: Row, model: str, height: float) -> None
         dots: dict[str, Any] = {"markersize": style.SEED_SIZE, "markeredgewidth": 0, "alpha": 0.7}
         axes.plot(each, below, "o", color=role.colour, gid=f"seeds/{name}", **dots)
     axes.plot([low, high], [height, height], color=role.colour, gid=f"interval/{name}")
-    axes.plot(
-        [estimate],
-        [height],
-        role.marker,
-        color=role.colour,
-        markerfacecolor=role.colour if decided else style.HOLLOW,
-        markeredgewidth=style.MEDIUM,
-        gid=f"estimate/{name}",
-    )
+    style.estimate(axes, estimate, height, role, f"estimate/{name}", filled=decided)
     reported = panel.reported(row.analysis, model)
     if math.isfinite(reported):
         axes.plot([reported], [height], **PAPER_MARK, gid=f"paper/{name}")
@@ -382,7 +332,7 @@ def _lane(axes: Axes, panel: Panel, row: Row, model: str, height: float) -> None
 
 def _shown(panel: Panel, rows: list[Row]) -> list[float]:
     """Return all numbers that a panel has to make room for."""
-    shown = [] if panel.null is None else [panel.null]
+    shown = [panel.marked] if math.isfinite(panel.marked) else []
     drawn = [(row.analysis, model) for row in rows for model in panel.models]
     for analysis, model in drawn:
         numbers = [*panel.number(analysis, model), panel.reported(analysis, model)]
@@ -446,13 +396,7 @@ def _gaps(axes: Axes, setting: str, numbers: np.ndarray) -> None:
         # Side by side, not on top of each other.
         shifted = np.arange(1, DECILES + 1) + DODGE * (2 * index - 1)
         axes.vlines(shifted, low, high, role.colour, linewidth=style.MEDIUM)
-        axes.plot(
-            shifted,
-            estimate,
-            color=role.colour,
-            marker=role.marker,
-            markersize=style.SEED_SIZE,
-            markerfacecolor=role.colour if np.isfinite(low).any() else style.HOLLOW,
-            linewidth=style.THIN,
-            gid=f"gap/{model}/{setting}",
-        )
+        (line,) = axes.plot(shifted, estimate, gid=f"gap/{model}/{setting}")
+        line.set(color=role.colour, marker=role.marker, linewidth=style.THIN)
+        face = role.colour if np.isfinite(low).any() else style.HOLLOW
+        line.set(markersize=style.SEED_SIZE, markerfacecolor=face)

@@ -1,7 +1,6 @@
-"""The gradient view: accuracies, cosines with the true directions, right signs, the logit plot."""
+"""The gradient view: accuracies, cosines with true directions, right signs, the logit plot."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,57 +18,35 @@ from disobey.analysis.gradients import (
     Gradients,
 )
 from disobey.analysis.intervals import ENDS
-from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import PERCENT, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
 from disobey.figures.panels import put_ticks, say, scale, write_head
 from disobey.figures.sheet import GAP, MARGIN, Sheet
-from disobey.figures.sizes import size
 from disobey.numbers import NBSP
 
-PAGE = 17 * style.CM
 MODELS = (TEACHER, REFERENCE, STUDENT)
-# Inches: height of all panels, what is free at the left of each for its labels, and below.
+# Inches: height of all panels, room at the left of each for its labels, and below.
 HEIGHT, BELOW, RIGHT = 1.3, 0.27, 0.06
 LEFTS = {"accuracy": 0.34, "cosine": 0.38, "signs": 0.92, "plot": 0.3}
 # Between the two panels of the third column, and the height of the upper one.
 BETWEEN, UPPER = 0.36, 0.32
 NUMBER_ROOM = 4.0  # per cent
 LINES: dict[str, Any] = {"train": (0, (2, 1)), "test": "-"}
-# Of classes beside each other the models stand apart, in units of a class.
+# Between two models, in units of a class.
 APART = 0.22
 TARGETS = {ONE_HOT: ("one-hot labels", REFERENCE), TEACHER: ("teacher's targets", TEACHER)}
 
 
 @style.styled
 def draw(analyses: dict[str, Analysis]) -> Figure:
-    """Draw what the data's true directions tell of one setting.
-
-    Parameters
-    ----------
-    analyses : dict of str to Analysis
-        One setting, with gradients.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide.
-
-    Raises
-    ------
-    ValueError
-        When there is not exactly one setting, or it has no gradients.
-    """
-    if len(analyses) != 1:
-        raise ValueError(
-            f"the figure gradients shows one setting, got {len(analyses)}; draw one figure each"
-        )
-    (analysis,) = analyses.values()
+    """Draw what the data's true directions tell of one setting."""
+    analysis = cells.only("gradients", analyses)
     if analysis.gradients is None:
         raise ValueError(
             f"the figure gradients needs data with true directions; {analysis.setting} has none"
         )
-    sheet = Sheet(PAGE)
+    sheet = Sheet(style.TWO_COLUMNS)
     sheet.title(f"Gradient view: {analysis.setting}")
     lines = [Line2D([], [], color=style.INK, ls=look, label=split) for split, look in LINES.items()]
     first = Line2D([], [], color=style.INK, marker="o", markerfacecolor=style.HOLLOW, linestyle="")
@@ -81,7 +58,8 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     _draw_accuracies(put.column("accuracy", "Accuracy (%)"), analysis)
     _draw_cosines(put.column("cosine", "Cosine with the truth, by class"), analysis.gradients)
     _draw_third_column(sheet, put, analysis.gradients)
-    _draw_logits(put.column("plot", f"Train, n{NBSP}={NBSP}{size(analysis, 'train')}"), analysis)
+    head = f"Train, n{NBSP}={NBSP}{cells.size(analysis, 'train')}"
+    _draw_logits(put.column("plot", head), analysis)
     sheet.top += above + HEIGHT + BELOW + GAP
     return sheet.finish()
 
@@ -94,7 +72,7 @@ class _Columns:
         self.edge = MARGIN
 
     def column(self, name: str, head: str, height: float = HEIGHT) -> Axes:
-        """Add the axes of a column under a heading; the next column stands beside it."""
+        """Add the axes of a column under a heading; the next column is beside it."""
         left, width = self.edge + LEFTS[name], HEIGHT if name == "plot" else self.width
         axes = self.sheet.axes(left, width, height, down=self.above)
         write_head(axes, head, LEFTS[name])
@@ -104,14 +82,14 @@ class _Columns:
 
 def _draw_accuracies(axes: Axes, analysis: Analysis) -> None:
     """Draw accuracies over steps; where none were recorded, those at the end."""
+    shown: list[float] = []
     if analysis.curves is not None:
         shown = _draw_curves(axes, analysis.curves)
-        axes.set_xlabel("step", size=style.SMALL_SIZE)
+        axes.set_xlabel("step")
     else:
-        shown = []
         for x, split in enumerate(SPLITS):
             for place, model in enumerate(MODELS):
-                percent = [100 * end for end in analysis.number("accuracy", model, split)]
+                percent = [PERCENT * end for end in analysis.number("accuracy", model, split)]
                 _mark(axes, x + APART * (place - 1), percent, model, gid=f"final/{split}/{model}")
                 shown += percent
         axes.set_xlim(-0.5, 1.5)
@@ -120,17 +98,16 @@ def _draw_accuracies(axes: Axes, analysis: Analysis) -> None:
 
 
 def _draw_curves(axes: Axes, curves: Curves) -> list[float]:
-    """Draw train and test accuracy of each model with its band; return what has to be seen."""
+    """Draw train and test accuracy of each model with its band; return the means."""
     shown: list[float] = []
     for model in (m for m in MODELS if m in curves.data.model):
         data = curves.data.sel(model=model)
-        step, colour = data.step.values, style.ROLES[model].colour
         for split, linestyle in LINES.items():
-            mean, low, high = (100 * data[f"{split}_accuracy_{end}"].values for end in ENDS)
-            axes.fill_between(step, low, high, color=colour, alpha=0.18, linewidth=0)
-            line = partial(axes.plot, color=colour, linewidth=style.MEDIUM, linestyle=linestyle)
-            line(step, mean, gid=f"curve/{split}/{model}")
-            shown += list(mean[np.isfinite(mean)])
+            ends = PERCENT * np.array([data[f"{split}_accuracy_{end}"] for end in ENDS])
+            look = {"linestyle": linestyle, "marker": ""}
+            role, gid = style.ROLES[model], f"curve/{split}/{model}"
+            style.curve(axes, data.step.values, ends, role, gid, **look)
+            shown += list(ends[0][np.isfinite(ends[0])])
     scale(axes, "x", [0, float(np.nanmax(curves.data.step))])
     return shown
 
@@ -146,21 +123,16 @@ def _draw_cosines(axes: Axes, gradients: Gradients) -> None:
         shown += list(ends.ravel())
     scale(axes, "y", shown)
     axes.set_xlim(-0.6, classes - 0.4)
-    ticks = list(range(classes))
-    put_ticks(axes, "x", ticks, list(map(str, ticks)))
-    axes.set_xlabel("class", size=style.SMALL_SIZE)
+    put_ticks(axes, "x", range(classes), list(map(str, range(classes))))
+    axes.set_xlabel("class")
 
 
 def _mark(axes: Axes, x: float, ends: Sequence[float], model: str, gid: str) -> None:
     """Draw an estimate and its interval upright at ``x``."""
-    role = style.role_of(model)
-    estimate, low, high = ends
+    (estimate, low, high), role = ends, style.role_of(model)
     axes.vlines(x, low, high, color=role.colour, linewidth=style.MEDIUM)
-    known = np.isfinite(low)
-    axes.plot(
-        x, estimate, role.marker, color=role.colour, markersize=style.BINNED_SIZE,
-        markerfacecolor=role.colour if known else style.HOLLOW, gid=gid,
-    )  # fmt: skip
+    look = {"markersize": style.BINNED_SIZE, "markeredgewidth": 1.0}
+    style.estimate(axes, x, estimate, role, gid, filled=bool(np.isfinite(low)), **look)
 
 
 def _draw_third_column(sheet: Sheet, put: _Columns, gradients: Gradients) -> None:
@@ -170,13 +142,12 @@ def _draw_third_column(sheet: Sheet, put: _Columns, gradients: Gradients) -> Non
     shown: list[float] = []
     for y, (target, (_, model)) in enumerate(TARGETS.items()):
         for share, filled in ((RIGHT_FIRST_GRADIENTS, False), (RIGHT_SIGNS, True)):
-            percent = [100 * end for end in gradients.number(share, target=target)]
+            percent = [PERCENT * end for end in gradients.number(share, target=target)]
             _row(upper, y, percent, model, filled=filled, gid=f"{share}/{target}")
             shown += percent
-        upper.annotate(
-            f"{percent[0]:.1f}", (percent[0], y), xytext=(0, 3), textcoords="offset points",
-            size=style.SMALL_SIZE, ha="center",
-        )  # fmt: skip
+        at = percent[0], y
+        look: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+        upper.annotate(f"{percent[0]:.1f}", at, size=style.SMALL_SIZE, **look)
     # Room for half a number on either side.
     shown += [min(shown) - NUMBER_ROOM, max(shown) + NUMBER_ROOM]
     _rows(upper, [words for words, _ in TARGETS.values()], shown)
@@ -188,20 +159,16 @@ def _draw_third_column(sheet: Sheet, put: _Columns, gradients: Gradients) -> Non
     found = [gradients.number(MEAN_COSINE_DIFFERENCE, control=name) for name in names]
     for y, (name, ends) in enumerate(zip(names, found, strict=True)):
         _row(lower, y, ends, name, filled=True, gid=f"difference/{name}")
-    lower.axvline(0, color=style.INK, linewidth=style.THIN, linestyle=(0, (3, 2)))
+    style.null_line(lower, "x", 0, style.THIN)
     _rows(lower, [style.role_of(name).label for name in names], [0, *np.ravel(found)])
 
 
 def _row(axes: Axes, y: int, ends: Sequence[float], model: str, *, filled: bool, gid: str) -> None:
     """Draw an estimate and its interval in a row."""
-    role = style.role_of(model)
-    estimate, low, high = ends
+    (estimate, low, high), role = ends, style.role_of(model)
     axes.hlines(y, low, high, color=role.colour, linewidth=style.MEDIUM)
     filled &= bool(np.isfinite(low))
-    axes.plot(
-        estimate, y, role.marker, color=role.colour, markersize=style.MARKER_SIZE, gid=gid,
-        markerfacecolor=role.colour if filled else style.HOLLOW,
-    )  # fmt: skip
+    style.estimate(axes, estimate, y, role, gid, filled=filled, markeredgewidth=1.0)
 
 
 def _rows(axes: Axes, labels: Sequence[str], shown: Sequence[float]) -> None:
@@ -217,17 +184,5 @@ def _draw_logits(axes: Axes, analysis: Analysis) -> None:
     if data is None:
         say(axes, "no training split")
         return
-    edges, models = data.confidence_edge.values, cells.models_of(data)
-    counts = {
-        model: data.density.sel(compared=model).transpose("teacher_bin", "model_bin").values
-        for model in models
-    }
-    if not cells.draw_cells(axes, edges, counts[STUDENT], STUDENT):
-        return
-    for model in reversed(models):
-        here = data.sel(compared=model)
-        cells.draw_means(axes, here.binned_teacher.values, here.binned_model.values, model)
-    limits = cells.limits_of(edges, list(counts.values()))
-    cells.square_scale(axes, limits, left=True, below=True)
-    axes.set_xlabel("teacher (logit)", size=style.SMALL_SIZE)
-    axes.set_ylabel("model (logit)", size=style.SMALL_SIZE)
+    cells.draw_models(axes, data)
+    axes.set(xlabel="teacher (logit)", ylabel="model (logit)")

@@ -1,25 +1,16 @@
-"""The finding on one page: the paper's plot on train and test, and paths of the weights."""
+"""One page on the finding: the paper's plot on train and test, and paths of the weights."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from disobey.analysis.bias import OF_NORMS, PAIRS_DRAWN, Bias
+from disobey.analysis.bias import PAIRS_DRAWN, Bias
 from disobey.analysis.names import EFFECT, PAIRS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
+from disobey.figures import bias as paths
+from disobey.figures import confidence as plot
 from disobey.figures import style
-from disobey.figures.confidence import (
-    BOTTOM_GAP,
-    LEFT,
-    LONGEST,
-    WITHIN_PAIR,
-    Pair,
-    draw_row,
-    legend,
-)
 from disobey.figures.panels import grid, say
-from disobey.figures.ratios import first_layer, printed_ratio
 from disobey.figures.sheet import MARGIN, Sheet
-from disobey.figures.trajectories import LABELS, STAR, WHAT, WIDTHS, draw_pair, draw_paths
 
 # Inches: between the pairs of panels above, and of the panels below.
 BETWEEN = 0.34
@@ -30,27 +21,19 @@ COLUMNS, HEIGHT, PATH_LEFT, BELOW = 4, 1.05, 0.42, 0.26
 def draw(analyses: dict[str, Analysis]) -> Figure:
     """Draw the plot of one setting on train and on test, and paths of the weights in another.
 
-    Parameters
-    ----------
-    analyses : dict of str to Analysis
-        All settings of the study. The plot shows the setting of `telling`; the paths are of the
-        first whose trajectories along pairs of eigendirections are recorded, else of the first
-        whose bias is measured, and left out where there is none.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide.
+    The plot shows the setting of `telling`; the paths are of the first setting whose trajectories
+    along pairs of eigendirections are recorded, else of the first whose bias is measured, and left
+    out where there is none.
     """
     shown = telling(analyses)
     biases = [analysis.bias for analysis in analyses.values() if analysis.bias is not None]
-    paired = [bias for bias in biases if PAIRS_DRAWN in bias.layers[first_layer(bias)]]
+    paired = [bias for bias in biases if PAIRS_DRAWN in bias.layers[bias.first]]
     sheet = Sheet(style.TWO_COLUMNS)
     sheet.title("How students differ from their teachers")
-    handles = legend([shown])
+    handles = plot.legend([shown])
     if biases:
-        _, star = WIDTHS[TEACHER]
-        handles.append(style.handle(TEACHER, label="teacher", markersize=star, **STAR))
+        _, star = paths.WIDTHS[TEACHER]
+        handles.append(style.handle(TEACHER, label="teacher", markersize=star, **paths.STAR))
     sheet.legend(handles)
     _plots(sheet, shown)
     if paired:
@@ -63,15 +46,15 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
 def telling(analyses: dict[str, Analysis]) -> Analysis:
     """Return the setting whose student underfits most what its teacher is unsure of.
 
-    Of the settings with label noise, if there are any, the one where the student's gap in the
-    teacher's lowest decile, on train, is furthest below the second seed's.
+    That is where the student's gap in the teacher's lowest decile, on train, is furthest below the
+    second seed's; only settings with label noise count, if there are any.
     """
     noisy = [analysis for analysis in analyses.values() if analysis.about.get("label_noise")]
     candidates = noisy or list(analyses.values())
 
     def effect(analysis: Analysis) -> float:
         split = next(iter(analysis.splits))
-        return analysis.number(BOTTOM_GAP, EFFECT, split)[0]
+        return analysis.number(plot.BOTTOM_GAP, EFFECT, split)[0]
 
     effects = np.array([effect(analysis) for analysis in candidates])
     return candidates[int(np.nanargmin(effects)) if np.isfinite(effects).any() else 0]
@@ -79,26 +62,24 @@ def telling(analyses: dict[str, Analysis]) -> Analysis:
 
 def _plots(sheet: Sheet, analysis: Analysis) -> None:
     """Draw the pairs of panels of both splits side by side."""
-    step = (sheet.width - LEFT + BETWEEN) / 2
-    side = min((step - BETWEEN - WITHIN_PAIR) / 2, LONGEST)
+    step = (sheet.width - plot.LEFT + BETWEEN) / 2
+    side = min((step - BETWEEN - plot.WITHIN_PAIR) / 2, plot.LONGEST)
     pairs = []
     for place, split in enumerate(split for split in SPLITS if split in analysis.splits):
         name = f"{next(sheet.letters)}   {analysis.setting}"
-        pairs.append(Pair(analysis, split, side, MARGIN + LEFT + place * step, name))
-    draw_row(sheet, pairs, last=True)
+        pairs.append(plot.Pair(analysis, split, side, MARGIN + plot.LEFT + place * step, name))
+    plot.draw_row(sheet, pairs, last=True)
 
 
 def _pairs(sheet: Sheet, bias: Bias) -> None:
     """Draw the first pairs of eigendirections that the trajectories are drawn of."""
-    layer = first_layer(bias)
-    data = bias.layers[layer]
-    prefix = OF_NORMS if OF_NORMS + PAIRS_DRAWN in data else ""
+    data, prefix = paths.pairs_of(bias)
     counts = [
-        f"{LABELS[model]} lags in {float(data[PAIRS_DRAWN].sel(model=model).isel(seed=0)):g}"
+        f"{paths.LABELS[model]} lags in {float(data[PAIRS_DRAWN].sel(model=model).isel(seed=0)):g}"
         for model in (STUDENT, REFERENCE)
     ]
     sheet.write(
-        f"{bias.setting}, {layer}: weights along pairs of eigendirections; "
+        f"{bias.setting}, {bias.first}: weights along pairs of eigendirections; "
         f"{', '.join(counts)} of {PAIRS} pairs",
         letter=True,
     )
@@ -106,18 +87,17 @@ def _pairs(sheet: Sheet, bias: Bias) -> None:
     heads = [f"ranks {top}, {bottom}" for top, bottom in ranks]
     made = grid(sheet, heads, COLUMNS, height=HEIGHT, left=PATH_LEFT, below=BELOW, lettered=False)
     for pair, axes in enumerate(made):
-        draw_pair(axes, data, prefix, pair)
-        axes.set_xlabel(f"{WHAT[prefix]}, top direction", size=style.SMALL_SIZE)
-    made[0].set_ylabel(f"{WHAT[prefix]}, bottom direction", size=style.SMALL_SIZE)
+        paths.draw_pair(axes, data, prefix, pair)
+        axes.set_xlabel(f"{paths.WHAT[prefix]}, top direction")
+    made[0].set_ylabel(f"{paths.WHAT[prefix]}, bottom direction")
 
 
 def _directions(sheet: Sheet, bias: Bias) -> None:
     """Draw paths in the planes of the leading direction and of others, the last one included."""
-    layer = first_layer(bias)
-    data = bias.layers[layer]
+    data = bias.layers[bias.first]
     sheet.write(
-        f"{bias.setting}, {layer}: weights along eigendirections; student over second seed at "
-        f"equal progress along the first, all others: {printed_ratio(bias, layer)}",
+        f"{bias.setting}, {bias.first}: weights along eigendirections; student over second seed at "
+        f"equal progress along the first, all others: {paths.printed_ratio(bias, bias.first)}",
         letter=True,
     )
     ranks = [int(rank) for rank in data["rank"].values]
@@ -126,8 +106,8 @@ def _directions(sheet: Sheet, bias: Bias) -> None:
     made = grid(sheet, heads, COLUMNS, height=HEIGHT, left=PATH_LEFT, below=BELOW, lettered=False)
     for axes, rank in zip(made, chosen, strict=True):
         if np.isfinite(data.progress.values).any():
-            draw_paths(axes, data, "", [ranks[0], rank], str(rank))
+            paths.draw_paths(axes, data, "", [ranks[0], rank], str(rank))
         else:
             say(axes)
-        axes.set_xlabel(f"progress, rank {ranks[0]}", size=style.SMALL_SIZE)
-    made[0].set_ylabel("progress", size=style.SMALL_SIZE)
+        axes.set_xlabel(f"progress, rank {ranks[0]}")
+    made[0].set_ylabel("progress")

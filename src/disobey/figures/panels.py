@@ -1,13 +1,10 @@
-"""Small panels in rows on a sheet, and scales that suit them: few ticks, short labels.
-
-Sizes are in inches, as on the sheet.
-"""
+"""Rows of small panels on a sheet, and their scales: few ticks, short labels. Sizes in inches."""
 
 import math
 from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator, NullLocator
 
@@ -15,23 +12,23 @@ from disobey.figures import style
 from disobey.figures.sheet import GAP, LETTER, MARGIN, Sheet
 
 LEFT, RIGHT, BELOW = 0.39, 0.06, 0.26
-# Up to so many panels stand side by side in one column of a page, and beyond in both.
+# The most panels side by side on a page of one column, and on one of two.
 NARROW, WIDE = 2, 4
 HEIGHT = 0.85
-# Where there are few, of a single one and of others.
+# Heights of a single panel and of a few.
 TALL, MIDDLE = 1.6, 1.1
-# Share of a scale that is kept free on either side of the numbers.
+# Room on either side of the numbers, as a share of the scale.
 ROOM = 0.08
-# A constant is shown in the middle of a scale that is so wide, relative to it.
+# Relative width of the scale of a constant.
 LEAST_SPREAD = 1e-3
 MAX_TICKS = 4
 STEPS = [1, 2, 5, 10]
-# Where these give a single tick, from which nothing could be read.
+# Where these give a single tick, which shows no scale.
 MORE_STEPS = [1, 2, 4, 5, 10]
 # On a logarithmic scale, from fine to coarse: what is labelled within each decade.
 DECADES = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
 LONGEST_LABEL = 6
-# Labels along an axis stand at least so far apart.
+# Least distance between labels of an axis, in inches.
 LABEL_SPACE = 0.05
 
 
@@ -46,27 +43,22 @@ def grid(
     indent: float = 0.0,
     lettered: bool = True,
 ) -> list[Axes]:
-    """Add rows of panels to a sheet, each under its own heading.
+    """Add rows of panels to a sheet, each under its own heading, and return their axes in order.
 
     Parameters
     ----------
     sheet : Sheet
         Grows by the rows.
     heads : sequence of str
-        One panel each, row by row; wrapped to the width of a cell.
+        One for each panel, row by row; wrapped to the width of a cell.
     columns : int
-        How many panels stand side by side.
+        The number of panels side by side.
     height, left, below : float
-        Of the axes; what is kept free for the labels of both axes.
+        Height of the axes; room for the labels of both axes.
     indent : float
-        What is kept free at the left of all panels.
+        Room at the left of all panels.
     lettered : bool
         Whether panels get letters; a single one gets none.
-
-    Returns
-    -------
-    list of matplotlib.axes.Axes
-        In the order of ``heads``.
     """
     cell = (sheet.width - indent) / columns
     lettered = lettered and len(heads) > 1
@@ -86,20 +78,13 @@ def grid(
 
 
 def columns_of(panels: int, most: int) -> int:
-    """Return how many panels stand side by side, ``most`` or fewer, so that rows are even."""
+    """Return how many panels, at most ``most``, are side by side in even rows."""
     rows = -(-panels // most)
     return -(-panels // rows)
 
 
 def page_of(panels: int) -> tuple[int, float, float]:
-    """Return for so many panels how many stand side by side, and the sizes that suit them.
-
-    Returns
-    -------
-    columns : int
-    page, height : float
-        Width of the page and height of the axes, in inches.
-    """
+    """Return the number of columns, the width of the page and the height of axes, in inches."""
     if panels == 1:
         return 1, style.COLUMN_WIDTH, TALL
     if panels <= NARROW:
@@ -107,38 +92,41 @@ def page_of(panels: int) -> tuple[int, float, float]:
     return min(WIDE, panels), style.TWO_COLUMNS, MIDDLE
 
 
+def draw_grid(
+    title: str, heads: Sequence[str], handles: Sequence[Artist], below: float = BELOW
+) -> tuple[Sheet, list[Axes], int]:
+    """Start a figure that is one grid of panels, on a page that suits their number.
+
+    Returns
+    -------
+    sheet : Sheet
+    axes : list of matplotlib.axes.Axes
+    columns : int
+    """
+    columns, page, height = page_of(len(heads))
+    sheet = Sheet(page)
+    sheet.title(title)
+    sheet.legend(handles)
+    return sheet, grid(sheet, heads, columns, height=height, below=below), columns
+
+
 def write_head(axes: Axes, head: str, left: float, letter: str = "", up: float = 0.0) -> None:
     """Write a heading above axes, ``left`` inches before them and ``up`` inches higher.
 
-    A letter stands before its first line.
+    A letter is written before its first line.
     """
-    place: dict[str, Any] = {
-        "xy": (0, 1),
-        "xycoords": "axes fraction",
-        "textcoords": "offset points",
-    }
-    place |= {"size": style.SMALL_SIZE, "va": "bottom", "linespacing": style.LINE_SPACING}
     height = 2 + up / style.POINT
     if letter:
         above = style.line_height(style.SMALL_SIZE, head.count("\n")) / style.POINT
-        axes.annotate(letter, xytext=(-left / style.POINT, height + above), weight="bold", **place)
+        style.write(axes, letter, aside=(-left / style.POINT, height + above), weight="bold")
         left -= LETTER
-    axes.annotate(head, xytext=(-left / style.POINT, height), **place)
+    style.write(axes, head, aside=(-left / style.POINT, height))
 
 
 def say(axes: Axes, text: str = "no estimate") -> None:
     """Write in an empty panel why it is empty."""
     axes.set(xticks=[], yticks=[])
-    axes.text(
-        0.5,
-        0.5,
-        text,
-        transform=axes.transAxes,
-        size=style.SMALL_SIZE,
-        color=style.FAINT,
-        ha="center",
-        va="center",
-    )
+    style.write(axes, text, (0.5, 0.5), (0, 0), color=style.FAINT, ha="center", va="center")
 
 
 def scale(
@@ -149,15 +137,12 @@ def scale(
     log: bool = False,
     width: float | None = None,
 ) -> None:
-    """Give an axis limits with room around all finite numbers, and ticks.
+    """Give the axis ``which`` limits with room around all finite numbers, and ticks.
 
     Parameters
     ----------
-    axes : matplotlib.axes.Axes
-    which : str
-        ``x`` or ``y``.
     shown : iterable of float
-        What has to lie inside; on a logarithmic scale positive.
+        The numbers; on a logarithmic scale only positive ones count.
     log : bool
         Whether the scale is logarithmic.
     width : float, optional
@@ -246,20 +231,19 @@ def ticks_at(
 ) -> None:
     """Put ticks where there are data, and label as many of them as have room.
 
-    The ends are labelled first, because they say how far the data reach.
+    The ends are labelled first, because they show how far the data reach.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
         Its scale and limits are set already.
     which : str
-        ``x`` or ``y``.
     places : sequence of float
         In ascending order.
     width : float
         Length of the axis, in inches.
     labels : sequence of str
-        One per place; the numbers themselves without it.
+        One for each place; the numbers themselves if empty.
     """
     texts = list(labels) or [short(place) for place in places]
     axis = axes.xaxis if which == "x" else axes.yaxis

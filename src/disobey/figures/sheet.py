@@ -1,12 +1,12 @@
-"""A page that grows downwards: text and panels are stacked, then it gets its height.
+"""A page that grows downwards: text and panels are stacked, then the page gets its height.
 
-Positions are in inches, so that a figure of thirty settings has the type size of one of a single
-setting, and nothing is squeezed to fit.
+Positions are in inches, so that figures of one and of thirty settings have the same type size.
 """
 
 import itertools
 import string
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -24,37 +24,31 @@ LETTER = 0.11
 
 
 class Sheet:
-    """A figure in the making.
-
-    Parameters
-    ----------
-    page : float
-        Width of the page in inches; one column without it.
+    """A figure to which text and panels are added from top to bottom.
 
     Attributes
     ----------
     figure : matplotlib.figure.Figure
-        The figure; complete after `finish`.
+        Complete after `finish`.
     page : float
         Width of the page, in inches.
     top : float
-        How far down, in inches, the sheet is filled.
+        The height that is filled, in inches from the top.
     letters : iterator of str
-        The letters of its panels, in order.
+        The letters of the panels, in order; panels after the 26th have none.
     """
 
     def __init__(self, page: float = style.COLUMN_WIDTH) -> None:
         self.page = page
         self.figure = Figure(figsize=(page, page))
         self.top = MARGIN
-        # Panels after the 26th have none.
         self.letters = itertools.chain(string.ascii_lowercase, itertools.repeat(""))
         self._texts: list[tuple[Text, float]] = []
         self._axes: list[tuple[Axes, float, float, float, float]] = []
 
     @property
     def width(self) -> float:
-        """What lies between the margins, in inches."""
+        """The width between the margins, in inches."""
         return self.page - 2 * MARGIN
 
     def write(
@@ -72,17 +66,10 @@ class Sheet:
         parts = [(indent, wrapped, weight)]
         if letter:
             parts.append((0.0, next(self.letters), "bold"))
+        look: dict[str, Any] = {"va": "top", "linespacing": style.LINE_SPACING, "size": size}
         for left, part, heavy in parts:
-            drawn = self.figure.text(
-                (MARGIN + left) / self.page,
-                0,
-                part,
-                size=size,
-                weight=heavy,
-                color=colour,
-                va="top",
-                linespacing=style.LINE_SPACING,
-            )
+            x = (MARGIN + left) / self.page
+            drawn = self.figure.text(x, 0, part, weight=heavy, color=colour, **look)
             self._texts.append((drawn, self.top))
         self.top += style.line_height(size, wrapped.count("\n") + 1) + GAP
 
@@ -96,25 +83,25 @@ class Sheet:
         self._axes.append((made, left, self.top + down, width, height))
         return made
 
-    def legend(self, handles: Sequence[Artist], left: float = MARGIN) -> None:
-        """Add a legend ``left`` inches from the edge, in as many rows as its entries need."""
+    def legend(self, handles: Sequence[Artist]) -> None:
+        """Add a legend in as many rows as its entries need."""
         rows: list[list[Artist]] = [[]]
         used = 0.0
         for entry in handles:
             text = style.text_width(str(entry.get_label()), style.SMALL_SIZE)
             needed = LEGEND_HANDLE + LEGEND_GAP + text
-            if rows[-1] and used + needed > self.page - MARGIN - left:
+            if rows[-1] and used + needed > self.width:
                 rows.append([])
                 used = 0.0
             rows[-1].append(entry)
             used += needed
         for row in rows:
-            self._legend_row(row, left)
+            self._legend_row(row)
         self.top += GAP
 
-    def _legend_row(self, row: list[Artist], left: float) -> None:
+    def _legend_row(self, row: list[Artist]) -> None:
         height = style.line_height(style.SMALL_SIZE)
-        axes = self.axes(left, self.page - MARGIN - left, height)
+        axes = self.axes(MARGIN, self.width, height)
         axes.set_axis_off()
         points = 1 / (style.SMALL_SIZE * style.POINT)
         axes.legend(
@@ -136,14 +123,8 @@ class Sheet:
         for text, top in self._texts:
             text.set_y(1 - top / height)
         for axes, left, top, width, tall in self._axes:
-            axes.set_position(
-                (
-                    left / self.page,
-                    1 - (top + tall) / height,
-                    width / self.page,
-                    tall / height,
-                )
-            )
+            down = 1 - (top + tall) / height
+            axes.set_position((left / self.page, down, width / self.page, tall / height))
         # Ticks are made when they are first drawn: they must be made in this style.
         self.figure.draw_without_rendering()
         return self.figure

@@ -1,7 +1,7 @@
-"""One look for all figures: sizes, colours of the roles, wrapped text, reproducible files.
+"""The look of all figures: sizes, colours of the roles, wrapped text, reproducible files.
 
-Figures are made with `matplotlib.figure.Figure`, never with pyplot: no window system is asked for
-and no global figure list grows.
+Figures are made with `matplotlib.figure.Figure`, never with pyplot, which needs a window system and
+keeps every figure in a global list.
 """
 
 import contextlib
@@ -52,13 +52,15 @@ MARKER_SIZE, BINNED_SIZE, SEED_SIZE = 3.4, 2.4, 1.5
 # An estimate that has no interval is drawn hollow: it must not look like a finding.
 HOLLOW = "white"
 INK, FAINT, BAND = "#1A1A1A", "#5F5F5F", "#F1F1F1"
-# How opaque the band of an interval is.
+# Opacity of the band of an interval.
 SHADE = 0.18
+# Any: matplotlib's type of a line style.
+DASHED: Any = (0, (3, 2))
 
 
 @dataclass(frozen=True)
 class Role:
-    """How a model is drawn and called in every figure."""
+    """Name, colour and marks of a model in every figure."""
 
     label: str
     colour: str
@@ -75,7 +77,7 @@ ROLES = {
     EFFECT: Role("student − reference", "#5B2A6E", "^", "▲"),
 }
 # One-hot runs as the reference, with one thing changed: blues, but for the least rate and for the
-# temperature, which stands nearest to distillation.
+# temperature, which is nearest to distillation.
 PLACEBO_ROLES = dict(
     zip(
         PLACEBOS,
@@ -91,7 +93,7 @@ PLACEBO_ROLES = dict(
     )
 )
 
-# What else a student is held against.
+# Other models that a student is compared with.
 CONTROL_ROLES = {
     DOUBLE_LENGTH: Role("trained twice as long", "#117733", "h", "⬢"),
     STUDENT_AT_1: Role("student at T = 1", "#AA4499", "p", "⬟"),
@@ -119,9 +121,9 @@ RC: Any = {
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
-    "axes.labelsize": BASE_SIZE,
+    "axes.labelsize": SMALL_SIZE,
     "axes.labelpad": 2.0,
-    "axes.titlesize": BASE_SIZE,
+    "axes.titlesize": SMALL_SIZE,
     "axes.linewidth": THIN,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -144,8 +146,7 @@ RC: Any = {
     "pdf.fonttype": 42,
 }
 
-# How the user's own matplotlib is set, by a matplotlibrc, say, changes no figure. These two
-# belong to the process.
+# The user's own matplotlibrc changes no figure; these two settings belong to the process.
 OF_THE_PROCESS = ("backend", "date.epoch")
 DEFAULTS: Any = {
     key: value for key, value in matplotlib.rcParamsDefault.items() if key not in OF_THE_PROCESS
@@ -220,12 +221,68 @@ def handle(model: str, **options: Any) -> Line2D:  # noqa: ANN401 - whatever Lin
     return Line2D([], [], **drawn)
 
 
-def diagonal(axes: Axes) -> Line2D:
-    """Draw the line on which both models are equally confident; return it for the legend."""
-    line = axes.axline(
-        (0, 0), slope=1, color=INK, linewidth=MEDIUM, linestyle=(0, (3, 2)), label="equal"
-    )
-    return line
+def diagonal(axes: Axes) -> None:
+    """Draw the line on which both models are equally confident."""
+    axes.axline((0, 0), slope=1, color=INK, linewidth=MEDIUM, linestyle=DASHED)
+
+
+def null_line(axes: Axes, which: str, value: float, linewidth: float = MEDIUM) -> None:
+    """Mark a value of the axis ``which``, one that means no deviation, by a dashed line."""
+    draw = axes.axvline if which == "x" else axes.axhline
+    draw(value, color=INK, linewidth=linewidth, linestyle=DASHED, zorder=1)
+
+
+def band(axes: Axes, x: Any, low: Any, high: Any, colour: str, **options: Any) -> None:  # noqa: ANN401
+    """Draw an interval along ``x`` as a shaded band."""
+    look: dict[str, Any] = {"color": colour, "alpha": SHADE, "linewidth": 0} | options
+    axes.fill_between(x, low, high, **look)
+
+
+def curve(
+    axes: Axes,
+    x: np.ndarray,
+    ends: np.ndarray,
+    role: Role,
+    gid: str,
+    **options: Any,  # noqa: ANN401 - whatever Line2D takes
+) -> None:
+    """Draw a mean along ``x`` with its interval; ``ends`` are estimate, low and high (3, point)."""
+    band(axes, x, ends[1], ends[2], role.colour)
+    look: dict[str, Any] = {
+        "linewidth": MEDIUM,
+        "marker": role.marker,
+        "markersize": SEED_SIZE,
+    } | options
+    axes.plot(x, ends[0], color=role.colour, gid=gid, **look)
+
+
+def estimate(
+    axes: Axes,
+    x: float,
+    y: float,
+    role: Role,
+    gid: str,
+    *,
+    filled: bool,
+    **options: Any,  # noqa: ANN401 - whatever Line2D takes
+) -> None:
+    """Draw the marker of a model; hollow where it has no interval."""
+    look: dict[str, Any] = {"markeredgewidth": MEDIUM, "markersize": MARKER_SIZE} | options
+    face = role.colour if filled else HOLLOW
+    axes.plot([x], [y], role.marker, color=role.colour, markerfacecolor=face, gid=gid, **look)
+
+
+def write(
+    axes: Axes,
+    text: str,
+    at: tuple[float, float] = (0, 1),
+    aside: tuple[float, float] = (0, 2),
+    **options: Any,  # noqa: ANN401 - whatever Text takes
+) -> None:
+    """Write small text ``aside`` points from a place that is a share of the axes' size."""
+    look: dict[str, Any] = {"size": SMALL_SIZE, "va": "bottom", "linespacing": LINE_SPACING}
+    where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+    axes.annotate(text, xy=at, xytext=aside, **where, **look | options)
 
 
 def save(figure: Figure, pdf: Path, png: Path) -> None:

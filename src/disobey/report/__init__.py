@@ -1,1 +1,1 @@
-"""What stands on the page of a study: read from tables, figures and manifests, never typed in."""
+"""The content of a study's page, read from tables, figures and manifests."""

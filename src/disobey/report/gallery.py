@@ -1,35 +1,62 @@
-"""Figures with their captions; those of one kind share a caption."""
+"""Figures with their captions: reStructuredText with Jinja, as in ``snakemake --report``."""
 
 import base64
 import os
+import re
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from disobey.report.captions import Caption, render
+from disobey.errors import UserError
 from disobey.stores.layout import FIGURE_FORMATS
+from disobey.stores.manifest import Manifest
 
 if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
+    from markupsafe import Markup
 
 # Figures are drawn for print; two of their pixels make one of the page.
 PIXEL_RATIO = 2
 PNG_SIZE = slice(16, 24)
+# The severity of a warning in docutils, from which it complains to the reader of the page.
+WARNING = 2
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A rendered caption.
+
+    Attributes
+    ----------
+    title : str
+        The heading of the file; empty where it has none.
+    shown : Markup
+        The first paragraph, escaped by docutils: the content and how to read it.
+    folded : Markup
+        The other paragraphs: the paper's results, and our choices.
+    summary : str
+        The first sentence as plain text.
+    """
+
+    title: str
+    shown: "Markup"
+    folded: "Markup"
+    summary: str
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure: the picture itself, and where its PDF lies as seen from the page.
+    """One figure: the picture itself, and the address of its PDF as seen from the page.
 
     Attributes
     ----------
     label : str
         Its setting, or its name where it shows the whole study.
     alt : str
-        What it shows, for who cannot see it.
+        A description for readers who cannot see it.
     uri : str
         The PNG as a data URI.
     width, height : int
@@ -55,7 +82,7 @@ class Group:
     pictures: list[Picture] = field(default_factory=list)
 
 
-def gallery(figures: Iterable["Manifest"], captions: Path, page: Path) -> list[Group]:
+def gallery(figures: Iterable[Manifest], captions: Path, page: Path) -> list[Group]:
     """Return all figures, grouped by kind.
 
     Parameters
@@ -76,7 +103,7 @@ def gallery(figures: Iterable["Manifest"], captions: Path, page: Path) -> list[G
     return list(groups.values())
 
 
-def _picture(figure: "Manifest", caption: Caption, page: Path) -> Picture:
+def _picture(figure: Manifest, caption: Caption, page: Path) -> Picture:
     pdf, png = (figure.file(figure.id + suffix) for suffix in FIGURE_FORMATS)
     data = png.read_bytes()
     width, height = struct.unpack(">II", data[PNG_SIZE])
@@ -95,3 +122,75 @@ def _picture(figure: "Manifest", caption: Caption, page: Path) -> Picture:
 def relative(path: Path, page: Path) -> str:
     """Return the address of a file as seen from the page."""
     return quote(Path(os.path.relpath(path, page.parent)).as_posix())
+
+
+# --- captions ----------------------------------------------------------------------------------
+
+
+def render(folder: Path, kind: str, figure: Manifest) -> Caption:
+    """Render the caption of one figure.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder of captions.
+    kind : str
+        The figure's kind; the caption is ``<kind>.rst``.
+    figure : Manifest
+        Whose study and name the caption may use, by Snakemake's names for them.
+
+    Raises
+    ------
+    UserError
+        When there is no such caption, or it is not well-formed; names the file.
+    """
+    path = folder / f"{kind}.rst"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: no such caption; write what the figure {kind} shows there, or name the "
+            f"folder of captions by --captions"
+        ) from None
+    return to_html(_fill_in(text, path, figure), path)
+
+
+def _fill_in(text: str, path: Path, figure: Manifest) -> str:
+    from jinja2 import Environment, StrictUndefined, TemplateError
+
+    wildcards = SimpleNamespace(study=figure.spec["study"], figure=figure.id)
+    params = SimpleNamespace(spec=figure.spec, code=figure.record["code"])
+    snakemake = SimpleNamespace(wildcards=wildcards, params=params)
+    try:
+        return Environment(undefined=StrictUndefined).from_string(text).render(snakemake=snakemake)
+    except TemplateError as error:
+        raise UserError(f"{path}: Jinja cannot render this caption: {error}") from None
+
+
+def to_html(text: str, path: Path) -> Caption:
+    """Turn reStructuredText into HTML; ``path`` is only named in errors."""
+    from docutils.core import publish_doctree, publish_parts
+    from docutils.nodes import paragraph
+    from docutils.utils import SystemMessage
+    from docutils.writers.html5_polyglot import Writer
+    from markupsafe import Markup
+
+    # Nothing from outside the text, and no message on the page: the first one ends the job.
+    settings: dict[str, Any] = {
+        "_disable_config": True,
+        "file_insertion_enabled": False,
+        "raw_enabled": False,
+        "report_level": WARNING,
+        "halt_level": WARNING,
+        "warning_stream": False,
+        "initial_header_level": 4,
+    }
+    try:
+        parts = publish_parts(text, writer=Writer(), settings_overrides=settings)
+        tree = publish_doctree(text, settings_overrides=settings)
+    except SystemMessage as error:
+        raise UserError(f"{path}: is not well-formed reStructuredText: {error}") from None
+    first = next((node.astext() for node in tree.findall(paragraph)), "")
+    sentence = re.split(r"(?<=[.])\s", " ".join(first.split()), maxsplit=1)[0]
+    shown, end, folded = parts["body"].partition("</p>\n")
+    return Caption(Markup(parts["title"]).unescape(), Markup(shown + end), Markup(folded), sentence)

@@ -1,18 +1,18 @@
-"""What a study found, in a few lines that are computed from its summary table.
+"""The findings of a study in a few lines, computed from its summary table.
 
-One sentence for each claim of the paper, and a matrix of all claims that are read in several ways,
+There is a sentence for each claim of the paper, and a matrix of all claims with several readings,
 by split and reading. The report, ``python -m disobey results`` and the pages print the same lines.
 """
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from disobey.analysis.names import PAPER, REPLICATE, SECOND_SEED
 from disobey.numbers import NBSP
 
 Cells = dict[str, str]
-# How a sentence says a reading.
+# Readings in the words of a sentence.
 IN_WORDS = {
     PAPER: "as in the paper",
     SECOND_SEED: "against a second seed",
@@ -26,16 +26,16 @@ def sentences(summary: Iterable[Cells]) -> list[str]:
     Parameters
     ----------
     summary : iterable of dict of str to str
-        Rows of summary.csv; rows of one claim stand together.
+        Rows of summary.csv, those of one claim together.
     """
     return [_sentence(rows) for rows in _by_claim(summary).values() if rows[0]["source"] == "paper"]
 
 
 def matrix(summary: Iterable[Cells]) -> tuple[list[str], list[list[str]]]:
-    """Return head and rows: claims that are read on a split x their splits and readings.
+    """Return head and rows of a matrix: claims x splits and readings.
 
-    A cell says in how many settings a claim holds, of how many, and where it does not hold but is
-    contrary or withheld; it is empty where a claim is not read that way.
+    A cell counts the settings in which a claim holds, of how many, and those in which it is
+    contrary or withheld; it is empty where a claim does not have that reading.
     """
     read = [row for row in summary if row["reading"] and row["split"]]
     # By split: train is the paper's main one, and first in the table.
@@ -58,7 +58,7 @@ def _by_claim(summary: Iterable[Cells]) -> dict[str, list[Cells]]:
 
 def _sentence(rows: Sequence[Cells]) -> str:
     """Return "...: on train in 14 of 16 settings as in the paper; on test in 13."."""
-    # What follows in the text of a claim explains it.
+    # The rest of the text explains the claim.
     text = re.split(r"[:;] ", rows[0]["text"])[0]
     splits = dict.fromkeys(row["split"] for row in rows)
     first, *others = ([row for row in rows if row["split"] == split] for split in splits)
@@ -85,7 +85,7 @@ def _in_full(rows: Sequence[Cells]) -> str:
 
 
 def _in_short(rows: Sequence[Cells]) -> str:
-    """Return the counts of one split, in the order of readings that was said before."""
+    """Return the counts of one split, in the order of readings of `_in_full`."""
     counts = [row["holds"] + _but(row) for row in rows]
     return _on(rows) + "in " + " and ".join(filter(None, (", ".join(counts[:-1]), counts[-1])))
 
@@ -103,3 +103,9 @@ def _but(row: Cells) -> str:
     """Return " (contrary 1, withheld 2)"; empty where all settings hold or are undecided."""
     words = [f"{name}{NBSP}{row[name]}" for name in ("contrary", "withheld") if row[name] != "0"]
     return f" ({', '.join(words)})" if words else ""
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield the lines of a table in Markdown."""
+    for cells in (columns, ["---"] * len(columns), *rows):
+        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"

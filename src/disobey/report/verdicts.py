@@ -5,68 +5,48 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Self
 
 from disobey.analysis.claims.claim import Claim
-from disobey.analysis.names import EFFECT, MODELS, PERCENT, REFERENCE, Statistic
+from disobey.analysis.names import EFFECT, MODELS, PERCENT, REFERENCE
 from disobey.analysis.statistics import statistic_of
 from disobey.numbers import NBSP, interval, number, parse
-
-if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
+from disobey.stores.manifest import Manifest
 
 Cells = dict[str, str]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of a claim on one split, as printed.
+    """A reading of a claim on one split, as printed.
 
     Attributes
     ----------
-    claim : Claim
-        In this reading.
+    name : str
+        Empty where the claim has only one reading.
+    statistic, unit, model : str
+        The statistic that decides, the unit of the printed numbers, and the model.
+    side, null : str
+        See `disobey.analysis.claims.claim.Claim`; the null is in the printed unit.
     counts : dict of str to str
         Its row of the summary.
     """
 
-    claim: Claim
+    name: str
+    statistic: str
+    unit: str
+    model: str
+    side: str
+    null: str
     counts: Cells
 
-    @property
-    def how(self) -> Statistic:
-        """The record of the statistic that decides."""
-        return statistic_of(self.claim.statistic)
-
-    @property
-    def name(self) -> str:
-        """Which reading; empty where the claim has only one."""
-        return self.claim.reading
-
-    @property
-    def statistic(self) -> str:
-        """What the statistic is called."""
-        return self.how.printed
-
-    @property
-    def unit(self) -> str:
-        """The unit of the printed numbers."""
-        return self.how.printed_unit
-
-    @property
-    def model(self) -> str:
-        """Of which model."""
-        return _printed(self.claim.model)
-
-    @property
-    def side(self) -> str:
-        """Where the interval lies when the claim holds."""
-        return self.claim.side
-
-    @property
-    def null(self) -> str:
-        """The value without an effect, in the printed unit."""
-        return f"{self.how.scale * self.claim.null:g}"
+    @classmethod
+    def of(cls, claim: Claim, counts: Cells) -> Self:
+        """Return the reading of a claim, in the words of its statistic's record."""
+        how, null = statistic_of(claim.statistic), claim.null
+        model, null_printed = _printed(claim.model), f"{how.scale * null:g}"
+        words = (claim.reading, how.printed, how.printed_unit, model, claim.side, null_printed)
+        return cls(*words, counts)
 
 
 @dataclass(frozen=True)
@@ -92,13 +72,12 @@ class Row:
     Attributes
     ----------
     setting, layer, placebo : str
-        What it was held against; the last two are empty where the claim is not about any. A layer
-        is followed by the band of its ranks, where a finding is about one.
+        The last two may be empty. A layer is followed by the band of its ranks, if there is one.
     seeds : int
     examples : str
-        How many, or a dash where the number is not over examples.
+        Their number, or a dash where the statistic is not over examples.
     counted : bool
-        Whether it decides its setting, or stands beside the one that does.
+        Whether this row decides its setting.
     decisions : dict of str to Decision
         By the name of the reading; a claim against placebos has some readings without them.
     remarks : list of str
@@ -115,7 +94,7 @@ class Row:
 
     @property
     def remark(self) -> str:
-        """What there is to say, once for all readings."""
+        """All remarks, each once."""
         return "; ".join(dict.fromkeys(self.remarks))
 
 
@@ -139,7 +118,7 @@ class Held:
 
     @property
     def controlled(self) -> list[str]:
-        """The readings whose control is to be shown: they have one, not the one before."""
+        """The readings whose control is shown: they have one that is not the one before."""
         shown, before = [], [""] * len(self.rows)
         for reading in self.readings:
             known = [row.decisions.get(reading) for row in self.rows]
@@ -151,7 +130,7 @@ class Held:
 
     @property
     def remarks(self) -> bool:
-        """Whether there is a word to say of any setting."""
+        """Whether any setting has a remark."""
         return any(row.remark for row in self.rows)
 
 
@@ -161,34 +140,17 @@ class Verdicts:
 
     Attributes
     ----------
-    claim : Claim
-        In the first of its readings.
+    name, text, source, paper : str
+        See `disobey.analysis.claims.claim.Claim`.
     held : list of Held
         One per split.
     """
 
-    claim: Claim
+    name: str
+    text: str
+    source: str
+    paper: str
     held: list[Held] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """The claim's name."""
-        return self.claim.name
-
-    @property
-    def text(self) -> str:
-        """The claim in words."""
-        return _unbroken(self.claim.text)
-
-    @property
-    def source(self) -> str:
-        """Whose claim it is."""
-        return self.claim.source
-
-    @property
-    def paper(self) -> str:
-        """What the paper reports."""
-        return self.claim.paper
 
     @property
     def rows(self) -> list[Row]:
@@ -202,16 +164,16 @@ class Verdicts:
 
     @property
     def layered(self) -> bool:
-        """Whether it is about layers of a network."""
+        """Whether the claim is on layers of a network."""
         return any(row.layer for row in self.rows)
 
     @property
     def placebos(self) -> bool:
-        """Whether it was held against placebos."""
+        """Whether the claim is held against placebos."""
         return any(row.placebo for row in self.rows)
 
 
-def read_table(manifest: "Manifest") -> list[Cells]:
+def read_table(manifest: Manifest) -> list[Cells]:
     """Return the rows of a verified table, every cell as text."""
     with open(manifest.file(), encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
@@ -227,12 +189,13 @@ def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Verdicts]:
     for cells in rows:
         name, split, reading = _which(cells)
         claim = _claim(cells)
-        verdicts = found.setdefault(name, Verdicts(claim))
+        words = _unbroken(claim.text), claim.source, claim.paper
+        verdicts = found.setdefault(name, Verdicts(name, *words))
         if (name, split) not in helds:
             helds[name, split] = Held(split, _where(split, claim.subset))
             verdicts.held.append(helds[name, split])
         held = helds[name, split]
-        held.readings.setdefault(reading, Reading(claim, counts[name, split, reading]))
+        held.readings.setdefault(reading, Reading.of(claim, counts[name, split, reading]))
         key = (name, split, *(cells[part] for part in ("setting", "layer", "placebo", "counted")))
         if key not in shared or reading in shared[key].decisions:
             shared[key] = _row(cells)
@@ -247,7 +210,7 @@ def _which(cells: Cells) -> tuple[str, str, str]:
 
 
 def _claim(cells: Cells) -> Claim:
-    """Return the claim that a row of the table ``claims`` is about."""
+    """Return the claim of a row of the table ``claims``."""
     return Claim(
         cells["claim"], cells["text"], cells["source"], cells["paper"], cells["statistic"],
         cells["model"], parse(cells["null"]), cells["side"], cells["split"], cells["subset"],

@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
 def write(found: Comparison, folder: Path) -> list[Path]:
     """Write comparison.md, comparison.csv, the figure and the page; return their paths."""
-    from disobey.explorer.of_comparison import page_of
+    from disobey.explorer.study import page_of
     from disobey.figures.style import save
 
     page, table = (folder / f"{NAME}{suffix}" for suffix in (".md", ".csv"))

@@ -17,8 +17,7 @@ import yaml
 
 from disobey.analysis.names import PAPER
 from disobey.errors import UserError
-from disobey.report.lead import counted
-from disobey.report.markdown import markdown
+from disobey.report.lead import counted, markdown
 from disobey.report.verdicts import Cells, read_table
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of

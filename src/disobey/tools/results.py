@@ -13,8 +13,7 @@ from pathlib import Path
 from disobey.errors import UserError
 from disobey.numbers import NBSP, duration
 from disobey.report.history import by_stage, elapsed, stage, walk
-from disobey.report.lead import matrix, sentences
-from disobey.report.markdown import markdown
+from disobey.report.lead import markdown, matrix, sentences
 from disobey.report.verdicts import (
     Accuracies,
     Cells,

@@ -1,4 +1,4 @@
-"""A claim, what is found of it in a setting, and how an interval decides it."""
+"""Claims, their findings in settings, and the decision by an interval."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ from disobey.analysis.store import SPLITS, Analysis
 from disobey.numbers import NBSP, interval
 
 ABOVE, BELOW = "above", "below"
-# On either side: a claim that something depends on something, without saying how.
+# On either side: a claim that one thing depends on another.
 CLEAR_OF = "clear of"
 # No verdict although there is an interval: the settings are not what the claim is about.
 WITHHELD = "withheld"
@@ -48,19 +48,19 @@ class Claim:
     source : str
         ``paper``, or ``ours`` where the paper does not make it or does not say on which side.
     paper : str
-        What the paper reports, where it gives a number.
+        The paper's number or words.
     statistic, model : str
         See `disobey.analysis.names`; for a contrast the model says what is subtracted from what.
     null : float
         The value without an effect.
     side : str
-        Where the interval lies when the claim holds: ``above``, ``below`` or ``clear of`` the null.
+        The side of the null on which the claim holds: ``above``, ``below`` or ``clear of`` it.
     split, subset : str
         The examples; no split where the statistic is of weights.
     reading : str
         One of ``disobey.analysis.names.READINGS``; empty where a claim has only one.
     control : str or None
-        The model whose same statistic stands beside it.
+        The model whose same statistic is shown beside it.
     """
 
     name: str
@@ -84,7 +84,7 @@ def on_splits(*claims: Claim) -> tuple[Claim, ...]:
 
 @dataclass(frozen=True)
 class Number:
-    """An estimate with its interval and what the interval is made of.
+    """An estimate with its interval and the parts of the interval.
 
     Attributes
     ----------
@@ -144,11 +144,11 @@ class Finding:
         Of "the statistic is not on the claimed side", one-sided; two-sided where the claim has no
         side. NaN without a test.
     examples : float
-        How many stand behind it; NaN where the statistic is not over examples.
+        Their number; NaN where the statistic is not over examples.
     control_name : str
-        What the control is: a model or setting, if of the same statistic.
+        The model or setting without the effect, and its statistic if it is another one.
     control : float
-        What stands beside the estimate, of the model or setting without the effect.
+        Its number.
     layer, placebo, band : str
         Where the claim is about one; a band is of ranks, see `disobey.analysis.bias.BANDS`.
     counted : bool
@@ -172,7 +172,7 @@ class Finding:
 
     @property
     def seeds(self) -> int:
-        """How many seeds stand behind it."""
+        """The number of seeds."""
         return self.number.seeds
 
 
@@ -292,7 +292,7 @@ def distilled_throughout(analyses: Mapping[str, Analysis]) -> Iterator[Analysis]
 
 # --- against several controls, such as placebos ------------------------------------------------
 
-# What stands in place of a control's name in the finding over all of them.
+# In place of a control's name in the finding over all of them.
 ALL_PLACEBOS = "all"
 
 

@@ -61,69 +61,44 @@ UNDERFITTING = Claim(
     "paper",
     "seen in most settings, by eye (first version); in 18 of 18 image settings on test, in 13 of "
     "18 on train (later version, second-hand)",
-    "plot_gap_bottom_decile",
-    STUDENT,
-    0.0,
-    BELOW,
-    control=REFERENCE,
-)
+    "plot_gap_bottom_decile", STUDENT, 0.0, BELOW, control=REFERENCE,
+)  # fmt: skip
 OVERFITTING = Claim(
     "high_confidence_overfitting",
     "The student overfits what its teacher is sure of",
     "paper",
     "seen in texts and in Tiny-ImageNet with a ResNet student, by eye (first version)",
-    "plot_gap_top_decile",
-    STUDENT,
-    0.0,
-    ABOVE,
-    control=REFERENCE,
-)
+    "plot_gap_top_decile", STUDENT, 0.0, ABOVE, control=REFERENCE,
+)  # fmt: skip
 EXAGGERATES = Claim(
     "exaggeration",
     "The student exaggerates its teacher's confidence (slope above 1)",
     "paper",
     "slope above 1 on test in 7 of 12 text settings (later version, second-hand); the first "
     "version has no slope",
-    "plot_slope",
-    STUDENT,
-    1.0,
-    ABOVE,
-    control=REFERENCE,
-)
+    "plot_slope", STUDENT, 1.0, ABOVE, control=REFERENCE,
+)  # fmt: skip
 DISTILLATION_EXAGGERATES = Claim(
     "distillation_exaggerates",
     "Distillation itself exaggerates: the student's A exceeds the reference's",
     "ours",
     "not separated from the effect of another training run",
-    EXAGGERATION,
-    EFFECT,
-    0.0,
-    ABOVE,
-    reading=REPLICATE,
-    control=REFERENCE,
-)
+    EXAGGERATION, EFFECT, 0.0, ABOVE, reading=REPLICATE, control=REFERENCE,
+)  # fmt: skip
 COPIES = Claim(
     "inheritance",
     "The student copies its own teacher's deviations from other teachers (B > 0)",
     "ours",
     "not measured",
-    INHERITANCE,
-    STUDENT,
-    0.0,
-    ABOVE,
-    reading=REPLICATE,
-    control=REFERENCE,
-)
+    INHERITANCE, STUDENT, 0.0, ABOVE, reading=REPLICATE, control=REFERENCE,
+)  # fmt: skip
 GAIN = Claim(
     "accuracy_gain",
     "The student is more accurate than the same model without a teacher",
     "paper",
     "CIFAR-100 ResNet-56 self-distillation: 72.52 to 74.55 %; ImageNet and text mixed",
-    "accuracy",
-    EFFECT,
-    0.0,
-    ABOVE,
-)
+    "accuracy", EFFECT, 0.0, ABOVE,
+)  # fmt: skip
 CLAIMS = (
     *on_splits(*in_readings(UNDERFITTING, GAPS[0])),
     *on_splits(*in_readings(OVERFITTING, GAPS[-1])),
@@ -140,25 +115,16 @@ LABEL_UNDERFITTING = Claim(
     "The student underfits what its teacher is unsure of in the label's class, too",
     "paper",
     "train plots hardly change; on test the underfitting is much weaker or gone (first version)",
-    LABEL_GAP,
-    STUDENT,
-    0.0,
-    BELOW,
-    control=REFERENCE,
-)
+    LABEL_GAP, STUDENT, 0.0, BELOW, control=REFERENCE,
+)  # fmt: skip
 MISLABELLED = Claim(
     "mislabelled",
     "Of the points that the teacher is unsure of, the student underfits mislabelled ones more than "
     "clean ones",
     "paper",
     "mislabelled points are the underfitted ones, by eye (first version)",
-    PLOT_MISLABELLED_AUC,
-    STUDENT,
-    0.5,
-    ABOVE,
-    split="train",
-    control=REFERENCE,
-)
+    PLOT_MISLABELLED_AUC, STUDENT, 0.5, ABOVE, split="train", control=REFERENCE,
+)  # fmt: skip
 OF_NOISE = in_readings(MISLABELLED, MISLABELLED_AUC)
 LABEL_CLAIMS = (
     *on_splits(*in_readings(LABEL_UNDERFITTING, f"{LABEL_GAP}{BY_REPLICATE}")),
@@ -171,13 +137,8 @@ DENOISING = Claim(
     "reference; it denoises if it is not so at clean points too",
     "paper",
     "argued from the logit plot under label noise, without a number (first version)",
-    "given_label_confidence",
-    EFFECT,
-    0.0,
-    BELOW,
-    split="train",
-    subset="mislabelled",
-)
+    "given_label_confidence", EFFECT, 0.0, BELOW, split="train", subset="mislabelled",
+)  # fmt: skip
 NOISE_CLAIMS = (DENOISING,)
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from disobey.analysis.claims import bias, confidence, switching, training
+from disobey.analysis.claims import bias, confidence, switching
 from disobey.analysis.claims.claim import (
     CLEAR_OF,
     NAN,
@@ -30,7 +30,6 @@ Finder = Callable[[Claim, Mapping[str, Analysis]], Iterator[Finding]]
 SUBJECTS: tuple[tuple[tuple[Claim, ...], Finder], ...] = (
     ((*confidence.CLAIMS, *confidence.LABEL_CLAIMS), confidence.findings),
     (bias.CLAIMS, bias.findings),
-    (training.CLAIMS, training.findings),
     (confidence.NOISE_CLAIMS, confidence.findings),
     (switching.CLAIMS, switching.findings),
 )
@@ -63,11 +62,11 @@ def _checked(found: Finding, degenerate: str) -> Finding:
 
 
 def settings_of_claims(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:
-    """Leave out what is no setting of its own.
+    """Return the settings that claims are about.
 
-    That are analyses at an epoch before the last (``about.epoch``), and the ends of a sweep over
-    switch points: where nothing is distilled the student *is* the reference, and where everything
-    is it is the student of the setting without a switch.
+    Analyses at an epoch before the last (``about.epoch``) are left out, and the ends of a sweep
+    over switch points: where nothing is distilled the student *is* the reference, and where
+    everything is it is the student of the setting without a switch.
     """
     return {
         name: analysis
@@ -90,7 +89,7 @@ class Summary:
     holds, contrary, undecided, withheld : int
         Settings by verdict, one by one.
     holds_after_holm, contrary_after_holm : int
-        Settings where the verdict stands when all are tested together (family-wise 5 %).
+        Settings that keep the verdict when all are tested together (family-wise 5 %).
     expected_by_chance : float
         Settings where it would hold if there were no effect in any: at most, where a verdict needs
         more than one interval.
@@ -113,7 +112,7 @@ def summarise(claim: Claim, findings: Sequence[Finding]) -> Summary:
     # Two-sided like the interval, so that Holm with one setting agrees with the verdict.
     rejected = holm([two_sided(claim, found.p) for found in findings])
     after_holm = Counter(f.verdict for f, sure in zip(findings, rejected, strict=True) if sure)
-    # Chance that a 95 % interval lies wholly on a claimed side of the null when the null is true.
+    # Chance that a whole 95 % interval is on a claimed side of the null when the null is true.
     chance = (1 - LEVEL) / (1 if claim.side == CLEAR_OF else 2)
     return Summary(
         claim,

@@ -37,9 +37,8 @@ SWITCHING = Claim(
     "it (first version); no number",
     STATISTIC,
     "switched - unswitched",
-    0.0,
-    ABOVE,
-)
+    0.0, ABOVE,
+)  # fmt: skip
 BETWEEN_TEACHERS = "non-interpolating - interpolating"
 SWITCHING_DEPENDS = Claim(
     "switching_depends_on_teacher",
@@ -47,22 +46,15 @@ SWITCHING_DEPENDS = Claim(
     "training labels",
     "paper",
     "acts differently (later version, second-hand); no number",
-    STATISTIC,
-    BETWEEN_TEACHERS,
-    0.0,
-    CLEAR_OF,
-)
+    STATISTIC, BETWEEN_TEACHERS, 0.0, CLEAR_OF,
+)  # fmt: skip
 GAIN_DEPENDS = Claim(
     "gain_depends_on_teacher",
     "What distillation does to accuracy depends on whether the teacher interpolates its training "
-    "labels",
-    "paper",
+    "labels", "paper",
     "it does (later version, second-hand); no number",
-    STATISTIC,
-    BETWEEN_TEACHERS,
-    0.0,
-    CLEAR_OF,
-)
+    STATISTIC, BETWEEN_TEACHERS, 0.0, CLEAR_OF,
+)  # fmt: skip
 CLAIMS = (SWITCHING, SWITCHING_DEPENDS, GAIN_DEPENDS)
 
 

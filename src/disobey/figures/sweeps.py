@@ -1,0 +1,248 @@
+"""Statistics against rounds of distillation, its temperature, and the epochs of training."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from disobey.analysis.bias import Bias
+from disobey.analysis.names import (
+    COMPARED,
+    EFFECT,
+    EXAGGERATION,
+    GAPS,
+    REFERENCE,
+    STUDENT,
+    TEACHER,
+)
+from disobey.analysis.store import Analysis
+from disobey.figures import style
+from disobey.figures.bias import THEOREM_STYLE, ratio_handles, units
+from disobey.figures.cells import size
+from disobey.figures.families import BIAS, Family, families, line, named, panel, snapshots_of
+from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
+from disobey.figures.series import Across, Series, SeriesPanel, draw_panel, draw_series
+from disobey.figures.sheet import Sheet
+from disobey.numbers import NBSP
+
+# --- rounds of distillation -------------------------------------------------------------------
+
+# Room beside the first and the last round for markers side by side.
+ROUND_ROOM = 0.4
+
+
+@style.styled
+def draw_rounds(analyses: dict[str, Analysis]) -> Figure:
+    """Draw accuracy, exaggeration and bias of student and reference in each round.
+
+    The ``about`` of a setting says its ``round``; 1 where it does not.
+    """
+    sheet = Sheet()
+    sheet.title("Rounds of distillation")
+    sheet.legend([style.handle(model) for model in COMPARED])
+    with_bias = any(analysis.bias is not None for analysis in analyses.values())
+    for chain in _chains(list(analyses.values())):
+        sheet.write(chain.head)
+        members = [(float(round_of(analysis)), analysis) for analysis in chain.analyses]
+        of_models: dict[str, tuple[str, ...]] = {"accuracy": COMPARED, EXAGGERATION: COMPARED}
+        of_models |= {BIAS: (STUDENT,)} if with_bias else {}
+        panels = [
+            panel(of, "", [line(of, model, chain, members) for model in models], Across("round"))
+            for of, models in of_models.items()
+        ]
+        for axes in draw_series(sheet, panels, columns=len(panels)):
+            axes.set_xlim(members[0][0] - ROUND_ROOM, members[-1][0] + ROUND_ROOM)
+    return sheet.finish()
+
+
+def round_of(analysis: Analysis) -> int:
+    """Return the number of distillations between the student and a model trained on labels."""
+    return int(analysis.about.get("round", 1))
+
+
+def _chains(analyses: Sequence[Analysis]) -> list[Family]:
+    """Group settings into chains; a teacher of another name may be the student of a round before.
+
+    Where this puts two settings into one round, chains of different teachers are kept apart.
+    """
+    groups: list[tuple[Analysis, ...]] = []
+    for family in families(analyses, ("round", "teacher", "teacher_recipe", "trained")):
+        rounds = [round_of(analysis) for analysis in family.analyses]
+        chains = [family]
+        if len(set(rounds)) < len(rounds):
+            chains = families(family.analyses, ("round", "teacher_recipe", "trained"))
+        groups += [tuple(sorted(chain.analyses, key=round_of)) for chain in chains]
+    return named(groups, ("round",))
+
+
+# --- the temperature of distillation ----------------------------------------------------------
+
+VARIED = ("temperature", "lr", "recipe")
+TEMPERATURE = Across("temperature T", log=True)
+COLUMNS, HEIGHT = 4, 1.1
+NO_LINE = " "
+# Room beside the lowest and the highest temperature, as a factor.
+ROOM = 1.5
+# Markers of learning rates below and above the usual one.
+LOWER, HIGHER = ("<", "v", "X"), (">", "p", "P")
+# A learning rate is printed as a multiple with at most this denominator.
+LARGEST_DENOMINATOR = 10_000
+
+
+@style.styled
+def draw_temperature(analyses: dict[str, Analysis]) -> Figure:
+    """Draw A, the gain in accuracy and the bias against T, one row per family of settings.
+
+    Settings of another learning rate (``lr``) than most of their family are beside its line.
+    """
+    found = families(list(analyses.values()), VARIED)
+    sheet = Sheet(style.TWO_COLUMNS)
+    sheet.title("Temperature of distillation")
+    factors = sorted({rate(analysis, family) for family in found for analysis in family.analyses})
+    sheet.legend(_handles(factors))
+    last = (BIAS, STUDENT)
+    if all(analysis.bias is None for analysis in analyses.values()):
+        last = ("accuracy", "")
+    for family in found:
+        sheet.write(family.head)
+        panels = [
+            panel(of, model, _lines(family, of, (model,) if model else COMPARED), TEMPERATURE)
+            for of, model in ((EXAGGERATION, ""), (EXAGGERATION, EFFECT), ("accuracy", EFFECT),
+                              last)
+        ]  # fmt: skip
+        temperatures = [analysis.about["temperature"] for analysis in family.analyses]
+        for axes in draw_series(sheet, panels, COLUMNS, HEIGHT):
+            if axes.get_xscale() == "log":
+                axes.set_xlim(min(temperatures) / ROOM, max(temperatures) * ROOM)
+    return sheet.finish()
+
+
+def rate(analysis: Analysis, family: Family) -> Fraction:
+    """Return the learning rate as a multiple of the family's usual one.
+
+    The usual one is the most frequent, and of equally frequent ones the first.
+    """
+    rates = Counter(member.about.get("lr") for member in family.analyses)
+    ((usual, _),) = rates.most_common(1)
+    own = analysis.about.get("lr")
+    if not usual or not own:
+        return Fraction(1)
+    return Fraction(own / usual).limit_denominator(LARGEST_DENOMINATOR)
+
+
+def _lines(family: Family, statistic: str, models: Sequence[str]) -> list[Series]:
+    """Return one line per model and learning rate, from low to high."""
+    by_rate: dict[Fraction, list[tuple[float, Analysis]]] = {}
+    for analysis in family.analyses:
+        place = float(analysis.about["temperature"])
+        by_rate.setdefault(rate(analysis, family), []).append((place, analysis))
+    found = []
+    for factor in sorted(by_rate):
+        for model in models:
+            role, look = style.ROLES[model], "-"
+            if factor != 1:
+                role = replace(role, marker=_marker(factor, by_rate), label=_words(factor))
+                look = NO_LINE
+            # A reference beside each line would hide it; the differences hold all references.
+            if factor == 1 or model != REFERENCE:
+                found.append(line(statistic, model, family, by_rate[factor], role, look))
+    return found
+
+
+def _marker(factor: Fraction, factors: Iterable[Fraction]) -> str:
+    markers = LOWER if factor < 1 else HIGHER
+    alike = sorted(other for other in factors if (other < 1) == (factor < 1) and other != 1)
+    return markers[alike.index(factor) % len(markers)]
+
+
+def _words(factor: Fraction) -> str:
+    return f"lr{NBSP}×{NBSP}{factor}"
+
+
+def _handles(factors: Sequence[Fraction]) -> list[Line2D]:
+    handles = [style.handle(model) for model in (*COMPARED, EFFECT)]
+    for factor in factors:
+        if factor != 1:
+            look = {"color": style.INK, "marker": _marker(factor, factors), "linestyle": "none"}
+            handles.append(style.handle(STUDENT, **look, label=_words(factor)))
+    return handles
+
+
+# --- the epochs of training -------------------------------------------------------------------
+
+# Epochs that reach over so many times the first one are spread logarithmically.
+LOG_FROM = 10
+
+
+@style.styled
+def draw_over_training(analyses: dict[str, Analysis]) -> Figure:
+    """Draw A, gap and accuracy against the epoch, and the ratio of progress against progress.
+
+    A row of panels for each setting that has snapshots, named ``<setting>@<epoch>``.
+    """
+    trainings = snapshots_of("over-training", analyses)
+    tracked = units({name: analyses[name] for name in trainings if name in analyses})
+    sheet = Sheet(style.TWO_COLUMNS)
+    sheet.title("Confidence, accuracy and bias over training")
+    handles = [style.handle(model) for model in (TEACHER, *COMPARED)]
+    sheet.legend([*handles, *(ratio_handles(tracked)[1:] if tracked else ())])
+    for name, dated in trainings.items():
+        bias = analyses[name].bias if name in analyses else None
+        _training(sheet, Family(name, tuple(dated.values())), list(dated), bias)
+    return sheet.finish()
+
+
+def _training(sheet: Sheet, training: Family, epochs: list[float], bias: Bias | None) -> None:
+    """Draw the panels of one setting under its name."""
+    sheet.write(f"{training.name}, n{NBSP}={NBSP}{size(training.analyses[-1])}")
+    across = Across("epoch", log=epochs[0] > 0 and epochs[-1] >= LOG_FROM * epochs[0])
+    members = list(zip(epochs, training.analyses, strict=True))
+    panels: list[SeriesPanel] = [
+        panel(of, "", [line(of, model, training, members) for model in models], across)
+        for of, models in (
+            (EXAGGERATION, COMPARED), (GAPS[0], COMPARED), ("accuracy", (TEACHER, *COMPARED)),
+        )
+    ]  # fmt: skip
+    heads = [one.head for one in panels]
+    if bias is not None:
+        heads.append(f"progress ratio, rank {int(bias.layers[bias.first]['rank'][-1])}")
+    width = sheet.width / len(heads) - LEFT - RIGHT
+    made = grid(sheet, heads, len(heads), height=HEIGHT)
+    for axes, one in zip(made, panels, strict=False):
+        draw_panel(axes, one, width)
+    if bias is not None:
+        _curves(made[-1], bias, width)
+
+
+def _curves(axes: Axes, bias: Bias, width: float) -> None:
+    """Draw the ratio of every seed along the last direction, against matched progress."""
+    data = bias.layers[bias.first].isel(direction=-1)
+    shares = data.share.values
+    axes.set_xlabel("share of progress along rank 1")
+    curves = {
+        model: np.exp(data.log_ratio_curve.sel(compared=model).transpose("seed", "share").values)
+        for model in (STUDENT, *bias.placebos(bias.first))
+    }
+    if not any(np.isfinite(curve).any() for curve in curves.values()):
+        say(axes)
+        return
+    low, high = data.attrs["range"]
+    axes.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
+    style.null_line(axes, "y", 1)
+    for model, curve in reversed(curves.items()):
+        thickness = style.THIN if model != STUDENT else style.MEDIUM
+        look: dict[str, Any] = {"color": style.role_of(model).colour, "linewidth": thickness}
+        for seed in curve:
+            axes.plot(shares, seed, gid=f"curve/{model}/{bias.setting}", **look)
+    scale(axes, "x", [0.0, *shares], width=width)
+    # Beyond the range, on the plateau, ratios run away: they must not squeeze the others.
+    kept = [curve[:, shares <= high].ravel() for curve in curves.values()]
+    scale(axes, "y", [*np.concatenate(kept), 1.0], log=True)
+    theorem = np.exp(data.theorem_log_ratio.values)
+    axes.plot(shares, theorem, gid=f"theorem/{bias.setting}", zorder=2, **THEOREM_STYLE)
