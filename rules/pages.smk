@@ -11,7 +11,7 @@ MADE = {
         pdf=f"{layout.FIGURE}.pdf",
         png=report(
             f"{layout.FIGURE}.png",
-            caption=f"../workflow/report/{kind}.rst",
+            caption=f"../src/disobey/figures/captions/{kind}.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),
@@ -20,10 +20,8 @@ MADE = {
 }
 KINDS = {f"figure_{kind}".replace("-", "_"): f"{kind}(-.+)?" for kind in FIGURES}
 # Where files are is a resource and no param, so that moving a folder makes nothing stale.
-OF_REPORT = dict(captions=str(JOBS.captions), study_file=str(JOBS.study_file))
-WORDS_OF_REPORT = (
-    "--captions {resources.captions:q} --study-file {resources.study_file:q}",
-)
+OF_REPORT = dict(study_file=str(JOBS.study_file))
+WORDS_OF_REPORT = ("--study-file {resources.study_file:q}",)
 
 LINES_OF_PAGES = {
     name: " ".join(

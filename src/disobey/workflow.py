@@ -52,8 +52,6 @@ class Jobs:
     ----------
     plan : Plan
         All jobs of the study.
-    captions : Path
-        The folder of the figures' captions.
     python : str
         The interpreter of all jobs. Rules take it as a resource: the one thing that a shell line
         may name and whose change, say to another virtual environment, makes nothing stale.
@@ -76,7 +74,6 @@ class Jobs:
         self,
         study: Study,
         plan: Plan,
-        captions: Path,
         python: str,
         gpu: int = 0,
         study_file: Path = Path(DEFAULT_STUDY),
@@ -87,7 +84,6 @@ class Jobs:
         self.processes = max(1, gpu * study.gpus)
         self.launcher = TORCHRUN.format(processes=self.processes) if self.processes > 1 else ""
         self.plan = plan
-        self.captions = captions
         self.study_file = study_file
         self.python = python
         self.gpu = gpu
@@ -95,7 +91,7 @@ class Jobs:
         self.longest = longest
         self._to_make = to_make
         self._durations = Durations(plan, "cuda" if gpu else "cpu")
-        self._digests = CodeDigests(captions)
+        self._digests = CodeDigests()
         self._needs: dict[tuple[str, str], Need] = {}
 
     def stale(self) -> dict[str, list[str]]:
@@ -281,14 +277,13 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
     try:
         study_file = _study_file(workflow, default)
         study = load_study(study_file)
-        captions = Path(workflow.basedir) / "workflow" / "report"
         gpu = gpus_of_a_job(study.device, on_cluster=_on_cluster(workflow))
         if gpu and not _on_cluster(workflow):
             check_gpus(study.gpus, gpus_seen())
         python, longest = _python(workflow), longest_minutes(workflow)
         to_make = functools.partial(manifests_to_make, workflow) if _on_cluster(workflow) else None
         plan = make_plan(study)
-        jobs = Jobs(study, plan, captions, python, gpu, study_file, longest, to_make)
+        jobs = Jobs(study, plan, python, gpu, study_file, longest, to_make)
         count_cards(workflow, jobs)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
