@@ -4,7 +4,14 @@ MADE = {
     "table": dict(
         table=report(layout.TABLE, category="Tables", labels={"table": "{table}"})
     ),
-    "explorer": dict(page=layout.EXPLORER),
+    "explorer": dict(
+        page=report(
+            layout.EXPLORER,
+            caption="../workflow/report/explorer.rst",
+            category="Explorer",
+            labels={"page": "every example"},
+        )
+    ),
     "report": dict(page=layout.REPORT),
 } | {
     f"figure_{kind}".replace("-", "_"): dict(
@@ -13,7 +20,7 @@ MADE = {
             f"{layout.FIGURE}.png",
             caption=f"../src/disobey/figures/captions/{kind}.rst",
             category="Figures",
-            labels={"figure": "{figure}"},
+            labels=JOBS.labels,
         ),
     )
     for kind in FIGURES
@@ -62,8 +69,9 @@ for name, made in MADE.items():
             mem_mb=JOBS.memory(stage),
             runtime=JOBS.runtime(stage),
         params:
+            page=name,
             spec=JOBS.spec(stage),
             code=JOBS.code(stage),
         shell:
-            # Snakemake evaluates this again when the job runs, in a function that knows the rule.
-            LINES_OF_PAGES[locals().get("rule", name)]
+            # Snakemake evaluates this again when the job runs, in a function that knows its params.
+            LINES_OF_PAGES[params.page if "rule" in locals() else name]
