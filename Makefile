@@ -1,5 +1,5 @@
-# make figures | test | docs | gpu-check | lint | bench | why | status | plan | results; each creates .venv
-# first, with nothing but PyPI.
+# make figures | test | docs | gpu-check | lint | bench | why | status | plan | results | wheel-check; each
+# creates .venv first, with nothing but PyPI.
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: figures test test-fast test-slurm gpu-check docs lint bench plan why status results schema clean-venv
+.PHONY: figures test test-fast test-slurm gpu-check wheel-check docs lint bench plan why status results schema clean-venv
 
 figures: $(VENV)/.installed
 	$(BIN)/snakemake --cores $(CORES) --configfile $(STUDY)
@@ -54,6 +54,10 @@ test-slurm: $(VENV)/.installed-dev
 gpu-check: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.gpu
 
+# The core in an environment of its own: its size, and that it works without torch.
+wheel-check:
+	PYTHON=$(PYTHON) .ci/wheel-check
+
 # The site, into docs/_build/html: every warning is an error, and the notebook must print what it holds.
 docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/run_notebook.py
@@ -63,7 +67,7 @@ docs: $(VENV)/.installed-docs
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
@@ -76,7 +80,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	  echo "$(PYTHON) is older than Python 3.11; name another one: make figures PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(if $(TORCH_INDEX),$(PIP) --constraint constraints.txt --index-url $(TORCH_INDEX) torch)
-	$(PIP) --constraint constraints.txt --editable .
+	$(PIP) --constraint constraints.txt --editable '.[all]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

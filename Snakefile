@@ -7,21 +7,28 @@ snakemake --cores all --configfile workflow/studies/X.yaml   another study
 import os
 import sys
 
-sys.path.insert(0, os.path.join(workflow.basedir, "src"))
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+# A checkout brings the package; what Snakemake fetched from elsewhere needs an installed one.
+HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)
+if os.path.isdir(os.path.join(HERE, "src", "disobey")):
+    sys.path.insert(0, os.path.join(HERE, "src"))
 
 from disobey.stores import layout
 from disobey.stores.layout import key_in, log_of, manifest_of
 from disobey.study.figures import FIGURES
 from disobey.study.jobs import BY_STDIN
-from disobey.workflow import open_workflow
+from disobey.workflow import default_study, open_workflow
 
 # Snakemake would merge a --configfile into config.yaml, so load config.yaml only without one.
 if not workflow.overwrite_configfiles:
 
-    configfile: "config.yaml"
+    configfile: default_study(workflow)
 
 
-JOBS = open_workflow(workflow)
+JOBS = open_workflow(workflow, config)
 
 
 # On a cluster the jobs of a group take turns; groups do not wait for each other.

@@ -4,26 +4,31 @@ MADE = {
     "table": dict(
         table=report(layout.TABLE, category="Tables", labels={"table": "{table}"})
     ),
-    "explorer": dict(page=layout.EXPLORER),
+    "explorer": dict(
+        page=report(
+            layout.EXPLORER,
+            caption="../workflow/report/explorer.rst",
+            category="Explorer",
+            labels={"page": "every example"},
+        )
+    ),
     "report": dict(page=layout.REPORT),
 } | {
     f"figure_{kind}".replace("-", "_"): dict(
         pdf=f"{layout.FIGURE}.pdf",
         png=report(
             f"{layout.FIGURE}.png",
-            caption=f"../workflow/report/{kind}.rst",
+            caption=f"../src/disobey/figures/captions/{kind}.rst",
             category="Figures",
-            labels={"figure": "{figure}"},
+            labels=JOBS.labels,
         ),
     )
     for kind in FIGURES
 }
 KINDS = {f"figure_{kind}".replace("-", "_"): f"{kind}(-.+)?" for kind in FIGURES}
 # Where files are is a resource and no param, so that moving a folder makes nothing stale.
-OF_REPORT = dict(captions=str(JOBS.captions), study_file=str(JOBS.study_file))
-WORDS_OF_REPORT = (
-    "--captions {resources.captions:q} --study-file {resources.study_file:q}",
-)
+OF_REPORT = dict(study_file=str(JOBS.study_file))
+WORDS_OF_REPORT = ("--study-file {resources.study_file:q}",)
 
 LINES_OF_PAGES = {
     name: " ".join(
@@ -64,8 +69,9 @@ for name, made in MADE.items():
             mem_mb=JOBS.memory(stage),
             runtime=JOBS.runtime(stage),
         params:
+            page=name,
             spec=JOBS.spec(stage),
             code=JOBS.code(stage),
         shell:
-            # Snakemake evaluates this again when the job runs, in a function that knows the rule.
-            LINES_OF_PAGES[locals().get("rule", name)]
+            # Snakemake evaluates this again when the job runs, in a function that knows its params.
+            LINES_OF_PAGES[params.page if "rule" in locals() else name]

@@ -93,8 +93,9 @@ for stage, store in STORES.items():
             runtime=JOBS.runtime(stage),
             turn=JOBS.turn,
         params:
+            stage=stage,
             spec=JOBS.spec(stage),
             code=JOBS.code(stage),
         shell:
-            # Snakemake evaluates this again when the job runs, in a function that knows the rule.
-            LINES[locals().get("rule", stage)]
+            # Snakemake evaluates this again when the job runs, in a function that knows its params.
+            LINES[params.stage if "rule" in locals() else stage]

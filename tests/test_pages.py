@@ -247,6 +247,7 @@ def test_the_page_s_study_is_right_but_for_its_family(mine):
 
 def test_the_page_s_figure_draws_and_its_caption_renders(monkeypatch):
     from disobey.report.gallery import to_html
+    from disobey.stores.layout import CAPTIONS
 
     monkeypatch.syspath_prepend(REPOSITORY / "tests" / "figures")
     from synthetic_analyses import make_analyses
@@ -255,7 +256,7 @@ def test_the_page_s_figure_draws_and_its_caption_renders(monkeypatch):
     module = module_of(text, "disobey.figures.likelihood", monkeypatch)
     drawn = module.draw(make_analyses(2, 3))
     assert len(drawn.axes) > 2
-    rendered = to_html(caption, REPOSITORY / "workflow" / "report")
+    rendered = to_html(caption, CAPTIONS)
     assert rendered.title and (rendered.shown + rendered.folded).count("<p>") == 3
     assert "Ours: the paper has no counterpart." in rendered.folded
     assert "Our choice:" in rendered.folded

@@ -23,7 +23,6 @@ from disobey.study.plan import make_plan
 
 from .checkpoints import save_checkpoint
 
-CAPTIONS = Path(__file__).parents[1] / "workflow" / "report"
 DATA = Path(__file__).parents[2] / "shared" / "data"
 STAGES = (
     "pretrained", "prepare", "labels", "views", "train", "dump", "compared", "classify",
@@ -179,7 +178,6 @@ def run_in_process(plan, stages=STAGES):
             device="cpu",
             files=plan.files.get(job.key, {}),
             source=places[job.key].place() if job.key in places else None,
-            captions=CAPTIONS,
         )
         importlib.import_module(f"disobey.stages.{job.stage}").run(called)
         called.record(time.time())

@@ -1,9 +1,10 @@
-"""``python -m disobey <stage>``: the commands that the rules call, and tools to look around."""
+"""``disobey <command>``, also ``python -m disobey``: the stages that rules call, and tools."""
 
 import io
 import os
 import sys
 
+from disobey.extras import advice
 from disobey.full_log import survive_a_full_disk
 from disobey.stores.layout import STAGES
 
@@ -70,13 +71,24 @@ def _to_the_end(arguments: list[str]) -> int:
     try:
         status = main(arguments)
         sys.stdout.flush()
+    except ModuleNotFoundError as error:
+        words = advice(error.name)
+        if words is None:
+            raise
+        print(f"disobey {arguments[0]}: {words}", file=sys.stderr)
+        return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says so at exit
         return 1
     return status
 
 
-if __name__ == "__main__":
+def console() -> int:
+    """Run the command line of this process; return its exit status."""
     if sys.argv[1:2] and sys.argv[1] in STAGES:
         survive_a_full_disk()
-    sys.exit(_to_the_end(sys.argv[1:]))
+    return _to_the_end(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(console())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from disobey import code_digest, provenance
 from disobey.cards import take_card
 from disobey.errors import UserError
-from disobey.stores.layout import STAGES, store_of
+from disobey.stores.layout import CAPTIONS, STAGES, store_of
 from disobey.stores.manifest import Manifest, describe, write_manifest
 from disobey.stores.writer import NetcdfWriter, atomic, remove_temporary_files, title_of
 
@@ -67,7 +67,7 @@ class Job:
     output: Path
     device: str = "auto"
     threads: int = 1
-    captions: Path = Path("workflow/report")
+    captions: Path = CAPTIONS
     files: dict[str, list[str]] = field(default_factory=dict)
     source: str | None = None
     study_file: Path | None = None

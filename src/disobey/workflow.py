@@ -11,13 +11,14 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from disobey.cards import NVIDIA, PLACES, Listing, gpus_seen, listing
 from disobey.cluster import manifests_to_make, run_groups
 from disobey.errors import UserError, nearest
+from disobey.extras import missing
 from disobey.lease import looking_around, work_alone
 from disobey.status.line import ProgressLine
 from disobey.stores.manifest import Manifest, remove_broken_manifests
@@ -28,7 +29,14 @@ from disobey.study.loader import load_study
 from disobey.study.measured import Durations
 from disobey.study.models import Study
 from disobey.study.plan import make_plan
-from disobey.study.resources import DECODERS, LONGEST_MINUTES, Need, minutes_for, need_of
+from disobey.study.resources import (
+    DECODERS,
+    LONGEST_MINUTES,
+    RUN_A_MODEL,
+    Need,
+    minutes_for,
+    need_of,
+)
 from disobey.study.staleness import Manifests, stale_by_themselves
 
 ByWildcards = Callable[[Any], Any]
@@ -52,8 +60,6 @@ class Jobs:
     ----------
     plan : Plan
         All jobs of the study.
-    captions : Path
-        The folder of the figures' captions.
     python : str
         The interpreter of all jobs. Rules take it as a resource: the one thing that a shell line
         may name and whose change, say to another virtual environment, makes nothing stale.
@@ -76,7 +82,6 @@ class Jobs:
         self,
         study: Study,
         plan: Plan,
-        captions: Path,
         python: str,
         gpu: int = 0,
         study_file: Path = Path(DEFAULT_STUDY),
@@ -87,7 +92,6 @@ class Jobs:
         self.processes = max(1, gpu * study.gpus)
         self.launcher = TORCHRUN.format(processes=self.processes) if self.processes > 1 else ""
         self.plan = plan
-        self.captions = captions
         self.study_file = study_file
         self.python = python
         self.gpu = gpu
@@ -95,7 +99,7 @@ class Jobs:
         self.longest = longest
         self._to_make = to_make
         self._durations = Durations(plan, "cuda" if gpu else "cpu")
-        self._digests = CodeDigests(captions)
+        self._digests = CodeDigests()
         self._needs: dict[tuple[str, str], Need] = {}
 
     def stale(self) -> dict[str, list[str]]:
@@ -143,6 +147,13 @@ class Jobs:
     def code(self, stage: str) -> ByWildcards:
         """Return the function that gives the digest of the code that a job depends on."""
         return lambda wildcards: self._digests.of(self._job(stage, wildcards))
+
+    def labels(self, wildcards: Iterable[str]) -> dict[str, str]:
+        """Return how Snakemake's report labels a figure: its kind, and what it shows."""
+        kind = json.loads(self._job("figure", wildcards).spec)["figure"]
+        _, name = wildcards
+        shown = name.removeprefix(kind).removeprefix("-")
+        return {"kind": kind, "setting": shown or "all"}
 
     def files(self, wildcards: Iterable[str]) -> str:
         """Return the user's files that a data store is made of, as JSON.
@@ -261,15 +272,18 @@ class Jobs:
             ) from None
 
 
-def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa: ANN401
+def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: ANN401
     """Load the study, plan its jobs, tidy up and keep other runs out of the folder.
+
+    Called by the Snakefile, which Snakemake reads once for each ``use rule`` where it is a module:
+    all but the first call return the jobs of the first.
 
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
         What a Snakefile knows as ``workflow``.
-    default : str
-        The study file where the command line names none.
+    config : mapping
+        What it knows as ``config``; see `study_file_of`.
 
     Raises
     ------
@@ -279,16 +293,22 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
     from snakemake.exceptions import WorkflowError
 
     try:
-        study_file = _study_file(workflow, default)
+        study_file = study_file_of(workflow, config)
+        opened: dict[Path, Jobs] = workflow.__dict__.setdefault("disobey", {})
+        if study_file in opened:
+            return opened[study_file]
+        if opened:
+            (other,) = opened
+            raise UserError(f"{study_file}: a workflow runs one study, and {other} is it")
         study = load_study(study_file)
-        captions = Path(workflow.basedir) / "workflow" / "report"
         gpu = gpus_of_a_job(study.device, on_cluster=_on_cluster(workflow))
         if gpu and not _on_cluster(workflow):
             check_gpus(study.gpus, gpus_seen())
         python, longest = _python(workflow), longest_minutes(workflow)
         to_make = functools.partial(manifests_to_make, workflow) if _on_cluster(workflow) else None
         plan = make_plan(study)
-        jobs = Jobs(study, plan, captions, python, gpu, study_file, longest, to_make)
+        check_installed(plan)
+        jobs = Jobs(study, plan, python, gpu, study_file, longest, to_make)
         count_cards(workflow, jobs)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
@@ -297,9 +317,10 @@ def open_workflow(workflow: Any, default: str = DEFAULT_STUDY) -> Jobs:  # noqa:
         run_groups(workflow, jobs.groups, jobs.plan)
     if workflow.is_main_process:
         _tidy(jobs.plan.manifests())
-        _rerun_stale(workflow, jobs)
+        _rerun_stale(workflow, jobs, alone=not _is_module(workflow))
         _tell_progress(workflow, jobs.plan)
         work_alone(workflow, jobs.plan.manifests())
+    opened[study_file] = jobs
     return jobs
 
 
@@ -311,19 +332,21 @@ def _tidy(manifests: list[str]) -> None:
                 print(f"disobey: will be made again: {line}", file=sys.stderr)
 
 
-def _rerun_stale(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
+def _rerun_stale(workflow: Any, jobs: Jobs, *, alone: bool) -> None:  # noqa: ANN401
     """Let Snakemake run the jobs that their manifests show to be stale, and no other finished ones.
 
     Its own triggers are off: it would compare with its records below ``.snakemake``, which do not
-    travel with results and do not know what was accepted. Whether a job is forced is decided when
-    the graph of jobs is made, after the Snakefile was read.
+    travel with results and do not know what was accepted. Where this workflow is not ``alone`` but
+    a module of another one, they stay as they are: that one's rules need them. Whether a job is
+    forced is decided when the graph of jobs is made, after the Snakefile was read.
     """
     make_graph = workflow._prepare_dag
 
     @functools.wraps(make_graph)
     def make_graph_with_stale(*rest: Any, **named: Any) -> None:  # noqa: ANN401
         make_graph(*rest, **named)
-        workflow.dag_settings.rerun_triggers = frozenset()
+        if alone:
+            workflow.dag_settings.rerun_triggers = frozenset()
         stale = jobs.stale()
         workflow.dag.forcefiles.update(stale)
         for line in _reasons(stale.values()):
@@ -485,8 +508,10 @@ def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
     os.environ["PYTHONSAFEPATH"] = (
         "1"  # a datasets.py of the user's is not the library of that name
     )
-    paths = [str(Path(workflow.basedir) / "src"), os.environ.get("PYTHONPATH", "")]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+    source = Path(__file__).parents[1]
+    if source.name == "src":  # of a checkout; what is installed is found without
+        paths = [str(source), os.environ.get("PYTHONPATH", "")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def _outlive_signals() -> None:
@@ -501,17 +526,78 @@ def _outlive_signals() -> None:
     shell.prefix("set -euo pipefail; trap : TERM; ")  # at the limit, and of scancel
 
 
-def _study_file(workflow: Any, default: str) -> Path:  # noqa: ANN401
-    """Return the one study file; Snakemake would merge several without a word."""
-    if workflow.config_settings.config:
-        keys = ", ".join(workflow.config_settings.config)
+def check_installed(plan: Plan) -> None:
+    """Refuse a plan whose jobs need packages that are not installed.
+
+    Raises
+    ------
+    UserError
+        Naming the extra that brings each.
+    """
+    stages = {stage for stage, _ in plan.jobs}
+    packages = ["docutils"] if "report" in stages else []
+    packages += ["torch"] if stages & set(RUN_A_MODEL) else []
+    packages += ["transformers"] if plan.pretrained or plan.classifiers else []
+    if lacking := missing(*packages):
+        raise UserError("\n".join(lacking))
+
+
+def _is_module(workflow: Any) -> bool:  # noqa: ANN401
+    """Return whether another workflow's Snakefile uses this one's by ``module``."""
+    return not workflow.modifier.is_main_snakefile()
+
+
+def default_study(workflow: Any) -> str:  # noqa: ANN401
+    """Return the study file where none is named: of this folder, else the one beside the Snakefile.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    """
+    if Path(DEFAULT_STUDY).exists():
+        return DEFAULT_STUDY
+    return str(workflow.current_basedir.join(DEFAULT_STUDY).get_path_or_uri(secret_free=False))
+
+
+def study_file_of(workflow: Any, config: Mapping[str, Any]) -> Path:  # noqa: ANN401
+    """Return the one study file; Snakemake would merge several without a word.
+
+    Parameters
+    ----------
+    workflow : snakemake.workflow.Workflow
+    config : mapping
+        Where this workflow is a module, the ``config`` of the ``module`` statement:
+        ``{"study_file": PATH}``, or the one config file of that workflow as it is.
+
+    Raises
+    ------
+    UserError
+        For no file, several, or values from elsewhere.
+    """
+    files = list(workflow.config_settings.configfiles or workflow.configfiles)
+    if not _is_module(workflow):
+        if workflow.config_settings.config:
+            keys = ", ".join(workflow.config_settings.config)
+            raise UserError(
+                f"--config {keys}: a study is one file; copy config.yaml, change it there and call "
+                f"snakemake --configfile YOUR.yaml"
+            )
+    elif set(config) == {"study_file"}:
+        return Path(config["study_file"])
+    elif len(files) != 1 or not _holds(files[0], config):
         raise UserError(
-            f"--config {keys}: a study is one file; copy config.yaml, change it there and call "
-            f"snakemake --configfile YOUR.yaml"
+            "a module's study is one file, with its lines; write in the module statement "
+            'config: {"study_file": "my-study.yaml"}, or pass the one config file as it is'
         )
-    files = list(workflow.config_settings.configfiles or [])
     if len(files) > 1:
         raise UserError(
             f"--configfile {' '.join(map(str, files))}: a study is one file; name one of them"
         )
-    return Path(files[0]) if files else Path(workflow.basedir) / default
+    return Path(files[0])
+
+
+def _holds(file: Path | str, config: Mapping[str, Any]) -> bool:
+    """Return whether a config file says what ``config`` holds, as Snakemake reads it."""
+    from snakemake.common.configfile import load_configfile
+
+    return bool(load_configfile(file) == config)

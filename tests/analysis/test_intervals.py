@@ -12,11 +12,15 @@ from scipy import stats
 from disobey.analysis.claims.claim import find
 from disobey.analysis.claims.registry import CLAIMS, summarise
 from disobey.analysis.intervals import (
+    LEVEL,
     crossed_interval,
     example_variance,
     half_width,
     holm,
+    normal_quantile,
     one_sided_p,
+    t_quantile,
+    t_tail,
     verdict,
 )
 from disobey.analysis.names import MODELS, SUBSETS
@@ -240,3 +244,15 @@ def test_one_seed_decides_nothing():
     finding = find(CLAIM["exaggeration"], made_up([5.0]))
     assert finding.verdict == "undecided"
     assert np.isnan(finding.p)
+
+
+# --- the quantiles, against scipy --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dof", [1, 2, 3, 4, 9, 29, 300])
+def test_tails_and_quantiles_are_those_of_scipy(dof):
+    for t in (0.01, 0.7, 1.0, 2.0, 12.7, 100.0, 1e6):
+        assert t_tail(t, dof) == pytest.approx(2 * stats.t.sf(t, dof), rel=1e-11, abs=1e-300)
+    for level in (0.5, 0.9, LEVEL, 0.999):
+        assert t_quantile(level, dof) == pytest.approx(stats.t.isf((1 - level) / 2, dof), rel=1e-11)
+        assert normal_quantile(level) == pytest.approx(stats.norm.isf((1 - level) / 2), rel=1e-11)

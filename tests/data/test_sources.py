@@ -1,8 +1,10 @@
 """The built-in sources: how many rows, which classes, and nothing on both sides of a split."""
 
 import numpy as np
+import pytest
 
 from disobey.data.sources import builtin_sources, cldr_langid, digits, mnist5k
+from disobey.errors import UserError
 from disobey.provenance import VERSIONED
 
 
@@ -41,6 +43,15 @@ def test_no_concept_and_no_widely_shared_name_is_in_the_language_data():
     assert {len(side) for side in sides.values()} == {1}
 
 
+def test_other_data_of_a_package_are_refused():
+    raw = digits.load()
+    (changed,) = raw.train.blocks()
+    changed.label[0] += 1
+    with pytest.raises(UserError, match=r"scikit-learn [\d.]+ holds other data .* constraints.txt"):
+        digits.SOURCE.checked(raw)
+
+
 def test_the_version_of_each_package_with_data_is_recorded():
     packages = {source.package for source in builtin_sources().values() if source.package}
     assert packages and packages <= set(VERSIONED)
+    assert all(source.content for source in builtin_sources().values() if source.package)

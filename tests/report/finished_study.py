@@ -14,13 +14,12 @@ from disobey.analysis.claims.registry import CLAIMS
 from disobey.analysis.intervals import CONTRARY, HOLDS, UNDECIDED
 from disobey.stages.command import main
 from disobey.stores import layout
-from disobey.stores.layout import FIGURE_FORMATS, log_of, manifest_of
+from disobey.stores.layout import CAPTIONS, FIGURE_FORMATS, log_of, manifest_of
 from disobey.stores.manifest import describe, read_manifest, write_manifest
 
 SETTING_FIGURES = ("confidence",)
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 
-CAPTIONS = Path(__file__).parents[2] / "workflow" / "report"
 STUDY = "small"
 RECIPE = {"optimizer": "sgd", "lr": 0.05, "epochs": 3, "batch": 64, "schedule": "cosine"}
 SIDES = (HOLDS, CONTRARY, UNDECIDED, WITHHELD)

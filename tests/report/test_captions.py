@@ -1,17 +1,19 @@
 """Captions: one for every figure, rendered alike on our page and by ``snakemake --report``."""
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from docutils.core import publish_parts
 from docutils.writers.html4css1 import Writer  # the one that Snakemake's "html" stands for
-from finished_study import CAPTIONS, SETTING_FIGURES, STUDY_FIGURES
+from finished_study import SETTING_FIGURES, STUDY_FIGURES
 from jinja2 import Environment
 from markupsafe import escape
 
 from disobey.analysis.claims.registry import CLAIMS
 from disobey.report.gallery import to_html
+from disobey.stores.layout import CAPTIONS
 from disobey.study.figures import FIGURES
 
 # Figures of which the paper has none alike.
@@ -19,15 +21,17 @@ OURS = {"inheritance", "rounds"}
 # Counts and accuracies; not the 56 in ResNet-56.
 NUMBER = re.compile(r"(?<![\w-])\d+(?:\.\d+)?(?= |$|,|;|\.)")
 FIGURES_OF_THE_PAPER = re.compile(r"Figures? \d+(?:, \d+)*(?:\s+and\s+\d+)?")
+REPORT = Path(__file__).parents[2] / "workflow" / "report"
 # What Snakemake appends to every caption.
 LINKS = "\n.. _fig.png: javascript:app.showResultInfo('fig.png')\n"
 
 
-@pytest.mark.parametrize("kind", [*FIGURES, "workflow"])
+@pytest.mark.parametrize("kind", [*FIGURES, "workflow", "explorer"])
 def test_caption_renders_as_snakemake_renders_it(kind, capsys):
     wildcards = SimpleNamespace(study="small", figure=f"{kind}-noisy-self")
     snakemake = SimpleNamespace(wildcards=wildcards, params={}, config={"study": "small"})
-    text = (CAPTIONS / f"{kind}.rst").read_text() + LINKS
+    folder = CAPTIONS if kind in FIGURES else REPORT
+    text = (folder / f"{kind}.rst").read_text() + LINKS
     filled = Environment().from_string(text).render(snakemake=snakemake, categories={}, files={})
     body = publish_parts(filled, writer=Writer())["html_body"]
     assert "system-message" not in body and "{{" not in body
@@ -67,7 +71,7 @@ def test_what_a_caption_says_the_paper_reports_is_what_the_claims_say(kind):
 
 
 def test_each_kind_of_figure_has_one_caption_and_no_caption_is_left_over():
-    assert {path.stem for path in CAPTIONS.glob("*.rst")} == {*FIGURES, "workflow"}
+    assert {path.stem for path in CAPTIONS.glob("*.rst")} == set(FIGURES)
 
 
 def test_figures_with_one_caption_share_it(page):

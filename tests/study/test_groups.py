@@ -172,7 +172,7 @@ def test_only_what_this_call_makes_counts(default):
     one = stage, key = default.members[group][-1]
     to_make = {default.plan.jobs[one].manifest}
     jobs = bridge.Jobs(
-        default.study, default.plan, None, "python", default.jobs.gpu, to_make=lambda: to_make
+        default.study, default.plan, "python", default.jobs.gpu, to_make=lambda: to_make
     )
     minutes = 15 - int(-3 * default.seconds[one] / 60 // 1)
     assert jobs.runtime(stage)(key.split("/"), 1) == minutes < default.minutes(group)
@@ -180,6 +180,6 @@ def test_only_what_this_call_makes_counts(default):
 
 
 def test_one_machine_has_no_groups(default):
-    jobs = bridge.Jobs(default.study, default.plan, None, "python")
+    jobs = bridge.Jobs(default.study, default.plan, "python")
     assert jobs.groups == {} and jobs.turn is None
     assert all(jobs.group(stage) is None for stage, _ in default.plan.jobs)

@@ -13,7 +13,6 @@ from disobey.status.line import EVERY, ProgressLine
 from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools.why import CAPTIONS
 
 STUDY = """
 study: small
@@ -59,7 +58,7 @@ def study(tmp_path, monkeypatch):
     Path("study.yaml").write_text(STUDY)
     plan = make_plan(load_study("study.yaml"))
     one_hot = [name for name in plan.jobs if name[0] == "train" and "onehot" in name[1]]
-    return SimpleNamespace(plan=plan, one_hot=one_hot, digests=CodeDigests(CAPTIONS))
+    return SimpleNamespace(plan=plan, one_hot=one_hot, digests=CodeDigests())
 
 
 def test_the_rest_takes_as_long_as_what_was_measured_two_at_a_time(study):

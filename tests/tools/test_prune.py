@@ -13,7 +13,6 @@ from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools import prune
 from disobey.tools.prune import main
-from disobey.tools.why import CAPTIONS
 
 STUDY = """
 study: small
@@ -35,7 +34,7 @@ SETTING_C = "\n".join(STUDY.splitlines()[-2:])
 
 @pytest.fixture
 def digests():
-    return CodeDigests(CAPTIONS)
+    return CodeDigests()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import why
 from disobey.tools.rename import main
-from disobey.tools.why import CAPTIONS
 
 STUDY = """
 study: small
@@ -32,7 +31,7 @@ def old(tmp_path, monkeypatch):
     """A folder whose data and trainings were made with ids of eight digits."""
     monkeypatch.chdir(tmp_path)
     Path("study.yaml").write_text(STUDY)
-    digests = CodeDigests(CAPTIONS)
+    digests = CodeDigests()
     with provenance.eight_digits():
         plan = make_plan(load_study("study.yaml"))
         for (stage, _), job in plan.jobs.items():
@@ -43,7 +42,7 @@ def old(tmp_path, monkeypatch):
 
 
 def stale(study="study.yaml"):
-    return {stage for stage, _ in why(make_plan(load_study(study)), CodeDigests(CAPTIONS))}
+    return {stage for stage, _ in why(make_plan(load_study(study)), CodeDigests())}
 
 
 def contents():

@@ -17,7 +17,6 @@ from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools.status import OF_STUDY, jobs_of_settings, left_in_words, lines, main
-from disobey.tools.why import CAPTIONS
 
 STUDY = """
 study: small
@@ -45,7 +44,7 @@ def study(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("study.yaml").write_text(STUDY)
     plan = make_plan(load_study("study.yaml"))
-    return plan, CodeDigests(CAPTIONS)
+    return plan, CodeDigests()
 
 
 def first(plan, stage):

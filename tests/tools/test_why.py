@@ -15,7 +15,7 @@ from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import why
-from disobey.tools.why import CAPTIONS, SHOWN, main
+from disobey.tools.why import SHOWN, main
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -35,7 +35,7 @@ def made(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study.yaml").write_text(STUDY)
     plan = make_plan(load_study("study.yaml"))
-    digests = CodeDigests(CAPTIONS)
+    digests = CodeDigests()
     for (stage, _), job in plan.jobs.items():
         if stage in ("prepare", "labels"):
             words = ["--spec", job.spec, "--code", digests.of(job), "--output", job.manifest]
@@ -75,7 +75,7 @@ def test_changed_code_is_named_by_module(made, monkeypatch):
     monkeypatch.setattr(
         code_digest, "module_digest", lambda name: "other" if name == changed else whole(name)
     )
-    fresh = CodeDigests(CAPTIONS)
+    fresh = CodeDigests()
     assert reasons(plan, fresh, "labels") == [f"its code changed: {changed}"]
     assert reasons(plan, fresh, "prepare") is None
 
@@ -102,6 +102,6 @@ def test_a_reader_that_has_read_enough_gets_no_traceback(tmp_path):
 
 def test_a_page_with_many_inputs_is_one_line_that_can_be_read(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert main([str(REPOSITORY / "config.yaml"), "--captions", str(CAPTIONS)]) == 0
+    assert main([str(REPOSITORY / "config.yaml")]) == 0
     line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("report "))
     assert line.count(";") == SHOWN and re.search(r"; and \d+ more$", line)

@@ -271,6 +271,7 @@ def test_snakemakes_own_report_shows_captions_and_figures(copy, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     text = page.read_text()
     assert "label-class" in text and "Figures" in text
+    assert '"labels": {"kind": "bias", "setting": "all"}' in text and "explorer.html" in text
 
 
 def test_the_help_lists_every_stage():

@@ -22,7 +22,7 @@ SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
 # Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
 RESOURCES = {
     "mem_mb", "runtime", "turn", "gpu", "nodes", "slurm_extra", "python", "launcher", "device",
-    "captions", "files", "source", "study_file",
+    "files", "source", "study_file",
 }  # fmt: skip
 OF_A_SITE = {
     "longest_runtime",
@@ -221,7 +221,7 @@ def counted(monkeypatch, tmp_path, *, cards, given=None, gpus=1, jobs_per_gpu=No
         global_resources=resources,
         register_resource=resources.__setitem__,
     )
-    jobs = bridge.Jobs(study, make_plan(study), tmp_path, "python", gpu=1)
+    jobs = bridge.Jobs(study, make_plan(study), "python", gpu=1)
     bridge.count_cards(workflow, jobs)
     return jobs, resources["gpu"].value
 
@@ -334,7 +334,7 @@ def test_a_training_on_two_gpus_asks_for_twice_the_memory(study_of_two_gpus, tmp
     plan = make_plan(two)
     for stage, key in plan.jobs:
         asked = [
-            bridge.Jobs(study, plan, tmp_path, "python", gpu=1).memory(stage)(key.split("/"), 1)
+            bridge.Jobs(study, plan, "python", gpu=1).memory(stage)(key.split("/"), 1)
             for study in (one, two)
         ]
         assert asked[1] == (2 if stage == "train" else 1) * asked[0]
@@ -342,7 +342,7 @@ def test_a_training_on_two_gpus_asks_for_twice_the_memory(study_of_two_gpus, tmp
 
 @pytest.mark.parametrize(("gpu", "gpus", "processes"), [(0, 2, 1), (1, 1, 1), (1, 2, 2)])
 def test_a_launcher_is_there_for_several_processes_only(gpu, gpus, processes, tmp_path):
-    jobs = bridge.Jobs(SimpleNamespace(gpus=gpus), None, tmp_path, "python", gpu=gpu)
+    jobs = bridge.Jobs(SimpleNamespace(gpus=gpus), None, "python", gpu=gpu)
     assert (jobs.processes, jobs.gpus("train")(())) == (processes, gpu * gpus)
     assert bool(jobs.launcher) == (processes > 1)
 
@@ -352,7 +352,7 @@ def test_memory_and_time_grow_with_the_attempt(tmp_path):
     from disobey.study.plan import make_plan
 
     study = load_study(REPOSITORY / "tests/workflow/tiny.yaml")
-    jobs = bridge.Jobs(study, make_plan(study), tmp_path, "python", gpu=1)
+    jobs = bridge.Jobs(study, make_plan(study), "python", gpu=1)
     for stage, key in jobs.plan.jobs:
         wildcards = key.split("/")
         memory = [jobs.memory(stage)(wildcards, attempt) for attempt in (1, 2, 3)]

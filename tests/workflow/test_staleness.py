@@ -214,7 +214,7 @@ def _(scene):
 
 @row("a caption", lambda plan: of_stage(plan, "report"), snakemake=True)
 def _(scene):
-    path = scene.workflow.repository / "workflow/report/accuracy.rst"
+    path = scene.workflow.repository / "src/disobey/figures/captions/accuracy.rst"
     path.write_text(path.read_text() + "\nOne more sentence.\n")
 
 

@@ -18,7 +18,6 @@ from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools.run import command as words_of
-from disobey.tools.why import CAPTIONS
 
 # Code that runs when a module is imported; inside a function they belong to the function.
 AT_IMPORT = ("<module>", "<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")
@@ -62,7 +61,7 @@ def run(job: list[str]) -> list[str]:
     threading.setprofile(enter)
     sys.setprofile(enter)
     try:
-        status = command.main(planned.stage, [*words, "--captions", str(CAPTIONS)])
+        status = command.main(planned.stage, [*words])
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
@@ -71,7 +70,7 @@ def run(job: list[str]) -> list[str]:
 
 
 plan = make_plan(load_study(sys.argv[1]))
-digests = CodeDigests(CAPTIONS)
+digests = CodeDigests()
 wanted = [tuple(job) for job in json.load(sys.stdin)]
 ordered = [job for job in plan.jobs if job in wanted]
 print(json.dumps({" ".join(job): run(job) for job in ordered}))

@@ -14,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from disobey_docs import commands, figures, mathml, statistics, stores, study_file
+from disobey_docs import commands, figures, mathml, rule_graph, statistics, stores, study_file
 from disobey_docs.links import Links
 
 ROOT = Path(__file__).parents[3]
 GENERATED: dict[str, Callable[[], str]] = {
     "study file": study_file.page,
     "commands": commands.page,
+    "rule graph": rule_graph.page,
     "stores": stores.page,
     "tables": stores.tables,
     "manifest": stores.manifest,

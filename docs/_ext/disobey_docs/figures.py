@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from disobey.stores.layout import CAPTIONS
 from disobey.study.figures import FIGURES, FIGURES_BESIDE
 
-CAPTIONS = Path(__file__).parents[3] / "workflow" / "report"
 # A heading of reStructuredText at the head of the file: its words, and a line below them.
 HEADING = re.compile(r"\A(?P<words>.+)\n=+\n+")
 

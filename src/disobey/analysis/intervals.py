@@ -1,7 +1,13 @@
-"""Intervals for few seeds crossed with many test examples, and what follows from them."""
+"""Intervals for few seeds crossed with many test examples, and what follows from them.
 
+The quantiles are computed here: scipy would be two fifths of what the package installs.
+"""
+
+import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -12,6 +18,7 @@ Interval = tuple[float, float, float]
 ENDS = ("estimate", "low", "high")
 LEVEL = 0.95
 HOLDS, CONTRARY, UNDECIDED = "holds", "contrary", "undecided"
+SMALLEST_P = 1e-16  # of a test; smaller ones are not told apart
 # t of one degree of freedom.
 TWO_SEEDS = "two seeds: an interval is 12.7 standard errors wide to either side; take five"
 
@@ -43,9 +50,7 @@ def half_width(
     """
     if seeds < 2:
         return np.full(np.shape(seed_variance), np.nan)
-    from scipy.special import ndtri, stdtrit  # late: it takes a third of a second to import
-
-    t, z = stdtrit(seeds - 1, (1 + level) / 2), ndtri((1 + level) / 2)
+    t, z = t_quantile(level, seeds - 1), normal_quantile(level)
     return np.sqrt(t**2 * np.asarray(seed_variance) / seeds + z**2 * np.asarray(example_variance))
 
 
@@ -193,14 +198,66 @@ def one_sided_p(
     if seeds < 2 or not np.isfinite([distance, seed_variance, example_variance]).all():
         return float("nan")
 
-    def reach(p: float) -> float:
-        variances = np.array(seed_variance), np.array(example_variance)
-        return float(half_width(variances[0], seeds, variances[1], 1 - 2 * p))
+    def p_of(t: float) -> float:
+        return max(SMALLEST_P, t_tail(t, seeds - 1) / 2)
 
-    if reach(0.5 - 1e-12) >= abs(distance):
-        return 0.5
-    low, high = 1e-16, 0.5
-    for _ in range(100):
-        middle = np.sqrt(low * high)
-        low, high = (middle, high) if reach(middle) > abs(distance) else (low, middle)
-    return high if distance > 0 else 1 - high
+    def reached(t: float) -> bool:
+        z = -NormalDist().inv_cdf(p_of(t))
+        half = math.hypot(t * math.sqrt(seed_variance / seeds), z * math.sqrt(example_variance))
+        return half >= abs(distance) or p_of(t) == SMALLEST_P
+
+    p = p_of(_least(reached))
+    return p if distance > 0 else 1 - p
+
+
+# --- quantiles -------------------------------------------------------------------------------
+
+
+def normal_quantile(level: float) -> float:
+    """Return the z that the absolute value of a standard normal exceeds with 1 - ``level``."""
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
+@functools.cache
+def t_quantile(level: float, dof: int) -> float:
+    """Return the t that the absolute value of Student's t exceeds with 1 - ``level``."""
+    return _least(lambda t: t_tail(t, dof) <= 1 - level)
+
+
+def t_tail(t: float, dof: int) -> float:
+    """Return the probability that the absolute value of Student's t exceeds ``t``.
+
+    I_x(dof/2, 1/2) at x = dof / (dof + t^2), the regularized incomplete beta function.
+    """
+    a, b, x = dof / 2, 0.5, dof / (dof + t * t)
+    if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly: the symmetric one
+        return 1 - _incomplete_beta(b, a, t * t / (dof + t * t), x)
+    return _incomplete_beta(a, b, x, t * t / (dof + t * t))
+
+
+def _incomplete_beta(a: float, b: float, x: float, rest: float) -> float:
+    """Return I_x(a, b), rest = 1 - x, by its continued fraction (DLMF 8.17.22, Lentz's method)."""
+    if x == 0:
+        return 0.0
+    c, d, fraction, step = 1.0, 0.0, 1.0, 0.0
+    m = 0
+    while abs(step - 1) > 1e-15:
+        for numerator in (
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+            (m + 1) * (b - m - 1) * x / ((a + 2 * m + 1) * (a + 2 * m + 2)),
+        ):
+            c, d = 1 + numerator / c, 1 / (1 + numerator * d)
+            fraction *= (step := c * d)
+        m += 1
+    logarithm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    return math.exp(logarithm + a * math.log(x) + b * math.log(rest)) / (a * fraction)
+
+
+def _least(reached: Callable[[float], bool]) -> float:
+    """Return the least number from 0 on where ``reached`` turns true."""
+    low, high = 0.0, 1.0
+    while not reached(high):
+        low, high = high, 2 * high
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (low, middle) if reached(middle) else (middle, high)
+    return high

@@ -10,7 +10,7 @@ import numpy as np
 
 from disobey.analysis.claims.claim import Claim, Number, decide, number_of
 from disobey.analysis.claims.confidence import CLAIMS, NOISE_CLAIMS
-from disobey.analysis.intervals import CONTRARY, HOLDS, LEVEL
+from disobey.analysis.intervals import CONTRARY, HOLDS, LEVEL, normal_quantile
 from disobey.analysis.names import (
     ALL,
     EFFECT,
@@ -199,9 +199,7 @@ def interval_of(number: Number, within: tuple[float, float]) -> tuple[float, flo
         return number.low, number.high, BY_PAIRS
     if not number.example_variance > 0:
         return math.nan, math.nan, ""
-    from scipy.special import ndtri  # late: it takes a third of a second to import
-
-    half = float(ndtri((1 + LEVEL) / 2)) * math.sqrt(number.example_variance)
+    half = normal_quantile(LEVEL) * math.sqrt(number.example_variance)
     low, high = max(number.estimate - half, within[0]), min(number.estimate + half, within[1])
     return low, high, BY_EXAMPLES
 

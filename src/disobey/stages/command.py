@@ -18,6 +18,7 @@ from disobey.errors import OutOfTime, UserError
 from disobey.job import BY_HAND, Job
 from disobey.slurm import start_again
 from disobey.stages.store_lock import alone, drop_states, made_meanwhile
+from disobey.stores.layout import CAPTIONS
 from disobey.stores.manifest import read_manifest
 from disobey.stores.writer import FULL
 
@@ -46,9 +47,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
         default=PLACES,
         help=f"how many of the {PLACES} places on a GPU the job takes",
     )
-    made.add_argument(
-        "--captions", type=Path, default=Path("workflow/report"), help="figures' captions (.rst)"
-    )
+    made.add_argument("--captions", type=Path, default=CAPTIONS, help="figures' captions (.rst)")
     made.add_argument("--study-file", type=Path, help="the study file, for a link to it")
     made.add_argument("--source", help="where the files lie whose content the spec names")
     return made

@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+# The captions of figures, one for each kind.
+CAPTIONS = Path(__file__).parents[1] / "figures" / "captions"
+
 ROOT = "results"
 DATA = f"{ROOT}/data/{{data}}.nc"
 PRETRAINED = f"{ROOT}/pretrained/{{pretrained}}"

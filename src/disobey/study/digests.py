@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from disobey import code_digest
+from disobey.stores.layout import CAPTIONS
 from disobey.study.jobs import PlannedJob
 
 if TYPE_CHECKING:
@@ -20,16 +21,9 @@ PAGES = {
 
 
 class CodeDigests:
-    """Digests of modules and of the texts that a page is made of.
+    """Digests of modules and of the texts that a page is made of."""
 
-    Parameters
-    ----------
-    captions : Path
-        The folder of the figures' captions.
-    """
-
-    def __init__(self, captions: Path) -> None:
-        self.captions = captions
+    def __init__(self) -> None:
         self._code = functools.cache(code_digest.code_digest)
         self._texts = functools.cache(self._digest_texts)
 
@@ -53,7 +47,7 @@ class CodeDigests:
 
     def _digest_texts(self, stage: str, captions: tuple[str, ...]) -> str:
         digest = hashlib.sha256()
-        paths = [self.captions / f"{name}.rst" for name in captions]
+        paths = [CAPTIONS / f"{name}.rst" for name in captions]
         for pattern in PAGES[stage]:
             paths += sorted(PACKAGE_FOLDER.glob(pattern))
         for path in paths:

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from disobey import provenance
 from disobey.errors import UserError
@@ -24,7 +23,6 @@ from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import Manifests, stale_by_code
 from disobey.tools import described
-from disobey.tools.why import CAPTIONS
 
 Name = tuple[str, str]
 
@@ -39,7 +37,6 @@ def main(arguments: Sequence[str]) -> int:
         "job", nargs="*", help="part of a job's name, as why prints it; all jobs by default"
     )
     parser.add_argument("--yes", action="store_true", help="accept without asking")
-    parser.add_argument("--captions", type=Path, default=CAPTIONS)
     options = parser.parse_intermixed_args(arguments)
     try:
         return _accept(options)
@@ -50,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _accept(options: argparse.Namespace) -> int:
     plan = make_plan(load_study(options.study))
-    digests, manifests = CodeDigests(options.captions), Manifests()
+    digests, manifests = CodeDigests(), Manifests()
     with looking_around() as nobody_works:
         if not nobody_works:
             raise UserError("another snakemake works in this folder; wait until it has finished")

@@ -26,7 +26,6 @@ from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools import described
-from disobey.tools.why import CAPTIONS
 
 HEAD = 8 << 10  # characters of a log: Snakemake says there what it was called with
 CONFIG = re.compile(r"^  Config file\(s\): \[(.+)\]$", re.M)
@@ -40,7 +39,6 @@ def main(arguments: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("studies", nargs="*", metavar="STUDY", type=Path)
-    parser.add_argument("--captions", type=Path, default=CAPTIONS)
     parser.add_argument("--delete", action="store_true", help="delete what is listed")
     options = parser.parse_args(arguments)
     try:
@@ -48,12 +46,12 @@ def main(arguments: Sequence[str]) -> int:
         if not options.delete:
             asked = {path.resolve() for path in (*options.studies, *configfiles())}
             plans = plans_of(files, [path for path in files if path.resolve() not in asked])
-            found = find(plans, options.captions)
+            found = find(plans)
             _list(found, files, gone)
             return 0
         plans = plans_of(files)
         with working():  # no Snakemake begins meanwhile
-            found = find(plans, options.captions)
+            found = find(plans)
             _list(found, files, gone)
             return _delete(found)
     except UserError as error:
@@ -146,14 +144,14 @@ class Found:
         self.other_studies = other_studies
 
 
-def find(plans: Sequence[Plan], captions: Path = CAPTIONS) -> Found:
+def find(plans: Sequence[Plan]) -> Found:
     """Return what none of the plans asks for and no other study's folder stands on."""
     asked = {manifest for plan in plans for manifest in plan.manifests()}
     given = {plan.study for plan in plans}
     others = {name: paths for name, paths in studies_in_results().items() if name not in given}
     kept = {name: upstream_of(paths) for name, paths in others.items()}
     all_kept = asked.union(*kept.values())
-    found = orphans(all_kept, _states(plans, CodeDigests(captions)), set(others))
+    found = orphans(all_kept, _states(plans, CodeDigests()), set(others))
     return Found(found, {name: len(paths - asked) for name, paths in kept.items()})
 
 

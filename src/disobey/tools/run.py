@@ -11,7 +11,6 @@ import pdb
 import sys
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 from disobey.errors import UserError, nearest
 from disobey.stages.command import main as run_stage
@@ -20,7 +19,6 @@ from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools import described
-from disobey.tools.why import CAPTIONS
 
 SHOWN = 10  # names in an error
 
@@ -32,7 +30,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--study", default="config.yaml", help="the study file")
     parser.add_argument("--pdb", action="store_true", help="debug where an exception is raised")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--captions", type=Path, default=CAPTIONS)
     options = parser.parse_intermixed_args(arguments)
     try:
         study = load_study(options.study)
@@ -42,9 +39,9 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     words = [
-        *command(plan, job, CodeDigests(options.captions)),
+        *command(plan, job, CodeDigests()),
         *("--device", study.device, "--threads", str(options.threads)),
-        *("--captions", str(options.captions), "--study-file", str(options.study)),
+        *("--study-file", str(options.study)),
     ]
     try:
         return run_stage(job.stage, words)

@@ -10,7 +10,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from disobey.errors import UserError
@@ -23,7 +22,6 @@ from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.tools import described
-from disobey.tools.why import CAPTIONS
 
 # The columns of the table by stage; trainings are told apart by who they are.
 COLUMNS = ("data", "teachers", "students", "logits", "analysis")
@@ -45,7 +43,6 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m disobey status", description=described(__doc__)
     )
     parser.add_argument("study", nargs="?", default="config.yaml")
-    parser.add_argument("--captions", type=Path, default=CAPTIONS)
     parser.add_argument("--json", action="store_true", help="all jobs, for scripts")
     parser.add_argument(
         "--watch", nargs="?", type=int, choices=range(1, 86_401), const=10, metavar="SECONDS",
@@ -54,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         while True:
-            _show(status_of(options.study, options.captions), options)
+            _show(status_of(options.study), options)
             if options.watch is None:
                 return 0
             time.sleep(options.watch)
@@ -65,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         return 0
 
 
-def status_of(study: str, captions: Path = CAPTIONS) -> StudyStatus:
+def status_of(study: str) -> StudyStatus:
     """Return how far the study of a file is in this folder.
 
     Raises
@@ -74,7 +71,7 @@ def status_of(study: str, captions: Path = CAPTIONS) -> StudyStatus:
         If the file cannot be used.
     """
     with nothing_kept():
-        return study_status(make_plan(load_study(study)), CodeDigests(captions))
+        return study_status(make_plan(load_study(study)), CodeDigests())
 
 
 def _show(status: StudyStatus, options: argparse.Namespace) -> None:

