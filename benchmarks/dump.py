@@ -22,7 +22,7 @@ from benchmarks.networks import AUGMENT, CLASSES, CPU, images, resnet
 from disobey.stages.views import write_slab
 from disobey.stores.reader import from_half_bits, half_bits
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.augmented import AugmentedImages
+from disobey.training.inputs import AugmentedImages
 from disobey.training.predictions import BATCH
 
 EXAMPLES = 8 * BATCH

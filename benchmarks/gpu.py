@@ -45,8 +45,8 @@ from benchmarks.networks import (
 from benchmarks.plain import Pictures, PlainLoop
 from disobey import provenance
 from disobey.data.prepared import Prepared
-from disobey.training.augmented import AugmentedImages
 from disobey.training.device import repeatable_float32, versions_in_words
+from disobey.training.inputs import AugmentedImages
 from disobey.training.weights import for_device
 
 SECONDS = 480.0

@@ -15,7 +15,7 @@ from disobey.seeds import torch_seed
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
 from disobey.stores.reader import read_arrays
-from disobey.training.augmented import AugmentedImages
+from disobey.training.inputs import AugmentedImages
 from disobey.training.predictions import trained_model
 from disobey.training.weights import for_device
 

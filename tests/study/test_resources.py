@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from disobey.data.prepared import Prepared, Split
-from disobey.data.survey import surveys_of
-from disobey.members import member
+from disobey.data.raw import surveys_of
+from disobey.data.sources import module_of
 from disobey.models.cost import Shape
 from disobey.models.registry import build_model
 from disobey.strict import spec_of
@@ -89,14 +89,14 @@ def test_multiply_adds_of_a_small_case_by_hand():
 @pytest.mark.parametrize("name", IMAGES)
 def test_training_images_are_counted_exactly(name):
     """The plan counts by them how many views a training in steps shows."""
-    raw = importlib.import_module(member("data.sources", name)).load()
+    raw = importlib.import_module(module_of(name)).load()
     assert BUILTIN[name].train == len(surveys_of(raw, name)["train"])
 
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_sizes_of_sources_are_the_real_ones(name):
     spec = Builtin.model_validate({"source": "builtin", "name": name}).prepare_spec()
-    raw = importlib.import_module(member("data.sources", name)).load(spec)
+    raw = importlib.import_module(module_of(name)).load(spec)
     data, surveys = BUILTIN[name], surveys_of(raw, name)
     assert data.train == pytest.approx(len(surveys["train"]), rel=0.02)
     assert data.test == pytest.approx(len(surveys["test"]), rel=0.02)

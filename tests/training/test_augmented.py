@@ -10,11 +10,9 @@ from disobey.data.views import BLOCK, offsets
 from disobey.provenance import spec_id
 from disobey.stores.layout import manifest_of
 from disobey.stores.reader import read_arrays, read_slab
-from disobey.training.augmented import AugmentedImages
-from disobey.training.inputs import ImageInputs
+from disobey.training.inputs import AugmentedImages, ImageInputs
 from disobey.training.predictions import trained_model
-from disobey.training.teachers.live import LiveTeacher
-from disobey.training.teachers.views import StoredViews
+from disobey.training.teachers import LiveTeacher, StoredViews
 
 from .conftest import raw_images
 
@@ -211,7 +209,7 @@ def test_float16_takes_half_the_bytes_and_errs_by_its_rounding(distilled):
 
 def test_a_slab_is_read_without_the_others(distilled, monkeypatch, images):
     """What is asked of the file is one slab, at most."""
-    from disobey.training.teachers import views as stored_views
+    from disobey.training import teachers as stored_views
 
     block = distilled.views(0)
     path = distilled.workplace.path(f"views/{distilled.teacher}", block)

@@ -23,7 +23,7 @@ from disobey.training import distributed
 from disobey.training.distributed import (
     BEGUN,
     ENDED,
-    DistributedKeeper,
+    DistributedSaver,
     Ranks,
     split_batch,
     with_synchronised_statistics,
@@ -138,7 +138,7 @@ def test_a_signal_that_comes_while_the_ranks_agree_stops_them_at_the_next_step(m
         return number
 
     monkeypatch.setattr(distributed, "all_reduce_max", interrupted)
-    keeper = DistributedKeeper(checkpoints=None, training=None)
+    keeper = DistributedSaver(checkpoints=None, training=None)
     with keeper.watching():
         assert keeper.asked() is None  # as the other ranks were told
         assert keeper.asked() == signal.SIGTERM

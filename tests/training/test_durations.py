@@ -2,7 +2,7 @@
 
 import pytest
 
-from disobey.training.durations import (
+from disobey.training.schedules import (
     milestones_of,
     misfit,
     number_of_epochs,

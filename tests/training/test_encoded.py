@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from disobey.data import encoded
+from disobey.data import images as encoded
 from disobey.data.prepared import read_prepared
 from disobey.data.raw import RawData, in_memory
 from disobey.data.views import views_by_slab
 from disobey.provenance import spec_id
 from disobey.stages.command import main
-from disobey.training.encoded import AugmentedEncoded, EncodedInputs
-from disobey.training.teachers.live import LiveTeacher
+from disobey.training.inputs import AugmentedEncoded, EncodedInputs
+from disobey.training.teachers import LiveTeacher
 
 CPU = torch.device("cpu")
 MODEL = {"family": "small_resnet", "stem": 16, "widths": [16]}

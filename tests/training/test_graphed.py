@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from disobey.errors import UserError
-from disobey.training import graphed
-from disobey.training.graphed import WARM_UP, GraphedTraining, distillation_weights
+from disobey.training import compiled as graphed
+from disobey.training.compiled import WARM_UP, GraphedTraining, distillation_weights
 from disobey.training.loop import Training
 
 from .conftest import raw_images

@@ -17,12 +17,11 @@ from disobey.data.sources import cldr_langid
 from disobey.data.tokens import stored_tokenizer
 from disobey.errors import UserError
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
-from disobey.models.pretrained import build
+from disobey.models.pretrained import build, load
 from disobey.provenance import spec_id
 from disobey.stores.contents import content_of
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
-from disobey.training.pretrained_start import load
 from tests.checkpoints import WORDS, save_checkpoint
 
 CLASSES = (["cat", "dog", "sat"], ["two", "birds", "fly"])

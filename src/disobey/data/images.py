@@ -1,9 +1,15 @@
 """Images as files hold them: what their headers say, and how they become arrays."""
 
 import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from disobey.stores.reader import read_arrays
 
 # Images with longer sides, in pixels, stay encoded in the store and are decoded batch by batch.
 LARGEST_STORED = 96
@@ -123,3 +129,73 @@ def _loaded(image: Any) -> Any:  # noqa: ANN401
 def _array(image: Any, *, grey: bool) -> np.ndarray:  # noqa: ANN401
     array = np.asarray(image.convert("L" if grey else "RGB"))
     return array[..., None] if grey else array
+
+
+class EncodedImages:
+    """Images of a data store by their positions.
+
+    Parameters
+    ----------
+    store : Path
+    split : str
+    shape : sequence of int
+        Of one decoded image, (y, x, channel), y and x equal.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (example, y, x, channel).
+    threads : int
+        How many decode; to be set before the first read.
+    """
+
+    def __init__(self, store: Path, split: str, shape: Sequence[int]) -> None:
+        self._store, self._split = store, split
+        self._start = read_arrays(store, split, "start")["start"]
+        self.shape = (len(self._start) - 1, *(int(side) for side in shape))
+        self.threads = 1
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def side(self) -> int:
+        """Of the square that is shown, in pixels."""
+        return self.shape[1]
+
+    @property
+    def scaled(self) -> int:
+        """What an image's shorter side is scaled to before its middle is cut out."""
+        return round(self.side / SHOWN)
+
+    def read(self, index: np.ndarray, border: int = 0) -> np.ndarray:
+        """Return images as uint8, (index, side + 2 border, side + 2 border, channel).
+
+        Parameters
+        ----------
+        index : ndarray of int
+        border : int
+            Pixels around the square that is shown.
+        """
+        return self.begin(index, border)()
+
+    def begin(self, index: np.ndarray, border: int = 0) -> Callable[[], np.ndarray]:
+        """Read the bytes of images and begin to decode them; what is returned waits for the end.
+
+        Parameters and the awaited images are those of `read`.
+        """
+        encoded = self._bytes(index.tolist())
+        side, grey = self.side + 2 * border, self.shape[-1] == 1
+        cut = partial(decode_square, side=side, scaled=self.scaled, grey=grey)
+        self._pool = self._pool or ThreadPoolExecutor(self.threads)
+        decoded = self._pool.map(cut, encoded)
+        return lambda: np.stack(list(decoded))
+
+    def _bytes(self, positions: Sequence[int]) -> list[bytes]:
+        import netCDF4
+
+        with netCDF4.Dataset(self._store, "r") as file:
+            encoded, start = file[self._split]["encoded"], self._start
+            encoded.set_auto_mask(False)
+            return [encoded[start[i] : start[i + 1]].tobytes() for i in positions]

@@ -18,15 +18,84 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from disobey.data.user_files import all_files, files_below
 from disobey.errors import UserError
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".jsonl": "json",
+    ".json": "json",
+    ".npz": "npz",
+}
+FOLDER = "folder"
+IMAGES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".tga",
+)  # fmt: skip
+
+
+def format_of_path(path: Path) -> str:
+    """Return ``parquet``, ``csv``, ``json``, ``npz`` or ``folder``.
+
+    Raises
+    ------
+    ValueError
+        For any other.
+    """
+    if path.is_dir():
+        return FOLDER
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        known = ", ".join(FORMATS)
+        raise ValueError(
+            f"{path.name}: what format is this? Files end in {known}, or name a folder of images"
+        ) from None
+
+
+def all_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files, and in place of a folder the images in its folders, in a fixed order.
+
+    This one list is what is hashed, counted and read.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = files_below(path)
+        yield from sorted(
+            file for file in found if file.parent != path and file.suffix.lower() in IMAGES
+        )
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and its folders.
+
+    Links to folders are followed, but each folder counts once: a link may lead back. Hidden files
+    and folders are left out (``.ipynb_checkpoints`` of Jupyter, ``._1.png`` of macOS).
+    """
+    seen = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        found, folders[:] = sorted(filter(visible, folders)), []
+        for name in found:
+            real = os.path.realpath(Path(place, name))
+            if real not in seen:
+                seen.add(real)
+                folders.append(name)
+        yield from (Path(place, name) for name in names if visible(name))
+
+
+def visible(name: str) -> bool:
+    """Return whether a file or folder is the user's own, not one that a program hides there."""
+    return not name.startswith(".") and name != "__MACOSX"
+
 
 # No bar in a log, and nobody is told who reads what.
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 csv.field_size_limit(1 << 30)  # the default refuses texts of more than 128 KiB
 
-ROWS, IMAGES = 1000, 32  # of a block: photographs have megabytes
+ROWS_AT_ONCE, IMAGES_AT_ONCE = 1000, 32  # photographs have megabytes
 
 Row = Mapping[str, Any]
 Batch = Mapping[str, Sequence[Any]]
@@ -103,7 +172,7 @@ def features_table(
     def batches(columns: Sequence[str]) -> Iterator[Batch]:
         with_images = any(isinstance(features[name], datasets.Image) for name in columns)
         try:
-            yield from rows.select_columns(list(columns)).iter(IMAGES if with_images else ROWS)
+            yield from rows.select_columns(list(columns)).iter(IMAGES_AT_ONCE if with_images else ROWS_AT_ONCE)
         except reading as error:
             raise UserError(f"{where}: cannot be read: {error}") from None
 
@@ -124,7 +193,7 @@ def _by_rows(where: str, columns: Sequence[str], rows: Callable[[], Iterable[Row
     """Return a table of rows that can be gone through again."""
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
-        for some in _batched(rows(), ROWS):
+        for some in _batched(rows(), ROWS_AT_ONCE):
             yield {name: [row.get(name) for row in some] for name in wanted}
 
     return Table(where, tuple(columns), lambda _: None, batches)
@@ -259,7 +328,7 @@ def folder_table(where: str, folder: Path) -> Table:
     names = sorted({path.relative_to(folder).parts[0] for path in files})
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
-        for some in _batched(files, IMAGES):
+        for some in _batched(files, IMAGES_AT_ONCE):
             batch: dict[str, Sequence[Any]] = {}
             if "image" in wanted:
                 batch["image"] = [path.read_bytes() for path in some]
@@ -301,8 +370,8 @@ def npz_table(where: str, paths: Sequence[Path]) -> Table:
 def _array_batches(
     where: str, arrays: Mapping[str, np.ndarray], columns: Sequence[str]
 ) -> Iterator[Batch]:
-    for start in range(0, len(arrays[columns[0]]), ROWS):
-        rows = {name: arrays[name][start : start + ROWS] for name in columns}
+    for start in range(0, len(arrays[columns[0]]), ROWS_AT_ONCE):
+        rows = {name: arrays[name][start : start + ROWS_AT_ONCE] for name in columns}
         yield {name: _values(where, name, array) for name, array in rows.items()}
 
 

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from disobey.data.images import check_whole, decode, decode_square, square
-from disobey.data.raw import Inputs, RawSplit
-from disobey.data.survey import Survey
+from disobey.data.raw import Inputs, RawSplit, Survey
 from disobey.data.tokens import Text, TextTokenizer
 from disobey.errors import UserError
 from disobey.stores.writer import NetcdfWriter

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from disobey.data.raw_examples import RawExamples
+from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
 from disobey.models.checkpoint import CLASSIFIER_FILES, positions_of
 from disobey.models.fetching import SAFELY, fetched, readable

@@ -15,8 +15,7 @@ from disobey.errors import UserError
 from disobey.stores.layout import HISTORY
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.schedules import learning_rates
-from disobey.training.switch import distillation_weight, passed_before
+from disobey.training.schedules import distillation_weight, learning_rates, passed_before
 
 if TYPE_CHECKING:
     from disobey.job import Job

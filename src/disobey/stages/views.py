@@ -9,8 +9,8 @@ from disobey.data.prepared import prepared_data
 from disobey.data.views import slabs_of
 from disobey.stores.reader import BITS_OF, HALF, half_bits
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.augmented import Augmented, augmented_inputs
 from disobey.training.device import choose_device, compute_threads
+from disobey.training.inputs import Augmented, augmented_inputs
 from disobey.training.predictions import predictions, trained_model
 
 if TYPE_CHECKING:

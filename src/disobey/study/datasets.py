@@ -170,7 +170,7 @@ class _Dataset(Strict):
             )
         padding = self.augment.crop_padding if self.augment else None
         size = getattr(self, "size", None) or 0
-        margin = (round(size / SHOWN) - size) // 2  # on each side, see `disobey.data.encoded`
+        margin = (round(size / SHOWN) - size) // 2  # on each side, see `disobey.data.images`
         if self.encoded and padding and padding > margin:
             raise ValueError(
                 f"crop_padding: {padding} is more than the margin of these images, "

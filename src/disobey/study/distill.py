@@ -19,7 +19,7 @@ from pydantic import (
 
 from disobey.strict import Strict, spec_of
 from disobey.study.recipes import Fraction
-from disobey.training.losses.registry import DEFAULT, TEMPERATURE, Loss, losses
+from disobey.training.losses import DEFAULT, TEMPERATURE, Loss, losses
 
 
 def _no_count(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave

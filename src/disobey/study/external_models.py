@@ -155,8 +155,7 @@ class ExternalModels:
             spec |= {} if given is None else {key: given}
         id = spec_id(f"{options.name}-{checkpoint.label()}", spec)
         upstream = tuple(map(manifest_of, self.sources.stores(dataset, labels=False)))
-        members = self.sources.decoding(dataset)
-        self.plan.add("classify", id, spec, layout.CLASSIFIED.format(run=id), upstream, members)
+        self.plan.add("classify", id, spec, layout.CLASSIFIED.format(run=id), upstream)
         self.plan.classifiers[id] = checkpoint
         return id
 

@@ -31,8 +31,8 @@ from disobey.study.recipes import Recipe
 from disobey.study.runs import STUDENT_DRAW, Runs
 from disobey.study.sizes import sizes_of
 from disobey.study.teachers import seen_teacher
-from disobey.training.durations import steps_per_epoch
-from disobey.training.losses.registry import DEFAULT, TEMPERATURE
+from disobey.training.losses import DEFAULT, TEMPERATURE
+from disobey.training.schedules import steps_per_epoch
 
 # A student of seed s must not start like the teacher of seed s: with the same initialisation and
 # batch order the reference of a self-distillation would *be* the teacher.
@@ -409,20 +409,11 @@ class _Planner:
 
     def _explorer(self, common: Mapping[str, Any]) -> str:
         """Plan the page of examples: it reads logits and data of every setting."""
-        given = self.study.settings | self.study.comparisons
-        datasets = dict.fromkeys(given[name].dataset for name in self.analyses)
         stores = dict.fromkeys(store for name in self.analyses for store in self.shown[name])
         upstream = (*self.analyses.values(), *map(manifest_of, stores))
-        decoding = (
-            module
-            for name in datasets
-            if name is not None
-            for module in self.runs.sources.decoding(name)
-        )
         spec = {key: common[key] for key in ("study", "settings", "seeds")}
         store = layout.EXPLORER.format(study=self.study.study)
-        members = tuple(dict.fromkeys(decoding))
-        return self.plan.add("explorer", self.study.study, spec, store, upstream, members)
+        return self.plan.add("explorer", self.study.study, spec, store, upstream)
 
     def _table(self, table: str, common: Mapping[str, Any]) -> str:
         study = self.study.study

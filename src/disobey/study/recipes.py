@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from disobey.strict import Strict, spec_of
-from disobey.training.durations import misfit
+from disobey.training.schedules import misfit
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]

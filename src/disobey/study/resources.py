@@ -20,7 +20,7 @@ from disobey.stores.layout import BESIDE
 from disobey.study.comparisons import ROLE_KEYS
 from disobey.study.jobs import Plan
 from disobey.study.sizes import Data
-from disobey.training.durations import number_of_epochs, steps_per_epoch, total_steps
+from disobey.training.schedules import number_of_epochs, steps_per_epoch, total_steps
 
 MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from disobey.data.views import blocks_of
-from disobey.members import member
 from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
@@ -16,9 +15,9 @@ from disobey.strict import spec_of
 from disobey.study.jobs import Plan
 from disobey.study.models import Setting, Study
 from disobey.study.sources import Sources
-from disobey.training.durations import number_of_epochs
-from disobey.training.losses.registry import DEFAULT, TEMPERATURE, loss_of
-from disobey.training.parts import modules_of
+from disobey.training.components import components
+from disobey.training.losses import DEFAULT, TEMPERATURE, loss_of
+from disobey.training.schedules import number_of_epochs
 
 # A network of many layers must still give a file name that file systems take (255 bytes).
 LONGEST_LABEL = 60
@@ -71,7 +70,7 @@ class Runs:
         spec |= {} if augment is None else {"augment": spec_of(augment)}
         spec["seeds"] = dict(seeds)
         upstream = [*self.sources.stores(dataset), *self.sources.model_stores(model)]
-        members = list(self._modules(dataset, model))
+        members = [self._family(model)]
         if distill is not None:
             spec["distill"] = dict(distill)
             upstream += self._teacher_stores(spec)
@@ -82,8 +81,8 @@ class Runs:
             upstream.append(layout.BASIS.format(basis=progress["basis"]))
         id = spec_id(self._prefix(model, spec), spec)
         inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
-        modules = (*dict.fromkeys(members), *modules_of(spec))
-        self.plan.add("train", id, spec, layout.RUN.format(run=id), inputs, modules)
+        roots = (*dict.fromkeys(members), *components(spec).values())
+        self.plan.add("train", id, spec, layout.RUN.format(run=id), inputs, roots)
         self._made_of[id] = (dataset, model)
         return id
 
@@ -126,7 +125,7 @@ class Runs:
             spec,
             layout.LOGITS.format(run=id),
             tuple(map(manifest_of, upstream)),
-            self._modules(dataset, model),
+            (self._family(model),),
         )
         return id
 
@@ -147,17 +146,13 @@ class Runs:
             spec,
             store,
             tuple(map(manifest_of, upstream)),
-            self._modules(dataset, model),
+            (self._family(model),),
         )
         return store
 
-    def _modules(self, dataset: str, model: str) -> tuple[str, ...]:
-        """Return the modules that are needed to run a model on a data set."""
-        return (self._family(model), *self.sources.decoding(dataset))
-
     def _family(self, model: str) -> str:
         """Return the module of a model."""
-        return member("models", self.study.models[model].family)
+        return f"disobey.models.{self.study.models[model].family}"
 
     def basis(self, setting: Setting, teacher: str | None = None) -> dict[str, Any]:
         """Plan the eigendirections of a setting's tracked layers.
@@ -198,7 +193,7 @@ class Runs:
             spec,
             layout.BASIS.format(basis=id),
             tuple(map(manifest_of, upstream)),
-            self._modules(setting.dataset, setting.student),
+            (self._family(setting.student),),
         )
         layers = {
             name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers

@@ -6,8 +6,8 @@ Nothing is read but the user's own files, since ids stand on what they hold.
 import json
 from typing import Any
 
+from disobey.data.sources import module_of
 from disobey.errors import UserError
-from disobey.members import member
 from disobey.models.checkpoint import checkpoint_files
 from disobey.models.options import Pretrained
 from disobey.provenance import spec_id
@@ -20,7 +20,6 @@ from disobey.study.jobs import LONGEST_COMMAND, Plan
 from disobey.study.models import Study
 from disobey.study.sizes import sizes_of
 from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
-from disobey.training.parts import encoded_module
 
 
 class Sources:
@@ -86,8 +85,8 @@ class Sources:
         inputs = tuple(map(manifest_of, self._borrow_tokenizer(spec)))
         id = self._prepared[dataset] = spec_id(options.name, spec)
         source = options.name if isinstance(options, Builtin) else options.source
-        members = [member("data.sources", source)]
-        members += [] if options.features is None else [member("data", "random_features")]
+        members = [module_of(source)]
+        members += [] if options.features is None else ["disobey.data.random_features"]
         self.plan.add("prepare", id, spec, layout.DATA.format(data=id), inputs, tuple(members))
         self.plan.sizes[id] = sizes_of(options, root)
         if isinstance(options, Files):
@@ -119,17 +118,10 @@ class Sources:
         name = self.study.datasets[dataset].name
         id = spec_id(f"{name}-noise{noise.rate:g}", spec)
         upstream = (manifest_of(layout.DATA.format(data=data)),)
-        members = self.decoding(dataset)[:1]  # labels are read, images are not decoded
-        self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream, members)
+        self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream)
         return id
 
     # --- what is said of them in the specs of runs ------------------------------------------
-
-    def decoding(self, dataset: str) -> tuple[str, ...]:
-        """Return the modules that read large images; none for other data sets."""
-        if not self.study.datasets[dataset].encoded:
-            return ()
-        return member("data", "encoded"), encoded_module()
 
     def on_data(self, dataset: str, *, labels: bool = True) -> dict[str, Any]:
         """Return what a spec says of the data that a model sees."""

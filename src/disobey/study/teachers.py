@@ -7,7 +7,7 @@ from disobey.data.views import number_of_slabs
 from disobey.strict import spec_of
 from disobey.study.models import Setting, Study
 from disobey.study.sizes import sizes_of
-from disobey.training.durations import number_of_epochs
+from disobey.training.schedules import number_of_epochs
 
 BYTES = {"float32": 4, "float16": 2}
 GB = 1e9

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.data.raw import SPLITS
-from disobey.data.user_files import FOLDER, IMAGES, all_files, format_of_path, visible
+from disobey.data.tables import FOLDER, IMAGES, all_files, format_of_path, visible
 from disobey.stores.contents import content_of, facts_of
 from disobey.study.datasets import Files
 

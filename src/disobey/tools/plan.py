@@ -15,7 +15,7 @@ from disobey.study.plan import make_plan
 from disobey.study.resources import RUN_A_MODEL, Need, need_of
 from disobey.study.teachers import seen_teacher
 from disobey.tools import described
-from disobey.training.losses.registry import DEFAULT, TEMPERATURE
+from disobey.training.losses import DEFAULT, TEMPERATURE
 
 
 def main(arguments: Sequence[str]) -> int:

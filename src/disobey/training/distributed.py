@@ -26,10 +26,10 @@ from disobey.cards import take_cards
 from disobey.errors import UserError
 from disobey.job import Job
 from disobey.seeds import torch_seed
-from disobey.training.checkpoint import Checkpoints, Keeper
+from disobey.training.checkpoint import Checkpoints, CheckpointSaver
 from disobey.training.inputs import Inputs
 from disobey.training.loop import Training
-from disobey.training.losses.targets import Objective, Targets
+from disobey.training.objective import Objective, Targets
 
 # How long a rank waits for another, for instance for rank 0 to save a state [our choice].
 COLLECTIVE_TIMEOUT = timedelta(hours=1)
@@ -236,7 +236,7 @@ class DistributedCheckpoints(Checkpoints):
         return super().save(training) if self._ranks.rank == 0 else True
 
 
-class DistributedKeeper(Keeper):
+class DistributedSaver(CheckpointSaver):
     """Stops all ranks after the same step, whichever of them is asked to stop, and when."""
 
     def asked(self) -> int | None:

@@ -16,7 +16,7 @@ from torch import nn
 
 from disobey.errors import UserError
 from disobey.training.inputs import Inputs
-from disobey.training.layers import weight_of
+from disobey.training.weights import weight_of
 
 BATCH = 512
 # Eigenvalues below this share of the largest are rounding: the input has no such direction.

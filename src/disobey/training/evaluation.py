@@ -15,10 +15,10 @@ from torch import nn
 from disobey.data.prepared import Prepared
 from disobey.seeds import stream
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.durations import logarithmic_steps
 from disobey.training.inputs import Inputs, device_inputs
+from disobey.training.loop import NullTracker, Tracker
 from disobey.training.predictions import predictions
-from disobey.training.untracked import Tracker, Untracked
+from disobey.training.schedules import logarithmic_steps
 
 SPLITS = ("train", "test")
 
@@ -120,7 +120,7 @@ class Evaluation:
         writer.annotate("evaluate", **counts)
 
 
-def build(
+def make_evaluation(
     spec: Mapping[str, Any],
     data: Prepared,
     device: torch.device,
@@ -147,7 +147,7 @@ def build(
         splits[name] = Chosen(inputs, split.label, how["examples"], name)
 
     def tracker(steps: int) -> Evaluation:
-        beside = Untracked() if track is None else track(steps)
+        beside = NullTracker() if track is None else track(steps)
         return Evaluation(model, splits, how["points"], steps, beside)
 
     return tracker

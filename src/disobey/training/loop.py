@@ -1,24 +1,87 @@
 """The one training loop: teacher, reference and student, images and text."""
 
+import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from tqdm import tqdm
 
 from disobey.errors import UserError
 from disobey.seeds import stream, torch_seed
-from disobey.training.durations import steps_per_epoch
+from disobey.stores.writer import NetcdfWriter
 from disobey.training.inputs import Inputs
-from disobey.training.losses.targets import Objective, Targets
-from disobey.training.optimizers import make_optimizer
-from disobey.training.schedules import learning_rates
-from disobey.training.untracked import Tracker, Untracked
+from disobey.training.objective import Objective, Targets
+from disobey.training.schedules import learning_rates, steps_per_epoch
+
+
+class Tracker(Protocol):
+    """Follows the weights of one training; see `disobey.training.progress`."""
+
+    def after_step(self, step: int) -> None:
+        """Record, if ``step`` steps are one of the points."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what a resumed training needs."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved `state`."""
+
+    def write(self, writer: NetcdfWriter) -> None:
+        """Write the group ``progress`` of a run's history."""
+
+
+class NullTracker:
+    """Records nothing."""
+
+    def after_step(self, step: int) -> None:
+        """Do nothing."""
+
+    def state(self) -> dict[str, Any]:
+        """Return an empty state."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def write(self, writer: NetcdfWriter) -> None:
+        """Write an empty group: each history has one."""
+        writer.annotate("progress", basis="")
+
+
+BOOKKEEPING = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+
+
+def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> Optimizer:
+    """Return the recipe's optimizer over all parameters, fused into one kernel."""
+    common = {"lr": recipe["lr"], "weight_decay": recipe.get("weight_decay", 0.0), "fused": True}
+    if recipe["optimizer"] in ADAPTIVE:
+        return ADAPTIVE[recipe["optimizer"]](model.parameters(), **common)
+    return PlainSgd(
+        model.parameters(),
+        momentum=recipe.get("momentum", 0.0),
+        nesterov=recipe.get("nesterov", False),
+        **common,
+    )
+
+
+def _unwrapped(kind: type[Optimizer]) -> dict[str, Any]:
+    """Return the methods of an optimizer without what is wrapped around them."""
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in BOOKKEEPING}
+    return methods | {"step": torch.no_grad()(inspect.unwrap(kind.step))}
+
+
+PlainSgd = type("PlainSgd", (SGD,), _unwrapped(SGD))
+PlainAdam = type("PlainAdam", (Adam,), _unwrapped(Adam))
+PlainAdamW = type("PlainAdamW", (AdamW,), _unwrapped(AdamW))
+ADAPTIVE = {"adam": PlainAdam, "adamw": PlainAdamW}
+
 
 LENGTH_GROUP = 16
 
@@ -94,7 +157,7 @@ class Training:
         # Before a step, the share of all learning rates that lies behind it.
         self.spent = (np.cumsum(self.rates) - self.rates) / self.rates.sum()
         self.optimizer = make_optimizer(model, recipe)
-        self.tracker = Untracked() if track is None else track(len(self.rates))
+        self.tracker = NullTracker() if track is None else track(len(self.rates))
         self.history = History()
         self.step = 0
         # Of the epoch under way; kept on the device, since reading a number back in every step

@@ -19,8 +19,8 @@ from torch import nn
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.durations import logarithmic_steps
-from disobey.training.layers import weight_of
+from disobey.training.schedules import logarithmic_steps
+from disobey.training.weights import weight_of
 
 POINTS = 120  # recorded steps, logarithmically spaced [our choice]
 SHARE = 0.99  # of the variance that the default directions reach [our choice]

@@ -49,3 +49,8 @@ def builtin_sources() -> Mapping[str, Source]:
         if source is not None:
             found[module.name.replace("_", "-")] = source
     return found
+
+
+def module_of(source: str) -> str:
+    """Return the module of a source, by the name that study files use."""
+    return f"{__name__}.{source.replace('-', '_')}"

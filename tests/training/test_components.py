@@ -1,56 +1,59 @@
 """A run depends on the code of what its spec asks for, and on nothing else that is optional."""
 
-import importlib
-
 import netCDF4
 import pytest
+from disobey.training.components import component, components
 
 from disobey.provenance import spec_id
 from disobey.stores.layout import SNAPSHOT
-from disobey.training.parts import modules_of
 from tests.training.conftest import raw_images
 
-ONE_HOT = {"recipe": {"epochs": 2}}
+RECIPE = {"recipe": {"epochs": 2}, "model": {"family": "mlp"}}
 DISTILL = {"teacher": "t", "temperature": 4, "weight": 1}
 AUGMENT = {"augment": {"flip": True}}
+AUGMENTED = ["inputs:augmented_training_inputs", "inputs:show_views"]
 SWITCH = {"order": "one_hot_first", "at": 0.5}
 
 
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        (ONE_HOT, []),
-        (ONE_HOT | {"distill": DISTILL}, ["losses.distillation", "teachers.one_view"]),
+        (RECIPE, []),
+        (RECIPE | {"distill": DISTILL}, ["losses:kl", "teachers:stored_logits"]),
         (
-            ONE_HOT | {"distill": DISTILL | {"switch": SWITCH}},
-            ["losses.distillation", "switch", "teachers.one_view"],
+            RECIPE | {"distill": DISTILL | {"switch": SWITCH}},
+            ["losses:kl", "schedules:switched_weight", "teachers:stored_logits"],
         ),
         (
-            ONE_HOT | {"distill": {"loss": "label_smoothing", "weight": 0.1}},
-            ["losses.distillation"],
+            RECIPE | {"distill": {"loss": "label_smoothing", "weight": 0.1}},
+            ["losses:label_smoothing"],
         ),
-        (ONE_HOT | AUGMENT, ["augmented"]),
+        (RECIPE | AUGMENT, AUGMENTED),
         (
-            ONE_HOT | AUGMENT | {"distill": DISTILL},
-            ["losses.distillation", "augmented", "teachers.views"],
+            RECIPE | AUGMENT | {"distill": DISTILL},
+            ["losses:kl", *AUGMENTED, "teachers:stored_views"],
         ),
         (
-            ONE_HOT | AUGMENT | {"distill": DISTILL | {"live": True}},
-            ["losses.distillation", "augmented", "teachers.live"],
+            RECIPE | AUGMENT | {"distill": DISTILL | {"live": True}},
+            ["losses:kl", *AUGMENTED, "teachers:live_teacher"],
         ),
-        ({"recipe": {"epochs": 2, "compile": True}}, ["compiled"]),
-        ({"recipe": {"epochs": 2, "cuda_graph": True}}, ["graphed"]),
-        (ONE_HOT | {"progress": {"basis": "b", "layers": {}}}, ["progress"]),
-        (ONE_HOT | {"model": {"pretrained": "p"}}, ["pretrained_start"]),
-        ({"recipe": {"epochs": 2, "evaluate": {"points": 3}}}, ["evaluation"]),
-        ({"recipe": {"epochs": 2, "snapshots": [1]}}, ["snapshots"]),
+        (RECIPE | {"recipe": {"compile": True}}, ["compiled:compiled_forward"]),
+        (RECIPE | {"recipe": {"cuda_graph": True}}, ["compiled:graphed_training"]),
+        (RECIPE | {"progress": {"basis": "b", "layers": {}}}, ["progress:make_tracker"]),
+        (RECIPE | {"recipe": {"evaluate": {"points": 3}}}, ["evaluation:make_evaluation"]),
+        (RECIPE | {"recipe": {"snapshots": [1]}}, ["checkpoint:Snapshots"]),
     ],
 )
 def test_a_spec_names_what_it_uses(spec, expected):
-    found = [root.partition(":")[0] for root in modules_of(spec)]
-    assert list(found) == [f"disobey.training.{name}" for name in expected]
-    for module in found:
-        importlib.import_module(module)
+    assert list(components(spec).values()) == [f"disobey.training.{name}" for name in expected]
+    for name in components(spec):
+        assert callable(component(spec, name))
+
+
+def test_a_pretrained_model_starts_from_its_checkpoint():
+    spec = RECIPE | {"model": {"family": "pretrained", "pretrained": "p"}}
+    assert component(spec, "start").__module__ == "disobey.models.pretrained"
+    assert component(RECIPE, "start") is None
 
 
 def test_snapshots_lie_before_the_end_of_a_training_in_steps(workplace, monkeypatch, capsys):
