@@ -13,7 +13,7 @@ import pytest
 from disobey.__main__ import TOOLS, main
 from disobey.analysis import bias, quality
 from disobey.analysis.claims import switching
-from disobey.models.cost import Shape
+from disobey.models.shapes import Shape
 from disobey.stores.layout import STAGES
 from disobey.study import plan as planning
 from disobey.study.distill import DISTILL

@@ -16,20 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from disobey.cards import NVIDIA, PLACES, Listing, gpus_seen, listing
-from disobey.cluster import manifests_to_make, run_groups
+from disobey.cluster import SECONDS_TO_START, groups_of, manifests_to_make, run_groups
 from disobey.errors import UserError, nearest
 from disobey.lease import looking_around, work_alone
-from disobey.status.line import ProgressLine
+from disobey.progress import Durations, ProgressLine
 from disobey.stores.manifest import Manifest, remove_broken_manifests
-from disobey.study.digests import CodeDigests
-from disobey.study.groups import SECONDS_TO_START, groups_of
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
-from disobey.study.measured import Durations
 from disobey.study.models import Study
 from disobey.study.plan import make_plan
 from disobey.study.resources import DECODERS, LONGEST_MINUTES, Need, minutes_for, need_of
-from disobey.study.staleness import Manifests, stale_by_themselves
+from disobey.study.staleness import CodeDigests, Manifests, stale_by_themselves
 
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
@@ -246,7 +243,9 @@ class Jobs:
                 gpu=bool(self.gpu),
                 processes=self.processes,
                 longest=self.longest,
-                measured=self._durations.of(key) if stage == "train" else None,
+                measured=self._durations.of(self.plan.jobs[stage, key])
+                if stage == "train"
+                else None,
             )
         return self._needs[stage, key]
 

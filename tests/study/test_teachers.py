@@ -6,7 +6,7 @@ import pytest
 
 from disobey.study.plan import make_plan
 from disobey.study.resources import need_of
-from disobey.study.teachers import seen_teacher
+from disobey.study.runs import seen_teacher
 
 NOISE = "    label_noise: {rate: 0.2, seed: 7}\n"
 AUGMENT = (NOISE, NOISE + "    augment: {crop_padding: 1, flip: true}\n")  # 18 views

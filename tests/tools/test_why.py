@@ -11,10 +11,9 @@ import pytest
 
 from disobey import code_digest
 from disobey.stages.command import main as run_stage
-from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.staleness import why
+from disobey.study.staleness import CodeDigests, why
 from disobey.tools.why import CAPTIONS, SHOWN, main
 
 REPOSITORY = Path(__file__).parents[2]

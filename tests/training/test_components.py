@@ -2,10 +2,10 @@
 
 import netCDF4
 import pytest
-from disobey.training.components import component, components
 
 from disobey.provenance import spec_id
 from disobey.stores.layout import SNAPSHOT
+from disobey.training.components import component, components
 from tests.training.conftest import raw_images
 
 RECIPE = {"recipe": {"epochs": 2}, "model": {"family": "mlp"}}

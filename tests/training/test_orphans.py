@@ -14,8 +14,7 @@ from disobey import code_digest
 from disobey.errors import UserError
 from disobey.locks import Holder, Lock
 from disobey.provenance import spec_id
-from disobey.stages.command import main
-from disobey.stages.store_lock import ask_to_stop
+from disobey.stages.command import ask_to_stop, main
 from disobey.stores.layout import lock_of
 from disobey.training import checkpoint
 from disobey.training.loop import Training

@@ -172,7 +172,8 @@ def features_table(
     def batches(columns: Sequence[str]) -> Iterator[Batch]:
         with_images = any(isinstance(features[name], datasets.Image) for name in columns)
         try:
-            yield from rows.select_columns(list(columns)).iter(IMAGES_AT_ONCE if with_images else ROWS_AT_ONCE)
+            at_once = IMAGES_AT_ONCE if with_images else ROWS_AT_ONCE
+            yield from rows.select_columns(list(columns)).iter(at_once)
         except reading as error:
             raise UserError(f"{where}: cannot be read: {error}") from None
 

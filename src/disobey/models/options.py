@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from disobey.models.checkpoint import ROBERTA_BASE, number, read_config
-from disobey.models.cost import Cost, Shape, convolution, linear
 from disobey.models.shapes import (
     BOTTLENECK_FROM,
     MOBILENET_LAST,
@@ -22,6 +21,10 @@ from disobey.models.shapes import (
     MOBILENET_STEM,
     RESNET_STAGES,
     RESNET_STEM,
+    Cost,
+    Shape,
+    convolution,
+    linear,
     scaled,
     single_pixels,
 )

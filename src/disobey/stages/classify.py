@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
-from disobey.models.checkpoint import CLASSIFIER_FILES, positions_of
-from disobey.models.fetching import SAFELY, fetched, readable
+from disobey.models.checkpoint import CLASSIFIER_FILES, SAFELY, fetched, positions_of, readable
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.device import choose_device

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from disobey.data.tokens import plain_tokenizer
 from disobey.errors import UserError
-from disobey.models.checkpoint import is_made_anew
-from disobey.models.fetching import SAFELY, fetched, readable
+from disobey.models.checkpoint import SAFELY, fetched, is_made_anew, readable
 from disobey.stores.layout import CONFIG, TOKENIZER, TOKENS, WEIGHTS
 
 if TYPE_CHECKING:

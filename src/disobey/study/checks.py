@@ -6,22 +6,21 @@ from collections.abc import Iterator
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
 from disobey.models.options import ChannelLinear, Layer
-from disobey.study.comparison_checks import comparison_mistakes
-from disobey.study.comparisons import ComparedLogits
+from disobey.study.comparisons import ComparedLogits, ExternalLogits
 from disobey.study.datasets import PLURAL, Files
 from disobey.study.external_checks import (
+    comparison_mistakes,
     external_mistakes,
     foreign_names,
     taught_mistakes,
     tokens_of_another,
     unusable_checkpoints,
 )
-from disobey.study.external_teachers import ExternalLogits
 from disobey.study.models import External, Setting, StudentOf, Study, Views
 from disobey.study.recipes import Recipe
 from disobey.study.sizes import sizes_of
 from disobey.study.user_files import SPLITS, format_of, mistake_in
-from disobey.study.yaml_lines import Location, Mistake
+from disobey.study.wording import Location, Mistake
 
 
 def cross_checks(study: Study) -> list[Mistake]:

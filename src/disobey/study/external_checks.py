@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from disobey.comparison.files import SPLITS, labels_facts, logits_facts
+from disobey.comparison.files import SPLITS, UNNAMED, labels_facts, logits_facts
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files, number, positions_of
 from disobey.models.options import Checkpoint, Pretrained
 from disobey.stores.contents import content_of, facts_of
+from disobey.study.comparisons import ROLE_KEYS, ComparedCheckpoints, ComparedLogits, ExternalLogits
 from disobey.study.datasets import TokenizerOf
-from disobey.study.external_teachers import ExternalLogits
 from disobey.study.models import External, Study
 from disobey.study.sizes import sizes_of
-from disobey.study.yaml_lines import Location, Mistake
+from disobey.study.wording import Location, Mistake
 
 # Of a file: rows, classes and label noise of each split.
 Facts = dict[str, dict[str, Any]]
@@ -311,3 +311,66 @@ def _too_long(study: Study, dataset: str, model: str, where: tuple[str, ...]) ->
             f"max_tokens ({given}) of data set '{dataset}' is more than the {positions} positions "
             f"that model '{model}' has; write max_tokens: {positions}",
         )
+
+
+PER_SEED = ROLE_KEYS[:3]
+
+
+def comparison_mistakes(study: Study) -> Iterator[Mistake]:
+    """Yield what is wrong with the comparisons of a study."""
+    if not study.named:
+        yield (), "has neither settings nor comparisons; add one of them, see config.yaml"
+    for name, options in study.comparisons.items():
+        here: Location = ("comparisons", name)
+        if name in study.settings:
+            yield here, "is the name of a setting too; rename one of both"
+        if options.dataset is not None and options.dataset not in study.datasets:
+            hint = nearest(options.dataset, study.datasets)
+            yield (*here, "dataset"), f"there is no dataset '{options.dataset}'; {hint}"
+            continue
+        yield from _one_for_each_seed(study, name)
+        if isinstance(options, ComparedLogits):
+            yield from _compared_files(options, study.data_root, here)
+        else:
+            yield from _compared_checkpoints(study, options, here)
+
+
+def _one_for_each_seed(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that there is one model of each role for each seed."""
+    options, seeds = study.comparisons[name], len(study.seeds)
+    for key in PER_SEED:
+        given = getattr(options, key)
+        number = len(given or ())
+        if given is not None and number != seeds:
+            told = ", ".join(map(str, study.seeds))
+            yield (
+                ("comparisons", name, key),
+                f"has {number}, but seeds has {seeds} ({told}); name one for each seed, or write "
+                f"seeds: {list(range(number))}",
+            )
+
+
+def _compared_files(options: ComparedLogits, root: str | None, here: Location) -> Iterator[Mistake]:
+    known, mistakes = read_facts(options.files(), root, here)
+    yield from mistakes
+    if mistakes:
+        return
+    if options.labels is not None:
+        found = facts_in(Path(root or "", options.labels), labels=True)
+        if isinstance(found, str):
+            yield (*here, "labels"), found
+    first, expected = next(iter(known.items()))
+    if options.split is not None and UNNAMED not in expected:
+        words = f"every array of {first} says of which split it is; remove split"
+        yield (*here, "split"), words
+    yield from differences(known, here)
+
+
+def _compared_checkpoints(
+    study: Study, options: ComparedCheckpoints, here: Location
+) -> Iterator[Mistake]:
+    if study.datasets[options.dataset].label_noise is not None:
+        words = "has label noise, which checkpoints were not trained on; name one without"
+        yield (*here, "dataset"), f"data set '{options.dataset}' {words}"
+    given = {key: getattr(options, key) or () for key in ROLE_KEYS}
+    yield from checkpoint_mistakes(given, here)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from disobey.stores import layout
 from disobey.strict import spec_of
-from disobey.study.compared import noise_of
+from disobey.study.external_models import noise_of
 from disobey.study.models import External, StudentOf, Study
 
 # What has room in one figure of the kind confidence: a pair of panels each.

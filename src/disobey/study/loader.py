@@ -2,15 +2,169 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pydantic import ValidationError
+from yaml.reader import ReaderError
 
 from disobey.errors import UserError
 from disobey.study.checks import cross_checks
 from disobey.study.models import Study
 from disobey.study.sweeps import expand
-from disobey.study.wording import mistake_of, shown
-from disobey.study.yaml_lines import Location, Mistake, dotted, load_with_lines
+from disobey.study.wording import FLOAT, INT, Location, Mistake, dotted, mistake_of, shown
+
+TAG = "tag:yaml.org,2002:"
+REPLACED = ("int", "float", "timestamp")
+# What PyYAML says, and what to change.
+PROBLEMS = {
+    r"'\t'": "a tab; indent with spaces",
+    "mapping values are not": "a ':' too many; check the indentation, or put the text in quotes",
+    "another document": "a second document begins with '---'; one file is one study",
+    "constructor for the tag": "a tag (a word that begins with '!'); remove it",
+    "cannot start any token": "a word may not begin with this character; put it in quotes",
+    "end of stream": "a quote, a bracket or a brace is opened and never closed",
+    "expected <block end>": "this does not fit what stands above; check indentation and quotes",
+    "expected ',' or": "a comma, or the bracket or brace that closes the one above, is missing",
+    "undefined alias": "an alias (*name) needs its anchor (&name) further up",
+}
+READ_AS = {"bool": "true or false", "int": "a number", "float": "a number", "null": "nothing"}
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2's numbers: 5e-4 is one, 010 is ten, 1:30 is a word."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag.removeprefix(TAG) not in REPLACED]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(f"{TAG}int", INT, list("-+0123456789"))
+_Loader.add_implicit_resolver(f"{TAG}float", FLOAT, list("-+.0123456789"))
+_Loader.add_constructor(f"{TAG}int", lambda _, node: int(node.value))
+
+
+def load_with_lines(path: Path) -> tuple[Any, dict[Location, int]]:
+    """Read a YAML file.
+
+    Returns
+    -------
+    value : Any
+        The document; keys of mappings are always ``str``.
+    lines : dict
+        The line (from 1) of every key and list item, by its path of keys and indices.
+
+    Raises
+    ------
+    UserError
+        For a missing file, broken YAML, a key given twice or a key that is not a word, with file
+        and line.
+    """
+    text = _read(path)
+    lines: dict[Location, int] = {}
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, lines
+        _check_keys(node, (), path)
+        return _construct(loader, node, (), lines, path), lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise UserError(f"{path}:{line}: is not YAML: {_problem(error)}") from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UserError(
+            f"{path}:{line}: is not text: holds the control character {error.character:#04x}; "
+            f"delete it"
+        ) from None
+    except RecursionError:
+        raise UserError(
+            f"{path}: is nested too deeply; does an anchor (&name) hold its own alias (*name)?"
+        ) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: is not UTF-8 text; save the file in UTF-8") from None
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """Return what is wrong in words that say what to change."""
+    problem = str(error.problem or error.context)
+    return next((words for said, words in PROBLEMS.items() if said in problem), problem)
+
+
+def _check_keys(node: yaml.Node, here: Location, path: Path) -> None:
+    """Refuse keys given twice and keys that are not words.
+
+    Before any merge (``<<``), which copies keys from one mapping into another.
+    """
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _check_keys(item, (*here, index), path)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    first: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if key_node.tag != f"{TAG}merge":
+            _check_word(key_node, here, path)
+            if key_node.value in first:
+                raise UserError(
+                    f"{path}:{line}: {dotted((*here, key_node.value))}: is given twice, first on "
+                    f"line {first[key_node.value]}; remove or rename one of them"
+                )
+            first[key_node.value] = line
+        _check_keys(value_node, (*here, str(key_node.value)), path)
+
+
+def _check_word(key: yaml.Node, here: Location, path: Path) -> None:
+    if isinstance(key, yaml.ScalarNode) and key.tag == f"{TAG}str":
+        return
+    line = key.start_mark.line + 1
+    if not isinstance(key, yaml.ScalarNode):
+        inside = f"{dotted(here)}: " if here else ""
+        raise UserError(f"{path}:{line}: {inside}a key must be a plain word")
+    what = READ_AS.get(key.tag.removeprefix(TAG), "something else")
+    hint = ", or write decimals with a point" if what == "a number" else ""
+    raise UserError(
+        f"{path}:{line}: {dotted((*here, key.value))}: the key {key.value} is read as {what}, "
+        f"not as a word; put it in quotes{hint}"
+    )
+
+
+def _construct(
+    loader: _Loader, node: yaml.Node, here: Location, lines: dict[Location, int], path: Path
+) -> Any:  # noqa: ANN401 - any YAML value
+    line = node.start_mark.line + 1
+    lines.setdefault(here, line)
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)  # anchors merged by <<; the mapping's own keys come last
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            lines[(*here, key)] = key_node.start_mark.line + 1
+            mapping[key] = _construct(loader, value_node, (*here, key), lines, path)
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _construct(loader, item, (*here, index), lines, path)
+            for index, item in enumerate(node.value)
+        ]
+    try:
+        return loader.construct_object(node, deep=True)
+    except (ValueError, KeyError, AttributeError):  # a tag like !!int on what is no number
+        kind = node.tag.removeprefix(TAG)
+        raise UserError(
+            f"{path}:{line}: {dotted(here)}: {node.value!r} is no {kind}; remove the tag !!{kind}"
+        ) from None
 
 
 def load_study(path: Path | str) -> Study:

@@ -17,10 +17,9 @@ from disobey.analysis.names import CONTROLS, ONE_HOT_AT_T, PAIRS, PLACEBOS
 from disobey.models.options import ChannelLinear, ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
-from disobey.study.comparisons import Comparison
+from disobey.study.comparisons import Comparison, ExternalTeacher
 from disobey.study.datasets import Builtin, Dataset, Name, Seed
 from disobey.study.distill import AnyDistill
-from disobey.study.external_teachers import ExternalTeacher
 from disobey.study.recipes import Inside, Positive, Recipe
 
 

@@ -21,16 +21,14 @@ from disobey.figures import module_of
 from disobey.stores import layout
 from disobey.stores.layout import BESIDE, manifest_of
 from disobey.strict import spec_of
-from disobey.study.compared import Comparisons
 from disobey.study.datasets import Builtin
-from disobey.study.external_models import ExternalModels
+from disobey.study.external_models import Comparisons, ExternalModels
 from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import SMOOTHING, External, Setting, StudentOf, Study, name_of
 from disobey.study.recipes import Recipe
-from disobey.study.runs import STUDENT_DRAW, Runs
+from disobey.study.runs import STUDENT_DRAW, Runs, seen_teacher
 from disobey.study.sizes import sizes_of
-from disobey.study.teachers import seen_teacher
 from disobey.training.losses import DEFAULT, TEMPERATURE
 from disobey.training.schedules import steps_per_epoch
 

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter
 
 from disobey.data.views import BLOCK, number_of_slabs, slabs_of
 from disobey.models.checkpoint import ROBERTA_BASE
-from disobey.models.cost import Cost, Shape
 from disobey.models.options import ModelOptions, encoder_cost
+from disobey.models.shapes import Cost, Shape
 from disobey.stores.layout import BESIDE
 from disobey.study.comparisons import ROLE_KEYS
 from disobey.study.jobs import Plan

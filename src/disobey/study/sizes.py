@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from disobey.data.sources import builtin_sources
 from disobey.models.checkpoint import ROBERTA_BASE
-from disobey.models.cost import Shape
+from disobey.models.shapes import Shape
 from disobey.study.datasets import Builtin, Dataset, Files, Hub, Subset, Tokenizer
 from disobey.study.user_files import classes_of, format_of, rows_of
 

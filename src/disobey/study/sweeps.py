@@ -8,10 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from disobey.errors import nearest
-from disobey.study.checks import Mistake
 from disobey.study.models import Setting, Study, Sweep
-from disobey.study.wording import mistake_of
-from disobey.study.yaml_lines import Location, dotted
+from disobey.study.wording import Location, Mistake, dotted, mistake_of
 
 NAME = re.compile(r"^[A-Za-z0-9_.-]{1,60}$")
 

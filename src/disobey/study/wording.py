@@ -8,8 +8,16 @@ from typing import Any
 import yaml
 
 from disobey.errors import nearest
-from disobey.study.yaml_lines import FLOAT, INT, Location, Mistake, dotted
 
+Location = tuple[str | int, ...]
+# Where in a study file, and what is wrong there.
+Mistake = tuple[Location, str]
+
+INT = re.compile(r"^[-+]?[0-9]+$")
+FLOAT = re.compile(
+    r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"
+    r"|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+)
 WORDS = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -217,3 +225,10 @@ def _in_file(loc: Sequence[str | int], value: object, missing: bool) -> Location
         elif missing and index == len(parts) - 1:
             found.append(part)
     return tuple(found)
+
+
+def dotted(location: Location) -> str:
+    """Return a location as people write it: ``models.mlp.hidden[1]``."""
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in location
+    ).removeprefix(".")

@@ -18,11 +18,10 @@ from disobey import provenance
 from disobey.errors import UserError
 from disobey.lease import looking_around
 from disobey.stores.manifest import Manifest, write_manifest
-from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.staleness import Manifests, stale_by_code
+from disobey.study.staleness import CodeDigests, Manifests, stale_by_code
 from disobey.tools import described
 from disobey.tools.why import CAPTIONS
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from disobey.errors import UserError
 from disobey.stores.layout import ROOT
-from disobey.stores.lineage import manifest_for, upstream
-from disobey.stores.manifest import Manifest
+from disobey.stores.manifest import Manifest, manifest_for, upstream
 from disobey.tools import described
 
 

@@ -13,7 +13,7 @@ from disobey.study.loader import load_study
 from disobey.study.models import Study, name_of
 from disobey.study.plan import make_plan
 from disobey.study.resources import RUN_A_MODEL, Need, need_of
-from disobey.study.teachers import seen_teacher
+from disobey.study.runs import seen_teacher
 from disobey.tools import described
 from disobey.training.losses import DEFAULT, TEMPERATURE
 

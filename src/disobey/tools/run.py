@@ -15,10 +15,10 @@ from pathlib import Path
 
 from disobey.errors import UserError, nearest
 from disobey.stages.command import main as run_stage
-from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.study.staleness import CodeDigests
 from disobey.tools import described
 from disobey.tools.why import CAPTIONS
 

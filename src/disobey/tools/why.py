@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from disobey.errors import UserError
-from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.staleness import why
+from disobey.study.staleness import CodeDigests, why
 from disobey.tools import described
 
 # Of a checkout; a wheel has no workflow beside it.

@@ -29,7 +29,10 @@ def components(spec: Mapping[str, Any]) -> dict[str, str]:
         "views": (f"{PACKAGE}.inputs:show_views", "augment" in spec),
         "compile": (f"{PACKAGE}.compiled:compiled_forward", recipe.get("compile")),
         "cuda_graph": (f"{PACKAGE}.compiled:graphed_training", recipe.get("cuda_graph")),
-        "start": ("disobey.models.pretrained:load_checkpoint", "pretrained" in spec.get("model", ())),
+        "start": (
+            "disobey.models.pretrained:load_checkpoint",
+            "pretrained" in spec.get("model", ()),
+        ),
         "teacher": (
             f"{PACKAGE}.teachers:{'live_teacher' if distill.get('live') else stored}",
             "teacher" in distill,
