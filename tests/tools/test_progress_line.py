@@ -13,7 +13,7 @@ from disobey.progress import EVERY, ProgressLine
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests
-from disobey.tools.why import CAPTIONS
+from disobey.tools import CAPTIONS
 
 STUDY = """
 study: small

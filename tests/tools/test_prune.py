@@ -10,9 +10,8 @@ from disobey.stores.layout import lock_of, states_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests
-from disobey.tools import prune
+from disobey.tools import CAPTIONS, prune
 from disobey.tools.prune import main, manifest_by
-from disobey.tools.why import CAPTIONS
 
 STUDY = """
 study: small

@@ -11,8 +11,8 @@ from disobey.stores.manifest import read_manifest
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, why
+from disobey.tools import CAPTIONS
 from disobey.tools.rename import main
-from disobey.tools.why import CAPTIONS
 
 STUDY = """
 study: small

@@ -15,6 +15,7 @@ from disobey.stores.layout import lock_of, log_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests
+from disobey.tools import CAPTIONS
 from disobey.tools.status import (
     BAR,
     OF_STUDY,
@@ -27,7 +28,6 @@ from disobey.tools.status import (
     main,
     study_status,
 )
-from disobey.tools.why import CAPTIONS
 
 STUDY = """
 study: small

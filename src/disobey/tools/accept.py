@@ -5,7 +5,6 @@ digest, so that they do not run again. The manifests keep who accepted the chang
 commit and what the digest was before; ``explain`` shows it, and ``why --strict`` ignores it.
 """
 
-import argparse
 import getpass
 import os
 import subprocess
@@ -22,17 +21,15 @@ from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, stale_by_code
-from disobey.tools import described
-from disobey.tools.why import CAPTIONS
+from disobey.tools import CAPTIONS, argument_parser, tool
 
 Name = tuple[str, str]
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """List what would be accepted, ask, and accept it; 1 after a no, 2 after a mistake."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey accept", description=described(__doc__)
-    )
+    parser = argument_parser("accept", __doc__)
     parser.add_argument("study", help="the study file")
     parser.add_argument(
         "job", nargs="*", help="part of a job's name, as why prints it; all jobs by default"
@@ -40,14 +37,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--yes", action="store_true", help="accept without asking")
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
     options = parser.parse_intermixed_args(arguments)
-    try:
-        return _accept(options)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-
-
-def _accept(options: argparse.Namespace) -> int:
     plan = make_plan(load_study(options.study))
     digests, manifests = CodeDigests(options.captions), Manifests()
     with looking_around() as nobody_works:

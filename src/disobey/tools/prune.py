@@ -13,7 +13,6 @@ import os
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -29,8 +28,7 @@ from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests
-from disobey.tools import described
-from disobey.tools.why import CAPTIONS
+from disobey.tools import CAPTIONS, argument_parser, tool
 
 WILDCARD = re.compile(r"\{(\w+)\}")
 ID = r"[^/]+-[0-9a-f]{8}(?:[0-9a-f]{4})?(?:@[0-9]+)?"
@@ -231,32 +229,27 @@ CONFIG = re.compile(r"^  Config file\(s\): \[(.+)\]$", re.M)
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """List orphans, or delete them; 2 where it is unknown what the studies ask for."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey prune", description=described(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argument_parser("prune", __doc__, formatter_class=form)
     parser.add_argument("studies", nargs="*", metavar="STUDY", type=Path)
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
     parser.add_argument("--delete", action="store_true", help="delete what is listed")
     options = parser.parse_args(arguments)
-    try:
-        files, gone = studies(options.studies)
-        if not options.delete:
-            asked = {path.resolve() for path in (*options.studies, *configfiles())}
-            plans = plans_of(files, [path for path in files if path.resolve() not in asked])
-            found = find(plans, options.captions)
-            _list(found, files, gone)
-            return 0
-        plans = plans_of(files)
-        with working():  # no Snakemake begins meanwhile
-            found = find(plans, options.captions)
-            _list(found, files, gone)
-            return _delete(found)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    files, gone = studies(options.studies)
+    if not options.delete:
+        asked = {path.resolve() for path in (*options.studies, *configfiles())}
+        plans = plans_of(files, [path for path in files if path.resolve() not in asked])
+        found = find(plans, options.captions)
+        _list(found, files, gone)
+        return 0
+    plans = plans_of(files)
+    with working():  # no Snakemake begins meanwhile
+        found = find(plans, options.captions)
+        _list(found, files, gone)
+        return _delete(found)
 
 
 def studies(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:

@@ -4,8 +4,6 @@ Of several studies a table of all claims comes first. What it prints stands in d
 nothing in there is typed in.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,28 +28,23 @@ from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.study.loader import load_study
 from disobey.study.models import Study
-from disobey.tools import described
+from disobey.tools import argument_parser, tool
 
 COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
           "expected_by_chance")  # fmt: skip
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Print the results of a study; 2 where they are not there."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey results", description=described(__doc__)
-    )
+    parser = argument_parser("results", __doc__)
     parser.add_argument(
         "studies", nargs="*", metavar="STUDY", default=["config.yaml"], help="study files"
     )
     options = parser.parse_args(arguments)
-    try:
-        found = [Found.read(path) for path in options.studies]
-        pages = [*([in_short(found)] if len(found) > 1 else []), *map(results, found)]
-        print("\n\n".join("\n".join(page) for page in pages))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    found = [Found.read(path) for path in options.studies]
+    pages = [*([in_short(found)] if len(found) > 1 else []), *map(results, found)]
+    print("\n\n".join("\n".join(page) for page in pages))
     return 0
 
 

@@ -1,10 +1,9 @@
 """``python -m disobey schema``: print the JSON schema of study files, for editors."""
 
-import argparse
 import json
 from collections.abc import Sequence
 
-from disobey.tools import described
+from disobey.tools import argument_parser
 
 
 def schema() -> str:
@@ -21,8 +20,6 @@ def schema() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the schema."""
-    argparse.ArgumentParser(
-        prog="python -m disobey schema", description=described(__doc__)
-    ).parse_args(arguments)
+    argument_parser("schema", __doc__).parse_args(arguments)
     print(schema(), end="")
     return 0

@@ -17,7 +17,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from disobey.errors import UserError
 from disobey.lease import LEASE
 from disobey.locks import Holder, Seen, look_at
 from disobey.progress import Durations, Left, left_of, plain_duration
@@ -28,8 +27,7 @@ from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, why
-from disobey.tools import described
-from disobey.tools.why import CAPTIONS
+from disobey.tools import CAPTIONS, argument_parser, tool
 
 TAIL = 64 << 10  # bytes: errors and the last state of a bar are at the end of a log
 # ``43%|####3     | 86/200 [00:12<00:16, 7.03step/s, loss=0.4]``, as tqdm writes it
@@ -233,11 +231,10 @@ CLEAR = "\033[H\033[2J\033[3J"
 Name = tuple[str, str]
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Print how far a study is; 2 if the study file cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey status", description=described(__doc__)
-    )
+    parser = argument_parser("status", __doc__)
     parser.add_argument("study", nargs="?", default="config.yaml")
     parser.add_argument("--captions", type=Path, default=CAPTIONS)
     parser.add_argument("--json", action="store_true", help="all jobs, for scripts")
@@ -252,9 +249,6 @@ def main(arguments: Sequence[str]) -> int:
             if options.watch is None:
                 return 0
             time.sleep(options.watch)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 0
 

@@ -127,7 +127,7 @@ def stored_views(
     for manifest in job.inputs:
         if manifest.record["stage"] == "views":
             if manifest.spec["run"] != job.spec["distill"]["teacher"]:
-                raise UserError(f"{manifest.path}: holds views of a teacher other than the spec's")
+                raise UserError(f"{manifest.path}: holds views of another teacher than the spec's")
             given[manifest.spec["block"]] = manifest
     epochs = number_of_epochs(job.spec["recipe"], len(data.train))
     needed = blocks_of(job.spec["augment"], epochs)
