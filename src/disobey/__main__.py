@@ -18,7 +18,7 @@ TOOLS = {
     "results": "a finished study's tables and how they were made, as Markdown",
     "paper": "the paper's figures and tables, which of ours draw the same, and what came out",
     "compare": "a teacher and a student that any code made: verdicts from their logits",
-    "prune": "what lies in results/ and no study asks for, and how large it is",
+    "prune": "files in results/ that no study asks for, with their sizes",
     "schema": "the JSON schema of study files, for editors",
 }
 

@@ -30,14 +30,14 @@ MPS_FOLDER = "CUDA_MPS_PIPE_DIRECTORY"
 
 @dataclass(frozen=True)
 class Listing:
-    """What NVIDIA's driver says of this machine's GPUs.
+    """The GPUs of this machine, as NVIDIA's driver lists them.
 
     Attributes
     ----------
     count : int or None
         How many a job sees; None where only torch could tell.
     memory_mb : int or None
-        Of the smallest one; None where the driver does not say.
+        Memory of the smallest one; None if unknown.
     shareable : bool
         Whether two processes can use one GPU at a time: in the compute mode "Exclusive_Process"
         only MPS lets them.

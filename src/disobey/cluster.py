@@ -117,7 +117,7 @@ def _place(
 
 
 def _depths(plan: Plan) -> tuple[dict[Name, int], set[str]]:
-    """Return how many trainings stand above each job, its own included; and who teaches others."""
+    """Return the number of trainings upstream of each job, its own included; and all teachers."""
     depths: dict[Name, int] = {}
     teachers: set[str] = set()
     runs: dict[str, set[str]] = {}  # that a store comes from, by its manifest

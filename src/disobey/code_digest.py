@@ -118,7 +118,7 @@ class Source:
     loose : list of ast.stmt
         Statements that neither define a name nor import one.
     bindings : dict of set of str
-        Dotted paths that a name can stand for, by the import statements at any depth.
+        Dotted paths that a name may mean, by the import statements at any depth.
     imported : set of str
         Modules of this package that run when this one is imported.
     """
@@ -167,7 +167,7 @@ def _definition(module: str, name: str) -> Definition:
 
 
 def _resolve(path: str) -> list[tuple[str, str]]:
-    """Return the definitions that a dotted path stands for; none outside this package."""
+    """Return the definitions that a dotted path means; none outside this package."""
     if path != PACKAGE and not path.startswith(f"{PACKAGE}."):
         return []
     module = path

@@ -22,7 +22,7 @@ class FullLog:
     Parameters
     ----------
     stream : TextIO
-        The open file to stand in for.
+        The open file to wrap.
     clock : callable
         Returns seconds.
     """

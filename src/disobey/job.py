@@ -44,7 +44,7 @@ class Job:
     files : dict
         The user's own files by split, where the spec says what they hold.
     source : str or None
-        Where the files lie whose content the spec names: the place is no part of what is made.
+        The place of the files whose content the spec names; it does not affect the result.
     study_file : Path or None
         The file that the study was read from; the report links to it.
     alone : bool

@@ -52,7 +52,7 @@ def working() -> Iterator[bool]:
     while not lease.try_take():
         holder = lease.holder()  # None: somebody looks around for a moment
         if holder is not None or time.monotonic() > deadline:
-            # What a script puts into the background heeds no SIGINT.
+            # A script's background jobs ignore SIGINT.
             stop = f"kill -INT {holder.pid}" if holder else "end it"
             wait = f"; kill -TERM {holder.pid} lets its running jobs end first" if holder else ""
             raise UserError(
@@ -88,7 +88,7 @@ def work_alone(workflow: Any, manifests: Iterable[str]) -> None:  # noqa: ANN401
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
-        Of the main process.
+        The workflow of the main process.
     manifests : iterable of str
         All that the run may make.
 

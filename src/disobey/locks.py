@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# What flock says on a file system that has none, say some mounts of NFS and Lustre.
+# Errors of flock on file systems without locks, such as some mounts of NFS and Lustre.
 WITHOUT_LOCKS = (
     errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL,
 )  # fmt: skip

@@ -29,9 +29,9 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
     Parameters
     ----------
     estimate, low, high : float
-        Without an interval, as with a single seed, the estimate stands alone.
+        Without an interval, as with a single seed, only the estimate is printed.
     null : float
-        The value without an effect, where a verdict stands on it: an end beside it is not rounded
+        The value without an effect, if a verdict depends on it: an end beside it is not rounded
         to it, lest an interval seem to hold a null that its verdict says it does not.
     """
     if math.isnan(estimate):

@@ -25,7 +25,7 @@ VERSIONED = (
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
-    """Return the one JSON text that stands for ``spec``, whatever the order of its keys.
+    """Return the canonical JSON text of ``spec``, whatever the order of its keys.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def spec_hash(spec: Mapping[str, Any]) -> str:
 def spec_id(prefix: str, spec: Mapping[str, Any]) -> str:
     """Return ``prefix`` and twelve hex digits of the spec.
 
-    Upstream stores stand in a spec by their ids, so the digits chain through the whole graph.
+    Specs name upstream stores by their ids, so the digits chain through the whole graph.
     """
     return f"{prefix}-{spec_digits(spec)}"
 

@@ -375,7 +375,7 @@ BAD = {
     "bytes that are no image": (
         image_rows({"bytes": b"hello", "path": None}),
         IMAGE,
-        r"mine: train row 0, column image: is no image that Pillow knows \(5 bytes\)",
+        r"mine: train row 0, column image: is not an image that Pillow can read \(5 bytes\)",
     ),
     "an image that ends in the middle": (
         image_rows(half(pixels(3, side=64))),

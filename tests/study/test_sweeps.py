@@ -278,7 +278,7 @@ def test_deeper_layers_are_measured_in_the_basis_of_each_seed_s_teacher(plan):
         (("placebos: [batch_order, half_lr]", "directions: [2, 3]"),
          "23: settings.self.bias.directions: directions must rise from 1, got [2, 3]"),
         (("snapshots: [1, 3]}\n  faster", "snapshots: [1, 5]}\n  faster"),
-         "12: recipes.bias: snapshots must lie before the last epoch, 5, which is kept anyway; got 5"),
+         "12: recipes.bias: snapshots must be before the last epoch, 5, which is kept anyway; got 5"),
     ],
 )  # fmt: skip
 def test_a_bias_that_cannot_be_measured_is_refused(load, edit, message):

@@ -14,7 +14,8 @@ from disobey.stages.command import main as run_stage
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, why
-from disobey.tools import CAPTIONS, SHOWN, main
+from disobey.tools import CAPTIONS
+from disobey.tools.why import SHOWN, main
 
 REPOSITORY = Path(__file__).parents[2]
 

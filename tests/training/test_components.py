@@ -64,7 +64,7 @@ def test_snapshots_lie_before_the_end_of_a_training_in_steps(workplace, monkeypa
     spec = workplace.run_spec(data, recipe=recipe | {"steps": 8})
     assert workplace.call("train", "runs", spec_id("run", spec), spec, ("data", data)) == 2
     assert (
-        "recipe: the snapshot after 2 epochs does not lie before the end of 8 steps, of which an "
+        "recipe: the snapshot after 2 epochs is not before the end of 8 steps, of which an "
         "epoch of this data has 4; remove it from snapshots, or write more steps"
     ) in capsys.readouterr().err
     run = workplace.path("runs", workplace.train(data, recipe=recipe | {"steps": 9}))

@@ -13,14 +13,14 @@ from disobey.stores.reader import read_arrays
 
 # Images with longer sides, in pixels, stay encoded in the store and are decoded batch by batch.
 LARGEST_STORED = 96
-# Of a large image this much is shown, its middle [the usual choice: 224 pixels of 256].
+# The shown share of a large image, its middle [the usual choice: 224 pixels of 256].
 SHOWN = 7 / 8
 GREY = ("1", "L")
 COLOUR = ("LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 
 class Header(NamedTuple):
-    """What can be told without decoding: ``width``, ``height``, and whether it has no colours."""
+    """Facts that need no decoding: ``width``, ``height``, and whether the image is grey."""
 
     width: int
     height: int
@@ -60,7 +60,7 @@ def decode_square(encoded: bytes, side: int, scaled: int, *, grey: bool) -> np.n
     ----------
     encoded : bytes
     side : int
-        Of the square that is cut out of the middle, in pixels.
+        Side of the square that is cut out of the middle, in pixels.
     scaled : int
         What the image's shorter side is scaled to before that; ``side`` at least.
     grey : bool
@@ -112,7 +112,7 @@ def _opened(encoded: bytes) -> Any:  # noqa: ANN401 - an image of Pillow
     try:
         return Image.open(io.BytesIO(encoded))
     except UnidentifiedImageError:
-        raise ValueError(f"is no image that Pillow knows ({len(encoded):,} bytes)") from None
+        raise ValueError(f"is not an image that Pillow can read ({len(encoded):,} bytes)") from None
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"cannot be decoded: {error}") from None
 
@@ -139,7 +139,7 @@ class EncodedImages:
     store : Path
     split : str
     shape : sequence of int
-        Of one decoded image, (y, x, channel), y and x equal.
+        Shape of one decoded image, (y, x, channel), y and x equal.
 
     Attributes
     ----------
@@ -161,12 +161,12 @@ class EncodedImages:
 
     @property
     def side(self) -> int:
-        """Of the square that is shown, in pixels."""
+        """Side of the shown square, in pixels."""
         return self.shape[1]
 
     @property
     def scaled(self) -> int:
-        """What an image's shorter side is scaled to before its middle is cut out."""
+        """Length of an image's shorter side, in pixels, before its middle is cut out."""
         return round(self.side / SHOWN)
 
     def read(self, index: np.ndarray, border: int = 0) -> np.ndarray:

@@ -13,7 +13,7 @@ from disobey.errors import UserError
 
 SPLITS = ("train", "test")
 
-# Of images: arrays, or files as they are on disk. Of texts: one, or a pair. Of neither: arrays of
+# Images as arrays or as bytes of files, texts or pairs of texts, or else arrays of
 # numbers, (row, feature).
 Inputs = np.ndarray | Sequence[str] | Sequence[tuple[str, str]] | Sequence[bytes]
 
@@ -98,7 +98,7 @@ class RawData:
 
 
 def in_memory(inputs: Inputs, label: np.ndarray, example_id: np.ndarray) -> RawSplit:
-    """Return a split whose rows lie in memory."""
+    """Return a split whose rows are in memory."""
     block = Block(inputs, label.astype(np.int64), example_id.astype(np.int64))
     return RawSplit(lambda: [block])
 
@@ -127,7 +127,7 @@ def split_images(images: np.ndarray, label: np.ndarray, class_names: Sequence[st
 
 @dataclass(frozen=True)
 class Survey:
-    """What all rows of a split say of themselves.
+    """Labels, ids and sizes of all rows of a split.
 
     Attributes
     ----------

@@ -118,7 +118,7 @@ class Table:
         Whether images may be named by their files: only where those files are part of the source,
         or what they hold would be in no hash.
     files : sequence of Path, optional
-        Of a folder of images: the file of each row.
+        The file of each row of a folder of images.
     """
 
     where: str
@@ -150,7 +150,7 @@ def features_table(
     by_path : bool
         As for `Table`.
     **options
-        Of `datasets.load_dataset`.
+        Options of `datasets.load_dataset`.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def json_table(where: str, paths: Sequence[Path]) -> Table:
     Raises
     ------
     UserError
-        For what is no JSON object, with its line.
+        For anything but JSON objects, with its line.
     """
 
     def rows() -> Iterable[Row]:
@@ -301,12 +301,12 @@ def _json_rows(path: Path) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: {error}; save it as UTF-8") from None
     except (ValueError, RecursionError) as error:  # of digits and brackets there may be too many
-        raise UserError(f"{path}: is no JSON: {error}; write one object on each line") from None
+        raise UserError(f"{path}: is not JSON: {error}; write one object on each line") from None
 
 
 def _object(value: object, path: Path, where: str) -> Row:
     if not isinstance(value, dict):
-        raise UserError(f'{path}: {where} is no object; write {{"text": "...", "label": 0}}')
+        raise UserError(f'{path}: {where} is not an object; write {{"text": "...", "label": 0}}')
     return value
 
 
@@ -316,7 +316,7 @@ def _object(value: object, path: Path, where: str) -> Row:
 def folder_table(where: str, folder: Path) -> Table:
     """Return the images of a folder as a table with the columns ``image`` and ``label``.
 
-    A class is a folder in it; images may lie deeper inside. The log says which files are left out.
+    Its folders are the classes; images may be deeper inside. The log names files that are left out.
     """
     files = list(all_files([folder]))
     others = sorted(set(files_below(folder)) - set(files))
@@ -344,7 +344,7 @@ def folder_table(where: str, folder: Path) -> Table:
 
 
 def npz_table(where: str, paths: Sequence[Path]) -> Table:
-    """Return the arrays of an npz file as the columns of a table; they lie in memory.
+    """Return the arrays of an npz file as the columns of a table, in memory.
 
     Raises
     ------

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BEGIN, PAD_TOKEN, END = SPECIAL[:3]
 PAD = SPECIAL.index(PAD_TOKEN)
-# What of a tokenizer decides which tokens a text becomes.
+# The parts of a tokenizer that decide the tokens of a text.
 DECIDING = ("normalizer", "pre_tokenizer", "model", "post_processor")
 
 Text = str | tuple[str, str]
@@ -42,7 +42,7 @@ class TextTokenizer:
         Longer texts are cut to this many tokens, special ones counted; of a pair the longer text
         is cut first.
     pad_token, separator_token : str
-        What fills up, and what stands behind each text.
+        The tokens that fill up, and that end each text.
     """
 
     json: str
@@ -52,7 +52,7 @@ class TextTokenizer:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What a data store says of its tokens.
+        """Attributes of a data store of tokens.
 
         ``vocabulary`` is one more than the largest token, ``pad`` and ``separator`` are tokens.
         """

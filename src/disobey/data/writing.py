@@ -15,7 +15,7 @@ IMAGE = ("example", "y", "x", "channel")
 
 
 class Chosen(NamedTuple):
-    """Some chosen rows: from where on they stand in the store, their rows and their inputs."""
+    """Some chosen rows: their first position in the store, their row numbers and their inputs."""
 
     position: int
     rows: np.ndarray
@@ -109,7 +109,7 @@ class Moments:
 
 
 class ImageForm(NamedTuple):
-    """How images become arrays: their width and height, and whether they have one channel."""
+    """The form of image arrays: width, height, and whether they have one channel."""
 
     width: int
     height: int
@@ -118,7 +118,7 @@ class ImageForm(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one image in the store, (y, x, channel)."""
+        """The shape of one image in the store, (y, x, channel)."""
         channels = 1 if self.grey else 3
         if self.size is not None:
             return self.size, self.size, channels

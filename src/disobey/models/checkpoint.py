@@ -21,7 +21,7 @@ TOKENIZER_FILES = (
     "vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model",
     "sentencepiece.bpe.model", "tokenizer.model", "bpe.codes",
 )  # fmt: skip
-# What is read of a checkpoint, and nothing else: its content hash is over these.
+# The files that are read of a checkpoint; its content hash is over these.
 FILES = (CONFIG, "model*.safetensors", "model.safetensors.index.json", *TOKENIZER_FILES)
 PREPROCESSOR = "preprocessor_config.json"
 # And of a classifier that is not trained further: how it wants its images.
@@ -33,7 +33,7 @@ BEHIND_PADDING = (
     "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert", "xmod",
     "data2vec-text", "longformer", "mpnet",
 )  # fmt: skip
-# Where the configuration cannot be read before the checkpoint is fetched [FacebookAI/roberta-base].
+# The assumption before a checkpoint is fetched [FacebookAI/roberta-base].
 ROBERTA_BASE: Mapping[str, Any] = {
     "model_type": "roberta", "hidden_size": 768, "intermediate_size": 3072,
     "num_hidden_layers": 12, "num_attention_heads": 12, "vocab_size": 50265,
@@ -63,7 +63,7 @@ def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     found = [name for name in names if any(fnmatch.fnmatchcase(name, form) for form in files)]
     if CONFIG not in found:
-        raise UserError(f"{folder}: holds no {CONFIG}, so it is no checkpoint of transformers")
+        raise UserError(f"{folder}: holds no {CONFIG}, so it is not a checkpoint of transformers")
     if not any(name.endswith(".safetensors") for name in found):
         pickles = [name for name in names if any(fnmatch.fnmatch(name, form) for form in PICKLES)]
         raise UserError(
@@ -85,9 +85,9 @@ def convert(name: str, folder: Path) -> str:
     Parameters
     ----------
     name : str
-        Of a folder, or on the hub.
+        Name of a folder, or on the hub.
     folder : Path
-        Where its configuration lies. It names the class that was saved: any other would lose the
+        The folder of its configuration, which names the saved class: any other would lose the
         trained head.
     """
     classes = (read_config(folder) or {}).get("architectures") or ["AutoModel"]
@@ -137,7 +137,7 @@ def is_made_anew(weight: str) -> bool:
     return weight.startswith("pooler.")
 
 
-# How anything of a checkpoint is loaded: no code of its repository runs, no network is asked.
+# Options of all loading: no code of the repository runs, no network is used.
 SAFELY = {"trust_remote_code": False, "local_files_only": True}
 # Short enough to be typed, and no more weights than needed.
 ROUGHLY = ("*.json", "*.txt", "*.model", "model*.safetensors")

@@ -1,4 +1,4 @@
-"""What a study file may say of a model, by family: options, size, work and layers.
+"""Options of models in study files, by family, with their cost and layers.
 
 Free of torch, so that a dry run stays fast. Networks get plain values out of their spec.
 """

@@ -1,4 +1,4 @@
-"""What networks and their options share: tables of stages, and images that are too small.
+"""Shapes, costs and tables of stages that networks and their options share.
 
 Free of torch and of pydantic.
 """
@@ -74,15 +74,15 @@ def refuse_single_pixels(data: "Prepared", what: str) -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """What a model sees of a data set.
+    """Sizes of a data set that a model depends on.
 
     Attributes
     ----------
     inputs : tuple of int
-        Of one example: (y, x, channel) of an image, (token,) of a text.
+        Shape of one example: (y, x, channel) of an image, (token,) of a text.
     classes : int
     vocabulary : int
-        Of the tokenizer; 0 for images.
+        Size of the tokenizer's vocabulary; 0 for images.
     """
 
     inputs: tuple[int, ...]
@@ -101,7 +101,7 @@ class Cost:
     activations : int
         Numbers that a training step keeps of each example for the way back; an estimate.
     multiply_adds : int
-        Of one example forward; the way back costs about twice that.
+        Work of the forward pass on one example; the backward pass costs about twice that.
     largest : int
         Those of the activations that the largest part makes; all of them, unless said otherwise.
     """

@@ -111,7 +111,7 @@ def _check(found: Recordings, seeds: list[int], matched: tuple[float, float]) ->
     # Seed by seed: a deeper layer's eigendirections are those of each seed's own teacher.
     for of_seed in zip(*found.values(), strict=True):
         check_same_directions(of_seed)
-    # The teacher starts as it likes: it is no part of the comparison at equal leading progress.
+    # The teacher may start anywhere: it is not compared at equal leading progress.
     trained = [of_model for name, of_model in found.items() if name != TEACHER]
     for seed, (reference, student, *placebos) in zip(
         seeds, zip(*trained, strict=True), strict=True

@@ -25,7 +25,7 @@ BATCH = 32
 # Examples that are read at a time; inside of them texts of similar length share a batch.
 READ = 64 * BATCH
 UNLIMITED = 10**9  # tokens
-# How transformers calls classes that nobody has named.
+# The names that transformers gives to unnamed classes.
 UNNAMED = re.compile(r"LABEL_\d+")
 
 # Examples as a store holds them -> their logits, (example, class) in float32.
@@ -125,8 +125,8 @@ def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401
     missing = sorted(found["missing_keys"])
     if missing:
         raise UserError(
-            f"{folder}: its weights lack {missing[0]} ({len(missing)} such), so it is no trained "
-            f"classifier; name one that was fine-tuned, or train it: family: pretrained"
+            f"{folder}: its weights lack {missing[0]} ({len(missing)} such), so it is not a "
+            f"trained classifier; name one that was fine-tuned, or train it: family: pretrained"
         )
     return model.to(device).eval()
 

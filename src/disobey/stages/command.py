@@ -1,4 +1,4 @@
-"""What all stages share: the command line, the inputs, and the manifest at the end."""
+"""The command of a stage: its options, its lock, and the manifest at the end."""
 
 import argparse
 import contextlib
@@ -142,7 +142,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
         "--captions", type=Path, default=Path("workflow/report"), help="figures' captions (.rst)"
     )
     made.add_argument("--study-file", type=Path, help="the study file, for a link to it")
-    made.add_argument("--source", help="where the files lie whose content the spec names")
+    made.add_argument("--source", help="the place of the files whose content the spec names")
     return made
 
 

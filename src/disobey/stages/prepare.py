@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from disobey.job import Job
 
 RANDOM_FEATURES = "disobey.data.random_features"  # a root of only the jobs that need it
-# Of large images the channels' mean and deviation are those of a sample [our choice].
+# Mean and deviation of the channels of large images are those of a sample [our choice].
 SAMPLED = 10_000
 
 

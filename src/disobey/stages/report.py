@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
-# What the first screen shows: a figure, and so many sentences; the matrix below holds all claims.
+# The first screen shows a figure and so many sentences; the matrix below has all claims.
 LEAD, SENTENCES = "overview", 4
 # A table, a figure and a setting may bear the same name: told apart by the stage that made them.
 STAGES_READ = ("table", "figure", "confidence", "explorer")

@@ -1,4 +1,4 @@
-"""What files hold, as one hash: a spec names data and weights by it, not by where they lie.
+"""Hashes of files' contents: a spec names data and weights by them, not by their paths.
 
 Hashes are kept by each file's size and time of change, so that planning reads a file once. The
 times only spare work: a hash is always that of the bytes.

@@ -23,7 +23,7 @@ class Manifest:
     Attributes
     ----------
     path : Path
-        Where the manifest lies.
+        The manifest's own path.
     record : dict
         Its content; see `describe`.
     """
@@ -185,7 +185,7 @@ def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
 def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
     """Delete each manifest whose store is missing or of another size than it says.
 
-    Snakemake then sees an output missing and makes the store, and what stands on it, again.
+    Snakemake then sees an output missing, and makes the store and all that depends on it again.
 
     Returns
     -------
@@ -244,7 +244,7 @@ def manifest_for(file: Path) -> Manifest:
     UserError
         When no manifest beside the file names it, or there is no such file yet.
     """
-    # A bare name, or ".", has no folder beside which a manifest could lie.
+    # A bare name, or ".", has no folder that could have a manifest beside it.
     place = file if file.name and file.parent.name else file.absolute()
     candidates = _candidates(place)
     of_results = ROOT in file.absolute().parent.parts
@@ -258,7 +258,7 @@ def manifest_for(file: Path) -> Manifest:
         if manifest is not None and _vouches(manifest, place):
             return manifest
     if not of_results:
-        raise UserError(f"{file}: is no result; name a file below {ROOT}/")
+        raise UserError(f"{file}: is not a result; name a file below {ROOT}/")
     if not file.exists():
         raise UserError(
             f"{file}: is not made yet, or its name is misspelt; make figures makes all that a "
@@ -274,7 +274,7 @@ def _vouches(manifest: Manifest, file: Path) -> bool:
 
 
 def _candidates(file: Path) -> list[Path]:
-    """Return where the manifest of a file may lie."""
+    """Return the possible places of a file's manifest."""
     found = [
         # first: a folder may hold JSON files that are no manifests
         Path(f"{file.parent}.json"),

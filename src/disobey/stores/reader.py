@@ -58,7 +58,7 @@ def read_attributes(path: Path, group: str = "/") -> dict[str, Any]:
 
 
 def read_groups(path: Path, group: str = "/") -> list[str]:
-    """Return the names of the groups inside ``group``; none where there is no such group."""
+    """Return the names of the groups inside ``group``; none if there is no such group."""
     import netCDF4
 
     with netCDF4.Dataset(path, "r") as file:

@@ -1,4 +1,4 @@
-"""What a study file must satisfy beyond types: names that exist, parts that fit together."""
+"""Checks of a study beyond types: names that exist, parts that fit together."""
 
 import math
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ from disobey.study.wording import Location, Mistake
 
 
 def cross_checks(study: Study) -> list[Mistake]:
-    """Return the mistakes that lie between two parts of the file."""
+    """Return the mistakes between two parts of the file."""
     mistakes: list[Mistake] = []
     repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
     if repeated:
@@ -43,7 +43,7 @@ def cross_checks(study: Study) -> list[Mistake]:
     mistakes += [mistake for found in unknown.values() for mistake in found]
     for name, found in unknown.items():
         if found or any(unknown[earlier] for earlier in chain(study, name)[1:]):
-            continue  # what stands on a wrong name cannot be checked
+            continue  # settings with a wrong name cannot be checked
         circle = circular(study, name)
         if circle is not None:
             mistakes.append((("settings", name, "teacher"), circle))
@@ -151,7 +151,8 @@ def circular(study: Study, name: str) -> str | None:
     teacher = study.settings[found[-1]].teacher
     if isinstance(teacher, StudentOf) and teacher.setting in found:
         circle = " -> ".join([*found, teacher.setting])
-        return f"is taught by itself in the end ({circle}); let one of them have a model as teacher"
+        words = "give one of these settings a model as its teacher"
+        return f"is part of a circle of teachers ({circle}); {words}"
     return None
 
 

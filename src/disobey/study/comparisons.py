@@ -1,4 +1,4 @@
-"""What a study file may say of models that were made elsewhere, to be compared without training."""
+"""Options of external models: comparisons without training, and teachers trained elsewhere."""
 
 from typing import Annotated, Literal
 
@@ -14,7 +14,7 @@ Checkpoints = Annotated[list[Checkpoint], Field(min_length=1)]
 
 
 class _Comparison(Strict):
-    """What both kinds may say."""
+    """Options of both kinds."""
 
     temperature: Positive | None = Field(
         None, description="at which the students were distilled, for tables and figures"

@@ -1,4 +1,4 @@
-"""What a study file may say of a student's loss: one model for each loss of the registry."""
+"""Options of a student's loss in study files: one model for each loss of the registry."""
 
 import functools
 import operator
@@ -23,7 +23,7 @@ from disobey.training.losses import DEFAULT, TEMPERATURE, Loss, losses
 
 
 def _no_count(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
-    """Refuse 15000 where a share of the training stands: a number of steps, most likely."""
+    """Refuse 15000 in the place of a share of the training: a number of steps, most likely."""
     if isinstance(given, int | float) and not isinstance(given, bool) and given > 1:
         raise ValueError(
             f"is a share of the training, 0 to 1, got {given}; for a step write its share of all "
@@ -41,7 +41,7 @@ class Switch(Strict):
     order: Literal["distillation_first", "one_hot_first"] = Field(
         description="what the training begins with, and so what it ends with"
     )
-    at: Share = Field(description="share of the training, in its unit, that lies before it")
+    at: Share = Field(description="share of the training, in its unit, before the change")
     ramp: Share | None = Field(
         None, description="share over which the change takes place, centred on at; 0 is at once"
     )
@@ -94,7 +94,7 @@ class Distill(Strict):
 
     @property
     def words(self) -> str:
-        """What figures and tables call the loss: its name and what differs from its defaults."""
+        """Its name in figures and tables, with the parameters that differ from their defaults."""
         return self.registered.in_words(spec_of(self))
 
     @field_validator("teacher")

@@ -1,4 +1,4 @@
-"""What a study file says of models trained elsewhere: that they exist and fit its data sets.
+"""Checks of external models: that they exist and fit the study's data sets.
 
 Files of logits, classifiers of the hub or in folders, and the checkpoints of pretrained models.
 """
@@ -18,7 +18,7 @@ from disobey.study.models import External, Study
 from disobey.study.sizes import sizes_of
 from disobey.study.wording import Location, Mistake
 
-# Of a file: rows, classes and label noise of each split.
+# Rows, classes and label noise of each split of a file.
 Facts = dict[str, dict[str, Any]]
 
 
@@ -32,9 +32,9 @@ def read_facts(
     files : mapping of str to sequence of str
         By the key that names them.
     root : str or None
-        The folder below which they lie.
+        The folder that their paths start from.
     here : Location
-        Of the keys.
+        The place of the keys.
     """
     known: dict[str, Facts] = {}
     for key, of_key in files.items():
@@ -275,7 +275,7 @@ def _borrowed(study: Study) -> dict[str, TokenizerOf]:
 
 def _no_such(name: str, study: Study) -> str:
     known = pretrained_models(study)
-    what = "is trained from scratch" if name in study.models else "is no model of this file"
+    what = "is trained from scratch" if name in study.models else "is not a model of this file"
     return f"'{name}' {what}; it must be one of family pretrained; {nearest(name, known)}"
 
 

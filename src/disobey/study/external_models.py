@@ -1,6 +1,6 @@
 """Jobs that bring models that were made elsewhere into stores of logits.
 
-Nothing is read but the user's own files, since ids stand on what they hold.
+Only the user's own files are read, since ids depend on their content.
 """
 
 import itertools

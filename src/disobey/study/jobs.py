@@ -14,7 +14,7 @@ from disobey.study.sizes import Data
 
 # Stages that read much of a study: their rules hand spec and inputs over by standard input.
 BY_STDIN = ("table", "figure", "explorer", "report")
-# What the command of another stage may take. Linux refuses one argument above 128 KiB.
+# Bytes of a command's arguments for the other stages: Linux refuses an argument above 128 KiB.
 LONGEST_COMMAND = 100_000
 
 
@@ -51,7 +51,7 @@ class PlannedJob:
 
     @property
     def command_bytes(self) -> int:
-        """How long the part of its command is that grows with the study."""
+        """The bytes of its command's arguments that grow with the study."""
         if self.stage in BY_STDIN:
             return 0
         # quoted, each quote of the spec's own stays one byte
@@ -125,7 +125,7 @@ class Plan:
         return id  # files of logits, which say themselves what they are over
 
     def logits_store(self, address: str) -> str:
-        """Return the store that a model's logits lie in."""
+        """Return the store of a model's logits."""
         id, _ = store_and_variable(address)
         of_logits = ("dump", "classify", "compared")
         stage = next(stage for stage in of_logits if (stage, id) in self.jobs)

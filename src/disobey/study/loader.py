@@ -16,7 +16,7 @@ from disobey.study.wording import FLOAT, INT, Location, Mistake, dotted, mistake
 
 TAG = "tag:yaml.org,2002:"
 REPLACED = ("int", "float", "timestamp")
-# What PyYAML says, and what to change.
+# Messages of PyYAML, and what to change.
 PROBLEMS = {
     r"'\t'": "a tab; indent with spaces",
     "mapping values are not": "a ':' too many; check the indentation, or put the text in quotes",
@@ -24,7 +24,7 @@ PROBLEMS = {
     "constructor for the tag": "a tag (a word that begins with '!'); remove it",
     "cannot start any token": "a word may not begin with this character; put it in quotes",
     "end of stream": "a quote, a bracket or a brace is opened and never closed",
-    "expected <block end>": "this does not fit what stands above; check indentation and quotes",
+    "expected <block end>": "this does not fit the lines above; check indentation and quotes",
     "expected ',' or": "a comma, or the bracket or brace that closes the one above, is missing",
     "undefined alias": "an alias (*name) needs its anchor (&name) further up",
 }
@@ -160,10 +160,11 @@ def _construct(
         ]
     try:
         return loader.construct_object(node, deep=True)
-    except (ValueError, KeyError, AttributeError):  # a tag like !!int on what is no number
+    except (ValueError, KeyError, AttributeError):  # for example the tag !!int on a word
         kind = node.tag.removeprefix(TAG)
         raise UserError(
-            f"{path}:{line}: {dotted(here)}: {node.value!r} is no {kind}; remove the tag !!{kind}"
+            f"{path}:{line}: {dotted(here)}: {node.value!r} is not of type {kind}; remove the tag "
+            f"!!{kind}"
         ) from None
 
 

@@ -31,7 +31,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
 
 Value = Annotated[Any, AfterValidator(_plain)]
 
-# Of the labels, in the placebo label_smoothing.
+# Label smoothing of the placebo label_smoothing.
 SMOOTHING = 0.1
 
 
@@ -210,7 +210,7 @@ class Setting(Strict):
 
     @property
     def placebos(self) -> tuple[str, ...]:
-        """What is trained beside the reference: those of its bias, or controls, that differ."""
+        """One-hot runs beside the reference: placebos of its bias, or controls, that differ."""
         named = self.bias.placebos if self.bias is not None else self.controls or ()
         same = self.distill.softening == 1
         return tuple(placebo for placebo in named if not (same and placebo == ONE_HOT_AT_T))
@@ -251,7 +251,7 @@ def _check_varied(key: str) -> None:
 
 
 def _model_in(annotation: Any) -> type[Strict] | None:  # noqa: ANN401 - any type
-    """Return the first of the models that stand at a key; None where a plain value may, too."""
+    """Return the first of a key's models; None if a plain value is allowed, too."""
     kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
     kinds = [(get_args(kind) or (kind,))[0] for kind in kinds]  # of what is annotated, the type
     models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Strict)]
@@ -284,14 +284,14 @@ class Sweep(Strict):
 
 
 class Analysis(Strict):
-    """How intervals are computed."""
+    """Options of the intervals."""
 
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of the test examples")
     seed: Seed = Field(0, description="of the draw of resamples")
 
 
 class Views(Strict):
-    """How teachers' logits on augmented images are stored."""
+    """Storage of teachers' logits on augmented images."""
 
     dtype: Literal["float32", "float16"] = Field(
         "float32", description="float16: half the bytes, logits rounded to three or four digits"
@@ -312,7 +312,7 @@ class Study(Strict):
         "auto", description="auto takes a GPU where there is one"
     )
     data_root: str | None = Field(
-        None, description="folder below which the paths of data sets of source files lie"
+        None, description="folder that the paths of data sets of source files start from"
     )
     gpus: PositiveInt = Field(
         1, description="of one training, of one machine: each takes its share of every batch"
@@ -354,7 +354,7 @@ class Study(Strict):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """What is analysed: settings, then comparisons."""
+        """The names of settings, then of comparisons."""
         return (*self.settings, *self.comparisons)
 
     def model_of_teacher(self, setting: Setting) -> str | None:
@@ -385,7 +385,7 @@ class Study(Strict):
     @field_validator("study")
     @classmethod
     def _own_folder(cls, name: str) -> str:
-        """A study's results lie beside the stores that all studies share."""
+        """Refuse the names of shared folders: a study's results are beside them."""
         if name in SHARED_FOLDERS:
             raise ValueError(f"'{name}' is a folder of results/ already; choose another name")
         return name

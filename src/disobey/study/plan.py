@@ -40,7 +40,7 @@ PLACEBO_ORDERS_FROM = 1_000_000_000
 # By what a placebo multiplies the learning rate.
 RATES = {"quarter_lr": 0.25, "half_lr": 0.5, "double_lr": 2.0}
 # Shares of the common range of leading progress over which ratios are averaged [our choice]:
-# beyond lies a plateau where even two one-hot models differ.
+# beyond is a plateau where even two one-hot models differ.
 MATCHED_RANGE = (0.2, 0.7)
 
 TABLES = ("accuracy", "confidence", "claims", "summary", "all")
@@ -70,7 +70,7 @@ def make_plan(study: Study) -> Plan:
 
 
 class _Planner:
-    """Adds jobs to a plan, setting by setting, and what stands on all of them."""
+    """Adds jobs to a plan: setting by setting, then those that read all settings."""
 
     def __init__(self, study: Study, plan: Plan) -> None:
         self.study = study
@@ -78,7 +78,7 @@ class _Planner:
         self.runs = Runs(study, plan)
         self.external = ExternalModels(study, plan, self.runs.sources)
         self.compared = Comparisons(study, self.external)
-        # What the page of examples reads of each setting.
+        # Stores of each setting that the page of examples reads.
         self.shown: dict[str, tuple[str, ...]] = {}
         # Manifests by the name of the setting, or of a setting's snapshot.
         self.analyses: dict[str, str] = {}
@@ -175,7 +175,7 @@ class _Planner:
         return self.runs.run(*of_student, distill, progress)
 
     def _teacher(self, setting: Setting, index: int, seed: int) -> str:
-        """Plan the teacher of a seed; return its run, or where the logits of a trained one lie."""
+        """Plan the teacher of a seed; return its run, or the address of its external logits."""
         if isinstance(setting.teacher, StudentOf):
             return self.setting(setting.teacher.setting).students[index]
         if isinstance(setting.teacher, External):
@@ -221,14 +221,14 @@ class _Planner:
         return job is not None and "evaluate" in json.loads(job.spec)["recipe"]
 
     def _replicates(self, name: str) -> tuple[str, ...]:
-        """Return where the logits of further teachers of a setting lie."""
+        """Return the addresses of the logits of a setting's replicate teachers."""
         setting = self.study.settings[name]
         if not isinstance(setting.teacher, External):
             return ()
         return self.external.teachers(setting.teacher.external, setting.dataset)[1]
 
     def _logits(self, teacher: str) -> str:
-        """Return where a teacher's logits lie; plan their dump where it is trained here."""
+        """Return the address of a teacher's logits; plan their dump if it is trained here."""
         return self.runs.logits(teacher) if ("train", teacher) in self.plan.jobs else teacher
 
     def _seeds(self, setting: Setting, seed: int, draw: int) -> dict[str, int]:
@@ -239,7 +239,7 @@ class _Planner:
         return seeds | {"views": seed, "draw": draw}
 
     def round(self, name: str) -> int:
-        """Return how many distillations lie between a setting's student and one-hot labels."""
+        """Return the number of distillations between a setting's student and one-hot labels."""
         teacher = self.study.settings[name].teacher
         return 1 + (self.round(teacher.setting) if isinstance(teacher, StudentOf) else 0)
 
@@ -275,7 +275,7 @@ class _Planner:
         self.shown[name] = (*stores, *data)
 
     def _stores(self, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Return what the logits of some models lie in, each store once."""
+        """Return the stores of the logits of some models, each once."""
         return tuple(dict.fromkeys(map(self.plan.logits_store, addresses)))
 
     def _analysis(
@@ -382,7 +382,7 @@ class _Planner:
             return {"epochs": recipe.epochs}
         if not setting.over_training:
             return {"steps": recipe.steps}
-        # Where the last weights stand on the axis of the snapshots' epochs.
+        # The position of the last weights on the axis of the snapshots' epochs.
         data = sizes_of(self.study.datasets[setting.dataset], self.study.data_root)
         epochs = recipe.steps / steps_per_epoch(data.train, recipe.batch)
         return {"steps": recipe.steps, "epochs": round(epochs, 3)}
@@ -461,7 +461,7 @@ class _Planner:
 def _placebo(
     placebo: str, recipe: Mapping[str, Any], setting: Setting, seed: int
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return recipe and changed seeds of a one-hot run that differs in what is no distillation."""
+    """Return recipe and changed seeds of a one-hot run that differs from the reference."""
     plain = _without_snapshots(recipe)
     if placebo == "batch_order":
         return plain, {"order": PLACEBO_ORDERS_FROM + seed}

@@ -1,4 +1,4 @@
-"""What a study file may say of how models are trained."""
+"""Options of recipes in study files: how models are trained."""
 
 from typing import Annotated, Any, Literal
 
@@ -69,7 +69,7 @@ class Points(Strict):
 
 
 def _no_counts(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
-    """Refuse 15 where a share of all steps stands: it may be epochs, or steps."""
+    """Refuse 15 in the place of a share of all steps: it may be epochs, or steps."""
     counts = value if isinstance(value, list) else [value]
     if counts and all(type(count) is int and count >= 1 for count in counts):
         raise ValueError(
@@ -237,7 +237,7 @@ class Recipe(Strict):
             raise ValueError(f"snapshots must rise, got {kept}")
         if kept and self.epochs is not None and kept[-1] >= self.epochs:
             raise ValueError(
-                f"snapshots must lie before the last epoch, {self.epochs}, which is kept anyway; "
+                f"snapshots must be before the last epoch, {self.epochs}, which is kept anyway; "
                 f"got {kept[-1]}"
             )
         return self

@@ -1,7 +1,7 @@
 """Jobs that all studies share: trainings, logits, views, eigendirections. Pure.
 
 A store's id is a readable prefix and twelve hex digits of its spec, in which the stores that it is
-made from stand by their ids: never by the name of a setting.
+made from appear by their ids: never by the name of a setting.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Seen:
     spec : dict
         What ``distill`` of a run's spec says of it.
     why : str
-        In words, for the plan; empty where there is no augmentation and nothing was asked for.
+        In words, for the plan; empty without augmentation and without an explicit choice.
     """
 
     spec: dict[str, Any]
@@ -105,7 +105,7 @@ class Runs:
         dataset, model : str
             Their names in the study.
         recipe, seeds, distill, progress : mapping
-            As they stand in a run's spec.
+            As in a run's spec.
         """
         spec = self.sources.on_data(dataset)
         spec |= {"model": self.sources.model_spec(model), "recipe": dict(recipe)}
@@ -247,6 +247,6 @@ class Runs:
 
 
 def _loss_label(distill: Mapping[str, Any]) -> str:
-    """Return the readable part of an id that stands for a loss: ``kd-T4``, ``dkd-T4``."""
+    """Return the readable part of an id for a loss: ``kd-T4``, ``dkd-T4``."""
     name = "kd" if loss_of(distill).name == DEFAULT else distill["loss"].replace("_", "-")
     return f"{name}-T{distill[TEMPERATURE]:g}" if TEMPERATURE in distill else name

@@ -1,4 +1,4 @@
-"""How large a data set is, before it is read: for planning memory, time and stored views."""
+"""Sizes of data sets before they are read, for planning memory, time and stored views."""
 
 import math
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ FLOAT, TOKEN, BYTE = 4, 4, 1
 class Data:
     """Sizes of a data set: examples of both splits, shape, bytes of one number in memory.
 
-    Images that stay encoded on disk have an ``itemsize`` of 0. ``exact`` tells whether the training
-    examples are counted, not estimated. Random features are made of ``given`` numbers an example.
+    Encoded images have an ``itemsize`` of 0. ``exact`` says that the training examples are counted,
+    not estimated. Random features are made of ``given`` numbers per example.
     """
 
     train: int
@@ -62,8 +62,7 @@ HUB: dict[tuple[str, str | None], Data] = {
     ("stanfordnlp/imdb", None): Data(25_000, 25_000, Shape((512,), 2), TOKEN),
     ("fancyzhx/ag_news", None): Data(120_000, 7600, Shape((128,), 4), TOKEN),
 }
-# Of what cannot be known before it is read [our choice]: jobs that need more are given more at
-# their next attempt.
+# Guesses where nothing is known [our choice]: jobs that need more get more at their next attempt.
 UNKNOWN_ROWS, UNKNOWN_CLASSES, UNKNOWN_SIDE, COLOURS = 100_000, 100, 64, 3
 
 

@@ -1,6 +1,6 @@
-"""Jobs that make what runs stand on: checkpoints, prepared data, noisy labels.
+"""Jobs that make the inputs of runs: checkpoints, prepared data, noisy labels.
 
-Nothing is read but the user's own files, since ids stand on what they hold.
+Only the user's own files are read, since ids depend on their content.
 """
 
 import json
@@ -23,7 +23,7 @@ from disobey.study.user_files import SPLITS, content_of_split, format_of, given_
 
 
 class Sources:
-    """Adds the jobs that runs stand on; equal ones are one job.
+    """Adds the jobs that make the inputs of runs; equal ones are one job.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Sources:
         return id
 
     def model_spec(self, model: str) -> dict[str, Any]:
-        """Return a model as it stands in specs: a checkpoint by its store, not by its place."""
+        """Return the spec of a model: a checkpoint appears by its store, not by its place."""
         spec, pretrained = spec_of(self.study.models[model]), self.pretrained(model)
         if pretrained is None:
             return spec

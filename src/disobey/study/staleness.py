@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 PACKAGE_FOLDER = Path(code_digest.__file__).parent
-# What a stage's page is made of beside modules, below the package's folder.
+# Files of a stage's page beside modules, below the package's folder.
 PAGES = {
     "report": ("stages/*.jinja",),
     "explorer": ("explorer/*.jinja", "explorer/*.js", "explorer/*.css", "explorer/vendor/*"),

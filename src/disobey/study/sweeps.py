@@ -15,7 +15,7 @@ NAME = re.compile(r"^[A-Za-z0-9_.-]{1,60}$")
 
 
 def expand(study: Study) -> tuple[Study, dict[str, Location], list[Mistake]]:
-    """Add the settings that the sweeps of a study stand for.
+    """Add the settings of a study's sweeps.
 
     A setting is called ``<sweep>-<value>-<value>...``, its values in the order of ``vary``.
 

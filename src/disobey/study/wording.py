@@ -10,7 +10,7 @@ import yaml
 from disobey.errors import nearest
 
 Location = tuple[str | int, ...]
-# Where in a study file, and what is wrong there.
+# A place in a study file, and the mistake there.
 Mistake = tuple[Location, str]
 
 INT = re.compile(r"^[-+]?[0-9]+$")
@@ -39,7 +39,7 @@ BOUNDS = {
 INTEGERS = ("int_type", "int_from_float")
 MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
 
-# What may stand at a key, for those who left it out or wrote a number for a mapping.
+# Examples of values, for those who left a key out or wrote a number for a mapping.
 EXAMPLES = {
     "study": "first",
     "seeds": "[0, 1, 2]",
@@ -105,7 +105,7 @@ def _wording(kind: str, context: dict[str, Any], given: object, location: Locati
         rest = _several(given, location) or OTHERS.get(str(location[-1]), "")
         return _unknown_value(given, choices) + rest
     if kind == "string_pattern_mismatch" and "/" in context["pattern"]:
-        return f"{given!r} is no repository; write owner/name"
+        return f"{given!r} is not a repository; write owner/name"
     if kind == "string_pattern_mismatch":
         return (
             f"{given!r} may hold only letters, digits, '_', '.' and '-', a letter or digit first; "
@@ -143,14 +143,14 @@ def _remedy(kind: str, given: object, location: Location) -> str:
 
 
 def _as_list(given: str | int | float, location: Location) -> str:
-    """Return the list that one value stands for: of seeds, a number is how many there are."""
+    """Return the list that one value means; a single number of seeds is their count."""
     if location == ("seeds",) and type(given) is int and given > 0:
         return str(list(range(given))) if given <= LONGEST_SEEDS else f"[0, 1, ..., {given - 1}]"
     return f"[{given}]"
 
 
 def _example(given: object, location: Location) -> str:
-    """Return an example of what may stand here, with the number that was given if it can be."""
+    """Return an example of a valid value, with the given number if possible."""
     tail = ".".join(map(str, location[-2:]))
     example = EXAMPLES.get(tail) or EXAMPLES.get(str(location[-1]) if location else "")
     if example is None:
@@ -169,7 +169,7 @@ def _alike(given: object, number: float) -> bool:
 
 
 def _several(given: object, location: Location) -> str:
-    """Return how several values are compared, where a list stands for a single one."""
+    """Return how to compare several values, for a list in the place of a single one."""
     if not isinstance(given, list) or not given or any(isinstance(v, dict | list) for v in given):
         return ""
     if len(given) == 1:

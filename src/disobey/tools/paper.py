@@ -26,7 +26,7 @@ from disobey.tools import argument_parser, tool
 
 MAP = Path(__file__).with_name("paper_map.yaml")
 SUMMARY = "summary"
-# Of a claim that is read in one way alone, controls are part of the verdict.
+# Controls are part of the verdict of a claim with a single reading.
 AS_IN_THE_PAPER = (PAPER, "")
 NOT_RUN = "not run yet by today's code"
 COLUMNS = (

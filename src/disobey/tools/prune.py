@@ -1,4 +1,4 @@
-"""``python -m disobey prune [STUDY ...]``: what lies in results/ and no study asks for.
+"""``python -m disobey prune [STUDY ...]``: files in results/ that no study asks for.
 
 It lists; only ``--delete`` deletes. Every study file that Snakemake was called with in this folder
 counts, and those that are named; where none is, config.yaml and workflow/studies/*.yaml. The folder
@@ -33,7 +33,7 @@ from disobey.tools import CAPTIONS, argument_parser, tool
 WILDCARD = re.compile(r"\{(\w+)\}")
 ID = r"[^/]+-[0-9a-f]{8}(?:[0-9a-f]{4})?(?:@[0-9]+)?"
 NAME = r"[^/]+"
-# What a wildcard may be; all others are ids.
+# Patterns of wildcards' values; all others are ids.
 VALUES = {
     "study": NAME, "setting": NAME, "table": NAME, "figure": NAME, "block": r"[0-9]+(?:-\w+)?",
 }  # fmt: skip
@@ -338,7 +338,7 @@ class Found:
 
 
 def find(plans: Sequence[Plan], captions: Path = CAPTIONS) -> Found:
-    """Return what none of the plans asks for and no other study's folder stands on."""
+    """Return what none of the plans asks for and no other study's folder depends on."""
     asked = {manifest for plan in plans for manifest in plan.manifests()}
     given = {plan.study for plan in plans}
     others = {name: paths for name, paths in studies_in_results().items() if name not in given}

@@ -1,6 +1,6 @@
 """``python -m disobey results [STUDY ...]``: the tables of finished studies, as Markdown.
 
-Of several studies a table of all claims comes first. What it prints stands in docs/results.md:
+For several studies a table of all claims comes first. Its output is part of docs/results.md:
 nothing in there is typed in.
 """
 

@@ -12,7 +12,7 @@ def schema() -> str:
 
     content = Study.model_json_schema()
     for table in content["properties"].values():
-        if "patternProperties" in table:  # else what stands under a bad name passes unread
+        if "patternProperties" in table:  # or entries under a bad name would pass unread
             table["additionalProperties"] = False
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps(dialect | content, indent=1) + "\n"

@@ -41,7 +41,7 @@ STOPPED = re.compile(r"disobey train: stopped by SIG\w+ at step |KeyboardInterru
 
 
 class State(StrEnum):
-    """What a job can be."""
+    """The states of a job."""
 
     DONE = "done"
     RUNNING = "running"

@@ -57,7 +57,7 @@ class Checkpoints:
             return
 
     def file(self, step: int) -> Path:
-        """Return where the state after ``step`` steps lies, or would lie."""
+        """Return the path of the state after ``step`` steps."""
         return self.folder / f"{step:012}.pt"
 
     @staticmethod
@@ -68,7 +68,7 @@ class Checkpoints:
     def save(self, training: Training) -> bool:
         """Write the state in one step and drop all but the last `KEPT`.
 
-        A state that cannot be written is no reason to lose the training: the log says why, and the
+        If the state cannot be written, the training goes on: the log says why, and the
         older ones stay.
 
         Returns
@@ -195,7 +195,7 @@ def seconds_between_states() -> float | None:
     Raises
     ------
     UserError
-        Where the environment says something that is no time.
+        If the environment's value is not a time.
     """
     text = os.environ.get(SAVE_EVERY_FROM)
     if text is None:
@@ -206,7 +206,7 @@ def seconds_between_states() -> float | None:
         seconds = float("nan")
     if not seconds >= 0:
         raise UserError(
-            f"{SAVE_EVERY_FROM}={text}: is no number of seconds; write {SAVE_EVERY_FROM}=60, or "
+            f"{SAVE_EVERY_FROM}={text}: is not a number of seconds; write {SAVE_EVERY_FROM}=60, or "
             f"unset it"
         )
     return seconds
@@ -215,8 +215,8 @@ def seconds_between_states() -> float | None:
 class Snapshots:
     """The snapshots that a recipe asks for.
 
-    They lie beside the training's saved states until it is complete, so that those of an earlier,
-    other training can never be taken for them.
+    They are kept beside the saved states until the training is complete, so that those of another
+    training can never be taken for them.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ class Snapshots:
     Raises
     ------
     UserError
-        When one would lie at or beyond the end of a training that is counted in steps.
+        When one is not before the end of a training that is counted in steps.
     """
 
     def __init__(self, folder: Path, training: Training) -> None:
@@ -235,7 +235,7 @@ class Snapshots:
         epochs, steps = training.recipe["snapshots"], len(training.rates)
         if epochs[-1] * training.per_epoch >= steps:
             raise UserError(
-                f"recipe: the snapshot after {epochs[-1]} epochs does not lie before the end of "
+                f"recipe: the snapshot after {epochs[-1]} epochs is not before the end of "
                 f"{steps} steps, of which an epoch of this data has {training.per_epoch}; remove "
                 f"it from snapshots, or write more steps"
             )

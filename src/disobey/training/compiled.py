@@ -53,7 +53,7 @@ class GraphedTraining(Training):
     Parameters
     ----------
     distill : mapping
-        Of a run's spec; empty if there is no teacher.
+        ``distill`` of a run's spec; empty without a teacher.
     capture : callable
         As `captured`.
     """

@@ -1,4 +1,4 @@
-"""Which device a job runs on."""
+"""The device of a job."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import torch
 from disobey.data.prepared import ENCODED
 from disobey.errors import UserError
 
-# Which GPUs a job was given: by SLURM, to the job or to its step; by whoever started it.
+# Variables that name the GPUs given to a job: by SLURM to the job or its step, or by the caller.
 GIVEN_BY = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES")
 DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -99,9 +99,9 @@ def compute_threads(threads: int, kind: str) -> int:
     Parameters
     ----------
     threads : int
-        Of the job.
+        Threads of the job.
     kind : str
-        Of its data, see `disobey.data.prepared.Prepared`.
+        Kind of its data, see `disobey.data.prepared.Prepared`.
     """
     return 1 if kind == ENCODED else threads
 

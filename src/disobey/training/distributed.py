@@ -31,7 +31,7 @@ from disobey.training.inputs import Inputs
 from disobey.training.loop import Training
 from disobey.training.objective import Objective, Targets
 
-# How long a rank waits for another, for instance for rank 0 to save a state [our choice].
+# The longest wait of a rank for another, for instance while rank 0 saves a state [our choice].
 COLLECTIVE_TIMEOUT = timedelta(hours=1)
 # Seconds in which rank 0 may report an error; torchrun ends all processes after thirty.
 REPORT_SECONDS = 25.0

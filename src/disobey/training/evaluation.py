@@ -24,7 +24,7 @@ SPLITS = ("train", "test")
 
 
 class Chosen:
-    """Some of the examples of a split; all of them where that is no more than asked for.
+    """Some examples of a split, or all if it has no more than asked for.
 
     The same ones in every training on the same data, so that curves of two models differ by the
     models alone.
@@ -32,13 +32,13 @@ class Chosen:
     Parameters
     ----------
     inputs : Inputs
-        Of the whole split.
+        Inputs of the whole split.
     label : ndarray of int64, shape (example,)
         The given labels of the whole split.
     most : int
         How many are chosen at most.
     name : str
-        Of the split: it names the draw.
+        The split's name: it names the draw.
     """
 
     def __init__(self, inputs: Inputs, label: np.ndarray, most: int, name: str) -> None:

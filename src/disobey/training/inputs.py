@@ -18,12 +18,12 @@ from disobey.training.schedules import number_of_epochs
 
 
 class Inputs(Protocol):
-    """Where batches come from.
+    """The source of batches.
 
     Attributes
     ----------
     length : ndarray of int, shape (example,), or None
-        Of each text; None where all examples are of one size.
+        Length of each text; None if all examples have one size.
     """
 
     length: np.ndarray | None
@@ -31,7 +31,7 @@ class Inputs(Protocol):
     def gather(self, index: torch.Tensor) -> torch.Tensor:
         """Return the model's input for the examples ``index`` (batch,), on the device.
 
-        An index that lies on the host needs no wait for a GPU.
+        An index on the host avoids waiting for the GPU.
         """
 
 
@@ -120,7 +120,7 @@ def device_inputs(
 
 
 class ShownViews:
-    """Which view each image shows, and how it is cut out of a padded one.
+    """The view that each image shows, cut out of a padded image.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ class ShownViews:
         ----------
         padded : Tensor of uint8, shape (image, y + 2 padding, x + 2 padding, channel)
         position : Tensor of int, shape (batch,)
-            Where in ``padded`` each image lies.
+            Position of each image in ``padded``.
         index : Tensor of int, shape (batch,)
             Which example it is.
         """

@@ -88,7 +88,7 @@ LENGTH_GROUP = 16
 
 @dataclass
 class History:
-    """What happened in each epoch; where a training ends inside of one, in its part of that.
+    """Records of each epoch, or of its part, if a training ends inside an epoch.
 
     Attributes
     ----------
@@ -154,13 +154,13 @@ class Training:
         self.device = targets.label.device
         self.per_epoch = steps_per_epoch(len(targets.label), recipe["batch"])
         self.rates = learning_rates(recipe, self.per_epoch)
-        # Before a step, the share of all learning rates that lies behind it.
+        # Before each step, the spent share of all learning rates.
         self.spent = (np.cumsum(self.rates) - self.rates) / self.rates.sum()
         self.optimizer = make_optimizer(model, recipe)
         self.tracker = NullTracker() if track is None else track(len(self.rates))
         self.history = History()
         self.step = 0
-        # Of the epoch under way; kept on the device, since reading a number back in every step
+        # Sums of the current epoch; kept on the device, since reading a number back in every step
         # would stall a GPU.
         self._losses = torch.zeros(self.per_epoch, device=self.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -301,7 +301,7 @@ def batches(
     order_seed, epoch : int
         Name the order.
     length : ndarray of int, shape (example,), optional
-        Of each text. Batches then hold texts of similar length, cut out of random groups of
+        Length of each text. Batches then hold texts of similar length, cut out of random groups of
         `LENGTH_GROUP` batches [our choice]: half of the time would go into padding otherwise.
     """
     rng = stream(order_seed, "batch order", epoch)

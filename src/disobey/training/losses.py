@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# What the positional parameters of a loss may be.
+# The possible positional parameters of a loss.
 STUDENT, TEACHER, LABEL = "student_logit", "teacher_logit", "label"
 READABLE = (STUDENT, TEACHER, LABEL)
 DEFAULT = "kl"  # the loss of ``distill`` without ``loss``; left out of specs

@@ -49,7 +49,7 @@ def build_objective(spec: Mapping[str, Any], targets: Targets) -> Objective:
     spec : mapping
         A run's spec.
     targets : Targets
-        Of all training examples.
+        Targets of all training examples.
 
     Raises
     ------

@@ -94,7 +94,7 @@ def recorded_steps(steps: int) -> np.ndarray:
 
 @dataclass
 class Record:
-    """What was recorded of one layer: one row a recorded step."""
+    """The record of one layer: a row for each recorded step."""
 
     progress: list[list[float]] = field(default_factory=list)
     mean_progress: list[float] = field(default_factory=list)

@@ -109,7 +109,7 @@ def logarithmic_steps(steps: int, points: int) -> np.ndarray:
 def share_of(duration: Duration, per_epoch: int, steps: int) -> float:
     """Return the share of all steps that a duration takes.
 
-    A share, not a number of steps: a recipe may ask for one that is no whole number of steps. Of
+    A share, not a number of steps: a recipe may ask for a fraction of a step. Of
     ``n`` whole steps it is ``n / steps`` exactly as the progress of step ``n`` is, so that the two
     may be compared.
 
@@ -160,7 +160,7 @@ class _Ruler:
     per_epoch: int | None
 
     def reaches(self, one: Duration, other: Duration) -> bool:
-        """Whether ``one`` is known to last as long as ``other``, or longer."""
+        """Return whether ``one`` is known to last at least as long as ``other``."""
         if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
             return _number(one) >= _number(other)
         shares = self._share(one), self._share(other)
@@ -189,12 +189,12 @@ def _misfits(recipe: Mapping[str, Any], ruler: _Ruler) -> Iterator[str]:
     for milestone in milestones:
         if ruler.reaches(milestone, ruler.end):
             yield (
-                f"the milestone at {_words(milestone)} does not lie inside of a training of "
+                f"the milestone at {_words(milestone)} is not inside a training of "
                 f"{_words(ruler.end)}; remove it, or write more {unit}"
             )
         if warmup and ruler.reaches(warmup, milestone):
             yield (
-                f"the milestone at {_words(milestone)} does not lie behind the warm-up of "
+                f"the milestone at {_words(milestone)} is not after the warm-up of "
                 f"{_words(warmup)}; write a later one, or shorten warmup"
             )
 
@@ -222,7 +222,7 @@ def distillation_weight(weight: float, switch: Mapping[str, Any], passed: float)
         linear over a stretch centred on ``at``, its length ``ramp``; both are shares of what
         `passed_before` counts.
     passed : float
-        The share that lies behind, in [0, 1).
+        The share of the training that has passed, in [0, 1).
     """
     ramp = switch.get("ramp", 0.0)
     if ramp:
@@ -233,7 +233,7 @@ def distillation_weight(weight: float, switch: Mapping[str, Any], passed: float)
 
 
 def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
-    """Return the share of a training that lies before each step, in the unit of a switch.
+    """Return the share of a training before each step, in the unit of a switch.
 
     Parameters
     ----------

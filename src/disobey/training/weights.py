@@ -41,7 +41,7 @@ def weight_of(model: nn.Module, layer: str) -> nn.Parameter:
     Raises
     ------
     UserError
-        When there is no such layer or it has no matrix of weights; names those that have.
+        When the layer does not exist or has no matrix of weights; names those that have.
     """
     modules = dict(model.named_modules())
     weight = getattr(modules.get(layer), "weight", None)

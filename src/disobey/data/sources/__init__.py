@@ -14,7 +14,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Source:
-    """What a built-in source holds, known before it is read.
+    """The content of a built-in source, known before it is read.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Source:
     train, test, classes : int
         Numbers of examples, and of classes.
     inputs : tuple of int
-        Of one example: (y, x, channel) of an image, (feature,); a text's tokens by default.
+        Shape of one example: (y, x, channel) of an image, (feature,), or (token,).
     package : str or None
         The package that the data come with. `disobey.provenance.VERSIONED` names it, too, so that
         every manifest records its version.
