@@ -14,16 +14,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from disobey.data.images import EncodedImages
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.reader import read_arrays, read_attributes
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 SPLITS = ("train", "test")
 ENCODED = "encoded"  # a kind of images

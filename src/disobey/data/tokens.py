@@ -9,16 +9,14 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import TOKENIZER, TOKENS
-
-if TYPE_CHECKING:
-    from disobey.job import Job
-    from disobey.stores.manifest import Manifest
+from disobey.stores.manifest import Manifest
 
 # RoBERTa's special tokens, in RoBERTa's order: <pad> is 1.
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")

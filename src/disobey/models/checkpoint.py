@@ -6,15 +6,12 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.contents import read_content
 from disobey.stores.layout import CONFIG
-
-if TYPE_CHECKING:
-    from disobey.job import Job
-
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",

@@ -4,11 +4,11 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from disobey.data.prepared import Prepared
+from disobey.stores.manifest import Manifest
+
 if TYPE_CHECKING:
     from torch import nn
-
-    from disobey.data.prepared import Prepared
-    from disobey.stores.manifest import Manifest
 
 
 def build_model(

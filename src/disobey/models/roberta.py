@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
+from disobey.data.prepared import Prepared
 
 # RoBERTa's position ids start behind the padding index: 1, but for some checkpoints' tokenizers.
 POSITIONS_BEFORE_TEXT = 2

@@ -3,13 +3,10 @@
 Free of torch and of pydantic.
 """
 
-from typing import TYPE_CHECKING
-
-from disobey.errors import UserError
-
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
 from dataclasses import dataclass
+
+from disobey.data.prepared import Prepared
+from disobey.errors import UserError
 
 # MobileNetV2 (Sandler et al. 2018, table 2): expansion, channels, blocks and stride of each stage.
 MOBILENET_STAGES = (

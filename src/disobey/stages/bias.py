@@ -2,7 +2,6 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -21,11 +20,9 @@ from disobey.analysis.histories import (
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.pairs import Pairs, analyse_pairs
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import HISTORY
 from disobey.stores.writer import NetcdfWriter
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 Recordings = dict[str, list[Recording]]
 

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,13 +13,11 @@ from tqdm import tqdm
 
 from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.models.checkpoint import CLASSIFIER_FILES, SAFELY, fetched, positions_of, readable
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.device import choose_device
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 BATCH = 32
 # Examples that are read at a time; inside of them texts of similar length share a batch.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from disobey import provenance
 from disobey.cards import PLACES, take_card
@@ -22,10 +22,6 @@ from disobey.locks import Holder, Lock, say_without_locks
 from disobey.stores.layout import lock_of, states_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.stores.writer import FULL
-
-if TYPE_CHECKING:
-    from disobey.job import Job
-
 
 # Stages that save a state when they are asked to stop; the others are short.
 RESUMABLE = ("train",)

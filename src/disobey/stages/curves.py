@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,11 @@ from disobey.analysis.curves import Recorded, analyse
 from disobey.analysis.histories import check_same_data
 from disobey.analysis.names import CONTROLS, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import HISTORY
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.schedules import distillation_weight, learning_rates, passed_before
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 EVALUATE = "evaluate"
 ACCURACIES = ("train_accuracy", "test_accuracy")

@@ -7,7 +7,7 @@ second time to write the chosen ones. Memory holds a block of them.
 import importlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +25,8 @@ from disobey.data.writing import (
     write_images,
     write_text,
 )
+from disobey.job import Job
 from disobey.stores.writer import NetcdfWriter
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 RANDOM_FEATURES = "disobey.data.random_features"  # a root of only the jobs that need it
 # Mean and deviation of the channels of large images are those of a sample [our choice].

@@ -3,15 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from disobey.data.tokens import plain_tokenizer
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.models.checkpoint import SAFELY, fetched, is_made_anew, readable
 from disobey.stores.layout import CONFIG, TOKENIZER, TOKENS, WEIGHTS
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from disobey.data.prepared import Prepared, prepared_data
+from disobey.job import Job
 from disobey.models.registry import build_model
 from disobey.seeds import torch_seed
 from disobey.stores.layout import HISTORY, SNAPSHOT, WEIGHTS, states_of
@@ -24,7 +25,6 @@ from disobey.training.objective import Targets, build_objective
 from disobey.training.weights import for_device, save_weights
 
 if TYPE_CHECKING:
-    from disobey.job import Job
     from disobey.training.checkpoint import Snapshots
 
 

@@ -4,16 +4,11 @@ import functools
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from disobey import code_digest
 from disobey.errors import UserError
 from disobey.stores.manifest import Manifest, broken_store, read_manifest
 from disobey.study.jobs import Plan, PlannedJob
-
-if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
-
 
 PACKAGE_FOLDER = Path(code_digest.__file__).parent
 # Files of a stage's page beside modules, below the package's folder.

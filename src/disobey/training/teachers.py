@@ -1,7 +1,6 @@
 """How a student sees its teacher: by stored logits, by stored views, or live."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,15 +9,13 @@ from torch import nn
 from disobey.data.prepared import Prepared
 from disobey.data.views import BLOCK, blocks_of
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import store_and_variable
 from disobey.stores.reader import read_arrays, read_slab
 from disobey.training.inputs import Augmented, Inputs
 from disobey.training.objective import Teacher
 from disobey.training.predictions import trained_model
 from disobey.training.schedules import number_of_epochs
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 
 class StoredLogits(Teacher):
