@@ -30,17 +30,11 @@ MPS_FOLDER = "CUDA_MPS_PIPE_DIRECTORY"
 
 @dataclass(frozen=True)
 class Listing:
-    """The GPUs of this machine, as NVIDIA's driver lists them.
+    """The GPUs that a job sees on this machine, as NVIDIA's driver lists them.
 
-    Attributes
-    ----------
-    count : int or None
-        How many a job sees; None where only torch could tell.
-    memory_mb : int or None
-        Memory of the smallest one; None if unknown.
-    shareable : bool
-        Whether two processes can use one GPU at a time: in the compute mode "Exclusive_Process"
-        only MPS lets them.
+    ``count`` is None if only torch can tell, ``memory_mb`` is that of the smallest GPU, None if
+    unknown. Two processes can use a ``shareable`` GPU at a time: in the compute mode
+    "Exclusive_Process" only MPS lets them.
     """
 
     count: int | None

@@ -26,11 +26,10 @@ class Job:
     Attributes
     ----------
     stage : str
-        The stage's name.
     spec : dict
-        What the stage depends on, and nothing else.
+        All that the stage depends on, and nothing else.
     code : str
-        Digest of the code that the stage depends on; recorded, not used.
+        Digest of the stage's code; recorded, not used.
     inputs : tuple of Manifest
         The manifests of the upstream stores.
     output : Path
@@ -38,24 +37,21 @@ class Job:
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     threads : int
-        How many a training job may use; part of what makes a result equal bit for bit.
+        Number of threads of a training; results are equal bit by bit only for equal numbers.
     captions : Path
         The folder of the figures' captions.
-    files : dict
-        The user's own files by split, where the spec says what they hold.
-    source : str or None
-        The place of the files whose content the spec names; it does not affect the result.
+    files, source : dict, str or None
+        Places of the user's own files by split, and of a checkpoint; the spec has their content.
     study_file : Path or None
-        The file that the study was read from; the report links to it.
+        The study file, which the report links to.
     alone : bool
         Whether a lock keeps every other process away from the store.
     take_card : callable
-        Given the names of the GPUs that torch sees, returns the position of one that is this
-        process's own, after waiting for one.
+        Waits for a GPU, given the names of those that torch sees, and returns its position.
     ranks : Ranks or None
-        The processes that train together; None where there is one.
+        The processes that train together; None for a single one.
     measured : dict
-        What the stage measured of its own work, for the manifest.
+        Measurements of the stage itself, for the manifest.
     states : Path or None
         The folder of a training's saved states.
     """

@@ -25,17 +25,7 @@ WITHOUT_LOCKS = (
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock.
-
-    Attributes
-    ----------
-    pid, host : int, str
-        The process and its machine.
-    since : str
-        When it took the lock, in UTC.
-    slurm_job : str, optional
-        The SLURM job that it belongs to.
-    """
+    """The process that holds a lock, its machine, since when (UTC), and its SLURM job if any."""
 
     pid: int
     host: str
@@ -165,14 +155,8 @@ class Lock:
 class Seen:
     """A lock as `look_at` found it.
 
-    Attributes
-    ----------
-    held : bool
-        Whether a living process holds it, on this machine or on another one.
-    holder : Holder or None
-        Who wrote into it: a living process, or one that was killed.
-    real : bool
-        False on a file system without locks, where nobody can tell.
+    It is ``held`` if a living process of any machine holds it. ``holder`` wrote into it: a living
+    process, or one that was killed. Without ``real`` locks on the file system nobody can tell.
     """
 
     held: bool = False

@@ -108,15 +108,15 @@ class Table:
     Attributes
     ----------
     where : str
-        What it is called in messages.
+        Its name in messages.
     columns : tuple of str
     class_names : callable
-        Given a column, returns the names of its classes, or None where the table says none.
+        Maps a column to the names of its classes; None if the table has none.
     batches : callable
-        Given the columns that are read, returns an iterator over batches of rows.
+        Maps the columns to be read to an iterator over batches of rows.
     by_path : bool
-        Whether images may be named by their files: only where those files are part of the source,
-        or what they hold would be in no hash.
+        Whether images may be named by their files: only if those files are part of the source, or
+        their content would be in no hash.
     files : sequence of Path, optional
         The file of each row of a folder of images.
     """

@@ -71,16 +71,7 @@ def refuse_single_pixels(data: "Prepared", what: str) -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a data set that a model depends on.
-
-    Attributes
-    ----------
-    inputs : tuple of int
-        Shape of one example: (y, x, channel) of an image, (token,) of a text.
-    classes : int
-    vocabulary : int
-        Size of the tokenizer's vocabulary; 0 for images.
-    """
+    """Shape of one example, (y, x, channel) or (token,), number of classes, and tokens if text."""
 
     inputs: tuple[int, ...]
     classes: int
@@ -91,16 +82,9 @@ class Shape:
 class Cost:
     """Size of a model and its work on one example, in numbers and multiply-adds, not bytes.
 
-    Attributes
-    ----------
-    parameters : int
-        Trainable numbers.
-    activations : int
-        Numbers that a training step keeps of each example for the way back; an estimate.
-    multiply_adds : int
-        Work of the forward pass on one example; the backward pass costs about twice that.
-    largest : int
-        Those of the activations that the largest part makes; all of them, unless said otherwise.
+    ``activations`` are kept of each example for the backward pass (an estimate), ``largest`` of
+    them belong to the largest part of the model. ``multiply_adds`` are of the forward pass; the
+    backward pass costs about twice that.
     """
 
     parameters: int = 0

@@ -18,15 +18,7 @@ NEEDED = {"id", "spec", "spec_hash", "files", "content"}
 
 @dataclass(frozen=True)
 class Manifest:
-    """A store's record, as read from ``<store>.json``.
-
-    Attributes
-    ----------
-    path : Path
-        The manifest's own path.
-    record : dict
-        Its content; see `describe`.
-    """
+    """A store's record as read from ``<store>.json``, its path; see `describe` for its content."""
 
     path: Path
     record: dict[str, Any]

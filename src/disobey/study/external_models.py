@@ -183,16 +183,11 @@ def _sizes(facts: Facts) -> Data:
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """The models of a comparison.
+    """The models of a comparison: addresses of their logits, splits, and words for tables and
+    figures.
 
-    Attributes
-    ----------
-    runs : SettingRuns
-        Addresses of logits, see `disobey.stores.layout.logits_address`; teachers beyond the number
-        of students are replicates.
-    splits : tuple of str
-    about : dict
-        What tables and figures say of them.
+    For the addresses see `disobey.stores.layout.logits_address`; teachers beyond the number of
+    students are replicates.
     """
 
     runs: SettingRuns

@@ -22,23 +22,12 @@ LONGEST_COMMAND = 100_000
 class PlannedJob:
     """One job of the workflow.
 
-    Attributes
-    ----------
-    stage : str
-        Which command makes it.
-    key : str
-        The values of the rule's wildcards, joined by ``/``.
-    spec : str
-        Canonical JSON of all that the job depends on.
-    roots : tuple of str
-        The code that the job starts from: the stage's ``run``, and the members of registries that
-        the spec names; see `disobey.code_digest.code_digest`.
-    inputs : tuple of str
-        Manifests of the upstream stores.
-    manifest : str
-        The manifest that it writes.
-    texts : tuple of str
-        Names of captions that the job reads: part of its code.
+    ``key`` joins the values of the rule's wildcards by ``/``, ``spec`` is the canonical JSON of all
+    that the job depends on, ``inputs`` are the manifests of the upstream stores, and ``manifest``
+    is the one that it writes. ``roots`` name the code that the job starts from: the stage's
+    ``run``, and the members of registries that the spec names (see
+    `disobey.code_digest.code_digest`). ``texts`` are the names of captions that it reads, part of
+    its code.
     """
 
     stage: str
@@ -85,16 +74,9 @@ class SettingRuns:
 class Plan:
     """All jobs of a study, by stage and key; equal jobs are one.
 
-    Attributes
-    ----------
-    study : str
-    jobs : dict of PlannedJob, by (stage, key)
-    settings : dict of SettingRuns, by setting
-    pretrained : dict of Pretrained, by the id of their store
-        Options of models that come from a checkpoint: where it lies and how large it is are no
-        part of a spec.
-    classifiers : dict of Checkpoint, by the id of its logits
-        The same for models that were trained elsewhere.
+    ``sizes`` and ``files``, the user's own, are by the id of a data store. ``pretrained`` and
+    ``classifiers`` hold the options of checkpoints, by the ids of their stores and of their logits:
+    the place and size of a checkpoint are not part of a spec.
     """
 
     study: str

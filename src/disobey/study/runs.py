@@ -27,15 +27,7 @@ GB = 1e9
 
 @dataclass(frozen=True)
 class Seen:
-    """How a student sees its teacher.
-
-    Attributes
-    ----------
-    spec : dict
-        What ``distill`` of a run's spec says of it.
-    why : str
-        In words, for the plan; empty without augmentation and without an explicit choice.
-    """
+    """The part of ``distill`` in a run's spec on how it sees its teacher, and why, in words."""
 
     spec: dict[str, Any]
     why: str

@@ -44,18 +44,10 @@ LEFT = re.compile(r"\.(?P<store>.+?)(?:\.json)?(?:\.[0-9]+\.tmp|\.lock)")
 
 @dataclass(frozen=True)
 class Orphan:
-    """Something that nobody asks for.
+    """A store, a log or a folder of saved states that no study asks for.
 
-    Attributes
-    ----------
-    what : str
-        ``store``, ``log`` or ``states``.
-    path : Path
-        The store, the log, or the folder of a training's saved states.
-    also : tuple of Path
-        What goes with it: a store's manifest, a figure's files, leftovers of killed processes.
-    lock : Path
-        Whoever makes the store holds this.
+    ``also`` lists what goes with it: a store's manifest, a figure's files, leftovers of killed
+    processes. Whoever makes the store holds ``lock``.
     """
 
     what: str
@@ -323,14 +315,7 @@ def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Pla
 
 
 class Found:
-    """Orphans, and what was kept though no study that was given asks for it.
-
-    Attributes
-    ----------
-    orphans : list of Orphan
-    other_studies : dict of int, by the name of a study
-        How many stores are kept for its folder's sake.
-    """
+    """Orphans, and by other studies the number of stores that are kept for their folders' sake."""
 
     def __init__(self, found: Iterable[Orphan], other_studies: dict[str, int]) -> None:
         self.orphans = list(found)

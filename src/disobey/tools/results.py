@@ -50,19 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Found:
-    """A finished study and what was found.
-
-    Attributes
-    ----------
-    path : str
-        The study file.
-    study : Study
-    report : Manifest
-    summary : list of dict of str to str
-        The rows of summary.csv.
-    claims : list of Verdicts
-    accuracies : list of Accuracies
-    """
+    """A finished study: its file, report, and the rows of its tables."""
 
     path: str
     study: Study

@@ -37,7 +37,7 @@ class Loss:
     function : callable
         Maps tensors to the loss of each example, shape (batch,).
     words, formula, source : str
-        Its name in figures and tables, what it computes, and who published it.
+        Its name in figures and tables, its formula, and its publication.
     reads : tuple of str
         The positional parameters, out of `READABLE`.
     parameters : mapping of str to inspect.Parameter
