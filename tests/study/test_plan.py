@@ -407,7 +407,7 @@ def test_a_job_counts_only_the_code_that_its_spec_names(plan):
             "disobey.stages.train:run",
             "disobey.models.mlp",
             "disobey.training.losses:kl",
-            "disobey.training.teachers",
+            "disobey.training.teachers:stored_logits",
         )
         assert jobs["dump", run].roots == ("disobey.stages.dump:run", "disobey.models.mlp")
     for run in planned.settings["langid"].references:

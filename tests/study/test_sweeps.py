@@ -186,8 +186,8 @@ def test_a_student_of_a_student_has_seeds_of_its_own(plan):
     ("edit", "message"),
     [
         (("{setting: self}", "{setting: again}"),
-         "31: settings.again.teacher: is taught by itself in the end (again -> again); "
-         "let one of them have a model as teacher"),
+         "31: settings.again.teacher: is part of a circle of teachers (again -> again); "
+         "give one of these settings a model as its teacher"),
         (("{setting: self}", "{setting: selv}"),
          "31: settings.again.teacher.setting: there is no setting 'selv'; did you mean 'self'?"),
         (("again: {dataset: noisy", "again: {dataset: clean"),

@@ -183,11 +183,10 @@ def _sizes(facts: Facts) -> Data:
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """The models of a comparison: addresses of their logits, splits, and words for tables and
-    figures.
+    """The models of a comparison: their logits and splits, and words for tables and figures.
 
-    For the addresses see `disobey.stores.layout.logits_address`; teachers beyond the number of
-    students are replicates.
+    `disobey.stores.layout.logits_address` makes the addresses of the logits. Teachers beyond the
+    number of students are replicates.
     """
 
     runs: SettingRuns
