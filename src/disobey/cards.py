@@ -43,7 +43,7 @@ class Listing:
 
 
 def listing() -> Listing:
-    """Return what this machine's GPUs are; CUDA_VISIBLE_DEVICES hides those it does not name."""
+    """Return this machine's GPUs, without those that CUDA_VISIBLE_DEVICES hides."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-"):  # parts of GPUs
         return Listing(gpus_seen())
     try:
@@ -61,7 +61,7 @@ def listing() -> Listing:
 
 
 def gpus_seen() -> int | None:
-    """Return how many GPUs this machine shows to a job; None where only torch could tell."""
+    """Return the number of GPUs that a job sees here; None if only torch can tell."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name not in ("", "-1")])

@@ -121,7 +121,7 @@ def work_alone(workflow: Any, manifests: Iterable[str]) -> None:  # noqa: ANN401
 
 
 def left_at_work(manifests: Iterable[str]) -> list[str]:
-    """Return in words which jobs of an earlier run are still at work on ``manifests``."""
+    """Return in words the jobs of an earlier run that are still at work on ``manifests``."""
     held = ((name, Lock(lock_of(name)).held_by()) for name in manifests)
     return [
         f"{holder}, left by an earlier run, still makes {name}; the job of this run waits for it"

@@ -120,14 +120,14 @@ class Lock:
         self._file = None
 
     def holder(self) -> Holder | None:
-        """Return who wrote into the file, or None where nobody did or the words are cut short."""
+        """Return who wrote into the file; None if nobody did or it was cut short."""
         try:
             return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
     def held_by(self) -> Holder | None:
-        """Return who holds the lock now, or None if it is free; creates nothing."""
+        """Return the present holder, or None if the lock is free; create nothing."""
         if not self.path.exists():
             return None
         free = self.try_take(anonymous=True)
@@ -165,7 +165,7 @@ class Seen:
 
 
 def look_at(path: Path) -> Seen:
-    """Return who holds the lock at ``path``, without disturbing anybody.
+    """Return the state of the lock at ``path`` without changing it.
 
     It takes a shared lock for an instant and writes nothing: `Lock.held_by` would empty the file
     of a free lock, and with it the name of a process that was killed.

@@ -52,14 +52,14 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
 
 
 def _parts(low: float, high: float, null: float, decimals: int) -> bool:
-    """Tell whether no end is printed as the null but one that is it."""
+    """Return whether no end is printed as the null unless it equals it."""
     return all(
         end == null or number(end, decimals) != number(null, decimals) for end in (low, high)
     )
 
 
 def _decimals(low: float, high: float) -> int:
-    """Return how many decimals an interval resolves."""
+    """Return the number of decimals that an interval resolves."""
     if not high > low:
         return MIN_DECIMALS
     steps = -math.floor(math.log10((high - low) / LEAST_STEPS))

@@ -84,9 +84,9 @@ def _facts(
 
 
 def seconds_in(manifest: str, device: str | None = None) -> float | None:
-    """Return how long the job of a manifest took; None if the manifest does not say.
+    """Return the duration of a manifest's job; None if the manifest does not say.
 
-    With a device, return how long a training on that device took.
+    With a device, return the duration of a training on that device.
     """
     try:
         record = json.loads(Path(manifest).read_text(encoding="utf-8"))
@@ -246,7 +246,7 @@ class ProgressLine(logging.Handler):
         print(words + ending, file=self._stream or sys.stderr, flush=True)
 
     def _left(self, now: float) -> str:
-        """Return how long the rest takes, in words, at the rate of this call so far."""
+        """Return the time left in words, at the rate of this call so far."""
         left = self._what_is_left(now)
         if left.unknown == left.jobs:
             return "unknown: nothing like the other jobs has been measured yet"

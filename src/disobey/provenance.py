@@ -85,7 +85,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def machine() -> str:
-    """Return in words what the process runs on: processor, its cores, memory and GPU."""
+    """Describe the machine: processor, its cores, memory and GPU."""
     names = re.findall(r"^model name\s*: (.+)$", _text("/proc/cpuinfo"), re.M)
     memory = re.search(r"MemTotal:\s+(\d+) kB", _text("/proc/meminfo"))
     words = [names[0] if names else platform.processor() or platform.machine()]

@@ -177,7 +177,7 @@ class Jobs:
         return count
 
     def _sharing(self, stage: str, wildcards: Iterable[str]) -> int:
-        """Return how many such jobs share a GPU of this machine."""
+        """Return the number of such jobs that share a GPU of this machine."""
         if self.cards is None or not self.cards.shareable:
             return 1
         need = self._need(stage, wildcards)
@@ -395,7 +395,7 @@ def longest_minutes(workflow: Any) -> int:  # noqa: ANN401
 
 
 def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
-    """Return how many GPUs a job that runs a model asks for.
+    """Return the number of GPUs of a job that runs a model.
 
     With ``auto`` that is one on a cluster, whose nodes the submitting machine does not know. Here
     it is one only if there is a GPU, so that a cap on GPUs never delays jobs on the CPU.

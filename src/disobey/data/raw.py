@@ -65,11 +65,11 @@ class RawSplit:
     files: Sequence[Path] | None = None
 
     def column(self, role: str) -> str:
-        """Return what the source calls one of a block's parts."""
+        """Return the source's name of a part of a block."""
         return self.columns.get(role, role)
 
     def place(self, row: int) -> str:
-        """Return what messages call the input of a row: its row and column, or its file."""
+        """Return the place of a row's input for messages: row and column, or file."""
         if self.files is not None:
             return f"file {self.files[row]}"
         return f"row {row}, column {self.column('inputs')}"

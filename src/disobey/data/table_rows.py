@@ -109,7 +109,7 @@ def _class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str
 
 
 def _renames(given: Sequence[str], said: Sequence[Sequence[str] | None]) -> bool:
-    """Tell whether the user's names replace the table's, one by one."""
+    """Return whether the user's names replace the table's, one by one."""
     known = [list(names) for names in said if names is not None]
     same = all(names == known[0] for names in known)
     return same and len(given) == len(known[0]) and not set(known[0]) & set(given)

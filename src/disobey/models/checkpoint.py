@@ -70,14 +70,14 @@ def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
 
 
 def without_weights(pickles: list[str]) -> str:
-    """Return in words what is there in place of weights in safetensors."""
+    """Describe a checkpoint without weights in safetensors."""
     if not pickles:
         return "no model.safetensors"
     return f"its weights only as {pickles[0]}, a pickle, which can run any code when it is read"
 
 
 def convert(name: str, folder: Path) -> str:
-    """Return in words how to write a checkpoint in safetensors.
+    """Describe how to write a checkpoint in safetensors.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def number(config: Mapping[str, Any], name: str) -> int:
 
 
 def positions_of(config: Mapping[str, Any]) -> int | None:
-    """Return how many tokens a model has positions for; None where nothing limits them."""
+    """Return the number of tokens that a model has positions for; None if unlimited."""
     positions = config.get("max_position_embeddings", config.get("n_positions"))
     if not isinstance(positions, int):
         return None
@@ -203,7 +203,7 @@ def _on_the_hub(job: "Job", files: Sequence[str]) -> Path:
 
 
 def _offline(job: "Job", name: str, revision: str | None, error: Exception) -> str:
-    """Return in words how to bring a checkpoint to a machine without a network."""
+    """Describe how to bring a checkpoint to a machine without a network."""
     at = f" --revision {revision}" if revision else ""
     wanted = " ".join(f"--include '{form}'" for form in ROUGHLY)
     return (

@@ -210,7 +210,7 @@ class Resnet(Strict):
         return f"resnet{self.depth}{'-small' if small else ''}{'-pre' if before else ''}"
 
     def refusal(self, shape: Shape) -> str | None:
-        """Return why examples of a shape cannot be learnt from; None where they can."""
+        """Return why the model cannot learn from examples of a shape, or None."""
         return None if self.small_images else single_pixels(*shape.inputs[:2])
 
     def cost(self, shape: Shape) -> Cost:
@@ -294,7 +294,7 @@ class MobilenetV2(Strict):
         return f"mobilenetv2{width}{'-small' if self.small_images else ''}"
 
     def refusal(self, shape: Shape) -> str | None:
-        """Return why examples of a shape cannot be learnt from; None where they can."""
+        """Return why the model cannot learn from examples of a shape, or None."""
         return None if self.small_images else single_pixels(*shape.inputs[:2])
 
     def cost(self, shape: Shape) -> Cost:
@@ -418,7 +418,7 @@ class Place(Strict):
         return Path(found.submodule_search_locations[0], self.folder)
 
     def source(self) -> tuple[str | None, ...]:
-        """Return what two models share that start from the same weights."""
+        """Return the source of the weights, equal for models that start from the same ones."""
         return self.checkpoint, self.revision, self.folder, self.package
 
     def hub_spec(self) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Classifier(nn.Module):
 
 
 def attention_mask(tokens: torch.Tensor, pad: int, *, square: bool) -> torch.Tensor:
-    """Return which tokens are text, for `transformers`.
+    """Return the mask of text tokens for `transformers`.
 
     int64 of shape (batch, token); ``square``: bool of shape (batch, 1, token, token), as scaled dot
     product attention takes it. With the first `transformers` asks in each step whether a batch has

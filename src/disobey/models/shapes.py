@@ -36,7 +36,7 @@ def scaled(channels: int, width: float) -> int:
 
 
 def single_pixels(height: int, width: int) -> str | None:
-    """Return what is wrong where one pixel alone would reach a network's last strided layer.
+    """Return the mistake, if a single pixel would reach a network's last strided layer.
 
     Nothing is left there to be learnt; and in torch 2.13 the gradient of a strided 3 x 3
     convolution of a single pixel is wrong, and often not finite, in bf16 on CPUs with AMX.

@@ -146,6 +146,6 @@ def analyse_layer(
 
 
 def _same_start(recordings: Recordings) -> bool:
-    """Tell whether every model starts where the teacher of its seed does."""
+    """Return whether every model starts from the first weights of its seed's teacher."""
     by_seed = zip(*recordings.values(), strict=True)
     return all(len({one.initialisation for one in of_seed}) == 1 for of_seed in by_seed)

@@ -72,7 +72,7 @@ def columns_of(
     outputs: Sequence[str] | None,
     folder: Path,
 ) -> list[int]:
-    """Return which of a model's outputs each class of the data is.
+    """Return the model's output for each class of the data.
 
     By the names that the study gives (``outputs``) or that the model has; by position where the
     model has only numbers.

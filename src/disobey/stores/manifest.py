@@ -194,7 +194,7 @@ def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
 
 
 def broken_store(manifest: Path) -> str | None:
-    """Return in words why a store is not what its manifest says, or None.
+    """Return in words how a store differs from its manifest, or None.
 
     Looks at names and sizes only, so that it stays quick for thousands of stores; a manifest that
     is not there makes no promise that could be broken.

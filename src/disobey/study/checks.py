@@ -428,7 +428,7 @@ def _pairs(study: Study, name: str) -> Iterator[Mistake]:
 
 
 def _largest_rank(study: Study, setting: Setting, layer: Layer) -> int:
-    """Return how many eigendirections the data that a layer reads have at most."""
+    """Return the largest possible number of eigendirections of a layer's data."""
     data = sizes_of(study.datasets[setting.dataset], study.data_root)
     if layer.kernel is not None:
         return layer.kernel**2 * data.shape.inputs[-1]

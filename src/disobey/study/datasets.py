@@ -198,7 +198,7 @@ class _Dataset(Strict):
         return self
 
     def prepare_spec(self) -> dict[str, Any]:
-        """Return what the prepared store depends on, content of files excepted."""
+        """Return the spec of the prepared store, without the content of files."""
         spec = spec_of(self)
         for key in OF_RUNS:
             spec.pop(key, None)
@@ -244,7 +244,7 @@ class Builtin(_Dataset):
         return self
 
     def prepare_spec(self) -> dict[str, Any]:
-        """Return what the prepared store depends on."""
+        """Return the spec of the prepared store."""
         spec = super().prepare_spec()
         return spec | ({"draw": dict(self.draw or Draw())} if self.rows == "feature" else {})
 

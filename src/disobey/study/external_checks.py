@@ -25,7 +25,7 @@ Facts = dict[str, dict[str, Any]]
 def read_facts(
     files: Mapping[str, Sequence[str]], root: str | None, here: Location
 ) -> tuple[dict[str, Facts], list[Mistake]]:
-    """Return what files of logits hold, and what is wrong with each by itself.
+    """Return the content of files of logits, and the mistakes in single files.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def read_facts(
 
 
 def facts_in(path: Path, *, labels: bool) -> Facts | str:
-    """Return what a file holds, or in words why that cannot be told."""
+    """Return the content of a file, or in words why it cannot be read."""
     if not path.is_file():
         return f"there is no file {path.absolute()}; correct the path"
     try:
@@ -117,7 +117,7 @@ def checkpoint_mistakes(
 
 
 def external_mistakes(study: Study) -> Iterator[Mistake]:
-    """Yield what is wrong with the external teachers of a study by themselves."""
+    """Yield the mistakes in the external teachers of a study."""
     for name, options in study.teachers.items():
         here: Location = ("teachers", name)
         if name in study.models:
@@ -158,7 +158,7 @@ def _files(options: ExternalLogits, root: str | None, here: Location) -> Iterato
 
 
 def taught_mistakes(study: Study, name: str) -> Iterator[Mistake]:
-    """Yield what a setting asks of an external teacher that it cannot do."""
+    """Yield the options of a setting that do not suit an external teacher."""
     setting, here = study.settings[name], ("settings", name)
     if not isinstance(setting.teacher, External):
         return
@@ -228,7 +228,7 @@ def unusable_checkpoints(study: Study) -> Iterator[Mistake]:
 
 
 def foreign_names(study: Study) -> Iterator[Mistake]:
-    """Yield what is said of tokenizers and layers of checkpoints that have none such."""
+    """Yield the names of tokenizers and layers that no checkpoint has."""
     known = pretrained_models(study)
     for name, options in known.items():
         if options.tokenizer is not None and options.tokenizer not in known:
@@ -317,7 +317,7 @@ PER_SEED = ROLE_KEYS[:3]
 
 
 def comparison_mistakes(study: Study) -> Iterator[Mistake]:
-    """Yield what is wrong with the comparisons of a study."""
+    """Yield the mistakes in the comparisons of a study."""
     if not study.named:
         yield (), "has neither settings nor comparisons; add one of them, see config.yaml"
     for name, options in study.comparisons.items():

@@ -242,7 +242,7 @@ class Comparisons:
         return ComparedRuns(runs, splits, about)
 
     def _about(self, options: Comparison, name: str) -> dict[str, Any]:
-        """Return what tables and figures say of the data and the distillation."""
+        """Return the description of data and distillation for tables and figures."""
         about: dict[str, Any] = {"dataset": name, "source": options.source}
         if options.dataset is not None:
             about["dataset"] = self.study.datasets[options.dataset].name
@@ -252,7 +252,7 @@ class Comparisons:
 
 
 def _addresses(id: str, options: ComparedLogits) -> SettingRuns:
-    """Return where each model's logits are in the store; replicates are further teachers."""
+    """Return the address of each model's logits in the store; replicates are further teachers."""
     numbers = {key: len(files) for key, files in options.files().items()}
 
     def of(role: str, number: int) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ class Plan:
         return [job.manifest for job in self.jobs.values()]
 
     def examples_of(self, address: str) -> str:
-        """Return what a model's logits are over: a key of ``sizes``.
+        """Return the examples of a model's logits: a key of ``sizes``.
 
         Parameters
         ----------

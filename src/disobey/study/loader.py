@@ -96,7 +96,7 @@ def _read(path: Path) -> str:
 
 
 def _problem(error: yaml.MarkedYAMLError) -> str:
-    """Return what is wrong in words that say what to change."""
+    """Return the mistake, with the remedy, in words."""
     problem = str(error.problem or error.context)
     return next((words for said, words in PROBLEMS.items() if said in problem), problem)
 

@@ -126,7 +126,7 @@ def _kind_of_teacher(value: object) -> str:
 
 
 def name_of(teacher: "str | StudentOf | External") -> str:
-    """Return what tables and figures call a setting's teacher."""
+    """Return the name of a setting's teacher in tables and figures."""
     if isinstance(teacher, StudentOf):
         return f"student of {teacher.setting}"
     return teacher.external if isinstance(teacher, External) else teacher
@@ -365,14 +365,14 @@ class Study(Strict):
         return None if isinstance(teacher, External) else teacher
 
     def has_directions(self, setting: Setting) -> bool:
-        """Tell whether a setting's weights can be compared with true directions of the classes."""
+        """Return whether the weights can be compared with true directions of the classes."""
         data = self.datasets[setting.dataset]
         models = (self.model_of_teacher(setting), setting.student)
         linear = all(isinstance(self.models.get(str(name)), ChannelLinear) for name in models)
         return linear and isinstance(data, Builtin) and data.has_directions
 
     def includes_mean(self, setting: Setting) -> bool:
-        """Tell whether eigendirections of a setting's data include that of their mean.
+        """Return whether the eigendirections of a setting's data include that of their mean.
 
         As in the paper's experiments on eigendirections: features have no images' centring, and
         data of which pairs are counted are as they are, unless ``centre`` is given.

@@ -187,7 +187,7 @@ class _Planner:
         return self.runs.run(*of_teacher, progress=self._followed(setting))
 
     def _followed(self, setting: Setting) -> dict[str, Any] | None:
-        """Return how a teacher's progress is tracked: as the first setting with it asks for.
+        """Return how to track a teacher's progress: as the first setting with it asks for.
 
         A setting that counts pairs needs its teacher's way. Others that have the same teacher take
         the tracked one, so that it is trained once.
@@ -316,7 +316,7 @@ class _Planner:
         self.beside[stage][name] = self.plan.add(stage, key, spec, store, upstream)
 
     def _gradients(self, name: str, runs: Mapping[str, Sequence[str]]) -> None:
-        """Plan what is compared with the true directions of a setting's data."""
+        """Plan the comparison with the true directions of a setting's data."""
         setting = self.study.settings[name]
         teachers = [self._logits(teacher) for teacher in runs[TEACHER]]
         spec = self.runs.sources.on_data(setting.dataset) | {
@@ -376,7 +376,7 @@ class _Planner:
         return told | ({"temperature": distill.softening} if has_temperature else {})
 
     def _length(self, setting: Setting) -> dict[str, Any]:
-        """Return how long the recipe of a setting is, as the recipe says it."""
+        """Return the length of a setting's recipe, in the recipe's unit."""
         recipe = self.study.recipes[setting.recipe]
         if recipe.steps is None:
             return {"epochs": recipe.epochs}
@@ -451,7 +451,7 @@ class _Planner:
     def _read_beside(
         self, stages: Iterable[str], settings: Iterable[str]
     ) -> tuple[dict[str, list[str]], list[str]]:
-        """Return which of ``settings`` have stores of ``stages``, by stage, and their manifests."""
+        """Return, by stage, the settings that have a store of it, and the stores' manifests."""
         every = list(settings)
         having = {stage: [name for name in every if name in self.beside[stage]] for stage in stages}
         named = {stage: names for stage, names in having.items() if names}

@@ -82,7 +82,7 @@ class Need:
     launch_bound: bool = False
 
     def sharing(self, card_mb: int | None) -> int:
-        """Return how many such jobs share a GPU with so much memory, if known: 1, 2 or 4."""
+        """Return the number of such jobs that share a GPU with ``card_mb`` of memory: 1, 2 or 4."""
         if not self.launch_bound:
             return 1
         fit = USABLE * (card_mb or UNKNOWN_CARD_MB) / self.card_mb
@@ -140,7 +140,7 @@ def need_of(
     longest: int = LONGEST_MINUTES,
     measured: float | None = None,
 ) -> Need:
-    """Return what the job ``stage``, ``key`` of the plan asks for at its first attempt.
+    """Return the resources of the job ``stage``, ``key`` at its first attempt.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ class _Added:
 
 
 def _taught(job: Planned) -> _Added:
-    """Return what a teacher adds to a training."""
+    """Return the additional cost of a training's teacher."""
     distill, data = job.spec.get("distill"), job.data
     if distill is None or "teacher" not in distill:
         return _Added()

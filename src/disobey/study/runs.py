@@ -34,7 +34,7 @@ class Seen:
 
 
 def seen_teacher(study: Study, setting: Setting) -> Seen:
-    """Return how the students of a setting see their teachers, as asked for or by size."""
+    """Return how a setting's students see their teachers: as asked for, or by size."""
     if not setting.distill.registered.needs_teacher:
         return Seen({}, "")
     augment, asked = study.datasets[setting.dataset].augment, setting.distill.teacher
@@ -129,7 +129,7 @@ class Runs:
         return f"{data}-{shape}-{how}-s{spec['seeds']['initialisation']}"
 
     def _teacher_stores(self, spec: Mapping[str, Any]) -> list[str]:
-        """Return what a student reads of its teacher; plan the views that it is shown."""
+        """Return the stores of its teacher that a student reads; plan those of views."""
         distill = spec["distill"]
         if "teacher" not in distill:
             return []

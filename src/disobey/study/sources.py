@@ -67,7 +67,7 @@ class Sources:
         return spec | {"pretrained": pretrained}
 
     def model_stores(self, model: str) -> list[str]:
-        """Return what the architecture of a model is read from."""
+        """Return the stores that a model's architecture is read from."""
         pretrained = self.pretrained(model)
         return [] if pretrained is None else [layout.PRETRAINED.format(pretrained=pretrained)]
 
@@ -124,14 +124,14 @@ class Sources:
     # --- what is said of them in the specs of runs ------------------------------------------
 
     def on_data(self, dataset: str, *, labels: bool = True) -> dict[str, Any]:
-        """Return what a spec says of the data that a model sees."""
+        """Return the part of a spec that describes a model's data."""
         spec: dict[str, Any] = {"data": self.data(dataset)}
         noisy = self.labels(dataset) if labels else None
         given = {"labels": noisy, "centre": self.study.datasets[dataset].centre}
         return spec | {key: value for key, value in given.items() if value is not None}
 
     def stores(self, dataset: str, *, labels: bool = True) -> list[str]:
-        """Return what is read of a data set."""
+        """Return the stores of a data set."""
         noisy = self.labels(dataset) if labels else None
         stores = [layout.DATA.format(data=self.data(dataset))]
         return stores if noisy is None else [*stores, layout.LABELS.format(labels=noisy)]

@@ -143,7 +143,7 @@ def stale_by_code(
 def _own_reasons(
     job: PlannedJob, digests: CodeDigests, manifests: Manifests, *, strict: bool
 ) -> list[str]:
-    """Return why a job is stale by itself, whatever its upstream does."""
+    """Return the reasons why a job is stale, whatever its upstream does."""
     manifest = manifests.get(job.manifest)
     if manifest is None:
         return [NOT_MADE]
@@ -164,7 +164,7 @@ def _code_changed(job: PlannedJob, manifest: Manifest, digests: CodeDigests) -> 
 
 
 def _accepted(manifest: Manifest) -> bool:
-    """Tell whether the code that made a store differs from the code that its manifest names."""
+    """Return whether a store was made by other code than its manifest names."""
     accepted = manifest.record.get("accepted", [])
     return bool(accepted and accepted[0]["from"] != manifest.record["code"])
 

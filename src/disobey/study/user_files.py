@@ -24,7 +24,7 @@ def files_of(dataset: Files, root: str | None) -> dict[str, list[Path]]:
 
 
 def given_files(dataset: Files, root: str | None, split: str) -> list[Path]:
-    """Return what a split names, patterns filled in: files, or a folder."""
+    """Return the paths of a split, with patterns expanded: files, or a folder."""
     return _given(getattr(dataset, split), root)
 
 
@@ -52,7 +52,7 @@ def content_of_split(dataset: Files, root: str | None, split: str) -> str:
 
 
 def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
-    """Return what is wrong with a split's files, in words, or None."""
+    """Return the mistake in a split's files, in words, or None."""
     given = getattr(dataset, split)
     for word in [given] if isinstance(given, str) else given:
         paths = _given(word, root)
@@ -84,7 +84,7 @@ def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
 
 
 def rows_of(dataset: Files, root: str | None, split: str) -> int:
-    """Return how many rows a split has, about: a line of a CSV file is taken for a row."""
+    """Return about how many rows a split has: each line of a CSV file counts as one."""
     found = files_of(dataset, root)[split]
     if format_of(dataset, root) == FOLDER:
         return len(found)
@@ -92,7 +92,7 @@ def rows_of(dataset: Files, root: str | None, split: str) -> int:
 
 
 def classes_of(dataset: Files, root: str | None) -> int | None:
-    """Return how many classes there are, where that can be told without reading all rows."""
+    """Return the number of classes; None if it takes reading all rows."""
     found = files_of(dataset, root)["train"]
     kind = format_of(dataset, root)
     if kind == FOLDER:
@@ -153,7 +153,7 @@ def _parquet_facts(path: Path) -> dict[str, Any]:
 
 
 def _given(words: str | list[str], root: str | None) -> list[Path]:
-    """Return what a split names, patterns filled in."""
+    """Return paths with patterns expanded."""
     found: list[Path] = []
     for word in [words] if isinstance(words, str) else words:
         place = Path(root or "", word)

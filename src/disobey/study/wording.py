@@ -69,7 +69,7 @@ LONGEST_SEEDS = 10  # that are written out
 
 
 def mistake_of(entry: Any, value: object) -> Mistake:  # noqa: ANN401 - pydantic's
-    """Return where and what, for one of pydantic's errors about ``value``."""
+    """Return place and words of one of pydantic's errors about ``value``."""
     kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
     location = _in_file(entry["loc"], value, missing=kind == "missing")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -125,7 +125,7 @@ def _unknown_key(key: str, hint: str) -> str:
 
 
 def _remedy(kind: str, given: object, location: Location) -> str:
-    """Return what to write instead, where the wrong type tells."""
+    """Return what to write instead, if the wrong type shows it."""
     if kind == "list_type" and isinstance(given, str | int | float):
         return f"; write {_as_list(given, location)}"
     if kind in MAPPINGS:
@@ -162,14 +162,14 @@ def _example(given: object, location: Location) -> str:
 
 
 def _alike(given: object, number: float) -> bool:
-    """Tell whether both are shares, or both are not: else another thing was meant."""
+    """Return whether both are shares or both are not; otherwise something else was meant."""
     if isinstance(given, bool) or not isinstance(given, int | float):
         return False
     return 0 < given < math.inf and (given < 1) == (number < 1)
 
 
 def _several(given: object, location: Location) -> str:
-    """Return how to compare several values, for a list in the place of a single one."""
+    """Return how to compare several values, if a list was given instead of one."""
     if not isinstance(given, list) or not given or any(isinstance(v, dict | list) for v in given):
         return ""
     if len(given) == 1:

@@ -56,7 +56,7 @@ class Orphan:
     lock: Path
 
     def bytes(self) -> int:
-        """Return what it takes on the disk; a link counts for itself."""
+        """Return its bytes on disk; a link counts for itself."""
         return sum(_size(path) for path in (self.path, *self.also))
 
     def delete(self) -> bool:
@@ -88,7 +88,7 @@ def orphans(
     states: Mapping[str, Collection[Path]],
     studies_kept: Collection[str] = (),
 ) -> Iterator[Orphan]:
-    """Yield what nobody asks for, stage by stage.
+    """Yield the orphans, stage by stage.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def studies_in_results() -> dict[str, list[str]]:
 
 
 def _inputs(manifest: str) -> list[str]:
-    """Return what a manifest names as inputs; nothing where it cannot be read."""
+    """Return the inputs of a manifest; none if it cannot be read."""
     try:
         record = json.loads(Path(manifest).read_text(encoding="utf-8"))
         return list(record["inputs"])
@@ -188,7 +188,7 @@ def _is_of(manifest: str, studies: Collection[str]) -> bool:
 
 
 def _beside(store: Path) -> Iterator[Path]:
-    """Yield what goes with a store."""
+    """Yield the files that belong to a store."""
     names = [f"{store.name}.json", *(f"{store.name}{suffix}" for suffix in layout.FIGURE_FORMATS)]
     yield from (path for name in names if (path := store.with_name(name)).exists())
     for path in store.parent.glob(".*"):
@@ -279,7 +279,7 @@ def configfiles() -> list[Path]:
 
 
 def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Plan]:
-    """Return what all studies ask for.
+    """Return the plans of all studies.
 
     Parameters
     ----------

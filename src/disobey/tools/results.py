@@ -135,7 +135,7 @@ def results(found: Found) -> Iterator[str]:
 
 
 def lead(summary: Sequence[Cells]) -> Iterator[str]:
-    """Yield what was found, in a few computed lines."""
+    """Yield the findings in a few computed lines."""
     for line in sentences(summary):
         yield f"- {line}"
     head, rows = matrix(summary)
@@ -149,7 +149,7 @@ def _table(study: str, name: str) -> Manifest:
 
 
 def _provenance(report: Manifest) -> Iterator[str]:
-    """Yield what was run, where and how long, from the manifests of all stores."""
+    """Yield jobs, machines and durations, from the manifests of all stores."""
     inputs = [read_manifest(path) for path in report.record["inputs"]]
     found, missing = walk(inputs, Path())
     if missing:
@@ -190,7 +190,7 @@ def _claim(claim: Verdicts) -> Iterator[str]:
 
 
 def _decided_by(held: Held) -> str:
-    """Return what decides a claim on one split, reading by reading."""
+    """Return the criterion of a claim on one split, reading by reading."""
     words = []
     for reading in held.readings.values():
         unit = f" ({reading.unit})" if reading.unit else ""

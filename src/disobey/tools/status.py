@@ -100,7 +100,7 @@ class StudyStatus:
 
 
 def study_status(plan: Plan, digests: CodeDigests) -> StudyStatus:
-    """Return how far a study is now."""
+    """Return the present state of a study."""
     manifests = Manifests()
     reasons = why(plan, digests, manifests)
     locks = {job.manifest: look_at(lock_of(job.manifest)) for job in plan.jobs.values()}
@@ -176,7 +176,7 @@ def _lines(log: Path) -> list[str]:
 
 
 def _what_is_left(plan: Plan, jobs: Mapping[tuple[str, str], JobStatus]) -> Left:
-    """Return what is left, by durations in manifests and the bars of running trainings."""
+    """Return the work left, by durations in manifests and the bars of running trainings."""
     durations = Durations(plan)
     for found in jobs.values():
         if found.bar and found.bar.whole is not None and durations.of(found.job) is None:
@@ -254,7 +254,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def status_of(study: str, captions: Path = CAPTIONS) -> StudyStatus:
-    """Return how far the study of a file is in this folder.
+    """Return the state of a study file's results in this folder.
 
     Raises
     ------
@@ -376,7 +376,7 @@ def _named(status: StudyStatus, state: State) -> Iterable[str]:
 
 
 def left_in_words(status: StudyStatus) -> str:
-    """Return what is left to do and, as far as it was measured, how long that takes."""
+    """Return the work left in words and, as far as it was measured, its duration."""
     left = status.left
     if not left.jobs:
         return "nothing is left to be done"

@@ -190,7 +190,7 @@ class CheckpointSaver:
 
 
 def seconds_between_states() -> float | None:
-    """Return how often a state is saved, if the environment says so.
+    """Return the seconds between saved states, if the environment sets them.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from disobey.training.schedules import distillation_weight, passed_before
 def compiled_forward(
     model: nn.Module, batch: int, *, varying: bool
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return what maps inputs to logits, as ``model`` does.
+    """Return a compiled function from inputs to logits.
 
     The model itself stays as it is, so its weights are saved under their own names.
 
@@ -122,7 +122,7 @@ def distillation_weights(distill: Mapping[str, Any], rates: np.ndarray) -> np.nd
 def graphed_training(
     spec: Mapping[str, Any], device: torch.device, kind: Callable[..., Training]
 ) -> Callable[..., Training]:
-    """Return what makes the training of a spec; on the CPU, which has no graphs, the plain one.
+    """Return the class of a graphed training; on the CPU, which has no graphs, the plain one.
 
     Raises
     ------

@@ -70,7 +70,7 @@ def repeatable_float32() -> None:
 
 
 def given_cards() -> str | None:
-    """Return by which variable the job was given GPUs, with its value; None where by none."""
+    """Return the variable and value that gave the job its GPUs; None if there is none."""
     for name in GIVEN_BY:
         value = os.environ.get(name, "")
         if value not in ("", "-1", "NoDevFiles"):  # what schedulers write for none
@@ -91,7 +91,7 @@ def versions_in_words() -> str:
 
 
 def compute_threads(threads: int, kind: str) -> int:
-    """Return how many of a job's threads compute on the CPU.
+    """Return the number of a job's threads that compute on the CPU.
 
     One where the others decode images: how many there are may depend on the machine, and sums by
     another number of threads have other last digits.

@@ -208,7 +208,7 @@ def layer_moments(
 def input_rows(
     module: nn.Module, given: torch.Tensor, kept: Sequence[torch.Tensor]
 ) -> Iterator[torch.Tensor]:
-    """Yield what one row of the layer's weights is multiplied with, (row, feature).
+    """Yield the vectors that the layer's weights are multiplied with, (row, feature).
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ class Evaluation:
         self.model.train()
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed training needs."""
+        """Return the state for a resumed training."""
         return {"accuracy": self.accuracy, "beside": self.beside.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -127,7 +127,7 @@ def make_evaluation(
     model: nn.Module,
     track: Callable[[int], Tracker] | None,
 ) -> Callable[[int], Tracker]:
-    """Return what makes the tracker of a run's spec once the number of steps is known.
+    """Return a function that makes the tracker of a run, given the number of steps.
 
     Parameters
     ----------

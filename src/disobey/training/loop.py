@@ -28,7 +28,7 @@ class Tracker(Protocol):
         """Record, if ``step`` steps are one of the points."""
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed training needs."""
+        """Return the state for a resumed training."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved `state`."""

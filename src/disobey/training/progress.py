@@ -168,7 +168,7 @@ class Tracker:
                 layer.measure()
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed training needs: the initial weights are made again by its seed."""
+        """Return the records; the seed makes the initial weights again."""
         return {name: vars(layer.record) for name, layer in self.layers.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -73,18 +73,18 @@ Duration = float | Mapping[str, int]
 
 
 def total_steps(recipe: Mapping[str, Any], per_epoch: int) -> int:
-    """Return how many steps a training has, whose epochs have ``per_epoch`` steps."""
+    """Return the number of steps of a training whose epochs have ``per_epoch`` steps."""
     steps: int = recipe[STEPS] if STEPS in recipe else recipe[EPOCHS] * per_epoch
     return steps
 
 
 def steps_per_epoch(examples: int, batch: int) -> int:
-    """Return how many batches an epoch has; the last may be smaller."""
+    """Return the number of batches of an epoch; the last may be smaller."""
     return -(-examples // batch)
 
 
 def number_of_epochs(recipe: Mapping[str, Any], examples: int) -> int:
-    """Return how many epochs a training on ``examples`` begins; it may end inside of the last."""
+    """Return the number of epochs that a training begins; it may end inside the last one."""
     if EPOCHS in recipe:
         epochs: int = recipe[EPOCHS]
         return epochs
@@ -136,7 +136,7 @@ def milestones_of(recipe: Mapping[str, Any]) -> list[Duration]:
 
 
 def misfit(recipe: Mapping[str, Any], per_epoch: int | None = None) -> str | None:
-    """Return in words which parts of a recipe do not fit into each other; None if all do.
+    """Return in words the parts of a recipe that do not fit together; None if all do.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ class _Ruler:
 
 
 def _misfits(recipe: Mapping[str, Any], ruler: _Ruler) -> Iterator[str]:
-    """Yield what is wrong, in words."""
+    """Yield the misfits in words."""
     warmup, milestones = recipe.get("warmup", 0.0), milestones_of(recipe)
     (unit,) = ruler.end
     if warmup and ruler.reaches(warmup, ruler.end):
