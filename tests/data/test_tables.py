@@ -18,7 +18,7 @@ from disobey.provenance import spec_id
 from disobey.stages import prepare
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.study.datasets import Files
-from disobey.study.user_files import (
+from disobey.study.sizes import (
     SPLITS,
     content_of_split,
     format_of,

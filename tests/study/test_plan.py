@@ -11,10 +11,9 @@ from disobey.stores.layout import store_of
 from disobey.strict import spec_of
 from disobey.study import jobs
 from disobey.study import runs as shared_runs
-from disobey.study.distill import DISTILL
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.recipes import Recipe
+from disobey.study.recipes import DISTILL, Recipe
 
 SHARED_STAGES = ("prepare", "labels", "train", "dump")
 

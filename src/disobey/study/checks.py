@@ -18,8 +18,7 @@ from disobey.study.external_checks import (
 )
 from disobey.study.models import External, Setting, StudentOf, Study, Views
 from disobey.study.recipes import Recipe
-from disobey.study.sizes import sizes_of
-from disobey.study.user_files import SPLITS, format_of, mistake_in
+from disobey.study.sizes import SPLITS, format_of, mistake_in, sizes_of
 from disobey.study.wording import Location, Mistake
 
 

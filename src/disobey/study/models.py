@@ -19,8 +19,7 @@ from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 from disobey.study.comparisons import Comparison, ExternalTeacher
 from disobey.study.datasets import Builtin, Dataset, Name, Seed
-from disobey.study.distill import AnyDistill
-from disobey.study.recipes import Inside, Positive, Recipe
+from disobey.study.recipes import AnyDistill, Inside, Positive, Recipe
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave

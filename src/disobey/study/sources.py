@@ -18,8 +18,7 @@ from disobey.strict import spec_of
 from disobey.study.datasets import Builtin, Files
 from disobey.study.jobs import LONGEST_COMMAND, Plan
 from disobey.study.models import Study
-from disobey.study.sizes import sizes_of
-from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
+from disobey.study.sizes import SPLITS, content_of_split, format_of, given_files, sizes_of
 
 
 class Sources:
