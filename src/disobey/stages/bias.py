@@ -59,24 +59,10 @@ def read_layer(job: "Job", layer: str) -> Recordings:
     Raises
     ------
     UserError
-        See `disobey.analysis.histories`; also for models that are unknown or lack a seed.
+        See `disobey.analysis.histories`.
     """
     runs, seeds = job.spec["runs"], job.spec["seeds"]
     known = (TEACHER, REFERENCE, STUDENT, *PLACEBOS)
-    unknown = [name for name in runs if name not in known]
-    if unknown or REFERENCE not in runs or STUDENT not in runs:
-        raise UserError(
-            f"bias {job.id}: runs must be those of teacher, reference, student and placebos "
-            f"({', '.join(PLACEBOS)}), got {', '.join(runs) or 'none'}"
-        )
-    for name, ids in runs.items():
-        if len(ids) != len(seeds):
-            raise UserError(
-                f"bias {job.id}: {name} has {len(ids)} runs for {len(seeds)} seeds; name one run "
-                f"per seed"
-            )
-    if "pairs" in job.spec and TEACHER not in runs:
-        raise UserError(f"bias {job.id}: pairs are counted against the teacher; name its runs too")
     check_same_data([job.input(id) for ids in runs.values() for id in ids])
     names = [name for name in known if name in runs]
     found = {name: [_recording(job, id, layer) for id in runs[name]] for name in names}
