@@ -1,7 +1,9 @@
-"""How Snakemake runs the groups of `disobey.cluster` on a cluster.
+"""Groups of small jobs that a cluster runs as one job, their members one after another.
 
-A group is one job of the cluster. What it has finished stays when the job fails, is stopped by its
-time limit or is cancelled: its next attempt makes the other members alone.
+Jobs are grouped in rounds: data, eigendirections of the data, all teachers, then all students that
+learn from them together with references and placebos, and last the analyses. A job reads from
+earlier rounds or from its own group only, so no group waits for itself. The finished members of a
+group stay when it fails, reaches its time limit or is cancelled; the next attempt makes the others.
 """
 
 import functools

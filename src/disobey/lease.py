@@ -1,7 +1,8 @@
-"""One Snakemake at a time in a folder, and no stale lock after one that was killed.
+"""One Snakemake at a time in a folder, without stale locks or jobs of one that was killed.
 
 Snakemake's own locks are files that ``kill -9`` leaves behind, and then each call is refused until
-somebody calls ``--unlock``. The kernel drops a lease: while nobody holds it, those files are stale.
+somebody calls ``--unlock``. The kernel drops a lease: while nobody holds it, those files are stale,
+and SLURM jobs of this folder are leftovers.
 """
 
 import contextlib

@@ -1,4 +1,9 @@
-"""Images as files hold them: what their headers say, and how they become arrays."""
+"""Images as files: their headers, their decoding, and data stores that keep them encoded.
+
+HDF5 works for one thread at a time, and netCDF4 closes a file that was dropped in whatever thread
+collects it. So bytes of encoded images are read by the thread that asks for them, out of a file
+that is closed before they are decoded; other threads only decode.
+"""
 
 import io
 from collections.abc import Callable, Sequence

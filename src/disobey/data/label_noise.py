@@ -1,4 +1,4 @@
-"""Label noise with an exact count, balanced by class."""
+"""Draws that are balanced by class: label noise with an exact count, and subsets."""
 
 import numpy as np
 

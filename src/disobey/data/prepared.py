@@ -1,4 +1,4 @@
-"""Prepared data as arrays: the data store, with the labels of the noise store where there is one.
+"""Prepared data as arrays: a data store, with noisy labels if there are any.
 
 Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8,
 ``token(example, token)`` int32 (and ``text(example)``) or ``feature(example, feature)`` float32

@@ -1,4 +1,4 @@
-"""A first look at all rows of a split: labels, ids and sizes; what cannot be right is refused."""
+"""Raw data of a source in blocks of rows, and a first look at all rows, which refuses bad ones."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,5 @@
-"""Tables of rows: of the hub, parquet, CSV, JSON lines, npz, and folders of images.
+"""The user's files and tables of rows: hub, parquet, CSV, JSON lines, npz and image folders.
+folders.
 
 All but `features_table` read their files here, because messages name the line, CSV stays text
 (0012, NA) and short rows are refused.

@@ -1,4 +1,7 @@
-"""A public checkpoint of `transformers`: its files and what its configuration says. No torch."""
+"""A public checkpoint of `transformers`: its files and configuration, on disk or on the hub.
+
+Imports no torch.
+"""
 
 import contextlib
 import fnmatch

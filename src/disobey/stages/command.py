@@ -1,4 +1,9 @@
-"""The command of a stage: its options, its lock, and the manifest at the end."""
+"""The command of a stage: its options, the lock of its store, and the manifest at the end.
+
+Jobs outlive a Snakemake that was killed, and such an orphan still writes the files that a job of
+the next run is to make. The job waits for it and takes over its work: the finished store, or a
+training's saved states.
+"""
 
 import argparse
 import contextlib

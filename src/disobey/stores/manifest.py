@@ -1,4 +1,7 @@
-"""The manifest beside every store: what it is, what made it, and what its bytes hash to."""
+"""The manifest beside every store: what it is, what made it, and the hashes of its bytes.
+
+From any file of a store one finds its manifest, and from a manifest all that is upstream of it.
+"""
 
 import json
 import os

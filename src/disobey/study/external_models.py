@@ -1,4 +1,4 @@
-"""Jobs that bring models that were made elsewhere into stores of logits.
+"""Jobs that bring external models into stores of logits, for comparisons and as teachers.
 
 Only the user's own files are read, since ids depend on their content.
 """

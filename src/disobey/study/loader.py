@@ -1,4 +1,7 @@
-"""From a study file to a checked `Study`, or to a message that names file, line and key."""
+"""Load a study file: YAML, sweeps and checks; messages name file, line and key.
+
+The YAML is PyYAML's, with line numbers, without duplicate keys, and with 5e-4 as a number.
+"""
 
 import itertools
 import re

@@ -1,4 +1,7 @@
-"""Options of recipes in study files: how models are trained."""
+"""Options of recipes and of distillation in study files: how models are trained.
+
+``distill`` has one model for each loss of `disobey.training.losses`.
+"""
 
 import functools
 import operator

@@ -1,4 +1,7 @@
-"""Sizes of data sets before they are read, for planning memory, time and stored views."""
+"""Sizes of data sets before they are read, for planning memory, time and stored views.
+
+The user's own files are found and counted, but for CSV and JSON rows, which are estimated.
+"""
 
 import glob
 import json

@@ -1,4 +1,4 @@
-"""Stale jobs of a plan, and why they are stale: the plan compared with the manifests on disk."""
+"""Stale jobs of a plan, and why they are stale: digests of code, and the manifests on disk."""
 
 import functools
 import hashlib

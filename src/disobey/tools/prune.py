@@ -3,7 +3,8 @@
 It lists; only ``--delete`` deletes. Every study file that Snakemake was called with in this folder
 counts, and those that are named; where none is, config.yaml and workflow/studies/*.yaml. The folder
 of any other study is kept, with all that its stores were made from: delete results/<study> first to
-be rid of it.
+be rid of it. Only files that our jobs can have made are listed: in the shared folders names that
+end with hex digits, in a study's folder stores with a manifest.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""Nothing that took time to compute is lost: save while training, resume where it stopped."""
+"""Saved states, so that a stopped training resumes where it was; snapshots of earlier epochs.
+
+Over-training is read off snapshots, without retraining.
+"""
 
 import contextlib
 import copy

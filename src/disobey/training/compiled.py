@@ -1,4 +1,13 @@
-"""A model's forward pass through torch.compile, compiled once."""
+"""Faster training steps: torch.compile, or a step as one CUDA graph.
+
+A small network's step takes as long as the host needs to launch some hundred kernels one by one. A
+CUDA graph is launched once and replays them. It holds the kernels that make the gradients: gather,
+forward pass, loss, backward pass. The optimizer is one fused kernel and stays outside with its
+learning rate, so numbers and saved states are those of `disobey.training.loop.Training`. The weight
+of distillation is a constant of the graph; when it changes, another graph is captured.
+
+See https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+"""
 
 import sys
 from collections.abc import Callable, Mapping

@@ -1,4 +1,9 @@
-"""The one training loop: teacher, reference and student, images and text."""
+"""The training loop of teachers, references and students, on images, text and features.
+
+The optimizers are torch's own, without the wrappers that `torch.optim` puts around their methods
+for torch.compile: these import the compiler when they are first called, a second of CPU in every
+job. No optimizer is compiled here.
+"""
 
 import inspect
 import sys

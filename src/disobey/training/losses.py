@@ -1,7 +1,15 @@
-"""The registry of losses: one decorated function says all that the package knows of a loss.
+"""The losses of students, one decorated function each; docs/own-loss.md shows how to add one.
 
-Study models, schema, checks, ids, plan, figures, report and docs are derived from these records.
-Nothing here imports torch, so that planning stays quick.
+The decorator registers a loss. Study models, schema, checks, ids, plan, figures, report and docs
+are derived from its record, so a new loss touches this file only. The plan reads the signatures: no
+torch is imported here, and the functions use methods of tensors alone.
+
+z is a model's logits, p^(T) = softmax(z / T), s the student, t the teacher, y the given label, K
+the number of classes. Each function returns the loss of every example, computed in log-space and
+float32, so that extreme logits give a finite loss and gradient. `disobey.training.objective`
+averages over the batch, weighs the loss against the label's cross-entropy, and multiplies it by T^2
+where ``squared_temperature`` is set: a convention that equalises gradients as T grows. A logit of
+-inf masks a class: its probability is 0.
 """
 
 import importlib

@@ -1,4 +1,10 @@
-"""Learning rates as a function of progress, all steps at once."""
+"""Durations, learning rates, and the weight of distillation over a training. Pure.
+
+A recipe gives its length in ``epochs`` or ``steps``. Its warm-up is a share of all steps,
+``{"epochs": n}`` or ``{"steps": n}``; its milestones are a list of shares, or one of these two with
+a list. The number of steps of an epoch is known only with the data: what depends on it is checked
+by the training before its first step, and all else where the study file is read.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Weights in and out of safetensors; never a pickle."""
+"""Weights of models: moved to a device, saved and loaded as safetensors, never as a pickle."""
 
 from pathlib import Path
 
