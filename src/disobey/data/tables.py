@@ -1,5 +1,4 @@
 """The user's files and tables of rows: hub, parquet, CSV, JSON lines, npz and image folders.
-folders.
 
 All but `features_table` read their files here, because messages name the line, CSV stays text
 (0012, NA) and short rows are refused.
