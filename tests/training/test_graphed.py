@@ -145,7 +145,7 @@ def test_the_cpu_trains_without_a_graph_and_says_so(workplace, monkeypatch, caps
 
 
 def test_several_processes_are_refused():
-    with pytest.raises(UserError, match="is of a training on one GPU; write gpus: 1"):
+    with pytest.raises(UserError, match="needs a training on one GPU; write gpus: 1"):
         graphed.kind_of({}, torch.device("cuda"), partial(Training))
 
 

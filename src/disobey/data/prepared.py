@@ -14,14 +14,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from disobey.data.images import EncodedImages
 from disobey.errors import UserError
 from disobey.job import Job
-from disobey.stores.reader import read_arrays, read_attributes
+from disobey.stores.reader import OpenFile, read_arrays, read_attributes
 
 SPLITS = ("train", "test")
 ENCODED = "encoded"  # a kind of images
@@ -141,7 +141,7 @@ def _inputs(data: Path, split: str, attributes: dict[str, Any]) -> Any:  # noqa:
 TEXTS = ("text", "text_pair")
 
 
-class RawExamples:
+class RawExamples(OpenFile):
     """Images as bytes or texts as text, neither normalised nor in tokens, read where asked for.
 
     Parameters
@@ -170,12 +170,6 @@ class RawExamples:
             self._encoded = EncodedImages(path, split, shape)
         is_image = self._encoded is not None or "image" in known
         self.kind = "text" if self._texts else "image" if is_image else ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def read(self, positions: np.ndarray) -> Any:  # noqa: ANN401 - images or texts
         """Return examples of either kind."""

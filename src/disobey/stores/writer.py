@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from disobey.errors import DiskFull, UserError
+from disobey.stores.reader import OpenFile
 
 # Before netCDF4 is imported anywhere: HDF5's own locks fail on many cluster file systems, and
 # each file of ours has one writer.
@@ -97,7 +98,7 @@ def _what_is_missing(path: Path, temporary: Path) -> str:
     )
 
 
-class NetcdfWriter:
+class NetcdfWriter(OpenFile):
     """A new netCDF-4 file of fixed dimensions, contiguous and uncompressed.
 
     Parameters
@@ -113,12 +114,6 @@ class NetcdfWriter:
 
         self._file = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._file.setncatts(dict(attributes or {}))
-
-    def __enter__(self) -> "NetcdfWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def annotate(self, group: str, **attributes: Any) -> None:  # noqa: ANN401
         """Set attributes of a group, and create it if it is not there yet."""

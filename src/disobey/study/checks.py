@@ -100,22 +100,20 @@ def _gpus(study: Study) -> Iterator[Mistake]:
         words = "a training on the CPU is one process; remove gpus, or write device: cuda"
         yield ("gpus",), f"{study.gpus}, but device is cpu: {words}"
     for name, recipe in study.recipes.items():
-        if recipe.compile:
-            words = f"is of a training on one GPU; remove it, or write gpus: 1 (now {study.gpus})"
-            yield ("recipes", name, "compile"), words
+        for key in ("compile", "cuda_graph"):
+            if getattr(recipe, key):
+                words = f"needs a training on one GPU; remove it, or write gpus: 1 (now {study.gpus})"
+                yield ("recipes", name, key), words
         if recipe.batch < study.gpus:
             words = f"{recipe.batch} cannot be shared out to gpus: {study.gpus}; write a larger one"
             yield ("recipes", name, "batch"), words
 
 
 def _graphs(study: Study) -> Iterator[Mistake]:
-    """Check that steps that are replayed as a CUDA graph run on one GPU, without the host."""
+    """Check that steps that are replayed as a CUDA graph run on a GPU, without the host."""
     for name, recipe in study.recipes.items():
         if recipe.cuda_graph and study.device == "cpu":
             words = "has no effect on the CPU; remove it, or write device: auto"
-            yield ("recipes", name, "cuda_graph"), words
-        elif recipe.cuda_graph and study.gpus > 1:
-            words = f"is of a training on one GPU; remove it, or write gpus: 1 (now {study.gpus})"
             yield ("recipes", name, "cuda_graph"), words
     for name, setting in study.settings.items():
         data = study.datasets.get(setting.dataset)

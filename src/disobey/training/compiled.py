@@ -139,7 +139,7 @@ def graphed_training(
         If several processes train together.
     """
     if kind is not Training:
-        raise UserError("cuda_graph: true is of a training on one GPU; write gpus: 1")
+        raise UserError("cuda_graph: true needs a training on one GPU; write gpus: 1")
     if device.type != "cuda":
         print("cuda_graph: true has no effect on the CPU", file=sys.stderr)
         return Training
