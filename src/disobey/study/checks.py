@@ -102,8 +102,8 @@ def _gpus(study: Study) -> Iterator[Mistake]:
     for name, recipe in study.recipes.items():
         for key in ("compile", "cuda_graph"):
             if getattr(recipe, key):
-                words = f"needs a training on one GPU; remove it, or write gpus: 1 (now {study.gpus})"
-                yield ("recipes", name, key), words
+                remedy = f"remove it, or write gpus: 1 (now {study.gpus})"
+                yield ("recipes", name, key), f"needs a training on one GPU; {remedy}"
         if recipe.batch < study.gpus:
             words = f"{recipe.batch} cannot be shared out to gpus: {study.gpus}; write a larger one"
             yield ("recipes", name, "batch"), words

@@ -154,14 +154,8 @@ class Runs:
             spec["epoch"], id = epoch, layout.snapshot_of(run, epoch)
         upstream = [layout.RUN.format(run=run), *self.sources.stores(dataset)]
         upstream += self.sources.model_stores(model)
-        self.plan.add(
-            "dump",
-            id,
-            spec,
-            layout.LOGITS.format(run=id),
-            tuple(map(manifest_of, upstream)),
-            (self._family(model),),
-        )
+        inputs, store = tuple(map(manifest_of, upstream)), layout.LOGITS.format(run=id)
+        self.plan.add("dump", id, spec, store, inputs, (self._family(model),))
         return id
 
     def views(self, run: str, block: int, distill: Mapping[str, Any]) -> str:
@@ -175,14 +169,8 @@ class Runs:
         store = layout.VIEWS.format(run=run, block=called)
         upstream = [layout.RUN.format(run=run), layout.DATA.format(data=spec["data"])]
         upstream += self.sources.model_stores(model)
-        self.plan.add(
-            "views",
-            f"{run}/{called}",
-            spec,
-            store,
-            tuple(map(manifest_of, upstream)),
-            (self._family(model),),
-        )
+        inputs = tuple(map(manifest_of, upstream))
+        self.plan.add("views", f"{run}/{called}", spec, store, inputs, (self._family(model),))
         return store
 
     def _family(self, model: str) -> str:
@@ -222,14 +210,8 @@ class Runs:
             upstream.append(layout.RUN.format(run=teacher))
         prefix = spec["data"].rpartition("-")[0]
         id = spec_id(f"{prefix}-{options.label()[:LONGEST_LABEL]}", spec)
-        self.plan.add(
-            "basis",
-            id,
-            spec,
-            layout.BASIS.format(basis=id),
-            tuple(map(manifest_of, upstream)),
-            (self._family(setting.student),),
-        )
+        inputs, store = tuple(map(manifest_of, upstream)), layout.BASIS.format(basis=id)
+        self.plan.add("basis", id, spec, store, inputs, (self._family(setting.student),))
         layers = {
             name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers
         }

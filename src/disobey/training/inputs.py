@@ -35,7 +35,11 @@ class Inputs(Protocol):
         """
 
 
-class ImageInputs:
+class _OfOneSize:
+    length: np.ndarray | None = None
+
+
+class ImageInputs(_OfOneSize):
     """Images as bytes on the device, normalised batch by batch.
 
     Parameters
@@ -51,7 +55,6 @@ class ImageInputs:
     def __init__(
         self, split: Split, data: Prepared, device: torch.device, centre: str | None = None
     ) -> None:
-        self.length: np.ndarray | None = None
         self._images = torch.from_numpy(split.inputs).to(device)
         self.normalise = Normalise(data, device, centre)
 
@@ -94,11 +97,10 @@ class TokenInputs:
         return self._tokens[index, :longest].long()
 
 
-class FeatureInputs:
+class FeatureInputs(_OfOneSize):
     """Features on the device, as they are: neither centred nor scaled."""
 
     def __init__(self, split: Split, device: torch.device) -> None:
-        self.length: np.ndarray | None = None
         self._features = torch.from_numpy(split.inputs).to(device)
 
     def gather(self, index: torch.Tensor) -> torch.Tensor:
@@ -220,7 +222,7 @@ class AugmentedImages(ImageInputs):
         return self.normalise(self.shown.cut(self._images, index, index))
 
 
-class EncodedInputs:
+class EncodedInputs(_OfOneSize):
     """The middle of each image, normalised.
 
     Parameters
@@ -233,7 +235,6 @@ class EncodedInputs:
     """
 
     def __init__(self, split: Split, data: Prepared, device: torch.device) -> None:
-        self.length: np.ndarray | None = None
         self._images: EncodedImages = split.inputs
         self._device = device
         self._border = 0
