@@ -45,6 +45,19 @@ Facts = Mapping[str, Mapping[str, Any]]
 Teachers = tuple[tuple[str, ...], tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class ComparedRuns:
+    """The models of a comparison: their logits and splits, and words for tables and figures.
+
+    `disobey.stores.layout.logits_address` makes the addresses of the logits. Teachers beyond the
+    number of students are replicates.
+    """
+
+    runs: SettingRuns
+    splits: tuple[str, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+
+
 class ExternalModels:
     """Adds the jobs; equal ones are one job.
 
@@ -174,41 +187,9 @@ class ExternalModels:
         self.plan.classifiers[id] = checkpoint
         return id
 
+    # --- comparisons ------------------------------------------------------------------------
 
-def _sizes(facts: Facts) -> Data:
-    rows = {split: facts.get(split, {"rows": 0})["rows"] for split in SPLITS}
-    classes = max(of_split["classes"] for of_split in facts.values())
-    return Data(rows["train"], rows["test"], Shape((1,), classes), FLOAT)
-
-
-@dataclass(frozen=True)
-class ComparedRuns:
-    """The models of a comparison: their logits and splits, and words for tables and figures.
-
-    `disobey.stores.layout.logits_address` makes the addresses of the logits. Teachers beyond the
-    number of students are replicates.
-    """
-
-    runs: SettingRuns
-    splits: tuple[str, ...]
-    about: dict[str, Any] = field(default_factory=dict)
-
-
-class Comparisons:
-    """Plans the stores of comparisons.
-
-    Parameters
-    ----------
-    study : Study
-    external : ExternalModels
-        Adds the jobs.
-    """
-
-    def __init__(self, study: Study, external: ExternalModels) -> None:
-        self.study = study
-        self.external = external
-
-    def plan_models(self, name: str) -> ComparedRuns:
+    def comparison(self, name: str) -> ComparedRuns:
         """Plan the stores of a comparison's models."""
         options = self.study.comparisons[name]
         if isinstance(options, ComparedLogits):
@@ -219,7 +200,7 @@ class Comparisons:
         given = {key: getattr(options, key) for key in ("classes", "probabilities", "split")}
         files = options.files() | ({} if options.labels is None else {"labels": [options.labels]})
         facts = facts_of_files(options, self.study.data_root)
-        id, splits = self.external.files(name, files, options.dataset, facts, given)
+        id, splits = self.files(name, files, options.dataset, facts, given)
         about = self._about(options, name) | {"label_noise": noise_of(self.study, name)}
         teacher, student = (Path(of[0]).stem for of in (options.teachers, options.students))
         about |= {"teacher": teacher, "student": student}
@@ -229,8 +210,7 @@ class Comparisons:
         splits = tuple(split for split in SPLITS if split in options.splits)
         ids = {
             key: tuple(
-                self.external.classified(options.dataset, one, splits, options.max_tokens)
-                for one in given
+                self.classified(options.dataset, one, splits, options.max_tokens) for one in given
             )
             for key in ROLE_KEYS
             if (given := getattr(options, key)) is not None
@@ -249,6 +229,12 @@ class Comparisons:
         if options.temperature is not None:
             about["temperature"] = options.temperature
         return about
+
+
+def _sizes(facts: Facts) -> Data:
+    rows = {split: facts.get(split, {"rows": 0})["rows"] for split in SPLITS}
+    classes = max(of_split["classes"] for of_split in facts.values())
+    return Data(rows["train"], rows["test"], Shape((1,), classes), FLOAT)
 
 
 def _addresses(id: str, options: ComparedLogits) -> SettingRuns:

@@ -22,7 +22,7 @@ from disobey.stores import layout
 from disobey.stores.layout import BESIDE, manifest_of
 from disobey.strict import spec_of
 from disobey.study.datasets import Builtin
-from disobey.study.external_models import Comparisons, ExternalModels
+from disobey.study.external_models import ExternalModels
 from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import SMOOTHING, External, Setting, StudentOf, Study, name_of
@@ -77,7 +77,6 @@ class _Planner:
         self.plan = plan
         self.runs = Runs(study, plan)
         self.external = ExternalModels(study, plan, self.runs.sources)
-        self.compared = Comparisons(study, self.external)
         # Stores of each setting that the page of examples reads.
         self.shown: dict[str, tuple[str, ...]] = {}
         # Manifests by the name of the setting, or of a setting's snapshot.
@@ -259,7 +258,7 @@ class _Planner:
 
     def comparison(self, name: str) -> None:
         """Plan the models of a comparison, and its analysis."""
-        compared = self.compared.plan_models(name)
+        compared = self.external.comparison(name)
         runs = self.plan.settings[name] = compared.runs
         models: dict[str, Any] = {
             "teachers": list(runs.teachers),
