@@ -20,13 +20,7 @@ import numpy as np
 
 from disobey.errors import UserError
 
-FORMATS = {
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".jsonl": "json",
-    ".json": "json",
-    ".npz": "npz",
-}
+FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".json": "json", ".npz": "npz"}
 FOLDER = "folder"
 IMAGES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".bmp", ".gif", ".tif", ".tiff",

@@ -49,11 +49,7 @@ def _taken(inputs: Inputs, index: np.ndarray) -> Inputs:
 
 
 def write_text(
-    writer: NetcdfWriter,
-    name: str,
-    split: RawSplit,
-    rows: np.ndarray,
-    tokenizer: TextTokenizer,
+    writer: NetcdfWriter, name: str, split: RawSplit, rows: np.ndarray, tokenizer: TextTokenizer
 ) -> None:
     """Write ``token(example, token)`` and the texts themselves, ``text_pair`` too for pairs."""
     length, columns = tokenizer.max_tokens, None

@@ -114,11 +114,7 @@ def _plain(name: str) -> str:
 def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401 - of transformers
     """Return a classifier with all of its weights, in float32, for inference."""
     model, found = auto.from_pretrained(
-        folder,
-        use_safetensors=True,
-        dtype=torch.float32,
-        output_loading_info=True,
-        **SAFELY,
+        folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **SAFELY
     )
     missing = sorted(found["missing_keys"])
     if missing:

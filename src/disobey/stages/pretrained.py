@@ -39,11 +39,7 @@ def _encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from transformers import AutoModelForSequenceClassification
 
     model, found = AutoModelForSequenceClassification.from_pretrained(
-        folder,
-        use_safetensors=True,
-        dtype=torch.float32,
-        output_loading_info=True,
-        **SAFELY,
+        folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **SAFELY
     )
     prefix = f"{model.base_model_prefix}."
     missing = {name.removeprefix(prefix) for name in found["missing_keys"] if

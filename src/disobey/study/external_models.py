@@ -10,14 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.analysis.names import TEACHER
-from disobey.comparison.files import (
-    SPLITS,
-    TEST,
-    TRAIN,
-    UNNAMED,
-    labels_facts,
-    logits_facts,
-)
+from disobey.comparison.files import SPLITS, TEST, TRAIN, UNNAMED, labels_facts, logits_facts
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
 from disobey.models.options import Checkpoint
 from disobey.models.shapes import Shape

@@ -85,11 +85,7 @@ class Manifests:
 
 
 def why(
-    plan: Plan,
-    digests: CodeDigests,
-    manifests: Manifests | None = None,
-    *,
-    strict: bool = False,
+    plan: Plan, digests: CodeDigests, manifests: Manifests | None = None, *, strict: bool = False
 ) -> dict[tuple[str, str], list[str]]:
     """Return the reasons of every job that would run, upstream first.
 

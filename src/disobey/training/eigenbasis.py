@@ -153,10 +153,7 @@ def _apart(mean: torch.Tensor, variance: float) -> torch.Tensor | None:
 
 
 def _kept(
-    values: torch.Tensor,
-    vectors: torch.Tensor,
-    mean: torch.Tensor,
-    direction: torch.Tensor | None,
+    values: torch.Tensor, vectors: torch.Tensor, mean: torch.Tensor, direction: torch.Tensor | None
 ) -> Eigenbasis:
     """Leave out the directions along which the input does not vary."""
     kept = values > RANK_TOLERANCE * values[0]
@@ -165,11 +162,7 @@ def _kept(
 
 @torch.inference_mode()
 def layer_moments(
-    model: nn.Module,
-    layers: Sequence[str],
-    inputs: Inputs,
-    examples: int,
-    pad: int | None = None,
+    model: nn.Module, layers: Sequence[str], inputs: Inputs, examples: int, pad: int | None = None
 ) -> dict[str, Moments]:
     """Run the model over all examples and gather the moments of each layer's input.
 
