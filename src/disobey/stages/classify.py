@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
+from disobey.full_log import seconds_between_bars
 from disobey.job import Job
 from disobey.models.checkpoint import CLASSIFIER_FILES, SAFELY, fetched, positions_of, readable
 from disobey.stores.reader import read_arrays, read_attributes
@@ -46,7 +47,8 @@ def run(job: "Job") -> None:
             columns = read_arrays(data, split, "example_id", "label")
             shape = (len(columns["label"]), len(class_names))
             logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
-            bar = tqdm(total=shape[0], desc=split, unit="example", mininterval=5)
+            seconds = seconds_between_bars()
+            bar = tqdm(total=shape[0], desc=split, unit="example", mininterval=seconds)
             with bar, RawExamples(data, split) as given:
                 for rows in np.split(np.arange(shape[0]), range(READ, shape[0], READ)):
                     logits[rows] = _finite(classify(given.read(rows)), rows, split)[:, order]

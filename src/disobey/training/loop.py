@@ -19,6 +19,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from tqdm import tqdm
 
 from disobey.errors import UserError
+from disobey.full_log import seconds_between_bars
 from disobey.seeds import stream, torch_seed
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.inputs import Inputs
@@ -184,8 +185,9 @@ class Training:
             When a loss is not finite, with step and learning rate.
         """
         bar = tqdm(
-            total=len(self.rates), initial=self.step, unit="step", file=sys.stderr, mininterval=5.0
-        )
+            total=len(self.rates), initial=self.step, unit="step", file=sys.stderr,
+            mininterval=seconds_between_bars(),
+        )  # fmt: skip
         self.model.train()
         resumed_inside = self.step % self.per_epoch != 0
         for epoch in range(self.step // self.per_epoch, -(-len(self.rates) // self.per_epoch)):
