@@ -61,7 +61,7 @@ def main(rounds: int) -> None:
     """Print one table: a row per model."""
     data = images(EXAMPLES)
     inputs = AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0)
-    batch = inputs.gather(torch.arange(BATCH))
+    batch = inputs.batch(torch.arange(BATCH))
     rows, record = [], {}
     for depth in DEPTHS:
         model = settled(resnet(depth, data), batch)

@@ -4,7 +4,7 @@ import io
 import os
 import sys
 
-from disobey.full_log import survive_a_full_disk
+from disobey.log_stream import survive_a_full_disk
 from disobey.stores.layout import STAGES
 
 TOOLS = {

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from disobey import code_digest, provenance
-from disobey.cards import take_card
 from disobey.errors import UserError
+from disobey.gpus import take_card
 from disobey.stores.layout import store_of
 from disobey.stores.manifest import Manifest, describe, write_manifest
 from disobey.stores.writer import atomic, remove_temporary_files
@@ -44,7 +44,7 @@ class Job:
         Places of the user's own files by split, and of a checkpoint; the spec has their content.
     study_file : Path or None
         The study file, which the report links to.
-    alone : bool
+    locked : bool
         Whether a lock keeps every other process away from the store.
     take_card : callable
         Waits for a GPU, given the names of those that torch sees, and returns its position.
@@ -67,7 +67,7 @@ class Job:
     files: dict[str, list[str]] = field(default_factory=dict)
     source: str | None = None
     study_file: Path | None = None
-    alone: bool = False
+    locked: bool = False
     take_card: Callable[[Sequence[str]], int] = take_card
     ranks: "Ranks | None" = None
     written: list[Path] = field(default_factory=list)
@@ -124,7 +124,7 @@ class Job:
     def write(self, path: Path) -> AbstractContextManager[Path]:
         """Open a temporary name for ``path``, which becomes a file of the store on success."""
         self.written.append(path)
-        if self.alone:
+        if self.locked:
             remove_temporary_files(path)
         return atomic(path)
 
@@ -141,6 +141,6 @@ class Job:
             started=started,
             measured=self.measured,
         )
-        if self.alone:
+        if self.locked:
             remove_temporary_files(self.output)
         write_manifest(self.output, record)

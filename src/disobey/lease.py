@@ -23,7 +23,7 @@ from disobey.stores.layout import lock_of
 
 LEASE = Path(".snakemake/lease")
 SNAKEMAKES_LOCKS = Path(".snakemake/locks")
-A_MOMENT = 60.0  # seconds [our choice]: longer than any call takes to look around
+LOOKING_SECONDS = 60.0  # [our choice]: longer than any call takes to look around
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def working() -> Iterator[bool]:
         When another one does, with what to do about it.
     """
     lease = Lock(LEASE)
-    deadline = time.monotonic() + A_MOMENT
+    deadline = time.monotonic() + LOOKING_SECONDS
     while not lease.try_take():
         holder = lease.holder()  # None: somebody looks around for a moment
         if holder is not None or time.monotonic() > deadline:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from disobey.cards import NVIDIA, PLACES, Listing, gpus_seen, listing
 from disobey.cluster import SECONDS_TO_START, groups_of, manifests_to_make, run_groups
 from disobey.errors import UserError, nearest
+from disobey.gpus import NVIDIA, PLACES, Listing, gpus_seen, listing
 from disobey.lease import looking_around, work_alone
 from disobey.progress import Durations, ProgressLine
 from disobey.stores.manifest import Manifest, remove_broken_manifests

@@ -45,7 +45,7 @@ def test_a_view_is_the_crop_that_numpy_cuts(images, augment, centre):
         mean = images.train.inputs.mean(0) / 255
     for slab in range(len(inputs.shown.views)):
         inputs.show(slab)
-        found = inputs.gather(index).permute(0, 2, 3, 1).numpy()
+        found = inputs.batch(index).permute(0, 2, 3, 1).numpy()
         for row, example in zip(found, index.tolist(), strict=True):
             view = view_in_numpy(
                 images.train.inputs[example], inputs.shown.views[slab, example], augment
@@ -55,10 +55,10 @@ def test_a_view_is_the_crop_that_numpy_cuts(images, augment, centre):
 
 def test_one_of_the_views_is_the_image_itself(images):
     inputs = AugmentedImages(images.train, images, CPU, None, AUGMENT, draw=0)
-    plain = ImageInputs(images.train, images, CPU).gather(torch.arange(26))
+    plain = ImageInputs(images.train, images, CPU).batch(torch.arange(26))
     inputs.shown.views[0] = AUGMENT["crop_padding"] * 3 + AUGMENT["crop_padding"]
     inputs.show(0)
-    assert torch.equal(inputs.gather(torch.arange(26)), plain)
+    assert torch.equal(inputs.batch(torch.arange(26)), plain)
 
 
 class Distilled:
@@ -186,7 +186,7 @@ def test_the_live_teacher_cannot_be_moved_by_its_student(images):
     teacher = LiveTeacher(model)
     before = copy.deepcopy(model.state_dict())
     for _ in range(3):
-        teacher.look(ImageInputs(images.train, images, CPU).gather(torch.arange(20)))
+        teacher.look(ImageInputs(images.train, images, CPU).batch(torch.arange(20)))
         assert not teacher(torch.arange(20)).requires_grad
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     for module in (model, model[1]):

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from disobey import cards
+from disobey import gpus as cards
 from disobey.code_digest import modules_reached
 from disobey.errors import UserError
 from disobey.locks import Lock

@@ -122,7 +122,7 @@ def test_padding_of_texts_is_no_input(roberta, texts):
 
 def test_first_layers_see_images_without_their_mean(images):
     inputs = device_inputs(images.train, images, CPU, "pixel")
-    gathered = inputs.gather(torch.arange(26)).numpy()
+    gathered = inputs.batch(torch.arange(26)).numpy()
     np.testing.assert_allclose(gathered.mean(0), 0, atol=1e-6)
     model = build_model({"family": "mlp", "hidden": [4]}, images)
     moments = layer_moments(model, ["hidden_1"], inputs, 26)["hidden_1"]

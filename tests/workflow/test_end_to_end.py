@@ -38,7 +38,7 @@ IN_STUDY = set(STAGES) - {"pretrained", "compared", "classify"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 # What surrounds a job and can change no number: its code is in no digest.
 AROUND_JOBS = {
-    "cards", "code_digest", "full_log", "job", "lease", "locks", "provenance",
+    "code_digest", "gpus", "job", "lease", "log_stream", "locks", "provenance",
     "stages.command", "stores.layout", "stores.manifest", "stores.writer",
 }  # fmt: skip
 

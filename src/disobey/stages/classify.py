@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
-from disobey.full_log import seconds_between_bars
 from disobey.job import Job
+from disobey.log_stream import seconds_between_bars
 from disobey.models.checkpoint import CLASSIFIER_FILES, SAFELY, fetched, positions_of, readable
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.stores.writer import NetcdfWriter

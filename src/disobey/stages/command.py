@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from disobey import provenance
-from disobey.cards import PLACES, take_card
 from disobey.errors import OutOfTime, UserError
+from disobey.gpus import PLACES, take_card
 from disobey.job import BY_HAND, Job
 from disobey.lease import cancel, start_again
 from disobey.locks import Holder, Lock, say_without_locks
@@ -33,7 +33,7 @@ RESUMABLE = ("train",)
 
 
 @contextlib.contextmanager
-def alone(job: "Job") -> Iterator[None]:
+def store_locked(job: "Job") -> Iterator[None]:
     """Hold the lock of the job's store, after waiting for whoever holds it.
 
     Without locks on the file system the job goes on and leaves leftovers where they are.
@@ -48,7 +48,7 @@ def alone(job: "Job") -> Iterator[None]:
     lock.take(waiting)
     if not lock.real:
         say_without_locks(lock.path)
-    job.alone = lock.real
+    job.locked = lock.real
     try:
         yield
     finally:
@@ -193,9 +193,9 @@ def main(stage: str, arguments: Sequence[str]) -> int:
         )
         _check_id(job)
         if _several_processes():
-            from disobey.training.distributed import make_together  # torch is slow to load
+            from disobey.training.distributed import make_distributed  # torch is slow to load
 
-            make_together(job, module.run, make)
+            make_distributed(job, module.run, make)
         else:
             make(job, module.run)
     except UserError as error:
@@ -218,7 +218,7 @@ def _several_processes() -> bool:
 
 def make(job: Job, run: Callable[[Job], None]) -> None:
     """Make the store of a job, unless another process has made it meanwhile."""
-    with alone(job):
+    with store_locked(job):
         started = time.time()
         if not made_meanwhile(job):
             run(job)

@@ -44,7 +44,7 @@ def run(job: "Job") -> None:
     checkpoints = checkpoints_of(_checkpoint_folder(job))
     keep = component(spec, "snapshots") if job.writes else None
     snapshots = keep and keep(checkpoints.folder, training)
-    if job.alone:
+    if job.locked:
         checkpoints.remove_temporary_files()
     saver = saver_of(checkpoints, training)
 

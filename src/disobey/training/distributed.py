@@ -22,8 +22,8 @@ from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from disobey.cards import take_cards
 from disobey.errors import UserError
+from disobey.gpus import take_cards
 from disobey.job import Job
 from disobey.seeds import torch_seed
 from disobey.training.checkpoint import Checkpoints, CheckpointSaver
@@ -252,7 +252,7 @@ class DistributedSaver(CheckpointSaver):
 Run = Callable[[Job], None]
 
 
-def make_together(job: Job, run: Run, make: Callable[[Job, Run], None]) -> None:
+def make_distributed(job: Job, run: Run, make: Callable[[Job, Run], None]) -> None:
     """Make the store of a training: all ranks train, rank 0 holds the lock, writes and reports.
 
     Parameters

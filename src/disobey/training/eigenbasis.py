@@ -184,13 +184,13 @@ def layer_moments(
     for layer in layers:
         weight_of(model, layer)
 
-        def gather(module: nn.Module, given: tuple[torch.Tensor, ...], layer: str = layer) -> None:
+        def collect(module: nn.Module, given: tuple[torch.Tensor, ...], layer: str = layer) -> None:
             for rows in input_rows(module, given[0], kept):
                 moments[layer].add(rows)
 
-        hooks.append(modules[layer].register_forward_pre_hook(gather))
+        hooks.append(modules[layer].register_forward_pre_hook(collect))
     for index in torch.arange(examples).split(BATCH):
-        batch = inputs.gather(index)
+        batch = inputs.batch(index)
         kept[:] = [] if pad is None else [batch != pad]
         model(batch)
     for hook in hooks:

@@ -48,9 +48,9 @@ class Chosen:
         self.length = None if inputs.length is None else inputs.length[index]
         self._inputs, self._index = inputs, torch.from_numpy(index)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return the model's input for the chosen examples at ``index`` (batch,)."""
-        return self._inputs.gather(self._index[index])
+        return self._inputs.batch(self._index[index])
 
     def accuracy(self, model: nn.Module, step: int) -> float:
         """Return the share of the labels that a model in evaluation mode predicts.

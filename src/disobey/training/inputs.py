@@ -28,7 +28,7 @@ class Inputs(Protocol):
 
     length: np.ndarray | None
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return the model's input for the examples ``index`` (batch,), on the device.
 
         An index on the host avoids waiting for the GPU.
@@ -58,7 +58,7 @@ class ImageInputs(_OfOneSize):
         self._images = torch.from_numpy(split.inputs).to(device)
         self.normalise = Normalise(data, device, centre)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 images, (batch, channel, y, x), stored channel last."""
         return self.normalise(self._images[index.to(self._images.device, non_blocking=True)])
 
@@ -90,7 +90,7 @@ class TokenInputs:
         # On the host, so that cutting a batch needs no wait for the device.
         self.length = (split.inputs != pad).sum(1)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return int64 tokens, (batch, longest text)."""
         longest = int(self.length[index.cpu().numpy()].max())
         index = index.to(self._tokens.device, non_blocking=True)
@@ -103,7 +103,7 @@ class FeatureInputs(_OfOneSize):
     def __init__(self, split: Split, device: torch.device) -> None:
         self._features = torch.from_numpy(split.inputs).to(device)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 features, (batch, feature)."""
         return self._features[index.to(self._features.device, non_blocking=True)]
 
@@ -216,7 +216,7 @@ class AugmentedImages(ImageInputs):
         """Let each image show its view of a slab from now on."""
         self.shown.show(slab)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 views, (batch, channel, y, x), stored channel last."""
         index = index.to(self._images.device, non_blocking=True)
         return self.normalise(self.shown.cut(self._images, index, index))
@@ -242,10 +242,10 @@ class EncodedInputs(_OfOneSize):
         self.normalise = Normalise(data, device)
 
     def ahead(self, index: torch.Tensor) -> None:
-        """Begin to decode the batch of a later `gather`; each is to be gathered some time."""
+        """Begin to decode a later `batch`; every batch that is begun must be asked for."""
         self._begun[index.numpy().tobytes()] = self._images.begin(index.numpy(), self._border)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 images, (batch, channel, y, x), stored channel last."""
         return self.normalise(self._decoded(index))
 
@@ -286,7 +286,7 @@ class AugmentedEncoded(EncodedInputs):
         """Let each image show its view of a slab from now on."""
         self.shown.show(slab)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 views, (batch, channel, y, x), stored channel last."""
         padded = self._decoded(index)
         position = torch.arange(len(index), device=self._device)

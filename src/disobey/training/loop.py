@@ -19,7 +19,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from tqdm import tqdm
 
 from disobey.errors import UserError
-from disobey.full_log import seconds_between_bars
+from disobey.log_stream import seconds_between_bars
 from disobey.seeds import stream, torch_seed
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.inputs import Inputs
@@ -267,7 +267,7 @@ class Training:
 
     def _gradients(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Leave a batch's gradients; return its loss, and how many of its labels are met."""
-        inputs = self.inputs.gather(index)  # by the host's index: asking a GPU for it would stall
+        inputs = self.inputs.batch(index)  # by the host's index: asking a GPU for it would stall
         index = index.to(self.device, non_blocking=True)
         bf16 = self.recipe.get("precision") == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, bf16):

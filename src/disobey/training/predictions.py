@@ -74,7 +74,7 @@ def _logits(model: nn.Module, inputs: Inputs, index: torch.Tensor) -> torch.Tens
     A batch is as wide as its longest text, so that in the order of the data most of it is padding.
     """
     if inputs.length is None:
-        return model(inputs.gather(index)).float().cpu()
+        return model(inputs.batch(index)).float().cpu()
     order = torch.from_numpy(np.argsort(inputs.length[index.numpy()], kind="stable"))
-    parts = [model(inputs.gather(index[rows])).float().cpu() for rows in order.split(BATCH)]
+    parts = [model(inputs.batch(index[rows])).float().cpu() for rows in order.split(BATCH)]
     return torch.cat(parts)[torch.argsort(order)]

@@ -6,12 +6,12 @@ import sys
 import tempfile
 import textwrap
 
-from disobey.full_log import IN_A_LOG, FullLog
+from disobey.log_stream import IN_A_LOG, LogStream
 
 
 def written(*texts):
     with tempfile.TemporaryFile("w+") as file:
-        log = FullLog(file)
+        log = LogStream(file)
         for text in texts:
             log.write(text)
         file.seek(0)
@@ -35,9 +35,9 @@ def test_a_bar_of_a_job_has_rate_and_time_left_in_its_log(tmp_path):
     code = """
         import sys, time
         from tqdm import tqdm
-        from disobey import full_log
-        full_log.survive_a_full_disk()
-        between = full_log.seconds_between_bars()
+        from disobey import log_stream
+        log_stream.survive_a_full_disk()
+        between = log_stream.seconds_between_bars()
         with tqdm(total=4, unit="step", file=sys.stderr, mininterval=between) as bar:
             for step in range(4):
                 time.sleep(0.01)

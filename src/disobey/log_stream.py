@@ -9,7 +9,7 @@ from typing import Any, TextIO
 IN_A_LOG, ON_A_TERMINAL = 30.0, 5.0
 
 
-class FullLog:
+class LogStream:
     """A stream that leaves out what does not fit on the disk; Python's own streams raise instead.
 
     A bar rewrites its line. Unless the stream is a terminal, each state becomes a line of its own.
@@ -50,4 +50,4 @@ def seconds_between_bars() -> float:
 
 def survive_a_full_disk() -> None:
     """Let what this process prints from now on go missing rather than raise."""
-    sys.stdout, sys.stderr = FullLog(sys.stdout), FullLog(sys.stderr)
+    sys.stdout, sys.stderr = LogStream(sys.stdout), LogStream(sys.stderr)
