@@ -69,7 +69,7 @@ def test_a_live_teacher_answers_of_the_tensor_that_the_student_sees():
     teacher, shown = LiveTeacher(model), torch.randn(4, 3)
     teacher.look(shown)
     assert torch.equal(teacher(torch.arange(4)), shown @ model.weight.T + model.bias)
-    with pytest.raises(RuntimeError, match="another batch"):
+    with pytest.raises(RuntimeError, match="a batch that it has not seen"):
         teacher(torch.arange(3))
 
 

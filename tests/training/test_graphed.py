@@ -73,7 +73,7 @@ def graphs(monkeypatch):
         assert kind is Training
         return partial(GraphedTraining, spec.get("distill", {}), capture=capture)
 
-    monkeypatch.setattr(graphed, "kind_of", kind_of)
+    monkeypatch.setattr(graphed, "graphed_training", kind_of)
     return replays
 
 
@@ -146,7 +146,7 @@ def test_the_cpu_trains_without_a_graph_and_says_so(workplace, monkeypatch, caps
 
 def test_several_processes_are_refused():
     with pytest.raises(UserError, match="needs a training on one GPU; write gpus: 1"):
-        graphed.kind_of({}, torch.device("cuda"), partial(Training))
+        graphed.graphed_training({}, torch.device("cuda"), partial(Training))
 
 
 def test_weights_before_each_step_are_those_of_the_switch():
