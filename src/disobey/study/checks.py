@@ -49,21 +49,8 @@ def cross_checks(study: Study) -> list[Mistake]:
             continue
         wrong_kind = list(_kinds(study, name))
         mistakes += wrong_kind or _too_small(study, name)
-        mistakes += tokens_of_another(study, name)
-        mistakes += _chained(study, name)
-        mistakes += _start(study, name)
-        mistakes += taught_mistakes(study, name)
-        mistakes += _bias(study, name)
-        mistakes += _controls(study, name)
-        mistakes += _teacher_seen(study, name)
-        mistakes += _classes_of_loss(study, name)
-        mistakes += _epochs_known(study, name)
-        if study.settings[name].over_training and not _recipe(study, name).snapshots:
-            words = (
-                f"recipe '{study.settings[name].recipe}' keeps no snapshots; "
-                f"add to it, for example, snapshots: [1, 2, 5, 10]"
-            )
-            mistakes.append((("settings", name, "over_training"), words))
+        for check in OF_A_SETTING:
+            mistakes += check(study, name)
     return mistakes
 
 
@@ -182,48 +169,40 @@ def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
         yield ("settings", name, "teacher", "external"), words
 
 
-def _kinds(study: Study, name: str) -> Iterator[Mistake]:
-    setting = study.settings[name]
-    data = study.datasets[setting.dataset]
-    kind = data.kind
+def _models_of(study: Study, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the roles of a setting that name a model, and the names."""
     for role in ("teacher", "student"):
-        model = getattr(setting, role)
-        if not isinstance(model, str):
-            continue
-        if data.features is not None and isinstance(study.models[model], ChannelLinear):
-            yield (
-                ("settings", name, role),
-                f"model '{model}' reads a channel of each class, which random features of data set "
-                f"'{setting.dataset}' do not have; write a model of family mlp, with hidden: []",
-            )
-        if kind in study.models[model].inputs:
-            continue
-        fitting = [other for other, options in study.models.items() if kind in options.inputs]
-        read = " or ".join(PLURAL[one] for one in study.models[model].inputs)
-        yield (
-            ("settings", name, role),
-            f"model '{model}' reads {read}, but data set "
-            f"'{setting.dataset}' holds {PLURAL[kind]}; models that read {PLURAL[kind]}: "
-            f"{', '.join(fitting) or 'none in this file'}",
-        )
+        model = getattr(study.settings[name], role)
+        if isinstance(model, str):
+            yield role, model
+
+
+def _kinds(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that the models read what the data set holds."""
+    dataset = study.settings[name].dataset
+    data = study.datasets[dataset]
+    for role, model in _models_of(study, name):
+        options, here = study.models[model], ("settings", name, role)
+        if data.features is not None and isinstance(options, ChannelLinear):
+            words = f"model '{model}' reads a channel of each class, which random features of data"
+            remedy = "write a model of family mlp, with hidden: []"
+            yield here, f"{words} set '{dataset}' do not have; {remedy}"
+        if data.kind not in options.inputs:
+            fitting = [other for other, one in study.models.items() if data.kind in one.inputs]
+            read, held = " or ".join(PLURAL[one] for one in options.inputs), PLURAL[data.kind]
+            words = f"model '{model}' reads {read}, but data set '{dataset}' holds {held}"
+            known = ", ".join(fitting) or "none in this file"
+            yield here, f"{words}; models that read {held}: {known}"
 
 
 def _too_small(study: Study, name: str) -> Iterator[Mistake]:
     """Check that the examples suit the models, where their size is known before they are read."""
-    setting = study.settings[name]
-    for role in ("teacher", "student"):
-        model = getattr(setting, role)
-        if not isinstance(model, str):
-            continue
+    dataset = study.settings[name].dataset
+    for role, model in _models_of(study, name):
         refusal = getattr(study.models[model], "refusal", None)  # networks for large images have it
-        if refusal is None:
-            continue
-        wrong = refusal(sizes_of(study.datasets[setting.dataset], study.data_root).shape)
+        wrong = refusal and refusal(sizes_of(study.datasets[dataset], study.data_root).shape)
         if wrong is not None:
-            yield (
-                ("settings", name, role),
-                f"model '{model}', data set '{setting.dataset}': {wrong}",
-            )
+            yield ("settings", name, role), f"model '{model}', data set '{dataset}': {wrong}"
 
 
 def _chained(study: Study, name: str) -> Iterator[Mistake]:
@@ -302,6 +281,15 @@ def _epochs_known(study: Study, name: str) -> Iterator[Mistake]:
             f"known only once data set '{setting.dataset}' is read; write epochs, or give the data "
             f"set subset: {{train: ...}}",
         )
+
+
+def _over_training(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that there are snapshots where a setting is analysed over training."""
+    setting = study.settings[name]
+    if setting.over_training and not _recipe(study, name).snapshots:
+        words = f"recipe '{setting.recipe}' keeps no snapshots"
+        remedy = "add to it, for example, snapshots: [1, 2, 5, 10]"
+        yield ("settings", name, "over_training"), f"{words}; {remedy}"
 
 
 # --- bias ------------------------------------------------------------------------------------
@@ -439,3 +427,9 @@ def _same_model(study: Study, setting: Setting) -> bool:
 
 def _recipe(study: Study, name: str) -> Recipe:
     return study.recipes[study.settings[name].recipe]
+
+
+OF_A_SETTING = (
+    tokens_of_another, _chained, _start, taught_mistakes, _bias, _controls, _teacher_seen,
+    _classes_of_loss, _epochs_known, _over_training,
+)  # fmt: skip
