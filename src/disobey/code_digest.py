@@ -296,7 +296,7 @@ def _tokens(node: object, *, wordless: bool = False) -> Iterator[str]:
 
 
 def _is_message(node: ast.AST) -> bool:
-    """Tell statements whose strings are for people to read: ``raise``, ``print`` and log calls."""
+    """Return whether a statement's strings are messages: ``raise``, ``print`` and log calls."""
     if isinstance(node, ast.Raise):
         return True
     if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
@@ -308,7 +308,7 @@ def _is_message(node: ast.AST) -> bool:
 
 
 def _is_text(node: ast.AST) -> bool:
-    """Tell f-strings and string constants."""
+    """Return whether a node is an f-string or a string constant."""
     of_words = isinstance(node, ast.Constant) and isinstance(node.value, str)
     return of_words or isinstance(node, ast.JoinedStr)
 
@@ -320,7 +320,7 @@ def _is_import_or_text(statement: ast.stmt) -> bool:
 
 
 def _is_empty_text(node: ast.AST) -> bool:
-    """Tell the empty pieces that Python 3.12.0 and 3.12.1 put into f-strings."""
+    """Return whether a node is an empty piece, as Python 3.12.0 and 3.12.1 put into f-strings."""
     return isinstance(node, ast.Constant) and node.value == ""
 
 

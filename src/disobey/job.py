@@ -76,12 +76,12 @@ class Job:
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes the store: the only one, or rank 0."""
+        """True if this process writes the store: the only one, or rank 0."""
         return self.ranks is None or self.ranks.rank == 0
 
     @property
     def by_hand(self) -> bool:
-        """Whether the digest of the code is unknown, so that no earlier store can be equal."""
+        """True if the digest of the code is unknown, so that no earlier store can be equal."""
         return self.code == BY_HAND
 
     def known_code(self) -> str:

@@ -161,7 +161,7 @@ def cancel_left_jobs(folder: Path) -> None:
 
 
 def cancel(jobs: Sequence[str]) -> None:
-    """Call ``scancel``; where that fails say so, since whoever needs the jobs gone waits for it."""
+    """Call ``scancel``; print an error, since whoever needs the jobs gone waits for it."""
     try:
         _output("scancel", *jobs)
     except (OSError, subprocess.SubprocessError) as error:

@@ -32,7 +32,7 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
         Without an interval, as with a single seed, only the estimate is printed.
     null : float
         The value without an effect, if a verdict depends on it: an end beside it is not rounded
-        to it, lest an interval seem to hold a null that its verdict says it does not.
+        to it, or the interval would seem to hold a null that its verdict excludes.
     """
     if math.isnan(estimate):
         return "not estimated"

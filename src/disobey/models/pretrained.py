@@ -65,7 +65,7 @@ def store_of(options: Mapping[str, Any], inputs: Iterable[Manifest]) -> Manifest
     for manifest in inputs:
         if manifest.id == options["pretrained"] and manifest.record["stage"] == "pretrained":
             return manifest
-    raise UserError(f"the model is made of {options['pretrained']}, which is not among --inputs")
+    raise UserError(f"the model needs {options['pretrained']}, which is not among --inputs")
 
 
 def _check_tokenizer(pretrained: Manifest, data: Prepared) -> None:

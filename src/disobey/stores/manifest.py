@@ -297,7 +297,7 @@ def upstream(manifest: Manifest, root: Path) -> Iterator[tuple[int, str, Manifes
     path : str
         The upstream manifest, as the record names it.
     found : Manifest or None
-        None when it is no longer there or cannot be read.
+        None if it is gone or cannot be read.
     """
     seen: set[str] = set()
     waiting = [(1, path) for path in reversed(manifest.record["inputs"])]

@@ -68,7 +68,7 @@ def remove_temporary_files(path: Path) -> None:
 
 
 def _is_full(error: Exception, folder: Path) -> bool:
-    """Return whether writing failed for want of space; where the error does not say so, try.
+    """Return whether writing failed for want of space; if the error does not tell, try to write.
 
     On a full disk HDF5 says "HDF error" or even "Permission denied", and safetensors has no errno.
     """

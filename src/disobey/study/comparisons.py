@@ -53,7 +53,7 @@ class ComparedLogits(_Logits):
         None, description="names in the order of the logits"
     )
     split: Split | None = Field(
-        None, description="of which split an array is that does not say so; test if not given"
+        None, description="the split of arrays whose names do not tell it; test if not given"
     )
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Options of data sets in study files: sources, and what is made of them."""
+"""Options of data sets in study files."""
 
 import re
 from typing import Annotated, Any, ClassVar, Literal
@@ -153,7 +153,7 @@ class _Dataset(Strict):
 
     @property
     def encoded(self) -> bool:
-        """Whether its images stay encoded in the store."""
+        """True if its images stay encoded in the store."""
         return (getattr(self, "size", None) or 0) > LARGEST_STORED
 
     @model_validator(mode="after")
@@ -234,7 +234,7 @@ class Builtin(_Dataset):
 
     @property
     def has_directions(self) -> bool:
-        """Whether the true direction of each class is known, in the space that models read."""
+        """True if the direction of each class is known, in the space that models read."""
         return self.rows == "feature" and self.features is None
 
     @model_validator(mode="after")

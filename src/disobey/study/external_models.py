@@ -60,7 +60,7 @@ class ExternalModels:
     plan : Plan
         Grows by the jobs.
     sources : Sources
-        Of the data sets.
+        Jobs of the data sets.
     """
 
     def __init__(self, study: Study, plan: Plan, sources: Sources) -> None:

@@ -82,7 +82,7 @@ class Plan:
     study: str
     jobs: dict[tuple[str, str], PlannedJob] = field(default_factory=dict)
     settings: dict[str, SettingRuns] = field(default_factory=dict)
-    # By the id of a data store: its sizes, and the user's files that it is made of.
+    # Sizes and the user's files of data stores, by their ids.
     sizes: dict[str, Data] = field(default_factory=dict)
     files: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     pretrained: dict[str, Pretrained] = field(default_factory=dict)

@@ -308,7 +308,7 @@ class Study(Strict):
         description="one teacher, reference and student each; two at least for a verdict"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto takes a GPU where there is one"
+        "auto", description="auto takes a GPU if there is one"
     )
     data_root: str | None = Field(
         None, description="folder that the paths of data sets of source files start from"
@@ -323,7 +323,7 @@ class Study(Strict):
     )
     datasets: dict[Name, Dataset] = Field(
         default_factory=dict,
-        description="by names of yours: where data come from, and what is made of them",
+        description="by names of yours: sources of data and their preparation",
     )
     models: dict[Name, ModelOptions] = Field(
         default_factory=dict,

@@ -118,7 +118,7 @@ class Evaluate(Strict):
 
 
 class Recipe(Strict):
-    """How a model is trained; the same for teacher, reference and student unless said otherwise."""
+    """Options of a training; teacher, reference and student share them unless said otherwise."""
 
     model_config = ONE_UNIT
 

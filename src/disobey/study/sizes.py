@@ -194,7 +194,7 @@ class Data:
 
     @property
     def encoded(self) -> bool:
-        """Whether its images stay encoded, to be decoded batch by batch."""
+        """True if its images stay encoded, to be decoded batch by batch."""
         return self.itemsize == 0
 
     @property

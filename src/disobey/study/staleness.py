@@ -19,7 +19,7 @@ PAGES = {
 
 
 class CodeDigests:
-    """Digests of modules and of the texts that a page is made of.
+    """Digests of code and of the texts of a page.
 
     Parameters
     ----------

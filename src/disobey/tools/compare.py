@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--split", choices=("train", "test"),
-        help="of which split an array is that does not say so (default: test)",
+        help="the split of arrays whose names do not tell it (default: test)",
     )  # fmt: skip
     made.add_argument(
         "--output", type=Path, default=Path(NAME), metavar="FOLDER",

@@ -72,7 +72,7 @@ class Drawn:
     ----------
     study : str
     path : str
-        Of its file.
+        Path of its file.
     kinds : set of str
         The kinds of its figures.
     summary : list of dict of str to str, or None

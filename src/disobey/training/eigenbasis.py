@@ -175,7 +175,7 @@ def layer_moments(
         The training examples.
     examples : int
     pad : int, optional
-        The token of texts that is no input.
+        The padding token of texts.
     """
     moments = {layer: Moments() for layer in layers}
     modules = dict(model.named_modules())

@@ -68,7 +68,7 @@ class Loss:
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether it compares the student with a teacher; controls do not."""
+        """True if it compares the student with a teacher; controls do not."""
         return TEACHER in self.reads
 
     def scale(self, temperature: float) -> float:

@@ -1,4 +1,4 @@
-"""How a student sees its teacher: by stored logits, by stored views, or live."""
+"""Teachers of students: by stored logits, by stored views, or live."""
 
 from pathlib import Path
 
