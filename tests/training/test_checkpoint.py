@@ -288,5 +288,5 @@ def test_a_state_that_fails_half_way_leaves_nothing_behind(tmp_path):
 @pytest.mark.parametrize("text", ["", "often", "-1", "nan"])
 def test_no_time_between_states_is_refused_with_what_to_write(text, monkeypatch):
     monkeypatch.setenv("DISOBEY_SAVE_EVERY", text)
-    with pytest.raises(UserError, match="is no number of seconds; write DISOBEY_SAVE_EVERY=60"):
+    with pytest.raises(UserError, match="is not a number of seconds; write DISOBEY_SAVE_EVERY=60"):
         seconds_between_states()
