@@ -626,7 +626,9 @@ def test_a_json_file_may_be_one_array():
 def test_json_that_is_none_is_refused(content):
     Path("train.jsonl").write_text(content)
     write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
-    with pytest.raises(UserError, match=r"train.jsonl: (is empty|is not JSON|entry 1 is not an object)"):
+    with pytest.raises(
+        UserError, match=r"train.jsonl: (is empty|is not JSON|entry 1 is not an object)"
+    ):
         prepared(**TEXT)
 
 
