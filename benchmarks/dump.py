@@ -22,7 +22,7 @@ from benchmarks.networks import AUGMENT, CLASSES, CPU, images, resnet
 from disobey.stages.views import write_slab
 from disobey.stores.reader import from_half_bits, half_bits
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.augmented import AugmentedImages
+from disobey.training.inputs import AugmentedImages
 from disobey.training.predictions import BATCH
 
 EXAMPLES = 8 * BATCH
@@ -61,7 +61,7 @@ def main(rounds: int) -> None:
     """Print one table: a row per model."""
     data = images(EXAMPLES)
     inputs = AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0)
-    batch = inputs.gather(torch.arange(BATCH))
+    batch = inputs.batch(torch.arange(BATCH))
     rows, record = [], {}
     for depth in DEPTHS:
         model = settled(resnet(depth, data), batch)

@@ -45,8 +45,8 @@ from benchmarks.networks import (
 from benchmarks.plain import Pictures, PlainLoop
 from disobey import provenance
 from disobey.data.prepared import Prepared
-from disobey.training.augmented import AugmentedImages
 from disobey.training.device import repeatable_float32, versions_in_words
+from disobey.training.inputs import AugmentedImages
 from disobey.training.weights import for_device
 
 SECONDS = 480.0
@@ -107,7 +107,7 @@ def errors(device: torch.device, seconds: float) -> Iterator[Row]:
     left, right = torch.randn(2, 256, 256, generator=generator)
     data = images(BATCH)
     inputs = AugmentedImages(data.train, data, CPU, None, AUGMENT, draw=0)
-    shown, model = inputs.gather(torch.arange(BATCH)), student(data, CPU)
+    shown, model = inputs.batch(torch.arange(BATCH)), student(data, CPU)
     label = torch.from_numpy(data.train.label)[:BATCH]
     for what, compute in (
         ("convolution", lambda **to: functional.conv2d(pixels.to(**to), kernel.to(**to))),

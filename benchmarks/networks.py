@@ -14,14 +14,12 @@ from disobey.data.prepared import Prepared, Split
 from disobey.models.registry import build_model
 from disobey.stages.views import write_slab
 from disobey.stores.writer import NetcdfWriter
-from disobey.training import augmented
-from disobey.training.augmented import AugmentedImages
+from disobey.training import inputs as augmented
 from disobey.training.compiled import compiled_forward
+from disobey.training.inputs import AugmentedImages
 from disobey.training.loop import Training
-from disobey.training.losses import objective as objectives
-from disobey.training.losses.targets import Targets, Teacher
-from disobey.training.teachers.live import LiveTeacher
-from disobey.training.teachers.views import StoredViews
+from disobey.training.objective import Targets, Teacher, build_objective
+from disobey.training.teachers import LiveTeacher, StoredViews
 from disobey.training.weights import for_device
 
 CPU = torch.device("cpu")
@@ -107,7 +105,7 @@ class OurLoop:
         }  # fmt: skip
         if teacher is not None:
             self.spec["distill"] = {"temperature": 4.0, "weight": 0.9}
-        self.inputs = augmented.build(self.spec, data, device)
+        self.inputs = augmented.augmented_training_inputs(self.spec, data, device)
         self.teacher = self._teacher(teacher)
         self.forward = compiled_forward(student, batch, varying=False) if compile else None
 
@@ -119,8 +117,8 @@ class OurLoop:
     def training(self) -> Training:
         """Return a training of the student at its first step."""
         targets = Targets(torch.from_numpy(self.data.train.label).to(self.device), self.teacher)
-        objective = objectives.build(self.spec, targets)
-        shown = augmented.shown_by_epoch(self.spec, self.inputs, self.teacher)
+        objective = build_objective(self.spec, targets)
+        shown = augmented.show_views(self.spec, self.inputs, self.teacher)
         return Training(
             self.student,
             self.inputs,

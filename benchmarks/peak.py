@@ -16,9 +16,9 @@ import torch
 
 from benchmarks.common import in_turn, median_of, median_ratio, report, seconds
 from benchmarks.networks import AUGMENT, CLASSES, CPU, OurLoop, images, resnet, write_views
-from disobey.models.cost import Shape
 from disobey.models.options import CifarResnet
-from disobey.training.augmented import AugmentedImages
+from disobey.models.shapes import Shape
+from disobey.training.inputs import AugmentedImages
 
 SIZE = 4096
 STEPS = 60

@@ -22,9 +22,9 @@ from transformers import RobertaConfig
 # A process's first optimizer may import what torch alone does not.
 TRAIN = f"""{STAGE}train
 import torch
-import disobey.training.augmented, disobey.training.losses.objective
-import disobey.training.teachers.views
-from disobey.training.optimizers import make_optimizer
+import disobey.training.inputs, disobey.training.objective
+import disobey.training.teachers
+from disobey.training.loop import make_optimizer
 make_optimizer(torch.nn.Linear(1, 1), {{"optimizer": "sgd", "lr": 1.0}})
 """
 READ = "import xarray, scipy.special; import xarray.backends.netCDF4_"

@@ -14,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.common import report
 from benchmarks.networks import AUGMENT, BATCH, CPU, OurLoop, images, resnet, write_views
-from disobey.training.augmented import AugmentedImages
+from disobey.training.inputs import AugmentedImages
 
 STEPS = 20
 KINDS = {

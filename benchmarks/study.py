@@ -19,7 +19,7 @@ from benchmarks.common import in_turn, median_of, median_ratio, report, seconds
 from benchmarks.networks import AUGMENT, CPU, SLABS, OurLoop, images, resnet, write_views
 from benchmarks.plain import Pictures, PlainLoop
 from benchmarks.training import PAIRS
-from disobey.training.augmented import AugmentedImages
+from disobey.training.inputs import AugmentedImages
 
 EXAMPLES = 64 * 16
 STUDENTS = (1, 2, 5, 10)

@@ -28,8 +28,7 @@ from disobey.stores.writer import NetcdfWriter
 from disobey.training.eigenbasis import layer_moments
 from disobey.training.inputs import device_inputs
 from disobey.training.loop import Training
-from disobey.training.losses import objective as objectives
-from disobey.training.losses.targets import Targets
+from disobey.training.objective import Targets, build_objective
 from disobey.training.progress import make_tracker
 from disobey.training.weights import for_device
 
@@ -72,7 +71,7 @@ def seconds(case: str, data: Prepared, store: Path | None) -> float:
     inputs = device_inputs(data.train, data, CPU, "pixel")
     spec = {"basis": "b", "layers": layers}
     track = None if store is None else partial(make_tracker, model, spec, store)
-    objective = objectives.build({"recipe": recipe}, targets)
+    objective = build_objective({"recipe": recipe}, targets)
     with contextlib.redirect_stderr(io.StringIO()):
         training = Training(model, inputs, targets, objective, recipe, 0, track)
         started = time.process_time()

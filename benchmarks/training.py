@@ -21,7 +21,7 @@ from benchmarks.common import in_turn, median_of, median_ratio, report
 from benchmarks.networks import AUGMENT, CPU, OurLoop, images, resnet, write_views
 from benchmarks.plain import Pictures, PlainLoop
 from disobey.data.prepared import Prepared
-from disobey.training.augmented import AugmentedImages
+from disobey.training.inputs import AugmentedImages
 
 EXAMPLES = 64 * 40
 STEPS = 60

@@ -425,7 +425,7 @@ def test_text_classifiers_give_the_logits_of_each_text_whatever_the_batches():
 def test_a_checkpoint_without_a_trained_head_is_refused():
     for seed in range(4):
         save_checkpoint(Path(f"m{seed}"), "bert", seed=seed, num_labels=20)
-    with pytest.raises(UserError, match=r"lack classifier\.\w+ .*it is no trained classifier"):
+    with pytest.raises(UserError, match=r"lack classifier\.\w+ .*it is not a trained classifier"):
         run_in_process(write(CHECKPOINTS.replace("NAME", "cldr-langid")))
 
 

@@ -13,14 +13,14 @@ import pytest
 from disobey.__main__ import TOOLS, main
 from disobey.analysis import bias, quality
 from disobey.analysis.claims import switching
-from disobey.models.cost import Shape
+from disobey.models.shapes import Shape
 from disobey.stores.layout import STAGES
 from disobey.study import plan as planning
-from disobey.study.distill import DISTILL
 from disobey.study.figures import FIGURES
 from disobey.study.loader import load_study
 from disobey.study.models import Analysis
 from disobey.study.plan import make_plan
+from disobey.study.recipes import DISTILL
 from disobey.training import progress
 
 REPOSITORY = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from disobey.errors import OutOfTime, UserError
-from disobey.slurm import cancel_left_jobs, start_again
+from disobey.lease import cancel_left_jobs, start_again
 from disobey.stages import command
 
 A_RUN = "459d4321-7b47-4157-9650-3bdd71eca54c"

@@ -5,7 +5,7 @@ import os
 import sys
 
 from disobey.extras import advice
-from disobey.full_log import survive_a_full_disk
+from disobey.log_stream import survive_a_full_disk
 from disobey.stores.layout import STAGES
 
 TOOLS = {
@@ -21,7 +21,7 @@ TOOLS = {
     "export": "a trained model with its card, as the Hugging Face hub has it",
     "curves": "losses and accuracies of a study's trainings, for TensorBoard or as CSV",
     "compare": "a teacher and a student that any code made: verdicts from their logits",
-    "prune": "what lies in results/ and no study asks for, and how large it is",
+    "prune": "files in results/ that no study asks for, with their sizes",
     "schema": "the JSON schema of study files, for editors",
 }
 

@@ -118,7 +118,7 @@ class Source:
     loose : list of ast.stmt
         Statements that neither define a name nor import one.
     bindings : dict of set of str
-        Dotted paths that a name can stand for, by the import statements at any depth.
+        Dotted paths that a name may mean, by the import statements at any depth.
     imported : set of str
         Modules of this package that run when this one is imported.
     """
@@ -167,7 +167,7 @@ def _definition(module: str, name: str) -> Definition:
 
 
 def _resolve(path: str) -> list[tuple[str, str]]:
-    """Return the definitions that a dotted path stands for; none outside this package."""
+    """Return the definitions that a dotted path means; none outside this package."""
     if path != PACKAGE and not path.startswith(f"{PACKAGE}."):
         return []
     module = path
@@ -189,7 +189,7 @@ def _resolve(path: str) -> list[tuple[str, str]]:
     return _whole(module)  # made at run time
 
 
-def _paths(node: ast.AST) -> Iterator[str]:
+def _paths(node: ast.AST, *, wordless: bool = False) -> Iterator[str]:
     """Yield the dotted paths that a statement reads, but for those in the text of messages."""
     if isinstance(node, ast.Attribute | ast.Name):
         names: list[str] = []
@@ -199,8 +199,10 @@ def _paths(node: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Name):
             yield ".".join([node.id, *names])
             return
-    for child in ast.iter_child_nodes(_without_text(node) if _is_message(node) else node):
-        yield from _paths(child)
+    wordless = wordless or _is_message(node)
+    for child in ast.iter_child_nodes(node):
+        if not (wordless and isinstance(child, ast.JoinedStr)):
+            yield from _paths(child, wordless=wordless)
 
 
 @functools.cache
@@ -267,9 +269,12 @@ def _imports(tree: ast.AST, module: str) -> Iterator[str]:
 # --- syntax trees ----------------------------------------------------------------------------
 
 
-def _tokens(node: object) -> Iterator[str]:
+def _tokens(node: object, *, wordless: bool = False) -> Iterator[str]:
+    """Yield a syntax tree as text; ``wordless`` replaces strings by empty ones."""
     if isinstance(node, ast.AST):
-        node = _without_text(node) if _is_message(node) else node
+        wordless = wordless or _is_message(node)
+        if wordless and _is_text(node):
+            node = ast.Constant("")
         yield f"({type(node).__name__}"
         for name, value in ast.iter_fields(node):
             if isinstance(node, ast.JoinedStr):
@@ -279,19 +284,19 @@ def _tokens(node: object) -> Iterator[str]:
             if name == "body" and _has_docstring(node):
                 value = value[1:]
             yield f".{name}"
-            yield from _tokens(value)
+            yield from _tokens(value, wordless=wordless)
         yield ")"
     elif isinstance(node, list):
         yield "["
         for item in node:
-            yield from _tokens(item)
+            yield from _tokens(item, wordless=wordless)
         yield "]"
     else:  # ascii: what repr escapes depends on the Unicode version of a Python
         yield f"{type(node).__name__} {node!a}"
 
 
 def _is_message(node: ast.AST) -> bool:
-    """Tell statements whose strings are for people to read: ``raise``, ``print`` and log calls."""
+    """Return whether a statement's strings are messages: ``raise``, ``print`` and log calls."""
     if isinstance(node, ast.Raise):
         return True
     if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
@@ -302,31 +307,10 @@ def _is_message(node: ast.AST) -> bool:
     return isinstance(called, ast.Name) and called.id == "print"
 
 
-class _Wordless(ast.NodeTransformer):
-    """Replaces strings by one that says nothing."""
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
-        return ast.Constant("")
-
-    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
-        return ast.Constant("") if isinstance(node.value, str) else node
-
-
-def _without_text(node: ast.AST) -> ast.AST:
-    return _Wordless().visit(_copy(node))
-
-
-def _copy(node: ast.AST) -> ast.AST:
-    """Copy a tree: a transformer works in place, and every tree is read again."""
-    fields = {
-        name: _copy(value)
-        if isinstance(value, ast.AST)
-        else [_copy(item) if isinstance(item, ast.AST) else item for item in value]
-        if isinstance(value, list)
-        else value
-        for name, value in ast.iter_fields(node)
-    }
-    return type(node)(**fields)
+def _is_text(node: ast.AST) -> bool:
+    """Return whether a node is an f-string or a string constant."""
+    of_words = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return of_words or isinstance(node, ast.JoinedStr)
 
 
 def _is_import_or_text(statement: ast.stmt) -> bool:
@@ -336,7 +320,7 @@ def _is_import_or_text(statement: ast.stmt) -> bool:
 
 
 def _is_empty_text(node: ast.AST) -> bool:
-    """Tell the empty pieces that Python 3.12.0 and 3.12.1 put into f-strings."""
+    """Return whether a node is an empty piece, as Python 3.12.0 and 3.12.1 put into f-strings."""
     return isinstance(node, ast.Constant) and node.value == ""
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from disobey import code_digest, provenance
-from disobey.cards import take_card
 from disobey.errors import UserError
+from disobey.gpus import take_card
 from disobey.stores.layout import CAPTIONS, STAGES, store_of
 from disobey.stores.manifest import Manifest, describe, write_manifest
 from disobey.stores.writer import NetcdfWriter, atomic, remove_temporary_files, title_of
@@ -26,11 +26,10 @@ class Job:
     Attributes
     ----------
     stage : str
-        The stage's name.
     spec : dict
-        What the stage depends on, and nothing else.
+        All that the stage depends on, and nothing else.
     code : str
-        Digest of the code that the stage depends on; recorded, not used.
+        Digest of the stage's code; recorded, not used.
     inputs : tuple of Manifest
         The manifests of the upstream stores.
     output : Path
@@ -38,24 +37,21 @@ class Job:
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     threads : int
-        How many a training job may use; part of what makes a result equal bit for bit.
+        Number of threads of a training; results are equal bit by bit only for equal numbers.
     captions : Path
         The folder of the figures' captions.
-    files : dict
-        The user's own files by split, where the spec says what they hold.
-    source : str or None
-        Where the files lie whose content the spec names: the place is no part of what is made.
+    files, source : dict, str or None
+        Places of the user's own files by split, and of a checkpoint; the spec has their content.
     study_file : Path or None
-        The file that the study was read from; the report links to it.
-    alone : bool
+        The study file, which the report links to.
+    locked : bool
         Whether a lock keeps every other process away from the store.
     take_card : callable
-        Given the names of the GPUs that torch sees, returns the position of one that is this
-        process's own, after waiting for one.
+        Waits for a GPU, given the names of those that torch sees, and returns its position.
     ranks : Ranks or None
-        The processes that train together; None where there is one.
+        The processes that train together; None for a single one.
     measured : dict
-        What the stage measured of its own work, for the manifest.
+        Measurements of the stage itself, for the manifest.
     states : Path or None
         The folder of a training's saved states.
     """
@@ -71,7 +67,7 @@ class Job:
     files: dict[str, list[str]] = field(default_factory=dict)
     source: str | None = None
     study_file: Path | None = None
-    alone: bool = False
+    locked: bool = False
     take_card: Callable[[Sequence[str]], int] = take_card
     ranks: "Ranks | None" = None
     written: list[Path] = field(default_factory=list)
@@ -80,12 +76,12 @@ class Job:
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes the store: the only one, or rank 0."""
+        """True if this process writes the store: the only one, or rank 0."""
         return self.ranks is None or self.ranks.rank == 0
 
     @property
     def by_hand(self) -> bool:
-        """Whether the digest of the code is unknown, so that no earlier store can be equal."""
+        """True if the digest of the code is unknown, so that no earlier store can be equal."""
         return self.code == BY_HAND
 
     def known_code(self) -> str:
@@ -128,7 +124,7 @@ class Job:
     def write(self, path: Path) -> AbstractContextManager[Path]:
         """Open a temporary name for ``path``, which becomes a file of the store on success."""
         self.written.append(path)
-        if self.alone:
+        if self.locked:
             remove_temporary_files(path)
         return atomic(path)
 
@@ -172,6 +168,6 @@ class Job:
             started=started,
             measured=self.measured,
         )
-        if self.alone:
+        if self.locked:
             remove_temporary_files(self.output)
         write_manifest(self.output, record)

@@ -1,27 +1,29 @@
-"""One Snakemake at a time in a folder, and no stale lock after one that was killed.
+"""One Snakemake at a time in a folder, without stale locks or jobs of one that was killed.
 
 Snakemake's own locks are files that ``kill -9`` leaves behind, and then each call is refused until
-somebody calls ``--unlock``. The kernel drops a lease: while nobody holds it, those files are stale.
+somebody calls ``--unlock``. The kernel drops a lease: while nobody holds it, those files are stale,
+and SLURM jobs of this folder are leftovers.
 """
 
 import contextlib
 import functools
 import os
+import re
 import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from disobey.errors import UserError
 from disobey.locks import Lock, say_without_locks
-from disobey.slurm import cancel_left_jobs
 from disobey.stores.layout import lock_of
 
 LEASE = Path(".snakemake/lease")
 SNAKEMAKES_LOCKS = Path(".snakemake/locks")
-A_MOMENT = 60.0  # seconds [our choice]: longer than any call takes to look around
+LOOKING_SECONDS = 60.0  # [our choice]: longer than any call takes to look around
 
 
 @contextlib.contextmanager
@@ -47,11 +49,11 @@ def working() -> Iterator[bool]:
         When another one does, with what to do about it.
     """
     lease = Lock(LEASE)
-    deadline = time.monotonic() + A_MOMENT
+    deadline = time.monotonic() + LOOKING_SECONDS
     while not lease.try_take():
         holder = lease.holder()  # None: somebody looks around for a moment
         if holder is not None or time.monotonic() > deadline:
-            # What a script puts into the background heeds no SIGINT.
+            # A script's background jobs ignore SIGINT.
             stop = f"kill -INT {holder.pid}" if holder else "end it"
             wait = f"; kill -TERM {holder.pid} lets its running jobs end first" if holder else ""
             raise UserError(
@@ -87,7 +89,7 @@ def work_alone(workflow: Any, manifests: Iterable[str]) -> None:  # noqa: ANN401
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
-        Of the main process.
+        The workflow of the main process.
     manifests : iterable of str
         All that the run may make.
 
@@ -120,10 +122,74 @@ def work_alone(workflow: Any, manifests: Iterable[str]) -> None:  # noqa: ANN401
 
 
 def left_at_work(manifests: Iterable[str]) -> list[str]:
-    """Return in words which jobs of an earlier run are still at work on ``manifests``."""
+    """Return in words the jobs of an earlier run that are still at work on ``manifests``."""
     held = ((name, Lock(lock_of(name)).held_by()) for name in manifests)
     return [
         f"{holder}, left by an earlier run, still makes {name}; the job of this run waits for it"
         for name, holder in held
         if holder is not None
     ]
+
+
+# Snakemake calls all jobs of a run by the run's random number, perhaps after a prefix.
+NAME_OF_A_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+
+
+def cancel_left_jobs(folder: Path) -> None:
+    """Cancel this user's jobs of ``folder``, running or not, that a Snakemake submitted; say which.
+
+    Call it only while the lease shows that no other Snakemake works there. One that still waits
+    in the queue would, when its turn comes, delete and make again what this run has made by then.
+    """
+    try:
+        listed = _output("squeue", "--me", "--noheader", "--format", "%i|%j|%Z")
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"disobey: jobs left in the queue are not looked for ({error})", file=sys.stderr)
+        return
+    # A banner, or the name of a cluster, has no such columns.
+    jobs = [line.split("|", 2) for line in listed.splitlines() if line.count("|") >= 2]
+    left = [
+        job for job, name, place in jobs if NAME_OF_A_RUN.search(name) and Path(place) == folder
+    ]
+    if left:
+        print(
+            f"disobey: cancelling SLURM jobs {', '.join(left)} that an earlier run left; "
+            f"training saves its state",
+            file=sys.stderr,
+        )
+        cancel(left)
+
+
+def cancel(jobs: Sequence[str]) -> None:
+    """Call ``scancel``; print an error, since whoever needs the jobs gone waits for it."""
+    try:
+        _output("scancel", *jobs)
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"scancel failed ({error}); waiting for the job to end by itself", file=sys.stderr)
+
+
+def start_again() -> bool:
+    """Let SLURM put the job of this process back into its queue; return whether it does.
+
+    The job keeps its number, so that the Snakemake that submitted it goes on waiting for it and
+    counts no failure. Only a job that Snakemake submitted is put back.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if not job:
+        return False
+    try:  # by squeue: SLURM_JOB_NAME is the name of a step there
+        name = _output("squeue", "--jobs", job, "--noheader", "--format", "%j").strip()
+        if not NAME_OF_A_RUN.search(name):
+            return False
+        _output("scontrol", "requeue", job)
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"scontrol requeue failed ({error})", file=sys.stderr)
+        return False
+    print(f"SLURM starts job {job} again; it goes on from the saved state", file=sys.stderr)
+    return True
+
+
+def _output(*words: str) -> str:
+    return subprocess.run(
+        words, check=True, timeout=60, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ).stdout

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-# What flock says on a file system that has none, say some mounts of NFS and Lustre.
+# Errors of flock on file systems without locks, such as some mounts of NFS and Lustre.
 WITHOUT_LOCKS = (
     errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL,
 )  # fmt: skip
@@ -25,17 +25,7 @@ WITHOUT_LOCKS = (
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock.
-
-    Attributes
-    ----------
-    pid, host : int, str
-        The process and its machine.
-    since : str
-        When it took the lock, in UTC.
-    slurm_job : str, optional
-        The SLURM job that it belongs to.
-    """
+    """The process that holds a lock, its machine, since when (UTC), and its SLURM job if any."""
 
     pid: int
     host: str
@@ -130,14 +120,14 @@ class Lock:
         self._file = None
 
     def holder(self) -> Holder | None:
-        """Return who wrote into the file, or None where nobody did or the words are cut short."""
+        """Return who wrote into the file; None if nobody did or it was cut short."""
         try:
             return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
     def held_by(self) -> Holder | None:
-        """Return who holds the lock now, or None if it is free; creates nothing."""
+        """Return the present holder, or None if the lock is free; create nothing."""
         if not self.path.exists():
             return None
         free = self.try_take(anonymous=True)
@@ -165,14 +155,8 @@ class Lock:
 class Seen:
     """A lock as `look_at` found it.
 
-    Attributes
-    ----------
-    held : bool
-        Whether a living process holds it, on this machine or on another one.
-    holder : Holder or None
-        Who wrote into it: a living process, or one that was killed.
-    real : bool
-        False on a file system without locks, where nobody can tell.
+    It is ``held`` if a living process of any machine holds it. ``holder`` wrote into it: a living
+    process, or one that was killed. Without ``real`` locks on the file system nobody can tell.
     """
 
     held: bool = False
@@ -181,7 +165,7 @@ class Seen:
 
 
 def look_at(path: Path) -> Seen:
-    """Return who holds the lock at ``path``, without disturbing anybody.
+    """Return the state of the lock at ``path`` without changing it.
 
     It takes a shared lock for an instant and writes nothing: `Lock.held_by` would empty the file
     of a free lock, and with it the name of a process that was killed.

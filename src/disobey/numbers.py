@@ -29,10 +29,10 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
     Parameters
     ----------
     estimate, low, high : float
-        Without an interval, as with a single seed, the estimate stands alone.
+        Without an interval, as with a single seed, only the estimate is printed.
     null : float
-        The value without an effect, where a verdict stands on it: an end beside it is not rounded
-        to it, lest an interval seem to hold a null that its verdict says it does not.
+        The value without an effect, if a verdict depends on it: an end beside it is not rounded
+        to it, or the interval would seem to hold a null that its verdict excludes.
     """
     if math.isnan(estimate):
         return "not estimated"
@@ -52,14 +52,14 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
 
 
 def _parts(low: float, high: float, null: float, decimals: int) -> bool:
-    """Tell whether no end is printed as the null but one that is it."""
+    """Return whether no end is printed as the null unless it equals it."""
     return all(
         end == null or number(end, decimals) != number(null, decimals) for end in (low, high)
     )
 
 
 def _decimals(low: float, high: float) -> int:
-    """Return how many decimals an interval resolves."""
+    """Return the number of decimals that an interval resolves."""
     if not high > low:
         return MIN_DECIMALS
     steps = -math.floor(math.log10((high - low) / LEAST_STEPS))

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import read_config
 from disobey.stores.layout import BESIDE, ROOT, RUN, manifest_of
-from disobey.stores.lineage import manifest_for
-from disobey.stores.manifest import Manifest, read_manifest
+from disobey.stores.manifest import Manifest, manifest_for, read_manifest
 
 if TYPE_CHECKING:
     import torch
@@ -148,7 +147,7 @@ def load_inputs(
     data, _ = data_of_run(manifest)
     centre = manifest.spec.get("centre")
     inputs = device_inputs(data.split(split), data, torch.device("cpu"), centre)
-    return inputs.gather(torch.arange(len(data.split(split))))
+    return inputs.batch(torch.arange(len(data.split(split))))
 
 
 def manifest_of_run(run: str | Path, results: str | Path = ROOT) -> Manifest:

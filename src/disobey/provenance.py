@@ -25,7 +25,7 @@ VERSIONED = (
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
-    """Return the one JSON text that stands for ``spec``, whatever the order of its keys.
+    """Return the canonical JSON text of ``spec``, whatever the order of its keys.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def spec_hash(spec: Mapping[str, Any]) -> str:
 def spec_id(prefix: str, spec: Mapping[str, Any]) -> str:
     """Return ``prefix`` and twelve hex digits of the spec.
 
-    Upstream stores stand in a spec by their ids, so the digits chain through the whole graph.
+    Specs name upstream stores by their ids, so the digits chain through the whole graph.
     """
     return f"{prefix}-{spec_digits(spec)}"
 
@@ -85,7 +85,7 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def machine() -> str:
-    """Return in words what the process runs on: processor, its cores, memory and GPU."""
+    """Describe the machine: processor, its cores, memory and GPU."""
     names = re.findall(r"^model name\s*: (.+)$", _text("/proc/cpuinfo"), re.M)
     memory = re.search(r"MemTotal:\s+(\d+) kB", _text("/proc/meminfo"))
     words = [names[0] if names else platform.processor() or platform.machine()]

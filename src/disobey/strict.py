@@ -57,7 +57,7 @@ def _again(entry: ErrorDetails) -> InitErrorDetails:
 
 
 def spec_of(model: BaseModel) -> dict[str, Any]:
-    """Return the part of a spec that ``model`` stands for.
+    """Return the part of a spec that describes ``model``.
 
     Options that are off (None or False) are left out: a new option, off by default, then changes
     no id of an earlier run.

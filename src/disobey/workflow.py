@@ -1,4 +1,4 @@
-"""The bridge between Snakemake and the plan: what a rule asks for, by the values of its wildcards.
+"""The bridge between Snakemake and the plan: inputs and parameters of rules, by wildcards.
 
 The Snakefile calls `open_workflow` once; rules hand `Jobs.inputs`, `Jobs.spec` and `Jobs.code` to
 Snakemake as functions of wildcards.
@@ -15,18 +15,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from disobey.cards import NVIDIA, PLACES, Listing, gpus_seen, listing
-from disobey.cluster import manifests_to_make, run_groups
+from disobey.cluster import SECONDS_TO_START, groups_of, manifests_to_make, run_groups
 from disobey.errors import UserError, nearest
 from disobey.extras import missing
+from disobey.gpus import NVIDIA, PLACES, Listing, gpus_seen, listing
 from disobey.lease import looking_around, work_alone
-from disobey.status.line import ProgressLine
+from disobey.progress import Durations, ProgressLine
 from disobey.stores.manifest import Manifest, remove_broken_manifests
-from disobey.study.digests import CodeDigests
-from disobey.study.groups import SECONDS_TO_START, groups_of
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
-from disobey.study.measured import Durations
 from disobey.study.models import Study
 from disobey.study.plan import make_plan
 from disobey.study.resources import (
@@ -37,16 +34,16 @@ from disobey.study.resources import (
     minutes_for,
     need_of,
 )
-from disobey.study.staleness import Manifests, stale_by_themselves
+from disobey.study.staleness import CodeDigests, Manifests, stale_by_themselves
 
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
-LONGEST = "longest_runtime"  # as a site's profile calls it, among its default-resources
+LONGEST = "longest_runtime"  # the key in a site profile's default-resources
 DEFAULT_STUDY = "config.yaml"
 REASONS = 5  # lines on why finished jobs run again
-# Before `-m disobey`: several processes of this machine. SIGUSR1, which comes before a time limit,
-# is passed on to them like SIGTERM; by itself torchrun would die of it.
+# Starts several processes on this machine. SIGUSR1, which SLURM sends before a time limit, is
+# passed on to them like SIGTERM; by default torchrun would die of it.
 TORCHRUN = (
     "-m torch.distributed.run --standalone --nproc-per-node {processes}"
     " --signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
@@ -61,19 +58,19 @@ class Jobs:
     plan : Plan
         All jobs of the study.
     python : str
-        The interpreter of all jobs. Rules take it as a resource: the one thing that a shell line
-        may name and whose change, say to another virtual environment, makes nothing stale.
+        The interpreter of all jobs. Rules take it as a resource, so that another virtual
+        environment makes nothing stale.
     gpu : int
-        1 if jobs that run a model run on a GPU, 0 if on the CPU.
+        1 if models run on a GPU, 0 if on the CPU.
     longest : int
-        Minutes that no job's time limit exceeds.
+        Largest time limit of a job, in minutes.
     to_make : callable, optional
         On a cluster, where small jobs are grouped: returns the manifests that this call makes.
 
     Attributes
     ----------
     processes, launcher : int, str
-        Of one training, one for each of its GPUs, and the words that start several of them.
+        Number of processes of a training, one per GPU, and the command that starts several.
     cards : Listing or None
         The GPUs of this machine, once `count_cards` has counted them; None on a cluster.
     """
@@ -103,7 +100,7 @@ class Jobs:
         self._needs: dict[tuple[str, str], Need] = {}
 
     def stale(self) -> dict[str, list[str]]:
-        """Return the reasons of each finished job that is stale by itself, by its manifest."""
+        """Return, by manifest, why finished jobs are stale, whatever happens upstream."""
         manifests = Manifests()
         reasons = stale_by_themselves(self.plan, self._digests, manifests)
         by_manifest = {self.plan.jobs[name].manifest: words for name, words in reasons.items()}
@@ -115,7 +112,7 @@ class Jobs:
 
     @functools.cached_property
     def groups(self) -> dict[tuple[str, str], str]:
-        """The group of each job that a cluster runs together with others; empty elsewhere."""
+        """The groups of jobs that a cluster runs as one job; empty elsewhere."""
         if self._to_make is None:
             return {}
 
@@ -127,7 +124,7 @@ class Jobs:
 
     @property
     def turn(self) -> int | None:
-        """What a member of a group takes of the group's only turn; None where there are none."""
+        """The part of a group's turn that a member takes: all of it; None without groups."""
         return None if self._to_make is None else 1
 
     def group(self, stage: str) -> ByWildcards | None:
@@ -156,10 +153,10 @@ class Jobs:
         return {"kind": kind, "setting": shown or "all"}
 
     def files(self, wildcards: Iterable[str]) -> str:
-        """Return the user's files that a data store is made of, as JSON.
+        """Return the paths of the user's files of a data store, as JSON.
 
-        A resource, as the interpreter is: where files lie makes nothing stale, what they hold is in
-        the spec. Labels have those of their data, since a group's resources must agree.
+        They are a resource, since moving files makes nothing stale; their content is in the spec.
+        Labels name the files of their data, since the resources of a group must agree.
         """
         key = "/".join(wildcards)
         if ("labels", key) in self.plan.jobs:
@@ -167,7 +164,7 @@ class Jobs:
         return json.dumps(self.plan.files.get(key, {}))
 
     def threads(self, stage: str) -> ByWildcards:
-        """Return the function that gives a job's threads: one a process, more to decode images."""
+        """Return the function that gives a job's threads: one per process, more for decoding."""
         processes = self.processes if stage == "train" else 1
 
         def count(wildcards: Iterable[str]) -> int:
@@ -177,9 +174,9 @@ class Jobs:
         return count
 
     def gpus(self, stage: str) -> ByWildcards:
-        """Return the function that gives what a job takes of GPUs, as Snakemake counts them.
+        """Return the function that gives a job's GPUs.
 
-        On a cluster whole GPUs; on this machine places, `PLACES` on each.
+        They are counted in whole GPUs on a cluster, in places on this machine: `PLACES` on each.
         """
         whole = self.gpu * (self.processes if stage == "train" else 1)
 
@@ -191,7 +188,7 @@ class Jobs:
         return count
 
     def _sharing(self, stage: str, wildcards: Iterable[str]) -> int:
-        """Return how many jobs like this one share a GPU of this machine."""
+        """Return the number of such jobs that share a GPU of this machine."""
         if self.cards is None or not self.cards.shareable:
             return 1
         need = self._need(stage, wildcards)
@@ -204,8 +201,8 @@ class Jobs:
     def runtime(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's time limit in minutes.
 
-        More with each attempt, and never more than the site allows. Snakemake adds up the times of
-        a group's members: the first that is to be made asks for all of them, the others for none.
+        It grows with each attempt up to the site's limit. Snakemake adds up the times of a group's
+        members, so the first one to be made asks for all of them and the others for none.
         """
 
         def minutes(wildcards: Iterable[str], attempt: int) -> int:
@@ -220,7 +217,7 @@ class Jobs:
         return minutes
 
     def _members(self, stage: str, wildcards: Iterable[str]) -> list[tuple[str, str]]:
-        """Return which jobs of a job's group this call makes; none where it has no group."""
+        """Return the jobs of a job's group that this call makes; none without a group."""
         name = stage, "/".join(wildcards)
         members = self._by_group.get(self.groups.get(name, ""), [])
         return members if name in members else []
@@ -236,17 +233,15 @@ class Jobs:
         return found
 
     def source(self, wildcards: Iterable[str]) -> str:
-        """Return where a job finds its checkpoint: a folder, or a name on the hub."""
+        """Return the place of a job's checkpoint: a folder, or a name on the hub."""
         key = "/".join(wildcards)
         options = (self.plan.pretrained | self.plan.classifiers).get(key)
         if options is None:
-            self._job("pretrained", wildcards)  # says that there is no such job
             raise KeyError(key)
         return str(options.place() or options.checkpoint)
 
     def _need(self, stage: str, wildcards: Iterable[str]) -> Need:
-        self._job(stage, wildcards)  # says so where there is no such job
-        return self._need_of(stage, "/".join(wildcards))
+        return self._need_of(stage, self._job(stage, wildcards).key)
 
     def _need_of(self, stage: str, key: str) -> Need:
         if (stage, key) not in self._needs:
@@ -257,7 +252,9 @@ class Jobs:
                 gpu=bool(self.gpu),
                 processes=self.processes,
                 longest=self.longest,
-                measured=self._durations.of(key) if stage == "train" else None,
+                measured=self._durations.of(self.plan.jobs[stage, key])
+                if stage == "train"
+                else None,
             )
         return self._needs[stage, key]
 
@@ -281,14 +278,14 @@ def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: AN
     Parameters
     ----------
     workflow : snakemake.workflow.Workflow
-        What a Snakefile knows as ``workflow``.
+        The ``workflow`` of the Snakefile.
     config : mapping
-        What it knows as ``config``; see `study_file_of`.
+        Its ``config``; see `study_file_of`.
 
     Raises
     ------
     snakemake.exceptions.WorkflowError
-        With the user's mistake in words, so that Snakemake prints it without a traceback.
+        For a user's mistake: Snakemake prints its message without a traceback.
     """
     from snakemake.exceptions import WorkflowError
 
@@ -325,7 +322,7 @@ def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: AN
 
 
 def _tidy(manifests: list[str]) -> None:
-    """Clear away what was left broken; not under the feet of a run that is at work."""
+    """Remove manifests of broken stores, unless a run is at work in this folder."""
     with looking_around() as nobody_works:
         if nobody_works:
             for line in remove_broken_manifests(manifests):
@@ -333,12 +330,12 @@ def _tidy(manifests: list[str]) -> None:
 
 
 def _rerun_stale(workflow: Any, jobs: Jobs, *, alone: bool) -> None:  # noqa: ANN401
-    """Let Snakemake run the jobs that their manifests show to be stale, and no other finished ones.
+    """Let Snakemake rerun exactly those finished jobs whose manifests show that they are stale.
 
-    Its own triggers are off: it would compare with its records below ``.snakemake``, which do not
-    travel with results and do not know what was accepted. Where this workflow is not ``alone`` but
-    a module of another one, they stay as they are: that one's rules need them. Whether a job is
-    forced is decided when the graph of jobs is made, after the Snakefile was read.
+    Its own triggers are off, because its records below ``.snakemake`` do not travel with results
+    and know nothing of accepted changes. They stay on where this workflow is not ``alone`` but a
+    module of another one, whose rules need them. Jobs are forced when the graph of jobs is made,
+    after the Snakefile was read.
     """
     make_graph = workflow._prepare_dag
 
@@ -356,7 +353,7 @@ def _rerun_stale(workflow: Any, jobs: Jobs, *, alone: bool) -> None:  # noqa: AN
 
 
 def _reasons(stale: Iterable[list[str]]) -> list[str]:
-    """Return a line for each reason why finished jobs run again, the most frequent first."""
+    """Return a line for each reason why finished jobs run again, most frequent first."""
     counts = Counter(words[0] for words in stale)
     lines = [
         f"{count} finished {'job runs' if count == 1 else 'jobs run'} again: {reason}"
@@ -367,10 +364,7 @@ def _reasons(stale: Iterable[list[str]]) -> list[str]:
 
 
 def _tell_progress(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
-    """Let a run of ``workflow`` say after its jobs how long the others will take.
-
-    Not where ``--quiet`` asks for less than Snakemake's own line.
-    """
+    """Print the time left while ``workflow`` runs, unless ``--quiet`` hides the progress."""
     from snakemake.logging import is_quiet_about, logger
 
     execute = workflow.execute
@@ -396,19 +390,19 @@ def _tell_progress(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
 
 
 def _python(workflow: Any) -> str:  # noqa: ANN401
-    """Return this very interpreter, or the environment's own where Snakemake deploys conda."""
+    """Return this interpreter, or the environment's own if Snakemake deploys conda."""
     methods = {str(method).rpartition(".")[2].lower() for method in
                workflow.deployment_settings.deployment_method}  # fmt: skip
     return "python" if "conda" in methods else sys.executable
 
 
 def longest_minutes(workflow: Any) -> int:  # noqa: ANN401
-    """Return how many minutes no job's time limit exceeds, as the site's profile says.
+    """Return the largest time limit in minutes that the site's profile allows.
 
     Raises
     ------
     UserError
-        Where it says something that is no number of minutes.
+        If the profile's value is not a number of minutes.
     """
     given = dict(workflow.resource_settings.default_resources or {})
     if LONGEST not in given:
@@ -417,18 +411,17 @@ def longest_minutes(workflow: Any) -> int:  # noqa: ANN401
     text = str(resource.raw if resource.is_evaluable() else resource.value)
     if not text.isdecimal() or int(text) < 1:
         raise UserError(
-            f"{LONGEST}: {text} among the profile's default-resources: is no number of minutes; "
+            f"{LONGEST}: {text} among the profile's default-resources: is not a number of minutes; "
             f"write {LONGEST}: 720 for twelve hours"
         )
     return int(text)
 
 
 def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
-    """Return how many GPUs a job that runs a model asks for.
+    """Return the number of GPUs of a job that runs a model.
 
-    On a cluster ``auto`` asks for one: the submitting machine cannot know what the others have.
-    Here it asks for one only where there is one, so that a cap on GPUs never makes jobs that train
-    on the CPU wait for each other.
+    With ``auto`` that is one on a cluster, whose nodes the submitting machine does not know. Here
+    it is one only if there is a GPU, so that a cap on GPUs never delays jobs on the CPU.
     """
     if device == "auto":
         return int(on_cluster or _sees_gpu())
@@ -436,7 +429,7 @@ def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
 
 
 def check_gpus(wanted: int, seen: int | None) -> None:
-    """Refuse a training on more GPUs than this machine shows; None where nobody can tell.
+    """Refuse a training on more GPUs than this machine shows, if that number is known.
 
     Raises
     ------
@@ -468,7 +461,7 @@ def count_cards(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
             f"jobs_per_gpu: {jobs.study.jobs_per_gpu}, but the driver gives a GPU to one process "
             f"(compute mode Exclusive_Process); start NVIDIA's MPS, or write jobs_per_gpu: 1"
         )
-    # Where only torch could tell, as many as one training takes.
+    # If only torch could tell, as many as one training takes.
     seen = jobs.cards.count or jobs.processes
     given = workflow.global_resources.get("gpu")
     if given.raw is None:
@@ -484,7 +477,7 @@ def count_cards(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
 
 
 def _sees_gpu() -> bool:
-    """Return whether this machine shows a GPU; torch would tell for sure, after a second."""
+    """Return whether this machine shows a GPU, without importing torch."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
         return False
     # NVIDIA's, AMD's, and what Windows shows to Linux
@@ -492,24 +485,19 @@ def _sees_gpu() -> bool:
 
 
 def _on_cluster(workflow: Any) -> bool:  # noqa: ANN401
-    """Return whether jobs go to, or this is, another machine: only then Snakemake counts nodes."""
+    """Return whether jobs run on a cluster: only then does Snakemake count nodes."""
     return workflow.remote_exec or workflow.resource_settings.nodes is not None
 
 
 def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
-    """Let jobs find this very package, and nothing in their working directory.
-
-    And keep HDF5 from locking on cluster file systems.
-    """
+    """Let jobs import this package and nothing from their folder; turn HDF5's locks off."""
     if workflow.remote_exec:
         os.environ["HF_HUB_OFFLINE"] = "1"
         _outlive_signals()
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
-    os.environ["PYTHONSAFEPATH"] = (
-        "1"  # a datasets.py of the user's is not the library of that name
-    )
+    os.environ["PYTHONSAFEPATH"] = "1"  # or a user's datasets.py would hide the library
     source = Path(__file__).parents[1]
-    if source.name == "src":  # of a checkout; what is installed is found without
+    if source.name == "src":  # of a checkout; an installed package is found without
         paths = [str(source), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
@@ -517,8 +505,8 @@ def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
 def _outlive_signals() -> None:
     """Let training save its state when SLURM signals a job.
 
-    The signal reaches all processes of the job. Training heeds it; the Snakemake and the shell
-    around it must live on until the state is saved, or what is left is killed with them.
+    The signal reaches all processes of the job. The Snakemake and the shell around a training must
+    survive it, because the training is killed when they end.
     """
     from snakemake.shell import shell
 

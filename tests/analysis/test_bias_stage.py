@@ -210,28 +210,6 @@ def test_the_leading_direction_alone_is_refused(tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"third_lr": ["student-3", "student-8"]},
-            "bias noisy: runs must be those of teacher, reference, student and placebos "
-            "(batch_order, quarter_lr, half_lr, double_lr, label_smoothing, one_hot_at_T), got "
-            "reference, student, batch_order, half_lr, third_lr",
-        ),
-        (
-            {"batch_order": ["batch_order-3"]},
-            "bias noisy: batch_order has 1 runs for 2 seeds; name one run per seed",
-        ),
-    ],
-)
-def test_a_spec_with_unknown_or_missing_runs_is_refused(change, message, tmp_path, capsys):
-    runs, manifests = write_all(tmp_path)
-    status, _ = run_bias(tmp_path, "noisy", bias_spec(runs | change, SEEDS), manifests)
-    assert status == 2
-    assert capsys.readouterr().err == f"disobey bias: {message}\n"
-
-
 def test_warm_up_from_a_learning_rate_of_zero_is_no_movement_yet(tmp_path):
     still = moved(at=(slice(0, 2), slice(None)), to=0)
     runs, manifests = write_all(tmp_path, changed={"student-3": still})

@@ -126,11 +126,6 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path, capsys, kind):
     assert capsys.readouterr().err == f"disobey curves: {message}\n"
 
 
-def test_models_that_no_setting_has_are_refused(tmp_path, capsys):
-    assert run_curves(tmp_path, ("reference", "student", "mirror"))[0] == 2
-    assert "curves noisy: runs must be those of reference and student" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("recipe", "switch", "steps", "expected"),
     [

@@ -162,24 +162,14 @@ def test_norms_are_counted_only_where_all_models_start_like_the_teacher(tmp_path
     assert "pairs_expected" in layer and "norm_pairs_expected" not in layer
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"pairs": PAIRS | {"bottom": [20, 41]}},
-            "bias noisy: layer hidden_1 was not tracked along rank 41, of which pairs are made; "
-            "leave out directions, or name this rank among them",
-        ),
-        ({"runs": None}, "bias noisy: pairs are counted against the teacher; name its runs too"),
-    ],
-)
-def test_pairs_that_cannot_be_counted_are_refused(change, message, tmp_path, capsys):
+def test_pairs_that_cannot_be_counted_are_refused(tmp_path, capsys):
     runs, manifests = write_all(tmp_path)
-    if "runs" in change:
-        change = {"runs": {name: ids for name, ids in runs.items() if name != "teacher"}}
-    spec = bias_spec(runs, SEEDS, pairs=PAIRS) | change
+    spec = bias_spec(runs, SEEDS, pairs=PAIRS | {"bottom": [20, 41]})
     assert run_bias(tmp_path, "noisy", spec, manifests)[0] == 2
-    assert capsys.readouterr().err.splitlines()[-1] == f"disobey bias: {message}"
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "disobey bias: bias noisy: layer hidden_1 was not tracked along rank 41, of which pairs "
+        "are made; leave out directions, or name this rank among them"
+    )
 
 
 def test_bands_are_means_over_their_ranks(tmp_path):

@@ -18,7 +18,7 @@ from disobey.provenance import spec_id
 from disobey.stages import prepare
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.study.datasets import Files
-from disobey.study.user_files import (
+from disobey.study.sizes import (
     SPLITS,
     content_of_split,
     format_of,
@@ -335,7 +335,7 @@ BAD = {
     "a number for a text": (
         texts_with(sentence=[1, 2, 3, 4, 5, 6]),
         TEXT,
-        r"row 0, column sentence: 1 is no text but int",
+        r"row 0, column sentence: 1 is not text but int",
     ),
     "a label out of range": (
         texts_with(label=[0, 1, 0, 5, 1, 0]),
@@ -375,7 +375,7 @@ BAD = {
     "bytes that are no image": (
         image_rows({"bytes": b"hello", "path": None}),
         IMAGE,
-        r"mine: train row 0, column image: is no image that Pillow knows \(5 bytes\)",
+        r"mine: train row 0, column image: is not an image that Pillow can read \(5 bytes\)",
     ),
     "an image that ends in the middle": (
         image_rows(half(pixels(3, side=64))),
@@ -467,7 +467,7 @@ def test_an_id_that_is_given_twice_is_refused_with_both_rows():
     with pytest.raises(UserError, match=r"test row 1, .*before in train row 2"):
         prepared(**options)
     write_texts(".csv", "test", TEXTS[:2], LABELS[:2], number=[7, "x"])
-    with pytest.raises(UserError, match="row 1, column number: 'x' is no whole number"):
+    with pytest.raises(UserError, match="row 1, column number: 'x' is not a whole number"):
         prepared(**options)
 
 
@@ -575,7 +575,7 @@ def test_what_is_no_label_is_refused_with_its_row(value):
     rows = [{"sentence": "a", "label": 0}, {"sentence": "b", "label": value}]
     Path("train.jsonl").write_text("\n".join(map(json.dumps, rows)))
     write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
-    with pytest.raises(UserError, match=r"row 1, column label: .*(is empty|is no label)"):
+    with pytest.raises(UserError, match=r"row 1, column label: .*(is empty|is not a label)"):
         prepared(**TEXT)
 
 
@@ -626,7 +626,9 @@ def test_a_json_file_may_be_one_array():
 def test_json_that_is_none_is_refused(content):
     Path("train.jsonl").write_text(content)
     write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
-    with pytest.raises(UserError, match=r"train.jsonl: (is empty|is no JSON|entry 1 is no object)"):
+    with pytest.raises(
+        UserError, match=r"train.jsonl: (is empty|is not JSON|entry 1 is not an object)"
+    ):
         prepared(**TEXT)
 
 
@@ -770,7 +772,7 @@ def test_a_broken_image_of_a_folder_is_named_by_its_file():
     for split in SPLITS:
         folders(split, "a", "b")
     Path("train/b/1.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match=r"mine: train file train/b/1.png: is no image"):
+    with pytest.raises(UserError, match=r"mine: train file train/b/1.png: is not an image"):
         prepared(**FOLDERS)
 
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import disobey
-from disobey.training.losses.registry import losses
+from disobey.training.losses import losses
 
 PACKAGE = Path(disobey.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs" / "own-loss.md"
@@ -16,7 +16,7 @@ TRY = """
 import torch
 from disobey.tools.plan import main
 assert main(["skewed.yaml"]) == 0
-from disobey.training.losses.registry import losses
+from disobey.training.losses import losses
 z = torch.tensor([[1e4, 0, -1e4], [1.0, 2, 3]], requires_grad=True)
 found = losses()["skew_kl"].function(z, z.detach().flip(1), temperature=2.0)
 found.sum().backward()
@@ -46,7 +46,7 @@ def test_the_page_s_loss_can_be_planned_and_computed(tmp_path):
     (code,), (study,) = blocks.values()
     copy = tmp_path / "disobey"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "vendor"))
-    with (copy / "training" / "losses" / "distillation.py").open("a", encoding="utf-8") as file:
+    with (copy / "training" / "losses.py").open("a", encoding="utf-8") as file:
         file.write("\n\n" + code)
     (tmp_path / "skewed.yaml").write_text(study, encoding="utf-8")
     surroundings = os.environ | {"PYTHONPATH": str(tmp_path)}

@@ -20,7 +20,7 @@ from disobey.explorer.deviations import Confidences, SeedRuns, SplitDeviations, 
 from disobey.explorer.examples import LONGEST_TEXT, Examples, sample
 from disobey.explorer.page import LARGEST, NOT_FINITE, Columns, render
 from disobey.explorer.study import BUDGET, content
-from disobey.study.digests import CodeDigests
+from disobey.study.staleness import CodeDigests
 
 VENDOR = Path(deviations.__file__).parent / "vendor"
 DTYPES = {

@@ -15,7 +15,7 @@ from disobey.seeds import torch_seed
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
 from disobey.stores.reader import read_arrays
-from disobey.training.augmented import AugmentedImages
+from disobey.training.inputs import AugmentedImages
 from disobey.training.predictions import trained_model
 from disobey.training.weights import for_device
 
@@ -133,7 +133,7 @@ def test_stored_views_are_the_teacher_live_on_the_device(workplace, monkeypatch)
     for slab, logits in enumerate(np.concatenate(stored)):
         inputs.show(slab)
         with torch.no_grad():
-            live = model(inputs.gather(torch.arange(50))).cpu().numpy()
+            live = model(inputs.batch(torch.arange(50))).cpu().numpy()
         np.testing.assert_allclose(logits, live, rtol=1e-4, atol=1e-4)
     assert slab == 17
 

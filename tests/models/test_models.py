@@ -140,7 +140,7 @@ def test_an_image_of_32_pixels_keeps_enough_of_them(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_layers_that_can_be_tracked_are_there_and_have_a_matrix(name):
     from disobey.study.resources import MODEL
-    from disobey.training.layers import weight_of
+    from disobey.training.weights import weight_of
 
     options = MODEL.validate_python(SMALL_SPECS[name])
     model = build_model(SMALL_SPECS[name], images(32, 5))

@@ -10,9 +10,9 @@ import torch
 from disobey.data.prepared import Prepared, Split
 from disobey.data.tokens import plain_tokenizer, stored_tokenizer
 from disobey.errors import UserError
-from disobey.models.cost import Shape
 from disobey.models.options import encoder_cost
 from disobey.models.pretrained import _drop, build, token_types
+from disobey.models.shapes import Shape
 from disobey.stages.pretrained import _encoder
 from tests.checkpoints import save_checkpoint, tokenizer_of
 

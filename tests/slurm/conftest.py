@@ -160,7 +160,7 @@ def slow_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert step in text
     pause = "        time.sleep(float(__import__('os').environ['DISOBEY_TEST_PAUSE']))\n"
     path.write_text(text.replace(step, step + pause))
-    groups = repository / "src/disobey/study/groups.py"
+    groups = repository / "src/disobey/cluster.py"
     text, least = groups.read_text(), "LEAST_SECONDS = 600.0"
     assert least in text
     groups.write_text(text.replace(least, "LEAST_SECONDS = 4.0"))

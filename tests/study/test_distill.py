@@ -10,7 +10,7 @@ from disobey.errors import UserError
 from disobey.figures.families import families
 from disobey.study.plan import make_plan
 from disobey.tools.plan import in_words
-from disobey.training.losses.registry import losses
+from disobey.training.losses import losses
 
 DISTILL = "distill: {temperature: 4, weight: 0.5}"
 TWO_CLASSES = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from disobey import workflow as bridge
-from disobey.study.groups import LEAST_SECONDS, SECONDS_TO_START, groups_of
+from disobey.cluster import LEAST_SECONDS, SECONDS_TO_START, groups_of
 from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from disobey.study.loader import load_study
+from disobey.study.loader import load_study, load_with_lines
 from disobey.study.models import Study
-from disobey.study.yaml_lines import load_with_lines
 
 ROOT = Path(__file__).parents[2]
 

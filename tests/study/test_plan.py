@@ -11,10 +11,9 @@ from disobey.stores.layout import store_of
 from disobey.strict import spec_of
 from disobey.study import jobs
 from disobey.study import runs as shared_runs
-from disobey.study.distill import DISTILL
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.recipes import Recipe
+from disobey.study.recipes import DISTILL, Recipe
 
 SHARED_STAGES = ("prepare", "labels", "train", "dump")
 
@@ -406,8 +405,8 @@ def test_a_job_counts_only_the_code_that_its_spec_names(plan):
         assert jobs["train", run].roots == (
             "disobey.stages.train:run",
             "disobey.models.mlp",
-            "disobey.training.losses.distillation:kl",
-            "disobey.training.teachers.one_view",
+            "disobey.training.losses:kl",
+            "disobey.training.teachers:stored_logits",
         )
         assert jobs["dump", run].roots == ("disobey.stages.dump:run", "disobey.models.mlp")
     for run in planned.settings["langid"].references:

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from disobey.data.prepared import Prepared, Split
-from disobey.data.survey import surveys_of
-from disobey.members import member
-from disobey.models.cost import Shape
+from disobey.data.raw import surveys_of
+from disobey.data.sources import module_of
 from disobey.models.registry import build_model
+from disobey.models.shapes import Shape
+from disobey.progress import Durations
 from disobey.strict import spec_of
 from disobey.study.datasets import Builtin
-from disobey.study.measured import Durations
 from disobey.study.plan import make_plan
 from disobey.study.resources import DUMP_BATCH, LONGEST_MINUTES, MODEL, need_of
 from disobey.study.sizes import BUILTIN, Data, sizes_of
@@ -94,14 +94,14 @@ def test_multiply_adds_of_a_small_case_by_hand():
 @pytest.mark.parametrize("name", IMAGES)
 def test_training_images_are_counted_exactly(name):
     """The plan counts by them how many views a training in steps shows."""
-    raw = importlib.import_module(member("data.sources", name)).load()
+    raw = importlib.import_module(module_of(name)).load()
     assert BUILTIN[name].train == len(surveys_of(raw, name)["train"])
 
 
 @pytest.mark.parametrize("name", BUILTIN)
 def test_sizes_of_sources_are_the_real_ones(name):
     spec = Builtin.model_validate({"source": "builtin", "name": name}).prepare_spec()
-    raw = importlib.import_module(member("data.sources", name)).load(spec)
+    raw = importlib.import_module(module_of(name)).load(spec)
     data, surveys = BUILTIN[name], surveys_of(raw, name)
     assert data.train == pytest.approx(len(surveys["train"]), rel=0.02)
     assert data.test == pytest.approx(len(surveys["test"]), rel=0.02)
@@ -248,10 +248,14 @@ def test_a_training_is_given_the_time_that_one_like_it_took(study, tmp_path, mon
     manifest = Path(plan.jobs["train", runs.references[0]].manifest)
     manifest.write_text("{")
     of_cpu, of_cuda = Durations(plan, "cpu"), Durations(plan, "cuda")
+
+    def took(durations, run):
+        return durations.of(plan.jobs["train", run])
+
     # of another seed and another of the teacher's runs
-    assert of_cuda.of(runs.students[1]) == 5000
-    assert of_cpu.of(runs.students[1]) is None
-    assert of_cpu.of(runs.teachers[1]) == 70 == of_cpu.of(runs.references[1])  # one-hot as well
-    assert of_cpu.of(plan.settings["langid"].teachers[0]) is None
+    assert took(of_cuda, runs.students[1]) == 5000
+    assert took(of_cpu, runs.students[1]) is None
+    assert took(of_cpu, runs.teachers[1]) == 70 == took(of_cpu, runs.references[1])  # one-hot too
+    assert took(of_cpu, plan.settings["langid"].teachers[0]) is None
     asked = need_of(plan, "train", runs.students[1], gpu=True, measured=5000)
     assert asked.minutes == 15 + math.ceil(3 * 5000 / 60)

@@ -6,8 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from disobey.study.loader import load_study
-from disobey.study.yaml_lines import load_with_lines
+from disobey.study.loader import load_study, load_with_lines
 from disobey.tools.schema import schema
 
 ROOT = Path(__file__).parents[2]

@@ -277,8 +277,8 @@ def test_a_student_of_a_student_has_seeds_of_its_own(plan):
     ("edit", "message"),
     [
         (("{setting: self}", "{setting: again}"),
-         "31: settings.again.teacher: is taught by itself in the end (again -> again); "
-         "let one of them have a model as teacher"),
+         "31: settings.again.teacher: is part of a circle of teachers (again -> again); "
+         "give one of these settings a model as its teacher"),
         (("{setting: self}", "{setting: selv}"),
          "31: settings.again.teacher.setting: there is no setting 'selv'; did you mean 'self'?"),
         (("again: {dataset: noisy", "again: {dataset: clean"),
@@ -369,7 +369,7 @@ def test_deeper_layers_are_measured_in_the_basis_of_each_seed_s_teacher(plan):
         (("placebos: [batch_order, half_lr]", "directions: [2, 3]"),
          "23: settings.self.bias.directions: directions must rise from 1, got [2, 3]"),
         (("snapshots: [1, 3]}\n  faster", "snapshots: [1, 5]}\n  faster"),
-         "12: recipes.bias: snapshots must lie before the last epoch, 5, which is kept anyway; got 5"),
+         "12: recipes.bias: snapshots must be before the last epoch, 5, which is kept anyway; got 5"),
     ],
 )  # fmt: skip
 def test_a_bias_that_cannot_be_measured_is_refused(load, edit, message):

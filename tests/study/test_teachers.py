@@ -6,7 +6,7 @@ import pytest
 
 from disobey.study.plan import make_plan
 from disobey.study.resources import need_of
-from disobey.study.teachers import seen_teacher
+from disobey.study.runs import seen_teacher
 
 NOISE = "    label_noise: {rate: 0.2, seed: 7}\n"
 AUGMENT = (NOISE, NOISE + "    augment: {crop_padding: 1, flip: true}\n")  # 18 views
@@ -112,7 +112,7 @@ def test_a_live_teacher_is_read_as_weights_and_its_code_counts(planned):
         job = plan.jobs["train", student]
         assert f"results/runs/{teacher}.json" in job.inputs
         assert {"disobey.models.mlp", "disobey.models.small_resnet"} <= set(job.roots)
-        assert "disobey.training.teachers.live" in job.roots
+        assert "disobey.training.teachers:live_teacher" in job.roots
     stored = planned(("student: mlp", "student: resnet"))
     job = stored.jobs["train", stored.settings["self"].students[0]]
     assert "disobey.models.mlp" not in job.roots

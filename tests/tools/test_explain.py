@@ -105,7 +105,7 @@ def test_what_is_no_result_is_refused_in_words(folder, capsys, file):
     root, *_ = folder
     (root / "own.json").write_text("{}")
     text = explained(root, capsys, file, code=2)
-    assert text == f"{file or '.'}: is no result; name a file below results/\n"
+    assert text == f"{file or '.'}: is not a result; name a file below results/\n"
 
 
 def test_a_store_is_explained_from_within_its_folder(folder, capsys):

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 from made_stores import make
 
-from disobey.status.line import EVERY, ProgressLine
-from disobey.study.digests import CodeDigests
+from disobey.progress import EVERY, ProgressLine
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.study.staleness import CodeDigests
 
 STUDY = """
 study: small

@@ -7,12 +7,11 @@ from made_stores import everything, make
 
 from disobey.locks import Lock
 from disobey.stores.layout import lock_of, states_of
-from disobey.stores.orphans import manifest_by
-from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.study.staleness import CodeDigests
 from disobey.tools import prune
-from disobey.tools.prune import main
+from disobey.tools.prune import main, manifest_by
 
 STUDY = """
 study: small

@@ -8,10 +8,9 @@ import pytest
 from disobey import provenance
 from disobey.stages.command import main as run_stage
 from disobey.stores.manifest import read_manifest
-from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.staleness import why
+from disobey.study.staleness import CodeDigests, why
 from disobey.tools.rename import main
 
 STUDY = """

@@ -10,13 +10,23 @@ import pytest
 from made_stores import SECONDS, everything, make
 
 from disobey.locks import Holder, Lock, Seen, look_at
-from disobey.status.durations import Left, left_of
-from disobey.status.states import BAR, State, last_bar, last_words, study_status
+from disobey.progress import Left, left_of
 from disobey.stores.layout import lock_of, log_of
-from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools.status import OF_STUDY, jobs_of_settings, left_in_words, lines, main
+from disobey.study.staleness import CodeDigests
+from disobey.tools.status import (
+    BAR,
+    OF_STUDY,
+    State,
+    jobs_of_settings,
+    last_bar,
+    last_words,
+    left_in_words,
+    lines,
+    main,
+    study_status,
+)
 
 STUDY = """
 study: small

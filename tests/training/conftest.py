@@ -161,5 +161,5 @@ def toy():
     generator = torch.Generator().manual_seed(4)
     vectors = torch.randn(10, 5, generator=generator)
     label = torch.randint(3, (10,), generator=generator)
-    inputs = SimpleNamespace(length=None, gather=lambda index: vectors[index])
+    inputs = SimpleNamespace(length=None, batch=lambda index: vectors[index])
     return SimpleNamespace(vectors=vectors, label=label, inputs=inputs)

@@ -10,11 +10,9 @@ from disobey.data.views import BLOCK, offsets
 from disobey.provenance import spec_id
 from disobey.stores.layout import manifest_of
 from disobey.stores.reader import read_arrays, read_slab
-from disobey.training.augmented import AugmentedImages
-from disobey.training.inputs import ImageInputs
+from disobey.training.inputs import AugmentedImages, ImageInputs
 from disobey.training.predictions import trained_model
-from disobey.training.teachers.live import LiveTeacher
-from disobey.training.teachers.views import StoredViews
+from disobey.training.teachers import LiveTeacher, StoredViews
 
 from .conftest import raw_images
 
@@ -47,7 +45,7 @@ def test_a_view_is_the_crop_that_numpy_cuts(images, augment, centre):
         mean = images.train.inputs.mean(0) / 255
     for slab in range(len(inputs.shown.views)):
         inputs.show(slab)
-        found = inputs.gather(index).permute(0, 2, 3, 1).numpy()
+        found = inputs.batch(index).permute(0, 2, 3, 1).numpy()
         for row, example in zip(found, index.tolist(), strict=True):
             view = view_in_numpy(
                 images.train.inputs[example], inputs.shown.views[slab, example], augment
@@ -57,10 +55,10 @@ def test_a_view_is_the_crop_that_numpy_cuts(images, augment, centre):
 
 def test_one_of_the_views_is_the_image_itself(images):
     inputs = AugmentedImages(images.train, images, CPU, None, AUGMENT, draw=0)
-    plain = ImageInputs(images.train, images, CPU).gather(torch.arange(26))
+    plain = ImageInputs(images.train, images, CPU).batch(torch.arange(26))
     inputs.shown.views[0] = AUGMENT["crop_padding"] * 3 + AUGMENT["crop_padding"]
     inputs.show(0)
-    assert torch.equal(inputs.gather(torch.arange(26)), plain)
+    assert torch.equal(inputs.batch(torch.arange(26)), plain)
 
 
 class Distilled:
@@ -188,7 +186,7 @@ def test_the_live_teacher_cannot_be_moved_by_its_student(images):
     teacher = LiveTeacher(model)
     before = copy.deepcopy(model.state_dict())
     for _ in range(3):
-        teacher.look(ImageInputs(images.train, images, CPU).gather(torch.arange(20)))
+        teacher.look(ImageInputs(images.train, images, CPU).batch(torch.arange(20)))
         assert not teacher(torch.arange(20)).requires_grad
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     for module in (model, model[1]):
@@ -211,7 +209,7 @@ def test_float16_takes_half_the_bytes_and_errs_by_its_rounding(distilled):
 
 def test_a_slab_is_read_without_the_others(distilled, monkeypatch, images):
     """What is asked of the file is one slab, at most."""
-    from disobey.training.teachers import views as stored_views
+    from disobey.training import teachers as stored_views
 
     block = distilled.views(0)
     path = distilled.workplace.path(f"views/{distilled.teacher}", block)

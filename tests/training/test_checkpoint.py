@@ -11,12 +11,16 @@ import torch
 from disobey.errors import OutOfTime, UserError
 from disobey.models.registry import build_model
 from disobey.provenance import spec_id
-from disobey.training import augmented
-from disobey.training.checkpoint import STOPPING, Checkpoints, Keeper, seconds_between_states
+from disobey.training import inputs as augmented
+from disobey.training.checkpoint import (
+    STOPPING,
+    Checkpoints,
+    CheckpointSaver,
+    seconds_between_states,
+)
 from disobey.training.inputs import ImageInputs, TokenInputs
 from disobey.training.loop import Training
-from disobey.training.losses import objective as objectives
-from disobey.training.losses.targets import Targets
+from disobey.training.objective import Targets, build_objective
 from disobey.training.progress import Basis, TrackedLayer, Tracker
 
 from .conftest import raw_images
@@ -72,15 +76,15 @@ def training(kind, recipe=RECIPE):
     distill = {"temperature": 2.0, "weight": 0.5}
     if kind == "views":  # two of them for three epochs: one comes again
         spec = {"seeds": {"views": 6, "draw": 0}, "augment": {"flip": True}, "recipe": recipe}
-        shown = augmented.build(spec, data, CPU)
-        objective = objectives.build({"recipe": recipe, "distill": distill}, targets)
-        before_epoch = augmented.shown_by_epoch(spec, shown, teacher)
+        shown = augmented.augmented_training_inputs(spec, data, CPU)
+        objective = build_objective({"recipe": recipe, "distill": distill}, targets)
+        before_epoch = augmented.show_views(spec, shown, teacher)
         return Training(built, shown, targets, objective, recipe, 4, before_epoch=before_epoch)
     if kind != "switched":
-        objective = objectives.build({"recipe": recipe, "distill": distill}, targets)
+        objective = build_objective({"recipe": recipe, "distill": distill}, targets)
         return Training(built, inputs(split, data, CPU), targets, objective, recipe, 4)
     distill["switch"] = {"order": "one_hot_first", "at": 0.5, "ramp": 0.6}
-    objective = objectives.build({"recipe": recipe, "distill": distill}, targets)
+    objective = build_objective({"recipe": recipe, "distill": distill}, targets)
     return Training(built, inputs(split, data, CPU), targets, objective, recipe, 4, tracker(built))
 
 
@@ -177,7 +181,7 @@ def signals():
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_saves_and_stops(number, tmp_path, signals):
     run = training("image")
-    keeper = Keeper(Checkpoints(tmp_path), run, every=1e9)
+    keeper = CheckpointSaver(Checkpoints(tmp_path), run, every=1e9)
 
     def after_step():
         if run.step == 2:
@@ -196,7 +200,7 @@ def test_a_second_signal_cuts_nothing_short_of_what_a_stopped_training_says(
     number, tmp_path, signals
 ):
     run = training("image")
-    keeper = Keeper(Checkpoints(tmp_path), run, every=1e9)
+    keeper = CheckpointSaver(Checkpoints(tmp_path), run, every=1e9)
     keeper.asked = lambda: number  # not this process was: what the other ranks do
     with pytest.raises(UserError, match="stopped by"), keeper.watching():
         run.run(keeper.after_step)
@@ -206,7 +210,7 @@ def test_a_second_signal_cuts_nothing_short_of_what_a_stopped_training_says(
 
 def test_a_training_that_nobody_stopped_leaves_signals_as_they_were(tmp_path, signals):
     run = training("image")
-    keeper = Keeper(Checkpoints(tmp_path), run)
+    keeper = CheckpointSaver(Checkpoints(tmp_path), run)
     with keeper.watching():
         run.run(keeper.after_step)
     assert {number: signal.getsignal(number) for number in STOPPING} == signals
@@ -251,7 +255,7 @@ def test_saving_takes_a_twentieth_of_the_time_at_the_most(takes, pause, monkeypa
         return True
 
     monkeypatch.setattr("disobey.training.checkpoint.time.monotonic", lambda: now[0])
-    keeper = Keeper(SimpleNamespace(save=save), SimpleNamespace(step=1, rates=[0, 0]))
+    keeper = CheckpointSaver(SimpleNamespace(save=save), SimpleNamespace(step=1, rates=[0, 0]))
     while now[0] < 2000:
         now[0] += 1
         keeper.after_step()
@@ -284,5 +288,5 @@ def test_a_state_that_fails_half_way_leaves_nothing_behind(tmp_path):
 @pytest.mark.parametrize("text", ["", "often", "-1", "nan"])
 def test_no_time_between_states_is_refused_with_what_to_write(text, monkeypatch):
     monkeypatch.setenv("DISOBEY_SAVE_EVERY", text)
-    with pytest.raises(UserError, match="is no number of seconds; write DISOBEY_SAVE_EVERY=60"):
+    with pytest.raises(UserError, match="is not a number of seconds; write DISOBEY_SAVE_EVERY=60"):
         seconds_between_states()

@@ -9,8 +9,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from disobey.training import compiled
 from disobey.training.inputs import device_inputs
 from disobey.training.loop import Training
-from disobey.training.losses import objective as objectives
-from disobey.training.losses.targets import Targets
+from disobey.training.objective import Targets, build_objective
 
 from .conftest import raw_images
 
@@ -35,7 +34,7 @@ def trained(model, data, *, through_compile):
     if through_compile:
         varying = inputs.length is not None
         forward = compiled.compiled_forward(model, RECIPE["batch"], varying=varying)
-    objective = objectives.build({"recipe": RECIPE}, targets)
+    objective = build_objective({"recipe": RECIPE}, targets)
     Training(model, inputs, targets, objective, RECIPE, 0, forward=forward).run()
     return model.state_dict()
 

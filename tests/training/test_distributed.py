@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from disobey import cards
+from disobey import gpus as cards
 from disobey.code_digest import modules_reached
 from disobey.errors import UserError
 from disobey.locks import Lock
@@ -23,7 +23,7 @@ from disobey.training import distributed
 from disobey.training.distributed import (
     BEGUN,
     ENDED,
-    DistributedKeeper,
+    DistributedSaver,
     Ranks,
     split_batch,
     with_synchronised_statistics,
@@ -138,7 +138,7 @@ def test_a_signal_that_comes_while_the_ranks_agree_stops_them_at_the_next_step(m
         return number
 
     monkeypatch.setattr(distributed, "all_reduce_max", interrupted)
-    keeper = DistributedKeeper(checkpoints=None, training=None)
+    keeper = DistributedSaver(checkpoints=None, training=None)
     with keeper.watching():
         assert keeper.asked() is None  # as the other ranks were told
         assert keeper.asked() == signal.SIGTERM

@@ -2,7 +2,7 @@
 
 import pytest
 
-from disobey.training.durations import (
+from disobey.training.schedules import (
     milestones_of,
     misfit,
     number_of_epochs,
@@ -65,22 +65,22 @@ ONLY_THE_DATA_TELL = [
     ),
     (
         EPOCHS | {"milestones": {"steps": [20, 40]}},
-        "the milestone at 40 steps does not lie inside of a training of 4 epochs; remove it, or "
+        "the milestone at 40 steps is not inside a training of 4 epochs; remove it, or "
         "write more epochs",
     ),
     (
         STEPS | {"milestones": {"epochs": [2, 4]}},
-        "the milestone at 4 epochs does not lie inside of a training of 40 steps; remove it, or "
+        "the milestone at 4 epochs is not inside a training of 40 steps; remove it, or "
         "write more steps",
     ),
     (
         EPOCHS | {"warmup": {"steps": 10}, "milestones": {"epochs": [1, 2]}},
-        "the milestone at 1 epoch does not lie behind the warm-up of 10 steps; write a later one, "
+        "the milestone at 1 epoch is not after the warm-up of 10 steps; write a later one, "
         "or shorten warmup",
     ),
     (
         STEPS | {"warmup": {"epochs": 2}, "milestones": [0.25]},
-        "the milestone at 0.25 of all steps does not lie behind the warm-up of 2 epochs; write a "
+        "the milestone at 0.25 of all steps is not after the warm-up of 2 epochs; write a "
         "later one, or shorten warmup",
     ),
 ]

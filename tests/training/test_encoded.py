@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from disobey.data import encoded
+from disobey.data import images as encoded
 from disobey.data.prepared import read_prepared
 from disobey.data.raw import RawData, in_memory
 from disobey.data.views import views_by_slab
 from disobey.provenance import spec_id
 from disobey.stages.command import main
-from disobey.training.encoded import AugmentedEncoded, EncodedInputs
-from disobey.training.teachers.live import LiveTeacher
+from disobey.training.inputs import AugmentedEncoded, EncodedInputs
+from disobey.training.teachers import LiveTeacher
 
 CPU = torch.device("cpu")
 MODEL = {"family": "small_resnet", "stem": 16, "widths": [16]}
@@ -69,7 +69,7 @@ def test_a_live_teacher_answers_of_the_tensor_that_the_student_sees():
     teacher, shown = LiveTeacher(model), torch.randn(4, 3)
     teacher.look(shown)
     assert torch.equal(teacher(torch.arange(4)), shown @ model.weight.T + model.bias)
-    with pytest.raises(RuntimeError, match="another batch"):
+    with pytest.raises(RuntimeError, match="a batch that it has not seen"):
         teacher(torch.arange(3))
 
 
@@ -86,7 +86,7 @@ def test_hdf5_is_used_by_the_thread_that_asks_and_no_file_stays_open(photos, mon
     data.train.inputs.threads = 4
     images = EncodedInputs(data.train, data, CPU)
     images.ahead(torch.tensor([3, 1]))
-    images.gather(torch.arange(8))
+    images.batch(torch.arange(8))
     still = [one for one in gc.get_objects() if type(one) is opened and one.isopen()]
     assert users == {threading.get_ident()} and not still
     assert data.train.inputs._pool._max_workers == 4
@@ -103,7 +103,7 @@ def test_what_was_begun_ahead_is_what_reading_it_gives(photos):
     view = views_by_slab(0, TRAIN, AUGMENT, 2)[1]
     padding, mean = AUGMENT["crop_padding"], np.array(data.attributes["channel_mean"])
     for index in (second, first):
-        found = inputs.gather(index).numpy()
+        found = inputs.batch(index).numpy()
         whole = data.train.inputs.read(index.numpy(), padding)
         for image, pixels, position in zip(found, whole, index.tolist(), strict=True):
             flipped, place = divmod(int(view[position]), (2 * padding + 1) ** 2)

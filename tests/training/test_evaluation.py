@@ -92,11 +92,11 @@ def test_the_chosen_examples_are_the_same_each_time_and_pair_inputs_with_labels(
         length = None
 
         @staticmethod
-        def gather(index):
+        def batch(index):
             return index
 
     first, again = (Chosen(Rows(), labels, 6, "test") for _ in range(2))
-    positions = first.gather(torch.arange(6))
+    positions = first.batch(torch.arange(6))
     assert torch.equal(positions, first.label) and torch.equal(first.label, again.label)
     assert len(set(positions.tolist())) == 6
     assert not torch.equal(first.label, Chosen(Rows(), labels, 6, "train").label)

@@ -11,7 +11,7 @@ import torch
 from disobey.errors import DiskFull
 from disobey.provenance import spec_id
 from disobey.stores.writer import NetcdfWriter, atomic
-from disobey.training.checkpoint import Checkpoints, Keeper
+from disobey.training.checkpoint import Checkpoints, CheckpointSaver
 from disobey.training.weights import save_weights
 
 from .conftest import Workplace, raw_images
@@ -95,7 +95,7 @@ def test_states_that_do_not_fit_do_not_end_training_and_the_older_ones_stay(disk
     whole.run()
     run = training("image")
     checkpoints = Checkpoints(disk.folder / "states")
-    keeper = Keeper(checkpoints, run, every=0)
+    keeper = CheckpointSaver(checkpoints, run, every=0)
     there = {}
 
     def after_step():

@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from disobey.errors import UserError
-from disobey.training import graphed
-from disobey.training.graphed import WARM_UP, GraphedTraining, distillation_weights
+from disobey.training import compiled as graphed
+from disobey.training.compiled import WARM_UP, GraphedTraining, distillation_weights
 from disobey.training.loop import Training
 
 from .conftest import raw_images
@@ -73,7 +73,7 @@ def graphs(monkeypatch):
         assert kind is Training
         return partial(GraphedTraining, spec.get("distill", {}), capture=capture)
 
-    monkeypatch.setattr(graphed, "kind_of", kind_of)
+    monkeypatch.setattr(graphed, "graphed_training", kind_of)
     return replays
 
 
@@ -145,8 +145,8 @@ def test_the_cpu_trains_without_a_graph_and_says_so(workplace, monkeypatch, caps
 
 
 def test_several_processes_are_refused():
-    with pytest.raises(UserError, match="is of a training on one GPU; write gpus: 1"):
-        graphed.kind_of({}, torch.device("cuda"), partial(Training))
+    with pytest.raises(UserError, match="needs a training on one GPU; write gpus: 1"):
+        graphed.graphed_training({}, torch.device("cuda"), partial(Training))
 
 
 def test_weights_before_each_step_are_those_of_the_switch():

@@ -12,11 +12,9 @@ from torch import nn
 from disobey.errors import UserError
 from disobey.seeds import stream, torch_seed
 from disobey.training.inputs import ImageInputs, TokenInputs
-from disobey.training.loop import LENGTH_GROUP, Training, batches
-from disobey.training.losses import objective as objectives
-from disobey.training.losses.targets import Targets
-from disobey.training.optimizers import PlainSgd, make_optimizer
-from disobey.training.teachers.one_view import StoredLogits
+from disobey.training.loop import LENGTH_GROUP, PlainSgd, Training, batches, make_optimizer
+from disobey.training.objective import Targets, build_objective
+from disobey.training.teachers import StoredLogits
 
 from .conftest import raw_images
 
@@ -42,7 +40,7 @@ def equal(first, second):
 def run(model, toy, recipe, order=0, spec=None, teacher=None):
     targets = Targets(toy.label, None if teacher is None else StoredLogits(teacher))
     how = {} if spec is None else {"distill": spec}
-    objective = objectives.build({"recipe": recipe} | how, targets)
+    objective = build_objective({"recipe": recipe} | how, targets)
     return train(model, toy.inputs, targets, objective, recipe, order)
 
 
@@ -275,7 +273,7 @@ def test_the_same_seed_twice_is_equal_bit_by_bit(roberta, texts):
         "schedule": "linear",
     }  # fmt: skip
     targets = Targets(torch.from_numpy(texts.train.label))
-    objective = objectives.build({"recipe": recipe}, targets)
+    objective = build_objective({"recipe": recipe}, targets)
 
     def trained(order, noise):
         model = copy.deepcopy(roberta)
@@ -293,7 +291,7 @@ def test_dropout_is_on_in_training_and_drawn_anew_each_epoch(roberta, texts):
     """With weights that stay, only dropout lets the loss of two epochs differ."""
     targets = Targets(torch.from_numpy(texts.train.label))
     inputs = TokenInputs(texts.train, texts, CPU)
-    objective = objectives.build({"recipe": STILL}, targets)
+    objective = build_objective({"recipe": STILL}, targets)
     first, second = train(roberta, inputs, targets, objective, STILL, 0).train_loss
     again, _ = train(roberta, inputs, targets, objective, STILL, 0).train_loss
     assert first == again
@@ -363,7 +361,7 @@ def test_bfloat16_trains_close_to_float32_and_keeps_float32_weights(images):
         recipe = SGD | {"epochs": 3, "batch": 8} | changes
         targets = Targets(torch.from_numpy(images.train.label))
         inputs = ImageInputs(images.train, images, CPU)
-        objective = objectives.build({"recipe": recipe}, targets)
+        objective = build_objective({"recipe": recipe}, targets)
         history = train(model, inputs, targets, objective, recipe, 0)
         assert {p.dtype for p in model.parameters()} == {torch.float32}
         return history.train_loss

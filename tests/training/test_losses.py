@@ -9,10 +9,9 @@ from scipy.special import log_softmax, rel_entr
 from scipy.special import softmax as probabilities
 
 from disobey.errors import UserError
-from disobey.training.losses import objective as objectives
-from disobey.training.losses.registry import loss, losses
-from disobey.training.losses.targets import Targets
-from disobey.training.teachers.one_view import StoredLogits
+from disobey.training.losses import loss, losses
+from disobey.training.objective import Targets, build_objective
+from disobey.training.teachers import StoredLogits
 
 TEMPERATURES = (0.05, 1.0, 1e3)
 
@@ -28,7 +27,7 @@ def batch(examples=6, classes=5, scale=2.0, seed=0):
 def objective(teacher, label, recipe=None, **distill):
     """Return the objective of a student, of all examples at once."""
     spec = {"recipe": recipe or {}, "distill": {"weight": 1.0} | distill}
-    found = objectives.build(spec, Targets(label, StoredLogits(teacher)))
+    found = build_objective(spec, Targets(label, StoredLogits(teacher)))
     return lambda student: found(student, torch.arange(len(label)), 0.0)
 
 
@@ -38,7 +37,7 @@ def distillation(student, teacher, label, temperature, weight):
 
 def one_hot(student, label, smoothing=0.0, temperature=1.0):
     recipe = {"label_smoothing": smoothing, "one_hot_temperature": temperature}
-    found = objectives.build({"recipe": recipe}, Targets(label))
+    found = build_objective({"recipe": recipe}, Targets(label))
     return found(student, torch.arange(len(label)), 0.0)
 
 
@@ -228,18 +227,18 @@ def test_an_objective_pairs_each_example_with_its_own_teacher_row():
     index = torch.tensor([5, 0, 3])
     targets = Targets(label, StoredLogits(teacher))
     spec = {"distill": {"temperature": 2.0, "weight": 0.6}, "recipe": {}}
-    found = objectives.build(spec, targets)(student[index], index, 0.0)
+    found = build_objective(spec, targets)(student[index], index, 0.0)
     expected = by_hand(student[index], teacher[index], label[index], 2.0, 0.6)
     assert found.item() == pytest.approx(expected, rel=1e-4)
     spec = {"recipe": {"label_smoothing": 0.1}}
-    found = objectives.build(spec, targets)(student[index], index, 0.0)
+    found = build_objective(spec, targets)(student[index], index, 0.0)
     assert float(found) == pytest.approx(float(one_hot(student[index], label[index], 0.1)))
 
 
 def test_distillation_without_a_teacher_is_refused():
     spec = {"distill": {"temperature": 1.0, "weight": 1.0}, "recipe": {}}
     with pytest.raises(ValueError, match="teacher"):
-        objectives.build(spec, Targets(torch.zeros(2, dtype=torch.int64)))
+        build_objective(spec, Targets(torch.zeros(2, dtype=torch.int64)))
 
 
 # --- every registered loss ---------------------------------------------------------------------

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from disobey.training.optimizers import make_optimizer
+from disobey.training.loop import make_optimizer
 
 RECIPES = {
     "plain": ({"optimizer": "sgd"}, torch.optim.SGD, {}),
@@ -63,7 +63,7 @@ def test_a_training_that_compiles_nothing_does_not_import_the_compiler(name):
     """From the first step to a state that is saved and read."""
     program = f"""
 import sys, torch
-from disobey.training.optimizers import make_optimizer
+from disobey.training.loop import make_optimizer
 layer = torch.nn.Linear(2, 2)
 optimizer = make_optimizer(layer, {{"optimizer": "{name}", "lr": 0.1}})
 for _ in range(2):

@@ -14,8 +14,7 @@ from disobey import code_digest
 from disobey.errors import UserError
 from disobey.locks import Holder, Lock
 from disobey.provenance import spec_id
-from disobey.stages.command import main
-from disobey.stages.store_lock import ask_to_stop
+from disobey.stages.command import ask_to_stop, main
 from disobey.stores.layout import lock_of
 from disobey.training import checkpoint
 from disobey.training.loop import Training
@@ -157,7 +156,7 @@ def test_states_stay_until_the_model_was_read(scene):
 def test_a_call_by_hand_goes_on_from_its_own_codes_states_alone(scene, monkeypatch, capsys):
     scene.plan(epochs=2)
     monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0")
-    words, step = scene.words(code="by-hand")[1:], checkpoint.Keeper.after_step
+    words, step = scene.words(code="by-hand")[1:], checkpoint.CheckpointSaver.after_step
 
     def stop_at_3(keeper):
         step(keeper)
@@ -165,11 +164,11 @@ def test_a_call_by_hand_goes_on_from_its_own_codes_states_alone(scene, monkeypat
             raise UserError("stopped")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.Keeper, "after_step", stop_at_3)
+        patch.setattr(checkpoint.CheckpointSaver, "after_step", stop_at_3)
         assert main("train", words) == 2
     with monkeypatch.context() as patch:
         patch.setattr(code_digest, "loaded_modules", lambda: {"disobey.training.loop": "edited"})
-        patch.setattr(checkpoint.Keeper, "after_step", stop_at_3)
+        patch.setattr(checkpoint.CheckpointSaver, "after_step", stop_at_3)
         assert main("train", words) == 2
     assert "resumed" not in capsys.readouterr().err
     assert main("train", words) == 0

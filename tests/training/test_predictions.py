@@ -18,7 +18,7 @@ class Texts:
         for row, number in enumerate(length):
             self.tokens[row, :number] = row + 1
 
-    def gather(self, index):
+    def batch(self, index):
         width = int(self.length[index.numpy()].max())
         self.read += width * len(index)
         return self.tokens[index, :width]

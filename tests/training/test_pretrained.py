@@ -17,12 +17,11 @@ from disobey.data.sources import cldr_langid
 from disobey.data.tokens import stored_tokenizer
 from disobey.errors import UserError
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
-from disobey.models.pretrained import build
+from disobey.models.pretrained import build, load_checkpoint
 from disobey.provenance import spec_id
 from disobey.stores.contents import content_of
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
-from disobey.training.pretrained_start import load
 from tests.checkpoints import WORDS, save_checkpoint
 
 CLASSES = (["cat", "dog", "sat"], ["two", "birds", "fly"])
@@ -383,7 +382,7 @@ def test_minilm_reads_pairs_as_transformers_does(workplace, in_folder, minilm_fo
     rows = Split(tokens.numpy()[:1], zeros, zeros, zeros)
     data = Prepared(rows, rows, ("a", "b"), own.attributes)
     model = build({"pretrained": pretrained.id}, data, [pretrained]).eval()
-    load(model, {"pretrained": pretrained.id}, [pretrained])
+    load_checkpoint(model, {"pretrained": pretrained.id}, [pretrained])
     theirs = transformers.AutoTokenizer.from_pretrained(minilm_folder)(
         *zip(*pairs, strict=True), truncation=True, max_length=14, padding="max_length",
         return_tensors="pt", split_special_tokens=True,

@@ -12,10 +12,8 @@ from disobey.models.registry import build_model
 from disobey.provenance import spec_id
 from disobey.training.eigenbasis import Moments, eigenbasis, input_rows, layer_moments
 from disobey.training.inputs import device_inputs
-from disobey.training.layers import weight_of
 from disobey.training.loop import Training
-from disobey.training.losses import objective as objectives
-from disobey.training.losses.targets import Targets
+from disobey.training.objective import Targets, build_objective
 from disobey.training.progress import (
     Basis,
     TrackedLayer,
@@ -23,8 +21,9 @@ from disobey.training.progress import (
     default_ranks,
     recorded_steps,
 )
-from disobey.training.switch import distillation_weight
-from disobey.training.teachers.one_view import StoredLogits
+from disobey.training.schedules import distillation_weight
+from disobey.training.teachers import StoredLogits
+from disobey.training.weights import weight_of
 from tests.training.conftest import raw_images
 
 CPU = torch.device("cpu")
@@ -123,7 +122,7 @@ def test_padding_of_texts_is_no_input(roberta, texts):
 
 def test_first_layers_see_images_without_their_mean(images):
     inputs = device_inputs(images.train, images, CPU, "pixel")
-    gathered = inputs.gather(torch.arange(26)).numpy()
+    gathered = inputs.batch(torch.arange(26)).numpy()
     np.testing.assert_allclose(gathered.mean(0), 0, atol=1e-6)
     model = build_model({"family": "mlp", "hidden": [4]}, images)
     moments = layer_moments(model, ["hidden_1"], inputs, 26)["hidden_1"]
@@ -344,9 +343,9 @@ def test_a_switched_students_loss_is_the_one_on_its_side_of_the_switch(order):
     plain = {"distill": distill, "recipe": {}}
     switched = {"distill": distill | {"switch": {"order": order, "at": 0.5}}, "recipe": {}}
     index = torch.tensor([3, 1, 2])
-    sides = [objectives.build(plain, targets), objectives.build({"recipe": {}}, targets)]
+    sides = [build_objective(plain, targets), build_objective({"recipe": {}}, targets)]
     before, after = sides if order == "distillation_first" else reversed(sides)
-    found = objectives.build(switched, targets)
+    found = build_objective(switched, targets)
     for spent, side in ((0.49, before), (0.5, after)):
         expected = side(logits[index], index, spent)
         torch.testing.assert_close(found(logits[index], index, spent), expected)
@@ -359,13 +358,13 @@ def test_a_switch_in_steps_changes_the_loss_at_its_share_of_the_steps(toy, sched
     teacher = torch.randn(10, 3, generator=torch.Generator().manual_seed(6))
     targets = Targets(toy.label, StoredLogits(teacher))
     distill = {"teacher": "t", "temperature": 2.0, "weight": 1.0}
-    of_label = objectives.build({"recipe": {}}, targets)
-    of_teacher = objectives.build({"distill": distill, "recipe": {}}, targets)
+    of_label = build_objective({"recipe": {}}, targets)
+    of_teacher = build_objective({"distill": distill, "recipe": {}}, targets)
 
     def weights(**switch):
         """Return w of every step, out of three losses of each batch."""
         spec = {"recipe": recipe, "distill": distill | {"switch": switch}}
-        objective, found = objectives.build(spec, targets), []
+        objective, found = build_objective(spec, targets), []
 
         def watched(logits, index, spent):
             loss = objective(logits, index, spent)

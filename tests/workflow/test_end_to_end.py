@@ -38,7 +38,7 @@ IN_STUDY = set(STAGES) - {"pretrained", "compared", "classify"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
 # What surrounds a job and can change no number: its code is in no digest.
 AROUND_JOBS = {
-    "cards", "code_digest", "full_log", "job", "locks", "provenance", "slurm", "stages.store_lock",
+    "code_digest", "gpus", "job", "lease", "log_stream", "locks", "provenance",
     "stages.command", "stores.layout", "stores.manifest", "stores.writer",
 }  # fmt: skip
 
@@ -133,16 +133,10 @@ def module_of(definition):
 
 def test_runs_load_only_the_parts_that_they_use(finished):
     plan = make_plan(load_study(finished.study))
-    switched = plan.settings["switch-distillation_first-0.5"].students[0]
     plain, tracked = (plan.settings[name].students[0] for name in ("noisy-self", "clean-self"))
     placebo = plan.settings["clean-self"].placebos["half_lr"][0]
-    optional = {"progress", "snapshots", "switch"}
-    for run, parts in (
-        (plain, set()),
-        (switched, {"switch"}),
-        (tracked, {"progress", "snapshots"}),
-        (placebo, {"progress"}),
-    ):
+    optional = {"compiled", "distributed", "progress"}
+    for run, parts in ((plain, set()), (tracked, {"progress"}), (placebo, {"progress"})):
         record = json.loads((finished.folder / f"results/runs/{run}.json").read_text())
         loaded = {name.rpartition("disobey.training.")[2] for name in record["modules"]}
         assert loaded & optional == parts, run

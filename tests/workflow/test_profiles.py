@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from disobey import workflow as bridge
-from disobey.cards import PLACES, Listing
 from disobey.errors import UserError
+from disobey.gpus import PLACES, Listing
 from disobey.study.resources import RUN_A_MODEL
 
 from . import forked

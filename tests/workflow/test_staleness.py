@@ -242,14 +242,12 @@ def _(scene):
 
 @row("the distillation loss", students, snakemake=True)
 def _(scene):
-    scene.code("training/losses/distillation.py", "* (one - other)", "* 1.0 * (one - other)")
+    scene.code("training/losses.py", "* (one - other)", "* 1.0 * (one - other)")
 
 
 @row("the label's loss", lambda plan: of_stage(plan, "train"))
 def _(scene):
-    scene.code(
-        "training/losses/objective.py", "label_smoothing=smoothing", "label_smoothing=-smoothing"
-    )
+    scene.code("training/objective.py", "label_smoothing=smoothing", "label_smoothing=-smoothing")
 
 
 # --- definitions -----------------------------------------------------------------------------
@@ -484,7 +482,7 @@ def _(scene):
     lambda plan: students(plan, NOISY[2]) | of_stage(plan, "curves"),
 )
 def _(scene):
-    scene.code("training/switch.py", "passed >= switch", "passed > switch")
+    scene.code("training/schedules.py", "passed >= switch", "passed > switch")
 
 
 @row(
@@ -656,7 +654,7 @@ def with_snapshots(plan: Plan) -> set[tuple[str, str]]:
 
 @row("how snapshots are kept", with_snapshots)
 def _(scene):
-    scene.code("training/snapshots.py", "path is not None", "path")
+    scene.code("training/checkpoint.py", "path is not None", "path")
 
 
 # The weights in between are gone: each run of the recipe is trained again.
@@ -707,7 +705,7 @@ def test_a_target_of_its_own_runs_only_what_it_needs(scene):
 def test_results_without_snakemakes_records_are_as_stale(scene):
     shutil.rmtree(scene.workflow.folder / ".snakemake")
     assert scene.workflow.would_run() == set()
-    scene.code("training/losses/distillation.py", "* (one - other)", "* 1.0 * (one - other)")
+    scene.code("training/losses.py", "* (one - other)", "* 1.0 * (one - other)")
     plan = scene.plan
     assert scene.workflow.would_run() == with_downstream(plan, students(plan))
 
@@ -725,20 +723,20 @@ def accept(scene: Scene, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_accepted_change_of_the_code_runs_nothing_again(scene):
-    scene.code("training/losses/distillation.py", "* (one - other)", "* 1.0 * (one - other)")
+    scene.code("training/losses.py", "* (one - other)", "* 1.0 * (one - other)")
     count = len(students(scene.plan))
     refused = accept(scene)
     assert refused.returncode == 2 and "--yes" in refused.stderr
     done = accept(scene, "--yes")
     assert f"accepted {count} jobs" in done.stdout, done.stdout + done.stderr
-    assert "disobey.training.losses.distillation" in done.stdout
+    assert "disobey.training.losses" in done.stdout
     assert scene.workflow.would_run() == scene.workflow.why() == set()
     plan = scene.plan
     assert scene.workflow.why("--strict") == with_downstream(plan, students(plan))
 
 
 def test_only_the_named_jobs_are_accepted_and_only_for_their_code(scene):
-    scene.code("training/losses/distillation.py", "* (one - other)", "* 1.0 * (one - other)")
+    scene.code("training/losses.py", "* (one - other)", "* 1.0 * (one - other)")
     scene.workflow.edit("resamples: 100", "resamples: 101")
     plan = scene.plan
     one, *others = sorted(students(plan))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import disobey
 from disobey.stages import command
-from disobey.study.digests import CodeDigests
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
+from disobey.study.staleness import CodeDigests
 from disobey.tools.run import command as words_of
 
 # Code that runs when a module is imported; inside a function they belong to the function.

@@ -1,20 +1,31 @@
-"""Images as files hold them: what their headers say, and how they become arrays."""
+"""Images as files: their headers, their decoding, and data stores that keep them encoded.
+
+HDF5 works for one thread at a time, and netCDF4 closes a file that was dropped in whatever thread
+collects it. So bytes of encoded images are read by the thread that asks for them, out of a file
+that is closed before they are decoded; other threads only decode.
+"""
 
 import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from disobey.stores.reader import read_arrays
+
 # Images with longer sides, in pixels, stay encoded in the store and are decoded batch by batch.
 LARGEST_STORED = 96
-# Of a large image this much is shown, its middle [the usual choice: 224 pixels of 256].
+# The shown share of a large image, its middle [the usual choice: 224 pixels of 256].
 SHOWN = 7 / 8
 GREY = ("1", "L")
 COLOUR = ("LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 
 class Header(NamedTuple):
-    """What can be told without decoding: ``width``, ``height``, and whether it has no colours."""
+    """Facts that need no decoding: ``width``, ``height``, and whether the image is grey."""
 
     width: int
     height: int
@@ -54,7 +65,7 @@ def decode_square(encoded: bytes, side: int, scaled: int, *, grey: bool) -> np.n
     ----------
     encoded : bytes
     side : int
-        Of the square that is cut out of the middle, in pixels.
+        Side of the square that is cut out of the middle, in pixels.
     scaled : int
         What the image's shorter side is scaled to before that; ``side`` at least.
     grey : bool
@@ -106,7 +117,7 @@ def _opened(encoded: bytes) -> Any:  # noqa: ANN401 - an image of Pillow
     try:
         return Image.open(io.BytesIO(encoded))
     except UnidentifiedImageError:
-        raise ValueError(f"is no image that Pillow knows ({len(encoded):,} bytes)") from None
+        raise ValueError(f"is not an image that Pillow can read ({len(encoded):,} bytes)") from None
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"cannot be decoded: {error}") from None
 
@@ -123,3 +134,73 @@ def _loaded(image: Any) -> Any:  # noqa: ANN401
 def _array(image: Any, *, grey: bool) -> np.ndarray:  # noqa: ANN401
     array = np.asarray(image.convert("L" if grey else "RGB"))
     return array[..., None] if grey else array
+
+
+class EncodedImages:
+    """Images of a data store by their positions.
+
+    Parameters
+    ----------
+    store : Path
+    split : str
+    shape : sequence of int
+        Shape of one decoded image, (y, x, channel), y and x equal.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        (example, y, x, channel).
+    threads : int
+        How many decode; to be set before the first read.
+    """
+
+    def __init__(self, store: Path, split: str, shape: Sequence[int]) -> None:
+        self._store, self._split = store, split
+        self._start = read_arrays(store, split, "start")["start"]
+        self.shape = (len(self._start) - 1, *(int(side) for side in shape))
+        self.threads = 1
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def side(self) -> int:
+        """Side of the shown square, in pixels."""
+        return self.shape[1]
+
+    @property
+    def scaled(self) -> int:
+        """Length of an image's shorter side, in pixels, before its middle is cut out."""
+        return round(self.side / SHOWN)
+
+    def read(self, index: np.ndarray, border: int = 0) -> np.ndarray:
+        """Return images as uint8, (index, side + 2 border, side + 2 border, channel).
+
+        Parameters
+        ----------
+        index : ndarray of int
+        border : int
+            Pixels around the square that is shown.
+        """
+        return self.begin(index, border)()
+
+    def begin(self, index: np.ndarray, border: int = 0) -> Callable[[], np.ndarray]:
+        """Read the bytes of images and begin to decode them; what is returned waits for the end.
+
+        Parameters and the awaited images are those of `read`.
+        """
+        encoded = self._bytes(index.tolist())
+        side, grey = self.side + 2 * border, self.shape[-1] == 1
+        cut = partial(decode_square, side=side, scaled=self.scaled, grey=grey)
+        self._pool = self._pool or ThreadPoolExecutor(self.threads)
+        decoded = self._pool.map(cut, encoded)
+        return lambda: np.stack(list(decoded))
+
+    def _bytes(self, positions: Sequence[int]) -> list[bytes]:
+        import netCDF4
+
+        with netCDF4.Dataset(self._store, "r") as file:
+            encoded, start = file[self._split]["encoded"], self._start
+            encoded.set_auto_mask(False)
+            return [encoded[start[i] : start[i + 1]].tobytes() for i in positions]

@@ -1,4 +1,4 @@
-"""Prepared data as arrays: the data store, with the labels of the noise store where there is one.
+"""Prepared data as arrays: a data store, with noisy labels if there are any.
 
 Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8,
 ``token(example, position)`` int32 (and ``text(example)``) or ``feature(example, component)``
@@ -11,20 +11,18 @@ directions of the classes, these are ``direction(class, dimension)``.
 Label store: group ``train`` with ``label`` and ``example_id``.
 """
 
-import importlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from disobey.data.images import EncodedImages
 from disobey.errors import UserError
-from disobey.members import member
-from disobey.stores.reader import read_arrays, read_attributes
-
-if TYPE_CHECKING:
-    from disobey.job import Job
+from disobey.job import Job
+from disobey.stores.reader import OpenFile, read_arrays, read_attributes
 
 SPLITS = ("train", "test")
 ENCODED = "encoded"  # a kind of images
@@ -136,7 +134,60 @@ def _kind(attributes: dict[str, Any]) -> str:
 def _inputs(data: Path, split: str, attributes: dict[str, Any]) -> Any:  # noqa: ANN401
     kind = _kind(attributes)
     if kind == ENCODED:
-        encoded = importlib.import_module(member("data", ENCODED))  # others need none of its code
-        return encoded.EncodedImages(data, split, attributes["encoded_shape"])
+        return EncodedImages(data, split, attributes["encoded_shape"])
     variable = "token" if kind == "text" else kind
     return read_arrays(data, split, variable)[variable]
+
+
+TEXTS = ("text", "text_pair")
+
+
+class RawExamples(OpenFile):
+    """Images as bytes or texts as text, neither normalised nor in tokens, read where asked for.
+
+    Parameters
+    ----------
+    path : Path
+        A data store, see `disobey.data.prepared`; open until the end of a ``with``.
+    split : str
+
+    Attributes
+    ----------
+    kind : str
+        ``image``, ``text``, or empty where a store only says which examples there are.
+    """
+
+    def __init__(self, path: Path, split: str) -> None:
+        import netCDF4
+
+        self._file = netCDF4.Dataset(path, "r")
+        self._group = self._file[split]
+        self._group.set_auto_mask(False)
+        known = self._group.variables
+        self._texts = [name for name in TEXTS if name in known]
+        self._encoded: EncodedImages | None = None
+        if ENCODED in known:
+            shape = read_attributes(path)["encoded_shape"]
+            self._encoded = EncodedImages(path, split, shape)
+        is_image = self._encoded is not None or "image" in known
+        self.kind = "text" if self._texts else "image" if is_image else ""
+
+    def read(self, positions: np.ndarray) -> Any:  # noqa: ANN401 - images or texts
+        """Return examples of either kind."""
+        return self.texts(positions) if self.kind == "text" else self.images(positions)
+
+    def images(self, positions: np.ndarray) -> np.ndarray:
+        """Return images, uint8 (position, y, x, channel); large ones decoded.
+
+        Parameters
+        ----------
+        positions : ndarray of int, rising
+        """
+        if self._encoded is not None:
+            return self._encoded.read(positions)
+        return np.asarray(self._group["image"][positions])
+
+    def texts(self, positions: np.ndarray) -> Sequence[tuple[str, ...]]:
+        """Return for each position one text, or the two of a pair."""
+        parts = [map(str, self._group[name][positions]) for name in self._texts]
+        return list(zip(*parts, strict=True))

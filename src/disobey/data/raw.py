@@ -1,14 +1,19 @@
-"""What a data source gives, before it is prepared: blocks of rows that can be read twice."""
+"""Raw data of a source in blocks of rows, and a first look at all rows, which refuses bad ones."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from disobey.data.images import Header, read_header
+from disobey.data.label_noise import stratified
+from disobey.errors import UserError
+
 SPLITS = ("train", "test")
 
-# Of images: arrays, or files as they are on disk. Of texts: one, or a pair. Of neither: arrays of
+# Images as arrays or as bytes of files, texts or pairs of texts, or else arrays of
 # numbers, (row, feature).
 Inputs = np.ndarray | Sequence[str] | Sequence[tuple[str, str]] | Sequence[bytes]
 
@@ -60,11 +65,11 @@ class RawSplit:
     files: Sequence[Path] | None = None
 
     def column(self, role: str) -> str:
-        """Return what the source calls one of a block's parts."""
+        """Return the source's name of a part of a block."""
         return self.columns.get(role, role)
 
     def place(self, row: int) -> str:
-        """Return what messages call the input of a row: its row and column, or its file."""
+        """Return the place of a row's input for messages: row and column, or file."""
         if self.files is not None:
             return f"file {self.files[row]}"
         return f"row {row}, column {self.column('inputs')}"
@@ -93,7 +98,7 @@ class RawData:
 
 
 def in_memory(inputs: Inputs, label: np.ndarray, example_id: np.ndarray) -> RawSplit:
-    """Return a split whose rows lie in memory."""
+    """Return a split whose rows are in memory."""
     block = Block(inputs, label.astype(np.int64), example_id.astype(np.int64))
     return RawSplit(lambda: [block])
 
@@ -118,3 +123,200 @@ def split_images(images: np.ndarray, label: np.ndarray, class_names: Sequence[st
         return in_memory(images[index], label[index], index)
 
     return RawData(chosen(~is_test), chosen(is_test), tuple(class_names))
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Labels, ids and sizes of all rows of a split.
+
+    Attributes
+    ----------
+    label, example_id : ndarray of int64, shape (row,)
+    empty : ndarray of bool, shape (row,)
+        Whether a text, or one of a pair, is empty.
+    size : ndarray of int64, shape (row,)
+        Bytes of each image that is encoded; 0 for all else.
+    header : Header or None
+        Width and height of the first image, in pixels, and whether all are grey; None for texts
+        and for features.
+    other : tuple of (int, Header) or None
+        The first row whose image has another width or height.
+    """
+
+    label: np.ndarray
+    example_id: np.ndarray
+    empty: np.ndarray
+    size: np.ndarray
+    header: Header | None
+    other: tuple[int, Header] | None
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def look_at(split: RawSplit, where: str) -> Survey:
+    """Read all rows of a split once.
+
+    Parameters
+    ----------
+    split : RawSplit
+    where : str
+        Data set and split, for messages.
+
+    Raises
+    ------
+    UserError
+        For an image that cannot be opened, with row and column.
+    """
+    labels, ids, empty, sizes = [], [], [], []
+    images = _Images(where, split)
+    row = 0
+    for block in split.blocks():
+        labels.append(block.label)
+        ids.append(block.example_id)
+        empty.append(_empty(block))
+        sizes.append(images.add(block, row))
+        row += len(block)
+    if not row:
+        raise UserError(f"{where}: the split is empty")
+    label, example_id = np.concatenate(labels), np.concatenate(ids)
+    columns = (label, example_id, np.concatenate(empty), np.concatenate(sizes))
+    return Survey(*columns, images.header(), images.other)
+
+
+def _empty(block: Block) -> np.ndarray:
+    if isinstance(block.inputs, np.ndarray) or isinstance(block.inputs[0], bytes):
+        return np.zeros(len(block), bool)
+    texts = [text if isinstance(text, tuple) else (text,) for text in block.inputs]
+    return np.array([any(not str(part).strip() for part in text) for text in texts])
+
+
+class _Images:
+    """Gathers the headers of images, in whatever form they come."""
+
+    def __init__(self, where: str, split: RawSplit) -> None:
+        self.where, self.split = where, split
+        self.first: Header | None = None
+        self.other: tuple[int, Header] | None = None
+        self._all_grey = True
+
+    def add(self, block: Block, row: int) -> np.ndarray:
+        """Take note of a block; return the bytes of each encoded image."""
+        if isinstance(block.inputs, np.ndarray) and block.inputs.ndim == 4:
+            _, y, x, channels = block.inputs.shape
+            self._note(Header(x, y, channels == 1), row)
+        sizes = np.zeros(len(block), np.int64)
+        for position, encoded in enumerate(block.inputs):
+            if not isinstance(encoded, bytes):
+                break
+            sizes[position] = len(encoded)
+            try:
+                self._note(read_header(encoded), row + position)
+            except ValueError as error:
+                place = self.split.place(row + position)
+                raise UserError(f"{self.where} {place}: {error}") from None
+        return sizes
+
+    def header(self) -> Header | None:
+        """Return the first header; grey only if all are."""
+        return None if self.first is None else self.first._replace(grey=self._all_grey)
+
+    def _note(self, header: Header, row: int) -> None:
+        self.first = self.first or header
+        self._all_grey &= header.grey
+        if self.other is None and header[:2] != self.first[:2]:
+            self.other = row, header
+
+
+def surveys_of(raw: RawData, name: str) -> dict[str, Survey]:
+    """Look at both splits and refuse what cannot be right.
+
+    Raises
+    ------
+    UserError
+        For an empty split, a label out of range or an id that is given twice.
+    """
+    found = {split: look_at(raw.split(split), f"{name}: {split}") for split in SPLITS}
+    for split, survey in found.items():
+        classes = len(raw.class_names)
+        outside = np.flatnonzero((survey.label < 0) | (survey.label >= classes))
+        if outside.size:
+            raise UserError(
+                f"{name}: {split} row {outside[0]}, column {raw.split(split).column('label')}: "
+                f"{survey.label[outside[0]]} is not one of the {classes} classes, 0 to "
+                f"{classes - 1}"
+            )
+    _check_ids(raw, found, name)
+    return found
+
+
+def _check_ids(raw: RawData, surveys: Mapping[str, Survey], name: str) -> None:
+    ids = np.concatenate([surveys[split].example_id for split in SPLITS])
+    order = np.argsort(ids, kind="stable")
+    again = np.flatnonzero(np.diff(ids[order]) == 0)
+    if not again.size:
+        return
+
+    def place(row: int) -> str:
+        train = len(surveys["train"])
+        return f"train row {row}" if row < train else f"test row {row - train}"
+
+    first, second = order[again[0]], order[again[0] + 1]
+    column = raw.train.column("example_id")
+    raise UserError(
+        f"{name}: {place(second)}, column {column}: {ids[second]} is given twice, before in "
+        f"{place(first)}; ids are unique over both splits"
+    )
+
+
+def chosen_rows(
+    raw: RawData, surveys: Mapping[str, Survey], spec: Mapping[str, Any], name: str
+) -> dict[str, np.ndarray]:
+    """Return the rows of each split that the spec keeps, rising.
+
+    Raises
+    ------
+    UserError
+        For an empty text, unless the spec drops those; for a subset of more rows than there are;
+        for a split without a class.
+    """
+    wanted = spec.get("first_classes", 0)
+    if wanted > len(raw.class_names):
+        raise UserError(f"{name}: first_classes: {wanted}, but there are {len(raw.class_names)}")
+    kept = {split: _kept(raw, surveys[split], spec, f"{name}: {split}", split) for split in SPLITS}
+    for split in SPLITS:
+        if not len(kept[split]):
+            raise UserError(f"{name}: {split}: no row is left of {len(surveys[split]):,}")
+    classes = spec.get("first_classes", len(raw.class_names))
+    missing = set(range(classes)) - set(surveys["train"].label[kept["train"]].tolist())
+    if missing:
+        first = min(missing)
+        raise UserError(
+            f"{name}: train holds no example of class {first} ({raw.class_names[first]}) of "
+            f"{classes}; correct classes, or take a larger subset"
+        )
+    return kept
+
+
+def _kept(
+    raw: RawData, survey: Survey, spec: Mapping[str, Any], where: str, split: str
+) -> np.ndarray:
+    keep = np.ones(len(survey), bool)
+    if survey.empty.any():
+        if not spec.get("drop_empty"):
+            source = raw.split(split)
+            columns = filter(None, (source.column("inputs"), source.columns.get("text_pair")))
+            raise UserError(
+                f"{where} row {np.flatnonzero(survey.empty)[0]}, column {' or '.join(columns)}: is "
+                f"empty ({survey.empty.sum():,} such rows); correct them, or add drop_empty: true"
+            )
+        keep &= ~survey.empty
+    if "first_classes" in spec:
+        keep &= survey.label < spec["first_classes"]
+    rows = np.flatnonzero(keep)
+    wanted = spec.get("subset", {}).get(split)
+    if wanted is None:
+        return rows
+    if wanted > len(rows):
+        raise UserError(f"{where}: a subset of {wanted:,} rows is wanted, there are {len(rows):,}")
+    return rows[stratified(survey.label[rows], wanted, spec["subset"]["seed"])]

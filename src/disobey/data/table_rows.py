@@ -21,7 +21,7 @@ from disobey.errors import UserError, nearest
 TEST_IDS_FROM = 1_000_000_000
 SURROGATE = re.compile("[\ud800-\udfff]")
 LONGEST_NUMBER = 18  # digits; of far longer ones Python makes no number
-# Of a few rows nearly all may differ; of more than these, twice as many rows as classes are needed.
+# A few rows may nearly all differ; more of them must be twice as many as classes.
 CLASSES_OF_FEW_ROWS = 10
 NO_LABELS = "; has this split no labels? name another one"
 
@@ -109,7 +109,7 @@ def _class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str
 
 
 def _renames(given: Sequence[str], said: Sequence[Sequence[str] | None]) -> bool:
-    """Tell whether the user's names replace the table's, one by one."""
+    """Return whether the user's names replace the table's, one by one."""
     known = [list(names) for names in said if names is not None]
     same = all(names == known[0] for names in known)
     return same and len(given) == len(known[0]) and not set(known[0]) & set(given)
@@ -138,7 +138,7 @@ class Labels:
     Parameters
     ----------
     names : sequence of str
-        Of all classes.
+        Names of all classes.
     column : str
     table : Table
     given : bool
@@ -166,7 +166,7 @@ class Labels:
         Raises
         ------
         UserError
-            For a value that is no class, with its row.
+            For a value that is not a class, with its row.
         """
         found = np.empty(len(values), np.int64)
         for position, value in enumerate(values):
@@ -196,7 +196,7 @@ def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table 
     if isinstance(value, str):
         return str(int(value)) if _is_number(value.strip()) else value.strip()
     raise UserError(
-        f"{where}: {value!r} is no label; labels are whole numbers or words, one for each row"
+        f"{where}: {value!r} is not a label; labels are whole numbers or words, one for each row"
     )
 
 
@@ -242,7 +242,7 @@ def _ids(values: Sequence[Any], where: str, column: str, first_row: int) -> np.n
             found[position] = number
         except (TypeError, ValueError, OverflowError):
             raise UserError(
-                f"{where}: row {first_row + position}, column {column}: {value!r} is no whole "
+                f"{where}: row {first_row + position}, column {column}: {value!r} is not a whole "
                 f"number; ids are whole numbers below 2^63, or leave id out of columns to count "
                 f"rows"
             ) from None
@@ -281,7 +281,7 @@ def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:  # noqa: A
 
 
 def _no_image(value: object) -> str:
-    return f"is no image but {type(value).__name__}"
+    return f"is not an image but {type(value).__name__}"
 
 
 def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str]:
@@ -289,7 +289,7 @@ def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str
     for position, value in enumerate(values):
         if value is not None and not isinstance(value, str):
             raise UserError(
-                f"{where}: row {row + position}, column {column}: {value!r} is no text but "
+                f"{where}: row {row + position}, column {column}: {value!r} is not text but "
                 f"{type(value).__name__}; name another column, or put it in quotes"
             )
         if value and not value.isascii() and SURROGATE.search(value):

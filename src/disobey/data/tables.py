@@ -1,4 +1,4 @@
-"""Tables of rows: of the hub, parquet, CSV, JSON lines, npz, and folders of images.
+"""The user's files and tables of rows: hub, parquet, CSV, JSON lines, npz and image folders.
 
 All but `features_table` read their files here, because messages name the line, CSV stays text
 (0012, NA) and short rows are refused.
@@ -18,15 +18,78 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from disobey.data.user_files import all_files, files_below
 from disobey.errors import UserError
+
+FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".json": "json", ".npz": "npz"}
+FOLDER = "folder"
+IMAGES = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+    ".ppm", ".pgm", ".pbm", ".tga",
+)  # fmt: skip
+
+
+def format_of_path(path: Path) -> str:
+    """Return ``parquet``, ``csv``, ``json``, ``npz`` or ``folder``.
+
+    Raises
+    ------
+    ValueError
+        For any other.
+    """
+    if path.is_dir():
+        return FOLDER
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        known = ", ".join(FORMATS)
+        raise ValueError(
+            f"{path.name}: what format is this? Files end in {known}, or name a folder of images"
+        ) from None
+
+
+def all_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield files, and in place of a folder the images in its folders, in a fixed order.
+
+    This one list is what is hashed, counted and read.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = files_below(path)
+        yield from sorted(
+            file for file in found if file.parent != path and file.suffix.lower() in IMAGES
+        )
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and its folders.
+
+    Links to folders are followed, but each folder counts once: a link may lead back. Hidden files
+    and folders are left out (``.ipynb_checkpoints`` of Jupyter, ``._1.png`` of macOS).
+    """
+    seen = {os.path.realpath(folder)}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        found, folders[:] = sorted(filter(visible, folders)), []
+        for name in found:
+            real = os.path.realpath(Path(place, name))
+            if real not in seen:
+                seen.add(real)
+                folders.append(name)
+        yield from (Path(place, name) for name in names if visible(name))
+
+
+def visible(name: str) -> bool:
+    """Return whether a file or folder is the user's own, not one that a program hides there."""
+    return not name.startswith(".") and name != "__MACOSX"
+
 
 # No bar in a log, and nobody is told who reads what.
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 csv.field_size_limit(1 << 30)  # the default refuses texts of more than 128 KiB
 
-ROWS, IMAGES = 1000, 32  # of a block: photographs have megabytes
+ROWS_AT_ONCE, IMAGES_AT_ONCE = 1000, 32  # photographs have megabytes
 
 Row = Mapping[str, Any]
 Batch = Mapping[str, Sequence[Any]]
@@ -39,17 +102,17 @@ class Table:
     Attributes
     ----------
     where : str
-        What it is called in messages.
+        Its name in messages.
     columns : tuple of str
     class_names : callable
-        Given a column, returns the names of its classes, or None where the table says none.
+        Maps a column to the names of its classes; None if the table has none.
     batches : callable
-        Given the columns that are read, returns an iterator over batches of rows.
+        Maps the columns to be read to an iterator over batches of rows.
     by_path : bool
-        Whether images may be named by their files: only where those files are part of the source,
-        or what they hold would be in no hash.
+        Whether images may be named by their files: only if those files are part of the source, or
+        their content would be in no hash.
     files : sequence of Path, optional
-        Of a folder of images: the file of each row.
+        The file of each row of a folder of images.
     """
 
     where: str
@@ -81,7 +144,7 @@ def features_table(
     by_path : bool
         As for `Table`.
     **options
-        Of `datasets.load_dataset`.
+        Options of `datasets.load_dataset`.
 
     Raises
     ------
@@ -103,7 +166,8 @@ def features_table(
     def batches(columns: Sequence[str]) -> Iterator[Batch]:
         with_images = any(isinstance(features[name], datasets.Image) for name in columns)
         try:
-            yield from rows.select_columns(list(columns)).iter(IMAGES if with_images else ROWS)
+            at_once = IMAGES_AT_ONCE if with_images else ROWS_AT_ONCE
+            yield from rows.select_columns(list(columns)).iter(at_once)
         except reading as error:
             raise UserError(f"{where}: cannot be read: {error}") from None
 
@@ -124,7 +188,7 @@ def _by_rows(where: str, columns: Sequence[str], rows: Callable[[], Iterable[Row
     """Return a table of rows that can be gone through again."""
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
-        for some in _batched(rows(), ROWS):
+        for some in _batched(rows(), ROWS_AT_ONCE):
             yield {name: [row.get(name) for row in some] for name in wanted}
 
     return Table(where, tuple(columns), lambda _: None, batches)
@@ -204,7 +268,7 @@ def json_table(where: str, paths: Sequence[Path]) -> Table:
     Raises
     ------
     UserError
-        For what is no JSON object, with its line.
+        For anything but JSON objects, with its line.
     """
 
     def rows() -> Iterable[Row]:
@@ -231,12 +295,12 @@ def _json_rows(path: Path) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: {error}; save it as UTF-8") from None
     except (ValueError, RecursionError) as error:  # of digits and brackets there may be too many
-        raise UserError(f"{path}: is no JSON: {error}; write one object on each line") from None
+        raise UserError(f"{path}: is not JSON: {error}; write one object on each line") from None
 
 
 def _object(value: object, path: Path, where: str) -> Row:
     if not isinstance(value, dict):
-        raise UserError(f'{path}: {where} is no object; write {{"text": "...", "label": 0}}')
+        raise UserError(f'{path}: {where} is not an object; write {{"text": "...", "label": 0}}')
     return value
 
 
@@ -246,7 +310,7 @@ def _object(value: object, path: Path, where: str) -> Row:
 def folder_table(where: str, folder: Path) -> Table:
     """Return the images of a folder as a table with the columns ``image`` and ``label``.
 
-    A class is a folder in it; images may lie deeper inside. The log says which files are left out.
+    Its folders are the classes; images may be deeper inside. The log names files that are left out.
     """
     files = list(all_files([folder]))
     others = sorted(set(files_below(folder)) - set(files))
@@ -259,7 +323,7 @@ def folder_table(where: str, folder: Path) -> Table:
     names = sorted({path.relative_to(folder).parts[0] for path in files})
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
-        for some in _batched(files, IMAGES):
+        for some in _batched(files, IMAGES_AT_ONCE):
             batch: dict[str, Sequence[Any]] = {}
             if "image" in wanted:
                 batch["image"] = [path.read_bytes() for path in some]
@@ -274,7 +338,7 @@ def folder_table(where: str, folder: Path) -> Table:
 
 
 def npz_table(where: str, paths: Sequence[Path]) -> Table:
-    """Return the arrays of an npz file as the columns of a table; they lie in memory.
+    """Return the arrays of an npz file as the columns of a table, in memory.
 
     Raises
     ------
@@ -301,8 +365,8 @@ def npz_table(where: str, paths: Sequence[Path]) -> Table:
 def _array_batches(
     where: str, arrays: Mapping[str, np.ndarray], columns: Sequence[str]
 ) -> Iterator[Batch]:
-    for start in range(0, len(arrays[columns[0]]), ROWS):
-        rows = {name: arrays[name][start : start + ROWS] for name in columns}
+    for start in range(0, len(arrays[columns[0]]), ROWS_AT_ONCE):
+        rows = {name: arrays[name][start : start + ROWS_AT_ONCE] for name in columns}
         yield {name: _values(where, name, array) for name, array in rows.items()}
 
 

@@ -9,22 +9,20 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import TOKENIZER, TOKENS
-
-if TYPE_CHECKING:
-    from disobey.job import Job
-    from disobey.stores.manifest import Manifest
+from disobey.stores.manifest import Manifest
 
 # RoBERTa's special tokens, in RoBERTa's order: <pad> is 1.
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BEGIN, PAD_TOKEN, END = SPECIAL[:3]
 PAD = SPECIAL.index(PAD_TOKEN)
-# What of a tokenizer decides which tokens a text becomes.
+# The parts of a tokenizer that decide the tokens of a text.
 DECIDING = ("normalizer", "pre_tokenizer", "model", "post_processor")
 
 Text = str | tuple[str, str]
@@ -42,7 +40,7 @@ class TextTokenizer:
         Longer texts are cut to this many tokens, special ones counted; of a pair the longer text
         is cut first.
     pad_token, separator_token : str
-        What fills up, and what stands behind each text.
+        The tokens that fill up, and that end each text.
     """
 
     json: str
@@ -52,7 +50,7 @@ class TextTokenizer:
 
     @property
     def attributes(self) -> dict[str, Any]:
-        """What a data store says of its tokens.
+        """Attributes of a data store of tokens.
 
         ``vocabulary`` is one more than the largest token, ``pad`` and ``separator`` are tokens.
         """

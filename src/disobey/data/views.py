@@ -18,13 +18,13 @@ ROWS_AT_ONCE = 10_000
 
 
 def number_of_views(augment: Mapping[str, Any]) -> int:
-    """Return how many views an image has: (2 padding + 1)^2 crops, twice that with flips."""
+    """Return the number of an image's views: (2 padding + 1)^2 crops, twice that with flips."""
     crops = (2 * augment.get("crop_padding", 0) + 1) ** 2
     return crops * (2 if augment.get("flip") else 1)
 
 
 def number_of_slabs(augment: Mapping[str, Any], epochs: int) -> int:
-    """Return how many slabs a training of ``epochs`` shows: one per epoch, while there are any."""
+    """Return the number of slabs that a training shows: one per epoch, as far as there are any."""
     return min(epochs, number_of_views(augment))
 
 
@@ -72,7 +72,7 @@ def slab_of_epoch(order_seed: int, epoch: int, epochs: int, augment: Mapping[str
 
 
 def offsets(view: np.ndarray, augment: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return what views are: first row and first column in the padded image, and whether flipped.
+    """Return first row, first column in the padded image and flip of views.
 
     Parameters
     ----------

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from disobey.data.images import check_whole, decode, decode_square, square
-from disobey.data.raw import Inputs, RawSplit
-from disobey.data.survey import Survey
+from disobey.data.raw import Inputs, RawSplit, Survey
 from disobey.data.tokens import Text, TextTokenizer
 from disobey.errors import UserError
 from disobey.stores.writer import NetcdfWriter
@@ -16,7 +15,7 @@ IMAGE = ("example", "y", "x", "channel")
 
 
 class Chosen(NamedTuple):
-    """Some chosen rows: from where on they stand in the store, their rows and their inputs."""
+    """Some chosen rows: their first position in the store, their row numbers and their inputs."""
 
     position: int
     rows: np.ndarray
@@ -50,11 +49,7 @@ def _taken(inputs: Inputs, index: np.ndarray) -> Inputs:
 
 
 def write_text(
-    writer: NetcdfWriter,
-    name: str,
-    split: RawSplit,
-    rows: np.ndarray,
-    tokenizer: TextTokenizer,
+    writer: NetcdfWriter, name: str, split: RawSplit, rows: np.ndarray, tokenizer: TextTokenizer
 ) -> None:
     """Write ``token(example, position)`` and the texts themselves, ``text_pair`` too for pairs."""
     length, columns = tokenizer.max_tokens, None
@@ -110,7 +105,7 @@ class Moments:
 
 
 class ImageForm(NamedTuple):
-    """How images become arrays: their width and height, and whether they have one channel."""
+    """The form of image arrays: width, height, and whether they have one channel."""
 
     width: int
     height: int
@@ -119,7 +114,7 @@ class ImageForm(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one image in the store, (y, x, channel)."""
+        """The shape of one image in the store, (y, x, channel)."""
         channels = 1 if self.grey else 3
         if self.size is not None:
             return self.size, self.size, channels

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from disobey.data.raw_examples import RawExamples
+from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays, read_attributes
 

@@ -6,13 +6,12 @@ differ only in the order of batches.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
+from disobey.data.prepared import Prepared
 
 
 class ChannelLinear(nn.Module):

@@ -1,12 +1,19 @@
-"""A public checkpoint of `transformers`: its files and what its configuration says. No torch."""
+"""A public checkpoint of `transformers`: its files and configuration, on disk or on the hub.
 
+Imports no torch.
+"""
+
+import contextlib
 import fnmatch
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from disobey.errors import UserError
+from disobey.job import Job
+from disobey.stores.contents import read_content
 from disobey.stores.layout import CONFIG
 
 TOKENIZER_FILES = (
@@ -14,7 +21,7 @@ TOKENIZER_FILES = (
     "vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model",
     "sentencepiece.bpe.model", "tokenizer.model", "bpe.codes",
 )  # fmt: skip
-# What is read of a checkpoint, and nothing else: its content hash is over these.
+# The files that are read of a checkpoint; its content hash is over these.
 FILES = (CONFIG, "model*.safetensors", "model.safetensors.index.json", *TOKENIZER_FILES)
 PREPROCESSOR = "preprocessor_config.json"
 # And of a classifier that is not trained further: how it wants its images.
@@ -26,7 +33,7 @@ BEHIND_PADDING = (
     "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert", "xmod",
     "data2vec-text", "longformer", "mpnet",
 )  # fmt: skip
-# Where the configuration cannot be read before the checkpoint is fetched [FacebookAI/roberta-base].
+# The assumption before a checkpoint is fetched [FacebookAI/roberta-base].
 ROBERTA_BASE: Mapping[str, Any] = {
     "model_type": "roberta", "hidden_size": 768, "intermediate_size": 3072,
     "num_hidden_layers": 12, "num_attention_heads": 12, "vocab_size": 50265,
@@ -56,7 +63,7 @@ def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     found = [name for name in names if any(fnmatch.fnmatchcase(name, form) for form in files)]
     if CONFIG not in found:
-        raise UserError(f"{folder}: holds no {CONFIG}, so it is no checkpoint of transformers")
+        raise UserError(f"{folder}: holds no {CONFIG}, so it is not a checkpoint of transformers")
     if not any(name.endswith(".safetensors") for name in found):
         pickles = [name for name in names if any(fnmatch.fnmatch(name, form) for form in PICKLES)]
         raise UserError(
@@ -66,21 +73,21 @@ def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
 
 
 def without_weights(pickles: list[str]) -> str:
-    """Return in words what is there in place of weights in safetensors."""
+    """Describe a checkpoint without weights in safetensors."""
     if not pickles:
         return "no model.safetensors"
     return f"its weights only as {pickles[0]}, a pickle, which can run any code when it is read"
 
 
 def convert(name: str, folder: Path) -> str:
-    """Return in words how to write a checkpoint in safetensors.
+    """Describe how to write a checkpoint in safetensors.
 
     Parameters
     ----------
     name : str
-        Of a folder, or on the hub.
+        Name of a folder, or on the hub.
     folder : Path
-        Where its configuration lies. It names the class that was saved: any other would lose the
+        The folder of its configuration, which names the saved class: any other would lose the
         trained head.
     """
     classes = (read_config(folder) or {}).get("architectures") or ["AutoModel"]
@@ -113,7 +120,7 @@ def number(config: Mapping[str, Any], name: str) -> int:
 
 
 def positions_of(config: Mapping[str, Any]) -> int | None:
-    """Return how many tokens a model has positions for; None where nothing limits them."""
+    """Return the number of tokens that a model has positions for; None if unlimited."""
     positions = config.get("max_position_embeddings", config.get("n_positions"))
     if not isinstance(positions, int):
         return None
@@ -128,3 +135,102 @@ def is_made_anew(weight: str) -> bool:
     Language models are saved without the layer that pools the first token for a classifier.
     """
     return weight.startswith("pooler.")
+
+
+# Options of all loading: no code of the repository runs, no network is used.
+SAFELY = {"trust_remote_code": False, "local_files_only": True}
+# Short enough to be typed, and no more weights than needed.
+ROUGHLY = ("*.json", "*.txt", "*.model", "model*.safetensors")
+
+
+def fetched(job: "Job", files: Sequence[str] = FILES) -> Path:
+    """Return the folder of the checkpoint that a job's spec names by content or by its hub name.
+
+    Parameters
+    ----------
+    job : Job
+    files : sequence of str
+        Patterns of the files that are read.
+
+    Raises
+    ------
+    UserError
+        When the folder has changed since the study was planned, or the hub has no such checkpoint
+        or cannot be reached.
+    """
+    return _on_the_hub(job, files) if "checkpoint" in job.spec else _on_disk(job, files)
+
+
+def _on_disk(job: "Job", files: Sequence[str]) -> Path:
+    """Return the folder of a checkpoint that holds what the study was planned with."""
+    if job.source is None:
+        raise UserError("the spec names a content, not a place; add --source FOLDER")
+    folder = Path(job.source)
+    found = read_content(checkpoint_files(folder, files))
+    if found != job.spec["content"]:
+        raise UserError(
+            f"{folder}: has changed since the study was planned (content {found[:12]}…, planned "
+            f"{job.spec['content'][:12]}…); call snakemake again"
+        )
+    return folder
+
+
+def _on_the_hub(job: "Job", files: Sequence[str]) -> Path:
+    """Return the folder of the hub's cache that holds the checkpoint; fetch what is not there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name, revision = job.spec["checkpoint"], job.spec.get("revision")
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
+    except RevisionNotFoundError:
+        raise UserError(f"{name} has no revision '{revision}' on the hub; correct it") from None
+    except GatedRepoError:
+        raise UserError(f"{name}: its terms must be accepted on the hub first") from None
+    except RepositoryNotFoundError:
+        raise UserError(f"{name}: the hub has no such checkpoint; correct the name") from None
+    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
+        raise UserError(_offline(job, name, revision, error)) from None
+    print(f"{name} is at commit {folder.name}")
+    try:
+        checkpoint_files(folder)
+    except UserError:
+        raise UserError(f"{name} holds {without_weights([])}; {convert(name, folder)}") from None
+    return folder
+
+
+def _offline(job: "Job", name: str, revision: str | None, error: Exception) -> str:
+    """Describe how to bring a checkpoint to a machine without a network."""
+    at = f" --revision {revision}" if revision else ""
+    wanted = " ".join(f"--include '{form}'" for form in ROUGHLY)
+    return (
+        f"{name} is not in the hub's cache of this machine and cannot be fetched "
+        f"({type(error).__name__}). Where there is a network and the same home folder, call\n"
+        f"  hf download {name}{at} {wanted}\n"
+        f"or make the store itself there, in this folder:\n"
+        f"  python -m disobey {job.stage} --spec '{json.dumps(job.spec)}' --code {job.code} "
+        f"--output {job.output}"
+    )
+
+
+@contextlib.contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Turn what `transformers` says of a checkpoint that it cannot read into one line."""
+    from safetensors import SafetensorError
+    from transformers.utils import logging as its_logging
+
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    its_logging.disable_progress_bar()
+    try:
+        yield
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise UserError(
+            f"{folder}: transformers cannot read it as a sequence classifier: {first}"
+        ) from error

@@ -3,13 +3,12 @@
 import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
+from disobey.data.prepared import Prepared
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:

@@ -2,11 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
+from disobey.data.prepared import Prepared
 from disobey.models.shapes import (
     MOBILENET_LAST,
     MOBILENET_STAGES,
@@ -14,9 +15,6 @@ from disobey.models.shapes import (
     refuse_single_pixels,
     scaled,
 )
-
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:

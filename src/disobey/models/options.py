@@ -1,4 +1,4 @@
-"""What a study file may say of a model, by family: options, size, work and layers.
+"""Options of models in study files, by family, with their cost and layers.
 
 Free of torch, so that a dry run stays fast. Networks get plain values out of their spec.
 """
@@ -14,7 +14,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, PositiveInt, StringConstraints, model_validator
 
 from disobey.models.checkpoint import ROBERTA_BASE, number, read_config
-from disobey.models.cost import Cost, Shape, convolution, linear
 from disobey.models.shapes import (
     BOTTLENECK_FROM,
     MOBILENET_LAST,
@@ -22,6 +21,10 @@ from disobey.models.shapes import (
     MOBILENET_STEM,
     RESNET_STAGES,
     RESNET_STEM,
+    Cost,
+    Shape,
+    convolution,
+    linear,
     scaled,
     single_pixels,
 )
@@ -46,15 +49,10 @@ Widths = Annotated[list[PositiveInt], Field(min_length=1)]
 class Layer:
     """A layer whose weights can be tracked along eigendirections of its input.
 
-    Attributes
-    ----------
-    first : bool
-        Whether its input is the data itself; else it is what a trained teacher's layers make of it.
-    unit_norm : bool
-        Whether batch normalisation follows, so that only the direction of a filter has an effect.
-    kernel : int or None
-        Side of a first convolution's kernel, in pixels; None where a row of weights is multiplied
-        with the whole input.
+    The input of a ``first`` layer is the data itself, that of another one what a trained teacher
+    makes of it. Batch normalisation follows a ``unit_norm`` layer, so that only the direction of a
+    filter has an effect. ``kernel`` is the side of a first convolution's kernel in pixels; None
+    where a row of weights is multiplied with the whole input.
     """
 
     first: bool = False
@@ -212,7 +210,7 @@ class Resnet(Strict):
         return f"resnet{self.depth}{'-small' if small else ''}{'-pre' if before else ''}"
 
     def refusal(self, shape: Shape) -> str | None:
-        """Return why examples of a shape cannot be learnt from; None where they can."""
+        """Return why the model cannot learn from examples of a shape, or None."""
         return None if self.small_images else single_pixels(*shape.inputs[:2])
 
     def cost(self, shape: Shape) -> Cost:
@@ -296,7 +294,7 @@ class MobilenetV2(Strict):
         return f"mobilenetv2{width}{'-small' if self.small_images else ''}"
 
     def refusal(self, shape: Shape) -> str | None:
-        """Return why examples of a shape cannot be learnt from; None where they can."""
+        """Return why the model cannot learn from examples of a shape, or None."""
         return None if self.small_images else single_pixels(*shape.inputs[:2])
 
     def cost(self, shape: Shape) -> Cost:
@@ -384,26 +382,21 @@ class Roberta(Strict):
         return f"roberta{self.hidden}x{self.layers}"
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster; activations after Korthikanti et al. 2023."""
-        (tokens,), width = shape.inputs, self.hidden
-        positions = tokens + 2  # as many as the model has, see `disobey.models.roberta`
-        embeddings = Cost((shape.vocabulary + positions + 1) * width + 2 * width, tokens * width)
-        layer = Cost(
-            12 * width**2 + 13 * width,
-            17 * tokens * width + 3 * self.heads * tokens**2,
-            12 * tokens * width**2 + 2 * tokens**2 * width,
-        )
-        blocks = sum(itertools.repeat(layer, self.layers), Cost())
-        return embeddings + blocks + linear(width, width) + linear(width, shape.classes)
+        """Return size and work, for asking a cluster."""
+        config = {
+            "hidden_size": self.hidden,
+            "intermediate_size": 4 * self.hidden,
+            "num_attention_heads": self.heads,
+            "vocab_size": shape.vocabulary,
+            "max_position_embeddings": shape.inputs[0] + 2,  # see `disobey.models.roberta`
+        }
+        return encoder_cost(config, self.layers, shape)
 
     def trackable(self) -> dict[str, Layer]:
         """Return the layers that can be tracked, by their names in the model."""
-        attention = [f"attention.self.{part}" for part in ("query", "key", "value")]
-        parts = [*attention, "attention.output.dense", "intermediate.dense", "output.dense"]
-        depths = range(self.layers)
-        names = [f"roberta.roberta.encoder.layer.{i}.{part}" for i in depths for part in parts]
         ends = ["roberta.classifier.dense", "roberta.classifier.out_proj"]
-        return {name: Layer() for name in [*names, *ends]}
+        names = [*_encoder_layers("roberta.roberta", self.layers), *ends]
+        return {name: Layer() for name in names}
 
 
 class Place(Strict):
@@ -451,7 +444,7 @@ class Place(Strict):
         return Path(found.submodule_search_locations[0], self.folder)
 
     def source(self) -> tuple[str | None, ...]:
-        """Return what two models share that start from the same weights."""
+        """Return the source of the weights, equal for models that start from the same ones."""
         return self.checkpoint, self.revision, self.folder, self.package
 
     def hub_spec(self) -> dict[str, Any]:
@@ -477,7 +470,7 @@ class Checkpoint(Place):
         return str(self.config().get("model_type", "model"))
 
     def config(self) -> Mapping[str, Any]:
-        """Return the configuration, where it can be read without the hub; else nothing."""
+        """Return the configuration; an empty one if only the hub has it."""
         place = self.place()
         return (read_config(place) if place is not None else None) or {}
 
@@ -529,9 +522,12 @@ class Pretrained(Place):
         kind = config.get("model_type")
         if kind not in ENCODERS:
             return {}
-        depths = range(self.layers or number(config, "num_hidden_layers"))
-        names = [f"network.{kind}.encoder.layer.{i}.{part}" for i in depths for part in PARTS]
-        return {name: Layer() for name in names}
+        depth = self.layers or number(config, "num_hidden_layers")
+        return {name: Layer() for name in _encoder_layers(f"network.{kind}", depth)}
+
+
+def _encoder_layers(network: str, depth: int) -> list[str]:
+    return [f"{network}.encoder.layer.{i}.{part}" for i in range(depth) for part in PARTS]
 
 
 def encoder_cost(config: Mapping[str, Any], layers: int | None, shape: Shape) -> Cost:

@@ -1,26 +1,26 @@
-"""Any sequence classifier of `transformers`, of the shape that a public checkpoint has."""
+"""Any sequence classifier of `transformers`, with the architecture of a public checkpoint."""
 
 import json
 import logging
+import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from disobey.data.prepared import Prepared
 from disobey.data.tokens import stored_tokenizer
 from disobey.errors import UserError
-from disobey.models.checkpoint import positions_of
-from disobey.stores.layout import CONFIG
+from disobey.models.checkpoint import is_made_anew, positions_of
+from disobey.stores.layout import CONFIG, WEIGHTS
+from disobey.stores.manifest import Manifest
 
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
-    from disobey.stores.manifest import Manifest
+DEPTH = re.compile(r"\.(\d+)\.")  # of a layer, in the name of one of its weights
 
 
-def build(
-    options: Mapping[str, Any], data: "Prepared", inputs: Iterable["Manifest"]
-) -> "Classifier":
+def build(options: Mapping[str, Any], data: Prepared, inputs: Iterable[Manifest]) -> "Classifier":
     """Return the classifier with random weights, after ``config.json`` of the checkpoint's store.
 
     Parameters
@@ -54,7 +54,7 @@ def build(
     return Classifier(config, int(data.attributes["pad"]), int(data.attributes["separator"]))
 
 
-def store_of(options: Mapping[str, Any], inputs: Iterable["Manifest"]) -> "Manifest":
+def store_of(options: Mapping[str, Any], inputs: Iterable[Manifest]) -> Manifest:
     """Return the manifest of the checkpoint's store among a job's inputs.
 
     Raises
@@ -65,10 +65,10 @@ def store_of(options: Mapping[str, Any], inputs: Iterable["Manifest"]) -> "Manif
     for manifest in inputs:
         if manifest.id == options["pretrained"] and manifest.record["stage"] == "pretrained":
             return manifest
-    raise UserError(f"the model is made of {options['pretrained']}, which is not among --inputs")
+    raise UserError(f"the model needs {options['pretrained']}, which is not among --inputs")
 
 
-def _check_tokenizer(pretrained: "Manifest", data: "Prepared") -> None:
+def _check_tokenizer(pretrained: Manifest, data: Prepared) -> None:
     tokens = data.train.inputs.shape[1]
     own, given = stored_tokenizer(pretrained, tokens), data.attributes["tokenizer_fingerprint"]
     if own.fingerprint != given:
@@ -79,7 +79,7 @@ def _check_tokenizer(pretrained: "Manifest", data: "Prepared") -> None:
         )
 
 
-def _check_positions(pretrained: "Manifest", config: Mapping[str, Any], data: "Prepared") -> None:
+def _check_positions(pretrained: Manifest, config: Mapping[str, Any], data: Prepared) -> None:
     positions, tokens = positions_of(config), data.train.inputs.shape[1]
     if positions is not None and tokens > positions:
         raise UserError(
@@ -149,3 +149,29 @@ def token_types(tokens: torch.Tensor, pad: int, separator: int) -> torch.Tensor:
     separators = (tokens == separator).long()
     before = separators.cumsum(1) - separators
     return ((before > 0) & (tokens != pad)).long()
+
+
+def load_checkpoint(
+    model: Classifier, options: Mapping[str, Any], inputs: Iterable[Manifest]
+) -> None:
+    """Replace the encoder's random weights by the checkpoint's; the head keeps the run's seed.
+
+    Raises
+    ------
+    UserError
+        When a weight is left over or missing, but for those of layers that were cut away.
+    """
+    pretrained = store_of(options, inputs)
+    weights = load_file(pretrained.file(f"{pretrained.id}/{WEIGHTS}"))
+    if "layers" in options:
+        weights = {name: w for name, w in weights.items() if not _is_cut(name, options["layers"])}
+    found = model.network.base_model.load_state_dict(weights, strict=False)
+    missing = [name for name in found.missing_keys if not is_made_anew(name)]
+    for what, names in (("lacks", missing), ("holds, for no layer,", found.unexpected_keys)):
+        if names:
+            raise UserError(f"{pretrained.id} {what} {names[0]} ({len(names)} such weights)")
+
+
+def _is_cut(name: str, layers: int) -> bool:
+    depth = DEPTH.search(f".{name}")
+    return depth is not None and int(depth[1]) >= layers

@@ -4,13 +4,11 @@ import importlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from disobey.members import member
+from disobey.data.prepared import Prepared
+from disobey.stores.manifest import Manifest
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from disobey.data.prepared import Prepared
-    from disobey.stores.manifest import Manifest
 
 
 def build_model(
@@ -33,7 +31,7 @@ def build_model(
         Maps a batch of inputs to logits of shape (batch, class), float32.
     """
     options = {key: value for key, value in spec.items() if key != "family"}
-    module = importlib.import_module(member("models", spec["family"]))
+    module = importlib.import_module(f"disobey.models.{spec['family']}")
     if "pretrained" in options:
         return module.build(options, data, inputs)
     return module.build(options, data)

@@ -7,16 +7,14 @@ normalisation before it (He et al. 2016), as in the paper, are built here.
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
+from disobey.data.prepared import Prepared
 from disobey.models.cifar_resnet import PreActivationBlock
 from disobey.models.shapes import BOTTLENECK_FROM, RESNET_STAGES, RESNET_STEM, refuse_single_pixels
-
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:

@@ -2,13 +2,12 @@
 
 import logging
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
+from disobey.data.prepared import Prepared
 
 # RoBERTa's position ids start behind the padding index: 1, but for some checkpoints' tokenizers.
 POSITIONS_BEFORE_TEXT = 2
@@ -54,7 +53,7 @@ class Classifier(nn.Module):
 
 
 def attention_mask(tokens: torch.Tensor, pad: int, *, square: bool) -> torch.Tensor:
-    """Return which tokens are text, for `transformers`.
+    """Return the mask of text tokens for `transformers`.
 
     int64 of shape (batch, token); ``square``: bool of shape (batch, 1, token, token), as scaled dot
     product attention takes it. With the first `transformers` asks in each step whether a batch has

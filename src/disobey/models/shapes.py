@@ -1,14 +1,12 @@
-"""What networks and their options share: tables of stages, and images that are too small.
+"""Shapes, costs and tables of stages that networks and their options share.
 
 Free of torch and of pydantic.
 """
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
+from disobey.data.prepared import Prepared
 from disobey.errors import UserError
-
-if TYPE_CHECKING:
-    from disobey.data.prepared import Prepared
 
 # MobileNetV2 (Sandler et al. 2018, table 2): expansion, channels, blocks and stride of each stage.
 MOBILENET_STAGES = (
@@ -38,7 +36,7 @@ def scaled(channels: int, width: float) -> int:
 
 
 def single_pixels(height: int, width: int) -> str | None:
-    """Return what is wrong where one pixel alone would reach a network's last strided layer.
+    """Return the mistake, if a single pixel would reach a network's last strided layer.
 
     Nothing is left there to be learnt; and in torch 2.13 the gradient of a strided 3 x 3
     convolution of a single pixel is wrong, and often not finite, in bf16 on CPUs with AMX.
@@ -69,3 +67,61 @@ def refuse_single_pixels(data: "Prepared", what: str) -> None:
     wrong = single_pixels(height, width)
     if wrong is not None:
         raise UserError(f"{what}: {wrong}")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Shape of one example, (y, x, channel) or (token,), number of classes, and tokens if text."""
+
+    inputs: tuple[int, ...]
+    classes: int
+    vocabulary: int = 0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size of a model and its work on one example, in numbers and multiply-adds, not bytes.
+
+    ``activations`` are kept of each example for the backward pass (an estimate), ``largest`` of
+    them belong to the largest part of the model. ``multiply_adds`` are of the forward pass; the
+    backward pass costs about twice that.
+    """
+
+    parameters: int = 0
+    activations: int = 0
+    multiply_adds: int = 0
+    largest: int = -1
+
+    def __post_init__(self) -> None:
+        if self.largest < 0:
+            object.__setattr__(self, "largest", self.activations)
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """Return the cost of one part after the other."""
+        return Cost(
+            self.parameters + other.parameters,
+            self.activations + other.activations,
+            self.multiply_adds + other.multiply_adds,
+            max(self.largest, other.largest),
+        )
+
+
+def linear(inputs: int, outputs: int) -> Cost:
+    """Return the cost of a linear layer with bias and the ReLU behind it."""
+    return Cost(inputs * outputs + outputs, 2 * outputs, inputs * outputs)
+
+
+def convolution(channels: int, width: int, size: int, pixels: int) -> Cost:
+    """Return the cost of a convolution without bias and the batch normalisation behind it.
+
+    Parameters
+    ----------
+    channels, width : int
+        Channels in and out.
+    size : int
+        Side of the kernel.
+    pixels : int
+        Positions of the output.
+    """
+    weights = size * size * channels * width
+    return Cost(weights + 2 * width, 3 * width * pixels, weights * pixels)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.stores.layout import STAGES
-from disobey.stores.lineage import upstream
-from disobey.stores.manifest import Manifest
+from disobey.stores.manifest import Manifest, upstream
 
 SHORT_COMMIT = 10
 

@@ -1,10 +1,9 @@
 """Find the eigendirections of a layer's input: the axes along which progress is measured."""
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from disobey.data.prepared import prepared_data
+from disobey.job import Job
 from disobey.models.registry import build_model
 from disobey.stores.layout import WEIGHTS
 from disobey.stores.writer import NetcdfWriter
@@ -12,9 +11,6 @@ from disobey.training.device import choose_device
 from disobey.training.eigenbasis import Eigenbasis, layer_moments
 from disobey.training.inputs import device_inputs
 from disobey.training.weights import for_device, load_weights
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -21,10 +20,8 @@ from disobey.analysis.histories import (
 from disobey.analysis.names import PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.pairs import Pairs, analyse_pairs
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import HISTORY
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 Recordings = dict[str, list[Recording]]
 
@@ -61,24 +58,10 @@ def read_layer(job: "Job", layer: str) -> Recordings:
     Raises
     ------
     UserError
-        See `disobey.analysis.histories`; also for models that are unknown or lack a seed.
+        See `disobey.analysis.histories`.
     """
     runs, seeds = job.spec["runs"], job.spec["seeds"]
     known = (TEACHER, REFERENCE, STUDENT, *PLACEBOS)
-    unknown = [name for name in runs if name not in known]
-    if unknown or REFERENCE not in runs or STUDENT not in runs:
-        raise UserError(
-            f"bias {job.id}: runs must be those of teacher, reference, student and placebos "
-            f"({', '.join(PLACEBOS)}), got {', '.join(runs) or 'none'}"
-        )
-    for name, ids in runs.items():
-        if len(ids) != len(seeds):
-            raise UserError(
-                f"bias {job.id}: {name} has {len(ids)} runs for {len(seeds)} seeds; name one run "
-                f"per seed"
-            )
-    if "pairs" in job.spec and TEACHER not in runs:
-        raise UserError(f"bias {job.id}: pairs are counted against the teacher; name its runs too")
     check_same_data([job.input(id) for ids in runs.values() for id in ids])
     names = [name for name in known if name in runs]
     found = {name: [_recording(job, id, layer) for id in runs[name]] for name in names}
@@ -110,7 +93,7 @@ def _check(found: Recordings, seeds: list[int], matched: tuple[float, float]) ->
     # Seed by seed: a deeper layer's eigendirections are those of each seed's own teacher.
     for of_seed in zip(*found.values(), strict=True):
         check_same_directions(of_seed)
-    # The teacher starts as it likes: it is no part of the comparison at equal leading progress.
+    # The teacher may start anywhere: it is not compared at equal leading progress.
     trained = [of_model for name, of_model in found.items() if name != TEACHER]
     for seed, (reference, student, *placebos) in zip(
         seeds, zip(*trained, strict=True), strict=True
@@ -148,6 +131,6 @@ def analyse_layer(
 
 
 def _same_start(recordings: Recordings) -> bool:
-    """Tell whether every model starts where the teacher of its seed does."""
+    """Return whether every model starts from the first weights of its seed's teacher."""
     by_seed = zip(*recordings.values(), strict=True)
     return all(len({one.initialisation for one in of_seed}) == 1 for of_seed in by_seed)

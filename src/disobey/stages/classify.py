@@ -7,28 +7,32 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from disobey.data.raw_examples import RawExamples
+from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
-from disobey.members import member
-from disobey.models.checkpoint import CLASSIFIER_FILES, positions_of, read_config
-from disobey.models.fetching import SAFELY, fetched, readable
+from disobey.job import Job
+from disobey.log_stream import seconds_between_bars
+from disobey.models.checkpoint import (
+    CLASSIFIER_FILES,
+    SAFELY,
+    fetched,
+    positions_of,
+    read_config,
+    readable,
+)
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.training.device import choose_device
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 BATCH = 32
 # Examples that are read at a time; inside of them texts of similar length share a batch.
 READ = 64 * BATCH
 UNLIMITED = 10**9  # tokens
-# How transformers calls classes that nobody has named.
+# The names that transformers gives to unnamed classes.
 UNNAMED = re.compile(r"LABEL_\d+")
 
 # Examples as a store holds them -> their logits, (example, class) in float32.
@@ -49,7 +53,8 @@ def run(job: "Job") -> None:
             columns = read_arrays(data, split, "example_id", "label")
             shape = (len(columns["label"]), len(class_names))
             logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
-            bar = tqdm(total=shape[0], desc=split, unit="example", mininterval=5)
+            seconds = seconds_between_bars()
+            bar = tqdm(total=shape[0], desc=split, unit="example", mininterval=seconds)
             with bar, RawExamples(data, split) as given:
                 for rows in np.split(np.arange(shape[0]), range(READ, shape[0], READ)):
                     logits[rows] = _finite(classify(given.read(rows)), rows, split)[:, order]
@@ -76,7 +81,7 @@ def columns_of(
     outputs: Sequence[str] | None,
     folder: Path,
 ) -> list[int]:
-    """Return which of a model's outputs each class of the data is.
+    """Return the model's output for each class of the data.
 
     By the names that the study gives (``outputs``) or that the model has; by position where the
     model has only numbers.
@@ -123,7 +128,7 @@ def _classifier(
     if of_ours:
         if spec["kind"] == "text":
             raise UserError(f"{folder}: reads {of_ours['shape']} of images or features, no texts")
-        exported = importlib.import_module(member("models", "exported"))  # others need none of it
+        exported = importlib.import_module("disobey.models.exported")  # others need none of it
         config, classify = exported.classifier(folder, device, BATCH)
         names = {int(number): name for number, name in config["id2label"].items()}
         return SimpleNamespace(num_labels=config["num_labels"], id2label=names), classify
@@ -136,17 +141,13 @@ def _classifier(
 def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401 - of transformers
     """Return a classifier with all of its weights, in float32, for inference."""
     model, found = auto.from_pretrained(
-        folder,
-        use_safetensors=True,
-        dtype=torch.float32,
-        output_loading_info=True,
-        **SAFELY,
+        folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **SAFELY
     )
     missing = sorted(found["missing_keys"])
     if missing:
         raise UserError(
-            f"{folder}: its weights lack {missing[0]} ({len(missing)} such), so it is no trained "
-            f"classifier; name one that was fine-tuned, or train it: family: pretrained"
+            f"{folder}: its weights lack {missing[0]} ({len(missing)} such), so it is not a "
+            f"trained classifier; name one that was fine-tuned, or train it: family: pretrained"
         )
     return model.to(device).eval()
 

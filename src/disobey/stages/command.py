@@ -1,26 +1,118 @@
-"""What all stages share: the command line, the inputs, and the manifest at the end."""
+"""The command of a stage: its options, the lock of its store, and the manifest at the end.
+
+Jobs outlive a Snakemake that was killed, and such an orphan still writes the files that a job of
+the next run is to make. The job waits for it and takes over its work: the finished store, or a
+training's saved states.
+"""
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from disobey import provenance
-from disobey.cards import PLACES, take_card
 from disobey.errors import OutOfTime, UserError
+from disobey.gpus import PLACES, take_card
 from disobey.job import BY_HAND, Job
-from disobey.slurm import start_again
-from disobey.stages.store_lock import alone, drop_states, made_meanwhile
-from disobey.stores.layout import CAPTIONS
-from disobey.stores.manifest import read_manifest
+from disobey.lease import cancel, start_again
+from disobey.locks import Holder, Lock, say_without_locks
+from disobey.stores.layout import CAPTIONS, lock_of, states_of
+from disobey.stores.manifest import Manifest, read_manifest
 from disobey.stores.writer import FULL
+
+# Stages that save a state when they are asked to stop; the others are short.
+RESUMABLE = ("train",)
+
+
+@contextlib.contextmanager
+def store_locked(job: "Job") -> Iterator[None]:
+    """Hold the lock of the job's store, after waiting for whoever holds it.
+
+    Without locks on the file system the job goes on and leaves leftovers where they are.
+    """
+
+    def waiting(holder: Holder) -> None:
+        print(f"{job.output}: {holder} still makes it; waiting for that", file=sys.stderr)
+        if job.stage in RESUMABLE:
+            ask_to_stop(holder)
+
+    lock = Lock(lock_of(job.output))
+    lock.take(waiting)
+    if not lock.real:
+        say_without_locks(lock.path)
+    job.locked = lock.real
+    try:
+        yield
+    finally:
+        lock.release(remove=True)
+
+
+def ask_to_stop(holder: Holder) -> None:
+    """Cancel the SLURM job that holds a lock: it saves its state, and its node is free again.
+
+    Only from another SLURM job: a job that SLURM has started again bears its old number.
+    """
+    mine = os.environ.get("SLURM_JOB_ID")
+    if not mine or not holder.slurm_job or holder.slurm_job == mine:
+        return
+    print(f"cancelling SLURM job {holder.slurm_job}: it saves its state", file=sys.stderr)
+    cancel([holder.slurm_job])
+
+
+def made_meanwhile(job: "Job") -> bool:
+    """Return whether another process has made this very store, and all of it is there.
+
+    Snakemake removes a job's outputs before it starts the job, so what is there was made since.
+    The files are touched: Snakemake wants outputs to be newer than inputs.
+    """
+    try:
+        found = read_manifest(job.output)
+        same = (
+            found.spec == job.spec
+            and found.record.get("code") == job.code
+            and found.record.get("inputs") == {str(m.path): m.content for m in job.inputs}
+            and found.record.get("versions") == provenance.versions()
+        )
+        if not same or job.by_hand:
+            return False
+        for path in [found.file(name) for name in found.record["files"]]:
+            path.touch()
+    except UserError:
+        return False
+    job.output.touch()
+    print(
+        f"{job.output}: is there already, of the same spec, code and inputs; nothing to do "
+        f"(delete it to make it again)",
+        file=sys.stderr,
+    )
+    return True
+
+
+def drop_states(inputs: Iterable[Manifest]) -> None:
+    """Remove the saved states of the trainings that a finished job has read.
+
+    Until then they stay, though the training is over: Snakemake deletes its store when it has not
+    seen the job end.
+    """
+    for manifest in inputs:
+        record = manifest.record
+        if record.get("stage") != "train":
+            continue
+        contents = record["inputs"].values()
+        folder = states_of(manifest.id, record["code"], record["versions"]["torch"], contents)
+        lock = Lock(lock_of(manifest.path))
+        if folder.is_dir() and lock.try_take():
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.release(remove=True)
+
 
 # Stages whose stores' ids end with digits of their specs.
 NAMED_BY_SPEC = ("pretrained", "prepare", "labels", "train", "basis", "compared", "classify")
@@ -49,7 +141,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     )
     made.add_argument("--captions", type=Path, default=CAPTIONS, help="figures' captions (.rst)")
     made.add_argument("--study-file", type=Path, help="the study file, for a link to it")
-    made.add_argument("--source", help="where the files lie whose content the spec names")
+    made.add_argument("--source", help="the place of the files whose content the spec names")
     return made
 
 
@@ -99,9 +191,9 @@ def main(stage: str, arguments: Sequence[str]) -> int:
         )
         _check_id(job)
         if _several_processes():
-            from disobey.training.distributed import make_together  # torch is slow to load
+            from disobey.training.distributed import make_distributed  # torch is slow to load
 
-            make_together(job, module.run, make)
+            make_distributed(job, module.run, make)
         else:
             make(job, module.run)
     except UserError as error:
@@ -124,7 +216,7 @@ def _several_processes() -> bool:
 
 def make(job: Job, run: Callable[[Job], None]) -> None:
     """Make the store of a job, unless another process has made it meanwhile."""
-    with alone(job):
+    with store_locked(job):
         started = time.time()
         if not made_meanwhile(job):
             run(job)

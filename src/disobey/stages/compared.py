@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +12,9 @@ from disobey.comparison.comparing import align_models
 from disobey.comparison.store import write_models
 from disobey.data.prepared import read_labels
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.contents import read_content
 from disobey.stores.reader import read_attributes
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 PAIR = ("teachers", "students", "references")
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +13,9 @@ from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import store_and_variable
 from disobey.stores.reader import StoredRows, read_columns
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 Runs = Mapping[str, Sequence[str]]
 # Rows that are compared at a time.

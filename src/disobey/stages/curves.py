@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +12,10 @@ from disobey.analysis.curves import Recorded, analyse
 from disobey.analysis.histories import check_same_data
 from disobey.analysis.names import CONTROLS, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import HISTORY
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
-from disobey.training.schedules import learning_rates
-from disobey.training.switch import distillation_weight, passed_before
-
-if TYPE_CHECKING:
-    from disobey.job import Job
+from disobey.training.schedules import distillation_weight, learning_rates, passed_before
 
 EVALUATE = "evaluate"
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -29,12 +26,6 @@ MODELS = (TEACHER, REFERENCE, STUDENT, *CONTROLS)
 def run(job: "Job") -> None:
     """Read the histories of all runs; write the store of curves."""
     runs, seeds = job.spec["runs"], job.spec["seeds"]
-    unknown = [name for name in runs if name not in MODELS]
-    if unknown or REFERENCE not in runs or STUDENT not in runs:
-        raise UserError(
-            f"curves {job.id}: runs must be those of reference and student, and may be those of "
-            f"teacher and placebos ({', '.join(CONTROLS)}), got {', '.join(runs) or 'none'}"
-        )
     check_same_data([job.input(id) for ids in runs.values() for id in ids])
     models = {name: read_model(job, runs[name]) for name in MODELS if name in runs}
     first = runs[REFERENCE][0]

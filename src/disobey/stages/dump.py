@@ -1,16 +1,12 @@
 """Run a trained model over its data, un-augmented, and store the logits."""
 
-from typing import TYPE_CHECKING
-
 import torch
 
 from disobey.data.prepared import SPLITS, prepared_data
+from disobey.job import Job
 from disobey.training.device import choose_device, compute_threads
 from disobey.training.inputs import device_inputs
 from disobey.training.predictions import predictions, trained_model
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

@@ -1,13 +1,10 @@
 """Write the page in which every example can be looked at: models, labels, pictures or texts."""
 
 import sys
-from typing import TYPE_CHECKING
 
 from disobey.explorer.page import render
 from disobey.explorer.study import content
-
-if TYPE_CHECKING:
-    from disobey.job import Job
+from disobey.job import Job
 
 
 def run(job: "Job") -> None:

@@ -1,14 +1,10 @@
 """Draw one figure from the analyses of its settings, as PDF and PNG."""
 
-from typing import TYPE_CHECKING
-
 from disobey.analysis.store import read_analyses
 from disobey.figures import drawer
 from disobey.figures.style import save
+from disobey.job import Job
 from disobey.stores.layout import FIGURE_FORMATS
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

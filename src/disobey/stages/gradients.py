@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -12,11 +11,9 @@ from disobey.analysis.gradients import Learnt, analyse
 from disobey.analysis.names import CONTROLS, REFERENCE, STUDENT, TEACHER
 from disobey.data.prepared import prepared_data
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.stores.layout import WEIGHTS, store_and_variable
 from disobey.stores.reader import read_arrays
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 MODELS = (TEACHER, REFERENCE, STUDENT, *CONTROLS)
 

@@ -1,12 +1,8 @@
 """Draw noisy training labels: a small store beside the data, not a second copy of it."""
 
-from typing import TYPE_CHECKING
-
 from disobey.data.label_noise import noisy_labels
 from disobey.data.prepared import read_prepared
-
-if TYPE_CHECKING:
-    from disobey.job import Job
+from disobey.job import Job
 
 
 def run(job: "Job") -> None:

@@ -7,13 +7,13 @@ second time to write the chosen ones. Memory holds a block of them.
 import importlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from disobey.data.images import LARGEST_STORED
-from disobey.data.raw import SPLITS, RawData, are_features
-from disobey.data.survey import Survey, chosen_rows, surveys_of
+from disobey.data.raw import SPLITS, RawData, Survey, are_features, chosen_rows, surveys_of
+from disobey.data.sources import module_of
 from disobey.data.tokens import TextTokenizer, tokenizer_of
 from disobey.data.writing import (
     Moments,
@@ -25,13 +25,11 @@ from disobey.data.writing import (
     write_images,
     write_text,
 )
-from disobey.members import member
+from disobey.job import Job
 from disobey.stores.writer import NetcdfWriter
 
-if TYPE_CHECKING:
-    from disobey.job import Job
-
-# Of large images the channels' mean and deviation are those of a sample [our choice].
+RANDOM_FEATURES = "disobey.data.random_features"  # a root of only the jobs that need it
+# Mean and deviation of the channels of large images are those of a sample [our choice].
 SAMPLED = 10_000
 
 
@@ -66,7 +64,7 @@ def opened(job: "Job") -> RawData:
     """Return the data of the source that the spec names."""
     spec = job.spec
     source = spec["name"] if spec["source"] == "builtin" else spec["source"]
-    raw: RawData = importlib.import_module(member("data.sources", source)).load(spec, job.files)
+    raw: RawData = importlib.import_module(module_of(source)).load(spec, job.files)
     return raw
 
 
@@ -79,7 +77,7 @@ def _write_random_features(
     name: str,
 ) -> None:
     """Write random features of images or vectors; the images too, to be looked at."""
-    random = importlib.import_module(member("data", "random_features"))  # others need none of it
+    random = importlib.import_module(RANDOM_FEATURES)
     features = random.RandomRelu(spec["features"])
     for split in SPLITS:
         blocks = random.vectors(raw.split(split), rows[split])

@@ -3,16 +3,13 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from disobey.data.tokens import plain_tokenizer
 from disobey.errors import UserError
-from disobey.models.checkpoint import is_made_anew
-from disobey.models.fetching import SAFELY, fetched, readable
+from disobey.job import Job
+from disobey.models.checkpoint import SAFELY, fetched, is_made_anew, readable
 from disobey.stores.layout import CONFIG, TOKENIZER, TOKENS, WEIGHTS
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 
 def run(job: "Job") -> None:
@@ -42,11 +39,7 @@ def _encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     from transformers import AutoModelForSequenceClassification
 
     model, found = AutoModelForSequenceClassification.from_pretrained(
-        folder,
-        use_safetensors=True,
-        dtype=torch.float32,
-        output_loading_info=True,
-        **SAFELY,
+        folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **SAFELY
     )
     prefix = f"{model.base_model_prefix}."
     missing = {name.removeprefix(prefix) for name in found["missing_keys"] if

@@ -1,25 +1,23 @@
 """Write the page of a study: what was found, claims, figures, provenance."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from disobey.analysis.claims.claim import FEWEST_TEST_EXAMPLES
 from disobey.analysis.intervals import LEVEL, TWO_SEEDS
 from disobey.analysis.names import READINGS
 from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
+from disobey.job import Job
 from disobey.numbers import duration
 from disobey.report.gallery import gallery, relative
 from disobey.report.history import by_stage, elapsed, machines, stage, versions, walk
 from disobey.report.lead import sentences
 from disobey.report.verdicts import accuracies, claims, read_table
 
-if TYPE_CHECKING:
-    from disobey.job import Job
-
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
-# What the first screen shows: a figure, and so many sentences; the matrix below holds all claims.
+# The first screen shows a figure and so many sentences; the matrix below has all claims.
 LEAD, SENTENCES = "overview", 4
 # A table, a figure and a setting may bear the same name: told apart by the stage that made them.
 STAGES_READ = ("table", "figure", "confidence", "explorer")

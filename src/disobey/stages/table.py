@@ -1,12 +1,8 @@
 """Write one table over all settings of a study, as CSV."""
 
-from typing import TYPE_CHECKING
-
 from disobey.analysis.store import read_analyses
 from disobey.analysis.tables import TABLES
-
-if TYPE_CHECKING:
-    from disobey.job import Job
+from disobey.job import Job
 
 # Enough digits to recompute a verdict from, few enough to read.
 FLOAT_FORMAT = "%.9g"

@@ -1,19 +1,17 @@
 """Run a trained teacher over ten views of every training image, and store the logits."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from disobey.data.prepared import prepared_data
 from disobey.data.views import slabs_of
+from disobey.job import Job
 from disobey.stores.reader import BITS_OF, HALF, half_bits
-from disobey.training.augmented import Augmented, augmented_inputs
 from disobey.training.device import choose_device, compute_threads
+from disobey.training.inputs import Augmented, augmented_inputs
 from disobey.training.predictions import predictions, trained_model
-
-if TYPE_CHECKING:
-    from disobey.job import Job
 
 
 def run(job: "Job") -> None:

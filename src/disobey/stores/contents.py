@@ -1,4 +1,4 @@
-"""What files hold, as one hash: a spec names data and weights by it, not by where they lie.
+"""Hashes of files' contents: a spec names data and weights by them, not by their paths.
 
 Hashes are kept by each file's size and time of change, so that planning reads a file once. The
 times only spare work: a hash is always that of the bytes.
@@ -72,7 +72,7 @@ def nothing_kept() -> Iterator[None]:
 
 
 def facts_of(path: Path, facts: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    """Return what ``facts`` says of a file, asked once for each content of it."""
+    """Return ``facts`` of a file, computed once for each content."""
     key = f"{facts.__name__}:{_kept_hashes([path])[0]}"
     known = _read()
     if not isinstance(known.get(key), dict):
@@ -118,12 +118,12 @@ def _is_of(entry: Any, state: os.stat_result) -> bool:  # noqa: ANN401 - whateve
 
 
 def _state(state: os.stat_result) -> list[int]:
-    """Return what changes with a file; a copy that keeps its time has another inode or ctime."""
+    """Return a file's marks of change; a copy that keeps its time has another inode or ctime."""
     return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
 
 
 def _read() -> Cache:
-    """Return what is kept; nothing where that is unreadable, as it can be made again."""
+    """Return the kept hashes; an unreadable file counts as empty, since it can be made again."""
     try:
         entries = json.loads(Path(CONTENTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):

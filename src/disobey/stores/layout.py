@@ -1,4 +1,4 @@
-"""Where every store lies: the one place that knows a path below ``results/``.
+"""The paths of all stores: the only module that knows a path below ``results/``.
 
 The patterns are Snakemake's: rules use them for ``output:``, the plan formats them.
 The manifest of a store is the store's path with ``.json`` after it.
@@ -53,7 +53,7 @@ STORES = {
     "explorer": EXPLORER,
     "report": REPORT,
 }
-# What goes into each stage and what comes out, in the order of the graph.
+# Inputs and output of each stage, in the order of the graph.
 STAGES = {
     "pretrained": "a public checkpoint -> results/pretrained/<pretrained>/",
     "prepare": "a data source -> results/data/<data>.nc",
@@ -148,7 +148,7 @@ def states_of(run: str, code: str, torch: str, contents: Iterable[str]) -> Path:
     Parameters
     ----------
     run : str
-        The run's id, which stands for its spec.
+        The run's id, which identifies its spec.
     code, torch : str
         The digest of the code and the version of torch.
     contents : iterable of str

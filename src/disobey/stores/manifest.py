@@ -1,32 +1,27 @@
-"""The manifest beside every store: what it is, what made it, and what its bytes hash to."""
+"""The manifest beside every store: what it is, what made it, and the hashes of its bytes.
+
+From any file of a store one finds its manifest, and from a manifest all that is upstream of it.
+"""
 
 import json
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from disobey import code_digest, provenance
 from disobey.errors import UserError
-from disobey.stores.layout import manifest_of, store_of
+from disobey.stores.layout import ROOT, manifest_of, store_of
 
 NEEDED = {"id", "spec", "spec_hash", "files", "content"}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A store's record, as read from ``<store>.json``.
-
-    Attributes
-    ----------
-    path : Path
-        Where the manifest lies.
-    record : dict
-        Its content; see `describe`.
-    """
+    """A store's record as read from ``<store>.json``, its path; see `describe` for its content."""
 
     path: Path
     record: dict[str, Any]
@@ -185,7 +180,7 @@ def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
 def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
     """Delete each manifest whose store is missing or of another size than it says.
 
-    Snakemake then sees an output missing and makes the store, and what stands on it, again.
+    Snakemake then sees an output missing, and makes the store and all that depends on it again.
 
     Returns
     -------
@@ -202,7 +197,7 @@ def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
 
 
 def broken_store(manifest: Path) -> str | None:
-    """Return in words why a store is not what its manifest says, or None.
+    """Return in words how a store differs from its manifest, or None.
 
     Looks at names and sizes only, so that it stays quick for thousands of stores; a manifest that
     is not there makes no promise that could be broken.
@@ -234,3 +229,87 @@ __all__ = [
     "remove_broken_manifests",
     "write_manifest",
 ]
+
+
+def manifest_for(file: Path) -> Manifest:
+    """Return the manifest that vouches for ``file``: a store, one file of it, or the manifest.
+
+    Raises
+    ------
+    UserError
+        When no manifest beside the file names it, or there is no such file yet.
+    """
+    # A bare name, or ".", has no folder that could have a manifest beside it.
+    place = file if file.name and file.parent.name else file.absolute()
+    candidates = _candidates(place)
+    of_results = ROOT in file.absolute().parent.parts
+    for candidate in candidates:
+        try:
+            manifest = read_manifest(candidate) if candidate.is_file() else None
+        except UserError:
+            if of_results:
+                raise
+            continue  # some other JSON file, which is none of ours to call broken
+        if manifest is not None and _vouches(manifest, place):
+            return manifest
+    if not of_results:
+        raise UserError(f"{file}: is not a result; name a file below {ROOT}/")
+    if not file.exists():
+        raise UserError(
+            f"{file}: is not made yet, or its name is misspelt; make figures makes all that a "
+            f"study asks for, snakemake --cores all {file} this alone"
+        )
+    looked = ", ".join(str(candidate) for candidate in candidates)
+    raise UserError(f"{file}: no manifest vouches for it; looked for {looked}")
+
+
+def _vouches(manifest: Manifest, file: Path) -> bool:
+    inside = {manifest.path.parent / name for name in manifest.record["files"]}
+    return file in (manifest.path, manifest.store) or file in inside
+
+
+def _candidates(file: Path) -> list[Path]:
+    """Return the possible places of a file's manifest."""
+    found = [
+        # first: a folder may hold JSON files that are no manifests
+        Path(f"{file.parent}.json"),
+        file,
+        Path(f"{file}.json"),
+        file.with_suffix(".json") if file.name else file,  # the root of the disk has none
+    ]
+    return list(dict.fromkeys(path for path in found if path.suffix == ".json"))
+
+
+def upstream(manifest: Manifest, root: Path) -> Iterator[tuple[int, str, Manifest | None]]:
+    """Walk what a store was made from, depth first, each store once.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Where to begin.
+    root : Path
+        The folder that the paths in manifests are relative to.
+
+    Yields
+    ------
+    depth : int
+        1 for a direct input.
+    path : str
+        The upstream manifest, as the record names it.
+    found : Manifest or None
+        None if it is gone or cannot be read.
+    """
+    seen: set[str] = set()
+    waiting = [(1, path) for path in reversed(manifest.record["inputs"])]
+    while waiting:
+        depth, path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        try:
+            found: Manifest | None = read_manifest(root / path)
+        except UserError:
+            found = None
+        yield depth, path, found
+        if found is not None:
+            waiting += [(depth + 1, name) for name in reversed(found.record["inputs"])]

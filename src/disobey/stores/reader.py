@@ -3,9 +3,11 @@
 netCDF has no type for numbers of 16 bits: they are stored as unsigned integers of the same bits.
 """
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,51 +19,40 @@ HALF = "float16"
 BITS_OF = "bits_of"  # the attribute of a variable that holds such bits
 
 
-def read_arrays(path: Path, group: str = "/", *names: str) -> dict[str, np.ndarray]:
-    """Return the variables of one group as arrays.
-
-    Parameters
-    ----------
-    path : Path
-        A netCDF-4 file.
-    group : str
-        Its group; ``/`` is the root.
-    *names : str
-        Which variables; all of them if none is named.
-    """
+@contextlib.contextmanager
+def _opened(path: Path, group: str = "/") -> Iterator[Any]:
+    """Open one group of a netCDF-4 file; ``/`` is the root."""
     import netCDF4
 
     with netCDF4.Dataset(path, "r") as file:
         place = file if group == "/" else file[group]
         place.set_auto_mask(False)
+        yield place
+
+
+def read_arrays(path: Path, group: str = "/", *names: str) -> dict[str, np.ndarray]:
+    """Return variables of one group of a netCDF-4 file as arrays; all if none is named."""
+    with _opened(path, group) as place:
         return {name: place[name][...] for name in names or place.variables}
 
 
 def read_slab(path: Path, name: str, position: int) -> np.ndarray:
-    """Return one slice, along its first dimension, of a variable of the root; reads only that."""
-    import netCDF4
-
-    with netCDF4.Dataset(path, "r") as file:
-        file.set_auto_mask(False)
+    """Return one slice, along its first dimension, of a variable of the root; read only that."""
+    with _opened(path) as file:
         slab: np.ndarray = file[name][position]
         is_half = BITS_OF in file[name].ncattrs()
     return from_half_bits(slab) if is_half else slab
 
 
 def read_attributes(path: Path, group: str = "/") -> dict[str, Any]:
-    """Return the attributes of one group of a netCDF-4 file; ``/`` is the root."""
-    import netCDF4
-
-    with netCDF4.Dataset(path, "r") as file:
-        place = file if group == "/" else file[group]
+    """Return the attributes of one group of a netCDF-4 file."""
+    with _opened(path, group) as place:
         return {name: place.getncattr(name) for name in place.ncattrs()}
 
 
 def read_groups(path: Path, group: str = "/") -> list[str]:
-    """Return the names of the groups inside ``group``; none where there is no such group."""
-    import netCDF4
-
-    with netCDF4.Dataset(path, "r") as file:
+    """Return the names of the groups inside ``group``; none if there is no such group."""
+    with _opened(path) as file:
         if group == "/":
             return list(file.groups)
         return list(file[group].groups) if group in file.groups else []
@@ -69,16 +60,26 @@ def read_groups(path: Path, group: str = "/") -> list[str]:
 
 def read_columns(path: Path, group: str) -> dict[str, np.ndarray]:
     """Return what a store says of each example of one group: its variables along ``example``."""
-    import netCDF4
-
-    with netCDF4.Dataset(path, "r") as file:
-        variables = file[group].variables.items()
-        names = [name for name, variable in variables if variable.dimensions == ("example",)]
-    return read_arrays(path, group, *names)
+    with _opened(path, group) as place:
+        found = place.variables.items()
+        columns = {name: one for name, one in found if one.dimensions == ("example",)}
+        return {name: variable[...] for name, variable in columns.items()}
 
 
-class StoredRows:
-    """A two-dimensional variable of which slices of rows are read: a store may exceed the memory.
+class OpenFile:
+    """Base of classes that hold an open netCDF-4 file until the end of a ``with``."""
+
+    _file: Any
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class StoredRows(OpenFile):
+    """A two-dimensional variable that is read in slices of rows: a store may exceed the memory.
 
     Parameters
     ----------
@@ -94,12 +95,6 @@ class StoredRows:
         self._file = netCDF4.Dataset(path, "r")
         self._variable = self._file[group][name]
         self._variable.set_auto_maskandscale(False)
-
-    def __enter__(self) -> "StoredRows":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     @property
     def shape(self) -> tuple[int, ...]:

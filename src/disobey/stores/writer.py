@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from disobey.errors import DiskFull, UserError
+from disobey.stores.reader import OpenFile
 
 # Before netCDF4 is imported anywhere: HDF5's own locks fail on many cluster file systems, and
 # each file of ours has one writer.
@@ -70,7 +71,7 @@ def remove_temporary_files(path: Path) -> None:
 
 
 def _is_full(error: Exception, folder: Path) -> bool:
-    """Return whether writing failed for want of space; where the error does not say so, try.
+    """Return whether writing failed for want of space; if the error does not tell, try to write.
 
     On a full disk HDF5 says "HDF error" or even "Permission denied", and safetensors has no errno.
     """
@@ -138,7 +139,7 @@ def described(stage: str, name: str) -> dict[str, str]:
     return described(stage, base) if number.isdecimal() else {}
 
 
-class NetcdfWriter:
+class NetcdfWriter(OpenFile):
     """A new netCDF-4 file of fixed dimensions, contiguous and uncompressed.
 
     Parameters
@@ -159,12 +160,6 @@ class NetcdfWriter:
         self._file = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._file.setncatts(dict(attributes or {}))
         self._stage = stage
-
-    def __enter__(self) -> "NetcdfWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
     def annotate(self, group: str, **attributes: Any) -> None:  # noqa: ANN401
         """Set attributes of a group, and create it if it is not there yet."""

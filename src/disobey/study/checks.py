@@ -1,4 +1,4 @@
-"""What a study file must satisfy beyond types: names that exist, parts that fit together."""
+"""Checks of a study beyond types: names that exist, parts that fit together."""
 
 import importlib.util
 import math
@@ -7,26 +7,24 @@ from collections.abc import Iterator
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.errors import nearest
 from disobey.models.options import ChannelLinear, Layer, Timm
-from disobey.study.comparison_checks import comparison_mistakes
-from disobey.study.comparisons import ComparedLogits
+from disobey.study.comparisons import ComparedLogits, ExternalLogits
 from disobey.study.datasets import PLURAL, Files
 from disobey.study.external_checks import (
+    comparison_mistakes,
     external_mistakes,
     foreign_names,
     taught_mistakes,
     tokens_of_another,
     unusable_checkpoints,
 )
-from disobey.study.external_teachers import ExternalLogits
 from disobey.study.models import External, Setting, StudentOf, Study, Views
 from disobey.study.recipes import Recipe
-from disobey.study.sizes import sizes_of
-from disobey.study.user_files import SPLITS, format_of, mistake_in
-from disobey.study.yaml_lines import Location, Mistake
+from disobey.study.sizes import SPLITS, format_of, mistake_in, sizes_of
+from disobey.study.wording import Location, Mistake
 
 
 def cross_checks(study: Study) -> list[Mistake]:
-    """Return the mistakes that lie between two parts of the file."""
+    """Return the mistakes between two parts of the file."""
     mistakes: list[Mistake] = []
     repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
     if repeated:
@@ -45,28 +43,15 @@ def cross_checks(study: Study) -> list[Mistake]:
     mistakes += [mistake for found in unknown.values() for mistake in found]
     for name, found in unknown.items():
         if found or any(unknown[earlier] for earlier in chain(study, name)[1:]):
-            continue  # what stands on a wrong name cannot be checked
+            continue  # settings with a wrong name cannot be checked
         circle = circular(study, name)
         if circle is not None:
             mistakes.append((("settings", name, "teacher"), circle))
             continue
         wrong_kind = list(_kinds(study, name))
         mistakes += wrong_kind or _too_small(study, name)
-        mistakes += tokens_of_another(study, name)
-        mistakes += _chained(study, name)
-        mistakes += _start(study, name)
-        mistakes += taught_mistakes(study, name)
-        mistakes += _bias(study, name)
-        mistakes += _controls(study, name)
-        mistakes += _teacher_seen(study, name)
-        mistakes += _classes_of_loss(study, name)
-        mistakes += _epochs_known(study, name)
-        if study.settings[name].over_training and not _recipe(study, name).snapshots:
-            words = (
-                f"recipe '{study.settings[name].recipe}' keeps no snapshots; "
-                f"add to it, for example, snapshots: [1, 2, 5, 10]"
-            )
-            mistakes.append((("settings", name, "over_training"), words))
+        for check in OF_A_SETTING:
+            mistakes += check(study, name)
     return mistakes
 
 
@@ -111,22 +96,20 @@ def _gpus(study: Study) -> Iterator[Mistake]:
         words = "a training on the CPU is one process; remove gpus, or write device: cuda"
         yield ("gpus",), f"{study.gpus}, but device is cpu: {words}"
     for name, recipe in study.recipes.items():
-        if recipe.compile:
-            words = f"is of a training on one GPU; remove it, or write gpus: 1 (now {study.gpus})"
-            yield ("recipes", name, "compile"), words
+        for key in ("compile", "cuda_graph"):
+            if getattr(recipe, key):
+                remedy = f"remove it, or write gpus: 1 (now {study.gpus})"
+                yield ("recipes", name, key), f"needs a training on one GPU; {remedy}"
         if recipe.batch < study.gpus:
             words = f"{recipe.batch} cannot be shared out to gpus: {study.gpus}; write a larger one"
             yield ("recipes", name, "batch"), words
 
 
 def _graphs(study: Study) -> Iterator[Mistake]:
-    """Check that steps that are replayed as a CUDA graph run on one GPU, without the host."""
+    """Check that steps that are replayed as a CUDA graph run on a GPU, without the host."""
     for name, recipe in study.recipes.items():
         if recipe.cuda_graph and study.device == "cpu":
             words = "has no effect on the CPU; remove it, or write device: auto"
-            yield ("recipes", name, "cuda_graph"), words
-        elif recipe.cuda_graph and study.gpus > 1:
-            words = f"is of a training on one GPU; remove it, or write gpus: 1 (now {study.gpus})"
             yield ("recipes", name, "cuda_graph"), words
     for name, setting in study.settings.items():
         data = study.datasets.get(setting.dataset)
@@ -161,7 +144,8 @@ def circular(study: Study, name: str) -> str | None:
     teacher = study.settings[found[-1]].teacher
     if isinstance(teacher, StudentOf) and teacher.setting in found:
         circle = " -> ".join([*found, teacher.setting])
-        return f"is taught by itself in the end ({circle}); let one of them have a model as teacher"
+        words = "give one of these settings a model as its teacher"
+        return f"is part of a circle of teachers ({circle}); {words}"
     return None
 
 
@@ -194,48 +178,40 @@ def _unknown_names(study: Study, name: str) -> Iterator[Mistake]:
         yield ("settings", name, "teacher", "external"), words
 
 
-def _kinds(study: Study, name: str) -> Iterator[Mistake]:
-    setting = study.settings[name]
-    data = study.datasets[setting.dataset]
-    kind = data.kind
+def _models_of(study: Study, name: str) -> Iterator[tuple[str, str]]:
+    """Yield the roles of a setting that name a model, and the names."""
     for role in ("teacher", "student"):
-        model = getattr(setting, role)
-        if not isinstance(model, str):
-            continue
-        if data.features is not None and isinstance(study.models[model], ChannelLinear):
-            yield (
-                ("settings", name, role),
-                f"model '{model}' reads a channel of each class, which random features of data set "
-                f"'{setting.dataset}' do not have; write a model of family mlp, with hidden: []",
-            )
-        if kind in study.models[model].inputs:
-            continue
-        fitting = [other for other, options in study.models.items() if kind in options.inputs]
-        read = " or ".join(PLURAL[one] for one in study.models[model].inputs)
-        yield (
-            ("settings", name, role),
-            f"model '{model}' reads {read}, but data set "
-            f"'{setting.dataset}' holds {PLURAL[kind]}; models that read {PLURAL[kind]}: "
-            f"{', '.join(fitting) or 'none in this file'}",
-        )
+        model = getattr(study.settings[name], role)
+        if isinstance(model, str):
+            yield role, model
+
+
+def _kinds(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that the models read what the data set holds."""
+    dataset = study.settings[name].dataset
+    data = study.datasets[dataset]
+    for role, model in _models_of(study, name):
+        options, here = study.models[model], ("settings", name, role)
+        if data.features is not None and isinstance(options, ChannelLinear):
+            words = f"model '{model}' reads a channel of each class, which random features of data"
+            remedy = "write a model of family mlp, with hidden: []"
+            yield here, f"{words} set '{dataset}' do not have; {remedy}"
+        if data.kind not in options.inputs:
+            fitting = [other for other, one in study.models.items() if data.kind in one.inputs]
+            read, held = " or ".join(PLURAL[one] for one in options.inputs), PLURAL[data.kind]
+            words = f"model '{model}' reads {read}, but data set '{dataset}' holds {held}"
+            known = ", ".join(fitting) or "none in this file"
+            yield here, f"{words}; models that read {held}: {known}"
 
 
 def _too_small(study: Study, name: str) -> Iterator[Mistake]:
     """Check that the examples suit the models, where their size is known before they are read."""
-    setting = study.settings[name]
-    for role in ("teacher", "student"):
-        model = getattr(setting, role)
-        if not isinstance(model, str):
-            continue
+    dataset = study.settings[name].dataset
+    for role, model in _models_of(study, name):
         refusal = getattr(study.models[model], "refusal", None)  # networks for large images have it
-        if refusal is None:
-            continue
-        wrong = refusal(sizes_of(study.datasets[setting.dataset], study.data_root).shape)
+        wrong = refusal and refusal(sizes_of(study.datasets[dataset], study.data_root).shape)
         if wrong is not None:
-            yield (
-                ("settings", name, role),
-                f"model '{model}', data set '{setting.dataset}': {wrong}",
-            )
+            yield ("settings", name, role), f"model '{model}', data set '{dataset}': {wrong}"
 
 
 def _chained(study: Study, name: str) -> Iterator[Mistake]:
@@ -314,6 +290,15 @@ def _epochs_known(study: Study, name: str) -> Iterator[Mistake]:
             f"known only once data set '{setting.dataset}' is read; write epochs, or give the data "
             f"set subset: {{train: ...}}",
         )
+
+
+def _over_training(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that there are snapshots where a setting is analysed over training."""
+    setting = study.settings[name]
+    if setting.over_training and not _recipe(study, name).snapshots:
+        words = f"recipe '{setting.recipe}' keeps no snapshots"
+        remedy = "add to it, for example, snapshots: [1, 2, 5, 10]"
+        yield ("settings", name, "over_training"), f"{words}; {remedy}"
 
 
 # --- bias ------------------------------------------------------------------------------------
@@ -437,7 +422,7 @@ def _pairs(study: Study, name: str) -> Iterator[Mistake]:
 
 
 def _largest_rank(study: Study, setting: Setting, layer: Layer) -> int:
-    """Return how many eigendirections the data that a layer reads have at most."""
+    """Return the largest possible number of eigendirections of a layer's data."""
     data = sizes_of(study.datasets[setting.dataset], study.data_root)
     if layer.kernel is not None:
         return layer.kernel**2 * data.shape.inputs[-1]
@@ -451,3 +436,9 @@ def _same_model(study: Study, setting: Setting) -> bool:
 
 def _recipe(study: Study, name: str) -> Recipe:
     return study.recipes[study.settings[name].recipe]
+
+
+OF_A_SETTING = (
+    tokens_of_another, _chained, _start, taught_mistakes, _bias, _controls, _teacher_seen,
+    _classes_of_loss, _epochs_known, _over_training,
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a study file may say of models that were made elsewhere, to be compared without training."""
+"""Options of external models: comparisons without training, and teachers trained elsewhere."""
 
 from typing import Annotated, Literal
 
@@ -11,29 +11,40 @@ from disobey.study.recipes import Positive
 
 Split = Literal["train", "test"]
 Checkpoints = Annotated[list[Checkpoint], Field(min_length=1)]
+Temperature = Annotated[
+    Positive | None,
+    Field(description="at which the students were distilled, for tables and figures"),
+]
+ONE_A_SEED = "one for each seed of the study, in their order"
+REFERENCES = "the students' architecture, trained on labels alone; in the same order"
+REPLICATES = "further teachers, without students"
 
 
-class _Comparison(Strict):
-    """What both kinds may say."""
-
-    temperature: Positive | None = Field(
-        None, description="at which the students were distilled, for tables and figures"
-    )
-
-
-class ComparedLogits(_Comparison):
+class _Logits(Strict):
     """Models as files of logits: npz, npy, parquet, or the netCDF of this package."""
 
     source: Literal["logits"] = Field(description="files of logits")
-    teachers: Paths = Field(
-        description="one for each seed of the study, in their order; below data_root where the "
-        "study has one"
+    replicates: Paths | None = Field(None, description=REPLICATES)
+    probabilities: bool = Field(False, description="the files hold probabilities, not logits")
+
+
+class _Classifiers(Strict):
+    """Models as trained classifiers of the Hugging Face hub, or in folders."""
+
+    source: Literal["huggingface"] = Field(description="classifiers of the hub, or in folders")
+    replicates: Checkpoints | None = Field(None, description=REPLICATES)
+    max_tokens: PositiveInt | None = Field(
+        None, description="longer texts are cut; if not given, each model's own limit"
     )
+
+
+class ComparedLogits(_Logits):
+    """A comparison of models as files of logits."""
+
+    temperature: Temperature = None
+    teachers: Paths = Field(description=f"{ONE_A_SEED}; below data_root where the study has one")
     students: Paths = Field(description="of these teachers, in the same order")
-    references: Paths | None = Field(
-        None, description="the students' architecture, trained on labels alone; in the same order"
-    )
-    replicates: Paths | None = Field(None, description="further teachers, without students")
+    references: Paths | None = Field(None, description=REFERENCES)
     dataset: Name | None = Field(
         None, description="of this file: then labels, ids and what the explorer shows come from it"
     )
@@ -41,9 +52,8 @@ class ComparedLogits(_Comparison):
     classes: Annotated[list[Path], Field(min_length=2)] | None = Field(
         None, description="names in the order of the logits"
     )
-    probabilities: bool = Field(False, description="the files hold probabilities, not logits")
     split: Split | None = Field(
-        None, description="of which split an array is that does not say so; test if not given"
+        None, description="the split of arrays whose names do not tell it; test if not given"
     )
 
     @model_validator(mode="after")
@@ -59,22 +69,16 @@ class ComparedLogits(_Comparison):
         return {key: given for key, given in by_key.items() if given is not None}
 
 
-class ComparedCheckpoints(_Comparison):
-    """Models as trained classifiers of the Hugging Face hub, or in folders."""
+class ComparedCheckpoints(_Classifiers):
+    """A comparison of trained classifiers."""
 
-    source: Literal["huggingface"] = Field(description="classifiers of the hub, or in folders")
+    temperature: Temperature = None
     dataset: Name = Field(description="of this file, without label noise")
-    teachers: Checkpoints = Field(description="one for each seed of the study, in their order")
+    teachers: Checkpoints = Field(description=ONE_A_SEED)
     students: Checkpoints = Field(description="of these teachers, in the same order")
-    references: Checkpoints | None = Field(
-        None, description="the students' architecture, trained on labels alone; in the same order"
-    )
-    replicates: Checkpoints | None = Field(None, description="further teachers, without students")
+    references: Checkpoints | None = Field(None, description=REFERENCES)
     splits: Annotated[list[Split], Field(min_length=1)] = Field(
         ["train", "test"], description="which to run them over"
-    )
-    max_tokens: PositiveInt | None = Field(
-        None, description="longer texts are cut; if not given, each model's own limit"
     )
 
     @model_validator(mode="after")
@@ -84,5 +88,29 @@ class ComparedCheckpoints(_Comparison):
         return self
 
 
+class ExternalLogits(_Logits):
+    """Teachers as files of logits, of the training and the test examples."""
+
+    files: Paths = Field(
+        description=f"{ONE_A_SEED}, or one that teaches all; below data_root where the study has "
+        "one"
+    )
+
+    def models(self) -> dict[str, list[str]]:
+        """Return the files by their keys, replicates last."""
+        return {"files": self.files, "replicates": self.replicates or []}
+
+
+class ExternalCheckpoints(_Classifiers):
+    """Teachers as trained classifiers."""
+
+    checkpoints: Checkpoints = Field(description=f"{ONE_A_SEED}, or one that teaches all")
+
+    def models(self) -> dict[str, list[Checkpoint]]:
+        """Return the checkpoints by their keys, replicates last."""
+        return {"checkpoints": self.checkpoints, "replicates": self.replicates or []}
+
+
 ROLE_KEYS = ("teachers", "students", "references", "replicates")
 Comparison = Annotated[ComparedLogits | ComparedCheckpoints, Field(discriminator="source")]
+ExternalTeacher = Annotated[ExternalLogits | ExternalCheckpoints, Field(discriminator="source")]

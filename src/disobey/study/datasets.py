@@ -1,4 +1,4 @@
-"""What a study file may say of a data set: where it comes from, and what is made of it."""
+"""Options of data sets in study files."""
 
 import re
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,10 +15,10 @@ Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
 Path = Annotated[str, Field(min_length=1)]
 Paths = Annotated[list[Path], Field(min_length=1)]
 
-# What a data set holds, in words.
+# The contents of data sets, in words.
 PLURAL = {"image": "images", "text": "text", "feature": "features"}
 
-# What is said of the runs on a data set: its store is the same with and without.
+# Options of the runs on a data set; its store does not depend on them.
 OF_RUNS = ("label_noise", "centre", "augment")
 
 
@@ -88,7 +88,7 @@ class Subset(Strict):
 
 
 class Columns(Strict):
-    """Which column of a table is what."""
+    """The roles of a table's columns."""
 
     image: Path | None = Field(None, description="the column of images; or write text")
     text: Path | None = Field(None, description="the column of texts; or write image")
@@ -103,7 +103,7 @@ class Columns(Strict):
         if (self.image is None) == (self.text is None):
             raise ValueError("must name one of image and text; for example text: sentence")
         if self.text_pair is not None and self.text is None:
-            raise ValueError("text_pair stands beside text; add text: and the first sentence's")
+            raise ValueError("text_pair needs text; add text: and the first sentence's column")
         named = list(spec_of(self).values())
         twice = [column for column in named if named.count(column) > 1]
         if twice:
@@ -123,7 +123,7 @@ class Features(Strict):
 
 
 class _Dataset(Strict):
-    """What every data set may say."""
+    """Options of every data set."""
 
     subset: Subset | None = Field(None, description="use a part of the rows")
     label_noise: LabelNoise | None = Field(
@@ -143,17 +143,17 @@ class _Dataset(Strict):
 
     @property
     def rows(self) -> str:
-        """What its rows hold: ``image``, ``text`` or ``feature``."""
+        """The kind of its rows: ``image``, ``text`` or ``feature``."""
         raise NotImplementedError
 
     @property
     def kind(self) -> str:
-        """What models read: ``image``, ``text`` or ``feature``."""
+        """The kind of input that models read: ``image``, ``text`` or ``feature``."""
         return self.rows if self.features is None else "feature"
 
     @property
     def encoded(self) -> bool:
-        """Whether its images stay encoded in the store."""
+        """True if its images stay encoded in the store."""
         return (getattr(self, "size", None) or 0) > LARGEST_STORED
 
     @model_validator(mode="after")
@@ -170,7 +170,7 @@ class _Dataset(Strict):
             )
         padding = self.augment.crop_padding if self.augment else None
         size = getattr(self, "size", None) or 0
-        margin = (round(size / SHOWN) - size) // 2  # on each side, see `disobey.data.encoded`
+        margin = (round(size / SHOWN) - size) // 2  # on each side, see `disobey.data.images`
         if self.encoded and padding and padding > margin:
             raise ValueError(
                 f"crop_padding: {padding} is more than the margin of these images, "
@@ -198,7 +198,7 @@ class _Dataset(Strict):
         return self
 
     def prepare_spec(self) -> dict[str, Any]:
-        """Return what the prepared store depends on, content of files excepted."""
+        """Return the spec of the prepared store, without the content of files."""
         spec = spec_of(self)
         for key in OF_RUNS:
             spec.pop(key, None)
@@ -208,7 +208,7 @@ class _Dataset(Strict):
 
 
 class Draw(Strict):
-    """How synthetic data are drawn."""
+    """The draw of synthetic data."""
 
     seed: Seed = Field(0, description="the draw; the same data for every seed of the study")
     scaling: Literal["relative", "plain"] = Field(
@@ -234,7 +234,7 @@ class Builtin(_Dataset):
 
     @property
     def has_directions(self) -> bool:
-        """Whether the true direction of each class is known, in the space that models read."""
+        """True if the direction of each class is known, in the space that models read."""
         return self.rows == "feature" and self.features is None
 
     @model_validator(mode="after")
@@ -244,7 +244,7 @@ class Builtin(_Dataset):
         return self
 
     def prepare_spec(self) -> dict[str, Any]:
-        """Return what the prepared store depends on."""
+        """Return the spec of the prepared store."""
         spec = super().prepare_spec()
         return spec | ({"draw": dict(self.draw or Draw())} if self.rows == "feature" else {})
 

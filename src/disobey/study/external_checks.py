@@ -1,4 +1,4 @@
-"""What a study file says of models trained elsewhere: that they exist and fit its data sets.
+"""Checks of external models: that they exist and fit the study's data sets.
 
 Files of logits, classifiers of the hub or in folders, and the checkpoints of pretrained models.
 """
@@ -7,19 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from disobey.comparison.files import SPLITS, TRAIN, labels_facts, logits_facts
+from disobey.comparison.files import SPLITS, TRAIN, UNNAMED, labels_facts, logits_facts
 from disobey.comparison.top_classes import LARGEST_SPREAD, ONLY_TEACHERS, TOP_LOGIT, spread_at
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files, number, positions_of
 from disobey.models.options import Checkpoint, Pretrained
 from disobey.stores.contents import content_of, facts_of
+from disobey.study.comparisons import ROLE_KEYS, ComparedCheckpoints, ComparedLogits, ExternalLogits
 from disobey.study.datasets import TokenizerOf
-from disobey.study.external_teachers import ExternalLogits
 from disobey.study.models import External, Study
 from disobey.study.sizes import sizes_of
-from disobey.study.yaml_lines import Location, Mistake
+from disobey.study.wording import Location, Mistake
 
-# Of a file: rows, classes and label noise of each split.
+# Rows, classes and label noise of each split of a file.
 Facts = dict[str, dict[str, Any]]
 
 
@@ -30,16 +30,16 @@ def read_facts(
     *,
     top_classes: bool = False,
 ) -> tuple[dict[str, Facts], list[Mistake]]:
-    """Return what files of logits hold, and what is wrong with each by itself.
+    """Return the content of files of logits, and the mistakes in single files.
 
     Parameters
     ----------
     files : mapping of str to sequence of str
         By the key that names them.
     root : str or None
-        The folder below which they lie.
+        The folder that their paths start from.
     here : Location
-        Of the keys.
+        The place of the keys.
     top_classes : bool
         Whether they may hold the top classes alone.
     """
@@ -63,7 +63,7 @@ def _holds_top_classes(facts: Facts) -> bool:
 
 
 def facts_in(path: Path, *, labels: bool) -> Facts | str:
-    """Return what a file holds, or in words why that cannot be told."""
+    """Return the content of a file, or in words why it cannot be read."""
     if not path.is_file():
         return f"there is no file {path.absolute()}; correct the path"
     try:
@@ -130,7 +130,7 @@ def checkpoint_mistakes(
 
 
 def external_mistakes(study: Study) -> Iterator[Mistake]:
-    """Yield what is wrong with the external teachers of a study by themselves."""
+    """Yield the mistakes in the external teachers of a study."""
     for name, options in study.teachers.items():
         here: Location = ("teachers", name)
         if name in study.models:
@@ -174,7 +174,7 @@ def _files(options: ExternalLogits, root: str | None, here: Location) -> Iterato
 
 
 def taught_mistakes(study: Study, name: str) -> Iterator[Mistake]:
-    """Yield what a setting asks of an external teacher that it cannot do."""
+    """Yield the options of a setting that do not suit an external teacher."""
     setting, here = study.settings[name], ("settings", name)
     if not isinstance(setting.teacher, External):
         return
@@ -270,7 +270,7 @@ def unusable_checkpoints(study: Study) -> Iterator[Mistake]:
 
 
 def foreign_names(study: Study) -> Iterator[Mistake]:
-    """Yield what is said of tokenizers and layers of checkpoints that have none such."""
+    """Yield the names of tokenizers and layers that no checkpoint has."""
     known = pretrained_models(study)
     for name, options in known.items():
         if options.tokenizer is not None and options.tokenizer not in known:
@@ -317,7 +317,7 @@ def _borrowed(study: Study) -> dict[str, TokenizerOf]:
 
 def _no_such(name: str, study: Study) -> str:
     known = pretrained_models(study)
-    what = "is trained from scratch" if name in study.models else "is no model of this file"
+    what = "is trained from scratch" if name in study.models else "is not a model of this file"
     return f"'{name}' {what}; it must be one of family pretrained; {nearest(name, known)}"
 
 
@@ -353,3 +353,66 @@ def _too_long(study: Study, dataset: str, model: str, where: tuple[str, ...]) ->
             f"max_tokens ({given}) of data set '{dataset}' is more than the {positions} positions "
             f"that model '{model}' has; write max_tokens: {positions}",
         )
+
+
+PER_SEED = ROLE_KEYS[:3]
+
+
+def comparison_mistakes(study: Study) -> Iterator[Mistake]:
+    """Yield the mistakes in the comparisons of a study."""
+    if not study.named:
+        yield (), "has neither settings nor comparisons; add one of them, see config.yaml"
+    for name, options in study.comparisons.items():
+        here: Location = ("comparisons", name)
+        if name in study.settings:
+            yield here, "is the name of a setting too; rename one of both"
+        if options.dataset is not None and options.dataset not in study.datasets:
+            hint = nearest(options.dataset, study.datasets)
+            yield (*here, "dataset"), f"there is no dataset '{options.dataset}'; {hint}"
+            continue
+        yield from _one_for_each_seed(study, name)
+        if isinstance(options, ComparedLogits):
+            yield from _compared_files(options, study.data_root, here)
+        else:
+            yield from _compared_checkpoints(study, options, here)
+
+
+def _one_for_each_seed(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that there is one model of each role for each seed."""
+    options, seeds = study.comparisons[name], len(study.seeds)
+    for key in PER_SEED:
+        given = getattr(options, key)
+        number = len(given or ())
+        if given is not None and number != seeds:
+            told = ", ".join(map(str, study.seeds))
+            yield (
+                ("comparisons", name, key),
+                f"has {number}, but seeds has {seeds} ({told}); name one for each seed, or write "
+                f"seeds: {list(range(number))}",
+            )
+
+
+def _compared_files(options: ComparedLogits, root: str | None, here: Location) -> Iterator[Mistake]:
+    known, mistakes = read_facts(options.files(), root, here)
+    yield from mistakes
+    if mistakes:
+        return
+    if options.labels is not None:
+        found = facts_in(Path(root or "", options.labels), labels=True)
+        if isinstance(found, str):
+            yield (*here, "labels"), found
+    first, expected = next(iter(known.items()))
+    if options.split is not None and UNNAMED not in expected:
+        words = f"every array of {first} says of which split it is; remove split"
+        yield (*here, "split"), words
+    yield from differences(known, here)
+
+
+def _compared_checkpoints(
+    study: Study, options: ComparedCheckpoints, here: Location
+) -> Iterator[Mistake]:
+    if study.datasets[options.dataset].label_noise is not None:
+        words = "has label noise, which checkpoints were not trained on; name one without"
+        yield (*here, "dataset"), f"data set '{options.dataset}' {words}"
+    given = {key: getattr(options, key) or () for key in ROLE_KEYS}
+    yield from checkpoint_mistakes(given, here)

@@ -1,25 +1,32 @@
-"""Jobs that bring models that were made elsewhere into stores of logits.
+"""Jobs that bring external models into stores of logits, for comparisons and as teachers.
 
-Nothing is read but the user's own files, since ids stand on what they hold.
+Only the user's own files are read, since ids depend on their content.
 """
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from disobey.analysis.names import TEACHER
-from disobey.comparison.files import SPLITS, logits_facts
-from disobey.members import member
+from disobey.comparison.files import SPLITS, TEST, TRAIN, UNNAMED, labels_facts, logits_facts
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files
-from disobey.models.cost import Shape
 from disobey.models.options import Checkpoint
+from disobey.models.shapes import Shape
 from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.contents import content_of, facts_of
 from disobey.stores.layout import manifest_of
-from disobey.study.external_teachers import ExternalCheckpoints, ExternalTeacher
-from disobey.study.jobs import Plan
+from disobey.study.comparisons import (
+    ROLE_KEYS,
+    ComparedCheckpoints,
+    ComparedLogits,
+    Comparison,
+    ExternalCheckpoints,
+    ExternalTeacher,
+)
+from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import Study
 from disobey.study.sizes import FLOAT, Data
 from disobey.study.sources import Sources
@@ -31,6 +38,19 @@ Facts = Mapping[str, Mapping[str, Any]]
 Teachers = tuple[tuple[str, ...], tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class ComparedRuns:
+    """The models of a comparison: their logits and splits, and words for tables and figures.
+
+    `disobey.stores.layout.logits_address` makes the addresses of the logits. Teachers beyond the
+    number of students are replicates.
+    """
+
+    runs: SettingRuns
+    splits: tuple[str, ...]
+    about: dict[str, Any] = field(default_factory=dict)
+
+
 class ExternalModels:
     """Adds the jobs; equal ones are one job.
 
@@ -40,7 +60,7 @@ class ExternalModels:
     plan : Plan
         Grows by the jobs.
     sources : Sources
-        Of the data sets.
+        Jobs of the data sets.
     """
 
     def __init__(self, study: Study, plan: Plan, sources: Sources) -> None:
@@ -111,7 +131,7 @@ class ExternalModels:
         dataset : str, optional
             The name of the data set that says which examples there are.
         facts : mapping
-            See `disobey.study.compared.facts_of_files`.
+            See `disobey.study.external_models.facts_of_files`.
         given : mapping
             What else the study says of the files; what is empty is left out.
         """
@@ -156,10 +176,53 @@ class ExternalModels:
             spec |= {} if given is None else {key: given}
         id = spec_id(f"{options.name}-{checkpoint.label()}", spec)
         upstream = tuple(map(manifest_of, self.sources.stores(dataset, labels=False)))
-        members = (*self.sources.decoding(dataset), *_exported(checkpoint))
-        self.plan.add("classify", id, spec, layout.CLASSIFIED.format(run=id), upstream, members)
+        store, family = layout.CLASSIFIED.format(run=id), _exported(checkpoint)
+        self.plan.add("classify", id, spec, store, upstream, family)
         self.plan.classifiers[id] = checkpoint
         return id
+
+    # --- comparisons ------------------------------------------------------------------------
+
+    def comparison(self, name: str) -> ComparedRuns:
+        """Plan the stores of a comparison's models."""
+        options = self.study.comparisons[name]
+        if isinstance(options, ComparedLogits):
+            return self._of_files(name, options)
+        return self._of_checkpoints(options)
+
+    def _of_files(self, name: str, options: ComparedLogits) -> ComparedRuns:
+        given = {key: getattr(options, key) for key in ("classes", "probabilities", "split")}
+        files = options.files() | ({} if options.labels is None else {"labels": [options.labels]})
+        facts = facts_of_files(options, self.study.data_root)
+        id, splits = self.files(name, files, options.dataset, facts, given)
+        about = self._about(options, name) | {"label_noise": noise_of(self.study, name)}
+        teacher, student = (Path(of[0]).stem for of in (options.teachers, options.students))
+        about |= {"teacher": teacher, "student": student}
+        return ComparedRuns(_addresses(id, options), splits, about)
+
+    def _of_checkpoints(self, options: ComparedCheckpoints) -> ComparedRuns:
+        splits = tuple(split for split in SPLITS if split in options.splits)
+        ids = {
+            key: tuple(
+                self.classified(options.dataset, one, splits, options.max_tokens) for one in given
+            )
+            for key in ROLE_KEYS
+            if (given := getattr(options, key)) is not None
+        }
+        teachers = (*ids["teachers"], *ids.get("replicates", ()))
+        runs = SettingRuns(teachers, ids.get("references", ()), ids["students"])
+        about = self._about(options, "") | {"label_noise": 0.0}
+        about |= {"teacher": options.teachers[0].label(), "student": options.students[0].label()}
+        return ComparedRuns(runs, splits, about)
+
+    def _about(self, options: Comparison, name: str) -> dict[str, Any]:
+        """Return the description of data and distillation for tables and figures."""
+        about: dict[str, Any] = {"dataset": name, "source": options.source}
+        if options.dataset is not None:
+            about["dataset"] = self.study.datasets[options.dataset].name
+        if options.temperature is not None:
+            about["temperature"] = options.temperature
+        return about
 
 
 def _exported(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -167,10 +230,58 @@ def _exported(checkpoint: Checkpoint) -> tuple[str, ...]:
     model = checkpoint.config().get("disobey")
     if not model:
         return ()
-    return member("models", "exported"), member("models", model["model"]["family"])
+    return "disobey.models.exported", f"disobey.models.{model['model']['family']}"
 
 
 def _sizes(facts: Facts) -> Data:
     rows = {split: facts.get(split, {"rows": 0})["rows"] for split in SPLITS}
     classes = max(of_split["classes"] for of_split in facts.values())
     return Data(rows["train"], rows["test"], Shape((1,), classes), FLOAT)
+
+
+def _addresses(id: str, options: ComparedLogits) -> SettingRuns:
+    """Return the address of each model's logits in the store; replicates are further teachers."""
+    numbers = {key: len(files) for key, files in options.files().items()}
+
+    def of(role: str, number: int) -> tuple[str, ...]:
+        return tuple(layout.logits_address(id, role, k) for k in range(number))
+
+    teachers = numbers["teachers"] + numbers.get("replicates", 0)
+    references, students = numbers.get("references", 0), numbers["students"]
+    return SettingRuns(
+        of("teacher", teachers), of("reference", references), of("student", students)
+    )
+
+
+def facts_of_files(options: ComparedLogits, root: str | None) -> dict[str, dict[str, Any]]:
+    """Return rows, classes and label noise of each split, as the first teacher's file has them.
+
+    Raises
+    ------
+    UserError
+        When a file cannot be read.
+    """
+    named = [
+        (key, Path(root or "", file)) for key, files in options.files().items() for file in files
+    ]
+    all_facts = [facts_of(path, logits_facts) for _, path in named]
+    unnamed = options.split or TEST
+    by_split = {split or unnamed: dict(facts) for split, facts in all_facts[0].items()}
+    if options.labels is not None:
+        all_facts.append(facts_of(Path(root or "", options.labels), labels_facts))
+    for split, first in by_split.items():
+        told = [facts.get(split, facts.get(UNNAMED, {})).get("noise") for facts in all_facts]
+        first["noise"] = next((noise for noise in told if noise is not None), None)
+    return by_split
+
+
+def noise_of(study: Study, name: str) -> float:
+    """Return the share of a comparison's training labels that are wrong; 0 where nobody says so."""
+    options = study.comparisons[name]
+    if not isinstance(options, ComparedLogits):
+        return 0.0
+    facts = facts_of_files(options, study.data_root)
+    if TRAIN not in facts:
+        return 0.0
+    noise = None if options.dataset is None else study.datasets[options.dataset].label_noise
+    return noise.rate if noise is not None else float(facts[TRAIN]["noise"] or 0.0)

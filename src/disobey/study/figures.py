@@ -1,4 +1,4 @@
-"""Which figures a study has: each is drawn where the study holds what it shows. Pure."""
+"""The figures of a study: each is drawn if the study has its content. Pure."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from disobey.stores import layout
 from disobey.strict import spec_of
-from disobey.study.compared import noise_of
+from disobey.study.external_models import noise_of
 from disobey.study.models import External, StudentOf, Study
 
-# What has room in one figure of the kind confidence: a pair of panels each.
+# Settings in one figure of the kind confidence, a pair of panels each.
 SETTINGS_A_FIGURE = 4
 
 
@@ -200,7 +200,7 @@ FIGURES: dict[str, PlanFigures] = {
     "rounds": _rounds,
     "over-training": _over_training,
 }
-# What else they read than analyses of confidence: see `disobey.stores.layout.BESIDE`.
+# Stores that they read beside analyses of confidence: see `disobey.stores.layout.BESIDE`.
 FIGURES_BESIDE: Mapping[str, Sequence[str]] = (
     dict.fromkeys(
         ("overview", "bias", "trajectories", "link", "temperature", "rounds", "over-training"),

@@ -14,7 +14,7 @@ from disobey.study.sizes import Data
 
 # Stages that read much of a study: their rules hand spec and inputs over by standard input.
 BY_STDIN = ("table", "figure", "explorer", "report")
-# What the command of another stage may take. Linux refuses one argument above 128 KiB.
+# Bytes of a command's arguments for the other stages: Linux refuses an argument above 128 KiB.
 LONGEST_COMMAND = 100_000
 
 
@@ -22,23 +22,12 @@ LONGEST_COMMAND = 100_000
 class PlannedJob:
     """One job of the workflow.
 
-    Attributes
-    ----------
-    stage : str
-        Which command makes it.
-    key : str
-        The values of the rule's wildcards, joined by ``/``.
-    spec : str
-        Canonical JSON of all that the job depends on.
-    roots : tuple of str
-        The code that the job starts from: the stage's ``run``, and the members of registries that
-        the spec names; see `disobey.code_digest.code_digest`.
-    inputs : tuple of str
-        Manifests of the upstream stores.
-    manifest : str
-        The manifest that it writes.
-    texts : tuple of str
-        Names of captions that the job reads: part of its code.
+    ``key`` joins the values of the rule's wildcards by ``/``, ``spec`` is the canonical JSON of all
+    that the job depends on, ``inputs`` are the manifests of the upstream stores, and ``manifest``
+    is the one that it writes. ``roots`` name the code that the job starts from: the stage's
+    ``run``, and the members of registries that the spec names (see
+    `disobey.code_digest.code_digest`). ``texts`` are the names of captions that it reads, part of
+    its code.
     """
 
     stage: str
@@ -51,7 +40,7 @@ class PlannedJob:
 
     @property
     def command_bytes(self) -> int:
-        """How long the part of its command is that grows with the study."""
+        """The bytes of its command's arguments that grow with the study."""
         if self.stage in BY_STDIN:
             return 0
         # quoted, each quote of the spec's own stays one byte
@@ -85,22 +74,15 @@ class SettingRuns:
 class Plan:
     """All jobs of a study, by stage and key; equal jobs are one.
 
-    Attributes
-    ----------
-    study : str
-    jobs : dict of PlannedJob, by (stage, key)
-    settings : dict of SettingRuns, by setting
-    pretrained : dict of Pretrained, by the id of their store
-        Options of models that come from a checkpoint: where it lies and how large it is are no
-        part of a spec.
-    classifiers : dict of Checkpoint, by the id of its logits
-        The same for models that were trained elsewhere.
+    ``sizes`` and ``files``, the user's own, are by the id of a data store. ``pretrained`` and
+    ``classifiers`` hold the options of checkpoints, by the ids of their stores and of their logits:
+    the place and size of a checkpoint are not part of a spec.
     """
 
     study: str
     jobs: dict[tuple[str, str], PlannedJob] = field(default_factory=dict)
     settings: dict[str, SettingRuns] = field(default_factory=dict)
-    # By the id of a data store: its sizes, and the user's files that it is made of.
+    # Sizes and the user's files of data stores, by their ids.
     sizes: dict[str, Data] = field(default_factory=dict)
     files: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     pretrained: dict[str, Pretrained] = field(default_factory=dict)
@@ -111,7 +93,7 @@ class Plan:
         return [job.manifest for job in self.jobs.values()]
 
     def examples_of(self, address: str) -> str:
-        """Return what a model's logits are over: a key of ``sizes``.
+        """Return the examples of a model's logits: a key of ``sizes``.
 
         Parameters
         ----------
@@ -125,7 +107,7 @@ class Plan:
         return id  # files of logits, which say themselves what they are over
 
     def logits_store(self, address: str) -> str:
-        """Return the store that a model's logits lie in."""
+        """Return the store of a model's logits."""
         id, _ = store_and_variable(address)
         of_logits = ("dump", "classify", "compared")
         stage = next(stage for stage in of_logits if (stage, id) in self.jobs)

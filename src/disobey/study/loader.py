@@ -1,18 +1,290 @@
-"""From a study file to a checked `Study`, or to a message that names file, line and key."""
+"""Load a study file: YAML, sweeps and checks; messages name file, line and key.
 
-from collections.abc import Iterable, Mapping
+The YAML is PyYAML's, with line numbers, without duplicate keys, and with 5e-4 as a number.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+import yaml
+from pydantic import BaseModel, ValidationError
+from yaml.reader import ReaderError
 
-from disobey.errors import UserError
+from disobey.errors import UserError, nearest
 from disobey.study.checks import cross_checks
-from disobey.study.models import Study
-from disobey.study.recipes import base_of, resolved
-from disobey.study.sweeps import expand
-from disobey.study.wording import mistake_of, shown
-from disobey.study.yaml_lines import Location, Mistake, dotted, load_with_lines
+from disobey.study.models import RECIPES, Setting, Study, Sweep
+from disobey.study.recipes import Recipe, base_of, recipe_over, resolved
+from disobey.study.wording import FLOAT, INT, Location, Mistake, dotted, mistake_of, shown
+
+Model = TypeVar("Model", bound=BaseModel)
+SETTING_NAME = re.compile(r"^[A-Za-z0-9_.-]{1,60}$")
+
+
+def expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]]:
+    """Add the settings of a study's sweeps, and the recipes that they vary.
+
+    A setting is called ``<sweep>-<value>-<value>...``, its values in the order of ``vary``; a
+    recipe of which keys are varied ``<recipe> with <key> <value>``, as no recipe of a file can be.
+
+    Returns
+    -------
+    study : Study
+        With all settings.
+    origin : dict of location to location
+        Which sweep made a setting, or a recipe.
+    mistakes : list of (location, text)
+        What is wrong with the sweeps.
+    """
+    settings, recipes = dict(study.settings), dict(study.recipes)
+    origin: dict[Location, Location] = {}
+    mistakes: list[Mistake] = []
+    for name, sweep in study.sweeps.items():
+        here: Location = ("sweeps", name)
+        if sweep.base not in study.settings:
+            hint = nearest(sweep.base, study.settings)
+            mistakes.append(((*here, "base"), f"there is no setting '{sweep.base}'; {hint}"))
+            continue
+        for values in _combinations(sweep):
+            made = "-".join([name, *map(_word, values.values())])
+            try:
+                _check_name(made, settings)
+                settings[made], derived = _varied(study, study.settings[sweep.base], values)
+            except _Refused as error:
+                mistakes.append(((*here, "vary"), f"setting '{made}': {error}"))
+                continue
+            recipes |= derived
+            origin["settings", made] = here
+            origin |= {("recipes", recipe): here for recipe in derived}
+    return study.model_copy(update={"settings": settings, "recipes": recipes}), origin, mistakes
+
+
+class _Refused(Exception):
+    """Why a sweep cannot make a setting, in words."""
+
+
+def _combinations(sweep: Sweep) -> Iterator[dict[str, Any]]:
+    for values in itertools.product(*sweep.vary.values()):
+        yield dict(zip(sweep.vary, values, strict=True))
+
+
+def _word(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _check_name(name: str, settings: Mapping[str, Setting]) -> None:
+    if name in settings:
+        raise _Refused(
+            "there is one of this name already; rename the sweep, or give each value once"
+        )
+    if not SETTING_NAME.match(name):
+        raise _Refused("its name would be too long; give the sweep a shorter one")
+
+
+def _varied(
+    study: Study, base: Setting, values: Mapping[str, Any]
+) -> tuple[Setting, dict[str, Recipe]]:
+    """Return the setting with the values at their dotted keys, and the recipes made for it."""
+    changed = base.model_dump(exclude_unset=True)
+    changed.pop("paper", None)  # it reports the base, not what differs from it
+    own = {key: value for key, value in values.items() if not _of_recipe(key)}
+    setting = _valid(Setting, _with(changed, own))
+    recipes, named = {}, {}
+    for place in RECIPES:
+        keys = {key.removeprefix(f"{place}."): value for key, value in values.items()
+                if key.startswith(f"{place}.")}  # fmt: skip
+        of = getattr(setting, place) or setting.recipe
+        if not keys or of not in study.recipes:  # one that is unknown is told of the setting
+            continue
+        given = study.recipes[of].model_dump(exclude_unset=True)
+        plain = {key: value for key, value in keys.items() if "." not in key}
+        listed = ", ".join(f"{key} {_word(value)}" for key, value in keys.items())
+        named[place] = f"{of} with {listed}"
+        recipes[named[place]] = _valid(Recipe, _with(recipe_over(given, plain), keys), place)
+    return setting.model_copy(update=named), recipes
+
+
+def _of_recipe(key: str) -> bool:
+    """Tell whether a key of ``vary`` is one of a setting's recipe, such as ``recipe.lr``."""
+    first, _, inside = key.partition(".")
+    return bool(inside) and first in RECIPES
+
+
+def _valid(model: type[Model], value: dict[str, Any], *place: str) -> Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        location, words = mistake_of(error.errors()[0], value)
+        raise _Refused(f"{dotted((*place, *location))}: {words}") from None
+
+
+def _with(changed: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a mapping, changed in place, with the values at their dotted keys."""
+    for key, value in values.items():
+        *inner, last = key.split(".")
+        place = changed
+        for part in inner:
+            if not isinstance(place.get(part), dict):  # not given, or a teacher that is a model
+                place[part] = {}
+            place = place[part]
+        place[last] = value
+    return changed
+
+
+TAG = "tag:yaml.org,2002:"
+REPLACED = ("int", "float", "timestamp")
+# Messages of PyYAML, and what to change.
+PROBLEMS = {
+    r"'\t'": "a tab; indent with spaces",
+    "mapping values are not": "a ':' too many; check the indentation, or put the text in quotes",
+    "another document": "a second document begins with '---'; one file is one study",
+    "constructor for the tag": "a tag (a word that begins with '!'); remove it",
+    "cannot start any token": "a word may not begin with this character; put it in quotes",
+    "end of stream": "a quote, a bracket or a brace is opened and never closed",
+    "expected <block end>": "this does not fit the lines above; check indentation and quotes",
+    "expected ',' or": "a comma, or the bracket or brace that closes the one above, is missing",
+    "undefined alias": "an alias (*name) needs its anchor (&name) further up",
+}
+READ_AS = {"bool": "true or false", "int": "a number", "float": "a number", "null": "nothing"}
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2's numbers: 5e-4 is one, 010 is ten, 1:30 is a word."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag.removeprefix(TAG) not in REPLACED]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(f"{TAG}int", INT, list("-+0123456789"))
+_Loader.add_implicit_resolver(f"{TAG}float", FLOAT, list("-+.0123456789"))
+_Loader.add_constructor(f"{TAG}int", lambda _, node: int(node.value))
+
+
+def load_with_lines(path: Path) -> tuple[Any, dict[Location, int]]:
+    """Read a YAML file.
+
+    Returns
+    -------
+    value : Any
+        The document; keys of mappings are always ``str``.
+    lines : dict
+        The line (from 1) of every key and list item, by its path of keys and indices.
+
+    Raises
+    ------
+    UserError
+        For a missing file, broken YAML, a key given twice or a key that is not a word, with file
+        and line.
+    """
+    text = _read(path)
+    lines: dict[Location, int] = {}
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None, lines
+        _check_keys(node, (), path)
+        return _construct(loader, node, (), lines, path), lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise UserError(f"{path}:{line}: is not YAML: {_problem(error)}") from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UserError(
+            f"{path}:{line}: is not text: holds the control character {error.character:#04x}; "
+            f"delete it"
+        ) from None
+    except RecursionError:
+        raise UserError(
+            f"{path}: is nested too deeply; does an anchor (&name) hold its own alias (*name)?"
+        ) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: is not UTF-8 text; save the file in UTF-8") from None
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """Return the mistake, with the remedy, in words."""
+    problem = str(error.problem or error.context)
+    return next((words for said, words in PROBLEMS.items() if said in problem), problem)
+
+
+def _check_keys(node: yaml.Node, here: Location, path: Path) -> None:
+    """Refuse keys given twice and keys that are not words.
+
+    Before any merge (``<<``), which copies keys from one mapping into another.
+    """
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _check_keys(item, (*here, index), path)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    first: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if key_node.tag != f"{TAG}merge":
+            _check_word(key_node, here, path)
+            if key_node.value in first:
+                raise UserError(
+                    f"{path}:{line}: {dotted((*here, key_node.value))}: is given twice, first on "
+                    f"line {first[key_node.value]}; remove or rename one of them"
+                )
+            first[key_node.value] = line
+        _check_keys(value_node, (*here, str(key_node.value)), path)
+
+
+def _check_word(key: yaml.Node, here: Location, path: Path) -> None:
+    if isinstance(key, yaml.ScalarNode) and key.tag == f"{TAG}str":
+        return
+    line = key.start_mark.line + 1
+    if not isinstance(key, yaml.ScalarNode):
+        inside = f"{dotted(here)}: " if here else ""
+        raise UserError(f"{path}:{line}: {inside}a key must be a plain word")
+    what = READ_AS.get(key.tag.removeprefix(TAG), "something else")
+    hint = ", or write decimals with a point" if what == "a number" else ""
+    raise UserError(
+        f"{path}:{line}: {dotted((*here, key.value))}: the key {key.value} is read as {what}, "
+        f"not as a word; put it in quotes{hint}"
+    )
+
+
+def _construct(
+    loader: _Loader, node: yaml.Node, here: Location, lines: dict[Location, int], path: Path
+) -> Any:  # noqa: ANN401 - any YAML value
+    line = node.start_mark.line + 1
+    lines.setdefault(here, line)
+    if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)  # anchors merged by <<; the mapping's own keys come last
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            lines[(*here, key)] = key_node.start_mark.line + 1
+            mapping[key] = _construct(loader, value_node, (*here, key), lines, path)
+        return mapping
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _construct(loader, item, (*here, index), lines, path)
+            for index, item in enumerate(node.value)
+        ]
+    try:
+        return loader.construct_object(node, deep=True)
+    except (ValueError, KeyError, AttributeError):  # for example the tag !!int on a word
+        kind = node.tag.removeprefix(TAG)
+        raise UserError(
+            f"{path}:{line}: {dotted(here)}: {node.value!r} is not of type {kind}; remove the tag "
+            f"!!{kind}"
+        ) from None
 
 
 def load_study(path: Path | str) -> Study:

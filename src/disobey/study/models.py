@@ -17,11 +17,9 @@ from disobey.analysis.names import CONTROLS, ONE_HOT_AT_T, PAIRS, PLACEBOS
 from disobey.models.options import ChannelLinear, ModelOptions
 from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
-from disobey.study.comparisons import Comparison
+from disobey.study.comparisons import Comparison, ExternalTeacher
 from disobey.study.datasets import Builtin, Dataset, Name, Seed
-from disobey.study.distill import AnyDistill
-from disobey.study.external_teachers import ExternalTeacher
-from disobey.study.recipes import Inside, Positive, Recipe
+from disobey.study.recipes import AnyDistill, Inside, Positive, Recipe
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
@@ -32,7 +30,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
 
 Value = Annotated[Any, AfterValidator(_plain)]
 
-# Of the labels, in the placebo label_smoothing.
+# Label smoothing of the placebo label_smoothing.
 SMOOTHING = 0.1
 
 
@@ -127,7 +125,7 @@ def _kind_of_teacher(value: object) -> str:
 
 
 def name_of(teacher: "str | StudentOf | External") -> str:
-    """Return what tables and figures call a setting's teacher."""
+    """Return the name of a setting's teacher in tables and figures."""
     if isinstance(teacher, StudentOf):
         return f"student of {teacher.setting}"
     return teacher.external if isinstance(teacher, External) else teacher
@@ -211,7 +209,7 @@ class Setting(Strict):
 
     @property
     def placebos(self) -> tuple[str, ...]:
-        """What is trained beside the reference: those of its bias, or controls, that differ."""
+        """One-hot runs beside the reference: placebos of its bias, or controls, that differ."""
         named = self.bias.placebos if self.bias is not None else self.controls or ()
         same = self.distill.softening == 1
         return tuple(placebo for placebo in named if not (same and placebo == ONE_HOT_AT_T))
@@ -266,7 +264,7 @@ def _check_parts(key: str, parts: list[str], model: type[Strict] | None) -> None
 
 
 def _model_in(annotation: Any) -> type[Strict] | None:  # noqa: ANN401 - any type
-    """Return the first of the models that stand at a key; None where a plain value may, too."""
+    """Return the first of a key's models; None if a plain value is allowed, too."""
     kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
     kinds = [(get_args(kind) or (kind,))[0] for kind in kinds]  # of what is annotated, the type
     models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Strict)]
@@ -303,14 +301,14 @@ class Sweep(Strict):
 
 
 class Analysis(Strict):
-    """How intervals are computed."""
+    """Options of the intervals."""
 
     resamples: int = Field(1000, ge=100, description="bootstrap resamples of the test examples")
     seed: Seed = Field(0, description="of the draw of resamples")
 
 
 class Views(Strict):
-    """How teachers' logits on augmented images are stored."""
+    """Storage of teachers' logits on augmented images."""
 
     dtype: Literal["float32", "float16"] = Field(
         "float32", description="float16: half the bytes, logits rounded to three or four digits"
@@ -328,10 +326,10 @@ class Study(Strict):
         description="one teacher, reference and student each; two at least for a verdict"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto takes a GPU where there is one"
+        "auto", description="auto takes a GPU if there is one"
     )
     data_root: str | None = Field(
-        None, description="folder below which the paths of data sets of source files lie"
+        None, description="folder that the paths of data sets of source files start from"
     )
     gpus: PositiveInt = Field(
         1, description="of one training, of one machine: each takes its share of every batch"
@@ -343,7 +341,7 @@ class Study(Strict):
     )
     datasets: dict[Name, Dataset] = Field(
         default_factory=dict,
-        description="by names of yours: where data come from, and what is made of them",
+        description="by names of yours: sources of data and their preparation",
     )
     models: dict[Name, ModelOptions] = Field(
         default_factory=dict,
@@ -373,7 +371,7 @@ class Study(Strict):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """What is analysed: settings, then comparisons."""
+        """The names of settings, then of comparisons."""
         return (*self.settings, *self.comparisons)
 
     def model_of_teacher(self, setting: Setting) -> str | None:
@@ -384,14 +382,14 @@ class Study(Strict):
         return None if isinstance(teacher, External) else teacher
 
     def has_directions(self, setting: Setting) -> bool:
-        """Tell whether a setting's weights can be compared with true directions of the classes."""
+        """Return whether the weights can be compared with true directions of the classes."""
         data = self.datasets[setting.dataset]
         models = (self.model_of_teacher(setting), setting.student)
         linear = all(isinstance(self.models.get(str(name)), ChannelLinear) for name in models)
         return linear and isinstance(data, Builtin) and data.has_directions
 
     def includes_mean(self, setting: Setting) -> bool:
-        """Tell whether eigendirections of a setting's data include that of their mean.
+        """Return whether the eigendirections of a setting's data include that of their mean.
 
         As in the paper's experiments on eigendirections: features have no images' centring, and
         data of which pairs are counted are as they are, unless ``centre`` is given.
@@ -404,7 +402,7 @@ class Study(Strict):
     @field_validator("study")
     @classmethod
     def _own_folder(cls, name: str) -> str:
-        """A study's results lie beside the stores that all studies share."""
+        """Refuse the names of shared folders: a study's results are beside them."""
         if name in SHARED_FOLDERS:
             raise ValueError(f"'{name}' is a folder of results/ already; choose another name")
         return name

@@ -21,18 +21,16 @@ from disobey.figures import module_of
 from disobey.stores import layout
 from disobey.stores.layout import BESIDE, manifest_of
 from disobey.strict import spec_of
-from disobey.study.compared import Comparisons
 from disobey.study.datasets import Builtin
 from disobey.study.external_models import ExternalModels
 from disobey.study.figures import FIGURES_BESIDE, figures_of
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import SMOOTHING, External, Setting, StudentOf, Study, name_of
 from disobey.study.recipes import Recipe
-from disobey.study.runs import STUDENT_DRAW, Runs
+from disobey.study.runs import STUDENT_DRAW, Runs, seen_teacher
 from disobey.study.sizes import sizes_of
-from disobey.study.teachers import seen_teacher
-from disobey.training.durations import steps_per_epoch
-from disobey.training.losses.registry import DEFAULT, TEMPERATURE
+from disobey.training.losses import DEFAULT, TEMPERATURE
+from disobey.training.schedules import steps_per_epoch
 
 # A student of seed s must not start like the teacher of seed s: with the same initialisation and
 # batch order the reference of a self-distillation would *be* the teacher.
@@ -42,7 +40,7 @@ PLACEBO_ORDERS_FROM = 1_000_000_000
 # By what a placebo multiplies the learning rate.
 RATES = {"quarter_lr": 0.25, "half_lr": 0.5, "double_lr": 2.0}
 # Shares of the common range of leading progress over which ratios are averaged [our choice]:
-# beyond lies a plateau where even two one-hot models differ.
+# beyond is a plateau where even two one-hot models differ.
 MATCHED_RANGE = (0.2, 0.7)
 
 TABLES = ("accuracy", "confidence", "claims", "summary", "all")
@@ -72,15 +70,14 @@ def make_plan(study: Study) -> Plan:
 
 
 class _Planner:
-    """Adds jobs to a plan, setting by setting, and what stands on all of them."""
+    """Adds jobs to a plan: setting by setting, then those that read all settings."""
 
     def __init__(self, study: Study, plan: Plan) -> None:
         self.study = study
         self.plan = plan
         self.runs = Runs(study, plan)
         self.external = ExternalModels(study, plan, self.runs.sources)
-        self.compared = Comparisons(study, self.external)
-        # What the page of examples reads of each setting.
+        # Stores of each setting that the page of examples reads.
         self.shown: dict[str, tuple[str, ...]] = {}
         # Manifests by the name of the setting, or of a setting's snapshot.
         self.analyses: dict[str, str] = {}
@@ -177,7 +174,7 @@ class _Planner:
         return self.runs.run(*of_student, distill, progress)
 
     def _teacher(self, setting: Setting, index: int, seed: int) -> str:
-        """Plan the teacher of a seed; return its run, or where the logits of a trained one lie."""
+        """Plan the teacher of a seed; return its run, or the address of its external logits."""
         if isinstance(setting.teacher, StudentOf):
             return self.setting(setting.teacher.setting).students[index]
         if isinstance(setting.teacher, External):
@@ -189,7 +186,7 @@ class _Planner:
         return self.runs.run(*of_teacher, progress=self._followed(setting))
 
     def _followed(self, setting: Setting) -> dict[str, Any] | None:
-        """Return how a teacher's progress is tracked: as the first setting with it asks for.
+        """Return how to track a teacher's progress: as the first setting with it asks for.
 
         A setting that counts pairs needs its teacher's way. Others that have the same teacher take
         the tracked one, so that it is trained once.
@@ -223,14 +220,14 @@ class _Planner:
         return job is not None and "evaluate" in json.loads(job.spec)["recipe"]
 
     def _replicates(self, name: str) -> tuple[str, ...]:
-        """Return where the logits of further teachers of a setting lie."""
+        """Return the addresses of the logits of a setting's replicate teachers."""
         setting = self.study.settings[name]
         if not isinstance(setting.teacher, External):
             return ()
         return self.external.teachers(setting.teacher.external, setting.dataset)[1]
 
     def _logits(self, teacher: str) -> str:
-        """Return where a teacher's logits lie; plan their dump where it is trained here."""
+        """Return the address of a teacher's logits; plan their dump if it is trained here."""
         return self.runs.logits(teacher) if ("train", teacher) in self.plan.jobs else teacher
 
     def _seeds(self, setting: Setting, seed: int, draw: int) -> dict[str, int]:
@@ -241,7 +238,7 @@ class _Planner:
         return seeds | {"views": seed, "draw": draw}
 
     def round(self, name: str) -> int:
-        """Return how many distillations lie between a setting's student and one-hot labels."""
+        """Return the number of distillations between a setting's student and one-hot labels."""
         teacher = self.study.settings[name].teacher
         return 1 + (self.round(teacher.setting) if isinstance(teacher, StudentOf) else 0)
 
@@ -261,7 +258,7 @@ class _Planner:
 
     def comparison(self, name: str) -> None:
         """Plan the models of a comparison, and its analysis."""
-        compared = self.compared.plan_models(name)
+        compared = self.external.comparison(name)
         runs = self.plan.settings[name] = compared.runs
         models: dict[str, Any] = {
             "teachers": list(runs.teachers),
@@ -277,7 +274,7 @@ class _Planner:
         self.shown[name] = (*stores, *data)
 
     def _stores(self, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Return what the logits of some models lie in, each store once."""
+        """Return the stores of the logits of some models, each once."""
         return tuple(dict.fromkeys(map(self.plan.logits_store, addresses)))
 
     def _analysis(
@@ -318,7 +315,7 @@ class _Planner:
         self.beside[stage][name] = self.plan.add(stage, key, spec, store, upstream)
 
     def _gradients(self, name: str, runs: Mapping[str, Sequence[str]]) -> None:
-        """Plan what is compared with the true directions of a setting's data."""
+        """Plan the comparison with the true directions of a setting's data."""
         setting = self.study.settings[name]
         teachers = [self._logits(teacher) for teacher in runs[TEACHER]]
         spec = self.runs.sources.on_data(setting.dataset) | {
@@ -378,13 +375,13 @@ class _Planner:
         return told | ({"temperature": distill.softening} if has_temperature else {})
 
     def _length(self, setting: Setting) -> dict[str, Any]:
-        """Return how long the recipe of a setting is, as the recipe says it."""
+        """Return the length of a setting's recipe, in the recipe's unit."""
         recipe = self.study.recipes[setting.recipe]
         if recipe.steps is None:
             return {"epochs": recipe.epochs}
         if not setting.over_training:
             return {"steps": recipe.steps}
-        # Where the last weights stand on the axis of the snapshots' epochs.
+        # The position of the last weights on the axis of the snapshots' epochs.
         data = sizes_of(self.study.datasets[setting.dataset], self.study.data_root)
         epochs = recipe.steps / steps_per_epoch(data.train, recipe.batch)
         return {"steps": recipe.steps, "epochs": round(epochs, 3)}
@@ -409,20 +406,11 @@ class _Planner:
 
     def _explorer(self, common: Mapping[str, Any]) -> str:
         """Plan the page of examples: it reads logits and data of every setting."""
-        given = self.study.settings | self.study.comparisons
-        datasets = dict.fromkeys(given[name].dataset for name in self.analyses)
         stores = dict.fromkeys(store for name in self.analyses for store in self.shown[name])
         upstream = (*self.analyses.values(), *map(manifest_of, stores))
-        decoding = (
-            module
-            for name in datasets
-            if name is not None
-            for module in self.runs.sources.decoding(name)
-        )
         spec = {key: common[key] for key in ("study", "settings", "seeds")}
         store = layout.EXPLORER.format(study=self.study.study)
-        members = tuple(dict.fromkeys(decoding))
-        return self.plan.add("explorer", self.study.study, spec, store, upstream, members)
+        return self.plan.add("explorer", self.study.study, spec, store, upstream)
 
     def _table(self, table: str, common: Mapping[str, Any]) -> str:
         study = self.study.study
@@ -462,7 +450,7 @@ class _Planner:
     def _read_beside(
         self, stages: Iterable[str], settings: Iterable[str]
     ) -> tuple[dict[str, list[str]], list[str]]:
-        """Return which of ``settings`` have stores of ``stages``, by stage, and their manifests."""
+        """Return, by stage, the settings that have a store of it, and the stores' manifests."""
         every = list(settings)
         having = {stage: [name for name in every if name in self.beside[stage]] for stage in stages}
         named = {stage: names for stage, names in having.items() if names}
@@ -472,7 +460,7 @@ class _Planner:
 def _placebo(
     placebo: str, recipe: Mapping[str, Any], setting: Setting, seed: int
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return recipe and changed seeds of a one-hot run that differs in what is no distillation."""
+    """Return recipe and changed seeds of a one-hot run that differs from the reference."""
     plain = _without_snapshots(recipe)
     if placebo == "batch_order":
         return plain, {"order": PLACEBO_ORDERS_FROM + seed}

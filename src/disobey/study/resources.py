@@ -1,6 +1,6 @@
-"""What a job asks a cluster for: memory and time, from what the study says of it. Pure.
+"""Memory and time that a job asks a cluster for, estimated from the study. Pure.
 
-The numbers are meant to be enough, not tight. The formulas are ours;
+The estimates are generous, not tight. The formulas are ours;
 `tests/study/test_resources.py` compares sizes of models and data with the real ones.
 """
 
@@ -14,27 +14,20 @@ from pydantic import TypeAdapter
 
 from disobey.data.views import BLOCK, number_of_slabs, slabs_of
 from disobey.models.checkpoint import ROBERTA_BASE
-from disobey.models.cost import Cost, Shape
 from disobey.models.options import ModelOptions, encoder_cost
+from disobey.models.shapes import Cost, Shape
 from disobey.stores.layout import BESIDE
 from disobey.study.comparisons import ROLE_KEYS
 from disobey.study.jobs import Plan
 from disobey.study.sizes import Data
-from disobey.training.durations import number_of_epochs, steps_per_epoch, total_steps
+from disobey.training.schedules import number_of_epochs, steps_per_epoch, total_steps
 
 MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
 
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a device computes, at the least.
-
-    Attributes
-    ----------
-    operations_per_second : float
-    seconds_per_step : float
-        What a training step takes however little it computes.
-    """
+    """The least speed of a device; a training step takes ``seconds_per_step`` at least."""
 
     operations_per_second: float
     seconds_per_step: float
@@ -45,7 +38,7 @@ class Speed:
 CPU_SPEED = Speed(1e10, 0.01)
 # float32 without TF32 on a card of 2017 or later.
 GPU_SPEED = Speed(5e12, 0.01)
-PROCESS_MB = 1000  # Python with numpy, and the two Snakemakes that stand around a cluster job
+PROCESS_MB = 1000  # Python with numpy, and the two Snakemakes around a cluster job
 TORCH_MB = 500  # what torch adds
 GPU_MB = 3000  # what CUDA's libraries add in the host's memory
 CARD_MB = 1000  # CUDA's context and the workspace of its libraries, in the card's memory
@@ -53,13 +46,13 @@ START_MINUTES = 15  # imports over a slow file system; and a signal needs time b
 # A training shares a GPU if the GPU computes at most so many times as long as a step is launched.
 LAUNCH_BOUND = 2
 USABLE = 0.9  # share of a GPU's memory that jobs may fill by their estimates
-UNKNOWN_CARD_MB = 8000  # memory of a GPU of which nothing is known
+UNKNOWN_CARD_MB = 8000
 LONGEST_MINUTES = 24 * 60  # that a job asks for, unless the site's profile says otherwise
 # The confidence analysis ran three to five times as fast on one thread.
 SECONDS_PER_ROW, SECONDS_PER_LOGIT = 1e-5, 1e-7
 SECONDS_TO_DECODE, SECONDS_TO_PREPARE_LARGE = 5e-4, 1e-2  # one image
-SECONDS_TO_DECODE_LARGE = 4e-3  # one image that stays encoded, by one thread; 1.9e-3 was measured
-DECODERS = 8  # threads that decode the images of one process, where these stay encoded
+SECONDS_TO_DECODE_LARGE = 4e-3  # one encoded image, by one thread; 1.9e-3 was measured
+DECODERS = 8  # threads of a process that decode images
 DOWNLOAD_PER_SECOND = 2e6  # bytes
 # An analysis as tables hold it; up to 4.7 MB and 0.2 s were measured.
 ANALYSIS_MB, SECONDS_PER_ANALYSIS = 5, 0.5
@@ -75,18 +68,11 @@ SHORT, FLOAT, DOUBLE, LONG, MB = 2, 4, 8, 8, 1e6
 
 @dataclass(frozen=True)
 class Need:
-    """What the first attempt of a job asks for.
+    """Resources that the first attempt of a job asks for.
 
-    Attributes
-    ----------
-    memory_mb, minutes : int
-        Of the host.
-    card_mb : int
-        What a job that runs on a GPU takes of the card's memory; 0 for others. Nothing asks for it.
-    seconds : float
-        The estimated time itself, without safety and start.
-    launch_bound : bool
-        Whether a GPU is idle for much of the time, so that several such jobs gain by sharing it.
+    ``memory_mb`` and ``minutes`` include safety and start, ``seconds`` is the estimate itself.
+    ``card_mb`` is the GPU's memory that the job takes, 0 on the CPU; nothing asks for it. A
+    ``launch_bound`` job leaves a GPU idle much of the time, so that several gain by sharing it.
     """
 
     memory_mb: int
@@ -96,13 +82,7 @@ class Need:
     launch_bound: bool = False
 
     def sharing(self, card_mb: int | None) -> int:
-        """Return how many jobs like this one share a GPU: 1, 2 or 4.
-
-        Parameters
-        ----------
-        card_mb : int or None
-            The GPU's memory; None if it is unknown.
-        """
+        """Return the number of such jobs that share a GPU with ``card_mb`` of memory: 1, 2 or 4."""
         if not self.launch_bound:
             return 1
         fit = USABLE * (card_mb or UNKNOWN_CARD_MB) / self.card_mb
@@ -111,17 +91,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Planned:
-    """A planned job, as its need is worked out.
-
-    Attributes
-    ----------
-    plan : Plan
-    spec : dict
-    gpu : bool
-        Whether it runs its model on a GPU.
-    processes : int
-        That train together.
-    """
+    """A planned job; ``gpu`` says whether it runs a model on a GPU, in so many ``processes``."""
 
     plan: Plan
     spec: Mapping[str, Any]
@@ -135,12 +105,12 @@ class Planned:
 
     @property
     def speed(self) -> Speed:
-        """That of its device."""
+        """The speed of its device."""
         return GPU_SPEED if self.gpu else CPU_SPEED
 
-    def run(self, key: str = "run") -> Mapping[str, Any]:
+    def run(self) -> Mapping[str, Any]:
         """Return the spec of the training that the job's spec names."""
-        spec: dict[str, Any] = json.loads(self.plan.jobs["train", self.spec[key]].spec)
+        spec: dict[str, Any] = json.loads(self.plan.jobs["train", self.spec["run"]].spec)
         return spec
 
 
@@ -148,19 +118,8 @@ class Planned:
 class Estimate:
     """Bytes and seconds, before anything is rounded.
 
-    Attributes
-    ----------
-    host : float
-        Bytes that are held in the host's memory whatever the device.
-    device : float
-        Bytes that are held where the model runs: on the card, or in the host's memory too.
-    seconds : float
-    torch : bool
-        Whether the job imports torch.
-    copies : float
-        Bytes of the host that a GPU adds: what passes from or to the card.
-    step : float
-        Seconds that the device computes in a step of training; 0 for jobs that do not train.
+    ``host`` bytes are in the host's memory, ``device`` bytes where the model runs, and a GPU adds
+    ``copies`` bytes in the host. ``step`` is the time that the device computes in a training step.
     """
 
     host: float
@@ -181,20 +140,20 @@ def need_of(
     longest: int = LONGEST_MINUTES,
     measured: float | None = None,
 ) -> Need:
-    """Return what the job ``stage``, ``key`` of the plan asks for at its first attempt.
+    """Return the resources of the job ``stage``, ``key`` at its first attempt.
 
     Parameters
     ----------
     plan : Plan
     stage, key : str
     gpu : bool
-        Whether jobs that run a model do so on a GPU.
+        Whether models run on a GPU.
     processes : int
-        That train one model together.
+        Number of processes that train one model together.
     longest : int
-        Minutes that no job's time limit exceeds: a training that needs more goes on in another job.
+        Largest time limit in minutes: a training that needs more goes on in another job.
     measured : float, optional
-        Seconds that a job like this one took on this kind of device, in place of the estimate.
+        Seconds that a similar job took on this kind of device; replaces the estimate.
     """
     spec = json.loads(plan.jobs[stage, key].spec)
     named = {"prepare": {"data": key}, "compared": {"compared": key}, "classify": {"run": key}}
@@ -213,12 +172,12 @@ def need_of(
 
 
 def minutes_for(seconds: float) -> int:
-    """Return the time limit of a job that is estimated to take so long."""
+    """Return the time limit in minutes of a job that is estimated to take ``seconds``."""
     return START_MINUTES + math.ceil(SAFETY * seconds / 60)
 
 
 def _pretrained(job: Planned) -> Estimate:
-    """As for the largest checkpoint of the study, fetched over a slow line."""
+    """Estimate for the study's largest checkpoint, over a slow connection."""
     configs = [options.config() or ROBERTA_BASE for options in job.plan.pretrained.values()]
     weights = max(
         FLOAT * encoder_cost(config, None, Shape((1,), 1)).parameters for config in configs
@@ -269,30 +228,30 @@ def _train(job: Planned) -> Estimate:
 
 
 @dataclass(frozen=True)
-class _Taught:
-    """What a student's teacher adds: bytes here and there, operations for each example."""
+class _Added:
+    """Bytes in the host and on the device, and operations for each example."""
 
     host: float = 0.0
     device: float = 0.0
     operations: float = 0.0
 
 
-def _taught(job: Planned) -> _Taught:
-    """Return what the teacher of a training adds; nothing where there is none."""
+def _taught(job: Planned) -> _Added:
+    """Return the additional cost of a training's teacher."""
     distill, data = job.spec.get("distill"), job.data
     if distill is None or "teacher" not in distill:
-        return _Taught()
+        return _Added()
     if not distill.get("live"):  # one view of each example at a time
         logits = data.train * data.shape.classes * FLOAT
-        return _Taught(2 * logits, logits)
+        return _Added(2 * logits, logits)
     teacher = json.loads(job.plan.jobs["train", distill["teacher"]].spec)["model"]
     cost = _cost(job.plan, teacher, data)
     held = cost.parameters + job.spec["recipe"]["batch"] * _passing(job.plan, teacher, data)
-    return _Taught(FLOAT * cost.parameters, FLOAT * held, 2 * cost.multiply_adds)
+    return _Added(FLOAT * cost.parameters, FLOAT * held, 2 * cost.multiply_adds)
 
 
 def _decoding(data: Data) -> float:
-    """Return the seconds that it takes to decode an image while it is trained on."""
+    """Return the seconds to decode one image during training."""
     return SECONDS_TO_DECODE_LARGE / DECODERS if data.encoded else 0.0
 
 
@@ -317,13 +276,13 @@ def _views(job: Planned) -> Estimate:
     return Estimate(host, held, seconds + _decoding(data) * views, torch=True)
 
 
-def _shown(data: Data, spec: Mapping[str, Any], slabs: int) -> _Taught:
-    """Return the bytes of which view each image shows in so many slabs, and of padded images."""
+def _shown(data: Data, spec: Mapping[str, Any], slabs: int) -> _Added:
+    """Return the bytes of the views of so many slabs, and of padded images."""
     if "augment" not in spec:
-        return _Taught()
+        return _Added()
     (y, x, *_), side = data.shape.inputs, 2 * spec["augment"].get("crop_padding", 0)
     padded = data.input_bytes * (y + side) * (x + side) / (y * x)
-    return _Taught(2 * SHORT * slabs * data.train, padded + 3 * LONG * data.train)
+    return _Added(2 * SHORT * slabs * data.train, padded + 3 * LONG * data.train)
 
 
 def _basis(job: Planned) -> Estimate:
@@ -359,7 +318,7 @@ def _compared(job: Planned) -> Estimate:
 
 
 def _classify(job: Planned) -> Estimate:
-    """As for a model as large as roberta-base, fetched over a slow line, where nothing is known."""
+    """Estimate for a model as large as roberta-base if unknown, over a slow connection."""
     data, config = job.data, job.plan.classifiers[job.spec["run"]].config() or ROBERTA_BASE
     inputs = (job.spec.get("max_tokens", UNKNOWN_TOKENS),)
     cost = encoder_cost(config, None, Shape(inputs, data.shape.classes))
@@ -372,13 +331,13 @@ def _classify(job: Planned) -> Estimate:
 
 
 def _explorer(job: Planned) -> Estimate:
-    """As for settings one after another, each over its own data."""
+    """Estimate for settings one after another, each over its own data."""
     study, seeds = job.spec["study"], len(job.spec["seeds"])
     held, seconds = 0.0, 0.0
     for setting in job.spec["settings"]:
         analysis = json.loads(job.plan.jobs["confidence", f"{study}/{setting}"].spec)
         data = job.plan.sizes[job.plan.examples_of(analysis["teachers"][0])]
-        # Of each example the predictions of all teachers, and six confidence logits in half as
+        # For each example the predictions of all teachers, and six confidence logits in half as
         # many bytes: of three models, in the class that a teacher and its replicate predict.
         held += DOUBLE * 4 * seeds * max(data.train, data.test)
         seconds += 10 * seeds * (data.train + data.test) * SECONDS_PER_LOGIT * data.shape.classes
@@ -386,13 +345,8 @@ def _explorer(job: Planned) -> Estimate:
     return Estimate(held + DOUBLE * COLUMNS * rows + BLOCKS_MB * MB, seconds=seconds)
 
 
-def _light(_: Planned) -> Estimate:
-    """Analyses of histories read small stores."""
-    return Estimate(0)
-
-
 def _over_settings(job: Planned) -> Estimate:
-    """Tables, figures and the report hold the analyses of all their settings."""
+    """Estimate for tables, figures and the report, which hold the analyses of their settings."""
     settings = len(job.spec["settings"])
     return Estimate(ANALYSIS_MB * MB * settings, seconds=SECONDS_PER_ANALYSIS * settings)
 
@@ -409,7 +363,7 @@ NEEDS: dict[str, Callable[[Planned], Estimate]] = {
     "views": _views,
     "basis": _basis,
     "confidence": _confidence,
-    **dict.fromkeys(BESIDE, _light),
+    **dict.fromkeys(BESIDE, lambda _: Estimate(0)),  # they read small stores
     "table": _over_settings,
     "figure": _over_settings,
     "explorer": _explorer,
@@ -419,18 +373,15 @@ NEEDS: dict[str, Callable[[Planned], Estimate]] = {
 
 def _cost(plan: Plan, model: Mapping[str, Any], data: Data) -> Cost:
     if "pretrained" in model:
-        return encoder_cost(_config(plan, model), model.get("layers"), data.shape)
+        config = plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE
+        return encoder_cost(config, model.get("layers"), data.shape)
     return MODEL.validate_python(model).cost(data.shape)
 
 
 def _passing(plan: Plan, model: Mapping[str, Any], data: Data) -> int:
-    """Return the activations of an example that are held at once where nothing goes back.
+    """Return the activations of an example that inference holds at once.
 
-    Of an encoder one layer's; of a network of images what a convolution reads, what it makes, and
-    what a shortcut carries past it.
+    For an encoder, those of one layer; for a convolutional network, the input and output of a
+    convolution and the shortcut beside it.
     """
     return (1 if data.shape.vocabulary else 3) * _cost(plan, model, data).largest
-
-
-def _config(plan: Plan, model: Mapping[str, Any]) -> Mapping[str, Any]:
-    return plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE

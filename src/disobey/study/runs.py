@@ -1,24 +1,58 @@
 """Jobs that all studies share: trainings, logits, views, eigendirections. Pure.
 
 A store's id is a readable prefix and twelve hex digits of its spec, in which the stores that it is
-made from stand by their ids: never by the name of a setting.
+made from appear by their ids: never by the name of a setting.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from disobey.data.views import blocks_of
-from disobey.members import member
+from disobey.data.views import blocks_of, number_of_slabs
 from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.layout import manifest_of
 from disobey.strict import spec_of
 from disobey.study.jobs import Plan
 from disobey.study.models import Setting, Study
+from disobey.study.sizes import sizes_of
 from disobey.study.sources import Sources
-from disobey.training.durations import number_of_epochs
-from disobey.training.losses.registry import DEFAULT, TEMPERATURE, loss_of
-from disobey.training.parts import modules_of
+from disobey.training.components import components
+from disobey.training.losses import DEFAULT, TEMPERATURE, loss_of
+from disobey.training.schedules import number_of_epochs
+
+BYTES = {"float32": 4, "float16": 2}
+GB = 1e9
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The part of ``distill`` in a run's spec on how it sees its teacher, and why, in words."""
+
+    spec: dict[str, Any]
+    why: str
+
+
+def seen_teacher(study: Study, setting: Setting) -> Seen:
+    """Return how a setting's students see their teachers: as asked for, or by size."""
+    if not setting.distill.registered.needs_teacher:
+        return Seen({}, "")
+    augment, asked = study.datasets[setting.dataset].augment, setting.distill.teacher
+    if augment is None:
+        live = asked == "live"
+        return Seen({"live": True} if live else {}, "teacher live, as asked for" if live else "")
+    data = sizes_of(study.datasets[setting.dataset], study.data_root)
+    epochs = number_of_epochs(spec_of(study.recipes[setting.recipe]), data.train)
+    slabs = number_of_slabs(spec_of(augment), epochs)
+    dtype, limit = study.views.dtype, study.views.limit_gb
+    size = slabs * data.train * data.shape.classes * BYTES[dtype] / GB
+    stored = f"{slabs} views of each image, {size:.3g} GB of {dtype} a teacher"
+    live = asked == "live" or (asked is None and size > limit)
+    reason = f"limit_gb is {limit:g}" if asked is None else "as asked for"
+    if live:
+        return Seen({"live": True}, f"teacher live instead of {stored} ({reason})")
+    return Seen({} if dtype == "float32" else {"views": dtype}, f"teacher from {stored} ({reason})")
+
 
 # A network of many layers must still give a file name that file systems take (255 bytes).
 LONGEST_LABEL = 60
@@ -63,7 +97,7 @@ class Runs:
         dataset, model : str
             Their names in the study.
         recipe, seeds, distill, progress : mapping
-            As they stand in a run's spec.
+            As in a run's spec.
         """
         spec = self.sources.on_data(dataset)
         spec |= {"model": self.sources.model_spec(model), "recipe": dict(recipe)}
@@ -71,7 +105,7 @@ class Runs:
         spec |= {} if augment is None else {"augment": spec_of(augment)}
         spec["seeds"] = dict(seeds)
         upstream = [*self.sources.stores(dataset), *self.sources.model_stores(model)]
-        members = list(self._modules(dataset, model))
+        members = [self._family(model)]
         if distill is not None:
             spec["distill"] = dict(distill)
             upstream += self._teacher_stores(spec)
@@ -82,8 +116,8 @@ class Runs:
             upstream.append(layout.BASIS.format(basis=progress["basis"]))
         id = spec_id(self._prefix(model, spec), spec)
         inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
-        modules = (*dict.fromkeys(members), *modules_of(spec))
-        self.plan.add("train", id, spec, layout.RUN.format(run=id), inputs, modules)
+        roots = (*dict.fromkeys(members), *components(spec).values())
+        self.plan.add("train", id, spec, layout.RUN.format(run=id), inputs, roots)
         self._made_of[id] = (dataset, model)
         return id
 
@@ -95,7 +129,7 @@ class Runs:
         return f"{data}-{shape}-{how}-s{spec['seeds']['initialisation']}"
 
     def _teacher_stores(self, spec: Mapping[str, Any]) -> list[str]:
-        """Return what a student reads of its teacher; plan the views that it is shown."""
+        """Return the stores of its teacher that a student reads; plan those of views."""
         distill = spec["distill"]
         if "teacher" not in distill:
             return []
@@ -120,14 +154,8 @@ class Runs:
             spec["epoch"], id = epoch, layout.snapshot_of(run, epoch)
         upstream = [layout.RUN.format(run=run), *self.sources.stores(dataset)]
         upstream += self.sources.model_stores(model)
-        self.plan.add(
-            "dump",
-            id,
-            spec,
-            layout.LOGITS.format(run=id),
-            tuple(map(manifest_of, upstream)),
-            self._modules(dataset, model),
-        )
+        inputs, store = tuple(map(manifest_of, upstream)), layout.LOGITS.format(run=id)
+        self.plan.add("dump", id, spec, store, inputs, (self._family(model),))
         return id
 
     def views(self, run: str, block: int, distill: Mapping[str, Any]) -> str:
@@ -141,23 +169,13 @@ class Runs:
         store = layout.VIEWS.format(run=run, block=called)
         upstream = [layout.RUN.format(run=run), layout.DATA.format(data=spec["data"])]
         upstream += self.sources.model_stores(model)
-        self.plan.add(
-            "views",
-            f"{run}/{called}",
-            spec,
-            store,
-            tuple(map(manifest_of, upstream)),
-            self._modules(dataset, model),
-        )
+        inputs = tuple(map(manifest_of, upstream))
+        self.plan.add("views", f"{run}/{called}", spec, store, inputs, (self._family(model),))
         return store
-
-    def _modules(self, dataset: str, model: str) -> tuple[str, ...]:
-        """Return the modules that are needed to run a model on a data set."""
-        return (self._family(model), *self.sources.decoding(dataset))
 
     def _family(self, model: str) -> str:
         """Return the module of a model."""
-        return member("models", self.study.models[model].family)
+        return f"disobey.models.{self.study.models[model].family}"
 
     def basis(self, setting: Setting, teacher: str | None = None) -> dict[str, Any]:
         """Plan the eigendirections of a setting's tracked layers.
@@ -192,14 +210,8 @@ class Runs:
             upstream.append(layout.RUN.format(run=teacher))
         prefix = spec["data"].rpartition("-")[0]
         id = spec_id(f"{prefix}-{options.label()[:LONGEST_LABEL]}", spec)
-        self.plan.add(
-            "basis",
-            id,
-            spec,
-            layout.BASIS.format(basis=id),
-            tuple(map(manifest_of, upstream)),
-            self._modules(setting.dataset, setting.student),
-        )
+        inputs, store = tuple(map(manifest_of, upstream)), layout.BASIS.format(basis=id)
+        self.plan.add("basis", id, spec, store, inputs, (self._family(setting.student),))
         layers = {
             name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers
         }
@@ -209,6 +221,6 @@ class Runs:
 
 
 def _loss_label(distill: Mapping[str, Any]) -> str:
-    """Return the readable part of an id that stands for a loss: ``kd-T4``, ``dkd-T4``."""
+    """Return the readable part of an id for a loss: ``kd-T4``, ``dkd-T4``."""
     name = "kd" if loss_of(distill).name == DEFAULT else distill["loss"].replace("_", "-")
     return f"{name}-T{distill[TEMPERATURE]:g}" if TEMPERATURE in distill else name

@@ -1,13 +1,13 @@
-"""Jobs that make what runs stand on: checkpoints, prepared data, noisy labels.
+"""Jobs that make the inputs of runs: checkpoints, prepared data, noisy labels.
 
-Nothing is read but the user's own files, since ids stand on what they hold.
+Only the user's own files are read, since ids depend on their content.
 """
 
 import json
 from typing import Any
 
+from disobey.data.sources import module_of
 from disobey.errors import UserError
-from disobey.members import member
 from disobey.models.checkpoint import checkpoint_files
 from disobey.models.options import Pretrained
 from disobey.provenance import spec_id
@@ -18,13 +18,11 @@ from disobey.strict import spec_of
 from disobey.study.datasets import Builtin, Files
 from disobey.study.jobs import LONGEST_COMMAND, Plan
 from disobey.study.models import Study
-from disobey.study.sizes import sizes_of
-from disobey.study.user_files import SPLITS, content_of_split, format_of, given_files
-from disobey.training.parts import encoded_module
+from disobey.study.sizes import SPLITS, content_of_split, format_of, given_files, sizes_of
 
 
 class Sources:
-    """Adds the jobs that runs stand on; equal ones are one job.
+    """Adds the jobs that make the inputs of runs; equal ones are one job.
 
     Parameters
     ----------
@@ -59,7 +57,7 @@ class Sources:
         return id
 
     def model_spec(self, model: str) -> dict[str, Any]:
-        """Return a model as it stands in specs: a checkpoint by its store, not by its place."""
+        """Return the spec of a model: a checkpoint appears by its store, not by its place."""
         spec, pretrained = spec_of(self.study.models[model]), self.pretrained(model)
         if pretrained is None:
             return spec
@@ -68,7 +66,7 @@ class Sources:
         return spec | {"pretrained": pretrained}
 
     def model_stores(self, model: str) -> list[str]:
-        """Return what the architecture of a model is read from."""
+        """Return the stores that a model's architecture is read from."""
         pretrained = self.pretrained(model)
         return [] if pretrained is None else [layout.PRETRAINED.format(pretrained=pretrained)]
 
@@ -86,8 +84,8 @@ class Sources:
         inputs = tuple(map(manifest_of, self._borrow_tokenizer(spec)))
         id = self._prepared[dataset] = spec_id(options.name, spec)
         source = options.name if isinstance(options, Builtin) else options.source
-        members = [member("data.sources", source)]
-        members += [] if options.features is None else [member("data", "random_features")]
+        members = [module_of(source)]
+        members += [] if options.features is None else ["disobey.data.random_features"]
         self.plan.add("prepare", id, spec, layout.DATA.format(data=id), inputs, tuple(members))
         self.plan.sizes[id] = sizes_of(options, root)
         if isinstance(options, Files):
@@ -119,27 +117,20 @@ class Sources:
         name = self.study.datasets[dataset].name
         id = spec_id(f"{name}-noise{noise.rate:g}", spec)
         upstream = (manifest_of(layout.DATA.format(data=data)),)
-        members = self.decoding(dataset)[:1]  # labels are read, images are not decoded
-        self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream, members)
+        self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream)
         return id
 
     # --- what is said of them in the specs of runs ------------------------------------------
 
-    def decoding(self, dataset: str) -> tuple[str, ...]:
-        """Return the modules that read large images; none for other data sets."""
-        if not self.study.datasets[dataset].encoded:
-            return ()
-        return member("data", "encoded"), encoded_module()
-
     def on_data(self, dataset: str, *, labels: bool = True) -> dict[str, Any]:
-        """Return what a spec says of the data that a model sees."""
+        """Return the part of a spec that describes a model's data."""
         spec: dict[str, Any] = {"data": self.data(dataset)}
         noisy = self.labels(dataset) if labels else None
         given = {"labels": noisy, "centre": self.study.datasets[dataset].centre}
         return spec | {key: value for key, value in given.items() if value is not None}
 
     def stores(self, dataset: str, *, labels: bool = True) -> list[str]:
-        """Return what is read of a data set."""
+        """Return the stores of a data set."""
         noisy = self.labels(dataset) if labels else None
         stores = [layout.DATA.format(data=self.data(dataset))]
         return stores if noisy is None else [*stores, layout.LABELS.format(labels=noisy)]

@@ -1,12 +1,58 @@
-"""Stale jobs of a plan, and why they are stale: the plan compared with the manifests on disk."""
+"""Stale jobs of a plan, and why they are stale: digests of code, and the manifests on disk."""
 
+import functools
+import hashlib
 import json
 from pathlib import Path
 
+from disobey import code_digest
 from disobey.errors import UserError
+from disobey.stores.layout import CAPTIONS
 from disobey.stores.manifest import Manifest, broken_store, read_manifest
-from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
+
+PACKAGE_FOLDER = Path(code_digest.__file__).parent
+# Files of a stage's page beside modules, below the package's folder.
+PAGES = {
+    "report": ("stages/*.jinja",),
+    "explorer": ("explorer/*.jinja", "explorer/*.js", "explorer/*.css", "explorer/vendor/*"),
+}
+
+
+class CodeDigests:
+    """Digests of code and of the texts of a page."""
+
+    def __init__(self) -> None:
+        self._code = functools.cache(code_digest.code_digest)
+        self._texts = functools.cache(self._digest_texts)
+
+    def of(self, job: PlannedJob) -> str:
+        """Return the digest of everything that ``job`` runs or reads of this package."""
+        code = self._code(job.roots)
+        return f"{code}+{self._texts(job.stage, job.texts)}" if job.stage in PAGES else code
+
+    def modules(self, job: PlannedJob) -> dict[str, str]:
+        """Return the digest of each module that holds a definition which ``job`` reaches."""
+        names = code_digest.modules_reached(job.roots)
+        return {name: code_digest.module_digest(name) for name in names}
+
+    def changed(self, job: PlannedJob, manifest: "Manifest") -> list[str]:
+        """Return the modules of ``job`` that differ from those that made ``manifest``."""
+        before = manifest.record.get("modules", {})
+        now = self.modules(job)
+        names = [name for name in now if name in before and now[name] != before[name]]
+        names += [f"{name} (new)" for name in now if name not in before]
+        return names or ["captions, templates or scripts"]
+
+    def _digest_texts(self, stage: str, captions: tuple[str, ...]) -> str:
+        digest = hashlib.sha256()
+        paths = [CAPTIONS / f"{name}.rst" for name in captions]
+        for pattern in PAGES[stage]:
+            paths += sorted(PACKAGE_FOLDER.glob(pattern))
+        for path in paths:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
 
 NOT_MADE = "has not been made"
 
@@ -33,11 +79,7 @@ class Manifests:
 
 
 def why(
-    plan: Plan,
-    digests: CodeDigests,
-    manifests: Manifests | None = None,
-    *,
-    strict: bool = False,
+    plan: Plan, digests: CodeDigests, manifests: Manifests | None = None, *, strict: bool = False
 ) -> dict[tuple[str, str], list[str]]:
     """Return the reasons of every job that would run, upstream first.
 
@@ -91,7 +133,7 @@ def stale_by_code(
 def _own_reasons(
     job: PlannedJob, digests: CodeDigests, manifests: Manifests, *, strict: bool
 ) -> list[str]:
-    """Return why a job is stale by itself, whatever its upstream does."""
+    """Return the reasons why a job is stale, whatever its upstream does."""
     manifest = manifests.get(job.manifest)
     if manifest is None:
         return [NOT_MADE]
@@ -112,7 +154,7 @@ def _code_changed(job: PlannedJob, manifest: Manifest, digests: CodeDigests) -> 
 
 
 def _accepted(manifest: Manifest) -> bool:
-    """Tell whether the code that made a store differs from the code that its manifest names."""
+    """Return whether a store was made by other code than its manifest names."""
     accepted = manifest.record.get("accepted", [])
     return bool(accepted and accepted[0]["from"] != manifest.record["code"])
 

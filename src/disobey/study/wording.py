@@ -8,8 +8,16 @@ from typing import Any
 import yaml
 
 from disobey.errors import nearest
-from disobey.study.yaml_lines import FLOAT, INT, Location, Mistake, dotted
 
+Location = tuple[str | int, ...]
+# A place in a study file, and the mistake there.
+Mistake = tuple[Location, str]
+
+INT = re.compile(r"^[-+]?[0-9]+$")
+FLOAT = re.compile(
+    r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$"
+    r"|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"
+)
 WORDS = {
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -31,7 +39,7 @@ BOUNDS = {
 INTEGERS = ("int_type", "int_from_float")
 MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
 
-# What may stand at a key, for those who left it out or wrote a number for a mapping.
+# Examples of values, for those who left a key out or wrote a number for a mapping.
 EXAMPLES = {
     "study": "first",
     "seeds": "[0, 1, 2]",
@@ -61,7 +69,7 @@ LONGEST_SEEDS = 10  # that are written out
 
 
 def mistake_of(entry: Any, value: object) -> Mistake:  # noqa: ANN401 - pydantic's
-    """Return where and what, for one of pydantic's errors about ``value``."""
+    """Return place and words of one of pydantic's errors about ``value``."""
     kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
     location = _in_file(entry["loc"], value, missing=kind == "missing")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -97,7 +105,7 @@ def _wording(kind: str, context: dict[str, Any], given: object, location: Locati
         rest = _several(given, location) or OTHERS.get(str(location[-1]), "")
         return _unknown_value(given, choices) + rest
     if kind == "string_pattern_mismatch" and "/" in context["pattern"]:
-        return f"{given!r} is no repository; write owner/name"
+        return f"{given!r} is not a repository; write owner/name"
     if kind == "string_pattern_mismatch":
         return (
             f"{given!r} may hold only letters, digits, '_', '.' and '-', a letter or digit first; "
@@ -117,7 +125,7 @@ def _unknown_key(key: str, hint: str) -> str:
 
 
 def _remedy(kind: str, given: object, location: Location) -> str:
-    """Return what to write instead, where the wrong type tells."""
+    """Return what to write instead, if the wrong type shows it."""
     if kind == "list_type" and isinstance(given, str | int | float):
         return f"; write {_as_list(given, location)}"
     if kind in MAPPINGS:
@@ -135,14 +143,14 @@ def _remedy(kind: str, given: object, location: Location) -> str:
 
 
 def _as_list(given: str | int | float, location: Location) -> str:
-    """Return the list that one value stands for: of seeds, a number is how many there are."""
+    """Return the list that one value means; a single number of seeds is their count."""
     if location == ("seeds",) and type(given) is int and given > 0:
         return str(list(range(given))) if given <= LONGEST_SEEDS else f"[0, 1, ..., {given - 1}]"
     return f"[{given}]"
 
 
 def _example(given: object, location: Location) -> str:
-    """Return an example of what may stand here, with the number that was given if it can be."""
+    """Return an example of a valid value, with the given number if possible."""
     tail = ".".join(map(str, location[-2:]))
     example = EXAMPLES.get(tail) or EXAMPLES.get(str(location[-1]) if location else "")
     if example is None:
@@ -154,14 +162,14 @@ def _example(given: object, location: Location) -> str:
 
 
 def _alike(given: object, number: float) -> bool:
-    """Tell whether both are shares, or both are not: else another thing was meant."""
+    """Return whether both are shares or both are not; otherwise something else was meant."""
     if isinstance(given, bool) or not isinstance(given, int | float):
         return False
     return 0 < given < math.inf and (given < 1) == (number < 1)
 
 
 def _several(given: object, location: Location) -> str:
-    """Return how several values are compared, where a list stands for a single one."""
+    """Return how to compare several values, if a list was given instead of one."""
     if not isinstance(given, list) or not given or any(isinstance(v, dict | list) for v in given):
         return ""
     if len(given) == 1:
@@ -217,3 +225,10 @@ def _in_file(loc: Sequence[str | int], value: object, missing: bool) -> Location
         elif missing and index == len(parts) - 1:
             found.append(part)
     return tuple(found)
+
+
+def dotted(location: Location) -> str:
+    """Return a location as people write it: ``models.mlp.hidden[1]``."""
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in location
+    ).removeprefix(".")

@@ -1,6 +1,29 @@
-"""Commands to look around with; no rule calls them."""
+"""Commands for users; no rule of the workflow calls them."""
+
+import argparse
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from disobey.errors import UserError
 
 
-def described(doc: str | None) -> str:
-    """Return a module's docstring as a terminal shows it: without the marks of code."""
-    return (doc or "").replace("``", "")
+def argument_parser(name: str, doc: str | None, **options: Any) -> argparse.ArgumentParser:  # noqa: ANN401
+    """Return the parser of a tool; its description is the module's docstring ``doc``."""
+    description = (doc or "").replace("``", "")
+    return argparse.ArgumentParser(f"python -m disobey {name}", description=description, **options)
+
+
+def tool(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int]:
+    """Decorate the main function of a tool: a user's mistake is printed, and the status is 2."""
+
+    @functools.wraps(main)
+    def main_of_tool(arguments: Sequence[str]) -> int:
+        try:
+            return main(arguments)
+        except UserError as error:
+            print(error, file=sys.stderr)
+            return 2
+
+    return main_of_tool

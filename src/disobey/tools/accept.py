@@ -5,7 +5,6 @@ digest, so that they do not run again. The manifests keep who accepted the chang
 commit and what the digest was before; ``explain`` shows it, and ``why --strict`` ignores it.
 """
 
-import argparse
 import getpass
 import os
 import subprocess
@@ -17,35 +16,25 @@ from disobey import provenance
 from disobey.errors import UserError
 from disobey.lease import looking_around
 from disobey.stores.manifest import Manifest, write_manifest
-from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.staleness import Manifests, stale_by_code
-from disobey.tools import described
+from disobey.study.staleness import CodeDigests, Manifests, stale_by_code
+from disobey.tools import argument_parser, tool
 
 Name = tuple[str, str]
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """List what would be accepted, ask, and accept it; 1 after a no, 2 after a mistake."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey accept", description=described(__doc__)
-    )
+    parser = argument_parser("accept", __doc__)
     parser.add_argument("study", help="the study file")
     parser.add_argument(
         "job", nargs="*", help="part of a job's name, as why prints it; all jobs by default"
     )
     parser.add_argument("--yes", action="store_true", help="accept without asking")
     options = parser.parse_intermixed_args(arguments)
-    try:
-        return _accept(options)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-
-
-def _accept(options: argparse.Namespace) -> int:
     plan = make_plan(load_study(options.study))
     digests, manifests = CodeDigests(), Manifests()
     with looking_around() as nobody_works:

@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--reference", help="the student's architecture, trained on labels alone")
     made.add_argument(
         "--replicate", nargs="+", action="extend", default=[], metavar="FILE",
-        help="teachers of other seeds; without one there is no estimate that is free of selection",
+        help="teachers of other seeds; without one no estimate is free of selection",
     )  # fmt: skip
     made.add_argument(
         "--pair", nargs="+", action="append", default=[], metavar="FILE",
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--split", choices=("train", "test"),
-        help="of which split an array is that does not say so (default: test)",
+        help="the split of arrays whose names do not tell it (default: test)",
     )  # fmt: skip
     made.add_argument(
         "--output", type=Path, default=Path(NAME), metavar="FOLDER",

@@ -5,9 +5,7 @@ where the recipe has evaluate. csv writes one tidy table, results/<study>/curves
 writes event files, one folder for each run, below results/<study>/tensorboard/.
 """
 
-import argparse
 import shutil
-import sys
 from calendar import timegm
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -24,7 +22,7 @@ from disobey.stores.reader import read_arrays, read_groups
 from disobey.stores.writer import atomic
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools import described
+from disobey.tools import argument_parser, tool
 
 EVALUATE = "evaluate"  # the group of accuracies along training
 FLOAT_FORMAT = "%.9g"
@@ -52,24 +50,19 @@ class Point(NamedTuple):
     value: float
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
-    """Write the curves; 2 where the study cannot be used, or nothing is there."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey curves", description=described(__doc__)
-    )
+    """Write the curves; 2 if the study cannot be used or no training has finished."""
+    parser = argument_parser("curves", __doc__)
     parser.add_argument("study", nargs="?", default="config.yaml", help="the study file")
     parser.add_argument("--to", choices=tuple(WRITERS), default="csv")
     parser.add_argument("--output", type=Path, help="a file for csv, a folder for tensorboard")
     options = parser.parse_args(arguments)
-    try:
-        study = load_study(options.study)
-        found = dict(_trainings(make_plan(study).jobs))
-        if not found:
-            raise UserError(f"{options.study}: no training has finished yet")
-        written = WRITERS[options.to](found, Path(ROOT, study.study), options.output)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    study = load_study(options.study)
+    found = dict(_trainings(make_plan(study).jobs))
+    if not found:
+        raise UserError(f"{options.study}: no training has finished yet")
+    written = WRITERS[options.to](found, Path(ROOT, study.study), options.output)
     print(f"{len(found)} trainings: {written}")
     return 0
 

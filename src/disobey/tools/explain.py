@@ -1,30 +1,20 @@
 """``python -m disobey explain FILE``: what a store, table or figure is and what it came from."""
 
-import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from disobey.errors import UserError
 from disobey.stores.layout import ROOT
-from disobey.stores.lineage import manifest_for, upstream
-from disobey.stores.manifest import Manifest
-from disobey.tools import described
+from disobey.stores.manifest import Manifest, manifest_for, upstream
+from disobey.tools import argument_parser, tool
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Print the provenance of one file; 2 when there is none."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey explain", description=described(__doc__)
-    )
+    parser = argument_parser("explain", __doc__)
     parser.add_argument("file", type=Path, help="any file below results/")
-    options = parser.parse_args(arguments)
-    try:
-        print("\n".join(explain(options.file)))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    print("\n".join(explain(parser.parse_args(arguments).file)))
     return 0
 
 

@@ -6,9 +6,7 @@ are loaded by transformers; other families by ``disobey.load_run(FOLDER)``. Eith
 ``teachers: {mine: {source: huggingface, checkpoints: [{folder: FOLDER}]}}``.
 """
 
-import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ from disobey.opening import data_of_run, load_run, manifest_of_run
 from disobey.stores.layout import CONFIG, LOGITS, ROOT, TOKENIZER, TOKENS, WEIGHTS, snapshot_of
 from disobey.stores.manifest import Manifest
 from disobey.stores.writer import atomic
-from disobey.tools import described
+from disobey.tools import argument_parser, tool
 
 if TYPE_CHECKING:
     import torch
@@ -34,21 +32,16 @@ OF_TRANSFORMERS = {"roberta": "roberta", "pretrained": "network", "resnet": "res
 CARD = "README.md"
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
-    """Write the folder; 2 where the run cannot be exported."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey export", description=described(__doc__)
-    )
+    """Write the folder; 2 if the run cannot be exported."""
+    parser = argument_parser("export", __doc__)
     parser.add_argument("run", help="the run's id, as plan prints it, or its folder")
     parser.add_argument("folder", type=Path, help="where to write; must be empty or not be there")
     parser.add_argument("--epoch", type=int, help="the snapshot after this epoch")
     parser.add_argument("--results", type=Path, default=Path(ROOT), help="the folder of results")
     options = parser.parse_args(arguments)
-    try:
-        written = export(options.run, options.folder, options.epoch, options.results)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    written = export(options.run, options.folder, options.epoch, options.results)
     print(f"written: {', '.join(map(str, written))}")
     return 0
 

@@ -5,10 +5,8 @@ from the study files; what was found, from the studies' tables ``summary``: thos
 or with ``--tables`` copies of them. A study without a table has not been run yet.
 """
 
-import argparse
 import csv
 import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,6 @@ from pathlib import Path
 import yaml
 
 from disobey.analysis.names import PAPER
-from disobey.errors import UserError
 from disobey.report.lead import counted, markdown
 from disobey.report.verdicts import Cells, read_table
 from disobey.stores import layout
@@ -24,11 +21,11 @@ from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
 from disobey.study.figures import figures_of
 from disobey.study.loader import load_study
-from disobey.tools import described
+from disobey.tools import argument_parser, tool
 
 MAP = Path(__file__).with_name("paper_map.yaml")
 SUMMARY = "summary"
-# Of a claim that is read in one way alone, controls are part of the verdict.
+# Controls are part of the verdict of a claim with a single reading.
 AS_IN_THE_PAPER = (PAPER, "")
 NOT_RUN = "not run yet by today's code"
 COLUMNS = (
@@ -74,7 +71,7 @@ class Drawn:
     ----------
     study : str
     path : str
-        Of its file.
+        Path of its file.
     kinds : set of str
         The kinds of its figures.
     summary : list of dict of str to str, or None
@@ -135,18 +132,15 @@ def _counts(name: str, counts: Sequence[Cells]) -> list[str]:
     return [f"{name}: {', '.join(words)}"] if words else []
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Print the page; 2 where a study file cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m disobey paper", description=described(__doc__))
+    parser = argument_parser("paper", __doc__)
     parser.add_argument("studies", nargs="+", metavar="STUDY", help="study files, as on the page")
     parser.add_argument("--tables", type=Path, help="folder of copies: STUDY/summary.csv")
     options = parser.parse_args(arguments)
     command = f"python -m disobey paper {shlex.join(arguments)}"
-    try:
-        studies = [_read(path, options.tables) for path in options.studies]
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    studies = [_read(path, options.tables) for path in options.studies]
     print("\n".join(page(studies, command)))
     return 0
 

@@ -1,34 +1,28 @@
 """``python -m disobey plan [study.yaml]``: what a study asks for, or the first mistake in it."""
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Sequence
 
 from disobey.analysis.intervals import TWO_SEEDS
-from disobey.errors import UserError
 from disobey.study.comparisons import ComparedCheckpoints, ComparedLogits
 from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.models import Study, name_of
 from disobey.study.plan import make_plan
 from disobey.study.resources import RUN_A_MODEL, Need, need_of
-from disobey.study.teachers import seen_teacher
-from disobey.tools import described
-from disobey.training.losses.registry import DEFAULT, TEMPERATURE
+from disobey.study.runs import seen_teacher
+from disobey.tools import argument_parser, tool
+from disobey.training.losses import DEFAULT, TEMPERATURE
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Print the plan of a study file; 2 where the file cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m disobey plan", description=described(__doc__))
+    parser = argument_parser("plan", __doc__)
     parser.add_argument("study", nargs="?", default="config.yaml")
     options = parser.parse_args(arguments)
-    try:
-        study = load_study(options.study)
-        plan = make_plan(study)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    study = load_study(options.study)
+    plan = make_plan(study)
     print(f"study {study.study}: seeds {', '.join(map(str, study.seeds))}")
     for name, runs in plan.settings.items():
         print(f"  {name}: {in_words(study, name)}")

@@ -6,10 +6,8 @@ under its old name after it is complete under the new one. The pages, which prin
 again by the next run.
 """
 
-import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,26 +21,21 @@ from disobey.study.jobs import PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import Manifests
-from disobey.tools import described
+from disobey.tools import argument_parser, tool
 
 PAGES = ("explorer", "report")
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Rename what a study has made; 2 after a mistake."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey rename", description=described(__doc__)
-    )
+    parser = argument_parser("rename", __doc__)
     parser.add_argument("study", nargs="+", help="study files whose results are in this folder")
     options = parser.parse_args(arguments)
-    try:
-        with looking_around() as nobody_works:
-            if not nobody_works:
-                raise UserError("another snakemake works in this folder; wait until it ends")
-            print(f"renamed {rename(options.study)} stores")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    with looking_around() as nobody_works:
+        if not nobody_works:
+            raise UserError("another snakemake works in this folder; wait until it ends")
+        print(f"renamed {rename(options.study)} stores")
     return 0
 
 

@@ -1,11 +1,9 @@
 """``python -m disobey results [STUDY ...]``: the tables of finished studies, as Markdown.
 
-Of several studies a table of all claims comes first. What it prints stands in docs/results.md:
+For several studies a table of all claims comes first. Its output is part of docs/results.md:
 nothing in there is typed in.
 """
 
-import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,46 +27,29 @@ from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.study.loader import load_study
 from disobey.study.models import Study
-from disobey.tools import described
+from disobey.tools import argument_parser, tool
 
 COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
           "expected_by_chance")  # fmt: skip
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Print the results of a study; 2 where they are not there."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey results", description=described(__doc__)
-    )
+    parser = argument_parser("results", __doc__)
     parser.add_argument(
         "studies", nargs="*", metavar="STUDY", default=["config.yaml"], help="study files"
     )
     options = parser.parse_args(arguments)
-    try:
-        found = [Found.read(path) for path in options.studies]
-        pages = [*([in_short(found)] if len(found) > 1 else []), *map(results, found)]
-        print("\n\n".join("\n".join(page) for page in pages))
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    found = [Found.read(path) for path in options.studies]
+    pages = [*([in_short(found)] if len(found) > 1 else []), *map(results, found)]
+    print("\n\n".join("\n".join(page) for page in pages))
     return 0
 
 
 @dataclass(frozen=True)
 class Found:
-    """A finished study and what was found.
-
-    Attributes
-    ----------
-    path : str
-        The study file.
-    study : Study
-    report : Manifest
-    summary : list of dict of str to str
-        The rows of summary.csv.
-    claims : list of Verdicts
-    accuracies : list of Accuracies
-    """
+    """A finished study: its file, report, and the rows of its tables."""
 
     path: str
     study: Study
@@ -153,7 +134,7 @@ def results(found: Found) -> Iterator[str]:
 
 
 def lead(summary: Sequence[Cells]) -> Iterator[str]:
-    """Yield what was found, in a few computed lines."""
+    """Yield the findings in a few computed lines."""
     for line in sentences(summary):
         yield f"- {line}"
     head, rows = matrix(summary)
@@ -167,7 +148,7 @@ def _table(study: str, name: str) -> Manifest:
 
 
 def _provenance(report: Manifest) -> Iterator[str]:
-    """Yield what was run, where and how long, from the manifests of all stores."""
+    """Yield jobs, machines and durations, from the manifests of all stores."""
     inputs = [read_manifest(path) for path in report.record["inputs"]]
     found, missing = walk(inputs, Path())
     if missing:
@@ -208,7 +189,7 @@ def _claim(claim: Verdicts) -> Iterator[str]:
 
 
 def _decided_by(held: Held) -> str:
-    """Return what decides a claim on one split, reading by reading."""
+    """Return the criterion of a claim on one split, reading by reading."""
     words = []
     for reading in held.readings.values():
         unit = f" ({reading.unit})" if reading.unit else ""

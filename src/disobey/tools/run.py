@@ -5,7 +5,6 @@ It writes what Snakemake would make it write, so the study goes on from there; w
 have been made.
 """
 
-import argparse
 import json
 import pdb
 import sys
@@ -14,30 +13,27 @@ from collections.abc import Sequence
 
 from disobey.errors import UserError, nearest
 from disobey.stages.command import main as run_stage
-from disobey.study.digests import CodeDigests
 from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools import described
+from disobey.study.staleness import CodeDigests
+from disobey.tools import argument_parser, tool
 
 SHOWN = 10  # names in an error
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Run the stage of a job; return its exit status, 2 where the call cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m disobey run", description=described(__doc__))
+    parser = argument_parser("run", __doc__)
     parser.add_argument("job", nargs="+", help="part of the job's name, for example: train digits")
     parser.add_argument("--study", default="config.yaml", help="the study file")
     parser.add_argument("--pdb", action="store_true", help="debug where an exception is raised")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_intermixed_args(arguments)
-    try:
-        study = load_study(options.study)
-        plan = make_plan(study)
-        job = find_job(plan, options.job)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    study = load_study(options.study)
+    plan = make_plan(study)
+    job = find_job(plan, options.job)
     words = [
         *command(plan, job, CodeDigests()),
         *("--device", study.device, "--threads", str(options.threads)),

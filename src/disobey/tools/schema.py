@@ -1,10 +1,9 @@
 """``python -m disobey schema``: print the JSON schema of study files, for editors."""
 
-import argparse
 import json
 from collections.abc import Sequence
 
-from disobey.tools import described
+from disobey.tools import argument_parser
 
 
 def schema() -> str:
@@ -13,7 +12,7 @@ def schema() -> str:
 
     content = Study.model_json_schema()
     for table in content["properties"].values():
-        if "patternProperties" in table:  # else what stands under a bad name passes unread
+        if "patternProperties" in table:  # or entries under a bad name would pass unread
             table["additionalProperties"] = False
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps(dialect | content, indent=1) + "\n"
@@ -21,8 +20,6 @@ def schema() -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the schema."""
-    argparse.ArgumentParser(
-        prog="python -m disobey schema", description=described(__doc__)
-    ).parse_args(arguments)
+    argument_parser("schema", __doc__).parse_args(arguments)
     print(schema(), end="")
     return 0

@@ -6,22 +6,216 @@ Looks only, while Snakemake works or not: it takes no lock and writes no file.
 import argparse
 import json
 import platform
+import re
 import sys
 import time
+from calendar import timegm
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
-from disobey.errors import UserError
-from disobey.status.durations import plain_duration
-from disobey.status.states import JobStatus, State, StudyStatus, study_status
+from disobey.lease import LEASE
+from disobey.locks import Holder, Seen, look_at
+from disobey.progress import Durations, Left, left_of, plain_duration
 from disobey.stores.contents import nothing_kept
-from disobey.stores.layout import BESIDE
-from disobey.study.digests import CodeDigests
-from disobey.study.jobs import Plan
+from disobey.stores.layout import BESIDE, lock_of, log_of
+from disobey.stores.manifest import Manifest
+from disobey.study.jobs import Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools import described
+from disobey.study.staleness import CodeDigests, Manifests, why
+from disobey.tools import argument_parser, tool
+
+TAIL = 64 << 10  # bytes: errors and the last state of a bar are at the end of a log
+# ``43%|####3     | 86/200 [00:12<00:16, 7.03step/s, loss=0.4]``, as tqdm writes it
+BAR = re.compile(
+    r"\d+%\|.*?\| (?P<done>\d+)/(?P<total>\d+) \[(?P<elapsed>[\d:]+)<(?P<left>[\d:]+|\?)"
+    r"(?:, *(?P<rate>[\d.]+)(?P<unit>step/s|s/step))?"
+)
+TRACEBACK = "Traceback (most recent call last)"
+# A training says how far it came and where its state is; other jobs just end.
+STOPPED = re.compile(r"disobey train: stopped by SIG\w+ at step |KeyboardInterrupt$")
+
+
+class State(StrEnum):
+    """The states of a job."""
+
+    DONE = "done"
+    RUNNING = "running"
+    STALE = "stale"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """Steps of a training by its log; seconds left and of all steps, at its last rate."""
+
+    done: int
+    total: int
+    left: float | None
+    whole: float | None
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """The state of one job.
+
+    ``reasons`` say why a stale job would run again, ``error`` is the line that says most about why
+    a job failed or stopped, ``bar`` and ``holder`` are of a running job.
+    """
+
+    job: PlannedJob
+    state: State
+    log: Path
+    reasons: tuple[str, ...] = ()
+    error: str | None = None
+    bar: Bar | None = None
+    holder: Holder | None = None
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """The state of a study.
+
+    ``snakemake`` is the lease of this folder, ``left`` what is not done, ``at_once`` the seconds of
+    jobs that the running Snakemake finishes in a second. Without ``locks`` on the file system
+    running jobs are not seen.
+    """
+
+    plan: Plan
+    jobs: dict[tuple[str, str], JobStatus]
+    snakemake: Seen
+    left: Left
+    at_once: float | None = None
+    locks: bool = True
+
+    def of(self, state: State) -> list[JobStatus]:
+        """Return the jobs of one state, upstream first."""
+        return [job for job in self.jobs.values() if job.state == state]
+
+
+def study_status(plan: Plan, digests: CodeDigests) -> StudyStatus:
+    """Return the present state of a study."""
+    manifests = Manifests()
+    reasons = why(plan, digests, manifests)
+    locks = {job.manifest: look_at(lock_of(job.manifest)) for job in plan.jobs.values()}
+    jobs = {
+        name: _status_of(job, tuple(reasons.get(name, ())), manifests, locks[job.manifest])
+        for name, job in plan.jobs.items()
+    }
+    lease = look_at(LEASE)
+    real = lease.real and all(seen.real for seen in locks.values())
+    at_once = _at_once(jobs, manifests, lease)
+    return StudyStatus(plan, jobs, lease, _what_is_left(plan, jobs), at_once, real)
+
+
+def _status_of(
+    job: PlannedJob, reasons: tuple[str, ...], manifests: Manifests, lock: Seen
+) -> JobStatus:
+    log = Path(log_of(job.stage, job.key))
+    if lock.held:
+        bar = last_bar(log) if job.stage == "train" else None
+        return JobStatus(job, State.RUNNING, log, bar=bar, holder=lock.holder)
+    if manifests.get(job.manifest) is not None:
+        return JobStatus(job, State.STALE if reasons else State.DONE, log, reasons)
+    said, is_error = last_words(log, job.stage)
+    if said is not None and STOPPED.match(said):
+        return JobStatus(job, State.STOPPED, log, error=said)
+    if is_error:
+        return JobStatus(job, State.FAILED, log, error=said)
+    if lock.holder is not None:
+        words = f"was killed, perhaps for its memory: {lock.holder}"
+        return JobStatus(job, State.FAILED, log, error=words)
+    return JobStatus(job, State.MISSING, log)
+
+
+def last_words(log: Path, stage: str) -> tuple[str | None, bool]:
+    """Return the line of a log that best tells why its job ended, and whether it is an error.
+
+    An error of ours is one line, ``disobey <stage>: ...``; of a traceback the last line counts.
+    """
+    lines = [line for line in _lines(log) if line.strip() and not BAR.search(line)]
+    own = [line for line in lines if line.startswith(f"disobey {stage}: ")]
+    if own:
+        return own[-1].strip(), True
+    starts = [index for index, line in enumerate(lines) if TRACEBACK in line]
+    if starts:  # its frames are indented; the message may have further lines
+        raised = [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()]
+        return (raised or lines[-1:])[0].strip(), True
+    return (lines[-1].strip() if lines else None), False
+
+
+def last_bar(log: Path) -> Bar | None:
+    """Return the newest state of a job's bar, or None if its log has none."""
+    found = None
+    for line in _lines(log):
+        found = BAR.search(line) or found
+    if found is None:
+        return None
+    done, total, rate = int(found["done"]), int(found["total"]), float(found["rate"] or 0)
+    if not rate:
+        return Bar(done, total, None, None)
+    per_step = 1 / rate if found["unit"] == "step/s" else rate
+    return Bar(done, total, (total - done) * per_step, total * per_step)
+
+
+def _lines(log: Path) -> list[str]:
+    """Return the lines at the end of a log; each state of a bar is a line."""
+    try:
+        with open(log, "rb") as stream:
+            size = stream.seek(0, 2)
+            stream.seek(max(0, size - TAIL))
+            return re.split(r"[\r\n]+", stream.read().decode("utf-8", "replace"))
+    except OSError:
+        return []
+
+
+def _what_is_left(plan: Plan, jobs: Mapping[tuple[str, str], JobStatus]) -> Left:
+    """Return the work left, by durations in manifests and the bars of running trainings."""
+    durations = Durations(plan)
+    for found in jobs.values():
+        if found.bar and found.bar.whole is not None and durations.of(found.job) is None:
+            durations.learn(found.job, found.bar.whole)
+    todo = [found for found in jobs.values() if found.state != State.DONE]
+    seconds = {found.job.manifest: _seconds_left(found, durations) for found in todo}
+    return left_of((found.job for found in todo), seconds)
+
+
+def _seconds_left(found: JobStatus, durations: Durations) -> float | None:
+    if found.bar is not None and found.bar.left is not None:
+        return found.bar.left
+    whole = durations.of(found.job)
+    if whole is None or found.holder is None:
+        return whole
+    return max(0.0, whole - (time.time() - _stamp(found.holder.since)))
+
+
+def _at_once(
+    jobs: Mapping[tuple[str, str], JobStatus], manifests: Manifests, lease: Seen
+) -> float | None:
+    """Return the seconds of jobs done per second since the running Snakemake began."""
+    if not lease.held or lease.holder is None:
+        return None
+    begun, now, work = _stamp(lease.holder.since), time.time(), 0.0
+    for found in jobs.values():
+        manifest = manifests.get(found.job.manifest)
+        if found.holder is not None:
+            work += now - max(begun, _stamp(found.holder.since))
+        elif found.state == State.DONE and isinstance(manifest, Manifest):
+            written = time.strptime(manifest.record["written"], "%Y-%m-%dT%H:%M:%SZ")
+            work += manifest.record["seconds"] if timegm(written) >= begun else 0.0
+    return work / (now - begun) if now > begun else None
+
+
+def _stamp(since: str) -> float:
+    """Return the time stamp of a lock's holder."""
+    return timegm(time.strptime(since, "%Y-%m-%d %H:%M:%S UTC"))
+
 
 # The columns of the table by stage; trainings are told apart by who they are.
 COLUMNS = ("data", "teachers", "students", "logits", "analysis")
@@ -37,11 +231,10 @@ CLEAR = "\033[H\033[2J\033[3J"
 Name = tuple[str, str]
 
 
+@tool
 def main(arguments: Sequence[str]) -> int:
     """Print how far a study is; 2 if the study file cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m disobey status", description=described(__doc__)
-    )
+    parser = argument_parser("status", __doc__)
     parser.add_argument("study", nargs="?", default="config.yaml")
     parser.add_argument("--json", action="store_true", help="all jobs, for scripts")
     parser.add_argument(
@@ -55,15 +248,12 @@ def main(arguments: Sequence[str]) -> int:
             if options.watch is None:
                 return 0
             time.sleep(options.watch)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         return 0
 
 
 def status_of(study: str) -> StudyStatus:
-    """Return how far the study of a file is in this folder.
+    """Return the state of a study file's results in this folder.
 
     Raises
     ------
@@ -185,7 +375,7 @@ def _named(status: StudyStatus, state: State) -> Iterable[str]:
 
 
 def left_in_words(status: StudyStatus) -> str:
-    """Return what is left to do and, as far as it was measured, how long that takes."""
+    """Return the work left in words and, as far as it was measured, its duration."""
     left = status.left
     if not left.jobs:
         return "nothing is left to be done"

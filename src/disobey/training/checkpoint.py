@@ -1,4 +1,7 @@
-"""Nothing that took time to compute is lost: save while training, resume where it stopped."""
+"""Saved states, so that a stopped training resumes where it was; snapshots of earlier epochs.
+
+Over-training is read off snapshots, without retraining.
+"""
 
 import contextlib
 import copy
@@ -14,8 +17,10 @@ from typing import Any
 import torch
 
 from disobey.errors import DiskFull, OutOfTime, UserError
+from disobey.stores.layout import SNAPSHOT
 from disobey.stores.writer import atomic
 from disobey.training.loop import Training
+from disobey.training.weights import save_weights
 
 SAVE_EVERY = 60.0  # seconds [our choice]: what a killed job repeats, where saving is quick
 SHARE = 0.05  # of the time that saving may take [our choice]
@@ -55,7 +60,7 @@ class Checkpoints:
             return
 
     def file(self, step: int) -> Path:
-        """Return where the state after ``step`` steps lies, or would lie."""
+        """Return the path of the state after ``step`` steps."""
         return self.folder / f"{step:012}.pt"
 
     @staticmethod
@@ -66,7 +71,7 @@ class Checkpoints:
     def save(self, training: Training) -> bool:
         """Write the state in one step and drop all but the last `KEPT`.
 
-        A state that cannot be written is no reason to lose the training: the log says why, and the
+        If the state cannot be written, the training goes on: the log says why, and the
         older ones stay.
 
         Returns
@@ -113,7 +118,7 @@ class Checkpoints:
         return sorted(self.folder.glob("[0-9]*.pt"), reverse=True)
 
 
-class Keeper:
+class CheckpointSaver:
     """Saves a training now and then, and at once when the process is asked to stop.
 
     Parameters
@@ -188,12 +193,12 @@ class Keeper:
 
 
 def seconds_between_states() -> float | None:
-    """Return how often a state is saved, if the environment says so.
+    """Return the seconds between saved states, if the environment sets them.
 
     Raises
     ------
     UserError
-        Where the environment says something that is no time.
+        If the environment's value is not a time.
     """
     text = os.environ.get(SAVE_EVERY_FROM)
     if text is None:
@@ -204,7 +209,52 @@ def seconds_between_states() -> float | None:
         seconds = float("nan")
     if not seconds >= 0:
         raise UserError(
-            f"{SAVE_EVERY_FROM}={text}: is no number of seconds; write {SAVE_EVERY_FROM}=60, or "
+            f"{SAVE_EVERY_FROM}={text}: is not a number of seconds; write {SAVE_EVERY_FROM}=60, or "
             f"unset it"
         )
     return seconds
+
+
+class Snapshots:
+    """The snapshots that a recipe asks for.
+
+    They are kept beside the saved states until the training is complete, so that those of another
+    training can never be taken for them.
+
+    Parameters
+    ----------
+    folder : Path
+        The training's checkpoint folder.
+    training : Training
+
+    Raises
+    ------
+    UserError
+        When one is not before the end of a training that is counted in steps.
+    """
+
+    def __init__(self, folder: Path, training: Training) -> None:
+        self.training = training
+        epochs, steps = training.recipe["snapshots"], len(training.rates)
+        if epochs[-1] * training.per_epoch >= steps:
+            raise UserError(
+                f"recipe: the snapshot after {epochs[-1]} epochs is not before the end of "
+                f"{steps} steps, of which an epoch of this data has {training.per_epoch}; remove "
+                f"it from snapshots, or write more steps"
+            )
+        self._steps = {epoch * training.per_epoch: self._file(folder, epoch) for epoch in epochs}
+
+    def after_step(self) -> None:
+        """Save, if an epoch that is asked for has just ended."""
+        path = self._steps.get(self.training.step)
+        if path is not None:
+            with atomic(path) as temporary:
+                save_weights(self.training.model, temporary)
+
+    def files(self) -> dict[int, Path]:
+        """Return the saved weights by epoch."""
+        return {step // self.training.per_epoch: path for step, path in self._steps.items()}
+
+    @staticmethod
+    def _file(folder: Path, epoch: int) -> Path:
+        return folder / SNAPSHOT.format(epoch=epoch)

@@ -1,15 +1,32 @@
-"""A model's forward pass through torch.compile, compiled once."""
+"""Faster training steps: torch.compile, or a step as one CUDA graph.
 
-from collections.abc import Callable
+A small network's step takes as long as the host needs to launch some hundred kernels one by one. A
+CUDA graph is launched once and replays them. It holds the kernels that make the gradients: gather,
+forward pass, loss, backward pass. The optimizer is one fused kernel and stays outside with its
+learning rate, so numbers and saved states are those of `disobey.training.loop.Training`. The weight
+of distillation is a constant of the graph; when it changes, another graph is captured.
 
+See https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
 import torch
 from torch import nn
+
+from disobey.errors import UserError
+from disobey.training.loop import Training
+from disobey.training.schedules import distillation_weight, passed_before
 
 
 def compiled_forward(
     model: nn.Module, batch: int, *, varying: bool
 ) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return what maps inputs to logits, as ``model`` does.
+    """Return a compiled function from inputs to logits.
 
     The model itself stays as it is, so its weights are saved under their own names.
 
@@ -29,3 +46,101 @@ def compiled_forward(
         return logits
 
     return forward
+
+
+# Steps before a graph is captured, in which libraries choose and load their kernels [PyTorch's].
+WARM_UP = 3
+Found = tuple[torch.Tensor, torch.Tensor]
+
+
+class GraphedTraining(Training):
+    """A training whose steps are replayed; the parameters are those of `Training`.
+
+    Steps that differ from the captured one run as in `Training`: the last batch of an epoch, if it
+    is smaller, and steps in which the weight of distillation changes gradually.
+
+    Parameters
+    ----------
+    distill : mapping
+        ``distill`` of a run's spec; empty without a teacher.
+    capture : callable
+        As `captured`.
+    """
+
+    def __init__(
+        self,
+        distill: Mapping[str, Any],
+        *rest: Any,  # noqa: ANN401 - of Training
+        capture: Callable[[Callable[[], Found]], tuple[Found, Callable[[], None]]] | None = None,
+        **named: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(*rest, **named)
+        self._capture = capture or captured
+        self._weights = distillation_weights(distill, self.rates)
+        self._index = torch.zeros(self.recipe["batch"], dtype=torch.int64, device=self.device)
+        self._weight, self._alike = np.nan, 0  # of the steps before, and how many had it
+        self._replay: Callable[[], None] | None = None
+        self._found: Found | None = None
+        self._captured: list[torch.Tensor | None] = []
+
+    def _gradients(self, index: torch.Tensor) -> Found:
+        if len(index) != len(self._index):
+            return super()._gradients(index)
+        if self._weights[self.step] != self._weight:
+            self._weight, self._alike = self._weights[self.step], 0
+            self._replay = self._found = None  # frees the graph's memory
+            self._captured = []
+        self._alike += 1
+        if self._alike <= WARM_UP:
+            return super()._gradients(index)
+        self._index.copy_(index, non_blocking=True)
+        if self._replay is None:
+            self._found, self._replay = self._capture(partial(super()._gradients, self._index))
+            self._captured = [parameter.grad for parameter in self.model.parameters()]
+        self._replay()
+        # The graph writes to the tensors of its capture; the optimizer shall read these.
+        for parameter, gradient in zip(self.model.parameters(), self._captured, strict=True):
+            parameter.grad = gradient
+        assert self._found is not None
+        return self._found
+
+
+def captured(work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
+    """Capture what ``work`` does on the GPU, without doing it.
+
+    Returns
+    -------
+    tuple
+        The tensors that ``work`` returned, and what replays it: it fills them again.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = work()
+    return found, graph.replay
+
+
+def distillation_weights(distill: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
+    """Return the weight of the teacher's term in each step; shape (step,), 0 without a teacher."""
+    switch = distill.get("switch")
+    if switch is None:
+        return np.full(len(rates), distill.get("weight", 0.0))
+    passed = passed_before(switch, rates)
+    return np.array([distillation_weight(distill["weight"], switch, share) for share in passed])
+
+
+def graphed_training(
+    spec: Mapping[str, Any], device: torch.device, kind: Callable[..., Training]
+) -> Callable[..., Training]:
+    """Return the class of a graphed training; on the CPU, which has no graphs, the plain one.
+
+    Raises
+    ------
+    UserError
+        If several processes train together.
+    """
+    if kind is not Training:
+        raise UserError("cuda_graph: true needs a training on one GPU; write gpus: 1")
+    if device.type != "cuda":
+        print("cuda_graph: true has no effect on the CPU", file=sys.stderr)
+        return Training
+    return partial(GraphedTraining, spec.get("distill", {}))

@@ -1,4 +1,4 @@
-"""Which device a job runs on."""
+"""The device of a job."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import torch
 from disobey.data.prepared import ENCODED
 from disobey.errors import UserError
 
-# Which GPUs a job was given: by SLURM, to the job or to its step; by whoever started it.
+# Variables that name the GPUs given to a job: by SLURM to the job or its step, or by the caller.
 GIVEN_BY = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES")
 DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -70,7 +70,7 @@ def repeatable_float32() -> None:
 
 
 def given_cards() -> str | None:
-    """Return by which variable the job was given GPUs, with its value; None where by none."""
+    """Return the variable and value that gave the job its GPUs; None if there is none."""
     for name in GIVEN_BY:
         value = os.environ.get(name, "")
         if value not in ("", "-1", "NoDevFiles"):  # what schedulers write for none
@@ -91,7 +91,7 @@ def versions_in_words() -> str:
 
 
 def compute_threads(threads: int, kind: str) -> int:
-    """Return how many of a job's threads compute on the CPU.
+    """Return the number of a job's threads that compute on the CPU.
 
     One where the others decode images: how many there are may depend on the machine, and sums by
     another number of threads have other last digits.
@@ -99,9 +99,9 @@ def compute_threads(threads: int, kind: str) -> int:
     Parameters
     ----------
     threads : int
-        Of the job.
+        Threads of the job.
     kind : str
-        Of its data, see `disobey.data.prepared.Prepared`.
+        Kind of its data, see `disobey.data.prepared.Prepared`.
     """
     return 1 if kind == ENCODED else threads
 

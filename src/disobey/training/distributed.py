@@ -22,16 +22,16 @@ from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from disobey.cards import take_cards
 from disobey.errors import UserError
+from disobey.gpus import take_cards
 from disobey.job import Job
 from disobey.seeds import torch_seed
-from disobey.training.checkpoint import Checkpoints, Keeper
+from disobey.training.checkpoint import Checkpoints, CheckpointSaver
 from disobey.training.inputs import Inputs
 from disobey.training.loop import Training
-from disobey.training.losses.targets import Objective, Targets
+from disobey.training.objective import Objective, Targets
 
-# How long a rank waits for another, for instance for rank 0 to save a state [our choice].
+# The longest wait of a rank for another, for instance while rank 0 saves a state [our choice].
 COLLECTIVE_TIMEOUT = timedelta(hours=1)
 # Seconds in which rank 0 may report an error; torchrun ends all processes after thirty.
 REPORT_SECONDS = 25.0
@@ -236,7 +236,7 @@ class DistributedCheckpoints(Checkpoints):
         return super().save(training) if self._ranks.rank == 0 else True
 
 
-class DistributedKeeper(Keeper):
+class DistributedSaver(CheckpointSaver):
     """Stops all ranks after the same step, whichever of them is asked to stop, and when."""
 
     def asked(self) -> int | None:
@@ -252,7 +252,7 @@ class DistributedKeeper(Keeper):
 Run = Callable[[Job], None]
 
 
-def make_together(job: Job, run: Run, make: Callable[[Job, Run], None]) -> None:
+def make_distributed(job: Job, run: Run, make: Callable[[Job, Run], None]) -> None:
     """Make the store of a training: all ranks train, rank 0 holds the lock, writes and reports.
 
     Parameters

@@ -16,7 +16,7 @@ from torch import nn
 
 from disobey.errors import UserError
 from disobey.training.inputs import Inputs
-from disobey.training.layers import weight_of
+from disobey.training.weights import weight_of
 
 BATCH = 512
 # Eigenvalues below this share of the largest are rounding: the input has no such direction.
@@ -153,10 +153,7 @@ def _apart(mean: torch.Tensor, variance: float) -> torch.Tensor | None:
 
 
 def _kept(
-    values: torch.Tensor,
-    vectors: torch.Tensor,
-    mean: torch.Tensor,
-    direction: torch.Tensor | None,
+    values: torch.Tensor, vectors: torch.Tensor, mean: torch.Tensor, direction: torch.Tensor | None
 ) -> Eigenbasis:
     """Leave out the directions along which the input does not vary."""
     kept = values > RANK_TOLERANCE * values[0]
@@ -165,11 +162,7 @@ def _kept(
 
 @torch.inference_mode()
 def layer_moments(
-    model: nn.Module,
-    layers: Sequence[str],
-    inputs: Inputs,
-    examples: int,
-    pad: int | None = None,
+    model: nn.Module, layers: Sequence[str], inputs: Inputs, examples: int, pad: int | None = None
 ) -> dict[str, Moments]:
     """Run the model over all examples and gather the moments of each layer's input.
 
@@ -182,7 +175,7 @@ def layer_moments(
         The training examples.
     examples : int
     pad : int, optional
-        The token of texts that is no input.
+        The padding token of texts.
     """
     moments = {layer: Moments() for layer in layers}
     modules = dict(model.named_modules())
@@ -191,13 +184,13 @@ def layer_moments(
     for layer in layers:
         weight_of(model, layer)
 
-        def gather(module: nn.Module, given: tuple[torch.Tensor, ...], layer: str = layer) -> None:
+        def collect(module: nn.Module, given: tuple[torch.Tensor, ...], layer: str = layer) -> None:
             for rows in input_rows(module, given[0], kept):
                 moments[layer].add(rows)
 
-        hooks.append(modules[layer].register_forward_pre_hook(gather))
+        hooks.append(modules[layer].register_forward_pre_hook(collect))
     for index in torch.arange(examples).split(BATCH):
-        batch = inputs.gather(index)
+        batch = inputs.batch(index)
         kept[:] = [] if pad is None else [batch != pad]
         model(batch)
     for hook in hooks:
@@ -208,7 +201,7 @@ def layer_moments(
 def input_rows(
     module: nn.Module, given: torch.Tensor, kept: Sequence[torch.Tensor]
 ) -> Iterator[torch.Tensor]:
-    """Yield what one row of the layer's weights is multiplied with, (row, feature).
+    """Yield the vectors that the layer's weights are multiplied with, (row, feature).
 
     Parameters
     ----------

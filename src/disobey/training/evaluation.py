@@ -15,16 +15,16 @@ from torch import nn
 from disobey.data.prepared import Prepared
 from disobey.seeds import stream
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.durations import logarithmic_steps
 from disobey.training.inputs import Inputs, device_inputs
+from disobey.training.loop import NullTracker, Tracker
 from disobey.training.predictions import predictions
-from disobey.training.untracked import Tracker, Untracked
+from disobey.training.schedules import logarithmic_steps
 
 SPLITS = ("train", "test")
 
 
 class Chosen:
-    """Some of the examples of a split; all of them where that is no more than asked for.
+    """Some examples of a split, or all if it has no more than asked for.
 
     The same ones in every training on the same data, so that curves of two models differ by the
     models alone.
@@ -32,13 +32,13 @@ class Chosen:
     Parameters
     ----------
     inputs : Inputs
-        Of the whole split.
+        Inputs of the whole split.
     label : ndarray of int64, shape (example,)
         The given labels of the whole split.
     most : int
         How many are chosen at most.
     name : str
-        Of the split: it names the draw.
+        The split's name: it names the draw.
     """
 
     def __init__(self, inputs: Inputs, label: np.ndarray, most: int, name: str) -> None:
@@ -48,9 +48,9 @@ class Chosen:
         self.length = None if inputs.length is None else inputs.length[index]
         self._inputs, self._index = inputs, torch.from_numpy(index)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return the model's input for the chosen examples at ``index`` (batch,)."""
-        return self._inputs.gather(self._index[index])
+        return self._inputs.batch(self._index[index])
 
     def accuracy(self, model: nn.Module, step: int) -> float:
         """Return the share of the labels that a model in evaluation mode predicts.
@@ -102,7 +102,7 @@ class Evaluation:
         self.model.train()
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed training needs."""
+        """Return the state for a resumed training."""
         return {"accuracy": self.accuracy, "beside": self.beside.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -120,14 +120,14 @@ class Evaluation:
         writer.annotate("evaluate", **counts)
 
 
-def build(
+def make_evaluation(
     spec: Mapping[str, Any],
     data: Prepared,
     device: torch.device,
     model: nn.Module,
     track: Callable[[int], Tracker] | None,
 ) -> Callable[[int], Tracker]:
-    """Return what makes the tracker of a run's spec once the number of steps is known.
+    """Return a function that makes the tracker of a run, given the number of steps.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def build(
         splits[name] = Chosen(inputs, split.label, how["examples"], name)
 
     def tracker(steps: int) -> Evaluation:
-        beside = Untracked() if track is None else track(steps)
+        beside = NullTracker() if track is None else track(steps)
         return Evaluation(model, splits, how["points"], steps, beside)
 
     return tracker

@@ -1,34 +1,45 @@
-"""Inputs that live on the device; a batch is one gather."""
+"""Inputs of models: a batch is one gather from the device, or is decoded on the host.
 
-import importlib
-from typing import Protocol
+Under augmentation every image shows one of its views in each epoch. The same classes make the views
+that a student is trained on and those on which its teacher's logits are stored.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from disobey.data.images import EncodedImages
 from disobey.data.prepared import ENCODED, Prepared, Split
-from disobey.training.parts import encoded_module
+from disobey.data.views import number_of_slabs, offsets, slab_of_epoch, views_by_slab
+from disobey.training.objective import Teacher
+from disobey.training.schedules import number_of_epochs
 
 
 class Inputs(Protocol):
-    """Where batches come from.
+    """The source of batches.
 
     Attributes
     ----------
     length : ndarray of int, shape (example,), or None
-        Of each text; None where all examples are of one size.
+        Length of each text; None if all examples have one size.
     """
 
     length: np.ndarray | None
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return the model's input for the examples ``index`` (batch,), on the device.
 
-        An index that lies on the host needs no wait for a GPU.
+        An index on the host avoids waiting for the GPU.
         """
 
 
-class ImageInputs:
+class _OfOneSize:
+    length: np.ndarray | None = None
+
+
+class ImageInputs(_OfOneSize):
     """Images as bytes on the device, normalised batch by batch.
 
     Parameters
@@ -44,11 +55,10 @@ class ImageInputs:
     def __init__(
         self, split: Split, data: Prepared, device: torch.device, centre: str | None = None
     ) -> None:
-        self.length: np.ndarray | None = None
         self._images = torch.from_numpy(split.inputs).to(device)
         self.normalise = Normalise(data, device, centre)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 images, (batch, channel, y, x), stored channel last."""
         return self.normalise(self._images[index.to(self._images.device, non_blocking=True)])
 
@@ -80,21 +90,20 @@ class TokenInputs:
         # On the host, so that cutting a batch needs no wait for the device.
         self.length = (split.inputs != pad).sum(1)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return int64 tokens, (batch, longest text)."""
         longest = int(self.length[index.cpu().numpy()].max())
         index = index.to(self._tokens.device, non_blocking=True)
         return self._tokens[index, :longest].long()
 
 
-class FeatureInputs:
+class FeatureInputs(_OfOneSize):
     """Features on the device, as they are: neither centred nor scaled."""
 
     def __init__(self, split: Split, device: torch.device) -> None:
-        self.length: np.ndarray | None = None
         self._features = torch.from_numpy(split.inputs).to(device)
 
-    def gather(self, index: torch.Tensor) -> torch.Tensor:
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return float32 features, (batch, feature)."""
         return self._features[index.to(self._features.device, non_blocking=True)]
 
@@ -108,8 +117,221 @@ def device_inputs(
     if data.kind == "feature":
         return FeatureInputs(split, device)
     if data.kind == ENCODED:
-        inputs: Inputs = importlib.import_module(encoded_module()).EncodedInputs(
-            split, data, device
-        )
-        return inputs
+        return EncodedInputs(split, data, device)
     return ImageInputs(split, data, device, centre)
+
+
+class ShownViews:
+    """The view that each image shows, cut out of a padded image.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        (example, y, x, channel) of the images as they are shown.
+    device : torch.device
+    augment : mapping
+        ``crop_padding`` and ``flip``, as in a run's spec.
+    draw : int
+        Names the permutation of each image's views.
+    slabs : int, optional
+        How many are shown at most; all, if not given.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        device: torch.device,
+        augment: Mapping[str, Any],
+        draw: int,
+        slabs: int | None = None,
+    ) -> None:
+        self.augment, self.device = augment, device
+        self.padding = augment.get("crop_padding", 0)
+        self.views = views_by_slab(draw, shape[0], augment, slabs)
+        self._rows, self._columns = (torch.arange(side, device=device) for side in shape[1:3])
+        # Filled again in place: a CUDA graph reads where it read at its capture.
+        self._y, self._x, self._flipped = torch.empty(
+            (3, shape[0]), dtype=torch.int64, device=device
+        )
+        self.show(0)
+
+    def show(self, slab: int) -> None:
+        """Let each image show its view of a slab from now on."""
+        parts = offsets(self.views[slab].astype(np.int64), self.augment)
+        for kept, part in zip((self._y, self._x, self._flipped), parts, strict=True):
+            kept.copy_(torch.from_numpy(part))
+
+    def cut(
+        self, padded: torch.Tensor, position: torch.Tensor, index: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the views of images, bytes of shape (batch, y, x, channel).
+
+        Parameters
+        ----------
+        padded : Tensor of uint8, shape (image, y + 2 padding, x + 2 padding, channel)
+        position : Tensor of int, shape (batch,)
+            Position of each image in ``padded``.
+        index : Tensor of int, shape (batch,)
+            Which example it is.
+        """
+        last = len(self._columns) - 1
+        rows = self._y[index, None] + self._rows
+        mirrored = torch.where(self._flipped[index, None] == 1, last - self._columns, self._columns)
+        columns = self._x[index, None] + mirrored
+        return padded[position[:, None, None], rows[:, :, None], columns[:, None]]
+
+
+class AugmentedImages(ImageInputs):
+    """Images in memory of which each shows one view at a time.
+
+    Parameters
+    ----------
+    split : Split
+        ``inputs`` uint8 of shape (example, y, x, channel).
+    data, device, centre
+        As for `ImageInputs`; black pixels are padded, before the mean is subtracted.
+    augment, draw, slabs
+        As for `ShownViews`.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        data: Prepared,
+        device: torch.device,
+        centre: str | None,
+        augment: Mapping[str, Any],
+        draw: int,
+        slabs: int | None = None,
+    ) -> None:
+        super().__init__(split, data, device, centre)
+        self.shown = ShownViews(self._images.shape, device, augment, draw, slabs)
+        examples, y, x, channels = self._images.shape
+        pad = self.shown.padding
+        padded = self._images.new_zeros(examples, y + 2 * pad, x + 2 * pad, channels)
+        padded[:, pad : pad + y, pad : pad + x] = self._images
+        self._images = padded
+
+    def show(self, slab: int) -> None:
+        """Let each image show its view of a slab from now on."""
+        self.shown.show(slab)
+
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
+        """Return float32 views, (batch, channel, y, x), stored channel last."""
+        index = index.to(self._images.device, non_blocking=True)
+        return self.normalise(self.shown.cut(self._images, index, index))
+
+
+class EncodedInputs(_OfOneSize):
+    """The middle of each image, normalised.
+
+    Parameters
+    ----------
+    split : Split
+        ``inputs`` are `EncodedImages`.
+    data : Prepared
+        Gives each channel's mean and standard deviation.
+    device : torch.device
+    """
+
+    def __init__(self, split: Split, data: Prepared, device: torch.device) -> None:
+        self._images: EncodedImages = split.inputs
+        self._device = device
+        self._border = 0
+        self._begun: dict[bytes, Callable[[], np.ndarray]] = {}
+        self.normalise = Normalise(data, device)
+
+    def ahead(self, index: torch.Tensor) -> None:
+        """Begin to decode a later `batch`; every batch that is begun must be asked for."""
+        self._begun[index.numpy().tobytes()] = self._images.begin(index.numpy(), self._border)
+
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
+        """Return float32 images, (batch, channel, y, x), stored channel last."""
+        return self.normalise(self._decoded(index))
+
+    def _decoded(self, index: torch.Tensor) -> torch.Tensor:
+        key = index.numpy().tobytes()
+        if key not in self._begun:
+            self.ahead(index)
+        images = torch.from_numpy(self._begun.pop(key)())
+        if self._device.type == "cuda":  # from pinned memory a copy runs beside the host
+            images = images.pin_memory()
+        return images.to(self._device, non_blocking=True)
+
+
+class AugmentedEncoded(EncodedInputs):
+    """Training images of which each shows one view, cut out of the margin around its middle.
+
+    Parameters
+    ----------
+    data, device
+        As for `EncodedInputs`.
+    augment, draw, slabs
+        As for `disobey.training.inputs.ShownViews`.
+    """
+
+    def __init__(
+        self,
+        data: Prepared,
+        device: torch.device,
+        augment: Mapping[str, Any],
+        draw: int,
+        slabs: int,
+    ) -> None:
+        super().__init__(data.train, data, device)
+        self.shown = ShownViews(self._images.shape, device, augment, draw, slabs)
+        self._border = self.shown.padding
+
+    def show(self, slab: int) -> None:
+        """Let each image show its view of a slab from now on."""
+        self.shown.show(slab)
+
+    def batch(self, index: torch.Tensor) -> torch.Tensor:
+        """Return float32 views, (batch, channel, y, x), stored channel last."""
+        padded = self._decoded(index)
+        position = torch.arange(len(index), device=self._device)
+        shown = index.to(self._device, non_blocking=True)
+        return self.normalise(self.shown.cut(padded, position, shown))
+
+
+Augmented = AugmentedImages | AugmentedEncoded
+
+
+def augmented_inputs(
+    data: Prepared,
+    device: torch.device,
+    centre: str | None,
+    augment: Mapping[str, Any],
+    draw: int,
+    slabs: int,
+) -> Augmented:
+    """Return the training images, of the class that fits how they are stored."""
+    if data.kind == ENCODED:
+        return AugmentedEncoded(data, device, augment, draw, slabs)
+    return AugmentedImages(data.train, data, device, centre, augment, draw, slabs)
+
+
+def augmented_training_inputs(
+    spec: Mapping[str, Any], data: Prepared, device: torch.device
+) -> Augmented:
+    """Return the training images as the run of a spec sees them."""
+    epochs = number_of_epochs(spec["recipe"], len(data.train))
+    slabs = number_of_slabs(spec["augment"], epochs)
+    shown = (spec.get("centre"), spec["augment"], spec["seeds"]["draw"], slabs)
+    return augmented_inputs(data, device, *shown)
+
+
+def show_views(
+    spec: Mapping[str, Any], inputs: Augmented, teacher: Teacher | None
+) -> Callable[[int], None]:
+    """Return a function that lets inputs and teacher show the views of an epoch."""
+    order_seed = spec["seeds"]["views"]
+    epochs = number_of_epochs(spec["recipe"], inputs.shown.views.shape[1])
+
+    def before_epoch(epoch: int) -> None:
+        slab = slab_of_epoch(order_seed, epoch, epochs, inputs.shown.augment)
+        inputs.show(slab)
+        if teacher is not None:
+            teacher.show(slab)
+
+    return before_epoch

@@ -1,31 +1,100 @@
-"""The one training loop: teacher, reference and student, images and text."""
+"""The training loop of teachers, references and students, on images, text and features.
 
+The optimizers are torch's own, without the wrappers that `torch.optim` puts around their methods
+for torch.compile: these import the compiler when they are first called, a second of CPU in every
+job. No optimizer is compiled here.
+"""
+
+import inspect
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from tqdm import tqdm
 
 from disobey.errors import UserError
+from disobey.log_stream import seconds_between_bars
 from disobey.seeds import stream, torch_seed
-from disobey.training.durations import steps_per_epoch
+from disobey.stores.writer import NetcdfWriter
 from disobey.training.inputs import Inputs
-from disobey.training.losses.targets import Objective, Targets
-from disobey.training.optimizers import make_optimizer
-from disobey.training.schedules import learning_rates
-from disobey.training.untracked import Tracker, Untracked
+from disobey.training.objective import Objective, Targets
+from disobey.training.schedules import learning_rates, steps_per_epoch
+
+
+class Tracker(Protocol):
+    """Follows the weights of one training; see `disobey.training.progress`."""
+
+    def after_step(self, step: int) -> None:
+        """Record, if ``step`` steps are one of the points."""
+
+    def state(self) -> dict[str, Any]:
+        """Return the state for a resumed training."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved `state`."""
+
+    def write(self, writer: NetcdfWriter) -> None:
+        """Write the group ``progress`` of a run's history."""
+
+
+class NullTracker:
+    """Records nothing."""
+
+    def after_step(self, step: int) -> None:
+        """Do nothing."""
+
+    def state(self) -> dict[str, Any]:
+        """Return an empty state."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def write(self, writer: NetcdfWriter) -> None:
+        """Write an empty group: each history has one."""
+        writer.annotate("progress", basis="")
+
+
+BOOKKEEPING = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+
+
+def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> Optimizer:
+    """Return the recipe's optimizer over all parameters, fused into one kernel."""
+    common = {"lr": recipe["lr"], "weight_decay": recipe.get("weight_decay", 0.0), "fused": True}
+    if recipe["optimizer"] in ADAPTIVE:
+        return ADAPTIVE[recipe["optimizer"]](model.parameters(), **common)
+    return PlainSgd(
+        model.parameters(),
+        momentum=recipe.get("momentum", 0.0),
+        nesterov=recipe.get("nesterov", False),
+        **common,
+    )
+
+
+def _unwrapped(kind: type[Optimizer]) -> dict[str, Any]:
+    """Return the methods of an optimizer without what is wrapped around them."""
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in BOOKKEEPING}
+    return methods | {"step": torch.no_grad()(inspect.unwrap(kind.step))}
+
+
+PlainSgd = type("PlainSgd", (SGD,), _unwrapped(SGD))
+PlainAdam = type("PlainAdam", (Adam,), _unwrapped(Adam))
+PlainAdamW = type("PlainAdamW", (AdamW,), _unwrapped(AdamW))
+ADAPTIVE = {"adam": PlainAdam, "adamw": PlainAdamW}
+
 
 LENGTH_GROUP = 16
 
 
 @dataclass
 class History:
-    """What happened in each epoch; where a training ends inside of one, in its part of that.
+    """Records of each epoch, or of its part, if a training ends inside an epoch.
 
     Attributes
     ----------
@@ -91,13 +160,13 @@ class Training:
         self.device = targets.label.device
         self.per_epoch = steps_per_epoch(len(targets.label), recipe["batch"])
         self.rates = learning_rates(recipe, self.per_epoch)
-        # Before a step, the share of all learning rates that lies behind it.
+        # Before each step, the spent share of all learning rates.
         self.spent = (np.cumsum(self.rates) - self.rates) / self.rates.sum()
         self.optimizer = make_optimizer(model, recipe)
-        self.tracker = Untracked() if track is None else track(len(self.rates))
+        self.tracker = NullTracker() if track is None else track(len(self.rates))
         self.history = History()
         self.step = 0
-        # Of the epoch under way; kept on the device, since reading a number back in every step
+        # Sums of the current epoch; kept on the device, since reading a number back in every step
         # would stall a GPU.
         self._losses = torch.zeros(self.per_epoch, device=self.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -116,8 +185,9 @@ class Training:
             When a loss is not finite, with step and learning rate.
         """
         bar = tqdm(
-            total=len(self.rates), initial=self.step, unit="step", file=sys.stderr, mininterval=5.0
-        )
+            total=len(self.rates), initial=self.step, unit="step", file=sys.stderr,
+            mininterval=seconds_between_bars(),
+        )  # fmt: skip
         self.model.train()
         resumed_inside = self.step % self.per_epoch != 0
         for epoch in range(self.step // self.per_epoch, -(-len(self.rates) // self.per_epoch)):
@@ -197,7 +267,7 @@ class Training:
 
     def _gradients(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Leave a batch's gradients; return its loss, and how many of its labels are met."""
-        inputs = self.inputs.gather(index)  # by the host's index: asking a GPU for it would stall
+        inputs = self.inputs.batch(index)  # by the host's index: asking a GPU for it would stall
         index = index.to(self.device, non_blocking=True)
         bf16 = self.recipe.get("precision") == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, bf16):
@@ -238,7 +308,7 @@ def batches(
     order_seed, epoch : int
         Name the order.
     length : ndarray of int, shape (example,), optional
-        Of each text. Batches then hold texts of similar length, cut out of random groups of
+        Length of each text. Batches then hold texts of similar length, cut out of random groups of
         `LENGTH_GROUP` batches [our choice]: half of the time would go into padding otherwise.
     """
     rng = stream(order_seed, "batch order", epoch)

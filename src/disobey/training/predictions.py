@@ -1,7 +1,6 @@
 """A trained model's logits, batch by batch: in float32, in evaluation mode."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,11 +10,9 @@ from disobey.data.prepared import Prepared
 from disobey.errors import UserError
 from disobey.models.registry import build_model
 from disobey.stores.layout import SNAPSHOT, WEIGHTS
+from disobey.stores.manifest import Manifest
 from disobey.training.inputs import Inputs
 from disobey.training.weights import for_device, load_weights
-
-if TYPE_CHECKING:
-    from disobey.stores.manifest import Manifest
 
 BATCH = 512
 # Batches of texts that are sorted by length together.
@@ -77,7 +74,7 @@ def _logits(model: nn.Module, inputs: Inputs, index: torch.Tensor) -> torch.Tens
     A batch is as wide as its longest text, so that in the order of the data most of it is padding.
     """
     if inputs.length is None:
-        return model(inputs.gather(index)).float().cpu()
+        return model(inputs.batch(index)).float().cpu()
     order = torch.from_numpy(np.argsort(inputs.length[index.numpy()], kind="stable"))
-    parts = [model(inputs.gather(index[rows])).float().cpu() for rows in order.split(BATCH)]
+    parts = [model(inputs.batch(index[rows])).float().cpu() for rows in order.split(BATCH)]
     return torch.cat(parts)[torch.argsort(order)]

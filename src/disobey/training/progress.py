@@ -19,8 +19,8 @@ from torch import nn
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays
 from disobey.stores.writer import NetcdfWriter
-from disobey.training.durations import logarithmic_steps
-from disobey.training.layers import weight_of
+from disobey.training.schedules import logarithmic_steps
+from disobey.training.weights import weight_of
 
 POINTS = 120  # recorded steps, logarithmically spaced [our choice]
 SHARE = 0.99  # of the variance that the default directions reach [our choice]
@@ -94,7 +94,7 @@ def recorded_steps(steps: int) -> np.ndarray:
 
 @dataclass
 class Record:
-    """What was recorded of one layer: one row a recorded step."""
+    """The record of one layer: a row for each recorded step."""
 
     progress: list[list[float]] = field(default_factory=list)
     mean_progress: list[float] = field(default_factory=list)
@@ -168,7 +168,7 @@ class Tracker:
                 layer.measure()
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed training needs: the initial weights are made again by its seed."""
+        """Return the records; the seed makes the initial weights again."""
         return {name: vars(layer.record) for name, layer in self.layers.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:

@@ -1,12 +1,21 @@
-"""Learning rates as a function of progress, all steps at once."""
+"""Durations, learning rates, and the weight of distillation over a training. Pure.
 
-from collections.abc import Mapping
+A recipe gives its length in ``epochs`` or ``steps``. Its warm-up is a share of all steps,
+``{"epochs": n}`` or ``{"steps": n}``; its milestones are a list of shares, or one of these two with
+a list. The number of steps of an epoch is known only with the data: what depends on it is checked
+by the training before its first step, and all else where the study file is read.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from disobey.errors import UserError
-from disobey.training.durations import milestones_of, misfit, share_of, total_steps
 
 # One-cycle [our choice]: rises for 30 % of the steps from 1/25 of the peak, then falls to nearly 0.
 ONE_CYCLE_RISE = 0.3
@@ -22,7 +31,7 @@ def learning_rates(recipe: Mapping[str, Any], per_epoch: int) -> np.ndarray:
     ----------
     recipe : mapping
         ``lr``, ``schedule``, ``epochs`` or ``steps`` and, if they are given, ``warmup`` and
-        ``milestones``; see `disobey.training.durations`.
+        ``milestones``; see `disobey.training.schedules`.
     per_epoch : int
         How many steps an epoch has.
 
@@ -62,3 +71,210 @@ def _one_cycle(progress: np.ndarray) -> np.ndarray:
     rising = ONE_CYCLE_START + (1 - ONE_CYCLE_START) * (1 - np.cos(np.pi * up)) / 2
     falling = ONE_CYCLE_END + (1 - ONE_CYCLE_END) * (1 + np.cos(np.pi * down)) / 2
     return np.where(progress < ONE_CYCLE_RISE, rising, falling)
+
+
+EPOCHS, STEPS = "epochs", "steps"
+
+Duration = float | Mapping[str, int]
+
+
+def total_steps(recipe: Mapping[str, Any], per_epoch: int) -> int:
+    """Return the number of steps of a training whose epochs have ``per_epoch`` steps."""
+    steps: int = recipe[STEPS] if STEPS in recipe else recipe[EPOCHS] * per_epoch
+    return steps
+
+
+def steps_per_epoch(examples: int, batch: int) -> int:
+    """Return the number of batches of an epoch; the last may be smaller."""
+    return -(-examples // batch)
+
+
+def number_of_epochs(recipe: Mapping[str, Any], examples: int) -> int:
+    """Return the number of epochs that a training begins; it may end inside the last one."""
+    if EPOCHS in recipe:
+        epochs: int = recipe[EPOCHS]
+        return epochs
+    return math.ceil(recipe[STEPS] / steps_per_epoch(examples, recipe["batch"]))
+
+
+def logarithmic_steps(steps: int, points: int) -> np.ndarray:
+    """Return up to ``points`` different steps, logarithmically spaced, the first and the last too.
+
+    Parameters
+    ----------
+    steps, points : int
+
+    Returns
+    -------
+    ndarray of int, shape (point,)
+        Rising; fewer than ``points`` where neighbours would be the same step.
+    """
+    return np.unique(np.geomspace(1, steps, points).round().astype(int))
+
+
+def share_of(duration: Duration, per_epoch: int, steps: int) -> float:
+    """Return the share of all steps that a duration takes.
+
+    A share, not a number of steps: a recipe may ask for a fraction of a step. Of
+    ``n`` whole steps it is ``n / steps`` exactly as the progress of step ``n`` is, so that the two
+    may be compared.
+
+    Parameters
+    ----------
+    duration : float or mapping
+        A share of all steps, ``{"epochs": n}`` or ``{"steps": n}``.
+    per_epoch, steps : int
+        Steps of an epoch, and of the whole training.
+    """
+    if not isinstance(duration, Mapping):
+        return duration
+    ((unit, number),) = duration.items()
+    return number * (per_epoch if unit == EPOCHS else 1) / steps
+
+
+def milestones_of(recipe: Mapping[str, Any]) -> list[Duration]:
+    """Return a recipe's milestones, each as a duration from the start."""
+    milestones = recipe.get("milestones", [])
+    if not isinstance(milestones, Mapping):
+        return list(milestones)
+    ((unit, numbers),) = milestones.items()
+    return [{unit: number} for number in numbers]
+
+
+def misfit(recipe: Mapping[str, Any], per_epoch: int | None = None) -> str | None:
+    """Return in words the parts of a recipe that do not fit together; None if all do.
+
+    Parameters
+    ----------
+    recipe : mapping
+        As in a run's spec.
+    per_epoch : int, optional
+        Steps of an epoch; without it only what can be compared without it is.
+    """
+    unit = STEPS if STEPS in recipe else EPOCHS
+    found = next(_misfits(recipe, _Ruler({unit: recipe[unit]}, per_epoch)), None)
+    if found is None or per_epoch is None:
+        return found
+    return f"{found}; an epoch of this data has {_words({STEPS: per_epoch})}"
+
+
+@dataclass(frozen=True)
+class _Ruler:
+    """Compares durations of a training that ends at ``end``, as far as that can be known."""
+
+    end: Mapping[str, int]
+    per_epoch: int | None
+
+    def reaches(self, one: Duration, other: Duration) -> bool:
+        """Return whether ``one`` is known to last at least as long as ``other``."""
+        if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
+            return _number(one) >= _number(other)
+        shares = self._share(one), self._share(other)
+        return shares[0] is not None and shares[1] is not None and shares[0] >= shares[1]
+
+    def _share(self, duration: Duration) -> float | None:
+        """Return a duration as a share of all steps; None where only the data tell."""
+        if self.per_epoch is not None:
+            return share_of(duration, self.per_epoch, total_steps(self.end, self.per_epoch))
+        if isinstance(duration, Mapping) and duration.keys() != self.end.keys():
+            return None
+        return share_of(duration, 1, *self.end.values())  # in the unit of the end
+
+
+def _misfits(recipe: Mapping[str, Any], ruler: _Ruler) -> Iterator[str]:
+    """Yield the misfits in words."""
+    warmup, milestones = recipe.get("warmup", 0.0), milestones_of(recipe)
+    (unit,) = ruler.end
+    if warmup and ruler.reaches(warmup, ruler.end):
+        yield (
+            f"a warm-up of {_words(warmup)} leaves nothing of a training of {_words(ruler.end)}; "
+            f"shorten warmup, or write more {unit}"
+        )
+    if any(ruler.reaches(one, other) for one, other in pairwise(milestones)):
+        yield f"milestones must rise, got {[_number(milestone) for milestone in milestones]}"
+    for milestone in milestones:
+        if ruler.reaches(milestone, ruler.end):
+            yield (
+                f"the milestone at {_words(milestone)} is not inside a training of "
+                f"{_words(ruler.end)}; remove it, or write more {unit}"
+            )
+        if warmup and ruler.reaches(warmup, milestone):
+            yield (
+                f"the milestone at {_words(milestone)} is not after the warm-up of "
+                f"{_words(warmup)}; write a later one, or shorten warmup"
+            )
+
+
+def _number(duration: Duration) -> float:
+    return next(iter(duration.values())) if isinstance(duration, Mapping) else duration
+
+
+def _words(duration: Duration) -> str:
+    if not isinstance(duration, Mapping):
+        return f"{duration:g} of all steps"
+    ((unit, number),) = duration.items()
+    return f"{number} {unit if number != 1 else unit.removesuffix('s')}"
+
+
+def distillation_weight(weight: float, switch: Mapping[str, Any], passed: float) -> float:
+    """Return w of the distillation loss.
+
+    Parameters
+    ----------
+    weight : float
+        w while the student is distilled; it is 0 while it learns one-hot labels.
+    switch : mapping
+        ``order`` (``distillation_first`` or ``one_hot_first``), ``at`` and, where the change is
+        linear over a stretch centred on ``at``, its length ``ramp``; both are shares of what
+        `passed_before` counts.
+    passed : float
+        The share of the training that has passed, in [0, 1).
+    """
+    ramp = switch.get("ramp", 0.0)
+    if ramp:
+        second = min(max((passed - switch["at"]) / ramp + 0.5, 0.0), 1.0)
+    else:
+        second = float(passed >= switch["at"])
+    return weight * (second if switch["order"] == "one_hot_first" else 1 - second)
+
+
+def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
+    """Return the share of a training before each step, in the unit of a switch.
+
+    Parameters
+    ----------
+    switch : mapping
+        With ``unit: steps`` steps are counted. Else learning rates are added up, which is what a
+        training's progress depends on: under a one-cycle schedule .03 of their sum are left after
+        .75 of the steps.
+    rates : ndarray, shape (step,)
+        Learning rates.
+
+    Returns
+    -------
+    ndarray of float64, shape (step,)
+    """
+    if switch.get("unit") == "steps":
+        return np.arange(len(rates)) / len(rates)
+    passed: np.ndarray = (np.cumsum(rates) - rates) / rates.sum()
+    return passed
+
+
+def switched_weight(spec: Mapping[str, Any], examples: int) -> Callable[[float], float]:
+    """Return w as a function of the share of the cumulative learning rate that is spent.
+
+    Parameters
+    ----------
+    spec : mapping
+        Spec of a run whose ``distill`` has a ``switch``.
+    examples : int
+        Number of training examples.
+    """
+    switch, recipe = spec["distill"]["switch"], spec["recipe"]
+    weight_of = partial(distillation_weight, spec["distill"]["weight"], switch)
+    if "unit" not in switch:
+        return weight_of
+    rates = learning_rates(recipe, steps_per_epoch(examples, recipe["batch"]))
+    spent, passed = passed_before({}, rates), passed_before(switch, rates)
+    # A training tells its step by what it has spent.
+    return lambda share: weight_of(float(passed[int(np.searchsorted(spent, share))]))

@@ -1,10 +1,12 @@
-"""Weights in and out of safetensors; never a pickle."""
+"""Weights of models: moved to a device, saved and loaded as safetensors, never as a pickle."""
 
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+
+from disobey.errors import UserError
 
 
 def for_device(model: nn.Module, device: torch.device, precision: str = "fp32") -> nn.Module:
@@ -31,3 +33,22 @@ def save_weights(model: nn.Module, path: Path) -> None:
 def load_weights(model: nn.Module, path: Path) -> None:
     """Load what `save_weights` saved; every name and shape must match."""
     model.load_state_dict(load_file(path))
+
+
+def weight_of(model: nn.Module, layer: str) -> nn.Parameter:
+    """Return the weights of a layer, at least a matrix.
+
+    Raises
+    ------
+    UserError
+        When the layer does not exist or has no matrix of weights; names those that have.
+    """
+    modules = dict(model.named_modules())
+    weight = getattr(modules.get(layer), "weight", None)
+    if not isinstance(weight, nn.Parameter) or weight.dim() < 2:
+        fitting = [n for n, m in modules.items() if getattr(m, "weight", torch.zeros(1)).dim() > 1]
+        raise UserError(
+            f"layer '{layer}' has no matrix of weights to track; this model has: "
+            f"{', '.join(fitting)}"
+        )
+    return weight

@@ -21,7 +21,7 @@ from disobey.errors import UserError
 
 @dataclass(frozen=True)
 class Source:
-    """What a built-in source holds, known before it is read.
+    """The content of a built-in source, known before it is read.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Source:
     train, test, classes : int
         Numbers of examples, and of classes.
     inputs : tuple of int
-        Of one example: (y, x, channel) of an image, (feature,); a text's tokens by default.
+        Shape of one example: (y, x, channel) of an image, (feature,), or (token,).
     package : str or None
         The package that the data come with. `disobey.provenance.VERSIONED` names it, too, so that
         every manifest records its version.
@@ -89,3 +89,8 @@ def builtin_sources() -> Mapping[str, Source]:
         if source is not None:
             found[module.name.replace("_", "-")] = source
     return found
+
+
+def module_of(source: str) -> str:
+    """Return the module of a source, by the name that study files use."""
+    return f"{__name__}.{source.replace('-', '_')}"

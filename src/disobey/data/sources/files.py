@@ -9,13 +9,13 @@ from disobey.data.raw import RawData
 from disobey.data.table_rows import raw_data
 from disobey.data.tables import (
     Table,
+    all_files,
     csv_table,
     features_table,
     folder_table,
     json_table,
     npz_table,
 )
-from disobey.data.user_files import all_files
 from disobey.errors import UserError
 from disobey.stores.contents import content_of
 

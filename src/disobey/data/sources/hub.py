@@ -11,7 +11,7 @@ from disobey.errors import UserError
 
 
 def load(spec: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> RawData:
-    """Return the data of a repository: rows lie on disk, memory holds a block of them.
+    """Return the data of a repository: rows are on disk, memory holds a block of them.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def _table(spec: Mapping[str, Any], split: str) -> Table:
         return features_table(
             where,
             path,
-            by_path=True,  # of a repository of image files: they lie in the hub's cache
+            by_path=True,  # image files of a repository are in the hub's cache
             name=config,
             split=spec[split],
             revision=spec.get("revision"),

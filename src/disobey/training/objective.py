@@ -1,31 +1,55 @@
 """The objective of a run: the label's cross-entropy, and for a student the loss that it names."""
 
-import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
 
 from disobey.errors import UserError
-from disobey.training.losses.registry import LABEL, STUDENT, TEACHER, TEMPERATURE, loss_of
-from disobey.training.losses.targets import Objective, Targets
-from disobey.training.parts import switch_module
+from disobey.training.components import component
+from disobey.training.losses import LABEL, STUDENT, TEACHER, TEMPERATURE, loss_of
+
+# (student_logits (batch, class), index of the batch's examples (batch,), spent share of the
+# cumulative learning rate) -> scalar loss
+Objective = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
 
 
-def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
+class Teacher:
+    """The teacher of a student: a function from the index of a batch to the teacher's logits."""
+
+    def look(self, inputs: torch.Tensor) -> None:
+        """Receive the student's inputs of a batch, before the teacher is called with its index."""
+
+    def __call__(self, index: torch.Tensor) -> torch.Tensor:
+        """Return float32 logits (batch, class), no temperature, for the current views."""
+        raise NotImplementedError
+
+    def show(self, slab: int) -> None:
+        """Let each example show its view of a slab from now on; see `disobey.data.views`."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Targets of all training examples: given labels, int64 (example,), and a student's teacher."""
+
+    label: torch.Tensor
+    teacher: Teacher | None = None
+
+
+def build_objective(spec: Mapping[str, Any], targets: Targets) -> Objective:
     """Return (1 - w) S^2 CE(y, softmax(z / S)) + w L of a batch, in float32.
 
-    Teachers and references have no L, and w is 0. L is the mean of a loss of
-    `disobey.training.losses.distillation`. The recipe gives S (``one_hot_temperature``) and
-    ``label_smoothing``.
+    L is the mean of a loss of `disobey.training.losses`; for teachers and references w is 0. The
+    recipe gives S (``one_hot_temperature``) and ``label_smoothing``.
 
     Parameters
     ----------
     spec : mapping
         A run's spec.
     targets : Targets
-        Of all training examples.
+        Targets of all training examples.
 
     Raises
     ------
@@ -41,7 +65,10 @@ def build(spec: Mapping[str, Any], targets: Targets) -> Objective:
 
     if "distill" not in spec:
         return lambda logits, index, _: label_temperature**2 * given(logits, targets.label[index])
-    term, weight_at = _loss_term(spec["distill"], targets), _weight(spec, targets)
+    term, weight_at = _loss_term(spec["distill"], targets), lambda spent: spec["distill"]["weight"]
+    switch = component(spec, "switch")
+    if switch is not None:
+        weight_at = switch(spec, len(targets.label))
     scale = loss_of(spec["distill"]).scale(spec["distill"].get(TEMPERATURE, 1.0))
 
     def objective(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
@@ -76,15 +103,3 @@ def _loss_term(
         return found
 
     return term
-
-
-def _weight(spec: Mapping[str, Any], targets: Targets) -> Callable[[float], float]:
-    """Return w as a function of the share of the cumulative learning rate that is spent."""
-    weight: float = spec["distill"]["weight"]
-    switch = switch_module(spec)
-    if switch is None:
-        return lambda spent: weight
-    switched: Callable[[float], float] = importlib.import_module(switch).weights(
-        spec, len(targets.label)
-    )
-    return switched

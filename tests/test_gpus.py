@@ -10,13 +10,13 @@ import time
 
 import pytest
 
-from disobey import cards as cards_module
-from disobey.cards import PLACES, Listing, gpus_seen, listing, take_cards
+from disobey import gpus as cards_module
 from disobey.errors import UserError
+from disobey.gpus import PLACES, Listing, gpus_seen, listing, take_cards
 
 CARD = """
     import sys
-    from disobey.cards import take_card
+    from disobey.gpus import take_card
     places, *cards = sys.argv[1:]
     print(take_card(cards, int(places)), flush=True)
     assert take_card(cards, int(places)) == take_card(cards, int(places))
@@ -24,7 +24,7 @@ CARD = """
 """
 SEVERAL = """
     import sys
-    from disobey.cards import take_cards
+    from disobey.gpus import take_cards
     count, *cards = sys.argv[1:]
     print(*take_cards(cards, int(count)), flush=True)
     sys.stdin.readline()

@@ -1,24 +1,148 @@
-"""The losses of students, one function each; docs/own-loss.md shows how to add one.
+"""The losses of students, one decorated function each; docs/own-loss.md shows how to add one.
+
+The decorator registers a loss. Study models, schema, checks, ids, plan, figures, report and docs
+are derived from its record, so a new loss touches this file only. The plan reads the signatures: no
+torch is imported here, and the functions use methods of tensors alone.
 
 z is a model's logits, p^(T) = softmax(z / T), s the student, t the teacher, y the given label, K
 the number of classes. Each function returns the loss of every example, computed in log-space and
-float32, so that extreme logits give a finite loss and gradient. `disobey.training.losses.objective`
+float32, so that extreme logits give a finite loss and gradient. `disobey.training.objective`
 averages over the batch, weighs the loss against the label's cross-entropy, and multiplies it by T^2
-where ``squared_temperature`` is set: a convention that equalises gradients as T grows.
-
-A logit of -inf masks a class: its probability is 0. The functions use methods of tensors alone and
-import no torch, because the plan of a study reads their signatures.
+where ``squared_temperature`` is set: a convention that equalises gradients as T grows. A logit of
+-inf masks a class: its probability is 0.
 """
 
+import importlib
+import inspect
 import math
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from disobey.training.losses.registry import loss
-
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+# The possible positional parameters of a loss.
+STUDENT, TEACHER, LABEL = "student_logit", "teacher_logit", "label"
+READABLE = (STUDENT, TEACHER, LABEL)
+DEFAULT = "kl"  # the loss of ``distill`` without ``loss``; left out of specs
+TEMPERATURE = "temperature"
+
+_LOSSES: dict[str, "Loss"] = {}
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss of students.
+
+    Attributes
+    ----------
+    name : str
+        Its name in study files.
+    function : callable
+        Maps tensors to the loss of each example, shape (batch,).
+    words, formula, source : str
+        Its name in figures and tables, its formula, and its publication.
+    reads : tuple of str
+        The positional parameters, out of `READABLE`.
+    parameters : mapping of str to inspect.Parameter
+        The keyword-only parameters: types (with bounds and description) and defaults.
+    squared_temperature : bool
+        Whether the loss is multiplied by the square of its temperature.
+    least_classes : int
+        The fewest classes that it is defined for.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    words: str
+    formula: str
+    source: str
+    reads: tuple[str, ...]
+    parameters: Mapping[str, inspect.Parameter]
+    squared_temperature: bool
+    least_classes: int
+
+    @property
+    def needs_teacher(self) -> bool:
+        """True if it compares the student with a teacher; controls do not."""
+        return TEACHER in self.reads
+
+    def scale(self, temperature: float) -> float:
+        """Return the constant factor of the loss."""
+        return temperature**2 if self.squared_temperature else 1.0
+
+    def in_words(self, values: Mapping[str, Any]) -> str:
+        """Return its name with the parameters that differ from their defaults.
+
+        The temperature is left out, because figures and tables show it by itself.
+        """
+        told = [
+            f"{name} {values[name]:.15g}"
+            for name, parameter in self.parameters.items()
+            if name != TEMPERATURE and values.get(name, parameter.default) != parameter.default
+        ]
+        return ", ".join([self.words, *told])
+
+
+def loss(
+    name: str,
+    *,
+    words: str,
+    formula: str,
+    source: str,
+    squared_temperature: bool = False,
+    least_classes: int = 2,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated function as a loss of students.
+
+    Its positional parameters are what it reads, of ``student_logit``, ``teacher_logit``, both
+    (batch, class), and ``label``, (batch,). Its keyword-only parameters are what a study file may
+    say below ``distill``: ``alpha: Annotated[float, Field(ge=0, description="...")] = 1.0``.
+
+    Parameters
+    ----------
+    name, words, formula, source, squared_temperature, least_classes
+        See `Loss`.
+
+    Raises
+    ------
+    TypeError
+        For a function whose parameters cannot be used so.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = inspect.signature(function).parameters
+        given = {n: p for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY}
+        reads = tuple(n for n in parameters if n not in given)
+        if reads[:1] != (STUDENT,) or not set(reads) <= set(READABLE) or name in _LOSSES:
+            raise TypeError(
+                f"loss {name}: positional parameters must be student_logit first, then "
+                f"teacher_logit, label or both, and the name must be new; got {', '.join(reads)}"
+            )
+        if squared_temperature and TEMPERATURE not in given:
+            raise TypeError(f"loss {name}: squared_temperature needs the parameter temperature")
+        _LOSSES[name] = Loss(
+            name, function, words, formula, source, reads, given, squared_temperature, least_classes
+        )
+        return function
+
+    return register
+
+
+def losses() -> Mapping[str, Loss]:
+    """Return all losses by name, the default first."""
+    importlib.import_module("disobey.training.losses")
+    return _LOSSES
+
+
+def loss_of(distill: Mapping[str, Any]) -> Loss:
+    """Return the loss of ``distill`` of a run's spec."""
+    return losses()[distill.get("loss", DEFAULT)]
+
 
 # Stands for the logarithm of 0, so that 0 ln 0 is 0 in the loss and in its gradient.
 LOWEST = -1e20

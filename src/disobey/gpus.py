@@ -30,17 +30,11 @@ MPS_FOLDER = "CUDA_MPS_PIPE_DIRECTORY"
 
 @dataclass(frozen=True)
 class Listing:
-    """What NVIDIA's driver says of this machine's GPUs.
+    """The GPUs that a job sees on this machine, as NVIDIA's driver lists them.
 
-    Attributes
-    ----------
-    count : int or None
-        How many a job sees; None where only torch could tell.
-    memory_mb : int or None
-        Of the smallest one; None where the driver does not say.
-    shareable : bool
-        Whether two processes can use one GPU at a time: in the compute mode "Exclusive_Process"
-        only MPS lets them.
+    ``count`` is None if only torch can tell, ``memory_mb`` is that of the smallest GPU, None if
+    unknown. Two processes can use a ``shareable`` GPU at a time: in the compute mode
+    "Exclusive_Process" only MPS lets them.
     """
 
     count: int | None
@@ -49,7 +43,7 @@ class Listing:
 
 
 def listing() -> Listing:
-    """Return what this machine's GPUs are; CUDA_VISIBLE_DEVICES hides those it does not name."""
+    """Return this machine's GPUs, without those that CUDA_VISIBLE_DEVICES hides."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "").startswith("MIG-"):  # parts of GPUs
         return Listing(gpus_seen())
     try:
@@ -67,7 +61,7 @@ def listing() -> Listing:
 
 
 def gpus_seen() -> int | None:
-    """Return how many GPUs this machine shows to a job; None where only torch could tell."""
+    """Return the number of GPUs that a job sees here; None if only torch can tell."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name not in ("", "-1")])

@@ -1,1 +1,0 @@
-"""How far a study is: the state of its jobs, what is left of them, and how long that takes."""

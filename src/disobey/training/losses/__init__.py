@@ -1,1 +1,0 @@
-"""One module per loss, each with ``build(spec, targets)``."""

@@ -1,1 +1,0 @@
-"""One module per way in which a student sees its teacher, each with ``build(job, ...)``."""
