@@ -6,7 +6,7 @@ import sys
 from typing import Any, TextIO
 
 # Seconds between two states of a bar in a log, and on a terminal [our choices].
-IN_A_LOG, ON_A_TERMINAL = 30.0, 5.0
+IN_A_LOG, ON_A_TERMINAL = 10.0, 5.0
 
 
 class LogStream:
