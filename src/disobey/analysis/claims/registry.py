@@ -32,6 +32,7 @@ SUBJECTS: tuple[tuple[tuple[Claim, ...], Finder], ...] = (
     (bias.CLAIMS, bias.findings),
     (training.CLAIMS, training.findings),
     (confidence.NOISE_CLAIMS, confidence.findings),
+    (confidence.PAYOFF_CLAIMS, confidence.findings),
     (switching.CLAIMS, switching.findings),
 )
 CLAIMS = tuple(claim for claims, _ in SUBJECTS for claim in claims)
