@@ -244,9 +244,13 @@ def _split(folder, spec, split, setting):
             ]
             for role in logits
         }
-        recompute_payoff.divide_by_headroom(per_model)
+        recompute_payoff.add_copied(per_model)
         per_model[EFFECT] = [
-            {name: values - reference[name] for name, values in student.items()}
+            {
+                name: values - reference[name]
+                for name, values in student.items()
+                if name in reference
+            }
             for student, reference in zip(per_model["student"], per_model["reference"], strict=True)
         ]
         counts = [int(member(subset, i).sum()) for i in range(len(seeds))]

@@ -13,12 +13,13 @@ from sklearn.metrics import cohen_kappa_score
 NAN = float("nan")
 SCORES = ("brier", "nll")
 INHERITED = ("mistakes_inherited", "correctness_inherited")
+COPIED = ("mistakes_copied", "correctness_copied")
 NAMES = (
     *(f"{score}_{what}" for score in SCORES for what in ("gain", "misfit", "payoff")),
     *(f"{score}_payoff_decile_{k}" for score in SCORES for k in range(1, 11)),
     *(f"{panel}_{score}_payoff" for score in SCORES for panel in PANELS),
     "ece_given_teacher", "ece_given_model", "gap_given_teacher", "gap_given_model",
-    "nearer_to_others", *INHERITED, "agreement_kappa", "agreement_kappa_excess",
+    "nearer_to_others", *INHERITED, *COPIED, "agreement_kappa", "agreement_kappa_excess",
     "error_consistency", "error_consistency_excess",
 )  # fmt: skip
 SHARES = {"ece_given_teacher", "ece_given_model"}
@@ -76,14 +77,13 @@ def payoff(model, teacher, others, label, where, samples, subset):
     return {name: np.array([one[name] for one in each]) for name in each[0]}
 
 
-def divide_by_headroom(per_model):
-    """Divide what is inherited, {role: [{statistic: values}]}, by 1 minus the reference's."""
-    for name in INHERITED:
-        for seed, reference in enumerate(per_model["reference"]):
-            if name in reference:
-                headroom = 1 - reference[name]
-                for role in ("student", "reference"):
-                    per_model[role][seed][name] = per_model[role][seed][name] / headroom
+def add_copied(per_model):
+    """Add what students inherit beyond their references to {role: [{statistic: values}]}."""
+    for name, inherited in zip(COPIED, INHERITED, strict=True):
+        for student, reference in zip(per_model["student"], per_model["reference"], strict=True):
+            if inherited in student:
+                most = np.array([1 - x if x < 1 else NAN for x in reference[inherited]])
+                student[name] = 1 - (1 - student[inherited]) / most
 
 
 def _deciles(replicate):
@@ -110,7 +110,10 @@ def _mutual(m, t, others, drawn):
         return dict.fromkeys((*empty, *(["nearer_to_others"] if others else [])), NAN)
     for judge, p in (("teacher", t), ("model", m)):
         chosen = p.argmax(1)
-        confidence, gap = p.max(1)[drawn], np.array([m[i, chosen[i]] - t[i, chosen[i]] for i in drawn])
+        confidence, gap = (
+            p.max(1)[drawn],
+            np.array([m[i, chosen[i]] - t[i, chosen[i]] for i in drawn]),
+        )
         bins = np.minimum(np.floor(15 * confidence), 14)
         values[f"ece_given_{judge}"] = sum(
             (bins == k).mean() * abs(gap[bins == k].mean()) for k in set(bins)

@@ -4,6 +4,7 @@ t is a student's teacher, m the model compared with it (student or reference), o
 (replicates), all as probability vectors; y is the one-hot label, E a mean over examples.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -35,9 +36,11 @@ from disobey.analysis.resampling import Means
 SCORES = ("brier", "nll")
 # Per example, in the order of `gains_of`.
 GAINS = tuple(f"{score}_{what}" for score in SCORES for what in ("gain", "misfit"))
-MISTAKES_INHERITED, CORRECTNESS_INHERITED = INHERITED = (
+INHERITED = MISTAKES_INHERITED, CORRECTNESS_INHERITED = (
     "mistakes_inherited", "correctness_inherited",
 )  # fmt: skip
+# The same beyond the reference, see `beyond_reference`.
+COPIED = MISTAKES_COPIED, CORRECTNESS_COPIED = "mistakes_copied", "correctness_copied"
 
 # The gain is what m's deviation from t is worth, the misfit how large it is.
 PAYOFF = (
@@ -91,13 +94,19 @@ MISTAKES = (
     Statistic(
         MISTAKES_INHERITED,
         "P(m says t's class | t wrong, o right) - P(m says o's class | o wrong, t right), of one "
-        "other teacher o, over 1 - the reference's", SHARE_DIFFERENCE, 0,
-        label="inherited mistakes",
+        "other teacher o", SHARE_DIFFERENCE, 0, label="inherited mistakes",
     ),
     Statistic(
         CORRECTNESS_INHERITED,
-        "P(m right | o wrong, t right) - P(m right | t wrong, o right), over 1 - the reference's",
+        "P(m right | o wrong, t right) - P(m right | t wrong, o right)",
         SHARE_DIFFERENCE, 0, label="inherited correctness",
+    ),
+    *(
+        Statistic(
+            name, f"({inherited} - the reference's) / (1 - the reference's)", RATIO, 0,
+            label=name.replace("_", " "),
+        )
+        for name, inherited in zip(COPIED, INHERITED, strict=True)
     ),
     Statistic(
         "agreement_kappa",
@@ -231,10 +240,7 @@ class Deviations:
             self._inherited.add(counts, _inherited(block, block.others), read)
 
     def statistics(self) -> list[dict[str, np.ndarray]]:
-        """Return the statistics of each subset by name, each of shape (1 + resample,).
-
-        Those of `INHERITED` are not yet divided by the reference's headroom, see `over_headroom`.
-        """
+        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
         found: list[dict[str, np.ndarray]] = [{} for _ in range(self._subsets)]
         for place, of_subset in zip(self._read, self._of_each(self._mutual), strict=True):
             found[place] |= _mutual_statistics(of_subset)
@@ -295,9 +301,7 @@ def _kappas(means: np.ndarray, classes: int) -> dict[str, np.ndarray]:
     return found
 
 
-def kappa(
-    observed: np.ndarray, one: np.ndarray, other: np.ndarray, classes: int
-) -> np.ndarray:
+def kappa(observed: np.ndarray, one: np.ndarray, other: np.ndarray, classes: int) -> np.ndarray:
     """Return agreement beyond chance, (c - e) / (1 - e).
 
     By chance two models agree as often as both are right, or both wrong in the same of K - 1 ways:
@@ -328,21 +332,20 @@ def _inherited_statistics(means: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def over_headroom(inherited: np.ndarray, reference: int) -> np.ndarray:
-    """Divide what models inherit by how much more than the reference a model could.
+def beyond_reference(inherited: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return what a student inherits beyond its reference, over how much more it could.
 
-    The teacher itself has 1, so a student that copies a share of its teacher's answers, and else
-    answers as its reference does, exceeds the reference by that share.
+    The teacher itself inherits 1. So a student that copies a share of its teacher's answers, and
+    else answers as its reference does, has that share, even where the reference inherits something
+    as well, as from the same start.
 
     Parameters
     ----------
-    inherited : ndarray, shape (statistic, model, ...)
-        `INHERITED`; returned as it is where there is no reference.
-    reference : int
-        Its place among the models.
+    inherited, reference : ndarray
+        `INHERITED` of the student and of its reference.
     """
-    headroom = 1 - inherited[:, reference, None]
-    return inherited / np.where(np.isnan(headroom), 1, np.where(headroom == 0, np.nan, headroom))
+    headroom = 1 - reference
+    return (inherited - reference) / np.where(headroom > 0, headroom, np.nan)
 
 
 class DecilePayoff:
@@ -373,7 +376,7 @@ class DecilePayoff:
         drawn = counts[:, order]
         gains = np.concatenate([one[:, rows] for one in self._gains.values()])[:, order].T
         self._sums = self._sums + np.stack(
-            [drawn[:, a:b] @ gains[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+            [drawn[:, a:b] @ gains[a:b] for a, b in itertools.pairwise(ends)]
         )
 
     def statistics(self, model: tuple[str, int]) -> dict[str, np.ndarray]:

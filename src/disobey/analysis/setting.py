@@ -31,12 +31,13 @@ from disobey.analysis.names import (
     WRONG,
 )
 from disobey.analysis.payoff import (
+    COPIED,
     GAINS,
     INHERITED,
     DecilePayoff,
     Deviations,
+    beyond_reference,
     gains_of,
-    over_headroom,
 )
 from disobey.analysis.plots import plots
 from disobey.analysis.quality import (
@@ -145,9 +146,11 @@ class SplitAnalysis:
         class_mean = self._read()
         self._compare(class_mean)
         student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
-        inherited = [ROW[name] for name in INHERITED]
+        inherited, copied = ([ROW[name] for name in names] for names in (INHERITED, COPIED))
         for table in self.tables.values():
-            table[inherited] = over_headroom(table[inherited], reference)
+            table[copied, student] = beyond_reference(
+                table[inherited, student], table[inherited, reference]
+            )
             table[:, MODELS.index(EFFECT)] = table[:, student] - table[:, reference]
         if self.labelled and not self.noisy:
             self.tables[CLEAN] = self.tables[ALL]
@@ -325,8 +328,8 @@ class SplitAnalysis:
             ]
             self._enter(name, model, mean_of(averaged))
         for model in self.gains:
-            of_model = [deciles[other].statistics(model) for other in self._others(model[1])]
-            self._enter(ALL, model, mean_of(of_model))
+            in_deciles = [deciles[other].statistics(model) for other in self._others(model[1])]
+            self._enter(ALL, model, mean_of(in_deciles))
 
     def _deciles(self) -> dict[int, DecilePayoff]:
         """Return the pay-off in deciles of each teacher's confidence, as others' replicate."""

@@ -184,8 +184,7 @@ NOISE_CLAIMS = (DENOISING,)
 
 PAYS = Claim(
     "disobedience_pays",
-    "Disobedience pays: the student's probabilities are nearer to the labels (Brier score) than its "
-    "teacher's",
+    "Disobedience pays: the student's Brier score is better than its teacher's",
     "ours",
     "asked in its title and answered by accuracy",
     "brier_gain",
