@@ -120,7 +120,7 @@ def _plane(axes: Axes, plane: tuple[str, str], points: list[Point], size: np.nda
     axes.axhline(NULLS[plane[1]], **lines)
     for point in points:
         _draw_point(axes, point, plane)
-    _number_points(axes, points, plane, size)
+    number_points(axes, points, plane, size)
 
 
 def _draw_point(axes: Axes, point: Point, plane: tuple[str, str]) -> None:
@@ -142,16 +142,23 @@ def _draw_point(axes: Axes, point: Point, plane: tuple[str, str]) -> None:
     )
 
 
-def _number_points(
-    axes: Axes, points: list[Point], plane: tuple[str, str], size: np.ndarray
+def number_points(
+    axes: Axes,
+    points: list[Point],
+    plane: tuple[str, str],
+    size: np.ndarray,
+    texts: Sequence[Box] = (),
 ) -> None:
-    """Write each point's number where it meets no other number, no point and no interval."""
+    """Write each point's number where it meets no other text, no point and no interval.
+
+    ``size`` is that of the axes and ``texts`` are in them already, in inches.
+    """
     at = _inches(axes, points, plane, (0, 0), size)
     avoided = [(middle, np.full(2, MARKER)) for middle in at]
     for ends in (((1, 0), (2, 0)), ((0, 1), (0, 2))):
         low, high = (_inches(axes, points, plane, end, size) for end in ends)
         avoided += [((a + b) / 2, (b - a) / 2 + BAR) for a, b in zip(low, high, strict=True)]
-    written: list[Box] = []
+    written = list(texts)
     for point, middle in zip(points, at, strict=True):
         text = str(point.number)
         width = style.text_width(text, style.SMALL_SIZE)
