@@ -374,7 +374,8 @@ class DecilePayoff:
         order = np.argsort(decile, kind="stable")
         ends = np.searchsorted(decile[order], np.arange(DECILES + 1))
         drawn = counts[:, order]
-        gains = np.concatenate([one[:, rows] for one in self._gains.values()])[:, order].T
+        gains = np.concatenate([one[:, rows] for one in self._gains.values()])[:, order]
+        gains = gains.T.astype(np.float64)
         self._sums = self._sums + np.stack(
             [drawn[:, a:b] @ gains[a:b] for a, b in itertools.pairwise(ends)]
         )

@@ -345,7 +345,7 @@ def _confidence(job: Planned) -> Estimate:
     data = plan.sizes[plan.examples_of(spec["teachers"][0])]
     # Logits pass through in blocks; each pair of a model and a teacher leaves a number of each row,
     # and each model that is compared leaves what its deviations are worth.
-    kept = DOUBLE * (len(runs) * len(spec["teachers"]) + 4 * len(compared) + COLUMNS)
+    kept = DOUBLE * (len(runs) * len(spec["teachers"]) + COLUMNS) + 4 * FLOAT * len(compared)
     held = kept * max(data.train, data.test) + BLOCKS_MB * MB
     rows = len(runs) * (data.train + data.test)
     weights = len(runs) * spec["analysis"]["resamples"] * data.test
