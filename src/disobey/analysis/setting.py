@@ -133,8 +133,8 @@ class SplitAnalysis:
         self.phi = {role: np.empty((len(data.logits[role]), *each)) for role in self.roles}
         numbers = {role: len(data.logits[role]) for role in self.roles}
         self.kept = Kept(numbers, len(self.seeds), data.examples, self._given)
-        # What deviations are worth, see `gains_of`; of models that are compared, where labelled. Half
-        # of the digits suffice for means within deciles, and take half of the memory.
+        # What deviations are worth, see `gains_of`; of models that are compared, where labelled; in
+        # half the digits, which suffice for means within deciles.
         self.gains = {
             (role, seed): np.empty((len(GAINS), data.examples), np.float32)
             for role, seed in itertools.product(self.compared * self.labelled, self.seeds)
