@@ -136,12 +136,17 @@ def _lines(axes: Axes, size: np.ndarray) -> Iterator[Box]:
         slope = float(_root(payoff))
         # Where the line meets the frame, in roots.
         x = right if not slope else min(right, (high if slope > 0 else low) / slope)
-        line = {"color": style.INK if not payoff else style.FAINT, "linewidth": style.THIN}
+        line: dict[str, Any] = {
+            "color": style.INK if not payoff else style.FAINT,
+            "linewidth": style.THIN,
+        }
         ends = np.array([[0, x], [0, slope * x]])
         axes.plot(*_square(ends), zorder=0.5, gid=f"equal/{payoff:g}", **line)
         share = (np.array([x, slope * x]) * EDGE - [0, low]) / [right, high - low]
         text = short(payoff)
-        drawn = axes.text(*share, text, transform=axes.transAxes, color=style.FAINT, zorder=0.6)
+        drawn = axes.text(
+            share[0], share[1], text, transform=axes.transAxes, color=style.FAINT, zorder=0.6
+        )
         drawn.set(size=style.SMALL_SIZE, ha="center", va="center")
         drawn.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.8})
         height = style.line_height(style.SMALL_SIZE)
@@ -182,7 +187,11 @@ def _key(sheet: Sheet, analyses: Mapping[str, Analysis]) -> None:
     for column, block in enumerate(blocks):
         axes = sheet.axes(MARGIN + column * width, width - 2 * GAP, height)
         axes.set_axis_off()
-        text = {"size": style.SMALL_SIZE, "va": "top", "linespacing": style.LINE_SPACING}
+        text: dict[str, Any] = {
+            "size": style.SMALL_SIZE,
+            "va": "top",
+            "linespacing": style.LINE_SPACING,
+        }
         axes.text(0, 1, block, transform=axes.transAxes, **text)
     sheet.top += height + GAP
 
