@@ -120,9 +120,9 @@ def test_colours_are_those_of_the_figures(browser, page):
 
 
 def test_examples_are_coloured_by_what_deviating_gains(browser, looked, page):
-    opened(browser, page, setting="noisy-self", split="train")
+    opened(browser, page, setting="self", split="train")
     browser.choose("colour", "payoff")
-    stored = {role: looked.logits(run, "train") for role, run in looked.runs("noisy-self").items()}
+    stored = {role: looked.logits(run, "train") for role, run in looked.runs("self").items()}
     label = stored["teacher"]["label"]
 
     def brier(role):
