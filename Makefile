@@ -3,9 +3,9 @@
 PYTHON ?= python3
 CORES ?= all
 STUDY ?= config.yaml
-# Where an index offers builds of torch for other devices: make figures TORCH_INDEX=<its address>
+# A package index with other builds of torch: make figures TORCH_INDEX=<its address>
 TORCH_INDEX ?=
-# Of the tests; auto is one for each core, four at most. WORKERS=0 runs them one after another.
+# Number of parallel test processes; auto is one per core, at most four. WORKERS=0 runs the tests serially.
 WORKERS ?= auto
 
 VENV := .venv
@@ -21,15 +21,15 @@ figures: $(VENV)/.installed
 why: $(VENV)/.installed
 	$(BIN)/python -m disobey why $(STUDY)
 
-# Looks only: call it while figures are made, in another terminal.
+# Read-only: call it in another terminal while a study runs.
 status: $(VENV)/.installed
 	@$(BIN)/python -m disobey status $(STUDY)
 
-# The tables of a finished study as Markdown; docs/results.md is made of this.
+# Prints the tables of a finished study as Markdown, as in docs/results.md.
 results: $(VENV)/.installed
 	@$(BIN)/python -m disobey results $(STUDY)
 
-# Some twenty minutes on a machine that does nothing else; docs/performance.md is filled in.
+# Takes some twenty minutes on an otherwise idle machine and updates docs/performance.md.
 bench: $(VENV)/.installed
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.page
@@ -40,17 +40,17 @@ plan: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(PYTEST) -n $(WORKERS)
 
-# Without the tests that run the whole workflow.
+# Omits the tests that run the whole workflow.
 test-fast: $(VENV)/.installed-dev
 	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not gpu"
 
-# Needs the one-node SLURM of slurm-up.sh, see docs/cluster.md; elsewhere it says what it skipped.
-# One after another, as there is one cluster.
+# Needs the one-node SLURM of slurm-up.sh (docs/cluster.md); without it the tests are skipped. Serial, because
+# the tests share one cluster.
 test-slurm: $(VENV)/.installed-dev
 	$(PYTEST) -p no:xdist tests/slurm -m slurm -rs
 
-# Some eight minutes on a machine with a GPU, or two for some of the tests: tests, errors, rates, in one
-# table. Elsewhere it runs what the CPU can run, and says what it skipped.
+# Takes some eight minutes on a machine with a GPU (some tests need two) and prints tests, errors and rates as
+# one table. Without a GPU it runs what the CPU can run and lists the rest as skipped.
 gpu-check: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.gpu
 
@@ -67,7 +67,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
-# Run it after a change of the study models; a test fails while the file is out of date.
+# Run it after changing the study models; a test fails while the file is out of date.
 schema: $(VENV)/.installed
 	$(BIN)/python -m disobey schema > workflow/schemas/study.schema.json
 

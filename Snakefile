@@ -1,7 +1,7 @@
 """Student-teacher deviations in distillation: data -> teacher -> logits -> student -> figures.
 
-snakemake --cores all                                   the default study, config.yaml
-snakemake --cores all --configfile workflow/studies/X.yaml   another one
+snakemake --cores all                                        the default study, config.yaml
+snakemake --cores all --configfile workflow/studies/X.yaml   another study
 """
 
 import os
@@ -15,7 +15,7 @@ from disobey.study.figures import FIGURES
 from disobey.study.jobs import BY_STDIN
 from disobey.workflow import open_workflow
 
-# Snakemake merges a --configfile into the default one: load the default only when there is none.
+# Snakemake would merge a --configfile into config.yaml, so load config.yaml only without one.
 if not workflow.overwrite_configfiles:
 
     configfile: "config.yaml"
@@ -24,7 +24,7 @@ if not workflow.overwrite_configfiles:
 JOBS = open_workflow(workflow)
 
 
-# The jobs of a group, on a cluster, take turns; groups do not wait for each other.
+# On a cluster the jobs of a group take turns; groups do not wait for each other.
 resource_scopes:
     turn="local",
 
@@ -47,7 +47,7 @@ wildcard_constraints:
 
 
 rule all:
-    """Everything the study asks for: every store, table, figure and the report."""
+    """Make every store, table and figure of the study, and the report."""
     input:
         JOBS.plan.manifests(),
 

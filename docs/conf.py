@@ -1,11 +1,10 @@
-"""The site: ``make docs`` builds it into docs/_build, where every warning is an error.
+"""Configuration of the site. ``make docs`` builds it in docs/_build; every warning is an error.
 
-Why these tools. numpy, scipy and pandas write docstrings in numpydoc's form and render them with
-numpydoc, and so do we: its field lists take "array_like, shape (example, class)" as the words that
-they are, where napoleon would look for a class of that name. Pages are Markdown, by MyST, since
-they are read on a git host too. Those projects' theme, pydata-sphinx-theme, spreads sections over a
-header and wants an index page for each; this site is some twenty pages, and furo shows them all in
-one sidebar, under four captions. It loads no font and no script from anywhere, and neither do we.
+- numpydoc renders the docstrings, as for numpy, scipy and pandas. It accepts "array_like, shape
+  (example, class)" as a type, where napoleon would look for a class of that name.
+- MyST renders Markdown pages, which git hosts show too.
+- furo shows all pages, some twenty, in one sidebar. pydata-sphinx-theme would need a header and an
+  index page per section. furo loads no font or script from elsewhere.
 """
 
 import sys
@@ -32,19 +31,19 @@ exclude_patterns = ["_build", "_ext"]
 # --- Markdown ---------------------------------------------------------------------------------
 
 myst_enable_extensions = ["attrs_inline", "deflist", "dollarmath", "colon_fence"]
-myst_heading_anchors = 4  # as git hosts make them, so that a link works on both
+myst_heading_anchors = 4  # the same anchors as on git hosts
 highlight_language = "text"  # of indented blocks: shell, YAML, or neither
 
 # --- the notebook -----------------------------------------------------------------------------
 
-# `make docs` has just run it (docs/run_notebook.py) and compared what it prints with what it holds.
+# `make docs` runs the notebook before (docs/run_notebook.py) and compares the outputs.
 nb_execution_mode = "off"
 nb_merge_streams = True
 
 # --- docstrings -------------------------------------------------------------------------------
 
-default_role = "autolink"  # `name` is a link where there is something of that name, as in numpy
-autodoc_typehints = "none"  # docstrings say more: shapes and units
+default_role = "autolink"  # `name` is a link if an object of that name exists, as in numpy
+autodoc_typehints = "none"  # docstrings give shapes and units
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # autodoc lists them
 numpydoc_class_members_toctree = False
@@ -54,7 +53,7 @@ nitpicky = True
 # --- HTML -------------------------------------------------------------------------------------
 
 html_theme = "furo"
-html_math_renderer = "mathml"  # ours
+html_math_renderer = "mathml"  # from disobey_docs
 html_title = f"disobey {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

@@ -1,11 +1,11 @@
-"""Run docs/notebook.ipynb anew and compare what it prints with what it holds.
+"""Run docs/notebook.ipynb and compare its outputs with the stored ones.
 
-python docs/run_notebook.py            part of `make docs`: 1 where it prints something else
-python docs/run_notebook.py --write    after a change of the notebook: keep what it prints and draws
+python docs/run_notebook.py            part of `make docs`: exits with 1 if the outputs differ
+python docs/run_notebook.py --write    after a change of the notebook: stores the new outputs
 
-The notebook is kept with its outputs, since a git host shows it as it is, and run by every build of
-the site, since outputs that nobody makes again are soon those of another program. Numbers may
-differ a little from one processor to the next, words may not; of a drawing only that it is there.
+The notebook is stored with its outputs, which git hosts show. Every build of the site runs it, so
+that the outputs stay those of today's code. Words must be equal, numbers may differ a little
+between processors, and drawings must exist.
 """
 
 import re
@@ -16,15 +16,15 @@ from pathlib import Path
 import nbformat
 
 NOTEBOOK = Path(__file__).with_name("notebook.ipynb")
-SECONDS = 600  # for one cell; all of them take ten on a machine that does nothing else
+SECONDS = 600  # limit of one cell; on an idle machine all cells together take ten seconds
 NUMBER = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?")
-# Two numbers are the same if they differ by no more than this, and this share of them.
+# Two numbers count as equal up to this difference plus this share of their size.
 ABSOLUTE, RELATIVE = 0.02, 0.02
-DASH = "−"  # a minus, as people print it
+DASH = "−"  # the typographic minus
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the notebook; 1 where it fails or prints what it does not hold."""
+    """Run the notebook; return 1 if it fails or if its outputs differ from the stored ones."""
     from nbclient.exceptions import CellExecutionError
 
     kept = nbformat.read(NOTEBOOK, as_version=4)
@@ -40,17 +40,17 @@ def main(arguments: Sequence[str]) -> int:
     for line in found:
         print(f"{NOTEBOOK}: {line}", file=sys.stderr)
     if found:
-        print(f"if that is right: python {Path(__file__).name} --write", file=sys.stderr)
+        print(f"to accept this: python {Path(__file__).name} --write", file=sys.stderr)
     return int(bool(found))
 
 
 def executed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return the notebook with new outputs, and with nothing of when and where it was run."""
+    """Return the notebook with new outputs, without metadata on time and machine."""
     from nbclient import NotebookClient
 
     fresh = nbformat.from_dict(notebook)
     client = NotebookClient(fresh, timeout=SECONDS, kernel_name="python3", record_timing=False)
-    # else the kernel warns of whoever listens to this machine's own sockets
+    # otherwise the kernel warns about listeners on local sockets
     client.extra_arguments = ["--log-level=ERROR"]
     client.execute(cwd=str(NOTEBOOK.parent))
     fresh.metadata = {
@@ -61,19 +61,19 @@ def executed(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def differences(kept: nbformat.NotebookNode, fresh: nbformat.NotebookNode) -> list[str]:
-    """Return in words where two notebooks of the same cells print something else."""
+    """Return a message for each code cell whose outputs differ between two notebooks."""
     cells = [cell for cell in kept.cells if cell.cell_type == "code"]
     anew = [cell for cell in fresh.cells if cell.cell_type == "code"]
     found = []
     for number, (one, other) in enumerate(zip(cells, anew, strict=True), 1):
         before, now = printed(one), printed(other)
         if not same(before, now):
-            found.append(f"code cell {number} prints\n{now}\nand holds\n{before}")
+            found.append(f"code cell {number} prints\n{now}\ninstead of\n{before}")
     return found
 
 
 def printed(cell: nbformat.NotebookNode) -> str:
-    """Return what a cell prints, as text; of a drawing its kind."""
+    """Return the outputs of a cell as text; a drawing is represented by its type."""
     texts = []
     for output in cell.outputs:
         data = output.get("data", {})

@@ -1,5 +1,5 @@
-# Tables, figures and pages: what is made of a whole study. Their inputs grow with the study, so the
-# command reads them from standard input. A caption belongs to a rule, so each kind of figure is one.
+# Tables, figures and pages of a whole study. The number of inputs grows with the study, so the command
+# reads them from standard input. A caption belongs to a rule, so each kind of figure has its own rule.
 MADE = {
     "table": dict(
         table=report(layout.TABLE, category="Tables", labels={"table": "{table}"})
@@ -42,7 +42,7 @@ for name, made in MADE.items():
     stage = "figure" if name in KINDS else name
 
     rule:
-        """Make one table, figure or page; `python -m disobey --help` says what of."""
+        """Make one table, figure or page (see `python -m disobey --help`)."""
         name:
             name
         input:

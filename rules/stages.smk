@@ -1,4 +1,4 @@
-# One rule for each stage that writes a store. They differ only in what these tables say.
+# One rule for each stage that writes a store. These tables define the differences between the rules.
 STORES = {
     stage: store for stage, store in layout.STORES.items() if stage not in BY_STDIN
 }
@@ -14,8 +14,8 @@ FOLDERS = {
         history=f"{layout.RUN}/{layout.HISTORY}",
     ),
 }
-# One thread computes: two jobs gain more from two cores than one small model does. Images that are
-# stored encoded are decoded by several.
+# Models compute on one thread: two cores help two jobs more than they help one small model. Images that
+# are stored encoded are decoded by several threads.
 THREADS = {stage: JOBS.threads(stage) for stage in ("train", "dump", "views")} | {
     "basis": 2
 }
@@ -25,14 +25,14 @@ RESOURCES = {
 }
 RESOURCES["train"] |= dict(
     launcher=JOBS.launcher,
-    # A minute before its time limit SLURM tells a training to save its state and end.
+    # A minute before its time limit, SLURM tells a training to save its state and end.
     slurm_extra="--signal=USR1@60",
 )
-# Jobs of a group must have the resources in common that are words, whether they use them or not.
+# The jobs of a group must agree on all string-valued resources, whether they use them or not.
 RESOURCES["dump"] |= dict(
     launcher=JOBS.launcher, slurm_extra=RESOURCES["train"]["slurm_extra"]
 )
-# Where files are is a resource and no param, so that moving a folder makes nothing stale.
+# Paths are resources instead of params, so that moving a folder makes nothing stale.
 RESOURCES |= {
     "pretrained": dict(source=JOBS.source),
     "classify": RESOURCES["classify"] | dict(source=JOBS.source),
@@ -40,7 +40,7 @@ RESOURCES |= {
     "labels": dict(files=JOBS.files),
     "compared": dict(files=JOBS.files),
 }
-# The words of each shell line.
+# The parts of each shell command.
 RUN = "{resources.python:q} -m disobey"
 RUN_SEVERAL = "{resources.python:q} {resources.launcher} -m disobey"
 IN, TO = "--inputs {input:q}", "--output {output.manifest:q}"
@@ -69,7 +69,7 @@ LINES = {
 for stage, store in STORES.items():
 
     rule:
-        """Make one store; `python -m disobey --help` says what of."""
+        """Make one store (see `python -m disobey --help`)."""
         name:
             stage
         input:
@@ -81,7 +81,7 @@ for stage, store in STORES.items():
             log_of(stage, key_in(store)),
         group:
             JOBS.group(stage)
-        # It needs a network, which a cluster's nodes often lack.
+        # Cluster nodes often lack the network access that `pretrained` needs.
         localrule: stage == "pretrained"
         conda:
             "../envs/cpu.yaml"

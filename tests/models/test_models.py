@@ -87,7 +87,10 @@ def test_a_known_network_has_its_published_number_of_parameters(spec, classes, m
     assert round(parameters(model) / 1e6, 2 if millions < 1 else 1) == millions
 
 
-SMALL = {"cifar": (8, 8), "pre-activation": (8, 8), "mobilenet": (4, 4), "resnet": (4, 4)}
+SMALL = {
+    "cifar": (8, 8), "pre-activation": (8, 8), "mobilenet": (4, 4), "resnet": (4, 4),
+    "resnet-pre": (4, 4), "bottleneck-pre": (4, 4),
+}  # fmt: skip
 SMALL_SPECS = {
     "cifar": {"family": "cifar_resnet", "depth": 8, "widths": [4, 5, 6]},
     "pre-activation": {
@@ -95,11 +98,22 @@ SMALL_SPECS = {
     },
     "mobilenet": {"family": "mobilenet_v2", "width": 0.1, "small_images": True},
     "resnet": {"family": "resnet", "depth": 18, "small_images": True},
+    "resnet-pre": {
+        "family": "resnet", "depth": 18, "small_images": True, "pre_activation": True,
+    },
+    "bottleneck-pre": {
+        "family": "resnet", "depth": 50, "small_images": True, "pre_activation": True,
+    },
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "spec", [{"family": "resnet", "depth": 18}, {"family": "mobilenet_v2", "width": 0.1}]
+    "spec",
+    [
+        {"family": "resnet", "depth": 18},
+        {"family": "resnet", "depth": 18, "pre_activation": True},
+        {"family": "mobilenet_v2", "width": 0.1},
+    ],
 )
 def test_images_that_would_shrink_to_a_pixel_are_refused(spec):
     said = r"images of 16 x 16 pixels shrink to a single one .*; write small_images: true"
@@ -154,12 +168,19 @@ def test_before_activation_a_network_has_a_norm_before_each_convolution_but_the_
     assert parameters(build_model(spec, images(32, 10))) == expected
 
 
-def test_before_activation_each_shortcut_carries_the_input_unchanged():
-    """He et al. 2016: with residuals of zero the blocks of a stage are the identity."""
+def _blocks_before_activation():
     from disobey.models.cifar_resnet import PreActivationBlock
+    from disobey.models.resnet import PreActivationBottleneck
 
-    block = PreActivationBlock(3, 3, 1)
-    torch.nn.init.zeros_(block.convolution_2.weight)
+    narrow, wide = PreActivationBlock(3, 3, 1), PreActivationBottleneck(3, 2, 3, 1)
+    return [(narrow, narrow.convolution_2), (wide, wide.convolution_3)]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_before_activation_each_shortcut_carries_the_input_unchanged(which):
+    """He et al. 2016: with residuals of zero the blocks of a stage are the identity."""
+    block, last = _blocks_before_activation()[which]
+    torch.nn.init.zeros_(last.weight)
     inputs = torch.randn(2, 3, 4, 4)
     assert torch.equal(block(inputs.clone()), inputs)
 

@@ -42,9 +42,14 @@ SMALL = [
     {"family": "cifar_resnet", "depth": 14, "widths": [3, 4, 4], "pre_activation": True},
     {"family": "mobilenet_v2", "width": 1.0, "small_images": True},
     {"family": "resnet", "depth": 50, "small_images": True},
+    {"family": "resnet", "depth": 50, "small_images": True, "pre_activation": True},
 ]
 # refused on the 8 x 8 pixels of digits
-LARGE = [{"family": "mobilenet_v2", "width": 0.25}, {"family": "resnet", "depth": 18}]
+LARGE = [
+    {"family": "mobilenet_v2", "width": 0.25},
+    {"family": "resnet", "depth": 18},
+    {"family": "resnet", "depth": 18, "pre_activation": True},
+]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
-"""What Sphinx needs of us: pages made out of the code, links, formulas.
+"""A Sphinx extension for pages generated from the code, links between pages, and formulas.
 
-A page says where something is put in, as docs/performance.md says it of its tables::
+Two comments insert content into a page::
 
     <!-- generated: study file -->
     <!-- file: ../README.md -->
 
-The second one replaces the whole page. On a git host neither is seen, so a page must say something
-without it.
+The second replaces the whole page. Git hosts do not show the comments, so each page also needs text
+of its own.
 """
 
 import re
@@ -29,7 +29,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "figures": figures.page,
 }
 COMMENT = re.compile(r"^<!-- (?P<kind>generated|file): (?P<name>.+) -->$", re.M)
-# Files of the repository that are pages of the site.
+# Files outside docs/ that the site shows as pages.
 PAGES = {"README.md": "readme", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}
 
 
@@ -42,7 +42,7 @@ def setup(app: Any) -> dict[str, bool]:  # noqa: ANN401 - Sphinx is not there wh
 
 
 def fill_in(app: Any, docname: str, source: list[str]) -> None:  # noqa: ANN401
-    """Put in what a page asks for; turn links out of docs/ into what the site can show."""
+    """Insert generated content into a page, and rewrite its links out of docs/."""
     from sphinx.util.logging import getLogger
 
     path = Path(app.env.doc2path(docname))
@@ -62,7 +62,7 @@ def fill_in(app: Any, docname: str, source: list[str]) -> None:  # noqa: ANN401
 
 
 def always_anew(app: Any, env: Any, *_: object) -> list[str]:  # noqa: ANN401
-    """Return the pages that are made out of the code, which Sphinx does not watch."""
+    """Return the pages that are generated from the code, whose changes Sphinx does not see."""
     return [
         name
         for name in env.found_docs

@@ -1,4 +1,4 @@
-"""The commands' own help texts, as a terminal of 80 columns shows them."""
+"""The help texts of the commands, formatted for 80 columns."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from disobey.__main__ import TOOLS
 
 COMMAND = (sys.executable, "-m", "disobey")
-# All stages have one command line; this one's help is there soonest, since it imports no torch.
+# All stages have the same command line. This one is the fastest to print it: it imports no torch.
 ANY_STAGE = "labels"
 
 
@@ -24,8 +24,8 @@ def _lines() -> Iterator[str]:
         yield from (f"### {tool}", "", *_shown(tool, "--help"))
     yield from (
         "## Stages", "",
-        "Rules call them, and so may you: `snakemake -p` prints lines that run by hand. All have",
-        f"the command line of `{ANY_STAGE}`:", "",
+        "Rules call the stages, and you can too: `snakemake -p` prints their commands. All stages",
+        f"have the same command line, here of `{ANY_STAGE}`:", "",
     )  # fmt: skip
     yield from _shown(ANY_STAGE, "--help")
 
@@ -36,12 +36,12 @@ def _shown(*arguments: str) -> Iterator[str]:
 
 
 def said(*arguments: str) -> str:
-    """Return what the command prints.
+    """Return the output of the command.
 
     Raises
     ------
     RuntimeError
-        With its message, when it fails.
+        If the command fails, with its error output.
     """
     environment = os.environ | {"COLUMNS": "80", "NO_COLOR": "1"}
     done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=environment)

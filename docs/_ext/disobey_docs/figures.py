@@ -1,4 +1,4 @@
-"""The figures with the captions that the report shows beside them."""
+"""The figures with their captions from the report."""
 
 import re
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ def _lines() -> Iterator[str]:
     for kind in FIGURES:
         words, caption = caption_of(kind)
         reads = " and ".join(f"{stage}/" for stage in ("analysis", *FIGURES_BESIDE.get(kind, ())))
-        yield from (f"## {kind}", "", f"**{words}.** Drawn from the stores below `{reads}`.", "")
+        yield from (f"## {kind}", "", f"**{words}.** Drawn from the stores in `{reads}`.", "")
         yield from ("````{eval-rst}", caption, "````", "")
 
 
 def caption_of(kind: str) -> tuple[str, str]:
-    """Return the heading of a caption, and its text without it."""
+    """Return the heading of a caption, and the text below it."""
     text = (CAPTIONS / f"{kind}.rst").read_text(encoding="utf-8")
     heading = HEADING.match(text)
     if heading is None:

@@ -1,7 +1,8 @@
-"""Links of a page as they stand in the repository, made fit for the site.
+"""Rewrite the links of a page for the site.
 
-In the repository a page may point at any file, as a git host follows it. On the site a file outside
-of docs/ is a page, where the site has one of it, or a copy to download; a folder is only named.
+In the repository a page may link to any file, and git hosts follow the link. On the site, a link
+to a file outside docs/ leads to its page if there is one, else to a copy for download. Links to
+folders become plain text.
 """
 
 import os
@@ -15,19 +16,19 @@ ELSEWHERE = re.compile(r"^(?:[a-z][a-z0-9+.-]*:|#)")  # another site, or this ve
 
 
 class Links:
-    """Rewrites the links of pages, and remembers those that lead nowhere.
+    """Rewrites the links of pages and collects the broken ones.
 
     Parameters
     ----------
     root, docs : Path
-        The repository, and the folder of the site's sources in it.
+        The repository, and its folder with the sources of the site.
     pages : mapping of str to str
-        Files outside of ``docs``, from ``root``, that the site shows as a page, to that page.
+        Maps files outside ``docs``, relative to ``root``, to the pages that show them.
 
     Attributes
     ----------
     broken : list of str
-        One line for each link to what is not there.
+        A message for each link to a missing file.
     """
 
     def __init__(self, root: Path, docs: Path, pages: Mapping[str, str]) -> None:
@@ -37,9 +38,9 @@ class Links:
         self.broken: list[str] = []
 
     def rewritten(self, text: str, source: Path, page: Path) -> str:
-        """Return the text of ``source``, a Markdown file, with links as ``page`` needs them.
+        """Return the text of the Markdown file ``source`` with its links relative to ``page``.
 
-        Code blocks stay as they are.
+        Code blocks are not changed.
         """
         done, start = [], 0
         for block in FENCED.finditer(text):

@@ -1,8 +1,8 @@
-r"""Formulas as MathML, which browsers draw by themselves.
+r"""Render formulas as MathML, which browsers display without scripts.
 
-Sphinx's own way loads MathJax from another host into every page that has a formula; a site that is
-read from disk, or on a cluster, would show its source. docutils turns LaTeX into MathML, but for a
-few commands that git hosts know, or need (they take ``<`` for HTML, and so pages write ``\lt``).
+Sphinx's default loads MathJax from another host, so a site without network access would show LaTeX
+source. docutils converts LaTeX to MathML, except for a few commands that git hosts support or
+require (they read ``<`` as HTML, so pages write ``\lt``).
 """
 
 import re
@@ -17,7 +17,7 @@ def mathml(tex: str, *, block: bool) -> str:
     Raises
     ------
     docutils.utils.math.MathError
-        For what docutils does not know.
+        For a command that docutils does not support.
     """
     from docutils.utils.math.latex2mathml import tex2mathml
 
@@ -27,12 +27,12 @@ def mathml(tex: str, *, block: bool) -> str:
 
 
 def visit_inline(writer: Any, node: Any) -> None:  # noqa: ANN401 - Sphinx's
-    """Write a formula of a line."""
+    """Write an inline formula."""
     _write(writer, node, block=False)
 
 
 def visit_block(writer: Any, node: Any) -> None:  # noqa: ANN401
-    """Write a formula of its own; where it is wider than the page it scrolls."""
+    """Write a displayed formula; it scrolls if it is wider than the page."""
     _write(writer, node, block=True)
 
 

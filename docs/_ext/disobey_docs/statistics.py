@@ -1,4 +1,4 @@
-"""Statistics, models, subsets and claims, by the names that stores and tables have for them."""
+"""Names and meanings of statistics, models, subsets and claims."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,26 +9,26 @@ from disobey.analysis.claims.registry import CLAIMS
 from disobey.analysis.names import MODEL_WORDS, SUBSET_WORDS
 from disobey.analysis.statistics import GROUPS
 
-# Of the groups of statistics, in their order: a heading, and what is said below it.
+# Heading and introduction of each group of statistics, in order.
 HEADS = {
-    "Conditioned on a replicate": "What the reading *replicate* decides by. Ours, not the paper's; "
-    "they need two seeds, or a replicate.",
-    "As the paper plots them": "Conditioned on the teacher, and so on its noise. The readings "
-    "*paper* and *second seed* decide by slope and gaps; the others describe the plot.",
-    "Other readings": "The label's class in place of the teacher's, mislabelled points beside "
-    "clean ones, and the plot in four panels by who predicts the given label.",
-    "Fidelity to the teacher": "Of the student, and of the reference as its control.",
-    "Quality of each model": "Of the teacher, the reference and the student.",
-    "Pay-off": "Whether deviating from the teacher pays: y is the one-hot label. [The science]"
+    "Conditioned on a replicate": "The statistics of the reading *replicate*. They are ours, not "
+    "the paper's, and need two seeds, or a replicate.",
+    "As the paper plots them": "Statistics conditioned on the teacher, and so on its noise. The "
+    "readings *paper* and *second seed* use slope and gaps; the others describe the plot.",
+    "Other readings": "Statistics at the label's class instead of the teacher's, for mislabelled "
+    "and clean points separately, and in four panels by who predicts the given label.",
+    "Fidelity to the teacher": "Measures of the student, and of the reference as its control.",
+    "Quality of each model": "Measures of the teacher, the reference and the student.",
+    "Pay-off": "Whether deviating from the teacher pays; y is the one-hot label. [The science]"
     "(../science.md#does-it-pay-to-disobey) has the formulas of this section and the next three.",
-    "Pay-off of parts": "In tenths by a replicate's confidence, and in four cells by who is right.",
+    "Pay-off of parts": "The same in deciles of a replicate's confidence, and by who is right.",
     "Calibration towards each other": "Of two models, without labels; o are the other teachers.",
-    "Inherited mistakes": "Where teachers differ, which of them the model goes with.",
+    "Inherited mistakes": "Where two teachers differ, which of them the model goes with.",
 }
 
 
 def page() -> str:
-    """Return the names with what they mean, as Markdown."""
+    """Return the names and their meanings as Markdown."""
     return "\n".join(_lines())
 
 
@@ -50,7 +50,7 @@ def _names(head: str, meanings: Mapping[str, str]) -> Iterator[str]:
 
 
 def claims() -> str:
-    """Return every claim: whose it is, and which intervals decide it, by reading and split."""
+    """Return every claim with its source and the intervals that decide it, by reading and split."""
     by_name = groupby(CLAIMS, key=lambda claim: claim.name)
     return "\n".join(line for _, variants in by_name for line in _claim(list(variants)))
 
@@ -66,8 +66,8 @@ def _claim(variants: Sequence[Claim]) -> Iterator[str]:
     for claim, names in splits.items():
         where = f"{claim.subset} examples of {' and of '.join(names)}" if any(names) else "weights"
         yield (
-            f"  - {f'*{claim.reading}*: ' if claim.reading else ''}holds where the interval of "
-            f"`{claim.statistic}` of *{claim.model}* lies {claim.side} {claim.null:g}; {where}"
+            f"  - {f'*{claim.reading}*: ' if claim.reading else ''}holds if the interval of "
+            f"`{claim.statistic}` of *{claim.model}* is {claim.side} {claim.null:g}; {where}"
         )
     yield ""
 
@@ -77,7 +77,7 @@ def _whose(claim: Claim) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return words in which Markdown finds no HTML and no emphasis."""
+    """Return text with the characters escaped that Markdown would read as HTML or emphasis."""
     return text.replace("<", r"\<").replace("_", r"\_").replace("|", r"\|")
 
 

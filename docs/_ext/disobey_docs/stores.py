@@ -1,6 +1,6 @@
-"""What the files of ``results/`` hold, read from those of a small study that is made for it.
+"""Contents of the files in ``results/``, read from the results of a small study.
 
-A list of groups and variables that somebody typed would be wrong after the next change.
+Running a study keeps the lists of groups and variables in step with the code.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 
 HERE = Path(__file__).parent
-# In the order of the page: the study that makes it, where it lies, and the stage.
+# In the order of the page: the study that makes the store, its path, and its stage.
 STORES = {
     "Data: images": ("stores.yaml", layout.DATA, "prepare"),
     "Data: texts": ("texts.yaml", layout.DATA, "prepare"),
@@ -38,7 +38,7 @@ STORES = {
     "The curves of a setting": ("stores.yaml", layout.CURVES, "curves"),
     "The gradients of a setting": ("features.yaml", layout.GRADIENTS, "gradients"),
 }
-# Stages that are run of each study.
+# The stages of each study that are run.
 MADE = {
     "stores.yaml": {
         "table",
@@ -59,7 +59,7 @@ class Variable(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What the pages show: variables by heading, columns by table, keys of manifests."""
+    """Contents of the results: variables by heading, columns by table, keys of manifests."""
 
     variables: dict[str, list[Variable]]
     files: dict[str, list[str]]

@@ -1,4 +1,4 @@
-"""Every key of a study file, out of the JSON schema that the pydantic models give."""
+"""All keys of a study file, from the JSON schema of the pydantic models."""
 
 import json
 import re
@@ -16,8 +16,8 @@ BOUNDS = {
     "minimum": "at least {}", "exclusiveMinimum": "above {}",
     "maximum": "at most {}", "exclusiveMaximum": "below {}",
 }  # fmt: skip
-NAME = "NAME"  # stands for a name that the user chooses
-TAGS = ("source", "family", "loss")  # keys whose value says which other keys there are
+NAME = "NAME"  # a name that the user chooses
+TAGS = ("source", "family", "loss")  # keys whose value determines the other keys
 
 
 def page() -> str:
@@ -40,7 +40,7 @@ class StudyPage:
         self._shown: set[str] = set()
 
     def lines(self) -> Iterator[str]:
-        """Yield the page: the file's own keys, then what stands below each of them."""
+        """Yield the page: the top-level keys, then the keys below each of them."""
         yield from ("## The file", "", *self._keys("study", self.content))
         for key, value in self.content["properties"].items():
             if names_in(value):
@@ -49,7 +49,7 @@ class StudyPage:
                 yield from self._below(f"{key}.{NAME}" if by_name else key, value)
 
     def _below(self, path: str, value: Schema) -> Iterator[str]:
-        """Yield a section for each mapping that may stand at ``path``, then for those in them."""
+        """Yield a section for each mapping allowed at ``path``, then for those inside it."""
         names = [name for name in names_in(value) if name not in self._shown]
         self._shown.update(names)
         for name in names:
@@ -74,7 +74,7 @@ class StudyPage:
             yield from (f": {plain(value['description'])}", "")
 
     def words(self, value: Schema) -> str:
-        """Return the type of a value and its bounds, in words, with links to what it holds."""
+        """Return the type of a value and its bounds in words, with links to nested mappings."""
         if "$ref" in value:
             name = value["$ref"].removeprefix(REF)
             return f"[{kind_of(self._models[name]) or spaced(name)}](#{anchor(name)})"
@@ -98,7 +98,7 @@ class StudyPage:
 
 
 def title(path: str, model: Schema, alone: bool) -> str:
-    """Return the heading of a mapping; where there are several at one place, what tells it."""
+    """Return the heading of a mapping, with a distinguishing key if several are allowed."""
     kind = kind_of(model)
     if kind:
         return f"`{path}`, {kind}"
@@ -107,7 +107,7 @@ def title(path: str, model: Schema, alone: bool) -> str:
 
 
 def kind_of(model: Schema) -> str:
-    """Return the key and value that say which mapping it is; empty where nothing does."""
+    """Return the key and value that identify a mapping, or an empty string."""
     tags = [(tag, model["properties"].get(tag, {}).get("const")) for tag in TAGS]
     return next((f"`{tag}: {value}`" for tag, value in tags if value), "")
 
@@ -118,12 +118,12 @@ def spaced(name: str) -> str:
 
 
 def plural(words: str) -> str:
-    """Return the words for many: ``whole numbers at least 0``."""
+    """Return the plural of a type: ``whole numbers at least 0``."""
     return re.sub(r"^(whole number|number|text)\b", r"\1s", words)
 
 
 def names_in(value: object) -> list[str]:
-    """Return the names of the models that a schema refers to, in their order."""
+    """Return the names of the models that a schema refers to, in order."""
     if isinstance(value, list):
         return [name for one in value for name in names_in(one)]
     if not isinstance(value, dict):
@@ -134,17 +134,17 @@ def names_in(value: object) -> list[str]:
 
 
 def default_of(value: Schema, required: bool) -> str:
-    """Return what holds where a key is not given, in words."""
+    """Return the default of a key, in words."""
     if required:
         return "**required**"
     default = value.get("default")
-    if default is None or isinstance(default, dict):  # what is in a mapping has its own defaults
+    if default is None or isinstance(default, dict):  # keys of a mapping have own defaults
         return "optional"
     return f"default `{literal(default)}`"
 
 
 def length(value: Schema) -> str:
-    """Return how many entries a list has, in words; nothing where one is enough."""
+    """Return the number of entries of a list in words; empty if any number is valid."""
     least, most = value.get("minItems", 0), value.get("maxItems")
     if least == most:
         return f", {least} of them"
@@ -159,7 +159,7 @@ def literal(value: object) -> str:
 
 
 def plain(text: str) -> str:
-    """Return a description so that Markdown does not take ``<s>`` for HTML."""
+    """Return a description with ``<`` escaped, which Markdown would read as HTML."""
     return text.replace("<", r"\<")
 
 

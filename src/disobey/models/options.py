@@ -202,10 +202,14 @@ class Resnet(Strict):
     small_images: bool = Field(
         False, description="a 3 x 3 stem without stride and pooling, for 64 x 64 images"
     )
+    pre_activation: bool = Field(
+        False, description="normalisation and ReLU before each convolution (He et al. 2016)"
+    )
 
     def label(self) -> str:
         """Return a name for run ids."""
-        return f"resnet{self.depth}{'-small' if self.small_images else ''}"
+        small, before = self.small_images, self.pre_activation
+        return f"resnet{self.depth}{'-small' if small else ''}{'-pre' if before else ''}"
 
     def refusal(self, shape: Shape) -> str | None:
         """Return why examples of a shape cannot be learnt from; None where they can."""
@@ -226,6 +230,8 @@ class Resnet(Strict):
             pixels = -(-y // 2**stage) * -(-x // 2**stage)
             if before != outer or stage:
                 total += convolution(before, outer, 1, pixels)
+                if self.pre_activation:  # its shortcut shares the block's normalisation
+                    total += Cost(parameters=-2 * outer)
             for _ in range(blocks):
                 total += self._block(before, inner, outer, pixels)
                 before = outer
@@ -240,6 +246,8 @@ class Resnet(Strict):
 
     def trackable(self) -> dict[str, Layer]:
         """Return the layers that can be tracked, by their names in the model."""
+        if self.pre_activation:
+            return self._trackable_before_activation()
         stem = "resnet.resnet.embedder.embedder.convolution"
         found = {stem: Layer(first=True, unit_norm=True, kernel=7)}
         before = RESNET_STEM
@@ -252,6 +260,20 @@ class Resnet(Strict):
                 found |= {f"{place}.{part}.convolution": Layer(unit_norm=True) for part in parts}
             before = outer
         return found | {"resnet.classifier.1": Layer()}
+
+    def _trackable_before_activation(self) -> dict[str, Layer]:
+        """Return them where normalisation follows a convolution only inside a block."""
+        found = {"stem.convolution": Layer(first=True, kernel=3 if self.small_images else 7)}
+        before, last = RESNET_STEM, 2 if self.depth < BOTTLENECK_FROM else 3
+        for stage, (blocks, _, outer) in enumerate(zip(*RESNET_STAGES[self.depth], strict=True), 1):
+            for block in range(1, blocks + 1):
+                place = f"stage_{stage}.block_{block}"
+                for part in range(1, last + 1):
+                    found[f"{place}.convolution_{part}"] = Layer(unit_norm=part < last)
+                if block == 1 and (stage > 1 or before != outer):
+                    found[f"{place}.shortcut"] = Layer()
+            before = outer
+        return found | {"classifier": Layer()}
 
 
 class MobilenetV2(Strict):
