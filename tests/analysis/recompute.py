@@ -21,6 +21,7 @@ from types import SimpleNamespace
 import netCDF4
 import numpy as np
 import recompute_claims
+import recompute_payoff
 import recompute_readings
 from recompute_bias import bias_setting
 from recompute_claims import half_width
@@ -37,7 +38,7 @@ STATISTICS = (
     "plot_slope", "plot_intercept", "plot_slope_bottom_quartile", "plot_gap_bottom_decile",
     "plot_gap_top_decile", "plot_share_below_diagonal", "plot_sd_ratio",
     *recompute_readings.NAMES, "agreement",
-    "kl_from_teacher", "total_variation", *QUALITY,
+    "kl_from_teacher", "total_variation", *QUALITY, *recompute_payoff.NAMES,
 )  # fmt: skip
 TOLERANCE = 1e-6
 # Counts that may differ, in all cells of a variable.
@@ -243,8 +244,13 @@ def _split(folder, spec, split, setting):
             ]
             for role in logits
         }
+        recompute_payoff.add_copied(per_model)
         per_model[EFFECT] = [
-            {name: values - reference[name] for name, values in student.items()}
+            {
+                name: values - reference[name]
+                for name, values in student.items()
+                if name in reference
+            }
             for student, reference in zip(per_model["student"], per_model["reference"], strict=True)
         ]
         counts = [int(member(subset, i).sum()) for i in range(len(seeds))]
@@ -259,14 +265,16 @@ def _split(folder, spec, split, setting):
 
 
 def _other_readings(logits, label, clean, role, i, where, subset, samples):
-    """Return other readings of a model that is compared, on subsets that no model decides."""
-    if role == "teacher" or subset.startswith("teacher"):
+    """Return pay-off and other readings of a model that is compared with its teacher."""
+    if role == "teacher":
         return {}
     teachers = logits["teacher"]
     others = [z for j, z in enumerate(teachers) if j != i]
-    return recompute_readings.readings(
-        logits[role][i], teachers[i], others, label, clean, where, samples, subset == "all"
-    )
+    pair = logits[role][i], teachers[i], others, label
+    found = recompute_payoff.payoff(*pair, where, samples, subset)
+    if not subset.startswith("teacher"):  # the rest is on subsets that no model decides
+        found |= recompute_readings.readings(*pair, clean, where, samples, subset == "all")
+    return found
 
 
 def _rows(by_place, split, subset, seeds, counts):

@@ -8,6 +8,7 @@ frequent class of test), ``bias`` (numbers by layer, or None).
 from functools import cache
 
 import numpy as np
+import recompute_payoff
 import recompute_readings
 from recompute_bias import PAIRS, in_bands
 from scipy import optimize, stats
@@ -28,6 +29,10 @@ OF_NOISE = ("denoising", "mislabelled")
 # (claim, split, reading): statistic, model, null, side, subset, control
 STORED = {
     ("accuracy_gain", "test", ""): ("accuracy", EFFECT, 0, "above", "all", ""),
+    ("disobedience_pays", "test", ""): ("brier_gain", "student", 0, "above", "all", "reference"),
+    ("payoff", "test", "second seed"): (
+        "brier_payoff", EFFECT, 0, "above", "all", "reference",
+    ),
     ("denoising", "train", ""): (
         "given_label_confidence", EFFECT, 0, "below", "mislabelled", "clean points",
     ),
@@ -48,7 +53,7 @@ for split in ("train", "test"):
 SHARES = {
     "accuracy", "clean_accuracy", "agreement", "total_variation", "plot_share_below_diagonal",
     "ece", "saturated", "given_label_confidence", "clean_label_confidence",
-    *recompute_readings.SHARES,
+    *recompute_readings.SHARES, *recompute_payoff.SHARES,
 }  # fmt: skip
 FEWEST = 200
 NAMES = ("value", "low", "high", "null", "control", "seeds", "n", "p")

@@ -66,11 +66,13 @@ def test_the_study_has_a_row_for_every_kind_of_number(study):
     assert set(rows.model) == {"reference", "student", "student - reference"}
     mean = rows[(rows.seed == "mean") & (rows.setting == "three")]
     assert np.isfinite(mean[["value", "low", "high"]]).all(axis=None)
-    of_every_subset, of_no_judge, of_all = 23, 20, 2
+    of_every_subset, of_no_judge, of_all, aucs, copied = 29, 39, 20, 2, 2
     # Subsets of train, and of test, which has no mislabelled points; the AUCs need them.
-    number = of_every_subset * (5 + 4) + of_no_judge * (3 + 2) + of_all
-    empty = {f"both_right_{name}" for name in ("gap", "share_below_diagonal")}  # of mislabelled
-    assert len(mean) == 3 * (number - len(empty))
+    number = of_every_subset * (5 + 4) + of_no_judge * (3 + 2) + of_all * (1 + 2) + aucs
+    of_cell = ("gap", "share_below_diagonal", "brier_payoff", "nll_payoff")
+    empty = {f"both_right_{name}" for name in of_cell}  # of mislabelled
+    # What is copied beyond the reference is of the student alone.
+    assert len(mean) == 3 * (number - len(empty)) + copied * (3 + 2)
     mislabelled = mean[mean.subset == "mislabelled"]
     assert not set(mislabelled.statistic) & empty
 
@@ -99,8 +101,8 @@ def test_claims_quote_the_tables(study):
     numbers = numbers[(numbers.seed == "mean") & (numbers.subset == "all")]
     numbers = numbers.set_index(["setting", "split", "statistic", "model"])
     claims = pd.read_csv(table(study, "claims"))
-    # Four claims on confidence in three readings and two on both splits; accuracy on test.
-    assert len(claims) == 2 * (2 * (4 * 3 + 2) + 1)
+    # Four claims on confidence in three readings and two on both splits; accuracy and pay-off once.
+    assert len(claims) == 2 * (2 * (4 * 3 + 2) + 3)
     for claim in claims.itertuples():
         key = claim.setting, claim.split, claim.statistic, claim.model
         if np.isnan(claim.value):  # a replicate-conditioned statistic of a single seed

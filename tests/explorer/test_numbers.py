@@ -135,6 +135,9 @@ def test_top_classes_and_labels_are_those_of_the_stores(looked, split):
             probability = found[f"probability/{run}/{split}"].reshape(-1, 3)
             expected = np.take_along_axis(p, order, 1)
             np.testing.assert_allclose(probability, expected, rtol=0, atol=1 / 65535)
+            brier = ((p - np.eye(p.shape[1])[stored["label"][positions]]) ** 2).sum(1)
+            got = found[f"brier/{run}/{setting['labels']}/{split}"]
+            np.testing.assert_allclose(got, brier, rtol=0, atol=2 / 65535)
             for column, of in (("label", "labels"), ("clean", "data"), ("id", "data")):
                 variable = {"clean": "clean_label", "id": "example_id"}.get(column, column)
                 got = found[f"{column}/{setting[of]}/{split}"]

@@ -118,6 +118,28 @@ def test_colours_are_those_of_the_figures(browser, page):
         assert style == "rgb({}, {}, {})".format(*bytes.fromhex(ROLES[model].colour[1:]))
 
 
+def test_examples_are_coloured_by_what_deviating_gains(browser, looked, page):
+    opened(browser, page, setting="self", split="train")
+    browser.choose("colour", "payoff")
+    stored = {role: looked.logits(run, "train") for role, run in looked.runs("self").items()}
+    label = stored["teacher"]["label"]
+
+    def brier(role):
+        z = stored[role]["logits"].astype(float)
+        p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+        return ((p - np.eye(p.shape[1])[label]) ** 2).sum(1)
+
+    gain = (brier("teacher") - brier("student"))[browser.run("view.shown")]
+    counts = browser.run("groups().map((group) => view.shown.filter(group.has).length)")
+    ends = [-np.inf, -0.5, -0.05, 0.05, 0.5, np.inf]
+    expected, _ = np.histogram(gain, ends)
+    much_less, less, same, more, much_more = expected
+    found = np.array([same, less, more, much_less, much_more])
+    # Rounded to 16 bits, an example may pass to the next colour.
+    assert np.abs(np.array(counts) - found).sum() <= 2 and sum(counts) == len(gain)
+    assert "pays much" in browser.run("document.querySelector('#legend').textContent")
+
+
 # --- the scale -----------------------------------------------------------------------------------
 
 

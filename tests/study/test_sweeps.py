@@ -479,8 +479,21 @@ def test_a_study_without_them_has_only_the_figures_of_confidence(study_file):
     study = load_study(study_file(("    label_noise: {rate: 0.2, seed: 7}\n", "")))
     assert {figure.kind for figure in figures_of(study)} == {
         "calibrated", "inheritance", "accuracy", "fidelity", "label-class", "dissection",
-        "measures", "confidence", "overview",
+        "measures", "confidence", "overview", "pay-off",
     }  # fmt: skip
+
+
+def test_losses_beside_each_other_are_a_figure_of_the_settings_that_differ_in_them(load):
+    other = (
+        "distill: {temperature: 4}\n    bias",
+        "distill: {loss: reverse_kl, temperature: 4}\n    bias",
+    )
+    edits = (other, ("base: self, vary: {distill.temperature: [1, 4, 8]}",
+                     "base: self, vary: {distill.loss: [kl, reverse_kl], distill.weight: [0.5]}"),
+             ("  lr: {base: self, vary: {distill.temperature: [1], recipe: [faster]}}\n", ""))  # fmt: skip
+    drawn = {figure.kind: figure.settings for figure in figures_of(load(*edits))}
+    assert set(drawn["losses"]) == {"self", "temperature-kl-0.5", "temperature-reverse_kl-0.5"}
+    assert "losses" not in {figure.kind for figure in figures_of(load())}
 
 
 def test_snapshots_are_analysed_and_dumped_but_not_trained_again(plan):

@@ -83,7 +83,7 @@ BIASED = ("clean-self", "clean-T1")
 # Figures of all settings of a study.
 OF_ALL = (
     "overview", "confidence", "calibrated", "inheritance", "accuracy", "fidelity", "label-class",
-    "dissection", "measures",
+    "dissection", "measures", "pay-off",
 )  # fmt: skip
 # Those of the settings that record accuracies: of the biased ones.
 OF_CURVES = ("training-curves", "equal-accuracy")

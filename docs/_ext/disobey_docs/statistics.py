@@ -19,6 +19,11 @@ HEADS = {
     "and clean points separately, and in four panels by who predicts the given label.",
     "Fidelity to the teacher": "Measures of the student, and of the reference as its control.",
     "Quality of each model": "Measures of the teacher, the reference and the student.",
+    "Pay-off": "Whether deviating from the teacher pays; y is the one-hot label. [The science]"
+    "(../science.md#does-it-pay-to-disobey) has the formulas of this section and the next three.",
+    "Pay-off of parts": "The same in deciles of a replicate's confidence, and by who is right.",
+    "Calibration towards each other": "Of two models, without labels; o are the other teachers.",
+    "Inherited mistakes": "Where two teachers differ, which of them the model goes with.",
 }
 
 

@@ -66,6 +66,8 @@ PAIRS = 15
 
 # Units of statistics.
 RATIO, LOGITS, SHARE, PROBABILITY, NATS = "ratio", "logits", "share", "probability", "nats"
+SQUARED_PROBABILITY = "squared probability"
+SHARE_DIFFERENCE, PROBABILITY_DIFFERENCE = "difference of shares", "difference of probabilities"
 LOG_RATIO = "ln(ratio)"
 PERCENT = 100.0
 

@@ -1,12 +1,13 @@
 """Quality of a model and fidelity to its teacher: mostly means over examples."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from disobey.analysis.confidence import confidence_logit
-from disobey.analysis.names import NATS, PROBABILITY, SHARE, Statistic
+from disobey.analysis.names import NATS, PROBABILITY, SHARE, SQUARED_PROBABILITY, Statistic
 from disobey.analysis.resampling import Means
 
 ECE_BINS = 15
@@ -65,6 +66,28 @@ def kl_divergence(teacher: Outputs, model: Outputs) -> np.ndarray:
     return (teacher.p * (teacher.log_p - model.log_p)).sum(1)
 
 
+class Others(NamedTuple):
+    """A teacher's replicates on a block of examples; made by `mean_teacher`.
+
+    Attributes
+    ----------
+    p : ndarray, shape (example, class)
+        Mean of their probabilities.
+    predicted : ndarray of int, shape (teacher, example)
+    """
+
+    p: np.ndarray
+    predicted: np.ndarray
+
+
+def mean_teacher(replicates: Sequence[Outputs]) -> Others | None:
+    """Return a teacher's replicates as one; None of none."""
+    if not replicates:
+        return None
+    p = np.mean([one.p for one in replicates], axis=0)
+    return Others(p, np.array([one.predicted for one in replicates]))
+
+
 @dataclass(frozen=True)
 class Block:
     """A block of examples, as a statistic that is a mean over examples sees it.
@@ -77,6 +100,10 @@ class Block:
         `kl_divergence` of the two; empty for a teacher.
     label, clean_label : ndarray of int, shape (example,)
         The given label, and the one before noise; empty where they are not known.
+    gains : ndarray, shape (example, 4)
+        `disobey.analysis.payoff.gains_of`; empty for a teacher, and without labels.
+    others : Others or None
+        Of the teacher; None where it has no replicate.
     """
 
     model: Outputs
@@ -84,6 +111,8 @@ class Block:
     kl: np.ndarray
     label: np.ndarray
     clean_label: np.ndarray
+    gains: np.ndarray = field(default_factory=lambda: np.empty(0))
+    others: Others | None = None
 
     @property
     def correct(self) -> np.ndarray:
@@ -91,7 +120,7 @@ class Block:
         return self.model.predicted == self.label
 
 
-def _at(values: np.ndarray, label: np.ndarray) -> np.ndarray:
+def at(values: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Return the column ``label`` of each row."""
     return values[np.arange(len(label)), label]
 
@@ -130,10 +159,10 @@ QUALITY = (
     ),
     Statistic(
         "nll", "mean of -ln p of the given label", NATS,
-        of=lambda block: -_at(block.model.log_p, block.label),
+        of=lambda block: -at(block.model.log_p, block.label),
     ),
     Statistic(
-        "brier", "mean squared distance of p to the one-hot given label", "squared probability",
+        "brier", "mean squared distance of p to the one-hot given label", SQUARED_PROBABILITY,
         of=_brier,
     ),
     Statistic("ece", f"expected calibration error, {ECE_BINS} bins of equal width", SHARE,
@@ -145,13 +174,19 @@ QUALITY = (
     Statistic(
         "given_label_confidence", "mean p of the given label", PROBABILITY,
         label="mean probability of the given label", short="p(label)", percent=True,
-        of=lambda block: _at(block.model.p, block.label),
+        of=lambda block: at(block.model.p, block.label),
     ),
     Statistic(
         "clean_label_confidence", "mean p of the label before noise", PROBABILITY,
-        of=lambda block: _at(block.model.p, block.clean_label),
+        of=lambda block: at(block.model.p, block.clean_label),
     ),
 )  # fmt: skip
+
+
+def binned_gap(confidence: np.ndarray, gap: np.ndarray) -> np.ndarray:
+    """Return gaps, (example,), in the column of their bin of confidence, (example, ECE_BINS)."""
+    inside = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
+    return np.where(inside[:, None] == np.arange(ECE_BINS), gap[:, None], 0.0)
 
 
 class ExampleMeans:
@@ -200,9 +235,7 @@ class Quality(ExampleMeans):
         """Add a block of examples; see `ExampleMeans`."""
         super().add(counts, block, where)
         confidence = 1 / (1 + np.exp(-block.model.phi_own))
-        inside = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
-        gap = (confidence - block.correct)[:, None] * (inside[:, None] == np.arange(ECE_BINS))
-        self._gaps.add(counts, gap, where)
+        self._gaps.add(counts, binned_gap(confidence, confidence - block.correct), where)
 
     def statistics(self) -> list[dict[str, np.ndarray]]:
         """Return the statistics of each subset by name, each of shape (1 + resample,)."""

@@ -30,6 +30,15 @@ from disobey.analysis.names import (
     TEACHER,
     WRONG,
 )
+from disobey.analysis.payoff import (
+    COPIED,
+    GAINS,
+    INHERITED,
+    DecilePayoff,
+    Deviations,
+    beyond_reference,
+    gains_of,
+)
 from disobey.analysis.plots import plots
 from disobey.analysis.quality import (
     FIDELITY,
@@ -38,6 +47,7 @@ from disobey.analysis.quality import (
     Outputs,
     Quality,
     kl_divergence,
+    mean_teacher,
     read_outputs,
 )
 from disobey.analysis.readings import SUBSETS as READ
@@ -123,6 +133,12 @@ class SplitAnalysis:
         self.phi = {role: np.empty((len(data.logits[role]), *each)) for role in self.roles}
         numbers = {role: len(data.logits[role]) for role in self.roles}
         self.kept = Kept(numbers, len(self.seeds), data.examples, self._given)
+        # What deviations are worth, see `gains_of`; of models that are compared, where labelled; in
+        # half the digits, which suffice for means within deciles.
+        self.gains = {
+            (role, seed): np.empty((len(GAINS), data.examples), np.float32)
+            for role, seed in itertools.product(self.compared * self.labelled, self.seeds)
+        }
         shape = (len(STATISTICS), len(MODELS), len(self.seeds), resamples.rows)
         self.tables = {name: np.full(shape, np.nan) for name in SUBSETS}
 
@@ -131,7 +147,11 @@ class SplitAnalysis:
         class_mean = self._read()
         self._compare(class_mean)
         student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
+        inherited, copied = ([ROW[name] for name in names] for names in (INHERITED, COPIED))
         for table in self.tables.values():
+            table[copied, student] = beyond_reference(
+                table[inherited, student], table[inherited, reference]
+            )
             table[:, MODELS.index(EFFECT)] = table[:, student] - table[:, reference]
         if self.labelled and not self.noisy:
             self.tables[CLEAN] = self.tables[ALL]
@@ -199,13 +219,13 @@ class SplitAnalysis:
         for rows, counts in self.resamples.blocks(self.block):
             logits = {(role, i): self.data.logits[role][i][rows] for role, i in self.models}
             self.prediction[:, rows] = [logits[TEACHER, i].argmax(1) for i in self.teachers]
+            teachers = [read_outputs(logits[TEACHER, other]) for other in self.teachers]
             for other in self.teachers[len(self.seeds) :]:
-                outputs_of_other = read_outputs(logits[TEACHER, other])
-                self._keep_confidence(outputs_of_other, TEACHER, other, rows)
-                self.kept.keep_confidence(TEACHER, other, outputs_of_other, rows)
+                self._keep_confidence(teachers[other], TEACHER, other, rows)
+                self.kept.keep_confidence(TEACHER, other, teachers[other], rows)
             for seed in self.seeds:
                 where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
-                for role, block in self._blocks(seed, logits, rows).items():
+                for role, block in self._blocks(seed, logits, teachers, rows).items():
                     for one in means[role, seed]:
                         one.add(counts, block, where)
             if self.replicated:
@@ -216,34 +236,44 @@ class SplitAnalysis:
             self._enter_means(model, found)
         return self._class_means(sums) if self.replicated else {}
 
-    def _enter_means(self, model: Model, found: Sequence[ExampleMeans]) -> None:
+    def _enter_means(self, model: Model, found: Sequence[ExampleMeans | Deviations]) -> None:
         """Enter the means over the examples of each subset."""
         for one in found:
             for subset, statistics in zip(self.subsets, one.statistics(), strict=True):
                 self._enter(subset, model, statistics)
 
-    def _means_of(self, role: str) -> list[ExampleMeans]:
+    def _means_of(self, role: str) -> list[ExampleMeans | Deviations]:
         """Return what is averaged over the examples of a model."""
-        quality: list[ExampleMeans] = [Quality()] if self.labelled else []
-        return quality + ([ExampleMeans(FIDELITY)] if role in self.compared else [])
+        found: list[ExampleMeans | Deviations] = [Quality()] if self.labelled else []
+        if role in self.compared:
+            found += [ExampleMeans(FIDELITY), Deviations(self.subsets, labelled=self.labelled)]
+        return found
 
     def _blocks(
-        self, seed: int, logits: Mapping[Model, np.ndarray], rows: slice
+        self,
+        seed: int,
+        logits: Mapping[Model, np.ndarray],
+        teachers: Sequence[Outputs],
+        rows: slice,
     ) -> dict[str, Block]:
         """Return a block of one seed as statistics see it, by role; keep what is needed later."""
         label, clean = (
             np.empty(0, int) if column is None else column[rows]
             for column in (self.data.label, self.data.clean_label)
         )
-        outputs = {role: read_outputs(logits[role, seed]) for role in self.roles}
-        teacher, blocks = outputs[TEACHER], {}
-        for role, model in outputs.items():
+        teacher, blocks = teachers[seed], {}
+        others = mean_teacher([teachers[other] for other in self._others(seed)])
+        for role in self.roles:
+            model = teacher if role == TEACHER else read_outputs(logits[role, seed])
             self._keep_confidence(model, role, seed, rows)
             self.kept.keep(role, seed, model, rows)
-            kl = np.empty(0)
+            kl = gains = np.empty(0)
             if role in self.compared:
                 self.kept.kl[role][seed, rows] = kl = kl_divergence(teacher, model)
-            blocks[role] = Block(model, teacher, kl, label, clean)
+                if self.labelled:
+                    gains = gains_of(model, teacher, label)
+                    self.gains[role, seed][:, rows] = gains.T
+            blocks[role] = Block(model, teacher, kl, label, clean, gains, others)
         return blocks
 
     def _keep_confidence(self, outputs: Outputs, role: str, seed: int, rows: slice) -> None:
@@ -285,8 +315,9 @@ class SplitAnalysis:
             if (trios := self._trios(*judged))
         }
         read = {key: self._readings(*key, where) for key in plotted if self._is_read(key[0])}
+        deciles = self._deciles()
         everything: list[Gathered] = [*plotted.values(), *primary.values(), *inherited.values()]
-        gather(self.resamples, [*everything, *read.values()], self.block)
+        gather(self.resamples, [*everything, *read.values(), *deciles.values()], self.block)
         for key, of_model in read.items():
             self._enter(*key, of_model.statistics())
         for (name, model), of_plot in plotted.items():
@@ -297,6 +328,18 @@ class SplitAnalysis:
                 for other in self._others(model[1])
             ]
             self._enter(name, model, mean_of(averaged))
+        for model in self.gains:
+            in_deciles = [deciles[other].statistics(model) for other in self._others(model[1])]
+            self._enter(ALL, model, mean_of(in_deciles))
+
+    def _deciles(self) -> dict[int, DecilePayoff]:
+        """Return the pay-off in deciles of each teacher's confidence, as others' replicate."""
+        found = {}
+        for other in self.teachers:
+            gains = {m: of for m, of in self.gains.items() if other in self._others(m[1])}
+            if gains:
+                found[other] = DecilePayoff(gains, self.phi[TEACHER][other, other])
+        return found
 
     def _is_read(self, subset: str) -> bool:
         """Whether there are other readings of a subset."""

@@ -3,7 +3,7 @@
 A new one is a record in the module that computes it, in the tuple of its group.
 """
 
-from disobey.analysis import bias, confidence, quality, readings
+from disobey.analysis import bias, confidence, payoff, quality, readings
 from disobey.analysis.names import Statistic
 
 GROUPS = (
@@ -12,9 +12,13 @@ GROUPS = (
     readings.OTHER_READINGS,
     quality.FIDELITY,
     quality.QUALITY,
+    payoff.PAYOFF,
+    payoff.PAYOFF_PARTS,
+    payoff.MUTUAL,
+    payoff.MISTAKES,
 )
 # The names of each group.
-PRIMARY, PLOTTED, OTHER_READINGS, FIDELITY, QUALITY = (
+PRIMARY, PLOTTED, OTHER_READINGS, FIDELITY, QUALITY, PAYOFF, PAYOFF_PARTS, MUTUAL, MISTAKES = (
     tuple(one.name for one in group) for group in GROUPS
 )
 STATISTICS = {one.name: one for group in GROUPS for one in group}

@@ -37,7 +37,7 @@ from disobey.analysis.curves import (
 from disobey.analysis.gradients import COSINE, MEAN_COSINE, ONE_HOT, SHARES, Gradients
 from disobey.analysis.intervals import ENDS
 from disobey.analysis.names import ALL, MODELS, REFERENCE, STUDENT, TEACHER
-from disobey.analysis.statistics import FIDELITY, OTHER_READINGS, PLOTTED, PRIMARY, QUALITY
+from disobey.analysis.statistics import QUALITY, STATISTICS
 from disobey.analysis.store import SPLITS, Analysis
 
 Analyses = Mapping[str, Analysis]
@@ -57,7 +57,7 @@ def accuracy(study: str, analyses: Analyses) -> pd.DataFrame:
 
 def confidence(study: str, analyses: Analyses) -> pd.DataFrame:
     """Return the table `tidy` of all other statistics."""
-    return tidy(study, analyses, (*PRIMARY, *PLOTTED, *OTHER_READINGS, *FIDELITY))
+    return tidy(study, analyses, [name for name in STATISTICS if name not in QUALITY])
 
 
 def tidy(study: str, analyses: Analyses, statistics: Sequence[str]) -> pd.DataFrame:
@@ -405,7 +405,8 @@ TABLES = {
         "accuracy, NLL, Brier score and ECE of teachers, references and students", accuracy
     ),
     "confidence": Table(
-        "exaggeration, gaps, inheritance, the plot's fits, other readings, fidelity", confidence
+        "exaggeration, gaps, inheritance, the plot's fits, other readings, fidelity, pay-off",
+        confidence,
     ),
     "claims": Table("each claim in each setting, with interval, control and verdict", claims),
     "summary": Table(

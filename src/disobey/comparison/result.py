@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from disobey.analysis.claims.claim import Claim, Number, decide, number_of
-from disobey.analysis.claims.confidence import CLAIMS, NOISE_CLAIMS
+from disobey.analysis.claims.confidence import CLAIMS, NOISE_CLAIMS, PAYOFF_CLAIMS
 from disobey.analysis.intervals import CONTRARY, HOLDS, LEVEL, normal_quantile
 from disobey.analysis.names import (
     ALL,
@@ -20,7 +20,16 @@ from disobey.analysis.names import (
     TEACHER,
     Statistic,
 )
-from disobey.analysis.statistics import FIDELITY, PLOTTED, PRIMARY, QUALITY, STATISTICS
+from disobey.analysis.statistics import (
+    FIDELITY,
+    MISTAKES,
+    MUTUAL,
+    PAYOFF,
+    PLOTTED,
+    PRIMARY,
+    QUALITY,
+    STATISTICS,
+)
 from disobey.analysis.store import Analysis
 from disobey.comparison.alignment import Aligned
 from disobey.numbers import NBSP, interval, number
@@ -127,7 +136,7 @@ class Comparison:
 
     def held(self, split: str) -> list[Held]:
         """Hold the claims against one split."""
-        claims = [claim for claim in CLAIMS if claim.split == split]
+        claims = [claim for claim in (*CLAIMS, *PAYOFF_CLAIMS) if claim.split == split]
         if not math.isnan(self.value("accuracy", STUDENT, split, MISLABELLED)):
             claims += [claim for claim in NOISE_CLAIMS if claim.split == split]
         return [self._hold(claim) for claim in claims]
@@ -142,7 +151,7 @@ class Comparison:
         wanted = {
             "a replicate": claim.statistic in PRIMARY and not self.replicates,
             "a reference": claim.model == EFFECT and not self.has_reference,
-            "labels": claim.statistic == "accuracy" and not self.has_labels(claim.split),
+            "labels": claim.statistic in ("accuracy", *PAYOFF) and not self.has_labels(claim.split),
         }
         return tuple(name for name, missing in wanted.items() if missing)
 
@@ -318,7 +327,7 @@ def described(comparison: Comparison, split: str) -> Table:
     """Return head and rows of the statistics of each model over all examples."""
     models = [TEACHER, *([REFERENCE] if comparison.has_reference else []), STUDENT]
     rows = []
-    for name in (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY):
+    for name in (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY, *PAYOFF, *MUTUAL, *MISTAKES):
         values = [comparison.value(name, model, split) for model in models]
         if not all(map(math.isnan, values)):
             cells = [DASH if math.isnan(value) else number(value, DECIMALS) for value in values]

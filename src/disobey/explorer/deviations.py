@@ -16,8 +16,9 @@ TOP = 3
 BLOCK_LOGITS = 1 << 20
 # Cells along each axis of a density.
 CELLS = 64
-# A probability is kept as this many equal steps from 0 to 1.
+# A probability is kept as this many equal steps from 0 to 1, a Brier score from 0 to 2.
 PROBABILITY_STEPS = 65535
+LARGEST_BRIER = 2
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ def _replicate(teachers: Sequence[str]) -> str | None:
 def density_name(teacher: str, model: str, chosen_by: str, split: str) -> str:
     """Return the column of the density of a model's confidence logits against its teacher's."""
     return f"density/{teacher}/{model}/{chosen_by}/{split}"
+
+
+def brier_name(run: str, labels: str, split: str) -> str:
+    """Return the column of a run's Brier score at each example, by the labels of a store."""
+    return f"brier/{run}/{labels}/{split}"
 
 
 def phi_name(run: str, chosen_by: str, split: str) -> str:
@@ -201,10 +207,15 @@ class SplitDeviations:
         self.split = confidences.split
         self.is_sampled = len(positions) < examples
 
-    def add(self, runs: SeedRuns) -> list[dict[str, Any]]:
-        """Add the columns of one seed of a setting; return its densities, none unless sampled."""
+    def add(
+        self, runs: SeedRuns, labels: str | None = None, label: np.ndarray | None = None
+    ) -> list[dict[str, Any]]:
+        """Add the columns of one seed of a setting; return its densities, none unless sampled.
+
+        ``label``, (example,) of those shown, is from the store ``labels``, where there are any.
+        """
         for run in runs.all:
-            self._add_top_classes(run)
+            self._add_probabilities(run, labels, label)
         densities = []
         for _, model, chosen_by in plots_of([runs]):
             for run in (runs.teacher, model):
@@ -231,17 +242,24 @@ class SplitDeviations:
         extent = [float(edge) for edge in (x_edges[0], x_edges[-1], y_edges[0], y_edges[-1])]
         return {"column": name, "cells": CELLS, "extent": extent}
 
-    def _add_top_classes(self, run: str) -> None:
-        """Add the most probable classes of the examples shown, and their probabilities."""
-        if f"top/{run}/{self.split}" in self.columns:
+    def _add_probabilities(self, run: str, labels: str | None, label: np.ndarray | None) -> None:
+        """Add top classes of the examples shown, their probabilities, and Brier scores."""
+        top = f"top/{run}/{self.split}"
+        brier = None if labels is None else brier_name(run, labels, self.split)
+        if top in self.columns and (brier is None or brier in self.columns):
             return
         logits = self._shown_logits(run)
-        order = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
-        shifted = np.exp(logits - logits.max(1, keepdims=True))
-        probability = np.take_along_axis(shifted, order, 1) / shifted.sum(1, keepdims=True)
-        self.columns.add_integers(f"top/{run}/{self.split}", order)
-        steps = np.rint(PROBABILITY_STEPS * probability).astype(np.uint16)
-        self.columns.add(f"probability/{run}/{self.split}", steps, 1 / PROBABILITY_STEPS)
+        p = np.exp(logits - logits.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        if top not in self.columns:
+            order = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
+            self.columns.add_integers(top, order)
+            steps = np.rint(PROBABILITY_STEPS * np.take_along_axis(p, order, 1)).astype(np.uint16)
+            self.columns.add(f"probability/{run}/{self.split}", steps, 1 / PROBABILITY_STEPS)
+        if brier is not None and label is not None:
+            score = (p**2).sum(1) - 2 * p[np.arange(len(p)), label] + 1
+            steps = np.rint(PROBABILITY_STEPS / LARGEST_BRIER * score.clip(0)).astype(np.uint16)
+            self.columns.add(brier, steps, LARGEST_BRIER / PROBABILITY_STEPS)
 
     def _shown_logits(self, run: str) -> np.ndarray:
         """Return the logits of the examples shown in float64."""

@@ -16,13 +16,15 @@ const NOT_FINITE = -32768; // a scaled number that is none, see columns.py
 const INK = "#1a1a1a";
 const GRID = "#e4e4e4";
 // After Okabe and Ito, darker: they must be told apart, by shape too, on white and from orange and grey.
+// Gains of an example in Brier score from which on deviating pays, or costs, and pays or costs much.
+const PAYS = [0.05, 0.5];
 const OUTCOMES = { wins: { colour: "#007a5e", glyph: "▲" }, loses: { colour: "#882255", glyph: "▼" } };
 
 const element = (id) => document.getElementById(id);
 const INDEX = JSON.parse(element("index").textContent);
 const DEFAULTS = { // the setting is that of `telling`
   setting: Object.keys(INDEX.settings)[0], seed: String(INDEX.seeds[0]), split: "train", model: "student",
-  axes: "teacher", class: "", judge: "given", outcome: "", mislabelled: "", wrong: "", region: "", example: "",
+  axes: "teacher", class: "", judge: "given", outcome: "", colour: "", mislabelled: "", wrong: "", region: "", example: "",
 };
 const KINDS = { Uint8Array, Uint16Array, Int16Array, Int32Array, Float64Array, BigInt64Array };
 
@@ -97,6 +99,7 @@ function look() {
   const told = INDEX.data[of.data].splits[split];
   const chosenBy = runs[state.axes];
   const phi = (run) => column(`phi/${run}/${chosenBy}/${split}`);
+  const brier = (run) => column(`brier/${run}/${of.labels}/${split}`);
   const top = (run) => column(`top/${run}/${split}`);
   const number = told.sampled + told.added;
   const unknown = () => new Int32Array(number).fill(NO_LABEL);
@@ -122,6 +125,7 @@ function look() {
     wins: (i) => student[i] === right[i] && teacher[i] !== right[i],
     loses: (i) => student[i] !== right[i] && teacher[i] === right[i],
     gap: (i) => phi(runs[model])[i] - phi(runs.teacher)[i],
+    gain: (i) => brier(runs.teacher)[i] - brier(runs[model])[i],
   };
 }
 
@@ -210,7 +214,7 @@ function writeControls() {
   fill(form.split, splits.map((split) => [split, { test: "test", train: "training" }[split]]));
   form.model.options[1].disabled = seeds[0].reference === null;
   if (seeds[0].reference === null) state.model = "student";
-  for (const name of ["class", "judge", "outcome", "mislabelled", "wrong"]) {
+  for (const name of ["class", "judge", "outcome", "colour", "mislabelled", "wrong"]) {
     form[name].disabled = labels === null;
     if (labels === null) state[name] = DEFAULTS[name];
   }
@@ -386,19 +390,34 @@ function drawPoints({ ctx, bbox }) {
   const crowded = drawn.length > CROWD;
   if (crowded) drawCells(ctx, place, colour, bbox);
   drawDiagonal(ctx, place);
-  const plain = (i) => !view.wins(i) && !view.loses(i);
-  if (!crowded) drawMarks(ctx, place, drawn.filter(plain), "●", colour);
-  const marked = drawn.filter((i) => !plain(i));
-  if (marked.length <= CROWD) {
-    for (const side of ["wins", "loses"]) {
-      const { glyph, colour } = OUTCOMES[side];
-      drawMarks(ctx, place, marked.filter(view[side]), glyph, colour);
-    }
+  const [plain, ...marked] = groups();
+  if (!crowded) drawMarks(ctx, place, drawn.filter(plain.has), plain.glyph, plain.colour);
+  if (drawn.filter((i) => !plain.has(i)).length <= CROWD) {
+    for (const { has, glyph, colour } of marked) drawMarks(ctx, place, drawn.filter(has), glyph, colour);
   }
   const added = view.shown.filter((i) => view.added[i]);
-  drawCrosses(ctx, place, added.filter(plain), colour);
-  for (const side of ["wins", "loses"]) drawCrosses(ctx, place, added.filter(view[side]), OUTCOMES[side].colour);
+  for (const { has, colour } of [plain, ...marked]) drawCrosses(ctx, place, added.filter(has), colour);
   ctx.restore();
+}
+
+// The marks of the plot, each with the examples that bear it; those that stand out come last.
+function groups() {
+  const colour = INDEX.roles[state.model].colour;
+  if (state.colour !== "payoff") {
+    return [
+      { glyph: "●", colour, has: (i) => !view.wins(i) && !view.loses(i), text: "both right, or both wrong" },
+      ...["wins", "loses"].map((side) => ({ ...OUTCOMES[side], has: view[side], text: `model ${side}` })),
+    ];
+  }
+  const [some, much] = PAYS;
+  const between = (low, high) => (i) => view.gain(i) >= low && view.gain(i) < high;
+  return [
+    { glyph: "●", colour: "#9a9a9a", has: between(-some, some), text: "hardly any difference" },
+    { glyph: "●", colour: "#c98aa8", has: between(-much, -some), text: "deviating costs" },
+    { glyph: "●", colour: "#5fb89a", has: between(some, much), text: "pays" },
+    { glyph: "▼", colour: OUTCOMES.loses.colour, has: between(-Infinity, -much), text: "costs much" },
+    { glyph: "▲", colour: OUTCOMES.wins.colour, has: between(much, Infinity), text: "pays much" },
+  ];
 }
 
 function drawDiagonal(ctx, place) {
@@ -494,15 +513,12 @@ function drawCells(ctx, place, colour, bbox) {
 
 function drawLegend() {
   const crowded = view.drawn.length > CROWD;
-  const plain = crowded ? "examples, darker where there are more" : "both right, or both wrong";
-  const ofLabels = [
-    [OUTCOMES.wins.glyph, OUTCOMES.wins.colour, "model wins"],
-    [OUTCOMES.loses.glyph, OUTCOMES.loses.colour, "model loses"],
-    ["○", INK, "hollow: mislabelled"],
-  ];
+  const [plain, ...marked] = groups();
+  const many = ["●", INDEX.roles[state.model].colour, "examples, darker where there are more"];
   const marks = [
-    ["●", INDEX.roles[state.model].colour, view.of.labels || crowded ? plain : "examples"],
-    ...(view.of.labels ? ofLabels : []),
+    crowded ? many : [plain.glyph, plain.colour, view.of.labels ? plain.text : "examples"],
+    ...(view.of.labels ? marked.map(({ glyph, colour, text }) => [glyph, colour, text]) : []),
+    ...(view.of.labels ? [["○", INK, "hollow: mislabelled"]] : []),
     ["╌", INK, `as confident as the teacher${view.equal ? "" : " (the axes differ in scale)"}`],
     ...(view.told.added ? [["×", INK, "added for its great gap, in some plot"]] : []),
   ];
@@ -691,6 +707,7 @@ function showExample() {
   const logits = node("p", `Confidence logit in “${label(view.chosen[i])}”, which ${chooser()} predicts: teacher `);
   logits.append(node("strong", signed(view.x[i])), `, ${modelName()} `, node("strong", signed(view.y[i])),
     "; gap ", node("strong", signed(view.gap(i)), { id: "gap" }));
+  if (view.of.labels) logits.append("; gain in Brier score ", node("strong", signed(view.gain(i)), { id: "gain" }));
   element("example").replaceChildren(shownAs(i), heading, logits, topClasses(i));
 }
 
@@ -751,8 +768,8 @@ function listen() {
     });
   }
   element("reset").addEventListener("click", () => {
-    const { setting, seed, split, model, axes } = state;
-    change({ ...DEFAULTS, setting, seed, split, model, axes });
+    const { setting, seed, split, model, axes, colour } = state;
+    change({ ...DEFAULTS, setting, seed, split, model, axes, colour });
   });
   element("region").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -16,6 +16,7 @@ from disobey.explorer.deviations import (
     Confidences,
     SeedRuns,
     SplitDeviations,
+    brier_name,
     density_name,
     phi_name,
     plots_of,
@@ -303,7 +304,7 @@ def _bytes_of_densities(settings: Iterable[Setting], split: str) -> int:
 def _bytes_of_numbers(settings: Collection[Setting], examples: Examples) -> int:
     """Return the bytes of one example in the columns of all runs, before they are deflated."""
     runs = {run for setting in settings for run in setting.runs()}
-    phi = {
+    floats = {
         phi_name(run, chosen_by, examples.split)
         for of, model, chosen_by in _plots(settings)
         for run in (of.teacher, model)
@@ -311,7 +312,9 @@ def _bytes_of_numbers(settings: Collection[Setting], examples: Examples) -> int:
     of_class = 1 if len(examples.class_names) <= 1 << 8 else 2
     labels = 1 + len({setting.labels for setting in settings})
     of_id, of_added = 8, 1
-    return len(runs) * TOP * (of_class + 2) + 2 * len(phi) + labels * of_class + of_id + of_added
+    scores = {(run, s.labels) for s in settings if s.labels is not None for run in s.runs()}
+    floats |= {brier_name(run, of, examples.split) for run, of in scores}
+    return len(runs) * TOP * (of_class + 2) + 2 * len(floats) + labels * of_class + of_id + of_added
 
 
 def _add_split(
@@ -337,8 +340,9 @@ def _add_split(
         ):
             if name not in columns and column in said:
                 columns.add_integers(name, said[column][positions])
+        label = None if setting.labels is None else said["label"][positions]
         for runs in setting.seeds:
-            for density in found.add(runs):
+            for density in found.add(runs, setting.labels, label):
                 densities[density.pop("column")] = density
     return densities
 

@@ -25,6 +25,7 @@ ENDS = {DISTILLATION_FIRST: (REFERENCE, STUDENT), ONE_HOT_FIRST: (STUDENT, REFER
 ALWAYS = ("dataset", "label_noise", "teacher", "student")
 WORDS: dict[str, Callable[[Any], str]] = {
     "loss": lambda value: f"loss {value}",
+    "control": str,
     "temperature": lambda value: f"T{NBSP}={NBSP}{value:g}",
     "weight": lambda value: f"weight{NBSP}{value:g}",
     "lr": lambda value: f"lr{NBSP}{value:g}",

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from disobey.analysis.curves import EQUAL_ACCURACY
 from disobey.analysis.names import (
     ALL,
     CLEAN,
@@ -132,6 +133,17 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class CurvesPanel(Panel):
+    """A column of a statistic of `disobey.analysis.curves`, of the student."""
+
+    def number(self, analysis: Analysis, model: str) -> tuple[float, float, float]:
+        """Return estimate, low and high; NaN where no accuracies along training are recorded."""
+        if analysis.curves is None:
+            return (math.nan,) * 3
+        return analysis.curves.number(self.statistic, compared=STUDENT)
+
+
+@dataclass(frozen=True)
 class Forest:
     """A forest figure.
 
@@ -200,6 +212,16 @@ FORESTS = {
             Panel(BELIEF_GIVEN, "clean points:\ntheir label", _ALL, split="train", subset=CLEAN),
         ),
         _subsets,
+    ),
+    "losses": Forest(
+        "Students by different losses",
+        (
+            Panel(EXAGGERATION, "exaggeration A\n(ratio)", null=1.0),
+            Panel(INHERITANCE, "idiosyncrasy, B\n(ratio)", null=0.0),
+            Panel("brier_payoff", "pay-off\n(Brier, ratio)", null=0.0),
+            Panel("accuracy", "accuracy gain\n(share)", (EFFECT,), null=0.0),
+            CurvesPanel(EQUAL_ACCURACY, "gain at equal\ntrain accuracy", (EFFECT,), null=0.0),
+        ),
     ),
 }  # fmt: skip
 

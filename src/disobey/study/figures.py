@@ -149,6 +149,22 @@ def _temperature(kind: str, study: Study) -> Iterator[Planned]:
         yield Planned(kind, kind, tuple(shown))
 
 
+def _losses(kind: str, study: Study) -> Iterator[Planned]:
+    """Settings that differ in how their students are distilled, by more than one loss."""
+    groups: dict[str, list[str]] = {}
+    for name, setting in study.settings.items():
+        if setting.distill.switch is None:
+            groups.setdefault(_but(study, name, *spec_of(setting.distill)), []).append(name)
+    shown = [
+        name
+        for names in groups.values()
+        if len({study.settings[name].distill.registered.name for name in names}) > 1
+        for name in names
+    ]
+    if shown:
+        yield Planned(kind, kind, tuple(shown))
+
+
 def _rounds(kind: str, study: Study) -> Iterator[Planned]:
     """Chains of settings: each one's teacher is the student of the one before."""
     teachers = {n: s.teacher.setting for n, s in study.settings.items()
@@ -195,6 +211,8 @@ FIGURES: dict[str, PlanFigures] = {
     "calibrated": _distilled,
     "inheritance": _distilled,
     "fidelity": _distilled,
+    "pay-off": _distilled,
+    "losses": _losses,
     "link": _biased(2),
     "temperature": _temperature,
     "rounds": _rounds,
@@ -206,6 +224,6 @@ FIGURES_BESIDE: Mapping[str, Sequence[str]] = (
         ("overview", "bias", "trajectories", "link", "temperature", "rounds", "over-training"),
         ("bias",),
     )
-    | dict.fromkeys(("training-curves", "equal-accuracy"), ("curves",))
+    | dict.fromkeys(("training-curves", "equal-accuracy", "losses"), ("curves",))
     | {"gradients": ("curves", "gradients")}
 )

@@ -371,6 +371,8 @@ class _Planner:
         """Return the loss of a setting and its temperature; the default loss is not named."""
         distill = setting.distill
         told = {} if distill.registered.name == DEFAULT else {"loss": distill.words}
+        if not distill.registered.needs_teacher:
+            told["control"] = "no teacher"
         has_temperature = TEMPERATURE in distill.registered.parameters
         return told | ({"temperature": distill.softening} if has_temperature else {})
 

@@ -299,10 +299,12 @@ def _basis(job: Planned) -> Estimate:
 
 def _confidence(job: Planned) -> Estimate:
     plan, spec = job.plan, job.spec
-    runs = {*spec["teachers"], *spec["references"], *spec["students"]}
+    compared = {*spec["references"], *spec["students"]}
+    runs = {*spec["teachers"], *compared}
     data = plan.sizes[plan.examples_of(spec["teachers"][0])]
-    # Logits pass through in blocks; each pair of a model and a teacher leaves a number of each row.
-    kept = DOUBLE * (len(runs) * len(spec["teachers"]) + COLUMNS)
+    # Logits pass through in blocks; each pair of a model and a teacher leaves a number of each row,
+    # and each model that is compared leaves what its deviations are worth.
+    kept = DOUBLE * (len(runs) * len(spec["teachers"]) + COLUMNS) + 4 * FLOAT * len(compared)
     held = kept * max(data.train, data.test) + BLOCKS_MB * MB
     rows = len(runs) * (data.train + data.test)
     weights = len(runs) * spec["analysis"]["resamples"] * data.test

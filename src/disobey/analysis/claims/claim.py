@@ -24,7 +24,7 @@ from disobey.analysis.names import (
     STUDENT,
     TEACHER,
 )
-from disobey.analysis.statistics import OTHER_READINGS, QUALITY, STATISTICS
+from disobey.analysis.statistics import OTHER_READINGS, PAYOFF, QUALITY, STATISTICS
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.numbers import NBSP, interval
 
@@ -238,7 +238,7 @@ def what_is_missing(claim: Claim, analysis: Analysis) -> str:
     if claim.model == EFFECT and REFERENCE not in data.compared.values:
         return NO_REFERENCE
     labelled = data.estimate.sel(statistic="accuracy", model=STUDENT, subset="all").notnull()
-    if claim.statistic in (*QUALITY, *OTHER_READINGS) and not labelled:
+    if claim.statistic in (*QUALITY, *OTHER_READINGS, *PAYOFF) and not labelled:
         return NO_LABELS
     alone = data.estimate.sel(statistic=EXAGGERATION, model=STUDENT, subset="all").isnull()
     return "there is no replicate" if claim.reading == REPLICATE and alone else ""

@@ -141,6 +141,33 @@ DENOISING = Claim(
 )  # fmt: skip
 NOISE_CLAIMS = (DENOISING,)
 
+# --- the pay-off of disobedience ----------------------------------------------------------------
+
+PAYS = Claim(
+    "disobedience_pays",
+    "Disobedience pays: the student's Brier score is better than its teacher's",
+    "ours",
+    "asked in its title and answered by accuracy",
+    "brier_gain",
+    STUDENT,
+    0.0,
+    ABOVE,
+    control=REFERENCE,
+)
+PAYS_MORE = Claim(
+    "payoff",
+    "The student's deviations from its teacher pay more than those of a second seed",
+    "ours",
+    "not measured",
+    "brier_payoff",
+    EFFECT,
+    0.0,
+    ABOVE,
+    reading=SECOND_SEED,
+    control=REFERENCE,
+)
+PAYOFF_CLAIMS = (PAYS, PAYS_MORE)
+
 
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
     """Hold one claim against every setting that it is about and that has its split.

@@ -31,6 +31,7 @@ SUBJECTS: tuple[tuple[tuple[Claim, ...], Finder], ...] = (
     ((*confidence.CLAIMS, *confidence.LABEL_CLAIMS), confidence.findings),
     (bias.CLAIMS, bias.findings),
     (confidence.NOISE_CLAIMS, confidence.findings),
+    (confidence.PAYOFF_CLAIMS, confidence.findings),
     (switching.CLAIMS, switching.findings),
 )
 CLAIMS = tuple(claim for claims, _ in SUBJECTS for claim in claims)

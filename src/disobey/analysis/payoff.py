@@ -1,0 +1,393 @@
+"""Does it pay to disobey, and whose mistakes are inherited: statistics of how a model deviates.
+
+t is a student's teacher, m the model compared with it (student or reference), o the other teachers
+(replicates), all as probability vectors; y is the one-hot label, E a mean over examples.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from disobey.analysis.confidence import quantile_edges
+from disobey.analysis.names import (
+    DECILES,
+    NATS,
+    PANELS,
+    PROBABILITY_DIFFERENCE,
+    RATIO,
+    SHARE,
+    SHARE_DIFFERENCE,
+    SQUARED_PROBABILITY,
+    Statistic,
+)
+from disobey.analysis.quality import (
+    ECE_BINS,
+    Block,
+    Others,
+    Outputs,
+    at,
+    binned_gap,
+    kl_divergence,
+)
+from disobey.analysis.readings import PANEL_WORDS, SUBSETS, panel_of
+from disobey.analysis.resampling import Means
+
+SCORES = ("brier", "nll")
+# Per example, in the order of `gains_of`.
+GAINS = tuple(f"{score}_{what}" for score in SCORES for what in ("gain", "misfit"))
+INHERITED = MISTAKES_INHERITED, CORRECTNESS_INHERITED = (
+    "mistakes_inherited", "correctness_inherited",
+)  # fmt: skip
+# The same beyond the reference, see `beyond_reference`.
+COPIED = MISTAKES_COPIED, CORRECTNESS_COPIED = "mistakes_copied", "correctness_copied"
+
+# The gain is what m's deviation from t is worth, the misfit how large it is.
+PAYOFF = (
+    Statistic("brier_gain", "E|y - t|^2 - E|y - m|^2: by how much m's Brier score is better than "
+              "t's", SQUARED_PROBABILITY, 0, label="gain (Brier)"),
+    Statistic("brier_misfit", "E|m - t|^2", SQUARED_PROBABILITY, label="misfit (Brier)"),
+    Statistic("brier_payoff", "brier_gain / brier_misfit: above 0 deviations from t pay, below 0 "
+              "they cost", RATIO, 0, label="pay-off (Brier)"),
+    Statistic("nll_gain", "E ln(m_y / t_y): by how much m's NLL is better than t's", NATS, 0,
+              label="gain (NLL)"),
+    Statistic("nll_misfit", "E KL(m || t)", NATS, label="misfit (NLL)"),
+    Statistic("nll_payoff", "nll_gain / nll_misfit", RATIO, 0, label="pay-off (NLL)"),
+)  # fmt: skip
+
+
+def _in_deciles(score: str) -> Iterator[Statistic]:
+    for name, decile in zip(decile_names(score), range(1, DECILES + 1), strict=True):
+        words = f"{score}_payoff in decile {decile} of {DECILES} of a replicate's confidence"
+        yield Statistic(name, words, RATIO, 0)
+
+
+def _in_cells(score: str) -> Iterator[Statistic]:
+    for panel, where in PANEL_WORDS.items():
+        # Where exactly one of two models is right, the right one gains, whoever it is.
+        null = None if panel.startswith("only") else 0
+        yield Statistic(f"{panel}_{score}_payoff", f"{score}_payoff {where}", RATIO, null)
+
+
+def decile_names(score: str) -> list[str]:
+    """Return the names of a score's pay-off in the deciles of a replicate's confidence."""
+    return [f"{score}_payoff_decile_{decile}" for decile in range(1, DECILES + 1)]
+
+
+PAYOFF_PARTS = tuple(
+    one for parts in (_in_deciles, _in_cells) for score in SCORES for one in parts(score)
+)
+# Of two models, without labels.
+MUTUAL = (
+    Statistic("ece_given_teacher", f"sum over {ECE_BINS} bins of t's confidence of the bin's share "
+              "times |mean of m - t|, in the class that t predicts", SHARE),
+    Statistic("ece_given_model", "the same over bins of m's confidence, in the class that m "
+              "predicts", SHARE),
+    Statistic("gap_given_teacher", "mean of m - t in the class that t predicts",
+              PROBABILITY_DIFFERENCE),
+    Statistic("gap_given_model", "mean of m - t in the class that m predicts",
+              PROBABILITY_DIFFERENCE),
+    Statistic("nearer_to_others", "E KL(t || m) - E KL(o || m), o the mean of the other teachers: "
+              "above 0, m is nearer to that mean than to its own teacher", NATS),
+)  # fmt: skip
+MISTAKES = (
+    Statistic(
+        MISTAKES_INHERITED,
+        "P(m says t's class | t wrong, o right) - P(m says o's class | o wrong, t right), of one "
+        "other teacher o", SHARE_DIFFERENCE, 0, label="inherited mistakes",
+    ),
+    Statistic(
+        CORRECTNESS_INHERITED,
+        "P(m right | o wrong, t right) - P(m right | t wrong, o right)",
+        SHARE_DIFFERENCE, 0, label="inherited correctness",
+    ),
+    *(
+        Statistic(
+            name, f"({inherited} - the reference's) / (1 - the reference's)", RATIO, 0,
+            label=name.replace("_", " "),
+        )
+        for name, inherited in zip(COPIED, INHERITED, strict=True)
+    ),
+    Statistic(
+        "agreement_kappa",
+        "(c - e) / (1 - e) with c = E <m, t>, e = a_m a_t + (1 - a_m)(1 - a_t) / (K - 1), a the "
+        "mean probability of the label", RATIO,
+    ),
+    Statistic("agreement_kappa_excess", "agreement_kappa with t minus that with the other teachers",
+              RATIO, 0),
+    Statistic("error_consistency", "the kappa of whether m and of whether t is right", RATIO),
+    Statistic("error_consistency_excess",
+              "error_consistency with t minus that with the other teachers", RATIO, 0),
+)  # fmt: skip
+
+
+# --- of each example ---------------------------------------------------------------------------
+
+
+def gains_of(model: Outputs, teacher: Outputs, label: np.ndarray) -> np.ndarray:
+    """Return what a model's deviation from its teacher is worth at each example, and its size.
+
+    Parameters
+    ----------
+    model, teacher : Outputs
+    label : ndarray of int, shape (example,)
+
+    Returns
+    -------
+    ndarray, shape (example, 4)
+        In the order of `GAINS`: |y - t|^2 - |y - m|^2 and |m - t|^2; ln(m_y / t_y) and KL(m || t).
+        In expectation gain = misfit + cross, with cross = 2 (y - m).(m - t) for the former and
+        sum_k (y_k - m_k) ln(m_k / t_k) for the latter.
+    """
+    m, t = model.p, teacher.p
+    scores = [np.einsum("nc,nc->n", p, p) - 2 * at(p, label) for p in (t, m)]
+    return np.column_stack(
+        [
+            scores[0] - scores[1],
+            ((m - t) ** 2).sum(1),
+            at(model.log_p, label) - at(teacher.log_p, label),
+            kl_divergence(model, teacher),
+        ]
+    )
+
+
+def _mutual(block: Block) -> np.ndarray:
+    """Return columns of `MUTUAL`, (example, 2 ECE_BINS + 1): gaps in bins of t's, then m's."""
+    gaps = []
+    for judge in (block.teacher, block.model):
+        model, teacher = (at(of.p, judge.predicted) for of in (block.model, block.teacher))
+        gaps.append(binned_gap(at(judge.p, judge.predicted), model - teacher))
+    nearer = np.full(len(block.kl), np.nan)
+    if block.others is not None:
+        p = block.others.p
+        log_p = np.log(np.where(p > 0, p, 1))
+        nearer = block.kl - (p * (log_p - block.model.log_p)).sum(1)
+    return np.column_stack([*gaps, nearer])
+
+
+def _agreement(block: Block) -> np.ndarray:
+    """Return columns for both kappas with t and with the others, (example, 10).
+
+    For t, then for the mean over the others: <m, other>, m_y, other_y; both right or both wrong,
+    and whether the other is right. Whether m is right stands first.
+    """
+    label, right = block.label, block.correct.astype(float)
+    teacher_right = (block.teacher.predicted == label).astype(float)
+    pairs = [(block.teacher.p, teacher_right)]
+    if block.others is not None:
+        pairs.append((block.others.p, (block.others.predicted == label).mean(0)))
+    columns = [right, at(block.model.p, label)]
+    for p, other_right in pairs:
+        same = right * other_right + (1 - right) * (1 - other_right)
+        columns += [np.einsum("nc,nc->n", block.model.p, p), at(p, label), same, other_right]
+    return np.column_stack(columns)
+
+
+def _inherited(block: Block, others: Others) -> np.ndarray:
+    """Return in how many pairs with another teacher each event is seen, (example, 6).
+
+    Where t is wrong and the other right: the pair, m says t's class, m is right; the same where the
+    other is wrong and t right, with the other's class.
+    """
+    teacher, model, label = block.teacher.predicted, block.model.predicted, block.label
+    sides = (
+        ((teacher != label) & (others.predicted == label), model == teacher),
+        ((teacher == label) & (others.predicted != label), model == others.predicted),
+    )
+    counts = [
+        (pair & event).sum(0) for pair, says in sides for event in (True, says, model == label)
+    ]
+    return np.column_stack(counts)
+
+
+# --- over examples -----------------------------------------------------------------------------
+
+
+class Deviations:
+    """What the deviations of one model from its teacher are worth, and what it inherits.
+
+    Parameters
+    ----------
+    subsets : sequence of str
+        In the order of the columns of ``where``. `PAYOFF` is of all of them, everything else of
+        those that no model decides (`disobey.analysis.readings.SUBSETS`).
+    labelled : bool
+        Whether there are labels; without them there is `MUTUAL` alone.
+    """
+
+    def __init__(self, subsets: Sequence[str], *, labelled: bool) -> None:
+        self._read = [place for place, name in enumerate(subsets) if name in SUBSETS]
+        self._subsets, self._labelled, self._classes = len(subsets), labelled, 0
+        self._replicated = False
+        self._gains, self._cells, self._mutual = Means(), Means(), Means()
+        self._agreement, self._inherited = Means(), Means()
+
+    def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
+        """Add a block of examples; see `disobey.analysis.quality.ExampleMeans`."""
+        read = where[:, self._read]
+        self._mutual.add(counts, _mutual(block), read)
+        if not self._labelled:
+            return
+        gains = block.gains
+        self._classes = block.model.p.shape[1]
+        self._gains.add(counts, gains, where)
+        panel = panel_of(block.teacher.predicted == block.label, block.correct)
+        inside = read[:, :, None] & (panel[:, None, None] == np.arange(len(PANELS)))
+        self._cells.add(counts, gains, inside.reshape(len(gains), -1))
+        self._agreement.add(counts, _agreement(block), read)
+        if block.others is not None:
+            self._replicated = True
+            self._inherited.add(counts, _inherited(block, block.others), read)
+
+    def statistics(self) -> list[dict[str, np.ndarray]]:
+        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
+        found: list[dict[str, np.ndarray]] = [{} for _ in range(self._subsets)]
+        for place, of_subset in zip(self._read, self._of_each(self._mutual), strict=True):
+            found[place] |= _mutual_statistics(of_subset)
+        if not self._labelled:
+            return found
+        for place, of_subset in enumerate(self._of_each(self._gains)):
+            found[place] |= dict(zip(GAINS, of_subset.T, strict=True)) | payoffs(of_subset)
+        cells = np.moveaxis(self._cells.values(), 1, 0)
+        for index, place in enumerate(self._read):
+            for panel, of_cell in zip(PANELS, cells[len(PANELS) * index :], strict=False):
+                of_panel = payoffs(of_cell)
+                found[place] |= {f"{panel}_{name}": each for name, each in of_panel.items()}
+        for place, of_subset in zip(self._read, self._of_each(self._agreement), strict=True):
+            found[place] |= _kappas(of_subset, self._classes)
+        if self._replicated:
+            for place, of_subset in zip(self._read, self._of_each(self._inherited), strict=True):
+                found[place] |= _inherited_statistics(of_subset)
+        return found
+
+    @staticmethod
+    def _of_each(means: Means) -> np.ndarray:
+        """Return means by subset, (subset, 1 + resample, feature)."""
+        return np.moveaxis(means.values(), 1, 0)
+
+
+def payoffs(means: np.ndarray) -> dict[str, np.ndarray]:
+    """Return gain over misfit of both scores from means of `GAINS`, (..., 4).
+
+    NaN where a model does not deviate at all.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratios = means[..., 0::2] / np.where(means[..., 1::2] > 0, means[..., 1::2], np.nan)
+    return {f"{score}_payoff": ratios[..., k] for k, score in enumerate(SCORES)}
+
+
+def _mutual_statistics(means: np.ndarray) -> dict[str, np.ndarray]:
+    """Return `MUTUAL` from means of the columns of `_mutual`."""
+    given = {"teacher": means[:, :ECE_BINS], "model": means[:, ECE_BINS:-1]}
+    found = {f"ece_given_{judge}": np.abs(gaps).sum(1) for judge, gaps in given.items()}
+    found |= {f"gap_given_{judge}": gaps.sum(1) for judge, gaps in given.items()}
+    return found | {"nearer_to_others": means[:, -1]}
+
+
+def _kappas(means: np.ndarray, classes: int) -> dict[str, np.ndarray]:
+    """Return the kappas from means of the columns of `_agreement`."""
+    right, own = means[:, 0], means[:, 1]
+    soft, hard = [], []
+    for first in range(2, means.shape[1], 4):
+        agree, other, same, other_right = means[:, first : first + 4].T
+        soft.append(kappa(agree, own, other, classes))
+        hard.append(kappa(same, right, other_right, 2))
+    found = {"agreement_kappa": soft[0], "error_consistency": hard[0]}
+    if len(soft) > 1:
+        found |= {
+            "agreement_kappa_excess": soft[0] - soft[1],
+            "error_consistency_excess": hard[0] - hard[1],
+        }
+    return found
+
+
+def kappa(observed: np.ndarray, one: np.ndarray, other: np.ndarray, classes: int) -> np.ndarray:
+    """Return agreement beyond chance, (c - e) / (1 - e).
+
+    By chance two models agree as often as both are right, or both wrong in the same of K - 1 ways:
+    e = a b + (1 - a)(1 - b) / (K - 1), Goel et al. (2025), arXiv:2502.04313; with K = 2 of right
+    and wrong the error consistency of Geirhos et al. (2020), arXiv:2006.16736.
+
+    Parameters
+    ----------
+    observed : ndarray
+        c, the mean agreement.
+    one, other : ndarray
+        a and b: how right each model is.
+    classes : int
+        K.
+    """
+    expected = one * other + (1 - one) * (1 - other) / (classes - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((observed - expected) / (1 - expected))
+
+
+def _inherited_statistics(means: np.ndarray) -> dict[str, np.ndarray]:
+    """Return `INHERITED` from means of the columns of `_inherited`."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        says, right = (means[:, [event, 3 + event]] / means[:, [0, 3]] for event in (1, 2))
+    return {
+        MISTAKES_INHERITED: says[:, 0] - says[:, 1],
+        CORRECTNESS_INHERITED: right[:, 1] - right[:, 0],
+    }
+
+
+def beyond_reference(inherited: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return what a student inherits beyond its reference, over how much more it could.
+
+    The teacher itself inherits 1. So a student that copies a share of its teacher's answers, and
+    else answers as its reference does, has that share, even where the reference inherits something
+    as well, as from the same start.
+
+    Parameters
+    ----------
+    inherited, reference : ndarray
+        `INHERITED` of the student and of its reference.
+    """
+    headroom = 1 - reference
+    return (inherited - reference) / np.where(headroom > 0, headroom, np.nan)
+
+
+class DecilePayoff:
+    """The pay-off of many models in each decile of one replicate's confidence.
+
+    Parameters
+    ----------
+    gains : mapping of model to ndarray, shape (4, example)
+        `gains_of` of each model, the replicate's own student and reference excepted.
+    phi_replicate : ndarray, shape (example,)
+        Confidence logit of the replicate's own prediction.
+    """
+
+    def __init__(
+        self, gains: Mapping[tuple[str, int], np.ndarray], phi_replicate: np.ndarray
+    ) -> None:
+        self._gains, self._phi = gains, phi_replicate
+        everything = np.ones(len(phi_replicate), bool)
+        self._edges = quantile_edges(phi_replicate, everything, DECILES)
+        self._sums: np.ndarray | float = 0.0
+
+    def add(self, counts: np.ndarray, rows: slice) -> None:
+        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
+        decile = np.searchsorted(self._edges, self._phi[rows], side="right")
+        # Sorted, a decile is a slice: a tenth of the work of masks.
+        order = np.argsort(decile, kind="stable")
+        ends = np.searchsorted(decile[order], np.arange(DECILES + 1))
+        drawn = counts[:, order]
+        gains = np.concatenate([one[:, rows] for one in self._gains.values()])[:, order]
+        gains = gains.T.astype(np.float64)
+        self._sums = self._sums + np.stack(
+            [drawn[:, a:b] @ gains[a:b] for a, b in itertools.pairwise(ends)]
+        )
+
+    def statistics(self, model: tuple[str, int]) -> dict[str, np.ndarray]:
+        """Return the statistics of a model by name, each of shape (1 + resample,)."""
+        first = len(GAINS) * list(self._gains).index(model)
+        of_model = np.asarray(self._sums)[..., first : first + len(GAINS)]
+        return {
+            name: values
+            for score in SCORES
+            for name, values in zip(
+                decile_names(score), payoffs(of_model)[f"{score}_payoff"], strict=True
+            )
+        }
