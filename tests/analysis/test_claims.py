@@ -545,8 +545,8 @@ def test_intervals_of_shares_stay_within_what_a_share_can_be(make):
         here = data.sel(model=model, statistic="accuracy")
         values = here.value.values
         half = stats.t.ppf(0.975, 1) * values.std(ddof=1) / np.sqrt(2)
-        assert float(here.low) == max(values.mean() - half, least)
-        assert float(here.high) == min(values.mean() + half, 1)
+        assert float(here.low) == pytest.approx(max(values.mean() - half, least), abs=1e-14)
+        assert float(here.high) == pytest.approx(min(values.mean() + half, 1), abs=1e-14)
     shares = [one.name for one in STATISTICS.values() if one.unit in (SHARE, PROBABILITY)]
     shares = data.sel(statistic=shares, model=["teacher", "reference", "student"])
     assert not (shares.low < 0).any() and not (shares.high > 1).any()

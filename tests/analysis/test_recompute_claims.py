@@ -163,7 +163,7 @@ def test_every_row_is_what_an_independent_computation_gives(study):
 def test_the_study_has_claims_of_every_kind_and_verdict(study):
     claims = table(study, "claims")
     assert set(claims.verdict) == {"holds", "contrary", "undecided", "withheld"}
-    assert claims.claim.nunique() == 15
+    assert claims.claim.nunique() == 17
     assert "end-switch" not in set(claims.setting)
     bias = claims[(claims.claim == "bias") & claims.counted].set_index("setting").verdict
     assert bias.to_dict() == {

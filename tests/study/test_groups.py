@@ -27,7 +27,7 @@ class Grouped:
         gpu = gpus_of_a_job(study.device, on_cluster=True)
         self.study, self.plan = study, (plan := make_plan(study))
         everything = set(plan.manifests())
-        self.jobs = bridge.Jobs(study, plan, None, "python", gpu, to_make=lambda: everything)
+        self.jobs = bridge.Jobs(study, plan, "python", gpu, to_make=lambda: everything)
         self.seconds = {
             name: need_of(plan, *name, gpu=bool(gpu)).seconds + SECONDS_TO_START
             for name in plan.jobs

@@ -197,7 +197,7 @@ def test_a_loss_that_is_not_finite_in_an_epoch_cut_short_is_named_by_its_step(to
 
 def test_parts_of_a_recipe_that_do_not_fit_the_data_are_refused_before_the_first_step(toy):
     model = linear()
-    with pytest.raises(UserError, match=r"milestone at 6 steps does not .* has 3 steps"):
+    with pytest.raises(UserError, match=r"milestone at 6 steps is not inside .* has 3 steps"):
         run(model, toy, SGD | {"schedule": "steps", "milestones": {"steps": [2, 6]}})
     assert equal(model, linear())
 

@@ -99,7 +99,7 @@ def test_the_study_has_every_stage_and_every_kind_of_figure(finished):
     study = load_study(finished.study)
     assert {stage for stage, _ in make_plan(study).jobs} == IN_STUDY
     drawn = figures_of(study)
-    assert {figure.kind for figure in drawn} == set(FIGURES)
+    assert {figure.kind for figure in drawn} == set(FIGURES) - {"losses"}  # needs several losses
     for figure in drawn:
         for suffix in (".pdf", ".png"):
             path = finished.folder / f"results/tiny/figures/{figure.name}{suffix}"

@@ -11,12 +11,11 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from disobey.errors import DiskFull, UserError
-from disobey.stores.reader import OpenFile
 
 # Before netCDF4 is imported anywhere: HDF5's own locks fail on many cluster file systems, and
 # each file of ours has one writer.
@@ -139,7 +138,7 @@ def described(stage: str, name: str) -> dict[str, str]:
     return described(stage, base) if number.isdecimal() else {}
 
 
-class NetcdfWriter(OpenFile):
+class NetcdfWriter:
     """A new netCDF-4 file of fixed dimensions, contiguous and uncompressed.
 
     Parameters
@@ -160,6 +159,12 @@ class NetcdfWriter(OpenFile):
         self._file = netCDF4.Dataset(path, "w", format="NETCDF4")
         self._file.setncatts(dict(attributes or {}))
         self._stage = stage
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def annotate(self, group: str, **attributes: Any) -> None:  # noqa: ANN401
         """Set attributes of a group, and create it if it is not there yet."""

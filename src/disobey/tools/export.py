@@ -7,12 +7,14 @@ are loaded by transformers; other families by ``disobey.load_run(FOLDER)``. Eith
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from disobey.analysis.intervals import LEVEL, normal_quantile
 from disobey.errors import UserError
 from disobey.models.checkpoint import PREPROCESSOR
 from disobey.opening import data_of_run, load_run, manifest_of_run
@@ -248,8 +250,6 @@ def _listed(options: Mapping[str, Any]) -> str:
 
 def _accuracies(manifest: Manifest, epoch: int | None) -> Iterator[tuple[str, str]]:
     """Yield accuracies on the given labels, with Wilson's 95 % interval over test examples."""
-    from scipy.stats import binomtest
-
     from disobey.stores.reader import read_arrays
 
     id = manifest.id if epoch is None else snapshot_of(manifest.id, epoch)
@@ -262,6 +262,14 @@ def _accuracies(manifest: Manifest, epoch: int | None) -> Iterator[tuple[str, st
         right = arrays["logits"].argmax(1) == arrays["label"]
         words = f"{right.mean():.2%} of {len(right):,} examples"
         if split == "test":
-            ends = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-            words += f" (95 % interval {ends.low:.2%} to {ends.high:.2%}, of this one run)"
+            low, high = _wilson(float(right.mean()), len(right))
+            words += f" (95 % interval {low:.2%} to {high:.2%}, of this one run)"
         yield f"{split} accuracy", words
+
+
+def _wilson(share: float, examples: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share of examples (Wilson 1927)."""
+    z2 = normal_quantile(LEVEL) ** 2 / examples
+    middle = (share + z2 / 2) / (1 + z2)
+    half = math.sqrt(z2 * (share * (1 - share) + z2 / 4)) / (1 + z2)
+    return middle - half, middle + half
