@@ -516,6 +516,7 @@ def crowd(tmp_path_factory):
     columns = Columns()
     for run, values in (("t", x), ("r", x + 1), ("s", y)):
         columns.add_scaled(f"phi/{run}/t/test", values)
+        columns.add_scaled(f"brier/{run}/d/test", np.zeros(CROWDED, np.float32))
         columns.add_integers(f"top/{run}/test", rng.integers(0, 10, (CROWDED, 3)))
         columns.add(f"probability/{run}/test", np.full(CROWDED * 3, 1000, np.uint16), 1 / 65535)
     for name in ("label/d/test", "clean/d/test"):
