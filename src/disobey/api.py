@@ -191,7 +191,7 @@ def compare(
     Raises
     ------
     disobey.errors.UserError
-        Naming array and row, for what cannot be right: see `disobey.comparison.alignment`.
+        Naming array and row, for what cannot be right: see ``disobey.comparison.alignment``.
 
     Examples
     --------
