@@ -1,6 +1,7 @@
 """Results in a notebook: a study as one tree of data sets, a run as a model.
 
-``from disobey import open_study, load_run, load_inputs``.
+``from disobey import contextlib
+import open_study, load_run, load_inputs``.
 """
 
 from pathlib import Path
@@ -23,7 +24,9 @@ ROLES = ("teachers", "references", "students")
 
 
 def open_study(folder: str | Path) -> "xr.DataTree":
-    """Open the results of a study as one tree; arrays are read when they are asked for.
+    """Open the results of a study as one tree; logits are read when they are asked for.
+
+    Use it in a ``with``, or close it, before its files are written again.
 
     Parameters
     ----------
@@ -46,12 +49,14 @@ def open_study(folder: str | Path) -> "xr.DataTree":
     import xarray as xr
 
     folder = Path(folder)
+    opened = contextlib.ExitStack()
     nodes: dict[str, xr.Dataset] = {"/": xr.Dataset(attrs={"title": f"Study {folder.name}"})}
     stores: dict[str, Path] = {}
     for kind in ("analysis", *BESIDE):
         for manifest in sorted(folder.glob(f"{kind}/*.nc.json")):
             found = read_manifest(manifest)
-            nodes |= _tree(f"{kind}/{found.id}", found.store)
+            with _tree(found.store) as tree:
+                nodes |= _nodes(f"{kind}/{found.id}", tree.load())
             if kind == "analysis":
                 given = {role: found.spec[role] for role in ROLES}
                 nodes[f"{kind}/{found.id}"].attrs |= given
@@ -61,22 +66,28 @@ def open_study(folder: str | Path) -> "xr.DataTree":
             f"{folder}: holds no finished analysis; name the folder of a study, {ROOT}/<study>"
         )
     for id, store in stores.items():
-        nodes |= _tree(f"logits/{id}", store)
+        nodes |= _nodes(f"logits/{id}", opened.enter_context(_tree(store)))
     for table in sorted(folder.glob("tables/*.csv")):
         rows = pd.read_csv(table, low_memory=False).rename_axis(index="row")
         nodes[f"tables/{table.stem}"] = rows.to_xarray()
-    return xr.DataTree.from_dict(nodes, name=folder.name)
+    study = xr.DataTree.from_dict(nodes, name=folder.name)
+    study.set_close(opened.close)
+    return study
 
 
-def _tree(name: str, store: Path) -> dict[str, "xr.Dataset"]:
-    """Return the groups of a netCDF store by their places below ``name``."""
+def _tree(store: Path) -> "xr.DataTree":
+    """Open a netCDF store."""
     import xarray as xr
 
     import disobey.stores.writer  # noqa: F401 - before netCDF4: it sets how files are locked
 
-    opened = xr.open_datatree(store, engine="netcdf4")
+    return xr.open_datatree(store, engine="netcdf4")
+
+
+def _nodes(name: str, tree: "xr.DataTree") -> dict[str, "xr.Dataset"]:
+    """Return the groups of a store by their places below ``name``."""
     return {
-        f"{name}{node.path}".rstrip("/"): node.to_dataset(inherit=False) for node in opened.subtree
+        f"{name}{node.path}".rstrip("/"): node.to_dataset(inherit=False) for node in tree.subtree
     }
 
 

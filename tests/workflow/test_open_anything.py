@@ -46,7 +46,13 @@ def test_every_store_says_what_it_holds_in_which_unit_and_what_made_it(runs):
 
 
 def test_a_study_opens_as_one_tree_with_what_its_stores_hold(runs):
-    tree = disobey.open_study("results/tiny")
+    with disobey.open_study("results/tiny") as tree:
+        check(tree, runs)
+    with pytest.raises(UserError, match="results/logits: holds no finished analysis"):
+        disobey.open_study("results/logits")
+
+
+def check(tree, runs):
     students = tree["analysis/clean-self"].attrs["students"]
     assert tuple(students) == runs.students
     logits = tree[f"logits/{students[0]}/test/logits"]
@@ -56,8 +62,6 @@ def test_a_study_opens_as_one_tree_with_what_its_stores_hold(runs):
     assert tree["analysis/clean-self/test/value"].sel(chosen) == accuracy
     assert tree["tables/all"].sizes["row"] > 100 and {"bias", "curves", "gradients"} <= set(tree)
     assert logits.coords["class"].values.tolist() == [str(digit) for digit in range(10)]
-    with pytest.raises(UserError, match="results/logits: holds no finished analysis"):
-        disobey.open_study("results/logits")
 
 
 @pytest.mark.parametrize("setting", ["clean-self", "similar-T5", "cropped"])
@@ -81,3 +85,5 @@ def test_the_page_s_examples_run(runs, tmp_path, monkeypatch, capsys):
         assert len(text.strip().splitlines()) <= 5, "three lines, and imports"
         text = text.replace("results/overview", "results/tiny").replace("noisy", "clean-self")
         exec(compile(text.replace("EXPORTED", str(tmp_path / "m")), str(PAGE), "exec"), scope)
+    for tree in (scope["tree"], scope["study"]):
+        tree.close()

@@ -19,13 +19,6 @@ from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP
 
 STATISTICS = {"confidence": (EXAGGERATION, STUDENT), "gain": ("accuracy", EFFECT)}
-NAMES = {"bias": "progress ratio (log scale)"} | {
-    name: statistic_of(of).axis(style.ROLES[EFFECT].label if model == EFFECT else "")
-    for name, (of, model) in STATISTICS.items()
-}
-NULLS = {"bias": NO_CHANGE} | {
-    name: statistic_of(of).null_of(model) for name, (of, model) in STATISTICS.items()
-}
 # Across, up.
 PLANES = (("bias", "confidence"), ("confidence", "gain"), ("bias", "gain"))
 # Up to so many settings the planes are side by side.
@@ -74,10 +67,10 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     sheet.title("Implicit bias, confidence and accuracy")
     few = len(points) <= FEW
     columns, planes = (2, PLANES[:2]) if few else (1, PLANES)
-    made = grid(sheet, [f"↑ {NAMES[up]}" for _, up in planes], columns, height=HEIGHTS[few])
+    made = grid(sheet, [f"↑ {_label(up)}" for _, up in planes], columns, height=HEIGHTS[few])
     size = np.array([sheet.width / columns - LEFT - RIGHT, HEIGHTS[few]])
     for axes, plane in zip(made, planes, strict=True):
-        axes.set_xlabel(f"{NAMES[plane[0]]} →")
+        axes.set_xlabel(f"{_label(plane[0])} →")
         _plane(axes, plane, [point for point in points if point.known(plane)], size)
     lines = []
     for point in points:
@@ -100,8 +93,8 @@ def _plane(axes: Axes, plane: tuple[str, str], points: list[Point], size: np.nda
         return
     for which, name, width in zip("xy", plane, (float(size[0]), None), strict=True):
         shown = [value for point in points for value in point.numbers[name]]
-        scale(axes, which, [*shown, NULLS[name]], log=name == "bias", width=width)
-        style.null_line(axes, which, NULLS[name], style.THIN)
+        scale(axes, which, [*shown, _null(name)], log=name == "bias", width=width)
+        style.null_line(axes, which, _null(name), style.THIN)
     role = style.ROLES[STUDENT]
     bars: dict[str, Any] = {"color": role.colour, "linewidth": style.MEDIUM, "alpha": 0.6}
     for point in points:
@@ -111,6 +104,22 @@ def _plane(axes: Axes, plane: tuple[str, str], points: list[Point], size: np.nda
         axes.plot([x, x], [low, high], gid=f"up/{name}", **bars)
         style.estimate(axes, x, y, role, f"point/{name}", filled=point.decided(plane))
     number_points(axes, points, plane, size)
+
+
+def _label(name: str) -> str:
+    """Return the label of an axis."""
+    if name == "bias":
+        return "progress ratio (log scale)"
+    of, model = STATISTICS[name]
+    return statistic_of(of).axis(style.ROLES[EFFECT].label if model == EFFECT else "")
+
+
+def _null(name: str) -> float:
+    """Return the value of no effect."""
+    if name == "bias":
+        return NO_CHANGE
+    of, model = STATISTICS[name]
+    return statistic_of(of).null_of(model)
 
 
 def number_points(
