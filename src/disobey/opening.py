@@ -1,9 +1,9 @@
 """Results in a notebook: a study as one tree of data sets, a run as a model.
 
-``from disobey import contextlib
-import open_study, load_run, load_inputs``.
+``from disobey import open_study, load_run, load_inputs``.
 """
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
