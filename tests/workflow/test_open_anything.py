@@ -60,6 +60,7 @@ def check(tree, runs):
     accuracy = (logits.values.argmax(1) == label.values).mean()
     chosen = {"statistic": "accuracy", "model": "student", "subset": "all", "seed": 0}
     assert tree["analysis/clean-self/test/value"].sel(chosen) == accuracy
+    assert "verdict" in tree["tables/claims"].to_dataset().to_dataframe()
     assert tree["tables/all"].sizes["row"] > 100 and {"bias", "curves", "gradients"} <= set(tree)
     assert logits.coords["class"].values.tolist() == [str(digit) for digit in range(10)]
 
