@@ -78,8 +78,8 @@ IMAGE_MODELS = {
 # The large ones: both stems, grey and colour. The large stem leaves nothing of the tiniest images,
 # and the small one takes long for the largest.
 MEETS = {
-    "resnet18": {"digits", "cifar10", "tiny32"},
-    "resnet50": {"mnist5k", "folders"},
+    "resnet18": IMAGES.keys() - {"folders"},
+    "resnet50": {"mnist5k", "fashion", "folders"},
     "resnet50-small": {"digits"},
 }
 # Two sources of images of one shape share the models: every shape meets every model.

@@ -1,35 +1,45 @@
-"""The output stream of a job: it survives a full disk, and progress bars in a log are lines."""
+"""The output stream of a job: it survives a full disk, and bars in a log are a few lines."""
 
 import contextlib
 import os
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
-# Seconds between two states of a bar in a log, and on a terminal [our choices].
-IN_A_LOG, ON_A_TERMINAL = 10.0, 5.0
+# Seconds between two states of a bar in a log: at least so many, and a twentieth of the time since
+# the bar began [our choices]. A day then has fewer than two hundred lines.
+LEAST_SECONDS, SHARE = 4.0, 0.05
 
 
 class LogStream:
     """A stream that leaves out what does not fit on the disk; Python's own streams raise instead.
 
-    A bar rewrites its line. Unless the stream is a terminal, each state becomes a line of its own.
+    A bar rewrites its line. Unless the stream is a terminal, a state of it becomes a line of its
+    own, and the lines grow rarer.
 
     Parameters
     ----------
     stream : TextIO
         The open file to wrap.
+    clock : callable
+        Returns seconds.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream, self._is_log, self._after_state = stream, not stream.isatty(), False
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock, self._is_log = stream, clock, not stream.isatty()
+        self._begun: float | None = None
+        self._written = 0.0
+        self._held = ""  # the newest state, while it is too early to write it
+        self._after_state = False
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write what fits."""
+        """Write what fits, and some of a bar's states."""
+        words = self._rarely(text) if text and self._is_log else text
         with contextlib.suppress(OSError):
-            words = self._in_lines(text) if text and self._is_log else text
             encoding = self._stream.encoding or "utf-8"
             os.write(self._stream.fileno(), words.encode(encoding, "backslashreplace"))
         return len(text)
@@ -37,15 +47,22 @@ class LogStream:
     def flush(self) -> None:
         """Do nothing: nothing is buffered."""
 
-    def _in_lines(self, text: str) -> str:
-        is_state, closes = text.startswith("\r"), self._after_state and text == "\n"
+    def _rarely(self, text: str) -> str:
+        is_state, was_state = text.startswith("\r"), self._after_state
         self._after_state = is_state
-        return text.strip() + "\n" if is_state else "" if closes else text
-
-
-def seconds_between_bars() -> float:
-    """Return how often a progress bar on standard error shows its state, in seconds."""
-    return ON_A_TERMINAL if sys.stderr.isatty() else IN_A_LOG
+        if not is_state:
+            closes = was_state and text == "\n"
+            self._begun = None if closes else self._begun
+            held, self._held = self._held, ""
+            return held + ("" if closes else text)
+        now, state = self._clock(), text.strip("\r\n").rstrip() + "\n"
+        if self._begun is None:
+            self._begun = now
+        elif now - self._written < max(LEAST_SECONDS, SHARE * (now - self._begun)):
+            self._held = state
+            return ""
+        self._written, self._held = now, ""
+        return state
 
 
 def survive_a_full_disk() -> None:

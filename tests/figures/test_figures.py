@@ -10,6 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from reading_figures import artists, assert_texts_are_apart_and_inside
 from synthetic_analyses import blank, make_analyses, make_analysis
+from synthetic_families import make_rounds, make_switching, make_temperatures
 
 from disobey.analysis.names import COMPARED, EFFECT, GAPS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.tables import paper
@@ -81,6 +82,18 @@ def test_files_are_small_and_the_same_bytes_each_time(figure, tmp_path):
         assert one == two
         assert len(one) < MEGABYTE
     assert b"CreationDate" not in (tmp_path / "one.pdf.tmp").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [("rounds", make_rounds), ("temperature", make_temperatures), ("switching", make_switching)],
+)
+def test_figures_of_several_settings_have_the_same_bytes_each_time(kind, made, tmp_path):
+    for name in ("one", "two"):
+        style.save(drawer(kind)(made()), tmp_path / f"{name}.pdf", tmp_path / f"{name}.png")
+    for suffix in ("pdf", "png"):
+        one, two = ((tmp_path / f"{name}.{suffix}").read_bytes() for name in ("one", "two"))
+        assert one == two
 
 
 def test_another_process_writes_the_same_bytes(tmp_path):

@@ -315,7 +315,7 @@ def meaning(held: Held, how: Statistic) -> str:
     if held.low <= claim.null <= held.high:
         return f"no verdict: the interval over examples alone already contains {null}"
     return (
-        f"no verdict: in this pair {side_words}, {claimed}, whichever test examples are drawn; "
+        f"no verdict: in this pair {side_words}, {claimed}, for any draw of test examples; "
         f"another seed may differ"
     )
 

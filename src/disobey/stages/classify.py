@@ -16,7 +16,6 @@ from tqdm import tqdm
 from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
 from disobey.job import Job
-from disobey.log_stream import seconds_between_bars
 from disobey.models.checkpoint import (
     CLASSIFIER_FILES,
     SAFELY,
@@ -53,8 +52,7 @@ def run(job: "Job") -> None:
             columns = read_arrays(data, split, "example_id", "label")
             shape = (len(columns["label"]), len(class_names))
             logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
-            seconds = seconds_between_bars()
-            bar = tqdm(total=shape[0], desc=split, unit="example", mininterval=seconds)
+            bar = tqdm(total=shape[0], desc=split, unit="example", mininterval=5)
             with bar, RawExamples(data, split) as given:
                 for rows in np.split(np.arange(shape[0]), range(READ, shape[0], READ)):
                     logits[rows] = _finite(classify(given.read(rows)), rows, split)[:, order]

@@ -19,7 +19,6 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from tqdm import tqdm
 
 from disobey.errors import UserError
-from disobey.log_stream import seconds_between_bars
 from disobey.seeds import stream, torch_seed
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.inputs import Inputs
@@ -186,7 +185,7 @@ class Training:
         """
         bar = tqdm(
             total=len(self.rates), initial=self.step, unit="step", file=sys.stderr,
-            mininterval=seconds_between_bars(),
+            mininterval=5.0,
         )  # fmt: skip
         self.model.train()
         resumed_inside = self.step % self.per_epoch != 0
