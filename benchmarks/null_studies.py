@@ -16,7 +16,8 @@ from scipy import stats
 from benchmarks.common import report
 from disobey.analysis import setting
 from disobey.analysis.claims.claim import Claim, decide, number_of
-from disobey.analysis.claims.confidence import CLAIMS
+from disobey.analysis.claims.confidence import CLAIMS as CONFIDENCE_CLAIMS
+from disobey.analysis.claims.confidence import PAYOFF_CLAIMS
 from disobey.analysis.intervals import HOLDS
 from disobey.analysis.names import (
     ALL,
@@ -28,12 +29,17 @@ from disobey.analysis.names import (
     STUDENT,
     TEACHER,
 )
+from disobey.analysis.payoff import MISTAKES, PAYOFF
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
 
 STUDIES, COVERAGE_STUDIES = 2000, 500
 EXAMPLES, CLASSES, RESAMPLES = 250, 4, 60
-NULL = {EXAGGERATION: 1.0, SIGNAL_SCALE: 1.0, INHERITANCE: 0.0, GAPS[0]: 0.0, GAPS[-1]: 0.0}
+CLAIMS = (*CONFIDENCE_CLAIMS, *PAYOFF_CLAIMS)
+NULL = {
+    **{EXAGGERATION: 1.0, SIGNAL_SCALE: 1.0, INHERITANCE: 0.0, GAPS[0]: 0.0, GAPS[-1]: 0.0},
+    **{one.name: float(one.null) for one in (*PAYOFF, *MISTAKES) if one.null is not None},
+}
 # Seeds of a study, and the standard deviation over them of the logarithm of a model's sharpness.
 CONDITIONS = ((3, 0.0), (3, 0.15), (5, 0.0), (5, 0.15))
 
@@ -60,7 +66,7 @@ def one_hot_models(rng: np.random.Generator, fit: float, seeds: int = 3) -> Spli
 
 
 def called(study: int) -> set[Claim]:
-    """Return the claims on confidence whose verdict is *holds* in one simulated study."""
+    """Return the claims on confidence and pay-off that hold in one simulated study."""
     rng = np.random.default_rng([11, study])
     # On train models fit the labels, and examples are not resampled.
     train, test = one_hot_models(rng, 3.0), one_hot_models(rng, 0.0)
@@ -113,8 +119,10 @@ def _interval(
     logits = {
         TEACHER: [model() for _ in range(seeds)],
         STUDENT: [model(scale) for _ in range(seeds)],
+        REFERENCE: [model() for _ in range(seeds)],
     }
-    found = analyse(SplitLogits(logits, None, None), RESAMPLES, int(rng.integers(1 << 31)))
+    label = shared.argmax(1)
+    found = analyse(SplitLogits(logits, label, label), RESAMPLES, int(rng.integers(1 << 31)))
     chosen = found.sel(model=STUDENT, subset=ALL, statistic=list(NULL))
     return [chosen[end].values for end in ("estimate", "low", "high")]
 

@@ -14,8 +14,7 @@ from scipy import stats
 
 from benchmarks import common, null_studies
 from benchmarks.common import RESULTS
-from benchmarks.null_studies import NULL, count_called, covered, intervals
-from disobey.analysis.claims.confidence import CLAIMS
+from benchmarks.null_studies import CLAIMS, NULL, count_called, covered, intervals
 from disobey.analysis.names import EXAGGERATION, INHERITANCE, PAPER, SECOND_SEED, SIGNAL_SCALE
 
 FEW = 15
