@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from disobey.analysis.tables import COLUMNS, TABLES
+from disobey.analysis.tables import COLUMNS, TABLES, in_parts
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -38,6 +38,15 @@ def test_every_row_of_the_other_tables_is_there_once(analyses):
                 assert list(alike[0]) == list(alike[1]), (name, column)
     models = found[found.table == "bias"].model
     assert set(models) == set(TABLES["bias"].make("s", analyses).compared)
+
+
+@pytest.mark.parametrize("name", ["all", "accuracy"])
+def test_a_table_grows_by_one_setting_at_a_time(analyses, name):
+    """So that it fits into the memory of a job however many settings there are."""
+    settings = [set(part.setting) for part in in_parts(name, "s", analyses)]
+    beside = settings[:-1] if name == "all" else settings  # the claims come last
+    assert len(analyses) > 1 and all(len(names) <= 1 for names in beside)
+    assert set().union(*beside) == set(analyses)
 
 
 def test_the_lines_of_the_readme_plot_the_slope_in_every_reading(analyses, tmp_path, monkeypatch):

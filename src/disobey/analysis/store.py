@@ -56,6 +56,11 @@ from disobey.stores.reader import read_groups
 SPLITS = ("train", "test")
 # The stores of `disobey.stores.layout.BESIDE`.
 BESIDE = {"bias": Bias, "curves": Curves, "gradients": Gradients}
+# What tables and claims read of a split, with coordinates; figures read other variables, too.
+NUMBERS = (
+    "value", "estimate", "low", "high", "example_variance", "resampled", "examples",
+    "most_frequent_class", "statistic", "model", "subset", "seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -109,11 +114,20 @@ class Analysis:
         return self.splits[split].value.sel(statistic=statistic, model=model, subset=subset).values
 
 
-def read_analysis(manifest: Manifest) -> Analysis:
-    """Read a verified analysis store into memory."""
+def read_analysis(manifest: Manifest, *, plots: bool = True) -> Analysis:
+    """Read a verified analysis store into memory; without ``plots`` only `NUMBERS`."""
     path: Path = manifest.file()
-    names = [name for name in SPLITS if name in read_groups(path)]
-    splits = {name: xr.load_dataset(path, group=name, engine="netcdf4") for name in names}
+    variables = read_groups(path)
+    splits = {
+        name: xr.load_dataset(
+            path,
+            group=name,
+            engine="netcdf4",
+            drop_variables=() if plots else set(variables[name]).difference(NUMBERS),
+        )
+        for name in SPLITS
+        if name in variables
+    }
     with xr.open_dataset(path, engine="netcdf4") as root:
         about = json.loads(root.attrs["about"])
     return Analysis(manifest.id, about, splits)
@@ -134,11 +148,13 @@ def read_analyses(
     manifests: Iterable[Manifest],
     settings: Sequence[str],
     paper: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    *,
+    plots: bool = True,
 ) -> dict[str, Analysis]:
     """Read the analyses of ``settings``, in their order, each with its other analyses.
 
     All stores of a setting have its name as id; their stages tell them apart. ``paper`` gives the
-    paper's accuracies of some settings, see `Analysis`.
+    paper's accuracies of some settings, see `Analysis`; ``plots`` see `read_analysis`.
 
     Raises
     ------
@@ -158,5 +174,6 @@ def read_analyses(
             stage: read_beside(stores[stage, name]) for stage in BESIDE if (stage, name) in stores
         }
         reported = (paper or {}).get(name, {})
-        found[name] = replace(read_analysis(stores["confidence", name]), **beside, paper=reported)
+        analysis = read_analysis(stores["confidence", name], plots=plots)
+        found[name] = replace(analysis, **beside, paper=reported)
     return found

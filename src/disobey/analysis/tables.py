@@ -368,6 +368,8 @@ COLUMNS = (
     "statistic", "claim", "reading", "rank", "eigenvalue", "band", "step", "level", "class",
     "estimate", "low", "high", "seeds", "n", "null", "side", "control", "p", "verdict",
 )  # fmt: skip
+WHOLE = ("rank", "step", "class", "seeds", "n")
+REAL = ("eigenvalue", "level", "estimate", "low", "high", "null", "control", "p")
 # One name for what the tables call differently.
 RENAMED = {"value": "estimate", "compared": "model", "of": "model"}
 
@@ -378,16 +380,15 @@ def everything(study: str, analyses: Analyses) -> pd.DataFrame:
     ``table`` names the table with the same row. Rows of ``claims`` hold the numbers that decide a
     claim, with ``claim``, ``reading`` and ``verdict``; ``against`` is their placebo.
     """
-    parts = []
-    for name in ("accuracy", "confidence", "bias", "curves", "gradients", "claims"):
-        part = TABLES[name].make(study, analyses)
-        if name == "claims":
-            part = part.assign(seed="mean").rename(columns={"placebo": "against"})
-        if len(part):
-            renamed = part.rename(columns=RENAMED).assign(table=name)
-            parts.append(renamed.reindex(columns=list(COLUMNS)).dropna(axis="columns", how="all"))
-    whole = pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
-    return whole.astype(dict.fromkeys(("rank", "step", "class", "seeds", "n"), "Int64"))
+    return pd.concat(in_parts("all", study, analyses), ignore_index=True)
+
+
+def _as_everything(table: str, part: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of another table in the columns of the table of every number."""
+    if table == "claims":
+        part = part.assign(seed="mean").rename(columns={"placebo": "against"})
+    whole = part.rename(columns=RENAMED).assign(table=table).reindex(columns=list(COLUMNS))
+    return whole.astype(dict.fromkeys(WHOLE, "Int64") | dict.fromkeys(REAL, "float64"))
 
 
 # --- all of them -----------------------------------------------------------------------------
@@ -424,3 +425,23 @@ TABLES = {
     ),
     "all": Table("every number of a study, tidy: the other tables below each other", everything),
 }
+# Tables whose rows are each of one setting.
+BY_SETTING = ("accuracy", "confidence", "paper", "bias", "curves", "gradients")
+IN_ALL = ("accuracy", "confidence", "bias", "curves", "gradients", "claims")
+
+
+def in_parts(name: str, study: str, analyses: Analyses) -> Iterator[pd.DataFrame]:
+    """Yield a table part by part, of one setting each where its rows allow that.
+
+    A thousand settings have ten million numbers, which as one data frame would not fit into the
+    memory of a job.
+    """
+    if name == "all":
+        for table in IN_ALL:
+            for part in in_parts(table, study, analyses):
+                yield _as_everything(table, part)
+    elif name in BY_SETTING:
+        for setting, analysis in analyses.items():
+            yield TABLES[name].make(study, {setting: analysis})
+    else:
+        yield TABLES[name].make(study, analyses)

@@ -50,12 +50,16 @@ def read_attributes(path: Path, group: str = "/") -> dict[str, Any]:
         return {name: place.getncattr(name) for name in place.ncattrs()}
 
 
-def read_groups(path: Path, group: str = "/") -> list[str]:
-    """Return the names of the groups inside ``group``; none if there is no such group."""
+def read_groups(path: Path, group: str = "/") -> dict[str, list[str]]:
+    """Return the groups inside ``group`` and the names of their variables.
+
+    Empty if there is no such group.
+    """
     with _opened(path) as file:
-        if group == "/":
-            return list(file.groups)
-        return list(file[group].groups) if group in file.groups else []
+        if group != "/" and group not in file.groups:
+            return {}
+        groups = (file if group == "/" else file[group]).groups
+        return {name: list(found.variables) for name, found in groups.items()}
 
 
 def read_columns(path: Path, group: str) -> dict[str, np.ndarray]:
