@@ -28,6 +28,7 @@ SUMMARY = "summary"
 # Controls are part of the verdict of a claim with a single reading.
 AS_IN_THE_PAPER = (PAPER, "")
 NOT_RUN = "not run yet by today's code"
+SHOWN = 2  # studies whose counts a row has; docs/results.md has all
 COLUMNS = (
     "paper", "shows", "the paper finds", "here", "found, as in the paper", "the controls say",
     "out of reach",
@@ -44,8 +45,9 @@ paper's own settings.
 A count is in how many settings of a study a claim holds, of all settings that it is about; where
 others are contrary or withheld, their number follows. *Second seed* compares the student with the
 same network trained on labels, *replicate* conditions on a teacher of another seed
-([intervals and verdicts](science.md#intervals-and-verdicts)). The [results](results.md) have each
-setting with its interval.
+([intervals and verdicts](science.md#intervals-and-verdicts)). Each count is of the first studies in
+the list below that have the claim, at most two; the [results](results.md#in-short) have the counts
+of all studies side by side, and each setting with its interval.
 """
 
 
@@ -107,8 +109,12 @@ def _cells(row: Row, studies: Sequence[Drawn]) -> tuple[str, ...]:
     found, controls = [], [row.control] if row.control else []
     drawing = [drawn for drawn in studies if drawn.kinds.intersection(row.kinds)]
     for claim in row.claims:
-        for drawn in drawing:
-            counts = [cells for cells in drawn.summary or () if cells["claim"] == claim]
+        having = [
+            (drawn, counts)
+            for drawn in drawing
+            if (counts := [cells for cells in drawn.summary or () if cells["claim"] == claim])
+        ]
+        for drawn, counts in having[:SHOWN]:
             name = f"`{drawn.study}`, {claim.replace('_', ' ')}"
             found += _counts(name, [c for c in counts if c["reading"] in AS_IN_THE_PAPER])
             controls += _counts(name, [c for c in counts if c["reading"] not in AS_IN_THE_PAPER])
