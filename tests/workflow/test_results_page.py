@@ -47,6 +47,9 @@ def test_the_page_says_what_the_tables_say(finished, monkeypatch, capsys):
     (commit,) = {history.commit(record["git"]) for record in trained}
     assert "In short" not in page
     assert re.search(rf"\| train \| .* \| {re.escape(commit)} \|$", page, re.M)
+    assert main([str(finished.study), "--brief"]) == 0
+    start, end = page.index("\n### Claims"), page.index("\n### Test accuracy")
+    assert capsys.readouterr().out == page[:start] + page[end:]
 
 
 @pytest.mark.workflow

@@ -40,9 +40,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "studies", nargs="*", metavar="STUDY", default=["config.yaml"], help="study files"
     )
+    parser.add_argument(
+        "--brief", action="store_true", help="without the numbers of each claim in each setting"
+    )
     options = parser.parse_args(arguments)
     found = [Found.read(path) for path in options.studies]
-    pages = [*([in_short(found)] if len(found) > 1 else []), *map(results, found)]
+    pages = [in_short(found)] if len(found) > 1 else []
+    pages += [results(one, brief=options.brief) for one in found]
     print("\n\n".join("\n".join(page) for page in pages))
     return 0
 
@@ -107,20 +111,15 @@ def _verdicts(counts: Cells | None) -> str:
     return f"{NBSP}/{NBSP}".join(counts[name] for name in ("holds", "contrary", "undecided"))
 
 
-def results(found: Found) -> Iterator[str]:
-    """Yield the lines of one study."""
+def results(found: Found, *, brief: bool = False) -> Iterator[str]:
+    """Yield the lines of one study; with ``brief`` without each claim in each setting."""
     yield f"## Study `{found.study.study}` (`{found.path}`)"
     yield ""
     yield from lead(found.summary)
     yield ""
     yield from _provenance(found.report)
-    yield from ("", "### Claims", "")
-    yield from markdown(
-        ("claim", "whose", "split", "reading", *(name.replace("_", " ") for name in COUNTS)),
-        ((*_of(row), *(row[name] for name in COUNTS)) for row in found.summary),
-    )
-    for claim in found.claims:
-        yield from _claim(claim)
+    if not brief:
+        yield from _claims(found)
     yield from ("", "### Test accuracy, per cent", "")
     shown = found.accuracies
     models = list(shown[0].by_model) if shown else []
@@ -131,6 +130,16 @@ def results(found: Found) -> Iterator[str]:
             for row in shown
         ),
     )
+
+
+def _claims(found: Found) -> Iterator[str]:
+    yield from ("", "### Claims", "")
+    yield from markdown(
+        ("claim", "whose", "split", "reading", *(name.replace("_", " ") for name in COUNTS)),
+        ((*_of(row), *(row[name] for name in COUNTS)) for row in found.summary),
+    )
+    for claim in found.claims:
+        yield from _claim(claim)
 
 
 def lead(summary: Sequence[Cells]) -> Iterator[str]:
