@@ -14,7 +14,7 @@ from disobey.stores.manifest import Manifest, describe, write_manifest
 from disobey.stores.writer import NetcdfWriter, atomic, remove_temporary_files, title_of
 
 if TYPE_CHECKING:
-    from disobey.training.distributed import Ranks
+    from disobey.training.ranks import Ranks
 
 BY_HAND = "by-hand"  # the digest of code that nobody gave
 

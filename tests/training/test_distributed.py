@@ -24,10 +24,10 @@ from disobey.training.distributed import (
     BEGUN,
     ENDED,
     DistributedSaver,
-    Ranks,
     split_batch,
     with_synchronised_statistics,
 )
+from disobey.training.ranks import Ranks
 
 from .conftest import raw_images, raw_texts
 from .distributed_runs import PATIENCE, ForkedRun, Run, wait_until

@@ -59,7 +59,7 @@ BESIDE = {"bias": Bias, "curves": Curves, "gradients": Gradients}
 # What tables and claims read of a split, with coordinates; figures read other variables, too.
 NUMBERS = (
     "value", "estimate", "low", "high", "example_variance", "resampled", "examples",
-    "most_frequent_class", "statistic", "model", "subset", "seed",
+    "most_frequent_class", "statistic", "model", "compared", "subset", "seed",
 )  # fmt: skip
 
 

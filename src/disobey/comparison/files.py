@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from disobey.comparison.top_classes import CLASSES, OF_TOP, TOP_CLASS, TOP_LOGIT, completed
+from disobey.comparison.top_classes import (
+    CLASSES,
+    OF_TOP,
+    TOP_CLASS,
+    TOP_LOGIT,
+    completed,
+    spread_share,
+)
 from disobey.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -392,6 +399,18 @@ def logits_facts(path: Path) -> dict[str, Any]:
 def labels_facts(path: Path) -> dict[str, Any]:
     """Return label noise of each split of a file of labels, as `logits_facts` does."""
     return {split: {"noise": _noise(columns)} for split, columns in read_file(path, LABEL).items()}
+
+
+def spread_at(temperature: float, split: str) -> Callable[[Path], dict[str, Any]]:
+    """Return a fact about a file of top classes, see `disobey.stores.contents.facts_of`."""
+
+    def spread(path: Path) -> dict[str, Any]:
+        columns = read_file(path)[split]
+        share = spread_share(columns[LOGITS], columns[TOP_CLASS], temperature)
+        return {"share": share, "k": columns[TOP_CLASS].shape[1]}
+
+    spread.__name__ = f"spread_at_{temperature:g}_{split}"
+    return spread
 
 
 def _noise(columns: Columns) -> float | None:

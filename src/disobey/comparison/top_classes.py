@@ -10,9 +10,7 @@ prediction, are exact. At a higher temperature the even tail grows, and a studen
 instead of its teacher: `spread_share` says how much.
 """
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -116,17 +114,3 @@ def spread_share(logits: np.ndarray, given: np.ndarray, temperature: float) -> f
     softened = np.exp(scaled - scaled.max(1, keepdims=True))
     softened /= softened.sum(1, keepdims=True)
     return float(1 - np.take_along_axis(softened, given.astype(np.int64), 1).sum(1).mean())
-
-
-def spread_at(temperature: float, split: str) -> Callable[[Path], dict[str, Any]]:
-    """Return a fact about a file of top classes, see `disobey.stores.contents.facts_of`."""
-
-    def spread(path: Path) -> dict[str, Any]:
-        from disobey.comparison.files import LOGITS, read_file
-
-        columns = read_file(path)[split]
-        share = spread_share(columns[LOGITS], columns[TOP_CLASS], temperature)
-        return {"share": share, "k": columns[TOP_CLASS].shape[1]}
-
-    spread.__name__ = f"spread_at_{temperature:g}_{split}"
-    return spread

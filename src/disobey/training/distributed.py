@@ -8,12 +8,8 @@ are summed and for dropout, whose masks each rank draws for its own part of a ba
 
 import atexit
 import contextlib
-import json
-import math
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,82 +19,17 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from disobey.errors import UserError
-from disobey.gpus import take_cards
 from disobey.job import Job
 from disobey.seeds import torch_seed
 from disobey.training.checkpoint import Checkpoints, CheckpointSaver
 from disobey.training.inputs import Inputs
 from disobey.training.loop import Training
 from disobey.training.objective import Objective, Targets
+from disobey.training.ranks import Ranks
 
-# The longest wait of a rank for another, for instance while rank 0 saves a state [our choice].
-COLLECTIVE_TIMEOUT = timedelta(hours=1)
 # Seconds in which rank 0 may report an error; torchrun ends all processes after thirty.
 REPORT_SECONDS = 25.0
-BEGUN, ENDED, CARDS = "disobey/begun", "disobey/ended", "disobey/cards"
-
-
-class Ranks:
-    """The processes of one training, as one of them sees them.
-
-    Parameters
-    ----------
-    rank, count : int
-        This process's rank, and how many there are.
-    store : torch.distributed.Store
-        Read and written by all; torchrun's own process holds it.
-    """
-
-    def __init__(self, rank: int, count: int, store: distributed.Store) -> None:
-        self.rank, self.count, self.store = rank, count, store
-
-    @classmethod
-    def connect(cls, *, cuda: bool) -> "Ranks":
-        """Join the processes that torchrun has started; tensors on GPUs go through NCCL.
-
-        Raises
-        ------
-        UserError
-            When they run on several machines.
-        """
-        if os.environ.get("LOCAL_WORLD_SIZE") != os.environ["WORLD_SIZE"]:
-            raise UserError(
-                "a training runs on one machine, with one or several GPUs; call torchrun with "
-                "--standalone"
-            )
-        store, rank, count = next(distributed.rendezvous("env://", timeout=COLLECTIVE_TIMEOUT))
-        distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if cuda else "gloo",
-            store=store,
-            rank=rank,
-            world_size=count,
-            timeout=COLLECTIVE_TIMEOUT,
-        )
-        return cls(rank, count, store)
-
-    def announce(self, key: str, value: str = "") -> None:
-        """Set a key that `wait_for` waits for."""
-        with contextlib.suppress(distributed.DistError):  # torchrun, which holds it, has ended
-            self.store.set(key, value)
-
-    def wait_for(self, *keys: str, seconds: float = math.inf) -> str | None:
-        """Return the first of ``keys`` that is set; None where none is after so many seconds."""
-        deadline = time.monotonic() + seconds
-        while True:
-            for key in keys:
-                if self.store.check([key]):
-                    return key
-            if time.monotonic() > deadline:
-                return None
-            time.sleep(0.1)  # the store's own wait would hold back signals
-
-    def take_card(self, cards: Sequence[str]) -> int:
-        """Return the position of this rank's GPU; rank 0 takes the locks of all."""
-        if self.rank == 0:
-            self.announce(CARDS, json.dumps(take_cards(cards, self.count)))
-        self.wait_for(CARDS)
-        position: int = json.loads(self.store.get(CARDS))[self.rank]
-        return position
+BEGUN, ENDED = "disobey/begun", "disobey/ended"
 
 
 def all_reduce_sum(values: torch.Tensor) -> torch.Tensor:
