@@ -1,5 +1,6 @@
 """How pytest-xdist (``make test``) shares out the tests among its workers."""
 
+import gc
 import os
 
 import pytest
@@ -31,6 +32,12 @@ def pytest_configure(config):
     """End a run with an error when a worker dies: with a new one in its place runs have hung."""
     if getattr(config.option, "maxworkerrestart", "") is None:
         config.option.maxworkerrestart = "0"
+
+
+def pytest_collection_finish():
+    """Search neither the libraries nor the collected tests for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -49,7 +49,11 @@ def payoff(model, teacher, others, label, where, samples, subset):
     deciles = [_deciles(other) for other in others] if of_all else []
     unjudged = not subset.startswith("teacher")
 
-    def found(sample):
+    softened = [softmax(z, 1) for z in others]
+    agreements = [((m * p).sum(1), p[rows, label]) for p in (m, t, *softened)]
+    gaps = [m[rows, p.argmax(1)] - t[rows, p.argmax(1)] for p in (t, m)]
+
+    def found(sample, first):
         drawn = sample[where[sample]]
         values = {}
         for score, (gain, misfit) in worth.items():
@@ -67,13 +71,16 @@ def payoff(model, teacher, others, label, where, samples, subset):
                 ratios = [_ratio(gain[one].sum(), misfit[one].sum()) for one in each]
                 values[f"{score}_payoff_decile_{k + 1}"] = sum(ratios) / len(ratios)
         if unjudged:
-            values |= _mutual(m, t, [softmax(z, 1) for z in others], drawn)
-            values |= _kappas(m, t, others, label, right, drawn)
+            values |= _mutual(m, t, softened, gaps, drawn)
+            values |= _kappas(agreements, m.shape[1], others, label, right, drawn)
+            if first and len(drawn) and 0 < right[0][drawn].mean() < 1:
+                kappa = cohen_kappa_score(right[0][drawn], right[1][drawn])
+                assert abs(values["error_consistency"] - kappa) < 1e-9
             if others:
                 values |= _inherited(model, teacher, others, label, drawn)
         return values
 
-    each = [found(sample) for sample in samples]
+    each = [found(sample, number == 0) for number, sample in enumerate(samples)]
     return {name: np.array([one[name] for one in each]) for name in each[0]}
 
 
@@ -103,17 +110,13 @@ def _cells(model_right, teacher_right):
     )  # fmt: skip
 
 
-def _mutual(m, t, others, drawn):
+def _mutual(m, t, others, gaps, drawn):
     values = {}
     if not len(drawn):
         empty = ("ece_given_teacher", "ece_given_model", "gap_given_teacher", "gap_given_model")
         return dict.fromkeys((*empty, *(["nearer_to_others"] if others else [])), NAN)
-    for judge, p in (("teacher", t), ("model", m)):
-        chosen = p.argmax(1)
-        confidence, gap = (
-            p.max(1)[drawn],
-            np.array([m[i, chosen[i]] - t[i, chosen[i]] for i in drawn]),
-        )
+    for judge, p, gap_of_all in zip(("teacher", "model"), (t, m), gaps, strict=True):
+        confidence, gap = p.max(1)[drawn], gap_of_all[drawn]
         bins = np.minimum(np.floor(15 * confidence), 14)
         values[f"ece_given_{judge}"] = sum(
             (bins == k).mean() * abs(gap[bins == k].mean()) for k in set(bins)
@@ -126,16 +129,21 @@ def _mutual(m, t, others, drawn):
     return values
 
 
-def _kappas(m, t, others, label, right, drawn):
+def _kappas(agreements, classes, others, label, right, drawn):
+    """``agreements``: how often the model agrees with a teacher, and that one is right; own first.
+
+    Before them the model with itself.
+    """
     names = ("agreement_kappa", "error_consistency")
     if not len(drawn):
         excess = [f"{name}_excess" for name in names] if others else []
         return dict.fromkeys((*names, *excess), NAN)
-    classes = m.shape[1]
+    (_, model_right), with_teacher, *with_others = agreements
 
-    def soft(other):
-        agree = np.mean([np.dot(m[i], other[i]) for i in drawn])
-        a, b = (np.mean([p[i, label[i]] for i in drawn]) for p in (m, other))
+    def soft(agreement):
+        agree, a, b = (
+            np.mean(values[drawn]) for values in (agreement[0], model_right, agreement[1])
+        )
         by_chance = a * b + (1 - a) * (1 - b) / (classes - 1)
         return agree, by_chance
 
@@ -148,13 +156,11 @@ def _kappas(m, t, others, label, right, drawn):
         agree, by_chance = np.mean(pairs, axis=0)
         return (agree - by_chance) / (1 - by_chance) if by_chance != 1 else NAN
 
-    own = kappa([soft(t)]), kappa([hard(right[1])])
-    if not np.isnan(own[1]) and 0 < right[0][drawn].mean() < 1:
-        assert abs(own[1] - cohen_kappa_score(right[0][drawn], right[1][drawn])) < 1e-9
+    own = kappa([soft(with_teacher)]), kappa([hard(right[1])])
     values = dict(zip(names, own, strict=True))
     if others:
         rest = (
-            kappa([soft(softmax(z, 1)) for z in others]),
+            kappa([soft(agreement) for agreement in with_others]),
             kappa([hard(z.argmax(1) == label) for z in others]),
         )
         for name, with_own, with_others in zip(names, own, rest, strict=True):

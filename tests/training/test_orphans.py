@@ -143,11 +143,11 @@ def test_what_is_not_the_same_is_made_again(change, scene, capsys):
     assert after["code"] == words[words.index("--code") + 1]
 
 
-def test_states_stay_until_the_model_was_read(scene):
+def test_states_stay_until_the_model_was_read(scene, monkeypatch):
     """Snakemake deletes the store of a job that it has not seen end, say an orphan's."""
+    monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0")
     scene.plan(epochs=2)
-    process, _ = scene.start()
-    assert process.wait(PATIENCE) == 0
+    assert main("train", scene.words()[1:]) == 0
     assert len(scene.states()) == 1
     scene.workplace.dump(scene.run, scene.data)
     assert not list(scene.folder.glob("results/checkpoints/*"))
@@ -176,10 +176,10 @@ def test_a_call_by_hand_goes_on_from_its_own_codes_states_alone(scene, monkeypat
     assert len(list(scene.folder.glob("results/checkpoints/*"))) == 1  # the other code's
 
 
-def test_states_of_a_training_at_work_are_not_taken_away(scene):
+def test_states_of_a_training_at_work_are_not_taken_away(scene, monkeypatch):
+    monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0")
     scene.plan(epochs=2)
-    process, _ = scene.start()
-    assert process.wait(PATIENCE) == 0
+    assert main("train", scene.words()[1:]) == 0
     lock = Lock(lock_of(scene.manifest))
     assert lock.try_take()
     scene.workplace.dump(scene.run, scene.data)
