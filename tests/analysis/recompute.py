@@ -219,8 +219,9 @@ def _split(folder, spec, split, setting):
         role: [_load(folder / f"{run}.nc", split) for run in spec[f"{role}s"]]
         for role in ("teacher", "reference", "student")
     }
-    for mask in {store["seen"].tobytes(): store["seen"] for store in stores["student"]
-                 if "seen" in store}.values():
+    for mask in {
+        store["seen"].tobytes(): store["seen"] for store in stores["student"] if "seen" in store
+    }.values():
         kept = [i for i, seen in enumerate(mask) if bool(seen) == (split == "train")]
         stores = {
             role: [{name: values[kept] for name, values in store.items()} for store in per]

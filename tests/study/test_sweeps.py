@@ -505,7 +505,10 @@ def test_held_out_examples_are_a_split_of_the_settings_that_have_any(plan, load)
 def test_steps_are_more_epochs_of_a_share_and_so_more_views(plan):
     """15 batches of 100 are one epoch of 1,442 images, and two of half of them."""
     edits = (
-        ("datasets:\n", "datasets:\n  views: {source: builtin, name: digits, augment: {crop_padding: 4}}\n"),
+        (
+            "datasets:\n",
+            "datasets:\n  views: {source: builtin, name: digits, augment: {crop_padding: 4}}\n",
+        ),
         ("recipes:\n", "recipes:\n  steps: {optimizer: sgd, lr: 0.1, steps: 525, batch: 100}\n"),
     )
     setting = "  share: {dataset: views, teacher: mlp, student: mlp, recipe: steps, distill: {temperature: 4}%s}\nsweeps:\n"

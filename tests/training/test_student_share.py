@@ -93,9 +93,7 @@ def test_a_run_memorises_the_examples_that_its_logits_call_seen_and_no_others(wo
     noisy = {"label_noise": {"rate": 0.3, "seed": 1}}
     plain = workplace.made(*labels_call(noise, **noisy))
     shared = workplace.made(*labels_call(noise, student_share=0.5, **noisy))
-    given, of_share = (
-        read_arrays(workplace.path("labels", id), "train") for id in (plain, shared)
-    )
+    given, of_share = (read_arrays(workplace.path("labels", id), "train") for id in (plain, shared))
     assert "seen" not in given
     np.testing.assert_array_equal(given["label"], of_share["label"])
     spec = workplace.run_spec(noise, labels=shared, **MEMORISING)
