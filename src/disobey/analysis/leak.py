@@ -35,9 +35,8 @@ LEAK_AND_MEMORY = (
     ),
     Statistic(LEAK_TOP1, "how many of these m puts into the class of their given label", SHARE),
     Statistic(
-        LEAK_EXCESS, "leak - (1 - mean p of the label before noise) / (K - 1), the leak of a model "
-        "that cannot tell the given label from the other wrong ones", PROBABILITY_DIFFERENCE, 0,
-        symbol="L - chance",
+        LEAK_EXCESS, "leak - (1 - mean p of the label before noise) / (K - 1): 0 on average for a "
+        "model that cannot tell the given label from other wrong ones", PROBABILITY_DIFFERENCE,
     ),
     Statistic(
         MEMORY, "mean p of the given label at examples that m saw, minus that at examples of the "
