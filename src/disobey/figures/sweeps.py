@@ -199,7 +199,8 @@ def draw_leak(analyses: dict[str, Analysis]) -> Figure:
     hollow = style.handle(REFERENCE, markerfacecolor=style.HOLLOW)
     sheet.legend([style.handle(STUDENT), hollow, style.handle(EFFECT)])
     for family in families(found, (key,)):
-        sheet.write(family.head)
+        sizes = dict.fromkeys(size(one, HELD_OUT, MISLABELLED) for one in family.analyses)
+        sheet.write(f"{family.name}, n{NBSP}={NBSP}{' / '.join(sizes)} held out, mislabelled")
         members = [(float(one.about.get(key, 1)), one) for one in family.analyses]
         panels = [
             panel(of, model, _held_out_lines(family, of, model, members), across)
