@@ -118,7 +118,7 @@ class OurLoop:
         """Return a training of the student at its first step."""
         targets = Targets(torch.from_numpy(self.data.train.label).to(self.device), self.teacher)
         objective = build_objective(self.spec, targets)
-        shown = augmented.show_views(self.spec, self.inputs, self.teacher)
+        shown = augmented.show_views(self.spec, self.inputs, targets)
         return Training(
             self.student,
             self.inputs,

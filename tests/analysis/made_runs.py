@@ -90,8 +90,11 @@ def many_directions(rng, step, bias=0.0, wobble=0.03):
     return 3 * rank**-0.3 * learnt * behind * (1 + 0.01 * rng.normal(size=learnt.shape) * learnt)
 
 
-def write_logits(folder, run, rng, signal, label, clean, scale=1.0):
-    """Write a logits store: ``signal`` of each split, scaled, and noise of the run's own."""
+def write_logits(folder, run, rng, signal, label, clean, scale=1.0, seen=None):
+    """Write a logits store: ``signal`` of each split, scaled, and noise of the run's own.
+
+    ``seen`` is 1 for the training examples that the run saw, where it is given.
+    """
     path = folder / "results" / "logits" / f"{run}.nc"
     with atomic(path) as temporary, NetcdfWriter(temporary, {"run": run}) as writer:
         for split, shared in signal.items():
@@ -101,6 +104,8 @@ def write_logits(folder, run, rng, signal, label, clean, scale=1.0):
             writer.write(split, "label", ("example",), label[split])
             writer.write(split, "clean_label", ("example",), clean[split])
             writer.write(split, "example_id", ("example",), np.arange(len(shared)))
+        if seen is not None:
+            writer.write("train", "seen", ("example",), seen)
     record = describe(
         stage="dump", id=run, spec={"run": run}, code="", files=[path], base=path.parent,
         inputs=[], started=time.time(),

@@ -39,6 +39,7 @@ STATISTICS = (
     "plot_gap_top_decile", "plot_share_below_diagonal", "plot_sd_ratio",
     *recompute_readings.NAMES, "agreement",
     "kl_from_teacher", "total_variation", *QUALITY, *recompute_payoff.NAMES,
+    "leak", "leak_top1", "leak_excess", "memory", "memory_top1",
 )  # fmt: skip
 TOLERANCE = 1e-6
 # Counts that may differ, in all cells of a variable.
@@ -189,9 +190,10 @@ def _compare(found, expected, names):
 
 
 def _load(path, split):
+    names = ("logits", "label", "clean_label", "seen")
     with netCDF4.Dataset(path) as file:
-        group = file[split]
-        return {name: np.array(group[name][:]) for name in ("logits", "label", "clean_label")}
+        group = file["test" if split == "test" else "train"]
+        return {name: np.array(group[name][:]) for name in names if name in group.variables}
 
 
 @cache
@@ -205,7 +207,8 @@ def _setting(folder, spec):
     spec = json.loads(spec)
     setting = SimpleNamespace(values={}, counts={}, plots={})
     rows = {}
-    for split in ("train", "test"):
+    held_out = [split for split in spec.get("splits", ()) if split == "held_out"]
+    for split in ("train", "test", *held_out):
         rows |= _split(folder, spec, split, setting)
     return rows, vars(setting)
 
@@ -216,12 +219,21 @@ def _split(folder, spec, split, setting):
         role: [_load(folder / f"{run}.nc", split) for run in spec[f"{role}s"]]
         for role in ("teacher", "reference", "student")
     }
+    for mask in {
+        store["seen"].tobytes(): store["seen"] for store in stores["student"] if "seen" in store
+    }.values():
+        kept = [i for i, seen in enumerate(mask) if bool(seen) == (split == "train")]
+        stores = {
+            role: [{name: values[kept] for name, values in store.items()} for store in per]
+            for role, per in stores.items()
+        }
     label, clean = (stores["teacher"][0][name] for name in ("label", "clean_label"))
     logits = {role: [s["logits"].astype(float) for s in per] for role, per in stores.items()}
     n, seeds = len(label), spec["seeds"]
     samples = [np.arange(n)]
     if split == "test":
         setting.constant = max((clean == k).mean() for k in set(clean))
+    if split != "train":
         rng = np.random.default_rng(
             np.random.SeedSequence([spec["analysis"]["seed"], *b"resamples"])
         )
@@ -245,6 +257,8 @@ def _split(folder, spec, split, setting):
             for role in logits
         }
         recompute_payoff.add_copied(per_model)
+        if split == "held_out":
+            _remember(per_model, setting, subset, logits["teacher"][0].shape[1])
         per_model[EFFECT] = [
             {
                 name: values - reference[name]
@@ -262,6 +276,21 @@ def _split(folder, spec, split, setting):
         for key, row in _rows(setting.values, split, subset, seeds, counts):
             rows[key[0], key[1], split, subset, key[2]] = row
     return rows
+
+
+def _remember(per_model, setting, subset, classes):
+    """Add leak and memory of both compared models on the held-out examples of a subset."""
+    top1, p = "accuracy", "given_label_confidence"
+    for role in ("reference", "student"):
+        for i, found in enumerate(per_model[role]):
+            if subset == "mislabelled":
+                wrong = 1 - found["clean_label_confidence"]
+                found |= {"leak": found[p], "leak_top1": found[top1]}
+                found["leak_excess"] = found[p] - wrong / (classes - 1)
+            if not subset.startswith("teacher"):
+                for name, of in (("memory", p), ("memory_top1", top1)):
+                    seen = setting.values["train", subset, role, of][i, 0]
+                    found[name] = seen - found[of]
 
 
 def _other_readings(logits, label, clean, role, i, where, subset, samples):

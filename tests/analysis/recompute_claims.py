@@ -52,7 +52,7 @@ for split in ("train", "test"):
 # Shares have intervals within 0 and 1, differences of two within -1 and 1, of four within -2 and 2.
 SHARES = {
     "accuracy", "clean_accuracy", "agreement", "total_variation", "plot_share_below_diagonal",
-    "ece", "saturated", "given_label_confidence", "clean_label_confidence",
+    "ece", "saturated", "given_label_confidence", "clean_label_confidence", "leak", "leak_top1",
     *recompute_readings.SHARES, *recompute_payoff.SHARES,
 }  # fmt: skip
 FEWEST = 200

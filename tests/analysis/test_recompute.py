@@ -16,7 +16,7 @@ SIZES, CLASSES = {"train": 130, "test": 200}, 5
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A study of two settings, one with three seeds and one with a single seed."""
+    """A study of three settings: of three seeds, of one, and of two that saw a share."""
     folder = tmp_path_factory.mktemp("study")
     rng = np.random.default_rng(0)
     signal = {split: 1.5 * rng.normal(size=(n, CLASSES)) for split, n in SIZES.items()}
@@ -27,14 +27,22 @@ def study(tmp_path_factory):
     for role, scale in (("t", 1.0), ("r", 1.0), ("s", 1.2)):
         for run in runs[role]:
             write_logits(folder, run, rng, signal, label, clean, scale)
+    seen = (rng.random(SIZES["train"]) < 0.6).astype(np.int8)
+    on_share = {role: [f"{role}-share-{seed}" for seed in range(2)] for role in ("r", "s")}
+    for run in (run for of_role in on_share.values() for run in of_role):
+        write_logits(folder, run, rng, signal, label, clean, 1.1, seen)
     results = folder / "results"
     analyses = []
-    for name, seeds in (("three", [0, 1, 2]), ("single", [4])):
+    for name, seeds in (("three", [0, 1, 2]), ("single", [4]), ("share", [0, 1])):
         used = {role: ids[: len(seeds)] for role, ids in runs.items()}
+        used |= on_share if name == "share" else {}
         spec = {
             "about": {}, "seeds": seeds, "teachers": used["t"], "references": used["r"],
             "students": used["s"], "analysis": {"resamples": 30, "seed": 5},
         }  # fmt: skip
+        if name == "share":
+            spec["splits"] = ["train", "test", "held_out"]
+            spec["analysis"]["resamples"] = 5  # of these many numbers
         output = results / "small" / "analysis" / f"{name}.nc.json"
         inputs = [
             manifest_of(str(results / "logits" / f"{r}.nc")) for ids in used.values() for r in ids
@@ -43,7 +51,7 @@ def study(tmp_path_factory):
         assert main("confidence", call) == 0
         analyses.append(str(output))
     for table in ("confidence", "accuracy", "claims", "summary"):
-        spec = {"study": "small", "settings": ["three", "single"], "table": table}
+        spec = {"study": "small", "settings": ["three", "single", "share"], "table": table}
         output = results / "small" / "tables" / f"{table}.csv.json"
         call = ["--spec", json.dumps(spec), "--inputs", *analyses, "--output", str(output)]
         assert main("table", call) == 0
@@ -61,7 +69,7 @@ def test_every_row_is_what_an_independent_computation_gives(study):
 def test_the_study_has_a_row_for_every_kind_of_number(study):
     rows = pd.read_csv(table(study, "confidence"), dtype={"seed": str})
     assert set(rows.subset) == {"all", "teacher right", "teacher wrong", "clean", "mislabelled"}
-    assert set(rows.split) == {"train", "test"}
+    assert set(rows.split) == {"train", "test", "held_out"}
     assert set(rows.seed) == {"0", "1", "2", "4", "mean"}
     assert set(rows.model) == {"reference", "student", "student - reference"}
     mean = rows[(rows.seed == "mean") & (rows.setting == "three")]
@@ -102,7 +110,7 @@ def test_claims_quote_the_tables(study):
     numbers = numbers.set_index(["setting", "split", "statistic", "model"])
     claims = pd.read_csv(table(study, "claims"))
     # Four claims on confidence in three readings and two on both splits; accuracy and pay-off once.
-    assert len(claims) == 2 * (2 * (4 * 3 + 2) + 3)
+    assert len(claims) == 3 * (2 * (4 * 3 + 2) + 3)
     for claim in claims.itertuples():
         key = claim.setting, claim.split, claim.statistic, claim.model
         if np.isnan(claim.value):  # a replicate-conditioned statistic of a single seed

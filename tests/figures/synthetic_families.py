@@ -76,6 +76,27 @@ def make_temperatures(
     return found
 
 
+def make_shares(
+    shares: tuple = (0.5, 0.7), temperatures: tuple = (1, 4, 16), seeds: int = 3
+) -> dict:
+    """Students that see a share of the examples, with known leak and memory."""
+    found = {}
+    for share in shares:
+        for t in temperatures:
+            about = {"temperature": float(t), "student_share": share}
+            analysis = member(f"{LONG}-{share}-T{t}", about, seeds)
+            analysis.splits["held_out"] = analysis.splits["train"].copy(deep=True)
+            half = HALF if seeds > 1 else np.nan
+            leak = 0.05 * np.log2(t) * share
+            for statistic, reference in (("leak", 0.02), ("memory", 0.9)):
+                numbers = {REFERENCE: reference, STUDENT: reference + leak, EFFECT: leak}
+                for model, middle in numbers.items():
+                    ends = (middle, middle - half, middle + half)
+                    put(analysis, statistic, model, ends, "held_out")
+            found[analysis.setting] = analysis
+    return found
+
+
 def make_switching(
     points: tuple = (0.25, 0.5, 0.75),
     ramps: tuple = (None,),

@@ -17,7 +17,7 @@ from disobey.stores.layout import CAPTIONS
 from disobey.study.figures import FIGURES
 
 # Figures of which the paper has none alike.
-OURS = {"inheritance", "rounds", "pay-off", "losses"}
+OURS = {"inheritance", "rounds", "pay-off", "losses", "leak"}
 # Counts and accuracies; not the 56 in ResNet-56.
 NUMBER = re.compile(r"(?<![\w-])\d+(?:\.\d+)?(?= |$|,|;|\.)")
 FIGURES_OF_THE_PAPER = re.compile(r"Figures? \d+(?:, \d+)*(?:\s+and\s+\d+)?")

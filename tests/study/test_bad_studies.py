@@ -509,6 +509,23 @@ MISFITS = [
         "26: settings.self.initialisation",
         "teacher",
     ),
+    *(
+        (
+            "    student: mlp",
+            f"    student: mlp\n    student_share: {share}",
+            "26: settings.self.student_share",
+            remedy,
+        )
+        for share, remedy in ((70, "0.7"), (0, "above 0"), (0.001, "0.01"), (0.9999, "0.99"))
+    ),
+    (
+        "    distill: {temperature: 2}\n",
+        "    distill: {temperature: 2}\n    student_share: 0.5\n  next:\n    dataset: words\n"
+        "    teacher: {setting: langid}\n    student: roberta\n    recipe: text\n"
+        "    distill: {temperature: 4}\n",
+        "37: settings.next.teacher",
+        "all examples",
+    ),
     (
         "    dataset: words\n    teacher: roberta",
         "    dataset: words\n    teacher: mlp",

@@ -457,6 +457,74 @@ def test_over_training_needs_snapshots(load):
     )
 
 
+# --- a share of the examples -----------------------------------------------------------------------
+
+SHARE = (
+    "sweeps:\n",
+    "  share: {dataset: noisy, teacher: mlp, student: mlp, recipe: short, student_share: 0.5, distill: {temperature: 4}}\n"
+    "sweeps:\n"
+    "  shares: {base: share, vary: {student_share: [0.7, 1], distill.temperature: [2, 4]}}\n",
+)
+
+
+def test_students_and_references_see_a_share_and_teachers_all(plan):
+    planned = plan(SHARE)
+    train, dump = ({json.loads(job.spec)["labels"]: 0 for job in planned.jobs.values()
+                    if job.stage == stage} for stage in ("train", "dump"))  # fmt: skip
+    assert set(train) == set(dump)
+    labels = {key: json.loads(planned.jobs["labels", key].spec) for key in train}
+    shares = {key: spec.get("student_share") for key, spec in labels.items()}
+    assert sorted(shares.values(), key=str) == [0.5, 0.7, None]
+    noises = [spec["label_noise"] for spec in labels.values()]
+    assert noises == [noises[0]] * 3
+    half, most, all_of_them = (planned.settings[n] for n in ("share", "shares-0.7-4", "shares-1-4"))
+    assert half.teachers == most.teachers == all_of_them.teachers
+    assert most.references == planned.settings["shares-0.7-2"].references
+    for chosen, share in ((half, 0.5), (most, 0.7), (all_of_them, None)):
+        for run in (*chosen.references, *chosen.students):
+            spec = json.loads(planned.jobs["train", run].spec)
+            assert shares[spec["labels"]] == share
+            read = json.loads(planned.jobs["dump", run].spec)
+            assert read["labels"] == spec["labels"]
+        for run in chosen.teachers:
+            assert shares[json.loads(planned.jobs["train", run].spec)["labels"]] is None
+
+
+def test_held_out_examples_are_a_split_of_the_settings_that_have_any(plan, load):
+    planned = plan(SHARE)
+    analyses = {key: json.loads(job.spec) for (stage, key), job in planned.jobs.items()
+                if stage == "confidence"}  # fmt: skip
+    assert analyses["biased/share"]["splits"] == ["train", "test", "held_out"]
+    assert analyses["biased/share"]["about"]["student_share"] == 0.5
+    assert "splits" not in analyses["biased/shares-1-4"]
+    drawn = {figure.kind: figure.settings for figure in figures_of(load(SHARE))}
+    assert drawn["leak"] == ("share", "shares-0.7-2", "shares-0.7-4")
+    assert "leak" not in {figure.kind for figure in figures_of(load())}
+
+
+def test_steps_are_more_epochs_of_a_share_and_so_more_views(plan):
+    """15 batches of 100 are one epoch of 1,442 images, and two of half of them."""
+    edits = (
+        (
+            "datasets:\n",
+            "datasets:\n  views: {source: builtin, name: digits, augment: {crop_padding: 4}}\n",
+        ),
+        ("recipes:\n", "recipes:\n  steps: {optimizer: sgd, lr: 0.1, steps: 525, batch: 100}\n"),
+    )
+    setting = "  share: {dataset: views, teacher: mlp, student: mlp, recipe: steps, distill: {temperature: 4}%s}\nsweeps:\n"
+    blocks = [
+        sum(stage == "views" for stage, _ in plan(*edits, ("sweeps:\n", setting % more)).jobs)
+        for more in ("", ", student_share: 0.5")
+    ]
+    assert blocks[1] > blocks[0]
+
+
+def test_pairs_need_a_student_of_all_examples(load):
+    bias = "bias: {layers: [hidden_1], placebos: [batch_order, half_lr]"
+    said = refusal(load, (f"    {bias}}}", f"    student_share: 0.5\n    {bias}, pairs: {{}}}}"))
+    assert "settings.self.bias.pairs: compares the student with its teacher's own way" in said
+
+
 # --- figures ---------------------------------------------------------------------------------------
 
 

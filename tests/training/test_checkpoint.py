@@ -32,6 +32,8 @@ RECIPE = {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "epochs": 3, "batch":
 
 
 class Examples(SimpleNamespace):
+    number_seen = EXAMPLES
+
     def __len__(self):
         return EXAMPLES
 
@@ -78,7 +80,7 @@ def training(kind, recipe=RECIPE):
         spec = {"seeds": {"views": 6, "draw": 0}, "augment": {"flip": True}, "recipe": recipe}
         shown = augmented.augmented_training_inputs(spec, data, CPU)
         objective = build_objective({"recipe": recipe, "distill": distill}, targets)
-        before_epoch = augmented.show_views(spec, shown, teacher)
+        before_epoch = augmented.show_views(spec, shown, targets)
         return Training(built, shown, targets, objective, recipe, 4, before_epoch=before_epoch)
     if kind != "switched":
         objective = build_objective({"recipe": recipe, "distill": distill}, targets)

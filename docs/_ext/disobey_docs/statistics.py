@@ -24,6 +24,8 @@ HEADS = {
     "Pay-off of parts": "The same in deciles of a replicate's confidence, and by who is right.",
     "Calibration towards each other": "Of two models, without labels; o are the other teachers.",
     "Inherited mistakes": "Where two teachers differ, which of them the model goes with.",
+    "Leak and memory": "Of settings with a `student_share`, on the split `held_out`; the leak is "
+    "the student's number minus the reference's. [The science](../science.md#leak-and-memory).",
 }
 
 

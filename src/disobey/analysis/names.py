@@ -30,6 +30,10 @@ PLACEBOS = (
 DOUBLE_LENGTH, STUDENT_AT_1 = "double_length", "student_at_1"
 CONTROLS = (*PLACEBOS, DOUBLE_LENGTH, STUDENT_AT_1)
 
+# The split of training examples that student and reference did not see (``student_share``); where
+# there are any, the split train is of the others.
+HELD_OUT = "held_out"
+
 ALL, RIGHT, WRONG = "all", "teacher right", "teacher wrong"
 CLEAN, MISLABELLED = "clean", "mislabelled"
 SUBSET_WORDS = {

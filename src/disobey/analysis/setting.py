@@ -16,6 +16,7 @@ import xarray as xr
 
 from disobey.analysis.confidence import CentredLogits, Inheritance, Plotted, Primary, Rows
 from disobey.analysis.intervals import crossed_interval, example_variance
+from disobey.analysis.leak import enter_held_out
 from disobey.analysis.names import (
     ALL,
     CLEAN,
@@ -109,12 +110,21 @@ class SplitAnalysis:
         Of the examples; without resamples for a training split, whose examples are not resampled.
     block : int
         Examples that are read at a time; changes no result.
+    seen : xarray.Dataset, optional
+        The analysis of the examples that student and reference saw, if these are the others.
     """
 
-    def __init__(self, data: SplitLogits, resamples: Resamples, block: int) -> None:
+    def __init__(
+        self,
+        data: SplitLogits,
+        resamples: Resamples,
+        block: int,
+        seen: xr.Dataset | None = None,
+    ) -> None:
         self.data = data
         self.resamples = resamples
         self.block = block
+        self.seen = seen
         self.seeds = range(len(data.logits[STUDENT]))
         self.teachers = range(len(data.logits[TEACHER]))
         self.roles = [role for role in ROLES if data.logits.get(role)]
@@ -146,6 +156,12 @@ class SplitAnalysis:
         """Compute everything."""
         class_mean = self._read()
         self._compare(class_mean)
+        if self.labelled and not self.noisy:
+            self.tables[CLEAN] = self.tables[ALL].copy()
+        if self.seen is not None:
+            compared = {role: MODELS.index(role) for role in self.compared}
+            classes = self.data.logits[TEACHER][0].shape[1]
+            enter_held_out(self.tables, ROW, compared, self.seen, classes)
         student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
         inherited, copied = ([ROW[name] for name in names] for names in (INHERITED, COPIED))
         for table in self.tables.values():
@@ -153,12 +169,12 @@ class SplitAnalysis:
                 table[inherited, student], table[inherited, reference]
             )
             table[:, MODELS.index(EFFECT)] = table[:, student] - table[:, reference]
-        if self.labelled and not self.noisy:
-            self.tables[CLEAN] = self.tables[ALL]
         parts = [self._statistics(name) for name in SUBSETS]
         summary = xr.concat(parts, xr.IndexVariable("subset", list(SUBSETS)))
         summary["most_frequent_class"] = most_frequent_class(self.data.clean_label)
-        return xr.merge([summary, self._plot(), resampled(self.tables[ALL])])
+        # Draws of the held-out examples are no other setting's.
+        drawn = resampled(self.tables[ALL]) if self.seen is None else xr.Dataset()
+        return xr.merge([summary, self._plot(), drawn])
 
     def subset(self, name: str, teacher: int, rows: slice = slice(None)) -> np.ndarray:
         """Return which of the examples ``rows`` belong to a subset, shape (example,).
@@ -443,7 +459,13 @@ def resampled(table: np.ndarray) -> xr.Dataset:
     return xr.Dataset({"resampled": (("statistic", "model", "resample"), means)})
 
 
-def analyse(split: SplitLogits, resamples: int, seed: int, block: int | None = None) -> xr.Dataset:
+def analyse(
+    split: SplitLogits,
+    resamples: int,
+    seed: int,
+    block: int | None = None,
+    seen: xr.Dataset | None = None,
+) -> xr.Dataset:
     """Analyse one split.
 
     Parameters
@@ -455,10 +477,12 @@ def analyse(split: SplitLogits, resamples: int, seed: int, block: int | None = N
         Of the resamples.
     block : int, optional
         Examples to be read at a time; changes no result.
+    seen : xarray.Dataset, optional
+        The analysis of the seen training examples, where ``split`` is of the held-out ones.
     """
     drawn = Resamples.draw(split.examples, resamples, seed)
     if block is None:
         classes = split.logits[TEACHER][0].shape[1]
         most = min(BLOCK_LOGITS // classes, BLOCK_COUNTS // drawn.rows, LARGEST_BLOCK)
         block = max(most, SMALLEST_BLOCK)
-    return SplitAnalysis(split, drawn, block).dataset()
+    return SplitAnalysis(split, drawn, block, seen).dataset()

@@ -3,7 +3,7 @@
 A new one is a record in the module that computes it, in the tuple of its group.
 """
 
-from disobey.analysis import bias, confidence, payoff, quality, readings
+from disobey.analysis import bias, confidence, leak, payoff, quality, readings
 from disobey.analysis.names import Statistic
 
 GROUPS = (
@@ -16,11 +16,13 @@ GROUPS = (
     payoff.PAYOFF_PARTS,
     payoff.MUTUAL,
     payoff.MISTAKES,
+    leak.LEAK_AND_MEMORY,
 )
 # The names of each group.
-PRIMARY, PLOTTED, OTHER_READINGS, FIDELITY, QUALITY, PAYOFF, PAYOFF_PARTS, MUTUAL, MISTAKES = (
-    tuple(one.name for one in group) for group in GROUPS
-)
+(
+    PRIMARY, PLOTTED, OTHER_READINGS, FIDELITY, QUALITY, PAYOFF, PAYOFF_PARTS, MUTUAL, MISTAKES,
+    LEAK_AND_MEMORY,
+) = (tuple(one.name for one in group) for group in GROUPS)  # fmt: skip
 STATISTICS = {one.name: one for group in GROUPS for one in group}
 # Those of claims that are not about confidence, by name.
 OF_TRAINING = {one.name: one for one in bias.STATISTICS}

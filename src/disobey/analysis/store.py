@@ -1,6 +1,7 @@
 """The analysis store of one setting, which tables, figures and claims read.
 
-For each split (groups ``train`` and ``test``) one dataset with
+For each split (groups ``train``, ``test`` and, where students see a share of the training examples,
+``held_out``: the others, which ``train`` then leaves out) one dataset with
 
 - ``value(statistic, model, subset, seed)``: the statistic of each seed; NaN where it has no
   meaning (a teacher compared with itself, a subset that is empty);
@@ -48,7 +49,7 @@ import xarray as xr
 from disobey.analysis.bias import Bias
 from disobey.analysis.curves import Curves
 from disobey.analysis.gradients import Gradients
-from disobey.analysis.names import EFFECT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import EFFECT, HELD_OUT, REFERENCE, STUDENT, TEACHER
 from disobey.errors import UserError
 from disobey.stores.manifest import Manifest
 from disobey.stores.reader import read_groups
@@ -75,7 +76,7 @@ class Analysis:
         ``dataset``, ``label_noise`` (rate), ``teacher``, ``student`` (the study's names of the
         models), ``temperature``, ``weight``; the last two only where they are known.
     splits : dict of str to xarray.Dataset
-        ``train`` and ``test``, as described above; one of them where a comparison has no more.
+        By name, as described above; one of them where a comparison has no more.
     bias : Bias or None
     curves : Curves or None
     gradients : Gradients or None
@@ -125,7 +126,7 @@ def read_analysis(manifest: Manifest, *, plots: bool = True) -> Analysis:
             engine="netcdf4",
             drop_variables=() if plots else set(variables[name]).difference(NUMBERS),
         )
-        for name in SPLITS
+        for name in (*SPLITS, HELD_OUT)
         if name in variables
     }
     with xr.open_dataset(path, engine="netcdf4") as root:

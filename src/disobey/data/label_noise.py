@@ -1,6 +1,10 @@
-"""Draws that are balanced by class: label noise with an exact count, and subsets."""
+"""Draws that are balanced by class: label noise with an exact count, subsets, students' shares."""
 
 import numpy as np
+
+# The draw of the examples that students with a `student_share` see [our choice]: one for all seeds
+# of a study, as that of label noise. No subset of a study file can have this seed.
+SHARE_DRAW = 1_000_000
 
 
 def share_by_class(counts: np.ndarray, total: int) -> np.ndarray:
@@ -46,6 +50,30 @@ def stratified(label: np.ndarray, total: int, seed: int) -> np.ndarray:
         for one, number in enumerate(taken)
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def number_seen(share: float | None, examples: int) -> int:
+    """Return how many of the training examples a student sees; all without a share."""
+    return examples if share is None else round(share * examples)
+
+
+def seen_share(label: np.ndarray, share: float) -> np.ndarray:
+    """Draw the examples that a student sees, with each class's share kept.
+
+    Parameters
+    ----------
+    label : ndarray of int, shape (example,)
+        The given labels.
+    share : float
+        Of the examples, rounded to a whole number of them.
+
+    Returns
+    -------
+    ndarray of bool, shape (example,)
+    """
+    seen = np.zeros(len(label), bool)
+    seen[stratified(label, number_seen(share, len(label)), SHARE_DRAW)] = True
+    return seen
 
 
 def noisy_labels(label: np.ndarray, classes: int, rate: float, seed: int) -> np.ndarray:

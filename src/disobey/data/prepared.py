@@ -8,7 +8,8 @@ root ``class``, the names of the classes; attributes ``class_names`` (the same a
 ``vocabulary``, ``pad`` and ``separator``. Large images stay ``encoded(byte)``, each from its
 ``start(boundary)`` on, with the attribute ``encoded_shape``. Where data are drawn about true
 directions of the classes, these are ``direction(class, dimension)``.
-Label store: group ``train`` with ``label`` and ``example_id``.
+Label store: group ``train`` with ``label`` and ``example_id``, and ``seen`` where the models that
+read it are trained on a share of the examples.
 """
 
 import json
@@ -42,15 +43,23 @@ class Split:
         The label given to the model, noisy where the setting has noise.
     clean_label : ndarray of int64, shape (example,)
     example_id : ndarray of int64, shape (example,)
+    seen : ndarray of bool, shape (example,), or None
+        Of training examples, those that a model is trained on (``student_share``); None for all.
     """
 
     inputs: Any
     label: np.ndarray
     clean_label: np.ndarray
     example_id: np.ndarray
+    seen: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def number_seen(self) -> int:
+        """The number of examples that a model is trained on."""
+        return len(self) if self.seen is None else int(self.seen.sum())
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,8 @@ def read_prepared(data: Path, labels: Path | None) -> Prepared:
     attributes = read_attributes(data)
     splits = {}
     for name in SPLITS:
-        splits[name] = Split(_inputs(data, name, attributes), *read_labels(data, labels, name))
+        columns = (*read_labels(data, labels, name), _seen(labels, name))
+        splits[name] = Split(_inputs(data, name, attributes), *columns)
     names = tuple(json.loads(attributes["class_names"]))
     return Prepared(splits["train"], splits["test"], names, attributes)
 
@@ -121,6 +131,14 @@ def read_labels(
             raise UserError(f"{labels}: holds labels of other examples than {data}")
         given = noisy["label"]
     return given, clean, arrays["example_id"]
+
+
+def _seen(labels: Path | None, split: str) -> np.ndarray | None:
+    """Return which training examples models are trained on; None for all."""
+    if labels is None or split != "train":
+        return None
+    seen = read_arrays(labels, split).get("seen")
+    return None if seen is None else seen.astype(bool)
 
 
 def _kind(attributes: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ SHARED = {
     "bias": ("trajectories",),
     "confidence": ("steps",),
     "curves": ("training-curves", "equal-accuracy", "switching"),
-    "sweeps": ("rounds", "temperature", "over-training"),
+    "sweeps": ("rounds", "temperature", "over-training", "leak"),
     "variants": ("dissection", "mislabelled", "measures", "label-class"),
 }
 MODULES = {kind: f"{__name__}.{name}" for name, kinds in SHARED.items() for kind in kinds}

@@ -39,9 +39,9 @@ def examples(analysis: Analysis, split: str = "test", subset: str = ALL) -> str:
     return f"{few:,}" if few == many else f"{few:,}–{many:,}"
 
 
-def size(analysis: Analysis, split: str = "test") -> str:
+def size(analysis: Analysis, split: str = "test", subset: str = ALL) -> str:
     """Return the numbers of seeds and examples of a split, ``5 × 10,000``."""
-    return f"{seeds(analysis, split)}{NBSP}×{NBSP}{examples(analysis, split)}"
+    return f"{seeds(analysis, split)}{NBSP}×{NBSP}{examples(analysis, split, subset)}"
 
 
 def only(kind: str, analyses: Mapping[str, Analysis]) -> Analysis:

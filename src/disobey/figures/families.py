@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from disobey.analysis.names import REFERENCE, STUDENT
+from disobey.analysis.names import ALL, REFERENCE, STUDENT
 from disobey.analysis.statistics import statistic_of
 from disobey.analysis.store import Analysis
 from disobey.figures.bias import NO_CHANGE, progress_ratio
@@ -37,6 +37,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "centre": lambda value: f"centred by {value}",
     "epochs": lambda value: f"{value}{NBSP}epochs",
     "steps": lambda value: f"{value}{NBSP}steps",
+    "student_share": lambda value: f"share{NBSP}seen{NBSP}{value:g}",
     "initialisation": lambda value: f"start of the {value}",
     "teacher_fits": lambda value: f"{value} teacher".replace("_", "-"),
     "switch": lambda value: (
@@ -112,6 +113,8 @@ def line(
     members: Sequence[tuple[float, Analysis]],
     role: Role | None = None,
     linestyle: str = "-",
+    split: str = "test",
+    subset: str = ALL,
 ) -> Series:
     """Return a line through one statistic of some settings, each at its place.
 
@@ -127,10 +130,12 @@ def line(
         The look, where it is not that of ``model``.
     linestyle : str
         A blank draws no line.
+    split, subset : str
+        The examples.
     """
     ordered = sorted(members, key=lambda member: member[0])
     numbers = [
-        _ratio(analysis) if statistic == BIAS else analysis.number(statistic, model)
+        _ratio(analysis) if statistic == BIAS else analysis.number(statistic, model, split, subset)
         for _, analysis in ordered
     ]
     role = role or ROLES[model]

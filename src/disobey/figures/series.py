@@ -37,6 +37,8 @@ class Series:
         Estimate, low and high at each place; NaN where there is none.
     linestyle : str
         Of the line through the estimates.
+    hollow : bool
+        Whether its marks are hollow, as those of a control.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Series:
     places: tuple[float, ...]
     numbers: tuple[tuple[float, float, float], ...]
     linestyle: str = "-"
+    hollow: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,8 @@ def draw_line(axes: Axes, line: Series, aside: float = 0.0) -> None:
     if len(places) > MOST_BARS:
         return
     decided = np.isfinite(low) & np.isfinite(high)
-    for chosen, fill in ((decided, colour), (~decided, style.HOLLOW)):
+    fill_decided = style.HOLLOW if line.hollow else colour
+    for chosen, fill in ((decided, fill_decided), (~decided, style.HOLLOW)):
         (marks,) = axes.plot(places[chosen], estimate[chosen], line.role.marker, transform=moved)
         marks.set(color=colour, markerfacecolor=fill, markersize=style.BINNED_SIZE, zorder=3)
         marks.set(markeredgewidth=style.THIN)

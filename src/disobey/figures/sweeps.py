@@ -1,4 +1,4 @@
-"""Statistics against rounds of distillation, its temperature, and the epochs of training."""
+"""Statistics against rounds of distillation, temperature, share seen, and epochs of training."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,11 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from disobey.analysis.bias import Bias
+from disobey.analysis.leak import LEAK, MEMORY
 from disobey.analysis.names import (
     COMPARED,
     EFFECT,
     EXAGGERATION,
     GAPS,
+    HELD_OUT,
+    MISLABELLED,
     REFERENCE,
     STUDENT,
     TEACHER,
@@ -172,6 +175,53 @@ def _handles(factors: Sequence[Fraction]) -> list[Line2D]:
             look = {"color": style.INK, "marker": _marker(factor, factors), "linestyle": "none"}
             handles.append(style.handle(STUDENT, **look, label=_words(factor)))
     return handles
+
+
+# --- leak and memory --------------------------------------------------------------------------
+
+SHARE_SEEN = Across("share of the examples seen")
+OF_HELD_OUT: dict[str, Any] = {"split": HELD_OUT, "subset": MISLABELLED}
+
+
+@style.styled
+def draw_leak(analyses: dict[str, Analysis]) -> Figure:
+    """Draw leak and memory of student and reference, and their differences.
+
+    Against the temperature, a row of panels for each share; against the share where no two settings
+    differ in temperature alone.
+    """
+    found = list(analyses.values())
+    key, across, room = "temperature", TEMPERATURE, ROOM
+    if all(len(family.analyses) == 1 for family in families(found, (key,))):
+        key, across, room = "student_share", SHARE_SEEN, 1.0
+    sheet = Sheet(style.TWO_COLUMNS)
+    sheet.title("Leak of labels that the student did not see, and memory of those it saw")
+    hollow = style.handle(REFERENCE, markerfacecolor=style.HOLLOW)
+    sheet.legend([style.handle(STUDENT), hollow, style.handle(EFFECT)])
+    for family in families(found, (key,)):
+        sizes = dict.fromkeys(size(one, HELD_OUT, MISLABELLED) for one in family.analyses)
+        sheet.write(f"{family.name}, n{NBSP}={NBSP}{' / '.join(sizes)} held out, mislabelled")
+        members = [(float(one.about.get(key, 1)), one) for one in family.analyses]
+        panels = [
+            panel(of, model, _held_out_lines(family, of, model, members), across)
+            for of in (LEAK, MEMORY)
+            for model in ("", EFFECT)
+        ]
+        places = [place for place, _ in members]
+        for axes in draw_series(sheet, panels, COLUMNS, HEIGHT):
+            if axes.get_xscale() == "log":
+                axes.set_xlim(min(places) / room, max(places) * room)
+    return sheet.finish()
+
+
+def _held_out_lines(
+    family: Family, of: str, model: str, members: Sequence[tuple[float, Analysis]]
+) -> list[Series]:
+    """Return the lines of a panel: of both models, or of their difference."""
+    lines = [
+        line(of, name, family, members, **OF_HELD_OUT) for name in ((model,) if model else COMPARED)
+    ]
+    return [replace(one, hollow=one.role == style.ROLES[REFERENCE]) for one in lines]
 
 
 # --- the epochs of training -------------------------------------------------------------------

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
+from disobey.analysis.confidence import Rows
+from disobey.analysis.leak import Part
+from disobey.analysis.names import HELD_OUT, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
@@ -35,15 +37,18 @@ def run(job: "Job") -> None:
     files = {id: job.input(id).file() for id in dict.fromkeys(id for id, _ in stored.values())}
     paths = {address: (files[id], variable) for address, (id, variable) in stored.items()}
     attributes = {"about": json.dumps(spec["about"]), "setting": job.id}
+    seen = None
     with job.netcdf(attributes) as writer:
         for name in spec.get("splits", SPLITS):
             with ExitStack() as opened:
                 split = open_split(paths, runs, name, opened)
-                # On the training set the examples are the population: nothing to resample.
-                resamples = spec["analysis"]["resamples"] if name == "test" else 0
+                # What models were trained on is the population: nothing to resample.
+                resamples = 0 if name == "train" else spec["analysis"]["resamples"]
                 print(f"{name}: {split.examples} examples, {resamples} resamples", file=sys.stderr)
-                found = analyse(split, resamples, spec["analysis"]["seed"])
+                of_seen = seen if name == HELD_OUT else None
+                found = analyse(split, resamples, spec["analysis"]["seed"], seen=of_seen)
             found = found.assign_coords(seed=("seed", list(spec["seeds"])))
+            seen = found if name == "train" else seen
             writer.write_dataset(name, found)
 
 
@@ -51,6 +56,9 @@ def open_split(
     paths: Mapping[str, tuple[Path, str]], runs: Runs, split: str, files: ExitStack
 ) -> SplitLogits:
     """Open one split of every run; all must hold the same examples, labels and classes.
+
+    Where student and reference saw a share of the training examples, their stores say which:
+    ``train`` is of these, and ``held_out`` of the others.
 
     Parameters
     ----------
@@ -68,10 +76,16 @@ def open_split(
         Naming the two stores that do not fit together, or are of the same teacher.
     """
     first = runs[TEACHER][0]
+    held_out, split = split == HELD_OUT, "train" if split == HELD_OUT else split
     opened: dict[str, StoredRows] = {}
     shared: dict[str, np.ndarray] = {}
+    seen: dict[bytes, np.ndarray] = {}
     for id, (path, variable) in paths.items():
         arrays = read_columns(path, split)
+        of_run = arrays.pop("seen", None)
+        seen |= {} if of_run is None else {of_run.tobytes(): of_run}
+        if len(seen) > 1:
+            raise UserError(f"{id} and {first}: were trained on other shares of the examples")
         shared = shared or arrays
         for column, expected in shared.items():
             if not np.array_equal(arrays[column], expected):
@@ -83,7 +97,12 @@ def open_split(
         if opened[id].shape != opened[first].shape:
             raise UserError(f"{id} and {first}: have different numbers of classes")
     _refuse_twice({id: opened[id] for id in runs[TEACHER]}, split)
-    logits = {role: [opened[id] for id in ids] for role, ids in runs.items()}
+    shown: dict[str, Rows] = dict(opened)
+    for mask in seen.values():
+        rows = np.flatnonzero(mask == (not held_out))
+        shown = {id: Part(of_run, rows) for id, of_run in opened.items()}
+        shared = {column: values[rows] for column, values in shared.items()}
+    logits = {role: [shown[id] for id in ids] for role, ids in runs.items()}
     return SplitLogits(logits, shared.get("label"), shared.get("clean_label"))
 
 

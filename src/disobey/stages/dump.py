@@ -28,3 +28,5 @@ def run(job: "Job") -> None:
             writer.write(name, "class", ("class",), data.class_names)
             for column in ("example_id", "label", "clean_label"):
                 writer.write(name, column, ("example",), getattr(split, column))
+            if split.seen is not None:
+                writer.write(name, "seen", ("example",), split.seen.astype("i1"))

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -95,10 +96,11 @@ def _training(
     else:
         inputs = augment(spec, data, device)
     teacher = None if make_teacher is None else make_teacher(job, data, inputs, device)
-    targets = Targets(torch.from_numpy(data.train.label).to(device), teacher)
+    seen = None if data.train.seen is None else np.flatnonzero(data.train.seen)
+    targets = Targets(torch.from_numpy(data.train.label).to(device), teacher, seen)
     optional: dict[str, Any] = {}
     if augment is not None:
-        optional["before_epoch"] = component(spec, "views")(spec, inputs, teacher)
+        optional["before_epoch"] = component(spec, "views")(spec, inputs, targets)
     if hasattr(inputs, "ahead"):  # images that are decoded batch by batch
         optional["ahead"] = inputs.ahead
     compiled_forward, graphed = component(spec, "compile"), component(spec, "cuda_graph")

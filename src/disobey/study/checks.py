@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
+from disobey.data.label_noise import number_seen
 from disobey.errors import nearest
 from disobey.models.options import ChannelLinear, Layer, Timm
 from disobey.study.comparisons import ComparedLogits, ExternalLogits
@@ -234,6 +235,36 @@ def _chained(study: Study, name: str) -> Iterator[Mistake]:
         )
 
 
+def _share(study: Study, name: str) -> Iterator[Mistake]:
+    """Check that a student's share keeps every class, holds something out, and is of its own."""
+    setting, here = study.settings[name], ("settings", name, "student_share")
+    for earlier in chain(study, name)[1:]:
+        if study.settings[earlier].student_share is not None:
+            words = f"the teacher is the student of setting '{earlier}', which has a student_share"
+            yield ("settings", name, "teacher"), f"{words}, but must have seen all examples"
+    share = setting.student_share
+    if share is None:
+        return
+    if setting.bias is not None and setting.bias.pairs is not None:
+        words = "compares the student with its teacher's own way, on all examples"
+        yield (*here[:2], "bias", "pairs"), f"{words}; remove pairs, or student_share"
+    data = sizes_of(study.datasets[setting.dataset], study.data_root)
+    seen, classes = number_seen(share, data.train), data.shape.classes
+    if not data.exact:
+        return  # the draw itself refuses what is too small
+    if seen < classes:
+        least = math.ceil(100 * classes / data.train) / 100
+        yield (
+            here,
+            f"{share:g} of {data.train:,} training examples are {seen}, which leaves out some of "
+            f"{classes} classes; write {least:g} or more",
+        )
+    if seen == data.train:
+        most = math.floor(100 * (data.train - 1) / data.train) / 100
+        words = f"{share:g} of {data.train:,} training examples are all of them"
+        yield here, f"{words}; write {most:g} or less, or remove it"
+
+
 def _start(study: Study, name: str) -> Iterator[Mistake]:
     """Check that a student can start from the weights that its teacher started from."""
     setting, here = study.settings[name], ("settings", name, "initialisation")
@@ -439,6 +470,6 @@ def _recipe(study: Study, name: str) -> Recipe:
 
 
 OF_A_SETTING = (
-    tokens_of_another, _chained, _start, taught_mistakes, _bias, _controls, _teacher_seen,
+    tokens_of_another, _chained, _share, _start, taught_mistakes, _bias, _controls, _teacher_seen,
     _classes_of_loss, _epochs_known, _over_training,
 )  # fmt: skip

@@ -165,6 +165,19 @@ def _losses(kind: str, study: Study) -> Iterator[Planned]:
         yield Planned(kind, kind, tuple(shown))
 
 
+def _leak(kind: str, study: Study) -> Iterator[Planned]:
+    """Settings whose students see a share of noisy examples, distilled throughout."""
+    shown = tuple(
+        name
+        for name, setting in study.settings.items()
+        if setting.student_share is not None
+        and setting.distill.switch is None
+        and study.datasets[setting.dataset].label_noise is not None
+    )
+    if shown:
+        yield Planned(kind, kind, shown)
+
+
 def _rounds(kind: str, study: Study) -> Iterator[Planned]:
     """Chains of settings: each one's teacher is the student of the one before."""
     teachers = {n: s.teacher.setting for n, s in study.settings.items()
@@ -185,7 +198,15 @@ def _but(study: Study, name: str, *left_out: str) -> str:
     trained = isinstance(setting.teacher, External)  # elsewhere: by no recipe of the study
     teacher_recipe = None if trained else setting.teacher_recipe or setting.recipe
     return repr(
-        (setting.dataset, setting.teacher, teacher_recipe, setting.student, distill, recipe)
+        (
+            setting.dataset,
+            setting.teacher,
+            teacher_recipe,
+            setting.student,
+            setting.student_share,
+            distill,
+            recipe,
+        )
     )
 
 
@@ -213,6 +234,7 @@ FIGURES: dict[str, PlanFigures] = {
     "fidelity": _distilled,
     "pay-off": _distilled,
     "losses": _losses,
+    "leak": _leak,
     "link": _biased(2),
     "temperature": _temperature,
     "rounds": _rounds,

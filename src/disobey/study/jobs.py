@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from disobey.data.label_noise import number_seen
 from disobey.errors import UserError
 from disobey.models.options import Checkpoint, Pretrained
 from disobey.provenance import canonical
@@ -91,6 +92,14 @@ class Plan:
     def manifests(self) -> list[str]:
         """Return every manifest, upstream before downstream."""
         return [job.manifest for job in self.jobs.values()]
+
+    def trained_on(self, spec: Mapping[str, Any]) -> int:
+        """Return how many examples the run of a spec is trained on."""
+        examples = self.sizes[spec["data"]].train
+        if "labels" not in spec:
+            return examples
+        labels = json.loads(self.jobs["labels", spec["labels"]].spec)
+        return number_seen(labels.get("student_share"), examples)
 
     def examples_of(self, address: str) -> str:
         """Return the examples of a model's logits: a key of ``sizes``.

@@ -193,6 +193,12 @@ class Setting(Strict):
         "teacher of their seed started from, with their own batch order; if not given, all but the "
         "teacher share a start of their own",
     )
+    student_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None,
+        description="student, reference and their controls see this share of the training examples "
+        "(a draw that keeps each class's share, one for all seeds); the teacher sees all, and what "
+        "it says of the others leaks to the student",
+    )
     bias: Bias | None = Field(
         None, description="track progress along eigendirections, and train the placebos"
     )
@@ -206,6 +212,12 @@ class Setting(Strict):
         None,
         description="accuracies that the paper reports of this setting; printed beside ours",
     )
+
+    @field_validator("student_share")
+    @classmethod
+    def _all_is_off(cls, share: float | None) -> float | None:
+        """Read 1 as not given: the same training has one id."""
+        return None if share == 1 else share
 
     @property
     def placebos(self) -> tuple[str, ...]:

@@ -11,12 +11,14 @@ from typing import Any
 from disobey.analysis.names import (
     CONTROLS,
     DOUBLE_LENGTH,
+    HELD_OUT,
     ONE_HOT_AT_T,
     REFERENCE,
     STUDENT,
     STUDENT_AT_1,
     TEACHER,
 )
+from disobey.data.label_noise import number_seen
 from disobey.figures import module_of
 from disobey.stores import layout
 from disobey.stores.layout import BESIDE, manifest_of
@@ -28,7 +30,7 @@ from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import SMOOTHING, External, Setting, StudentOf, Study, name_of
 from disobey.study.recipes import Recipe
 from disobey.study.runs import STUDENT_DRAW, Runs, seen_teacher
-from disobey.study.sizes import sizes_of
+from disobey.study.sizes import SPLITS, sizes_of
 from disobey.training.losses import DEFAULT, TEMPERATURE
 from disobey.training.schedules import steps_per_epoch
 
@@ -138,7 +140,7 @@ class _Planner:
 
         def one_hot(recipe: Mapping[str, Any] = recipe, **changed: int) -> str:
             of_student = (setting.dataset, setting.student, recipe, seeds | changed)
-            return self.runs.run(*of_student, progress=progress)
+            return self.runs.run(*of_student, progress=progress, share=setting.student_share)
 
         runs = {TEACHER: teacher, REFERENCE: one_hot()}
         distill = spec_of(setting.distill)
@@ -171,7 +173,7 @@ class _Planner:
                 return None
             del distill["switch"]
         of_student = (setting.dataset, setting.student, recipe, seeds)
-        return self.runs.run(*of_student, distill, progress)
+        return self.runs.run(*of_student, distill, progress, setting.student_share)
 
     def _teacher(self, setting: Setting, index: int, seed: int) -> str:
         """Plan the teacher of a seed; return its run, or the address of its external logits."""
@@ -249,6 +251,8 @@ class _Planner:
         students = [self.runs.logits(run, epoch) for run in runs.students]
         about = self.about(name) | ({} if epoch is None else {"epoch": epoch})
         models = {"teachers": teachers, "references": references, "students": students}
+        if self.study.settings[name].student_share is not None:
+            models["splits"] = [*SPLITS, HELD_OUT]
         stores = self._stores((*teachers, *references, *students))
         if epoch is None:
             data = self.runs.sources.stores(self.study.settings[name].dataset, labels=False)
@@ -359,12 +363,11 @@ class _Planner:
             about["features"] = spec_of(dataset.features)
         if dataset.centre is not None:
             about["centre"] = dataset.centre
-        if setting.initialisation is not None:
-            about["initialisation"] = setting.initialisation
         if setting.distill.switch is not None:
             about["switch"] = spec_of(setting.distill.switch)
-        if setting.teacher_fits is not None:
-            about["teacher_fits"] = setting.teacher_fits
+        for key in ("student_share", "initialisation", "teacher_fits"):
+            if getattr(setting, key) is not None:
+                about[key] = getattr(setting, key)
         return about | ({"round": self.round(name)} if isinstance(teacher, StudentOf) else {})
 
     def _of_loss(self, setting: Setting) -> dict[str, Any]:
@@ -385,7 +388,8 @@ class _Planner:
             return {"steps": recipe.steps}
         # The position of the last weights on the axis of the snapshots' epochs.
         data = sizes_of(self.study.datasets[setting.dataset], self.study.data_root)
-        epochs = recipe.steps / steps_per_epoch(data.train, recipe.batch)
+        examples = number_seen(setting.student_share, data.train)
+        epochs = recipe.steps / steps_per_epoch(examples, recipe.batch)
         return {"steps": recipe.steps, "epochs": round(epochs, 3)}
 
     # --- what is made per study ---------------------------------------------------------------

@@ -209,15 +209,16 @@ def _train(job: Planned) -> Estimate:
     batch = math.ceil(recipe["batch"] / job.processes)
     # Weights, gradients, two moments, and a state on its way to disk.
     state = 3 * FLOAT * cost.parameters
-    epochs = number_of_epochs(recipe, data.train)
+    examples = job.plan.trained_on(spec)
+    epochs = number_of_epochs(recipe, examples)
     shown = _shown(data, spec, number_of_slabs(spec["augment"], epochs) if "augment" in spec else 0)
     held = 4 * FLOAT * cost.parameters + 2 * FLOAT * batch * cost.activations
     held += data.input_bytes + shown.device + taught.device
     computed = 3 * 2 * cost.multiply_adds + taught.operations  # of an example
-    operations = computed * data.train
-    steps = steps_per_epoch(data.train, recipe["batch"])
+    operations = computed * examples
+    steps = steps_per_epoch(examples, recipe["batch"])
     epoch = operations / job.speed.operations_per_second + steps * job.speed.seconds_per_step
-    epoch += _decoding(data) * data.train
+    epoch += _decoding(data) * examples
     seconds = total_steps(recipe, steps) / steps * epoch
     evaluate = recipe.get("evaluate", {"points": 0, "examples": 0})
     passes = evaluate["points"] * 2 * evaluate["examples"]  # of both splits at most

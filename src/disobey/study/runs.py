@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from disobey.data.label_noise import number_seen
 from disobey.data.views import blocks_of, number_of_slabs
 from disobey.provenance import spec_id
 from disobey.stores import layout
@@ -42,7 +43,8 @@ def seen_teacher(study: Study, setting: Setting) -> Seen:
         live = asked == "live"
         return Seen({"live": True} if live else {}, "teacher live, as asked for" if live else "")
     data = sizes_of(study.datasets[setting.dataset], study.data_root)
-    epochs = number_of_epochs(spec_of(study.recipes[setting.recipe]), data.train)
+    examples = number_seen(setting.student_share, data.train)
+    epochs = number_of_epochs(spec_of(study.recipes[setting.recipe]), examples)
     slabs = number_of_slabs(spec_of(augment), epochs)
     dtype, limit = study.views.dtype, study.views.limit_gb
     size = slabs * data.train * data.shape.classes * BYTES[dtype] / GB
@@ -76,8 +78,8 @@ class Runs:
         self.study = study
         self.plan = plan
         self.sources = Sources(study, plan)
-        # Data set and model of each run, by their names in the study.
-        self._made_of: dict[str, tuple[str, str]] = {}
+        # Data set and model of each run, by their names in the study, and the share that it sees.
+        self._made_of: dict[str, tuple[str, str, float | None]] = {}
 
     # --- runs -------------------------------------------------------------------------------
 
@@ -89,6 +91,7 @@ class Runs:
         seeds: Mapping[str, int],
         distill: Mapping[str, Any] | None = None,
         progress: Mapping[str, Any] | None = None,
+        share: float | None = None,
     ) -> str:
         """Plan the training of one model; return the run's id.
 
@@ -98,13 +101,15 @@ class Runs:
             Their names in the study.
         recipe, seeds, distill, progress : mapping
             As in a run's spec.
+        share : float, optional
+            Of the training examples: the run sees no others.
         """
-        spec = self.sources.on_data(dataset)
+        spec = self.sources.on_data(dataset, share)
         spec |= {"model": self.sources.model_spec(model), "recipe": dict(recipe)}
         augment = self.study.datasets[dataset].augment
         spec |= {} if augment is None else {"augment": spec_of(augment)}
         spec["seeds"] = dict(seeds)
-        upstream = [*self.sources.stores(dataset), *self.sources.model_stores(model)]
+        upstream = [*self.sources.stores(dataset, share), *self.sources.model_stores(model)]
         members = [self._family(model)]
         if distill is not None:
             spec["distill"] = dict(distill)
@@ -118,7 +123,7 @@ class Runs:
         inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
         roots = (*dict.fromkeys(members), *components(spec).values())
         self.plan.add("train", id, spec, layout.RUN.format(run=id), inputs, roots)
-        self._made_of[id] = (dataset, model)
+        self._made_of[id] = (dataset, model, share)
         return id
 
     def _prefix(self, model: str, spec: Mapping[str, Any]) -> str:
@@ -138,21 +143,21 @@ class Runs:
             return [layout.RUN.format(run=distill["teacher"]), *self.sources.model_stores(model)]
         if "augment" not in spec:
             return [self.plan.logits_store(distill["teacher"])]
-        examples = self.plan.sizes[spec["data"]].train
-        blocks = blocks_of(spec["augment"], number_of_epochs(spec["recipe"], examples))
+        epochs = number_of_epochs(spec["recipe"], self.plan.trained_on(spec))
+        blocks = blocks_of(spec["augment"], epochs)
         return [self.views(distill["teacher"], block, distill) for block in blocks]
 
     def logits(self, run: str, epoch: int | None = None) -> str:
         """Plan the dump of a run's logits, or of a snapshot's; return the id of the store."""
-        dataset, model = self._made_of[run]
+        dataset, model, share = self._made_of[run]
         spec: dict[str, Any] = {"run": run, "data": self.sources.data(dataset)}
-        labels = self.sources.labels(dataset)
+        labels = self.sources.labels(dataset, share)
         if labels is not None:
             spec["labels"] = labels
         id = run
         if epoch is not None:
             spec["epoch"], id = epoch, layout.snapshot_of(run, epoch)
-        upstream = [layout.RUN.format(run=run), *self.sources.stores(dataset)]
+        upstream = [layout.RUN.format(run=run), *self.sources.stores(dataset, share)]
         upstream += self.sources.model_stores(model)
         inputs, store = tuple(map(manifest_of, upstream)), layout.LOGITS.format(run=id)
         self.plan.add("dump", id, spec, store, inputs, (self._family(model),))
@@ -160,7 +165,7 @@ class Runs:
 
     def views(self, run: str, block: int, distill: Mapping[str, Any]) -> str:
         """Plan the dump of a run's logits on a block of its students' views; return the store."""
-        dataset, model = self._made_of[run]
+        dataset, model, _ = self._made_of[run]
         augment, dtype = self.study.datasets[dataset].augment, distill.get("views")
         assert augment is not None
         spec = {"run": run, "data": self.sources.data(dataset), "augment": spec_of(augment)}

@@ -107,30 +107,41 @@ class Sources:
         spec["tokenizer"] = {"pretrained": pretrained, "max_tokens": tokenizer["max_tokens"]}
         return self.model_stores(tokenizer["of"])
 
-    def labels(self, dataset: str) -> str | None:
-        """Plan the noisy labels; return their id, or None where labels are clean."""
+    def labels(self, dataset: str, share: float | None = None) -> str | None:
+        """Plan given labels, and the share of the examples that students see; return their id.
+
+        None where labels are clean and all examples are seen.
+        """
         noise = self.study.datasets[dataset].label_noise
-        if noise is None:
+        if noise is None and share is None:
             return None
         data = self.data(dataset)
-        spec = {"data": data, "label_noise": spec_of(noise)}
-        name = self.study.datasets[dataset].name
-        id = spec_id(f"{name}-noise{noise.rate:g}", spec)
+        spec: dict[str, Any] = {"data": data}
+        prefix = self.study.datasets[dataset].name
+        if noise is not None:
+            spec["label_noise"] = spec_of(noise)
+            prefix += f"-noise{noise.rate:g}"
+        if share is not None:
+            spec["student_share"] = share
+            prefix += f"-share{share:g}"
+        id = spec_id(prefix, spec)
         upstream = (manifest_of(layout.DATA.format(data=data)),)
         self.plan.add("labels", id, spec, layout.LABELS.format(labels=id), upstream)
         return id
 
     # --- what is said of them in the specs of runs ------------------------------------------
 
-    def on_data(self, dataset: str, *, labels: bool = True) -> dict[str, Any]:
+    def on_data(
+        self, dataset: str, share: float | None = None, *, labels: bool = True
+    ) -> dict[str, Any]:
         """Return the part of a spec that describes a model's data."""
         spec: dict[str, Any] = {"data": self.data(dataset)}
-        noisy = self.labels(dataset) if labels else None
-        given = {"labels": noisy, "centre": self.study.datasets[dataset].centre}
+        of_labels = self.labels(dataset, share) if labels else None
+        given = {"labels": of_labels, "centre": self.study.datasets[dataset].centre}
         return spec | {key: value for key, value in given.items() if value is not None}
 
-    def stores(self, dataset: str, *, labels: bool = True) -> list[str]:
+    def stores(self, dataset: str, share: float | None = None, *, labels: bool = True) -> list[str]:
         """Return the stores of a data set."""
-        noisy = self.labels(dataset) if labels else None
+        given = self.labels(dataset, share) if labels else None
         stores = [layout.DATA.format(data=self.data(dataset))]
-        return stores if noisy is None else [*stores, layout.LABELS.format(labels=noisy)]
+        return stores if given is None else [*stores, layout.LABELS.format(labels=given)]

@@ -60,7 +60,7 @@ EXAMPLES = {
 # Names that other programs, papers and earlier versions have for keys.
 ALIASES = {"alpha": "weight", "learning_rate": "lr", "T": "temperature", "trained": "external"}
 # Keys whose numbers are often thought of in per cent.
-SHARES = ("rate", "weight", "label_smoothing", "smoothing")
+SHARES = ("rate", "weight", "label_smoothing", "smoothing", "student_share")
 # Values that a key's list of choices leaves out, by the key.
 OTHERS = {"name": "; for others: source: hub"}
 # Entries of these parts of a file are named by settings, and so are what sweeps may vary.

@@ -258,8 +258,10 @@ def _accuracies(manifest: Manifest, epoch: int | None) -> Iterator[tuple[str, st
         yield "accuracy", "not measured: its logits were not stored"
         return
     for split in ("train", "test"):
-        arrays = read_arrays(stored, split, "logits", "label")
+        arrays = read_arrays(stored, split)
         right = arrays["logits"].argmax(1) == arrays["label"]
+        if "seen" in arrays:  # of a student's share
+            right = right[arrays["seen"] == 1]
         words = f"{right.mean():.2%} of {len(right):,} examples"
         if split == "test":
             low, high = _wilson(float(right.mean()), len(right))

@@ -70,6 +70,8 @@ def in_words(study: Study, name: str) -> str:
         order = distill.switch.order.replace("_", " ")
         unit = distill.switch.unit or "learning rate"
         words.append(f"{order}, switch at {distill.switch.at:g} of the {unit}")
+    if setting.student_share is not None:
+        words.append(f"student and reference see {setting.student_share:g} of the examples")
     if setting.initialisation is not None:
         words.append("all start from the teacher's first weights")
     words += filter(None, [seen_teacher(study, setting).why])

@@ -121,7 +121,7 @@ class DistributedTraining(Training):
         if "ahead" in more:
             whole = more["ahead"]
             more["ahead"] = lambda index: whole(split_batch(index, ranks.rank, ranks.count)[0])
-        examples, batch, device = len(targets.label), recipe["batch"], targets.label.device
+        examples, batch, device = len(targets), recipe["batch"], targets.label.device
         smallest = examples % batch or batch
         model = with_synchronised_statistics(model, device, ranks.count, smallest)
         more["forward"] = DistributedDataParallel(

@@ -39,11 +39,22 @@ class Chosen:
         How many are chosen at most.
     name : str
         The split's name: it names the draw.
+    seen : ndarray of bool, shape (example,), optional
+        Those to choose from, where the model is trained on a share.
     """
 
-    def __init__(self, inputs: Inputs, label: np.ndarray, most: int, name: str) -> None:
-        drawn = stream(0, f"evaluated examples of {name}").permutation(len(label))[:most]
-        index = np.sort(drawn)
+    def __init__(
+        self,
+        inputs: Inputs,
+        label: np.ndarray,
+        most: int,
+        name: str,
+        seen: np.ndarray | None = None,
+    ) -> None:
+        drawn = stream(0, f"evaluated examples of {name}").permutation(len(label))
+        if seen is not None:
+            drawn = drawn[seen[drawn]]
+        index = np.sort(drawn[:most])
         self.label, self.name = torch.from_numpy(label[index]), name
         self.length = None if inputs.length is None else inputs.length[index]
         self._inputs, self._index = inputs, torch.from_numpy(index)
@@ -144,7 +155,7 @@ def make_evaluation(
     for name in SPLITS:
         split = data.split(name)
         inputs = device_inputs(split, data, device, spec.get("centre"))
-        splits[name] = Chosen(inputs, split.label, how["examples"], name)
+        splits[name] = Chosen(inputs, split.label, how["examples"], name, split.seen)
 
     def tracker(steps: int) -> Evaluation:
         beside = NullTracker() if track is None else track(steps)

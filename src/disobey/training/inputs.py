@@ -13,7 +13,7 @@ import torch
 from disobey.data.images import EncodedImages
 from disobey.data.prepared import ENCODED, Prepared, Split
 from disobey.data.views import number_of_slabs, offsets, slab_of_epoch, views_by_slab
-from disobey.training.objective import Teacher
+from disobey.training.objective import Targets
 from disobey.training.schedules import number_of_epochs
 
 
@@ -315,18 +315,18 @@ def augmented_training_inputs(
     spec: Mapping[str, Any], data: Prepared, device: torch.device
 ) -> Augmented:
     """Return the training images as the run of a spec sees them."""
-    epochs = number_of_epochs(spec["recipe"], len(data.train))
+    epochs = number_of_epochs(spec["recipe"], data.train.number_seen)
     slabs = number_of_slabs(spec["augment"], epochs)
     shown = (spec.get("centre"), spec["augment"], spec["seeds"]["draw"], slabs)
     return augmented_inputs(data, device, *shown)
 
 
 def show_views(
-    spec: Mapping[str, Any], inputs: Augmented, teacher: Teacher | None
+    spec: Mapping[str, Any], inputs: Augmented, targets: Targets
 ) -> Callable[[int], None]:
     """Return a function that lets inputs and teacher show the views of an epoch."""
-    order_seed = spec["seeds"]["views"]
-    epochs = number_of_epochs(spec["recipe"], inputs.shown.views.shape[1])
+    order_seed, teacher = spec["seeds"]["views"], targets.teacher
+    epochs = number_of_epochs(spec["recipe"], len(targets))
 
     def before_epoch(epoch: int) -> None:
         slab = slab_of_epoch(order_seed, epoch, epochs, inputs.shown.augment)

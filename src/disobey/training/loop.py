@@ -157,7 +157,7 @@ class Training:
         self.objective, self.recipe, self.order_seed = objective, recipe, order_seed
         self.before_epoch, self.forward, self.ahead = before_epoch, forward or model, ahead
         self.device = targets.label.device
-        self.per_epoch = steps_per_epoch(len(targets.label), recipe["batch"])
+        self.per_epoch = steps_per_epoch(len(targets), recipe["batch"])
         self.rates = learning_rates(recipe, self.per_epoch)
         # Before each step, the spent share of all learning rates.
         self.spent = (np.cumsum(self.rates) - self.rates) / self.rates.sum()
@@ -237,7 +237,8 @@ class Training:
 
     def _order(self, epoch: int) -> list[torch.Tensor]:
         """Return the batches of an epoch, up to the end of the training."""
-        examples, batch = len(self.targets.label), self.recipe["batch"]
+        seen, batch = self.targets.seen, self.recipe["batch"]
+        examples = len(self.targets) if seen is None else seen
         order = batches(examples, batch, self.order_seed, epoch, self.inputs.length)
         return order[: len(self.rates) - epoch * self.per_epoch]
 
@@ -296,14 +297,20 @@ class Training:
 
 
 def batches(
-    examples: int, batch: int, order_seed: int, epoch: int, length: np.ndarray | None = None
+    examples: int | np.ndarray,
+    batch: int,
+    order_seed: int,
+    epoch: int,
+    length: np.ndarray | None = None,
 ) -> list[torch.Tensor]:
     """Return the indices of each batch of an epoch, in a seeded order; every example once.
 
     Parameters
     ----------
-    examples, batch : int
-        How many examples there are, and how many a batch has; one batch may be smaller.
+    examples : int or ndarray of int
+        How many examples there are, or the indices of those that are shown.
+    batch : int
+        How many a batch has; one batch may be smaller.
     order_seed, epoch : int
         Name the order.
     length : ndarray of int, shape (example,), optional
@@ -314,7 +321,8 @@ def batches(
     order = rng.permutation(examples)
     if length is None:
         return list(torch.from_numpy(order).split(batch))
-    groups = [order[i : i + LENGTH_GROUP * batch] for i in range(0, examples, LENGTH_GROUP * batch)]
+    starts = range(0, len(order), LENGTH_GROUP * batch)
+    groups = [order[start : start + LENGTH_GROUP * batch] for start in starts]
     alike = np.concatenate([group[np.argsort(length[group], kind="stable")] for group in groups])
     cut = torch.from_numpy(alike).split(batch)
     return [cut[i] for i in rng.permutation(len(cut))]

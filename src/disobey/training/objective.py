@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -32,10 +33,25 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets of all training examples: given labels, int64 (example,), and a student's teacher."""
+    """Targets of all training examples.
+
+    Attributes
+    ----------
+    label : Tensor of int64, shape (example,)
+        The given labels.
+    teacher : Teacher, optional
+        A student's.
+    seen : ndarray of int, optional
+        Indices of the examples that the run is trained on; all, if not given. Its length is that of
+        the targets.
+    """
 
     label: torch.Tensor
     teacher: Teacher | None = None
+    seen: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.label if self.seen is None else self.seen)
 
 
 def build_objective(spec: Mapping[str, Any], targets: Targets) -> Objective:
@@ -68,7 +84,7 @@ def build_objective(spec: Mapping[str, Any], targets: Targets) -> Objective:
     term, weight_at = _loss_term(spec["distill"], targets), lambda spent: spec["distill"]["weight"]
     switch = component(spec, "switch")
     if switch is not None:
-        weight_at = switch(spec, len(targets.label))
+        weight_at = switch(spec, len(targets))
     scale = loss_of(spec["distill"]).scale(spec["distill"].get(TEMPERATURE, 1.0))
 
     def objective(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:

@@ -126,7 +126,7 @@ def stored_views(
             if manifest.spec["run"] != job.spec["distill"]["teacher"]:
                 raise UserError(f"{manifest.path}: holds views of another teacher than the spec's")
             given[manifest.spec["block"]] = manifest
-    epochs = number_of_epochs(job.spec["recipe"], len(data.train))
+    epochs = number_of_epochs(job.spec["recipe"], data.train.number_seen)
     needed = blocks_of(job.spec["augment"], epochs)
     for block in needed:
         if block not in given:
