@@ -304,7 +304,7 @@ def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: AN
         python, longest = _python(workflow), longest_minutes(workflow)
         to_make = functools.partial(manifests_to_make, workflow) if _on_cluster(workflow) else None
         plan = make_plan(study)
-        if workflow.check_envvars:  # False for --lint, which the workflow catalog runs without torch
+        if workflow.check_envvars:  # False for --lint, which the catalog runs without torch
             check_installed(plan)
         jobs = Jobs(study, plan, python, gpu, study_file, longest, to_make)
         count_cards(workflow, jobs)
