@@ -18,6 +18,7 @@ RUN if [ -n "$TORCH_INDEX" ]; then \
 
 COPY Snakefile config.yaml ./
 COPY rules rules
+COPY envs envs
 COPY workflow workflow
 COPY profiles profiles
 

@@ -40,9 +40,9 @@ plan: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(PYTEST) -n $(WORKERS)
 
-# Omits the tests that run the whole workflow.
+# Omits the tests that run the whole workflow, and files that take long.
 test-fast: $(VENV)/.installed-dev
-	$(PYTEST) -n $(WORKERS) -m "not workflow and not slurm and not gpu"
+	$(PYTEST) -n $(WORKERS) -m "not workflow and not slow and not slurm and not gpu"
 
 # Needs the one-node SLURM of slurm-up.sh (docs/cluster.md); without it the tests are skipped. Serial, because
 # the tests share one cluster.

@@ -60,8 +60,12 @@ def pytest_xdist_make_scheduler(config, log):
     return Files(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
     """Put long tests first, and those of the finished study last: it is made meanwhile."""
+    for item in items:
+        if "finished" in item.fixturenames:
+            item.add_marker(pytest.mark.workflow)
     if WORKER:
         items.sort(key=turn)
 

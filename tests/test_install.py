@@ -165,5 +165,11 @@ def test_the_workflow_catalog_finds_what_it_asks_for():
 def test_the_container_copies_what_the_workflow_reads():
     copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.M)
     files = {name for words in copied for name in words.split()}
-    assert {"pyproject.toml", "constraints.txt", "src", "Snakefile", "rules", "workflow"} <= files
     assert all((ROOT / name).exists() for name in files)
+    assert {"pyproject.toml", "constraints.txt", "src", "profiles"} <= files
+    read = {ROOT / "Snakefile", ROOT / "config.yaml"}
+    for source in (ROOT / "Snakefile", *ROOT.glob("rules/*.smk")):
+        quoted = re.findall(r'"([^"\n{}]+/[^"\n{}]+)"', source.read_text())
+        read |= {path for name in quoted if (path := (source.parent / name).resolve()).exists()}
+    assert ROOT / "envs/cpu.yaml" in read
+    assert {path.relative_to(ROOT).parts[0] for path in read} <= files

@@ -80,3 +80,14 @@ def test_git_state_tells_a_changed_or_new_source_file(tmp_path, monkeypatch):
     assert provenance.git_state() == clean
     (source / "b.py").write_text("2")
     assert provenance.git_state() == clean | {"dirty": True}
+
+
+def test_an_installed_package_has_no_commit_of_the_repository_around_it(tmp_path, monkeypatch):
+    installed = tmp_path / ".venv" / "disobey"
+    installed.mkdir(parents=True)
+    monkeypatch.setattr(provenance, "__file__", str(installed / "provenance.py"))
+    git(tmp_path, "init")
+    (tmp_path / ".gitignore").write_text(".venv/")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "theirs")
+    assert provenance.git_state() == {"commit": None, "dirty": None}

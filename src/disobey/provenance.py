@@ -130,7 +130,10 @@ def _text(path: str) -> str:
 
 
 def git_state() -> dict[str, Any]:
-    """Return ``{"commit": str, "dirty": bool}`` of the checkout; None where there is none."""
+    """Return ``{"commit": str, "dirty": bool}`` of the checkout; None where there is none.
+
+    A package that is installed into an environment inside another repository has none.
+    """
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
@@ -139,6 +142,8 @@ def git_state() -> dict[str, Any]:
         ).stdout.strip()
 
     try:
+        if not git("ls-files", "--", str(here)):
+            return {"commit": None, "dirty": None}
         commit = git("rev-parse", "HEAD")
         dirty = bool(git("status", "--porcelain", "--", str(here)))
     except (OSError, subprocess.SubprocessError):

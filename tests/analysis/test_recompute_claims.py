@@ -22,6 +22,8 @@ from recompute import recompute
 from disobey.analysis import store
 from disobey.stages.command import main
 
+pytestmark = pytest.mark.slow
+
 SIZES, CLASSES, SEEDS = {"train": 130, "test": 210}, 5, (0, 1, 2)
 ABOUT = {
     "dataset": "made", "label_noise": 0.2, "teacher": "m", "student": "m", "temperature": 4.0,

@@ -18,6 +18,8 @@ from disobey.stores.reader import StoredRows, read_columns
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.logit_stores import run_stage, write_stores
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES, CLASSES, SEEDS = 101, 5, 3
 ROLES = ("teacher", "reference", "student")
 

@@ -11,6 +11,8 @@ from run_notebook import same
 
 from disobey.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "compare.md"
 COMMAND = "    .venv/bin/python -m disobey "
 SKIPPED = ("...", "  ...", "")

@@ -22,6 +22,8 @@ from disobey.explorer.page import LARGEST, NOT_FINITE, Columns, render
 from disobey.explorer.study import BUDGET, content
 from disobey.study.staleness import CodeDigests
 
+pytestmark = pytest.mark.slow
+
 VENDOR = Path(deviations.__file__).parent / "vendor"
 DTYPES = {
     "Uint8Array": "u1", "Uint16Array": "<u2", "Int16Array": "<i2", "Int32Array": "<i4",

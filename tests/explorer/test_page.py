@@ -11,6 +11,8 @@ from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.explorer.page import Columns, render
 from disobey.figures.style import ROLES
 
+pytestmark = pytest.mark.slow
+
 # Pixels from its nearest neighbour: such a point can be pointed at without a doubt.
 APART = 5
 CROWDED = 50_000

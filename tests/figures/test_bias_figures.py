@@ -22,6 +22,8 @@ from disobey.analysis.bias import Bias, LayerProgress, analyse
 from disobey.analysis.names import COMPARED, EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.figures import drawer, style
 
+pytestmark = pytest.mark.slow
+
 LAYER = "hidden_1"
 EPOCHS = (1, 4, 16)
 NAN = (np.nan,) * 3

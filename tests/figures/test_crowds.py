@@ -14,6 +14,8 @@ from disobey.analysis.names import MODELS
 from disobey.analysis.store import SPLITS
 from disobey.figures import drawer, style
 
+pytestmark = pytest.mark.slow
+
 POINTS = 50_000
 MEGABYTE = 1_000_000
 

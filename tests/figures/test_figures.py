@@ -16,6 +16,8 @@ from disobey.analysis.names import COMPARED, EFFECT, GAPS, REFERENCE, STUDENT, T
 from disobey.analysis.tables import paper
 from disobey.figures import drawer, style
 
+pytestmark = pytest.mark.slow
+
 STUDY_FIGURES = ("calibrated", "inheritance", "accuracy", "fidelity")
 # Settings and seeds.
 SIZES = ((1, 1), (1, 3), (6, 1), (30, 3))

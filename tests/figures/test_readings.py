@@ -9,6 +9,8 @@ from disobey.analysis.names import CURVES, PANELS, REFERENCE, STUDENT
 from disobey.figures import drawer, style
 from disobey.figures.cells import limits_of
 
+pytestmark = pytest.mark.slow
+
 FIGURES = ("label-class", "dissection", "measures", "mislabelled")
 MOST = {"label-class": 4, "dissection": 6, "measures": 5, "mislabelled": 4}
 MEGABYTE = 1_000_000

@@ -32,6 +32,8 @@ from disobey.training.ranks import Ranks
 from .conftest import raw_images, raw_texts
 from .distributed_runs import PATIENCE, ForkedRun, Run, wait_until
 
+pytestmark = pytest.mark.slow
+
 SEEDS = {"initialisation": 0, "order": 0, "views": 3, "draw": 1}
 AUGMENT = {"crop_padding": 1, "flip": True}
 # 46 examples in batches of 15: parts of 8 and 7, and a last batch that leaves a rank nothing.

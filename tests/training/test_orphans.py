@@ -21,6 +21,8 @@ from disobey.training.loop import Training
 
 from .conftest import raw_images
 
+pytestmark = pytest.mark.slow
+
 LONG = 1_000_000  # epochs; more than a test may take
 
 

@@ -24,6 +24,8 @@ from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
 from tests.checkpoints import WORDS, save_checkpoint
 
+pytestmark = pytest.mark.slow
+
 CLASSES = (["cat", "dog", "sat"], ["two", "birds", "fly"])
 # So small a rate that float32 does not feel it: what a training starts from is what it ends with.
 AT_REST = {"optimizer": "adamw", "lr": 1e-60, "batch": 16, "epochs": 1, "schedule": "constant"}
