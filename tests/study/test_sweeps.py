@@ -233,14 +233,17 @@ def test_bad_bases_are_refused(load, recipes, messages):
     assert [line.partition("study.yaml:")[2] for line in str(caught.value).splitlines()] == messages
 
 
-def test_the_reference_s_examples_of_bases_and_of_varied_recipes_are_right(study_file):
+def test_the_reference_s_examples_are_right(study_file):
     page = (Path(__file__).parents[2] / "docs/reference/study-file.md").read_text(encoding="utf-8")
-    text = "".join(re.findall(r"```yaml\n(.*?)```", page, re.S))
+    recipes, of_recipes, of_shares = re.findall(r"```yaml\n(.*?)```", page, re.S)
     parts = (
-        "study: s\nseeds: [0]\ndatasets: {digits: {source: builtin, name: digits}}\n"
-        "models: {mlp: {family: mlp}}\n"
+        "study: s\nseeds: [0]\nmodels: {mlp: {family: mlp}}\ndatasets:\n"
+        "  digits: {source: builtin, name: digits}\n"
+        "  noisy: {source: builtin, name: digits, label_noise: {rate: 0.2, seed: 0}}\n"
     )
-    study = load_study(study_file(text=parts + text))
+    shared = load_study(study_file(text=parts + recipes + of_shares)).settings
+    assert {setting.student_share for setting in shared.values()} == {0.5, 0.3, 0.7}
+    study = load_study(study_file(text=parts + recipes + of_recipes))
     assert study.recipes["plain"].momentum is None and study.recipes["plain"].epochs == 20
     made = study.settings["lr-0.05-64"]
     assert (study.recipes[made.recipe].lr, study.recipes[made.recipe].batch) == (0.05, 64)
