@@ -99,7 +99,8 @@ def test_the_study_has_every_stage_and_every_kind_of_figure(finished):
     study = load_study(finished.study)
     assert {stage for stage, _ in make_plan(study).jobs} == IN_STUDY
     drawn = figures_of(study)
-    assert {figure.kind for figure in drawn} == set(FIGURES) - {"losses"}  # needs several losses
+    # Several losses and shares of the examples are not in it: tests/figures draws those two.
+    assert {figure.kind for figure in drawn} == set(FIGURES) - {"losses", "leak"}
     for figure in drawn:
         for suffix in (".pdf", ".png"):
             path = finished.folder / f"results/tiny/figures/{figure.name}{suffix}"
