@@ -145,9 +145,9 @@ def read_once():
     """Return `read_analysis` that keeps what it has read."""
     read, kept = store.read_analysis, {}
 
-    def from_memory(manifest):
+    def from_memory(manifest, **options):
         if manifest.id not in kept:
-            kept[manifest.id] = read(manifest)
+            kept[manifest.id] = read(manifest, **options)
         return kept[manifest.id]
 
     return from_memory
