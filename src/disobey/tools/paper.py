@@ -47,7 +47,7 @@ others are contrary or withheld, their number follows. *Second seed* compares th
 same network trained on labels, *replicate* conditions on a teacher of another seed
 ([intervals and verdicts](science.md#intervals-and-verdicts)). Each count is of the first studies in
 the list below that have the claim, at most two; the [results](results.md#in-short) have the counts
-of all studies side by side, and each setting with its interval.
+of all studies side by side, and the tables `claims` each setting with its interval.
 """
 
 
