@@ -16,12 +16,12 @@ from disobey.analysis.leak import (
     LEAK_AND_MEMORY,
     REMEMBERED,
     TOP1,
-    Part,
     enter_held_out,
 )
 from disobey.analysis.names import COMPARED, EFFECT, MISLABELLED, TEACHER
 from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse
+from disobey.stores.reader import ChosenRows
 
 CLASSES = 4
 NAMES = [one.name for one in LEAK_AND_MEMORY]
@@ -178,9 +178,9 @@ def test_intervals_leave_0_where_a_student_knows_more_of_the_held_out_labels():
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def test_a_part_reads_as_the_rows_themselves():
+def test_chosen_rows_read_as_the_rows_themselves():
     logits, rows = np.random.default_rng(0).normal(size=(30, 3)), np.array([2, 3, 11, 20, 29])
-    part = Part(logits, rows)
+    part = ChosenRows(logits, rows)
     assert part.shape == (5, 3)
     for start in range(5):
         for stop in range(start + 1, 8):

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.confidence import Rows
 from disobey.analysis.names import (
     ALL,
     CLEAN,
@@ -86,27 +85,3 @@ def enter_held_out(
             known = seen.value.sel(statistic=of, subset=subset, model=list(models))
             fitted = known.transpose("model", "seed").values[..., None]
             tables[subset][row[name], places] = fitted - tables[subset][row[of], places]
-
-
-class Part:
-    """Some rows of logits, which are read in slices of these rows.
-
-    Parameters
-    ----------
-    logits : Rows, shape (example, class)
-    rows : ndarray of int, rising
-    """
-
-    def __init__(self, logits: Rows, rows: np.ndarray) -> None:
-        self._logits, self._rows = logits, rows
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Numbers of rows and of classes."""
-        return len(self._rows), *self._logits.shape[1:]
-
-    def __getitem__(self, part: slice) -> np.ndarray:
-        """Return some of the rows."""
-        rows = self._rows[part]
-        first, last = rows[0], rows[-1]
-        return self._logits[slice(int(first), int(last) + 1)][rows - first]

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from disobey.analysis.confidence import Rows
-from disobey.analysis.leak import Part
 from disobey.analysis.names import HELD_OUT, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import SPLITS
 from disobey.errors import UserError
 from disobey.job import Job
 from disobey.stores.layout import store_and_variable
-from disobey.stores.reader import StoredRows, read_columns
+from disobey.stores.reader import ChosenRows, StoredRows, read_columns
 
 Runs = Mapping[str, Sequence[str]]
 # Rows that are compared at a time.
@@ -100,7 +99,7 @@ def open_split(
     shown: dict[str, Rows] = dict(opened)
     for mask in seen.values():
         rows = np.flatnonzero(mask == (not held_out))
-        shown = {id: Part(of_run, rows) for id, of_run in opened.items()}
+        shown = {id: ChosenRows(of_run, rows) for id, of_run in opened.items()}
         shared = {column: values[rows] for column, values in shared.items()}
     logits = {role: [shown[id] for id in ids] for role, ids in runs.items()}
     return SplitLogits(logits, shared.get("label"), shared.get("clean_label"))

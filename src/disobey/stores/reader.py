@@ -111,6 +111,32 @@ class StoredRows(OpenFile):
         return values
 
 
+class ChosenRows:
+    """Some rows of stored logits, which are read in slices of these rows.
+
+    Parameters
+    ----------
+    logits : StoredRows, or ndarray, shape (example, class)
+    rows : ndarray of int, shape (chosen,)
+        Rising.
+    """
+
+    def __init__(self, logits: StoredRows | np.ndarray, rows: np.ndarray) -> None:
+        self._logits, self._rows = logits, rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of rows and of classes."""
+        return len(self._rows), *self._logits.shape[1:]
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        """Return some of the rows."""
+        rows = self._rows[part]
+        first, last = int(rows[0]), int(rows[-1])
+        found: np.ndarray = self._logits[first : last + 1][rows - first]
+        return found
+
+
 def half_bits(values: np.ndarray) -> np.ndarray:
     """Round to float16 and return the bits: uint16, of the same shape.
 
