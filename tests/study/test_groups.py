@@ -144,7 +144,7 @@ def chunks_of(*minutes):
     plan = Plan("made-up")
     seconds = {}
     for number, length in enumerate(minutes):
-        plan.add("confidence", f"made-up/{number}", {"n": number}, f"results/{number}.nc")
+        plan.add("confidence", f"made-up/{number}", {"n": number})
         seconds["confidence", f"made-up/{number}"] = 60 * length - SECONDS_TO_START
     groups = groups_of(plan, lambda *name: seconds[name])
     found = defaultdict(list)

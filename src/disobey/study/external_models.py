@@ -3,9 +3,8 @@
 Only the user's own files are read, since ids depend on their content.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,17 @@ from disobey.models.shapes import Shape
 from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.contents import content_of, facts_of
-from disobey.stores.layout import manifest_of
 from disobey.study.comparisons import (
     ROLE_KEYS,
     ComparedCheckpoints,
     ComparedLogits,
-    Comparison,
     ExternalCheckpoints,
     ExternalTeacher,
 )
 from disobey.study.jobs import Plan, SettingRuns
 from disobey.study.models import Study
+from disobey.study.runs import Runs
 from disobey.study.sizes import FLOAT, Data
-from disobey.study.sources import Sources
 
 # Rows, classes and label noise of each split of a file.
 Facts = Mapping[str, Mapping[str, Any]]
@@ -48,53 +45,32 @@ class ComparedRuns:
 
     runs: SettingRuns
     splits: tuple[str, ...]
-    about: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any]
 
 
 class ExternalModels:
-    """Adds the jobs; equal ones are one job.
+    """Adds the jobs to a plan; equal ones are one job. ``runs`` adds those of the data sets."""
 
-    Parameters
-    ----------
-    study : Study
-    plan : Plan
-        Grows by the jobs.
-    sources : Sources
-        Jobs of the data sets.
-    """
-
-    def __init__(self, study: Study, plan: Plan, sources: Sources) -> None:
-        self.study = study
-        self.plan = plan
-        self.sources = sources
+    def __init__(self, study: Study, plan: Plan, runs: Runs) -> None:
+        self.study, self.plan, self.runs = study, plan, runs
         # By the names of teachers and data set: every seed of a setting asks.
         self._teachers: dict[tuple[str, str], Teachers] = {}
 
     def teachers(self, name: str, dataset: str) -> Teachers:
-        """Plan the stores of trained teachers; return their addresses seed by seed, and replicates.
+        """Plan the teachers of the study's ``name``; return addresses seed by seed, and replicates.
 
-        Parameters
-        ----------
-        name : str
-            One of ``teachers`` of the study.
-        dataset : str
-            The one that they teach.
+        ``dataset`` is the one that they teach.
         """
         if (name, dataset) not in self._teachers:
-            self._teachers[name, dataset] = self._plan_teachers(name, dataset)
+            options = self.study.teachers[name]
+            taught, replicates = (
+                tuple(self._teacher(options, model, dataset) for model in models)
+                for models in options.models().values()
+            )
+            # One that teaches all is every seed's, and nobody's replicate.
+            per_seed = taught * len(self.study.seeds) if len(taught) == 1 else taught
+            self._teachers[name, dataset] = per_seed, replicates
         return self._teachers[name, dataset]
-
-    def _plan_teachers(self, name: str, dataset: str) -> Teachers:
-        options = self.study.teachers[name]
-        of_key = options.models()
-        found = {
-            key: tuple(self._teacher(options, model, dataset) for model in models)
-            for key, models in of_key.items()
-        }
-        taught, *replicates = found.values()
-        # One that teaches all is every seed's, and nobody's replicate.
-        per_seed = taught * len(self.study.seeds) if len(taught) == 1 else taught
-        return per_seed, tuple(itertools.chain(*replicates))
 
     def _teacher(self, options: ExternalTeacher, model: str | Checkpoint, dataset: str) -> str:
         """Plan the store of one teacher, so that another one's bytes retrain none of its students.
@@ -103,15 +79,15 @@ class ExternalModels:
         """
         if isinstance(options, ExternalCheckpoints):
             assert isinstance(model, Checkpoint)
-            return self.classified(dataset, model, SPLITS, options.max_tokens)
+            return self._classified(dataset, model, SPLITS, options.max_tokens)
         assert isinstance(model, str)
         facts = facts_of(Path(self.study.data_root or "", model), logits_facts)
         called = f"{self.study.datasets[dataset].name}-teacher"
         given = {"probabilities": options.probabilities}
-        id, _ = self.files(called, {"teachers": [model]}, dataset, facts, given)
+        id, _ = self._files(called, {"teachers": [model]}, dataset, facts, given)
         return layout.logits_address(id, TEACHER, 0)
 
-    def files(
+    def _files(
         self,
         name: str,
         files: Mapping[str, Sequence[str]],
@@ -126,12 +102,11 @@ class ExternalModels:
         name : str
             The readable part of the id.
         files : mapping of str to sequence of str
-            ``teachers``, ``students``, ``references`` and ``replicates``, as far as there are any,
-            and ``labels``, which is one file.
+            By the keys of a comparison, as far as there are any, and ``labels``, which is one file.
         dataset : str, optional
             The name of the data set that says which examples there are.
         facts : mapping
-            See `disobey.study.external_models.facts_of_files`.
+            See `facts_of_files`.
         given : mapping
             What else the study says of the files; what is empty is left out.
         """
@@ -143,86 +118,82 @@ class ExternalModels:
         if "labels" in spec:
             (spec["labels"],) = spec["labels"]
         spec |= {key: value for key, value in given.items() if value}
-        upstream: list[str] = []
         if dataset is not None:
-            spec["dataset"] = self.sources.on_data(dataset)
+            spec["dataset"] = self.runs.on_data(dataset)
             spec["dataset"].pop("centre", None)
-            upstream = self.sources.stores(dataset)
         spec["splits"] = [split for split in SPLITS if split in facts]
         id = spec_id(name, spec)
-        store = layout.COMPARED.format(compared=id)
-        self.plan.add("compared", id, spec, store, tuple(map(manifest_of, upstream)))
+        upstream = [] if dataset is None else self.runs.stores(dataset)
+        self.plan.add("compared", id, spec, upstream)
         self.plan.files[id] = {key: list(map(str, of_key)) for key, of_key in paths.items()}
         self.plan.sizes[id] = _sizes(facts)
         return id, tuple(spec["splits"])
 
-    def classified(
+    def _classified(
         self, dataset: str, checkpoint: Checkpoint, splits: Sequence[str], max_tokens: int | None
     ) -> str:
         """Plan one checkpoint's run over a data set; return the id of its logits."""
-        options = self.study.datasets[dataset]
+        options, place = self.study.datasets[dataset], checkpoint.place()
         spec: dict[str, Any] = {
-            "data": self.sources.data(dataset),
-            "splits": list(splits),
-            "kind": options.rows,
-        }
-        place = checkpoint.place()
-        spec |= (
-            checkpoint.hub_spec()
-            if place is None
-            else {"content": content_of(checkpoint_files(place, CLASSIFIER_FILES))}
-        )
+            "data": self.runs.data(dataset), "splits": list(splits), "kind": options.rows,
+        }  # fmt: skip
+        if place is None:
+            spec |= checkpoint.hub_spec()
+        else:
+            spec["content"] = content_of(checkpoint_files(place, CLASSIFIER_FILES))
         for key, given in (("max_tokens", max_tokens), ("outputs", checkpoint.outputs)):
             spec |= {} if given is None else {key: given}
         id = spec_id(f"{options.name}-{checkpoint.label()}", spec)
-        upstream = tuple(map(manifest_of, self.sources.stores(dataset, labels=False)))
-        store, family = layout.CLASSIFIED.format(run=id), _exported(checkpoint)
-        self.plan.add("classify", id, spec, store, upstream, family)
+        upstream = self.runs.stores(dataset, labels=False)
+        self.plan.add("classify", id, spec, upstream, _exported(checkpoint))
         self.plan.classifiers[id] = checkpoint
         return id
-
-    # --- comparisons ------------------------------------------------------------------------
 
     def comparison(self, name: str) -> ComparedRuns:
         """Plan the stores of a comparison's models."""
         options = self.study.comparisons[name]
-        if isinstance(options, ComparedLogits):
-            return self._of_files(name, options)
-        return self._of_checkpoints(options)
-
-    def _of_files(self, name: str, options: ComparedLogits) -> ComparedRuns:
-        given = {key: getattr(options, key) for key in ("classes", "probabilities", "split")}
-        files = options.files() | ({} if options.labels is None else {"labels": [options.labels]})
-        facts = facts_of_files(options, self.study.data_root)
-        id, splits = self.files(name, files, options.dataset, facts, given)
-        about = self._about(options, name) | {"label_noise": noise_of(self.study, name)}
-        teacher, student = (Path(of[0]).stem for of in (options.teachers, options.students))
-        about |= {"teacher": teacher, "student": student}
-        return ComparedRuns(_addresses(id, options), splits, about)
-
-    def _of_checkpoints(self, options: ComparedCheckpoints) -> ComparedRuns:
-        splits = tuple(split for split in SPLITS if split in options.splits)
-        ids = {
-            key: tuple(
-                self.classified(options.dataset, one, splits, options.max_tokens) for one in given
-            )
-            for key in ROLE_KEYS
-            if (given := getattr(options, key)) is not None
-        }
-        teachers = (*ids["teachers"], *ids.get("replicates", ()))
-        runs = SettingRuns(teachers, ids.get("references", ()), ids["students"])
-        about = self._about(options, "") | {"label_noise": 0.0}
-        about |= {"teacher": options.teachers[0].label(), "student": options.students[0].label()}
-        return ComparedRuns(runs, splits, about)
-
-    def _about(self, options: Comparison, name: str) -> dict[str, Any]:
-        """Return the description of data and distillation for tables and figures."""
         about: dict[str, Any] = {"dataset": name, "source": options.source}
         if options.dataset is not None:
             about["dataset"] = self.study.datasets[options.dataset].name
         if options.temperature is not None:
             about["temperature"] = options.temperature
-        return about
+        about["label_noise"] = noise_of(self.study, name)
+        if isinstance(options, ComparedLogits):
+            runs, splits = self._of_files(name, options)
+            teacher, student = (Path(of[0]).stem for of in (options.teachers, options.students))
+        else:
+            runs, splits = self._of_checkpoints(options)
+            teacher, student = options.teachers[0].label(), options.students[0].label()
+        return ComparedRuns(runs, splits, about | {"teacher": teacher, "student": student})
+
+    def _of_files(self, name: str, options: ComparedLogits) -> tuple[SettingRuns, tuple[str, ...]]:
+        given = {key: getattr(options, key) for key in ("classes", "probabilities", "split")}
+        files = options.files() | ({} if options.labels is None else {"labels": [options.labels]})
+        facts = facts_of_files(options, self.study.data_root)
+        id, splits = self._files(name, files, options.dataset, facts, given)
+        number = {key: len(files.get(key, ())) for key in ROLE_KEYS}
+        number["teachers"] += number.pop("replicates")  # which are further teachers
+        addresses = {
+            key: tuple(layout.logits_address(id, key.removesuffix("s"), k) for k in range(count))
+            for key, count in number.items()
+        }
+        return _runs(addresses), splits
+
+    def _of_checkpoints(self, options: ComparedCheckpoints) -> tuple[SettingRuns, tuple[str, ...]]:
+        splits = tuple(split for split in SPLITS if split in options.splits)
+        ids = {
+            key: tuple(
+                self._classified(options.dataset, one, splits, options.max_tokens)
+                for one in getattr(options, key) or ()
+            )
+            for key in ROLE_KEYS
+        }
+        ids["teachers"] += ids.pop("replicates")
+        return _runs(ids), splits
+
+
+def _runs(ids: Mapping[str, tuple[str, ...]]) -> SettingRuns:
+    return SettingRuns(ids["teachers"], ids["references"], ids["students"])
 
 
 def _exported(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -239,32 +210,10 @@ def _sizes(facts: Facts) -> Data:
     return Data(rows["train"], rows["test"], Shape((1,), classes), FLOAT)
 
 
-def _addresses(id: str, options: ComparedLogits) -> SettingRuns:
-    """Return the address of each model's logits in the store; replicates are further teachers."""
-    numbers = {key: len(files) for key, files in options.files().items()}
-
-    def of(role: str, number: int) -> tuple[str, ...]:
-        return tuple(layout.logits_address(id, role, k) for k in range(number))
-
-    teachers = numbers["teachers"] + numbers.get("replicates", 0)
-    references, students = numbers.get("references", 0), numbers["students"]
-    return SettingRuns(
-        of("teacher", teachers), of("reference", references), of("student", students)
-    )
-
-
 def facts_of_files(options: ComparedLogits, root: str | None) -> dict[str, dict[str, Any]]:
-    """Return rows, classes and label noise of each split, as the first teacher's file has them.
-
-    Raises
-    ------
-    UserError
-        When a file cannot be read.
-    """
-    named = [
-        (key, Path(root or "", file)) for key, files in options.files().items() for file in files
-    ]
-    all_facts = [facts_of(path, logits_facts) for _, path in named]
+    """Return rows, classes and label noise of each split, as the first teacher's file has them."""
+    files = [Path(root or "", file) for of_key in options.files().values() for file in of_key]
+    all_facts = [facts_of(path, logits_facts) for path in files]
     unnamed = options.split or TEST
     by_split = {split or unnamed: dict(facts) for split, facts in all_facts[0].items()}
     if options.labels is not None:

@@ -1,16 +1,13 @@
 """The figures of a study: each is drawn if the study has its content. Pure."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from disobey.stores import layout
 from disobey.strict import spec_of
 from disobey.study.external_models import noise_of
-from disobey.study.models import External, StudentOf, Study
-
-# Settings in one figure of the kind confidence, a pair of panels each.
-SETTINGS_A_FIGURE = 4
+from disobey.study.models import External, Setting, StudentOf, Study
 
 
 class Planned(NamedTuple):
@@ -21,170 +18,156 @@ class Planned(NamedTuple):
     settings: tuple[str, ...]
 
 
+Choose = Callable[[Study], Iterable[str]]
+PlanFigures = Callable[[str, Study], Iterator[Planned]]
+
+
 def figures_of(study: Study) -> list[Planned]:
     """Return all figures of a study, those of the whole study first."""
     return [figure for kind, plan in FIGURES.items() for figure in plan(kind, study)]
 
 
-def _distilled(kind: str, study: Study) -> Iterator[Planned]:
-    """Settings that are distilled throughout: the others have a figure of their own."""
-    names = [n for n, setting in study.settings.items() if setting.distill.switch is None]
-    names += study.comparisons
-    if names:
-        yield Planned(kind, kind, tuple(names))
+# --- one figure of the chosen settings, or one for each ------------------------------------------
 
 
-def _biased(least: int) -> "PlanFigures":
+def _one(choose: Choose, least: int = 1, most: int | None = None) -> PlanFigures:
+    """Return the plan of one figure, if it has ``least`` settings; of several for more than most.
+
+    The parts of a figure are as even as can be: five settings are two and three.
+    """
+
     def plan(kind: str, study: Study) -> Iterator[Planned]:
-        names = tuple(name for name, setting in study.settings.items() if setting.bias is not None)
-        if len(names) >= least:
-            yield Planned(kind, kind, names)
+        names = tuple(choose(study))
+        number = 1 if most is None else -(-len(names) // most)
+        starts = [len(names) * part // number for part in range(number + 1)] if names else []
+        for part, (start, end) in enumerate(itertools.pairwise(starts), 1):
+            ending = f"-{part}" if number > 1 else ""
+            if len(names) >= least:
+                yield Planned(kind, f"{kind}{ending}", names[start:end])
 
     return plan
 
 
-def _trajectories(kind: str, study: Study) -> Iterator[Planned]:
-    for name, setting in study.settings.items():
-        if setting.bias is not None and setting.bias.pairs is not None:
+def _each(choose: Choose) -> PlanFigures:
+    def plan(kind: str, study: Study) -> Iterator[Planned]:
+        for name in choose(study):
             yield Planned(kind, f"{kind}-{name}", (name,))
 
-
-def _noise(kind: str, study: Study) -> Iterator[Planned]:
-    noisy = tuple(
-        name
-        for name, setting in study.settings.items()
-        if study.datasets[setting.dataset].label_noise is not None
-        and setting.distill.switch is None
-    )
-    noisy += tuple(name for name in study.comparisons if noise_of(study, name))
-    if noisy:
-        yield Planned(kind, kind, noisy)
+    return plan
 
 
-def _parts(plan: "PlanFigures", most: int) -> "PlanFigures":
-    """Split each figure of a plan so that none shows more than so many settings."""
-
-    def parts(kind: str, study: Study) -> Iterator[Planned]:
-        for _, name, settings in plan(kind, study):
-            number = -(-len(settings) // most)
-            # As even as can be: five settings are two and three.
-            starts = [len(settings) * part // number for part in range(number + 1)]
-            for part, (start, end) in enumerate(itertools.pairwise(starts), 1):
-                ending = f"-{part}" if number > 1 else ""
-                yield Planned(kind, f"{name}{ending}", settings[start:end])
-
-    return parts
+def _where(holds: Callable[[Study, Setting], object]) -> Choose:
+    """Choose the settings of which something holds."""
+    return lambda study: [name for name, one in study.settings.items() if holds(study, one)]
 
 
-def _switching(kind: str, study: Study) -> Iterator[Planned]:
-    """Settings with a switch, and those that are the same without one: the ends of the axis."""
+def _throughout(study: Study, setting: Setting) -> bool:
+    """Return whether a setting is distilled throughout: the others have a figure of their own."""
+    return setting.distill.switch is None
+
+
+def _is_noisy(study: Study, setting: Setting) -> bool:
+    noisy = study.datasets[setting.dataset].label_noise is not None
+    return noisy and setting.distill.switch is None
+
+
+def _is_evaluated(study: Study, setting: Setting) -> bool:
+    """Return whether a setting's models record accuracies along training."""
+    return study.recipes[setting.recipe].evaluate is not None
+
+
+def _distilled(study: Study) -> list[str]:
+    return [*_where(_throughout)(study), *study.comparisons]
+
+
+def _noisy(study: Study) -> list[str]:
+    return [*_where(_is_noisy)(study), *(n for n in study.comparisons if noise_of(study, n))]
+
+
+_biased = _where(lambda _, setting: setting.bias is not None)
+_paired = _where(lambda _, setting: setting.bias is not None and setting.bias.pairs is not None)
+_equal_accuracy = _where(lambda study, one: _is_evaluated(study, one) and _throughout(study, one))
+# Their students see a share of noisy examples.
+_leaking = _where(lambda study, one: one.student_share is not None and _is_noisy(study, one))
+
+
+def _switched(study: Study) -> list[str]:
+    """Choose settings with a switch, and those that are the same without: the ends of the axis."""
     switched = {n for n, setting in study.settings.items() if setting.distill.switch is not None}
     alike = {_but(study, name, "switch") for name in switched}
-    names = tuple(
-        name for name in study.settings if name in switched or _but(study, name, "switch") in alike
+    return [n for n in study.settings if n in switched or _but(study, n, "switch") in alike]
+
+
+def _varied(
+    study: Study,
+    key: Callable[[Setting], Sequence[str]],
+    value: Callable[[Setting], object],
+    among: Callable[[Setting], bool] = lambda _: True,
+) -> list[str]:
+    """Choose the settings that differ in some keys, by more than one value."""
+    groups: dict[str, list[str]] = {}
+    for name, setting in study.settings.items():
+        if _throughout(study, setting) and among(setting):
+            groups.setdefault(_but(study, name, *key(setting)), []).append(name)
+    differ = [
+        names for names in groups.values() if len({value(study.settings[n]) for n in names}) > 1
+    ]
+    return [name for names in differ for name in names]
+
+
+def _temperatures(study: Study) -> list[str]:
+    """Choose settings that differ in temperature, and maybe in learning rate."""
+    return _varied(
+        study,
+        lambda _: ("temperature", "lr"),
+        lambda setting: setting.distill.softening,
+        lambda setting: not isinstance(setting.teacher, StudentOf),
     )
-    if switched:
-        yield Planned(kind, kind, names)
+
+
+def _losses(study: Study) -> list[str]:
+    """Choose settings that differ in how their students are distilled, by more than one loss."""
+    return _varied(
+        study,
+        lambda setting: tuple(spec_of(setting.distill)),
+        lambda setting: setting.distill.registered.name,
+    )
+
+
+def _rounds(study: Study) -> list[str]:
+    """Choose chains of settings: each one's teacher is the student of the one before."""
+    teachers = {n: s.teacher.setting for n, s in study.settings.items()
+                if isinstance(s.teacher, StudentOf)}  # fmt: skip
+    return [name for name in study.settings if name in {*teachers, *teachers.values()}]
+
+
+# --- figures of snapshots ------------------------------------------------------------------------
+
+
+def _snapshots(study: Study, name: str) -> list[str]:
+    epochs = study.recipes[study.settings[name].recipe].snapshots or []
+    return [layout.snapshot_of(name, epoch) for epoch in epochs]
+
+
+_over_trained = _where(lambda _, setting: setting.over_training)
 
 
 def _over_training(kind: str, study: Study) -> Iterator[Planned]:
-    for name, setting in study.settings.items():
-        if setting.over_training:
-            epochs = study.recipes[setting.recipe].snapshots or []
-            snapshots = [layout.snapshot_of(name, epoch) for epoch in epochs]
-            yield Planned(kind, f"{kind}-{name}", (*snapshots, name))
-
-
-def _evaluated(study: Study) -> list[str]:
-    """Return the settings whose models record accuracies along training."""
-    recipes = {name: study.recipes[setting.recipe] for name, setting in study.settings.items()}
-    return [name for name, recipe in recipes.items() if recipe.evaluate is not None]
-
-
-def _training_curves(kind: str, study: Study) -> Iterator[Planned]:
-    names = _evaluated(study)
-    if names:
-        yield Planned(kind, kind, tuple(names))
-
-
-def _equal_accuracy(kind: str, study: Study) -> Iterator[Planned]:
-    names = [n for n in _evaluated(study) if study.settings[n].distill.switch is None]
-    if names:
-        yield Planned(kind, kind, tuple(names))
+    for name in _over_trained(study):
+        yield Planned(kind, f"{kind}-{name}", (*_snapshots(study, name), name))
 
 
 def _steps(kind: str, study: Study) -> Iterator[Planned]:
-    """Settings with snapshots that differ in the switch alone, each group by itself."""
-    groups: dict[tuple[str, ...], dict[str, str]] = {}
-    for name, setting in study.settings.items():
-        if setting.over_training:
-            snapshots = [str(epoch) for epoch in study.recipes[setting.recipe].snapshots or []]
-            group = groups.setdefault((_but(study, name, "switch"), *snapshots), {})
-            group.setdefault(_but(study, name), name)  # a point of a sweep may be another setting
-    for (_, *snapshots), distinct in groups.items():
+    """Plan a figure of each group of settings with snapshots that differ in the switch alone."""
+    groups: dict[tuple[object, ...], dict[str, str]] = {}
+    for name in _over_trained(study):
+        epochs = study.recipes[study.settings[name].recipe].snapshots or []
+        group = groups.setdefault((_but(study, name, "switch"), *epochs), {})
+        group.setdefault(_but(study, name), name)  # a point of a sweep may be another setting
+    for distinct in groups.values():
         names = list(distinct.values())
-        shown = [layout.snapshot_of(name, int(epoch)) for name in names for epoch in snapshots]
+        shown = [snapshot for name in names for snapshot in _snapshots(study, name)]
         yield Planned(kind, f"{kind}-{names[0]}", (*shown, *names))
-
-
-def _gradients(kind: str, study: Study) -> Iterator[Planned]:
-    for name, setting in study.settings.items():
-        if study.has_directions(setting):
-            yield Planned(kind, f"{kind}-{name}", (name,))
-
-
-def _temperature(kind: str, study: Study) -> Iterator[Planned]:
-    """Settings that differ in temperature, and maybe in learning rate."""
-    groups: dict[str, list[str]] = {}
-    for name, setting in study.settings.items():
-        if setting.distill.switch is None and not isinstance(setting.teacher, StudentOf):
-            groups.setdefault(_but(study, name, "temperature", "lr"), []).append(name)
-    shown = [
-        name
-        for names in groups.values()
-        if len({study.settings[name].distill.softening for name in names}) > 1
-        for name in names
-    ]
-    if shown:
-        yield Planned(kind, kind, tuple(shown))
-
-
-def _losses(kind: str, study: Study) -> Iterator[Planned]:
-    """Settings that differ in how their students are distilled, by more than one loss."""
-    groups: dict[str, list[str]] = {}
-    for name, setting in study.settings.items():
-        if setting.distill.switch is None:
-            groups.setdefault(_but(study, name, *spec_of(setting.distill)), []).append(name)
-    shown = [
-        name
-        for names in groups.values()
-        if len({study.settings[name].distill.registered.name for name in names}) > 1
-        for name in names
-    ]
-    if shown:
-        yield Planned(kind, kind, tuple(shown))
-
-
-def _leak(kind: str, study: Study) -> Iterator[Planned]:
-    """Settings whose students see a share of noisy examples, distilled throughout."""
-    shown = tuple(
-        name
-        for name, setting in study.settings.items()
-        if setting.student_share is not None
-        and setting.distill.switch is None
-        and study.datasets[setting.dataset].label_noise is not None
-    )
-    if shown:
-        yield Planned(kind, kind, shown)
-
-
-def _rounds(kind: str, study: Study) -> Iterator[Planned]:
-    """Chains of settings: each one's teacher is the student of the one before."""
-    teachers = {n: s.teacher.setting for n, s in study.settings.items()
-                if isinstance(s.teacher, StudentOf)}  # fmt: skip
-    shown = tuple(name for name in study.settings if name in {*teachers, *teachers.values()})
-    if shown:
-        yield Planned(kind, kind, shown)
 
 
 def _but(study: Study, name: str, *left_out: str) -> str:
@@ -196,48 +179,36 @@ def _but(study: Study, name: str, *left_out: str) -> str:
         distill.pop(key, None)
         recipe.pop(key, None)
     trained = isinstance(setting.teacher, External)  # elsewhere: by no recipe of the study
-    teacher_recipe = None if trained else setting.teacher_recipe or setting.recipe
-    return repr(
-        (
-            setting.dataset,
-            setting.teacher,
-            teacher_recipe,
-            setting.student,
-            setting.student_share,
-            distill,
-            recipe,
-        )
-    )
+    teacher = setting.teacher, None if trained else setting.teacher_recipe or setting.recipe
+    return repr((setting.dataset, teacher, setting.student, setting.student_share, distill, recipe))
 
-
-PlanFigures = Callable[[str, Study], Iterator[Planned]]
 
 # In the order of the paper's figures, then those that the paper does not have: the page's order.
 FIGURES: dict[str, PlanFigures] = {
-    "overview": _distilled,
-    "confidence": _parts(_distilled, SETTINGS_A_FIGURE),
-    "training-curves": _training_curves,
-    "switching": _switching,
-    "trajectories": _trajectories,
-    "bias": _biased(1),
+    "overview": _one(_distilled),
+    "confidence": _one(_distilled, most=4),
+    "training-curves": _one(_where(_is_evaluated)),
+    "switching": _one(_switched),
+    "trajectories": _each(_paired),
+    "bias": _one(_biased),
     "steps": _steps,
-    "mislabelled": _parts(_noise, 4),
-    "noise": _noise,
-    "label-class": _parts(_distilled, 4),
-    "dissection": _parts(_distilled, 6),
-    "measures": _parts(_distilled, 5),
-    "equal-accuracy": _equal_accuracy,
-    "gradients": _gradients,
-    "accuracy": _distilled,
-    "calibrated": _distilled,
-    "inheritance": _distilled,
-    "fidelity": _distilled,
-    "pay-off": _distilled,
-    "losses": _losses,
-    "leak": _leak,
-    "link": _biased(2),
-    "temperature": _temperature,
-    "rounds": _rounds,
+    "mislabelled": _one(_noisy, most=4),
+    "noise": _one(_noisy),
+    "label-class": _one(_distilled, most=4),
+    "dissection": _one(_distilled, most=6),
+    "measures": _one(_distilled, most=5),
+    "equal-accuracy": _one(_equal_accuracy),
+    "gradients": _each(_where(Study.has_directions)),
+    "accuracy": _one(_distilled),
+    "calibrated": _one(_distilled),
+    "inheritance": _one(_distilled),
+    "fidelity": _one(_distilled),
+    "pay-off": _one(_distilled),
+    "losses": _one(_losses),
+    "leak": _one(_leaking),
+    "link": _one(_biased, least=2),
+    "temperature": _one(_temperatures),
+    "rounds": _one(_rounds),
     "over-training": _over_training,
 }
 # Stores that they read beside analyses of confidence: see `disobey.stores.layout.BESIDE`.

@@ -2,21 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from disobey.data.label_noise import number_seen
 from disobey.errors import UserError
 from disobey.models.options import Checkpoint, Pretrained
 from disobey.provenance import canonical
-from disobey.stores.layout import manifest_of, store_and_variable, store_of
+from disobey.stores.layout import STORES, manifest_of, store_and_variable, store_of
 from disobey.study.sizes import Data
 
 # Stages that read much of a study: their rules hand spec and inputs over by standard input.
 BY_STDIN = ("table", "figure", "explorer", "report")
 # Bytes of a command's arguments for the other stages: Linux refuses an argument above 128 KiB.
 LONGEST_COMMAND = 100_000
+
+
+def store_at(stage: str, key: str) -> str:
+    """Return the store that a stage's job writes, by the job's key."""
+    values = iter(key.split("/"))
+    return re.sub(r"{\w+}", lambda _: next(values), STORES[stage])
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,6 @@ class Plan:
     study: str
     jobs: dict[tuple[str, str], PlannedJob] = field(default_factory=dict)
     settings: dict[str, SettingRuns] = field(default_factory=dict)
-    # Sizes and the user's files of data stores, by their ids.
     sizes: dict[str, Data] = field(default_factory=dict)
     files: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     pretrained: dict[str, Pretrained] = field(default_factory=dict)
@@ -92,6 +99,11 @@ class Plan:
     def manifests(self) -> list[str]:
         """Return every manifest, upstream before downstream."""
         return [job.manifest for job in self.jobs.values()]
+
+    def source_of(self, key: str) -> Path | str:
+        """Return the place of a job's checkpoint: a folder, or a name on the hub."""
+        options = (self.pretrained | self.classifiers)[key]
+        return options.place() or str(options.checkpoint)
 
     def trained_on(self, spec: Mapping[str, Any]) -> int:
         """Return how many examples the run of a spec is trained on."""
@@ -102,38 +114,32 @@ class Plan:
         return number_seen(labels.get("student_share"), examples)
 
     def examples_of(self, address: str) -> str:
-        """Return the examples of a model's logits: a key of ``sizes``.
-
-        Parameters
-        ----------
-        address : str
-            See `disobey.stores.layout.store_and_variable`.
-        """
-        id, _ = store_and_variable(address)
-        for stage in ("dump", "classify"):
-            if (stage, id) in self.jobs:
-                return str(json.loads(self.jobs[stage, id].spec)["data"])
-        return id  # files of logits, which say themselves what they are over
+        """Return the examples of a model's logits, by their address: a key of ``sizes``."""
+        job = self._of_logits(address)
+        # files of logits say themselves what they are over
+        return job.key if job.stage == "compared" else str(json.loads(job.spec)["data"])
 
     def logits_store(self, address: str) -> str:
-        """Return the store of a model's logits."""
+        """Return the store of a model's logits, by their address."""
+        return store_of(self._of_logits(address).manifest)
+
+    def _of_logits(self, address: str) -> PlannedJob:
         id, _ = store_and_variable(address)
-        of_logits = ("dump", "classify", "compared")
-        stage = next(stage for stage in of_logits if (stage, id) in self.jobs)
-        return store_of(self.jobs[stage, id].manifest)
+        stages = ("dump", "classify", "compared")
+        return next(self.jobs[stage, id] for stage in stages if (stage, id) in self.jobs)
 
     def add(
         self,
         stage: str,
         key: str,
         spec: Mapping[str, Any],
-        store: str,
-        inputs: tuple[str, ...] = (),
-        members: tuple[str, ...] = (),
+        upstream: Iterable[str] = (),
+        members: Iterable[str] = (),
         texts: tuple[str, ...] = (),
     ) -> str:
-        """Add a job unless it is there already; return its manifest."""
-        roots = (f"disobey.stages.{stage}:run", *members)
+        """Add a job that reads the ``upstream`` stores, unless it is there; return its store."""
+        roots, store = (f"disobey.stages.{stage}:run", *members), store_at(stage, key)
+        inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
         job = PlannedJob(stage, key, canonical(spec), roots, inputs, manifest_of(store), texts)
         if job.command_bytes > LONGEST_COMMAND:
             raise UserError(
@@ -146,4 +152,4 @@ class Plan:
                 f"two different jobs are both called {stage} {key}: twelve hex digits collided; "
                 f"change any value of one of them"
             )
-        return job.manifest
+        return store

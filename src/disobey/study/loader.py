@@ -164,7 +164,7 @@ _Loader.add_constructor(f"{TAG}int", lambda _, node: int(node.value))
 
 
 def load_with_lines(path: Path) -> tuple[Any, dict[Location, int]]:
-    """Read a YAML file.
+    """Read a YAML file whose keys are words, each given once.
 
     Returns
     -------
@@ -172,12 +172,6 @@ def load_with_lines(path: Path) -> tuple[Any, dict[Location, int]]:
         The document; keys of mappings are always ``str``.
     lines : dict
         The line (from 1) of every key and list item, by its path of keys and indices.
-
-    Raises
-    ------
-    UserError
-        For a missing file, broken YAML, a key given twice or a key that is not a word, with file
-        and line.
     """
     text = _read(path)
     lines: dict[Location, int] = {}
@@ -288,12 +282,9 @@ def _construct(
 
 
 def load_study(path: Path | str) -> Study:
-    """Read and check a study file.
+    """Read and check a study file; a UserError has one line for each mistake.
 
-    Raises
-    ------
-    UserError
-        Naming ``file:line: key: what is wrong``, one line for each mistake.
+    Each is ``file:line: key: what is wrong``.
     """
     path = Path(path)
     value, lines = load_with_lines(path)

@@ -20,6 +20,7 @@ from disobey.strict import Strict
 from disobey.study.comparisons import Comparison, ExternalTeacher
 from disobey.study.datasets import Builtin, Dataset, Name, Seed
 from disobey.study.recipes import AnyDistill, Inside, Positive, Recipe
+from disobey.study.sizes import Data, sizes_of
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
@@ -385,6 +386,10 @@ class Study(Strict):
     def named(self) -> tuple[str, ...]:
         """The names of settings, then of comparisons."""
         return (*self.settings, *self.comparisons)
+
+    def sizes(self, dataset: str) -> Data:
+        """Return the sizes of a data set of this file."""
+        return sizes_of(self.datasets[dataset], self.data_root)
 
     def model_of_teacher(self, setting: Setting) -> str | None:
         """Return the model that teaches a setting; None where it was trained elsewhere."""

@@ -21,16 +21,15 @@ from disobey.analysis.names import (
 from disobey.data.label_noise import number_seen
 from disobey.figures import module_of
 from disobey.stores import layout
-from disobey.stores.layout import BESIDE, manifest_of
+from disobey.stores.layout import BESIDE
 from disobey.strict import spec_of
 from disobey.study.datasets import Builtin
 from disobey.study.external_models import ExternalModels
 from disobey.study.figures import FIGURES_BESIDE, figures_of
-from disobey.study.jobs import Plan, SettingRuns
+from disobey.study.jobs import Plan, SettingRuns, store_at
 from disobey.study.models import SMOOTHING, External, Setting, StudentOf, Study, name_of
-from disobey.study.recipes import Recipe
 from disobey.study.runs import STUDENT_DRAW, Runs, seen_teacher
-from disobey.study.sizes import SPLITS, sizes_of
+from disobey.study.sizes import SPLITS
 from disobey.training.losses import DEFAULT, TEMPERATURE
 from disobey.training.schedules import steps_per_epoch
 
@@ -52,6 +51,8 @@ PAPER_TABLE, PAPER_FIGURES = "paper", ("accuracy",)
 TABLES_BESIDE = {table: tuple(BESIDE) for table in ("claims", "summary", "all")} | {
     kind: (kind,) for kind in BESIDE
 }
+# Keys of a setting that are said of it as they are, where they are given.
+OF_SETTING = ("student_share", "initialisation", "teacher_fits")
 
 
 def make_plan(study: Study) -> Plan:
@@ -78,10 +79,10 @@ class _Planner:
         self.study = study
         self.plan = plan
         self.runs = Runs(study, plan)
-        self.external = ExternalModels(study, plan, self.runs.sources)
+        self.external = ExternalModels(study, plan, self.runs)
         # Stores of each setting that the page of examples reads.
         self.shown: dict[str, tuple[str, ...]] = {}
-        # Manifests by the name of the setting, or of a setting's snapshot.
+        # Stores of analyses, by the name of the setting or of a setting's snapshot.
         self.analyses: dict[str, str] = {}
         self.snapshots: dict[str, str] = {}
         # The same of stores beside an analysis, by their stage.
@@ -93,14 +94,16 @@ class _Planner:
         """Plan teachers, references, students and placebos of a setting, and their analyses."""
         if name in self.plan.settings:
             return self.plan.settings[name]
+        setting = self.study.settings[name]
         per_seed = [self._runs_of(name, i, seed) for i, seed in enumerate(self.study.seeds)]
         by_role = {role: tuple(runs[role] for runs in per_seed) for role in per_seed[0]}
         placebos = {role: by_role[role] for role in by_role if role in CONTROLS}
-        teachers = (*by_role[TEACHER], *self._replicates(name))
+        teachers = by_role[TEACHER]
+        if isinstance(setting.teacher, External):
+            teachers += self.external.teachers(setting.teacher.external, setting.dataset)[1]
         runs = SettingRuns(teachers, by_role[REFERENCE], by_role[STUDENT], placebos)
         self.plan.settings[name] = runs
         self.analyses[name] = self._confidence(name)
-        setting = self.study.settings[name]
         if setting.over_training:
             for epoch in self.study.recipes[setting.recipe].snapshots or []:
                 self.snapshots[layout.snapshot_of(name, epoch)] = self._confidence(name, epoch)
@@ -110,22 +113,24 @@ class _Planner:
     def _along_training(self, name: str, runs: Mapping[str, Sequence[str]]) -> None:
         """Plan the analyses of what a setting's runs, given by role, recorded in training."""
         setting = self.study.settings[name]
-        if setting.bias is not None:
-            more: dict[str, Any] = {
-                "layers": list(setting.bias.layers),
-                "range": list(MATCHED_RANGE),
-            }
+        bias = setting.bias
+        if bias is not None:
+            more: dict[str, Any] = {"layers": list(bias.layers), "range": list(MATCHED_RANGE)}
             of_bias = {role: ids for role, ids in runs.items() if role != TEACHER}
-            if setting.bias.pairs is not None:
-                more["pairs"], of_bias = spec_of(setting.bias.pairs), dict(runs)
+            if bias.pairs is not None:
+                more["pairs"], of_bias = spec_of(bias.pairs), dict(runs)
             self._of_histories("bias", name, of_bias, more)
         if self.study.recipes[setting.recipe].evaluate is not None:
             of_curves = {
                 role: ids for role, ids in runs.items() if all(map(self._is_evaluated, ids))
             }
             self._of_histories("curves", name, of_curves, {})
-        if self.study.has_directions(setting):
-            self._gradients(name, runs)
+        if self.study.has_directions(setting):  # the true ones of its data
+            teachers = [self._logits(teacher) for teacher in runs[TEACHER]]
+            more = {"teachers": teachers, "temperature": setting.distill.softening}
+            more |= self.runs.on_data(setting.dataset)
+            data = self.runs.stores(setting.dataset)
+            self._of_histories("gradients", name, runs, more, [*data, *self._stores(teachers)])
 
     def _runs_of(self, name: str, index: int, seed: int) -> dict[str, str]:
         """Plan the runs of one seed of a setting; return their ids by role."""
@@ -138,42 +143,35 @@ class _Planner:
         recipe = spec_of(self.study.recipes[setting.recipe])
         progress = None if setting.bias is None else self.runs.basis(setting, teacher)
 
-        def one_hot(recipe: Mapping[str, Any] = recipe, **changed: int) -> str:
-            of_student = (setting.dataset, setting.student, recipe, seeds | changed)
-            return self.runs.run(*of_student, progress=progress, share=setting.student_share)
+        def student(
+            recipe: Mapping[str, Any],
+            distill: Mapping[str, Any] | None = None,
+            changed: Mapping[str, int] | None = None,
+        ) -> str:
+            of_student = (setting.dataset, setting.student, recipe, seeds | dict(changed or {}))
+            return self.runs.run(*of_student, distill, progress, setting.student_share)
 
-        runs = {TEACHER: teacher, REFERENCE: one_hot()}
+        runs = {TEACHER: teacher, REFERENCE: student(recipe)}
         distill = spec_of(setting.distill)
         if setting.distill.registered.needs_teacher:
             distill["teacher"] = self._logits(teacher)
         distill |= seen_teacher(self.study, setting).spec
+        switch, taught = setting.distill.switch, True
+        if switch is not None and not switch.ramp and switch.at in (0, 1):
+            # Its switch leaves only one-hot labels, or only the teacher.
+            taught = (switch.order == "distillation_first") != (switch.at == 0)
+            del distill["switch"]
         for control in setting.placebos:
             if control == STUDENT_AT_1:
                 at_1 = distill | {"temperature": 1.0}
-                run = self._student(setting, _without_snapshots(recipe), seeds, at_1, progress)
-                runs[control] = run or runs[REFERENCE]
+                runs[control] = (
+                    student(_without_snapshots(recipe), at_1) if taught else runs[REFERENCE]
+                )
             else:
-                changed_recipe, changed_seeds = _placebo(control, recipe, setting, other)
-                runs[control] = one_hot(changed_recipe, **changed_seeds)
-        runs[STUDENT] = self._student(setting, recipe, seeds, distill, progress) or runs[REFERENCE]
+                changed_recipe, changed = _placebo(control, recipe, setting, other)
+                runs[control] = student(changed_recipe, None, changed)
+        runs[STUDENT] = student(recipe, distill) if taught else runs[REFERENCE]
         return runs
-
-    def _student(
-        self,
-        setting: Setting,
-        recipe: Mapping[str, Any],
-        seeds: Mapping[str, int],
-        distill: dict[str, Any],
-        progress: Mapping[str, Any] | None,
-    ) -> str | None:
-        """Plan a distilled student; None where its switch leaves only one-hot labels."""
-        switch = setting.distill.switch
-        if switch is not None and not switch.ramp and switch.at in (0, 1):
-            if (switch.order == "distillation_first") == (switch.at == 0):
-                return None
-            del distill["switch"]
-        of_student = (setting.dataset, setting.student, recipe, seeds)
-        return self.runs.run(*of_student, distill, progress, setting.student_share)
 
     def _teacher(self, setting: Setting, index: int, seed: int) -> str:
         """Plan the teacher of a seed; return its run, or the address of its external logits."""
@@ -182,9 +180,8 @@ class _Planner:
         if isinstance(setting.teacher, External):
             teachers, _ = self.external.teachers(setting.teacher.external, setting.dataset)
             return teachers[index]
-        recipe = spec_of(self._recipe_of_teacher(setting))
         seeds = self._seeds(setting, seed, STUDENT_DRAW + 1 + seed)
-        of_teacher = (setting.dataset, setting.teacher, _without_snapshots(recipe), seeds)
+        of_teacher = (setting.dataset, setting.teacher, self._recipe_of_teacher(setting), seeds)
         return self.runs.run(*of_teacher, progress=self._followed(setting))
 
     def _followed(self, setting: Setting) -> dict[str, Any] | None:
@@ -207,26 +204,17 @@ class _Planner:
     def _taught_by(self, setting: Setting) -> tuple[object, ...]:
         """Return all that a teacher's training depends on, apart from seeds and tracking."""
         model = setting.teacher if isinstance(setting.teacher, str) else ""
-        return (
-            self.study.datasets[setting.dataset],
-            self.study.models.get(model),
-            _without_snapshots(spec_of(self._recipe_of_teacher(setting))),
-        )
+        data, options = self.study.datasets[setting.dataset], self.study.models.get(model)
+        return data, options, self._recipe_of_teacher(setting)
 
-    def _recipe_of_teacher(self, setting: Setting) -> Recipe:
-        return self.study.recipes[setting.teacher_recipe or setting.recipe]
+    def _recipe_of_teacher(self, setting: Setting) -> dict[str, Any]:
+        recipe = self.study.recipes[setting.teacher_recipe or setting.recipe]
+        return _without_snapshots(spec_of(recipe))
 
     def _is_evaluated(self, run: str) -> bool:
         """Return whether a run records accuracies along its training."""
         job = self.plan.jobs.get(("train", run))
         return job is not None and "evaluate" in json.loads(job.spec)["recipe"]
-
-    def _replicates(self, name: str) -> tuple[str, ...]:
-        """Return the addresses of the logits of a setting's replicate teachers."""
-        setting = self.study.settings[name]
-        if not isinstance(setting.teacher, External):
-            return ()
-        return self.external.teachers(setting.teacher.external, setting.dataset)[1]
 
     def _logits(self, teacher: str) -> str:
         """Return the address of a teacher's logits; plan their dump if it is trained here."""
@@ -245,37 +233,26 @@ class _Planner:
         return 1 + (self.round(teacher.setting) if isinstance(teacher, StudentOf) else 0)
 
     def _confidence(self, name: str, epoch: int | None = None) -> str:
-        runs = self.plan.settings[name]
-        teachers = [self._logits(teacher) for teacher in runs.teachers]
-        references = [self.runs.logits(run, epoch) for run in runs.references]
-        students = [self.runs.logits(run, epoch) for run in runs.students]
-        about = self.about(name) | ({} if epoch is None else {"epoch": epoch})
-        models = {"teachers": teachers, "references": references, "students": students}
-        if self.study.settings[name].student_share is not None:
-            models["splits"] = [*SPLITS, HELD_OUT]
-        stores = self._stores((*teachers, *references, *students))
+        runs, setting = self.plan.settings[name], self.study.settings[name]
+        logits = SettingRuns(
+            tuple(self._logits(teacher) for teacher in runs.teachers),
+            tuple(self.runs.logits(run, epoch) for run in runs.references),
+            tuple(self.runs.logits(run, epoch) for run in runs.students),
+        )
+        splits = None if setting.student_share is None else [*SPLITS, HELD_OUT]
+        about = self.about(name)
         if epoch is None:
-            data = self.runs.sources.stores(self.study.settings[name].dataset, labels=False)
-            self.shown[name] = (*stores, *data)
-        called = name if epoch is None else layout.snapshot_of(name, epoch)
-        return self._analysis(called, about, models, stores)
+            return self._analysis(name, about, logits, splits, setting.dataset)
+        called = layout.snapshot_of(name, epoch)
+        return self._analysis(called, about | {"epoch": epoch}, logits, splits)
 
     def comparison(self, name: str) -> None:
         """Plan the models of a comparison, and its analysis."""
-        compared = self.external.comparison(name)
-        runs = self.plan.settings[name] = compared.runs
-        models: dict[str, Any] = {
-            "teachers": list(runs.teachers),
-            "references": list(runs.references),
-            "students": list(runs.students),
-        }
-        if len(compared.splits) == 1:
-            models["splits"] = list(compared.splits)
-        stores = self._stores(runs.all())
-        self.analyses[name] = self._analysis(name, compared.about, models, stores)
+        found = self.external.comparison(name)
+        self.plan.settings[name] = found.runs
+        splits = list(found.splits) if len(found.splits) == 1 else None
         dataset = self.study.comparisons[name].dataset
-        data = [] if dataset is None else self.runs.sources.stores(dataset, labels=False)
-        self.shown[name] = (*stores, *data)
+        self.analyses[name] = self._analysis(name, found.about, found.runs, splits, dataset)
 
     def _stores(self, addresses: Iterable[str]) -> tuple[str, ...]:
         """Return the stores of the logits of some models, each once."""
@@ -285,18 +262,23 @@ class _Planner:
         self,
         called: str,
         about: Mapping[str, Any],
-        models: Mapping[str, Any],
-        stores: Sequence[str],
+        logits: SettingRuns,
+        splits: list[str] | None,
+        dataset: str | None = None,
     ) -> str:
+        """Plan the analysis of some models' confidence; return its store."""
+        roles = ("teachers", "references", "students")
         spec = {
             "about": dict(about),
             "seeds": list(self.study.seeds),
-            **models,
+            **{role: list(getattr(logits, role)) for role in roles},
+            **({} if splits is None else {"splits": splits}),
             "analysis": spec_of(self.study.analysis),
         }
-        upstream = tuple(map(manifest_of, stores))
-        store = layout.ANALYSIS.format(study=self.study.study, setting=called)
-        return self.plan.add("confidence", f"{self.study.study}/{called}", spec, store, upstream)
+        stores = self._stores(logits.all())
+        data = [] if dataset is None else self.runs.stores(dataset, labels=False)
+        self.shown.setdefault(called, (*stores, *data))
+        return self.plan.add("confidence", f"{self.study.study}/{called}", spec, stores)
 
     def _of_histories(
         self,
@@ -304,37 +286,15 @@ class _Planner:
         name: str,
         runs: Mapping[str, Sequence[str]],
         more: Mapping[str, Any],
+        read: Sequence[str] = (),
     ) -> None:
-        """Plan an analysis of the histories of some runs of a setting, given by role."""
-        spec = {
-            "about": self.about(name),
-            "seeds": list(self.study.seeds),
-            "runs": {role: list(ids) for role, ids in runs.items()},
-            **more,
-        }
-        ids = dict.fromkeys(id for ids in runs.values() for id in ids)
-        upstream = tuple(manifest_of(layout.RUN.format(run=id)) for id in ids)
-        store = BESIDE[stage].format(study=self.study.study, setting=name)
+        """Plan an analysis of the histories of a setting's runs, by role, and other stores."""
+        by_role = {role: list(ids) for role, ids in runs.items()}
+        seeds = list(self.study.seeds)
+        spec = {"about": self.about(name), "seeds": seeds, "runs": by_role, **more}
+        upstream = [*read, *(store_at("train", id) for ids in by_role.values() for id in ids)]
         key = f"{self.study.study}/{name}"
-        self.beside[stage][name] = self.plan.add(stage, key, spec, store, upstream)
-
-    def _gradients(self, name: str, runs: Mapping[str, Sequence[str]]) -> None:
-        """Plan the comparison with the true directions of a setting's data."""
-        setting = self.study.settings[name]
-        teachers = [self._logits(teacher) for teacher in runs[TEACHER]]
-        spec = self.runs.sources.on_data(setting.dataset) | {
-            "about": self.about(name),
-            "seeds": list(self.study.seeds),
-            "runs": {role: list(ids) for role, ids in runs.items()},
-            "teachers": teachers,
-            "temperature": setting.distill.softening,
-        }
-        upstream = [*self.runs.sources.stores(setting.dataset), *self._stores(teachers)]
-        upstream += [layout.RUN.format(run=id) for ids in runs.values() for id in ids]
-        inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
-        store = layout.GRADIENTS.format(study=self.study.study, setting=name)
-        key = f"{self.study.study}/{name}"
-        self.beside["gradients"][name] = self.plan.add("gradients", key, spec, store, inputs)
+        self.beside[stage][name] = self.plan.add(stage, key, spec, upstream)
 
     def about(self, name: str) -> dict[str, Any]:
         """Return the words that figures and tables say of a setting."""
@@ -355,19 +315,14 @@ class _Planner:
             about["trained"] = self.study.teachers[teacher.external].source
         elif not isinstance(teacher, StudentOf):
             about["teacher_recipe"] = setting.teacher_recipe or setting.recipe
-        if dataset.augment is not None:
-            about["augment"] = spec_of(dataset.augment)
-        if isinstance(dataset, Builtin) and dataset.draw is not None:
-            about["draw"] = spec_of(dataset.draw)
-        if dataset.features is not None:
-            about["features"] = spec_of(dataset.features)
-        if dataset.centre is not None:
-            about["centre"] = dataset.centre
-        if setting.distill.switch is not None:
-            about["switch"] = spec_of(setting.distill.switch)
-        for key in ("student_share", "initialisation", "teacher_fits"):
-            if getattr(setting, key) is not None:
-                about[key] = getattr(setting, key)
+        draw = dataset.draw if isinstance(dataset, Builtin) else None
+        for key, options in (
+            ("augment", dataset.augment), ("draw", draw), ("features", dataset.features),
+            ("switch", setting.distill.switch),
+        ):  # fmt: skip
+            about |= {} if options is None else {key: spec_of(options)}
+        given = {"centre": dataset.centre} | {key: getattr(setting, key) for key in OF_SETTING}
+        about |= {key: value for key, value in given.items() if value is not None}
         return about | ({"round": self.round(name)} if isinstance(teacher, StudentOf) else {})
 
     def _of_loss(self, setting: Setting) -> dict[str, Any]:
@@ -387,64 +342,46 @@ class _Planner:
         if not setting.over_training:
             return {"steps": recipe.steps}
         # The position of the last weights on the axis of the snapshots' epochs.
-        data = sizes_of(self.study.datasets[setting.dataset], self.study.data_root)
-        examples = number_seen(setting.student_share, data.train)
+        train = self.study.sizes(setting.dataset).train
+        examples = number_seen(setting.student_share, train)
         epochs = recipe.steps / steps_per_epoch(examples, recipe.batch)
         return {"steps": recipe.steps, "epochs": round(epochs, 3)}
 
     # --- what is made per study ---------------------------------------------------------------
 
     def results(self) -> None:
-        """Plan tables, figures and the report."""
+        """Plan tables, figures, the page of examples and the report."""
         study, everything = self.study.study, tuple(self.analyses.values())
-        common = {"study": study, "settings": list(self.analyses)}
+        common: dict[str, Any] = {"study": study, "settings": list(self.analyses)}
         named, beside = self._read_beside(BESIDE, self.analyses)
         reported = [PAPER_TABLE] if self._paper(self.analyses) else []
         tables = [self._table(table, common) for table in (*TABLES, *named, *reported)]
         drawn = figures_of(self.study)
         figures = [self._figure(*figure) for figure in drawn]
-        spec = common | named | {"seeds": list(self.study.seeds)}
-        explorer = self._explorer(spec)
-        store = layout.REPORT.format(study=study)
+        common["seeds"] = list(self.study.seeds)
+        shown = [store for name in self.analyses for store in self.shown[name]]
+        explorer = self.plan.add("explorer", study, common, (*everything, *shown))
         upstream = (*tables, *figures, *everything, *beside, explorer)
         texts = tuple(dict.fromkeys(figure.kind for figure in drawn))
-        self.plan.add("report", study, spec, store, upstream, texts=texts)
-
-    def _explorer(self, common: Mapping[str, Any]) -> str:
-        """Plan the page of examples: it reads logits and data of every setting."""
-        stores = dict.fromkeys(store for name in self.analyses for store in self.shown[name])
-        upstream = (*self.analyses.values(), *map(manifest_of, stores))
-        spec = {key: common[key] for key in ("study", "settings", "seeds")}
-        store = layout.EXPLORER.format(study=self.study.study)
-        return self.plan.add("explorer", self.study.study, spec, store, upstream)
+        self.plan.add("report", study, common | named, upstream, texts=texts)
 
     def _table(self, table: str, common: Mapping[str, Any]) -> str:
-        study = self.study.study
         named, beside = self._read_beside(TABLES_BESIDE.get(table, ()), self.analyses)
         spec = {**common, "table": table, **named}
         if table == PAPER_TABLE:
             spec |= self._paper(self.analyses)
-        store = layout.TABLE.format(study=study, table=table)
-        upstream = (*self.analyses.values(), *beside)
-        return self.plan.add("table", f"{study}/{table}", spec, store, upstream)
+        key = f"{self.study.study}/{table}"
+        return self.plan.add("table", key, spec, (*self.analyses.values(), *beside))
 
     def _figure(self, kind: str, name: str, settings: Sequence[str]) -> str:
         """Plan one figure of the analyses of ``settings``, and of what it reads beside them."""
-        study = self.study.study
+        study, known = self.study.study, self.analyses | self.snapshots
         named, beside = self._read_beside(FIGURES_BESIDE.get(kind, ()), settings)
-        known = self.analyses | self.snapshots
-        upstream = [known[setting] for setting in settings]
         spec = {"study": study, "figure": kind, "settings": list(settings), **named}
         if kind in PAPER_FIGURES:
             spec |= self._paper(settings)
-        return self.plan.add(
-            "figure",
-            f"{study}/{name}",
-            spec,
-            layout.FIGURE.format(study=study, figure=name),
-            (*upstream, *beside),
-            (module_of(kind),),
-        )
+        upstream = (*(known[setting] for setting in settings), *beside)
+        return self.plan.add("figure", f"{study}/{name}", spec, upstream, [module_of(kind)])
 
     def _paper(self, settings: Iterable[str]) -> dict[str, Any]:
         """Return the part of a spec that holds the paper's accuracies; empty without any."""
@@ -456,7 +393,7 @@ class _Planner:
     def _read_beside(
         self, stages: Iterable[str], settings: Iterable[str]
     ) -> tuple[dict[str, list[str]], list[str]]:
-        """Return, by stage, the settings that have a store of it, and the stores' manifests."""
+        """Return, by stage, the settings that have a store of it, and these stores."""
         every = list(settings)
         having = {stage: [name for name in every if name in self.beside[stage]] for stage in stages}
         named = {stage: names for stage, names in having.items() if names}

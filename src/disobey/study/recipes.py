@@ -289,16 +289,8 @@ def recipe_over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
 def resolved(recipes: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
     """Return recipes as the file has them, with those of their bases in place of ``base``.
 
-    Parameters
-    ----------
-    recipes : mapping
-        What stands below ``recipes``; anything that is no mapping is left for the models to refuse.
-
-    Returns
-    -------
-    recipes : dict
-    mistakes : list of (location, text)
-        Bases that do not exist, and circles.
+    Beside them, the mistakes: bases that do not exist, and circles. Recipes that are not mappings
+    are left for the models to refuse.
     """
     found: dict[str, Any] = {}
     mistakes: list[Mistake] = []

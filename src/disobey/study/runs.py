@@ -1,29 +1,42 @@
-"""Jobs that all studies share: trainings, logits, views, eigendirections. Pure.
+"""Jobs that all studies share: checkpoints, data, labels, trainings, logits, views, bases. Pure.
 
 A store's id is a readable prefix and twelve hex digits of its spec, in which the stores that it is
-made from appear by their ids: never by the name of a setting.
+made from appear by their ids: never by the name of a setting. Only the user's own files are read,
+since ids depend on their content.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from disobey.data.label_noise import number_seen
+from disobey.data.sources import module_of
 from disobey.data.views import blocks_of, number_of_slabs
+from disobey.errors import UserError
+from disobey.models.checkpoint import checkpoint_files
+from disobey.models.options import Pretrained
 from disobey.provenance import spec_id
 from disobey.stores import layout
-from disobey.stores.layout import manifest_of
+from disobey.stores.contents import content_of
 from disobey.strict import spec_of
-from disobey.study.jobs import Plan
+from disobey.study.datasets import Builtin, Files
+from disobey.study.jobs import LONGEST_COMMAND, Plan, store_at
 from disobey.study.models import Setting, Study
-from disobey.study.sizes import sizes_of
-from disobey.study.sources import Sources
+from disobey.study.sizes import SPLITS, content_of_split, format_of, given_files
 from disobey.training.components import components
 from disobey.training.losses import DEFAULT, TEMPERATURE, loss_of
 from disobey.training.schedules import number_of_epochs
 
 BYTES = {"float32": 4, "float16": 2}
 GB = 1e9
+# A network of many layers must still give a file name that file systems take (255 bytes).
+LONGEST_LABEL = 60
+# All students of a study are shown their views in permutations of one draw, so that a teacher's
+# logits on them are stored once for all; a teacher of seed s is trained on draw s + 1.
+STUDENT_DRAW = 0
+# Options of a checkpoint's place, in whose stead a spec has the checkpoint's store.
+OF_PLACE = ("checkpoint", "revision", "folder", "package", "tokenizer")
 
 
 @dataclass(frozen=True)
@@ -42,44 +55,136 @@ def seen_teacher(study: Study, setting: Setting) -> Seen:
     if augment is None:
         live = asked == "live"
         return Seen({"live": True} if live else {}, "teacher live, as asked for" if live else "")
-    data = sizes_of(study.datasets[setting.dataset], study.data_root)
+    data = study.sizes(setting.dataset)
     examples = number_seen(setting.student_share, data.train)
     epochs = number_of_epochs(spec_of(study.recipes[setting.recipe]), examples)
     slabs = number_of_slabs(spec_of(augment), epochs)
     dtype, limit = study.views.dtype, study.views.limit_gb
     size = slabs * data.train * data.shape.classes * BYTES[dtype] / GB
     stored = f"{slabs} views of each image, {size:.3g} GB of {dtype} a teacher"
-    live = asked == "live" or (asked is None and size > limit)
     reason = f"limit_gb is {limit:g}" if asked is None else "as asked for"
-    if live:
+    if asked == "live" or (asked is None and size > limit):
         return Seen({"live": True}, f"teacher live instead of {stored} ({reason})")
     return Seen({} if dtype == "float32" else {"views": dtype}, f"teacher from {stored} ({reason})")
 
 
-# A network of many layers must still give a file name that file systems take (255 bytes).
-LONGEST_LABEL = 60
-# All students of a study are shown their views in permutations of one draw, so that a teacher's
-# logits on them are stored once for all; a teacher of seed s is trained on draw s + 1.
-STUDENT_DRAW = 0
-
-
 class Runs:
-    """Adds the jobs that make shared stores; equal ones are one job.
-
-    Parameters
-    ----------
-    study : Study
-        Names data sets and models.
-    plan : Plan
-        Grows by the jobs.
-    """
+    """Adds the jobs that make shared stores to a study's plan; equal ones are one job."""
 
     def __init__(self, study: Study, plan: Plan) -> None:
         self.study = study
         self.plan = plan
-        self.sources = Sources(study, plan)
+        # Ids by the names in the study.
+        self._prepared: dict[str, str] = {}
+        self._pretrained: dict[str, str] = {}
         # Data set and model of each run, by their names in the study, and the share that it sees.
         self._made_of: dict[str, tuple[str, str, float | None]] = {}
+
+    # --- checkpoints ------------------------------------------------------------------------
+
+    def pretrained(self, model: str) -> str | None:
+        """Plan the store of a model's checkpoint; return its id, None for a model from scratch."""
+        options = self.study.models[model]
+        if not isinstance(options, Pretrained):
+            return None
+        if model not in self._pretrained:
+            place, spec = options.place(), options.hub_spec()
+            if place is not None:
+                spec = {"content": content_of(checkpoint_files(place))}
+            id = self._pretrained[model] = options.store(spec)
+            self.plan.add("pretrained", id, spec)
+            self.plan.pretrained.setdefault(id, options)
+        return self._pretrained[model]
+
+    def _model_spec(self, model: str) -> dict[str, Any]:
+        """Return the spec of a model: a checkpoint appears by its store, not by its place."""
+        spec, pretrained = spec_of(self.study.models[model]), self.pretrained(model)
+        if pretrained is None:
+            return spec
+        kept = {key: value for key, value in spec.items() if key not in OF_PLACE}
+        return kept | {"pretrained": pretrained}
+
+    def _model_stores(self, model: str) -> list[str]:
+        """Return the stores that a model's architecture is read from."""
+        pretrained = self.pretrained(model)
+        return [] if pretrained is None else [store_at("pretrained", pretrained)]
+
+    def _family(self, model: str) -> str:
+        """Return the module of a model."""
+        return f"disobey.models.{self.study.models[model].family}"
+
+    # --- data -------------------------------------------------------------------------------
+
+    def data(self, dataset: str) -> str:
+        """Plan the prepared data; return its id."""
+        if dataset in self._prepared:
+            return self._prepared[dataset]
+        options, root = self.study.datasets[dataset], self.study.data_root
+        spec = options.prepare_spec()
+        if isinstance(options, Files):
+            spec |= {split: content_of_split(options, root, split) for split in SPLITS}
+            spec["format"] = format_of(options, root)
+        upstream = self._borrow_tokenizer(spec)
+        id = self._prepared[dataset] = spec_id(options.name, spec)
+        source = options.name if isinstance(options, Builtin) else options.source
+        members = [module_of(source)]
+        members += [] if options.features is None else ["disobey.data.random_features"]
+        self.plan.add("prepare", id, spec, upstream, members)
+        self.plan.sizes[id] = self.study.sizes(dataset)
+        if isinstance(options, Files):
+            given = {split: given_files(options, root, split) for split in SPLITS}
+            self.plan.files[id] = {split: list(map(str, given[split])) for split in SPLITS}
+            if len(json.dumps(self.plan.files[id])) > LONGEST_COMMAND // 2:
+                raise UserError(
+                    f"data set '{dataset}' is {sum(map(len, given.values())):,} files, more than a "
+                    f"command line can name; join them into fewer"
+                )
+        return id
+
+    def _borrow_tokenizer(self, spec: dict[str, Any]) -> list[str]:
+        """Name the store of a checkpoint whose tokenizer a data set has; return what is read."""
+        tokenizer = spec.get("tokenizer", {})
+        if "of" not in tokenizer:
+            return []
+        pretrained = self.pretrained(tokenizer["of"])
+        spec["tokenizer"] = {"pretrained": pretrained, "max_tokens": tokenizer["max_tokens"]}
+        return self._model_stores(tokenizer["of"])
+
+    def labels(self, dataset: str, share: float | None = None) -> str | None:
+        """Plan given labels, and the share of the examples that students see; return their id.
+
+        None where labels are clean and all examples are seen.
+        """
+        options = self.study.datasets[dataset]
+        noise, prefix = options.label_noise, options.name
+        if noise is None and share is None:
+            return None
+        data = self.data(dataset)
+        spec: dict[str, Any] = {"data": data}
+        if noise is not None:
+            spec["label_noise"] = spec_of(noise)
+            prefix += f"-noise{noise.rate:g}"
+        if share is not None:
+            spec["student_share"] = share
+            prefix += f"-share{share:g}"
+        id = spec_id(prefix, spec)
+        self.plan.add("labels", id, spec, [store_at("prepare", data)])
+        return id
+
+    def on_data(
+        self, dataset: str, share: float | None = None, *, labels: bool = True
+    ) -> dict[str, Any]:
+        """Return the part of a spec that describes a model's data."""
+        of_labels = self.labels(dataset, share) if labels else None
+        given = {"labels": of_labels, "centre": self.study.datasets[dataset].centre}
+        kept = {key: value for key, value in given.items() if value is not None}
+        return {"data": self.data(dataset), **kept}
+
+    def stores(self, dataset: str, share: float | None = None, *, labels: bool = True) -> list[str]:
+        """Return the stores of a data set."""
+        given = self.labels(dataset, share) if labels else None
+        stores = [store_at("prepare", self.data(dataset))]
+        return stores if given is None else [*stores, store_at("labels", given)]
 
     # --- runs -------------------------------------------------------------------------------
 
@@ -104,12 +209,12 @@ class Runs:
         share : float, optional
             Of the training examples: the run sees no others.
         """
-        spec = self.sources.on_data(dataset, share)
-        spec |= {"model": self.sources.model_spec(model), "recipe": dict(recipe)}
+        spec = self.on_data(dataset, share)
+        spec |= {"model": self._model_spec(model), "recipe": dict(recipe)}
         augment = self.study.datasets[dataset].augment
         spec |= {} if augment is None else {"augment": spec_of(augment)}
         spec["seeds"] = dict(seeds)
-        upstream = [*self.sources.stores(dataset, share), *self.sources.model_stores(model)]
+        upstream = [*self.stores(dataset, share), *self._model_stores(model)]
         members = [self._family(model)]
         if distill is not None:
             spec["distill"] = dict(distill)
@@ -118,20 +223,17 @@ class Runs:
                 members.append(self._family(self._made_of[distill["teacher"]][1]))
         if progress is not None:
             spec["progress"] = dict(progress)
-            upstream.append(layout.BASIS.format(basis=progress["basis"]))
-        id = spec_id(self._prefix(model, spec), spec)
-        inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
-        roots = (*dict.fromkeys(members), *components(spec).values())
-        self.plan.add("train", id, spec, layout.RUN.format(run=id), inputs, roots)
+            upstream.append(store_at("basis", progress["basis"]))
+        data = spec.get("labels", spec["data"]).rpartition("-")[0]
+        how = "onehot" if distill is None else _loss_label(distill)
+        id = spec_id(f"{data}-{self._label(model)}-{how}-s{seeds['initialisation']}", spec)
+        roots = [*dict.fromkeys(members), *components(spec).values()]
+        self.plan.add("train", id, spec, upstream, roots)
         self._made_of[id] = (dataset, model, share)
         return id
 
-    def _prefix(self, model: str, spec: Mapping[str, Any]) -> str:
-        """Return the readable part of a run's id."""
-        data = spec.get("labels", spec["data"]).rpartition("-")[0]
-        shape = self.study.models[model].label()[:LONGEST_LABEL]
-        how = _loss_label(spec["distill"]) if "distill" in spec else "onehot"
-        return f"{data}-{shape}-{how}-s{spec['seeds']['initialisation']}"
+    def _label(self, model: str) -> str:
+        return self.study.models[model].label()[:LONGEST_LABEL]
 
     def _teacher_stores(self, spec: Mapping[str, Any]) -> list[str]:
         """Return the stores of its teacher that a student reads; plan those of views."""
@@ -140,55 +242,46 @@ class Runs:
             return []
         if distill.get("live"):
             model = self._made_of[distill["teacher"]][1]
-            return [layout.RUN.format(run=distill["teacher"]), *self.sources.model_stores(model)]
+            return [store_at("train", distill["teacher"]), *self._model_stores(model)]
         if "augment" not in spec:
             return [self.plan.logits_store(distill["teacher"])]
         epochs = number_of_epochs(spec["recipe"], self.plan.trained_on(spec))
         blocks = blocks_of(spec["augment"], epochs)
-        return [self.views(distill["teacher"], block, distill) for block in blocks]
+        return [self._views(distill["teacher"], block, distill) for block in blocks]
 
     def logits(self, run: str, epoch: int | None = None) -> str:
         """Plan the dump of a run's logits, or of a snapshot's; return the id of the store."""
         dataset, model, share = self._made_of[run]
-        spec: dict[str, Any] = {"run": run, "data": self.sources.data(dataset)}
-        labels = self.sources.labels(dataset, share)
+        spec: dict[str, Any] = {"run": run, "data": self.data(dataset)}
+        labels = self.labels(dataset, share)
         if labels is not None:
             spec["labels"] = labels
         id = run
         if epoch is not None:
             spec["epoch"], id = epoch, layout.snapshot_of(run, epoch)
-        upstream = [layout.RUN.format(run=run), *self.sources.stores(dataset, share)]
-        upstream += self.sources.model_stores(model)
-        inputs, store = tuple(map(manifest_of, upstream)), layout.LOGITS.format(run=id)
-        self.plan.add("dump", id, spec, store, inputs, (self._family(model),))
+        upstream = [store_at("train", run), *self.stores(dataset, share)]
+        upstream += self._model_stores(model)
+        self.plan.add("dump", id, spec, upstream, [self._family(model)])
         return id
 
-    def views(self, run: str, block: int, distill: Mapping[str, Any]) -> str:
+    def _views(self, run: str, block: int, distill: Mapping[str, Any]) -> str:
         """Plan the dump of a run's logits on a block of its students' views; return the store."""
         dataset, model, _ = self._made_of[run]
         augment, dtype = self.study.datasets[dataset].augment, distill.get("views")
         assert augment is not None
-        spec = {"run": run, "data": self.sources.data(dataset), "augment": spec_of(augment)}
+        spec = {"run": run, "data": self.data(dataset), "augment": spec_of(augment)}
         spec |= {"draw": STUDENT_DRAW, "block": block} | ({"dtype": dtype} if dtype else {})
         called = f"{block}-{dtype}" if dtype else str(block)
-        store = layout.VIEWS.format(run=run, block=called)
-        upstream = [layout.RUN.format(run=run), layout.DATA.format(data=spec["data"])]
-        upstream += self.sources.model_stores(model)
-        inputs = tuple(map(manifest_of, upstream))
-        self.plan.add("views", f"{run}/{called}", spec, store, inputs, (self._family(model),))
-        return store
-
-    def _family(self, model: str) -> str:
-        """Return the module of a model."""
-        return f"disobey.models.{self.study.models[model].family}"
+        upstream = [store_at("train", run), store_at("prepare", self.data(dataset))]
+        upstream += self._model_stores(model)
+        return self.plan.add("views", f"{run}/{called}", spec, upstream, [self._family(model)])
 
     def basis(self, setting: Setting, teacher: str | None = None) -> dict[str, Any]:
-        """Plan the eigendirections of a setting's tracked layers.
+        """Plan the eigendirections of the layers that a setting's ``bias`` tracks.
 
         Parameters
         ----------
         setting : Setting
-            With a bias.
         teacher : str, optional
             The run whose activations deeper layers read; first layers need none.
 
@@ -197,31 +290,26 @@ class Runs:
         dict
             ``progress`` of the specs of the runs that are tracked.
         """
-        bias, options = setting.bias, self.study.models[setting.student]
+        bias, dataset, model = setting.bias, setting.dataset, setting.student
         assert bias is not None
-        known = options.trackable()
-        spec = self.sources.on_data(setting.dataset, labels=False) | {
-            "model": self.sources.model_spec(setting.student),
-            "layers": sorted(bias.layers),
-        }
+        known = self.study.models[model].trackable()
+        spec = self.on_data(dataset, labels=False)
+        spec |= {"model": self._model_spec(model), "layers": sorted(bias.layers)}
         first = sorted(layer for layer in bias.layers if known[layer].first)
         if first and self.study.includes_mean(setting):
             spec["mean_included"] = first
-        upstream = self.sources.stores(setting.dataset, labels=False)
-        upstream += self.sources.model_stores(setting.student)
-        if not all(known[layer].first for layer in bias.layers):
+        upstream = [*self.stores(dataset, labels=False), *self._model_stores(model)]
+        if len(first) < len(bias.layers):
             assert teacher is not None
             spec["run"] = teacher
-            upstream.append(layout.RUN.format(run=teacher))
-        prefix = spec["data"].rpartition("-")[0]
-        id = spec_id(f"{prefix}-{options.label()[:LONGEST_LABEL]}", spec)
-        inputs, store = tuple(map(manifest_of, upstream)), layout.BASIS.format(basis=id)
-        self.plan.add("basis", id, spec, store, inputs, (self._family(setting.student),))
+            upstream.append(store_at("train", teacher))
+        id = spec_id(f"{spec['data'].rpartition('-')[0]}-{self._label(model)}", spec)
+        self.plan.add("basis", id, spec, upstream, [self._family(model)])
         layers = {
             name: {"unit_norm": True} if known[name].unit_norm else {} for name in bias.layers
         }
-        progress: dict[str, Any] = {"basis": id, "layers": layers}
         directions = bias.tracked()
+        progress = {"basis": id, "layers": layers}
         return progress | ({"directions": directions} if directions else {})
 
 

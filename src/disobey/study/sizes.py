@@ -20,14 +20,7 @@ from disobey.study.datasets import Builtin, Dataset, Files, Hub, Subset, Tokeniz
 
 
 def files_of(dataset: Files, root: str | None) -> dict[str, list[Path]]:
-    """Return the files of each split, in a fixed order; a folder's are its images.
-
-    Parameters
-    ----------
-    dataset : Files
-    root : str, optional
-        The study's ``data_root``.
-    """
+    """Return the files of each split, in a fixed order; a folder's are its images."""
     return {split: list(all_files(given_files(dataset, root, split))) for split in SPLITS}
 
 
@@ -39,10 +32,7 @@ def given_files(dataset: Files, root: str | None, split: str) -> list[Path]:
 def format_of(dataset: Files, root: str | None) -> str:
     """Return ``parquet``, ``csv``, ``json``, ``npz`` or ``folder``.
 
-    Raises
-    ------
-    ValueError
-        In words, for files of no known format or of several.
+    A ValueError says in words what is wrong with other formats, or several.
     """
     formats = {
         format_of_path(path) for split in SPLITS for path in given_files(dataset, root, split)
@@ -116,10 +106,7 @@ def classes_of(dataset: Files, root: str | None) -> int | None:
 def table_facts(path: Path) -> dict[str, Any]:
     """Return ``rows`` of a table, and ``classes`` by column where the file says so.
 
-    Raises
-    ------
-    ValueError
-        In words, for a file that is not what its name says.
+    A ValueError says in words that a file is not what its name says.
     """
     kind = format_of_path(path)
     try:
@@ -234,11 +221,7 @@ UNKNOWN_ROWS, UNKNOWN_CLASSES, UNKNOWN_SIDE, COLOURS = 100_000, 100, 64, 3
 def sizes_of(dataset: Dataset, root: str | None = None) -> Data:
     """Return the sizes of a data set, estimated where nothing says them.
 
-    Parameters
-    ----------
-    dataset : Builtin, Hub or Files
-    root : str, optional
-        The study's ``data_root``.
+    Paths of files start from ``root``, the study's ``data_root``.
     """
     if isinstance(dataset, Builtin):
         data = BUILTIN[dataset.name]

@@ -83,14 +83,8 @@ def why(
 ) -> dict[tuple[str, str], list[str]]:
     """Return the reasons of every job that would run, upstream first.
 
-    Parameters
-    ----------
-    plan : Plan
-    digests : CodeDigests
-    manifests : Manifests, optional
-        Those that have been read already.
-    strict : bool
-        Whether to ignore what somebody accepted; see `disobey.tools.accept`.
+    ``manifests`` have been read already. ``strict`` ignores what somebody accepted; see
+    `disobey.tools.accept`.
     """
     own = stale_by_themselves(plan, digests, manifests or Manifests(), strict=strict)
     stale: dict[tuple[str, str], list[str]] = {}

@@ -50,13 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find_job(plan: Plan, parts: Sequence[str]) -> PlannedJob:
-    """Return the one job of ``plan`` whose name holds all ``parts``.
-
-    Raises
-    ------
-    UserError
-        Where there is none, or more than one.
-    """
+    """Return the one job of ``plan`` whose name holds all ``parts``, or raise UserError."""
     names = {" ".join(name): name for name in plan.jobs}
     whole = " ".join(parts)
     if whole in names:
@@ -79,7 +73,6 @@ def command(plan: Plan, job: PlannedJob, digests: CodeDigests) -> list[str]:
     words += ["--inputs", *job.inputs] if job.inputs else []
     if job.key in plan.files:
         words += ["--files", json.dumps(plan.files[job.key])]
-    checkpoint = (plan.pretrained | plan.classifiers).get(job.key)
-    if checkpoint is not None:
-        words += ["--source", str(checkpoint.place() or checkpoint.checkpoint)]
+    if job.key in plan.pretrained or job.key in plan.classifiers:
+        words += ["--source", str(plan.source_of(job.key))]
     return words
