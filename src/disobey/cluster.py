@@ -39,16 +39,8 @@ class _Unit:
 def groups_of(plan: Plan, seconds: Callable[[str, str], float]) -> dict[Name, str]:
     """Return the name of each job's group; a job that is submitted by itself has none.
 
-    Parameters
-    ----------
-    plan : Plan
-    seconds : callable
-        Estimates how long the job of a stage and a key takes.
-
-    Returns
-    -------
-    dict
-        Which groups there are depends on the plan and the estimates alone, not on what is made.
+    They depend on the plan, and on the estimated ``seconds`` of the job of a stage and a key alone,
+    not on what is made.
     """
     rounds: dict[str, dict[str, _Unit]] = {}
     for name, place in _places(plan).items():
@@ -172,9 +164,9 @@ def run_groups(workflow: Any, groups: Mapping[Name, str], plan: Plan) -> None:  
     workflow.execute = execute_together
 
 
-def manifests_to_make(workflow: Any) -> set[str]:  # noqa: ANN401
-    """Return the manifests of all jobs that this call of Snakemake runs."""
-    jobs = workflow.dag.needrun_jobs(exclude_finished=False)
+def manifests_to_make(workflow: Any, *, left: bool = False) -> set[str]:  # noqa: ANN401
+    """Return the manifests of all jobs that this call of Snakemake runs, or of those ``left``."""
+    jobs = workflow.dag.needrun_jobs(exclude_finished=left)
     return {str(job.output[-1]) for job in jobs if job.output}
 
 

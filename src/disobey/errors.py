@@ -19,19 +19,8 @@ class DiskFull(UserError):
 def nearest(name: object, known: Iterable[object], similarity: float = 0.6) -> str:
     """Return a hint that names what the user probably meant.
 
-    Parameters
-    ----------
-    name : object
-        What was written; upper and lower case are taken for equal.
-    known : iterable
-        What may be written.
-    similarity : float
-        How close a name must be to be offered: 1 is equal, 0 is anything.
-
-    Returns
-    -------
-    str
-        ``did you mean 'x'?`` for the closest name, else the list of all of them.
+    That is ``did you mean 'x'?`` for the closest of the ``known`` names, else the list of them.
+    Upper and lower case are taken for equal; ``similarity`` is how close a name must be, up to 1.
     """
     names = sorted(str(item) for item in known)
     folded = {item.casefold(): item for item in names}

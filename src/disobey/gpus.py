@@ -93,16 +93,7 @@ def take_card(cards: Sequence[str], places: int = PLACES) -> int:
 def take_cards(cards: Sequence[str], count: int) -> list[int]:
     """Return the positions of ``count`` whole GPUs, which this process has until it ends.
 
-    Parameters
-    ----------
-    cards : sequence of str
-        As for `take_card`.
-    count : int
-
-    Raises
-    ------
-    UserError
-        If there are fewer, so that waiting would never end.
+    Refused if there are fewer, since waiting would never end; see `take_card`.
     """
     if len(cards) < count:
         raise UserError(

@@ -25,15 +25,12 @@ class Job:
 
     Attributes
     ----------
-    stage : str
     spec : dict
         All that the stage depends on, and nothing else.
     code : str
         Digest of the stage's code; recorded, not used.
-    inputs : tuple of Manifest
-        The manifests of the upstream stores.
-    output : Path
-        The manifest to write.
+    inputs, output : tuple of Manifest, Path
+        The manifests of the upstream stores, and the one to write.
     device : str
         ``auto``, ``cpu`` or ``cuda``.
     threads : int
@@ -50,10 +47,8 @@ class Job:
         Waits for a GPU, given the names of those that torch sees, and returns its position.
     ranks : Ranks or None
         The processes that train together; None for a single one.
-    measured : dict
-        Measurements of the stage itself, for the manifest.
-    states : Path or None
-        The folder of a training's saved states.
+    measured, states : dict, Path or None
+        A training's measurements for the manifest, and the folder of its saved states.
     """
 
     stage: str
@@ -100,18 +95,9 @@ class Job:
         return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
 
     def input(self, id: str, stage: str | None = None) -> Manifest:
-        """Return the manifest of the upstream store ``id``.
+        """Return the manifest of the upstream store ``id``, or raise UserError.
 
-        Parameters
-        ----------
-        id : str
-        stage : str, optional
-            Which stage made it, where two stores of one id are among the inputs.
-
-        Raises
-        ------
-        UserError
-            When the job was called without it.
+        ``stage`` tells which one is meant where two stores of one id are among the inputs.
         """
         for manifest in self.inputs:
             if manifest.id == id and stage in (None, manifest.record["stage"]):
@@ -132,16 +118,10 @@ class Job:
     def netcdf(
         self, attributes: Mapping[str, Any] | None = None, path: Path | None = None
     ) -> Iterator[NetcdfWriter]:
-        """Open a netCDF file of the store for writing; by its attributes it says what it is.
+        """Open a netCDF file of the store, by default the store itself, for writing.
 
-        Neither time nor versions are among them: equal jobs write equal bytes.
-
-        Parameters
-        ----------
-        attributes : mapping, optional
-            Further global attributes.
-        path : Path, optional
-            The file; if not given, the store is one file.
+        By its attributes it says what it is. Neither time nor versions are among them: equal jobs
+        write equal bytes.
         """
         made_from = STAGES[self.stage].partition(" -> ")[0]
         about = {

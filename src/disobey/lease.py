@@ -43,10 +43,7 @@ def looking_around() -> Iterator[bool]:
 def working() -> Iterator[bool]:
     """Hold the lease while Snakemake works in this folder; yield whether locks work here.
 
-    Raises
-    ------
-    UserError
-        When another one does, with what to do about it.
+    Where another one works, a UserError says what to do about it.
     """
     lease = Lock(LEASE)
     deadline = time.monotonic() + LOOKING_SECONDS
@@ -81,22 +78,11 @@ def remove_stale_locks() -> None:
 
 
 def work_alone(workflow: Any, manifests: Iterable[str]) -> None:  # noqa: ANN401
-    """Let ``workflow`` execute jobs only under the lease.
+    """Let ``workflow`` execute jobs, which may make ``manifests``, only under the lease.
 
     While a Snakefile is read nothing tells a run from ``--lint``, ``--report`` or ``--unlock``.
     Snakemake calls `execute` for runs and dry runs alone, so this is where the lease is taken.
-
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-        The workflow of the main process.
-    manifests : iterable of str
-        All that the run may make.
-
-    Raises
-    ------
-    snakemake.exceptions.WorkflowError
-        By the wrapped method, when another run holds the lease.
+    Where another run holds it, the wrapped method raises a WorkflowError.
     """
     from snakemake.exceptions import WorkflowError
 

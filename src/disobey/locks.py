@@ -44,17 +44,9 @@ class Holder:
 
 
 class Lock:
-    """One lock; taken and released by its methods.
+    """One lock on the file ``path``, which is created with its folder when needed.
 
-    Parameters
-    ----------
-    path : Path
-        The file; created with its folder when needed.
-
-    Attributes
-    ----------
-    real : bool
-        False after the lock was taken on a file system without locks: nothing protects then.
+    It is not ``real`` after it was taken on a file system without locks: nothing protects then.
     """
 
     def __init__(self, path: Path) -> None:
@@ -65,10 +57,7 @@ class Lock:
     def try_take(self, *, anonymous: bool = False) -> bool:
         """Take the lock if nobody else holds it; return whether it is held now.
 
-        Parameters
-        ----------
-        anonymous : bool
-            Leave the file empty: held for a moment only, nobody needs to know by whom.
+        ``anonymous`` leaves the file empty: held for a moment only, nobody needs to know by whom.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -91,14 +80,9 @@ class Lock:
             os.close(file)  # its last holder removed it between open and flock: once more
 
     def take(self, waiting: Callable[[Holder], None], every: float = 0.5) -> None:
-        """Take the lock; wait for it as long as it takes.
+        """Take the lock; try ``every`` so many seconds, since signals must be heeded meanwhile.
 
-        Parameters
-        ----------
-        waiting : callable
-            Called once with the holder, as soon as it is known, if there is one to wait for.
-        every : float
-            Seconds between two attempts; a poll, since signals must be heeded meanwhile.
+        ``waiting`` is called once with each holder, as soon as it is known.
         """
         told = None
         while not self.try_take():

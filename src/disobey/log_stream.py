@@ -16,14 +16,7 @@ class LogStream:
     """A stream that leaves out what does not fit on the disk; Python's own streams raise instead.
 
     A bar rewrites its line. Unless the stream is a terminal, a state of it becomes a line of its
-    own, and the lines grow rarer.
-
-    Parameters
-    ----------
-    stream : TextIO
-        The open file to wrap.
-    clock : callable
-        Returns seconds.
+    own, and the lines grow rarer by the ``clock``, which returns seconds.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:

@@ -26,13 +26,9 @@ def number(value: float, decimals: int = MIN_DECIMALS) -> str:
 def interval(estimate: float, low: float, high: float, null: float = math.nan) -> str:
     """Return ``0.93 [0.90, 0.96]``, with as many decimals as the interval resolves.
 
-    Parameters
-    ----------
-    estimate, low, high : float
-        Without an interval, as with a single seed, only the estimate is printed.
-    null : float
-        The value without an effect, if a verdict depends on it: an end beside it is not rounded
-        to it, or the interval would seem to hold a null that its verdict excludes.
+    Without an interval, as with a single seed, only the estimate is printed. An end beside the
+    ``null`` is not rounded to it, or the interval would seem to hold a null that its verdict
+    excludes.
     """
     if math.isnan(estimate):
         return "not estimated"

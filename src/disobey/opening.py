@@ -162,13 +162,7 @@ def load_inputs(
 
 
 def manifest_of_run(run: str | Path, results: str | Path = ROOT) -> Manifest:
-    """Return the manifest of a run, by its id or its folder.
-
-    Raises
-    ------
-    UserError
-        When there is no such run; names the nearest one.
-    """
+    """Return the manifest of a run, by its id or its folder; an error names the nearest run."""
     if Path(run).is_dir():
         return manifest_for(Path(run).absolute())
     path = Path(results) / manifest_of(RUN.format(run=run)).removeprefix(f"{ROOT}/")

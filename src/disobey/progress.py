@@ -29,13 +29,8 @@ EVERY = 10.0  # seconds between two lines [our choice]: short jobs end by the do
 class Durations:
     """Measured seconds of a plan's finished jobs, by kind: jobs of a kind differ in seeds and such.
 
-    Manifests are read when a job of their kind is first asked for.
-
-    Parameters
-    ----------
-    plan : Plan
-    device : str, optional
-        ``cpu`` or ``cuda``: count only trainings on it, and of these the training alone.
+    Manifests are read when a job of their kind is first asked for. With a ``device``, only
+    trainings on it count, and of these the training alone.
     """
 
     def __init__(self, plan: Plan, device: str | None = None) -> None:
@@ -124,15 +119,7 @@ class Left:
 
 
 def left_of(jobs: Iterable[PlannedJob], seconds: Mapping[str, float | None]) -> Left:
-    """Add up what is left.
-
-    Parameters
-    ----------
-    jobs : iterable of PlannedJob
-        The jobs to be made, upstream first.
-    seconds : mapping
-        By manifest, how long each still takes; None if unknown.
-    """
+    """Add up what is left of jobs, upstream first; ``seconds`` are None where they are unknown."""
     chain: dict[str, float] = {}
     count = unknown = 0
     for job in jobs:
@@ -158,17 +145,13 @@ class ProgressLine(logging.Handler):
 
     Parameters
     ----------
-    plan : Plan
-        All jobs of the study.
     to_make : callable
         Returns the manifests of the jobs that this call of Snakemake runs; called at the first job.
     local : bool
         Whether jobs run on this machine as soon as Snakemake starts them. On a cluster they wait in
         a queue, so their durations are taken from their manifests.
-    stream : TextIO, optional
-        Standard error by default.
-    clock : callable
-        Returns seconds.
+    stream, clock : TextIO, callable
+        By default standard error, and a clock that returns seconds.
     """
 
     def __init__(

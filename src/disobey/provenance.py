@@ -25,13 +25,7 @@ VERSIONED = (
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
-    """Return the canonical JSON text of ``spec``, whatever the order of its keys.
-
-    Raises
-    ------
-    ValueError
-        For NaN or infinity, which JSON cannot say.
-    """
+    """Return the canonical JSON text of ``spec``, whatever the order of its keys; refuse NaN."""
     return json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 

@@ -36,6 +36,7 @@ from disobey.study.resources import (
 )
 from disobey.study.staleness import CodeDigests, Manifests, stale_by_themselves
 
+Name = tuple[str, str]  # stage and key
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
@@ -51,21 +52,12 @@ TORCHRUN = (
 
 
 class Jobs:
-    """The plan, in the form that rules need.
+    """The plan of a study, in the form that rules need.
 
-    Parameters
-    ----------
-    plan : Plan
-        All jobs of the study.
-    python : str
-        The interpreter of all jobs. Rules take it as a resource, so that another virtual
-        environment makes nothing stale.
-    gpu : int
-        1 if models run on a GPU, 0 if on the CPU.
-    longest : int
-        Largest time limit of a job, in minutes.
-    to_make : callable, optional
-        On a cluster, where small jobs are grouped: returns the manifests that this call makes.
+    Rules take ``python``, the interpreter of all jobs, as a resource, so that another virtual
+    environment makes nothing stale. ``gpu`` is 1 if models run on a GPU, ``longest`` the largest
+    time limit in minutes. On a cluster, where small jobs are grouped, ``to_make`` returns the
+    manifests that this call makes.
 
     Attributes
     ----------
@@ -85,53 +77,25 @@ class Jobs:
         longest: int = LONGEST_MINUTES,
         to_make: Callable[[], set[str]] | None = None,
     ) -> None:
-        self.study = study
+        self.study, self.plan, self.study_file = study, plan, study_file
+        self.python, self.gpu, self.longest = python, gpu, longest
         self.processes = max(1, gpu * study.gpus)
         self.launcher = TORCHRUN.format(processes=self.processes) if self.processes > 1 else ""
-        self.plan = plan
-        self.study_file = study_file
-        self.python = python
-        self.gpu = gpu
         self.cards: Listing | None = None
-        self.longest = longest
         self._to_make = to_make
         self._durations = Durations(plan, "cuda" if gpu else "cpu")
         self._digests = CodeDigests()
-        self._needs: dict[tuple[str, str], Need] = {}
+        self._needs: dict[Name, Need] = {}
 
     def stale(self) -> dict[str, list[str]]:
         """Return, by manifest, why finished jobs are stale, whatever happens upstream."""
         manifests = Manifests()
         reasons = stale_by_themselves(self.plan, self._digests, manifests)
         by_manifest = {self.plan.jobs[name].manifest: words for name, words in reasons.items()}
-        return {
-            path: words
-            for path, words in by_manifest.items()
-            if isinstance(manifests.get(path), Manifest)
-        }
+        finished = {path for path in by_manifest if isinstance(manifests.get(path), Manifest)}
+        return {path: words for path, words in by_manifest.items() if path in finished}
 
-    @functools.cached_property
-    def groups(self) -> dict[tuple[str, str], str]:
-        """The groups of jobs that a cluster runs as one job; empty elsewhere."""
-        if self._to_make is None:
-            return {}
-
-        def seconds(stage: str, key: str) -> float:  # measured or not: groups stay as they are
-            gpu, processes = bool(self.gpu), self.processes
-            return need_of(self.plan, stage, key, gpu=gpu, processes=processes).seconds
-
-        return groups_of(self.plan, seconds)
-
-    @property
-    def turn(self) -> int | None:
-        """The part of a group's turn that a member takes: all of it; None without groups."""
-        return None if self._to_make is None else 1
-
-    def group(self, stage: str) -> ByWildcards | None:
-        """Return the function that gives a job's group; None where jobs are not grouped."""
-        if self._to_make is None:
-            return None
-        return lambda wildcards: self.groups.get((stage, "/".join(wildcards)))
+    # --- what a job reads and depends on ----------------------------------------------------
 
     def inputs(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's upstream manifests."""
@@ -163,6 +127,12 @@ class Jobs:
             key = json.loads(self.plan.jobs["labels", key].spec)["data"]
         return json.dumps(self.plan.files.get(key, {}))
 
+    def source(self, wildcards: Iterable[str]) -> str:
+        """Return the place of a job's checkpoint: a folder, or a name on the hub."""
+        return str(self.plan.source_of("/".join(wildcards)))
+
+    # --- what a job takes -------------------------------------------------------------------
+
     def threads(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's threads: one per process, more for decoding."""
         processes = self.processes if stage == "train" else 1
@@ -183,20 +153,19 @@ class Jobs:
         def count(wildcards: Iterable[str]) -> int:
             if self.cards is None:
                 return whole
-            return PLACES * whole // (self._sharing(stage, wildcards) if whole == 1 else 1)
+            sharing = 1
+            if whole == 1 and self.cards.shareable:
+                need = self._need(self._job(stage, wildcards))
+                sharing = self.study.jobs_per_gpu or need.sharing(self.cards.memory_mb)
+            return PLACES * whole // sharing
 
         return count
 
-    def _sharing(self, stage: str, wildcards: Iterable[str]) -> int:
-        """Return the number of such jobs that share a GPU of this machine."""
-        if self.cards is None or not self.cards.shareable:
-            return 1
-        need = self._need(stage, wildcards)
-        return self.study.jobs_per_gpu or need.sharing(self.cards.memory_mb)
-
     def memory(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's memory in MB, more with each attempt."""
-        return lambda wildcards, attempt: attempt * self._need(stage, wildcards).memory_mb
+        return lambda wildcards, attempt: (
+            attempt * self._need(self._job(stage, wildcards)).memory_mb
+        )
 
     def runtime(self, stage: str) -> ByAttempt:
         """Return the function that gives a job's time limit in minutes.
@@ -206,57 +175,65 @@ class Jobs:
         """
 
         def minutes(wildcards: Iterable[str], attempt: int) -> int:
-            need, members = self._need(stage, wildcards), self._members(stage, wildcards)
-            if not members:
-                return min(self.longest, attempt * need.minutes)
-            if members[0] != (stage, "/".join(wildcards)):
-                return 0
-            seconds = sum(self._need_of(*name).seconds + SECONDS_TO_START for name in members)
-            return min(self.longest, attempt * minutes_for(seconds))
+            job = self._job(stage, wildcards)
+            name, asked = (stage, job.key), self._need(job).minutes
+            members = self._by_group.get(self.groups.get(name, ""), [])
+            if name in members:
+                if members[0] != name:
+                    return 0
+                needs = [self._need(self.plan.jobs[member]) for member in members]
+                asked = minutes_for(sum(need.seconds + SECONDS_TO_START for need in needs))
+            return min(self.longest, attempt * asked)
 
         return minutes
 
-    def _members(self, stage: str, wildcards: Iterable[str]) -> list[tuple[str, str]]:
-        """Return the jobs of a job's group that this call makes; none without a group."""
-        name = stage, "/".join(wildcards)
-        members = self._by_group.get(self.groups.get(name, ""), [])
-        return members if name in members else []
+    # --- groups on a cluster ----------------------------------------------------------------
 
     @functools.cached_property
-    def _by_group(self) -> dict[str, list[tuple[str, str]]]:
+    def groups(self) -> dict[Name, str]:
+        """The groups of jobs that a cluster runs as one job; empty elsewhere."""
+        if self._to_make is None:
+            return {}
+
+        def seconds(stage: str, key: str) -> float:  # measured or not: groups stay as they are
+            gpu, processes = bool(self.gpu), self.processes
+            return need_of(self.plan, stage, key, gpu=gpu, processes=processes).seconds
+
+        return groups_of(self.plan, seconds)
+
+    @property
+    def turn(self) -> int | None:
+        """The part of a group's turn that a member takes: all of it; None without groups."""
+        return None if self._to_make is None else 1
+
+    def group(self, stage: str) -> ByWildcards | None:
+        """Return the function that gives a job's group; None where jobs are not grouped."""
+        if self._to_make is None:
+            return None
+        return lambda wildcards: self.groups.get((stage, "/".join(wildcards)))
+
+    @functools.cached_property
+    def _by_group(self) -> dict[str, list[Name]]:
         """The jobs of each group that this call makes."""
         to_make = set() if self._to_make is None else self._to_make()
-        found: dict[str, list[tuple[str, str]]] = {}
+        found: dict[str, list[Name]] = {}
         for name, group in self.groups.items():
             if self.plan.jobs[name].manifest in to_make:
                 found.setdefault(group, []).append(name)
         return found
 
-    def source(self, wildcards: Iterable[str]) -> str:
-        """Return the place of a job's checkpoint: a folder, or a name on the hub."""
-        key = "/".join(wildcards)
-        options = (self.plan.pretrained | self.plan.classifiers).get(key)
-        if options is None:
-            raise KeyError(key)
-        return str(options.place() or options.checkpoint)
-
-    def _need(self, stage: str, wildcards: Iterable[str]) -> Need:
-        return self._need_of(stage, self._job(stage, wildcards).key)
-
-    def _need_of(self, stage: str, key: str) -> Need:
-        if (stage, key) not in self._needs:
-            self._needs[stage, key] = need_of(
+    def _need(self, job: PlannedJob) -> Need:
+        name = job.stage, job.key
+        if name not in self._needs:
+            self._needs[name] = need_of(
                 self.plan,
-                stage,
-                key,
+                *name,
                 gpu=bool(self.gpu),
                 processes=self.processes,
                 longest=self.longest,
-                measured=self._durations.of(self.plan.jobs[stage, key])
-                if stage == "train"
-                else None,
+                measured=self._durations.of(job) if job.stage == "train" else None,
             )
-        return self._needs[stage, key]
+        return self._needs[name]
 
     def _job(self, stage: str, wildcards: Iterable[str]) -> PlannedJob:
         key = "/".join(wildcards)  # in the order of the output's pattern
@@ -272,20 +249,9 @@ class Jobs:
 def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: ANN401
     """Load the study, plan its jobs, tidy up and keep other runs out of the folder.
 
-    Called by the Snakefile, which Snakemake reads once for each ``use rule`` where it is a module:
-    all but the first call return the jobs of the first.
-
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-        The ``workflow`` of the Snakefile.
-    config : mapping
-        Its ``config``; see `study_file_of`.
-
-    Raises
-    ------
-    snakemake.exceptions.WorkflowError
-        For a user's mistake: Snakemake prints its message without a traceback.
+    Called by the Snakefile, with its ``workflow`` and ``config``, which Snakemake reads once for
+    each ``use rule`` where it is a module: all but the first call return the jobs of the first. A
+    user's mistake becomes a WorkflowError, which Snakemake prints without a traceback.
     """
     from snakemake.exceptions import WorkflowError
 
@@ -297,24 +263,16 @@ def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: AN
         if opened:
             (other,) = opened
             raise UserError(f"{study_file}: a workflow runs one study, and {other} is it")
-        study = load_study(study_file)
-        gpu = gpus_of_a_job(study.device, on_cluster=_on_cluster(workflow))
-        if gpu and not _on_cluster(workflow):
-            check_gpus(study.gpus, gpus_seen())
-        python, longest = _python(workflow), longest_minutes(workflow)
-        to_make = functools.partial(manifests_to_make, workflow) if _on_cluster(workflow) else None
-        plan = make_plan(study)
-        if workflow.check_envvars:  # False for --lint, which the catalog runs without torch
-            check_installed(plan)
-        jobs = Jobs(study, plan, python, gpu, study_file, longest, to_make)
-        count_cards(workflow, jobs)
+        jobs = _jobs_of(workflow, study_file)
     except UserError as error:
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)
     if jobs.groups:
         run_groups(workflow, jobs.groups, jobs.plan)
     if workflow.is_main_process:
-        _tidy(jobs.plan.manifests())
+        with looking_around() as nobody_works:
+            for line in remove_broken_manifests(jobs.plan.manifests()) if nobody_works else ():
+                print(f"disobey: will be made again: {line}", file=sys.stderr)
         _rerun_stale(workflow, jobs, alone=not _is_module(workflow))
         _tell_progress(workflow, jobs.plan)
         work_alone(workflow, jobs.plan.manifests())
@@ -322,12 +280,20 @@ def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: AN
     return jobs
 
 
-def _tidy(manifests: list[str]) -> None:
-    """Remove manifests of broken stores, unless a run is at work in this folder."""
-    with looking_around() as nobody_works:
-        if nobody_works:
-            for line in remove_broken_manifests(manifests):
-                print(f"disobey: will be made again: {line}", file=sys.stderr)
+def _jobs_of(workflow: Any, study_file: Path) -> Jobs:  # noqa: ANN401
+    """Return the jobs of a study, after checking that they can run here."""
+    study, on_cluster = load_study(study_file), _on_cluster(workflow)
+    gpu = gpus_of_a_job(study.device, on_cluster=on_cluster)
+    if gpu and not on_cluster:
+        check_gpus(study.gpus, gpus_seen())
+    python, longest = _python(workflow), longest_minutes(workflow)
+    to_make = functools.partial(manifests_to_make, workflow) if on_cluster else None
+    plan = make_plan(study)
+    if workflow.check_envvars:  # False for --lint, which the catalog runs without torch
+        check_installed(plan)
+    jobs = Jobs(study, plan, python, gpu, study_file, longest, to_make)
+    count_cards(workflow, jobs)
+    return jobs
 
 
 def _rerun_stale(workflow: Any, jobs: Jobs, *, alone: bool) -> None:  # noqa: ANN401
@@ -377,9 +343,7 @@ def _tell_progress(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
         if settings.dryrun_exec or is_quiet_about(quiet, "progress"):
             return execute(executor_plugin, *rest, **named)
 
-        def to_make() -> list[str]:
-            return [str(job.output[-1]) for job in workflow.dag.needrun_jobs() if job.output]
-
+        to_make = functools.partial(manifests_to_make, workflow, left=True)
         line = ProgressLine(plan, to_make, local=settings.local_exec)
         logger.addHandler(line)
         try:
@@ -398,13 +362,7 @@ def _python(workflow: Any) -> str:  # noqa: ANN401
 
 
 def longest_minutes(workflow: Any) -> int:  # noqa: ANN401
-    """Return the largest time limit in minutes that the site's profile allows.
-
-    Raises
-    ------
-    UserError
-        If the profile's value is not a number of minutes.
-    """
+    """Return the largest time limit in minutes that the site's profile allows."""
     given = dict(workflow.resource_settings.default_resources or {})
     if LONGEST not in given:
         return LONGEST_MINUTES
@@ -430,12 +388,7 @@ def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
 
 
 def check_gpus(wanted: int, seen: int | None) -> None:
-    """Refuse a training on more GPUs than this machine shows, if that number is known.
-
-    Raises
-    ------
-    UserError
-    """
+    """Refuse a training on more GPUs than this machine shows, if that number is known."""
     if wanted > 1 and seen is not None and seen < wanted:
         raise UserError(
             f"gpus: {wanted}, but a job sees {seen} here; write gpus: {max(1, seen)}, let it see "
@@ -447,12 +400,7 @@ def count_cards(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
     """Let Snakemake start no more jobs on GPUs than there are places on those of this machine.
 
     ``--resources gpu=N`` lets it use N of them; otherwise all are used. A cluster counts its own.
-
-    Raises
-    ------
-    UserError
-        If ``gpu`` is not a number of GPUs that this machine shows, or the study asks for jobs that
-        share a GPU where the driver allows one process on each.
+    Jobs that are to share a GPU are refused where the driver allows one process on each.
     """
     if not jobs.gpu or _on_cluster(workflow):
         return
@@ -516,13 +464,7 @@ def _outlive_signals() -> None:
 
 
 def check_installed(plan: Plan) -> None:
-    """Refuse a plan whose jobs need packages that are not installed.
-
-    Raises
-    ------
-    UserError
-        Naming the extra that brings each.
-    """
+    """Refuse a plan whose jobs need packages that are not installed."""
     stages = {stage for stage, _ in plan.jobs}
     packages = ["docutils"] if "report" in stages else []
     packages += ["torch"] if stages & set(RUN_A_MODEL) else []
@@ -537,12 +479,7 @@ def _is_module(workflow: Any) -> bool:  # noqa: ANN401
 
 
 def default_study(workflow: Any) -> str:  # noqa: ANN401
-    """Return the study file where none is named: of this folder, else the one beside the Snakefile.
-
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-    """
+    """Return the study file of this folder, else the one beside the Snakefile."""
     if Path(DEFAULT_STUDY).exists():
         return DEFAULT_STUDY
     return str(workflow.current_basedir.join(DEFAULT_STUDY).get_path_or_uri(secret_free=False))
@@ -551,17 +488,8 @@ def default_study(workflow: Any) -> str:  # noqa: ANN401
 def study_file_of(workflow: Any, config: Mapping[str, Any]) -> Path:  # noqa: ANN401
     """Return the one study file; Snakemake would merge several without a word.
 
-    Parameters
-    ----------
-    workflow : snakemake.workflow.Workflow
-    config : mapping
-        Where this workflow is a module, the ``config`` of the ``module`` statement:
-        ``{"study_file": PATH}``, or the one config file of that workflow as it is.
-
-    Raises
-    ------
-    UserError
-        For no file, several, or values from elsewhere.
+    Where this workflow is a module, ``config`` is the one of the ``module`` statement:
+    ``{"study_file": PATH}``, or the one config file of that workflow as it is.
     """
     files = list(workflow.config_settings.configfiles or workflow.configfiles)
     if not _is_module(workflow):

@@ -33,10 +33,9 @@ class Caption:
     ----------
     title : str
         The heading of the file; empty where it has none.
-    shown : Markup
-        The first paragraph, escaped by docutils: the content and how to read it.
-    folded : Markup
-        The other paragraphs: the paper's results, and our choices.
+    shown, folded : Markup
+        The first paragraph, on the content and how to read it, and the others: the paper's results
+        and our choices. Escaped by docutils.
     summary : str
         The first sentence as plain text.
     """
@@ -51,18 +50,8 @@ class Caption:
 class Picture:
     """One figure: the picture itself, and the address of its PDF as seen from the page.
 
-    Attributes
-    ----------
-    label : str
-        Its setting, or its name where it shows the whole study.
-    alt : str
-        A description for readers who cannot see it.
-    uri : str
-        The PNG as a data URI.
-    width, height : int
-        In CSS pixels.
-    pdf : str
-        Relative link.
+    ``label`` is its setting, or its name where it shows the whole study, ``alt`` a description for
+    readers who cannot see it, ``uri`` the PNG as a data URI. Sizes are in CSS pixels.
     """
 
     label: str
@@ -83,17 +72,7 @@ class Group:
 
 
 def gallery(figures: Iterable[Manifest], captions: Path, page: Path) -> list[Group]:
-    """Return all figures, grouped by kind.
-
-    Parameters
-    ----------
-    figures : iterable of Manifest
-        In the order of the study.
-    captions : Path
-        The folder of captions.
-    page : Path
-        The page, from which PDFs are linked.
-    """
+    """Return all figures, grouped by kind, with their captions; PDFs are linked from ``page``."""
     groups: dict[tuple[str, str], Group] = {}
     for figure in figures:
         kind = figure.spec["figure"]
@@ -128,21 +107,10 @@ def relative(path: Path, page: Path) -> str:
 
 
 def render(folder: Path, kind: str, figure: Manifest) -> Caption:
-    """Render the caption of one figure.
+    """Render ``<kind>.rst``, the caption of a figure, whose study and name it may use.
 
-    Parameters
-    ----------
-    folder : Path
-        The folder of captions.
-    kind : str
-        The figure's kind; the caption is ``<kind>.rst``.
-    figure : Manifest
-        Whose study and name the caption may use, by Snakemake's names for them.
-
-    Raises
-    ------
-    UserError
-        When there is no such caption, or it is not well-formed; names the file.
+    They bear Snakemake's names for them. A caption that is not there, or not well-formed, is
+    refused.
     """
     path = folder / f"{kind}.rst"
     try:

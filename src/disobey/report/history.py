@@ -14,20 +14,9 @@ SHORT_COMMIT = 10
 
 
 def walk(manifests: Iterable[Manifest], root: Path) -> tuple[list[Manifest], list[str]]:
-    """Return ``manifests`` and everything upstream of them, each once, and what is missing.
+    """Return a page's inputs and everything upstream, each once, and the paths that are missing.
 
-    Parameters
-    ----------
-    manifests : iterable of Manifest
-        The page's own inputs.
-    root : Path
-        The folder that the paths in manifests are relative to.
-
-    Returns
-    -------
-    found : list of Manifest
-    missing : list of str
-        Paths of manifests that are no longer there or cannot be read.
+    Paths in manifests start from ``root``. Missing is what is no longer there or cannot be read.
     """
     own = {str(manifest.path): manifest.content for manifest in manifests}
     page = Manifest(root, {"inputs": own})
@@ -42,19 +31,7 @@ def walk(manifests: Iterable[Manifest], root: Path) -> tuple[list[Manifest], lis
 
 @dataclass(frozen=True)
 class Stage:
-    """All jobs of one stage.
-
-    Attributes
-    ----------
-    name, what : str
-        The stage, and what it makes out of what.
-    jobs : int
-    seconds, cpu_seconds : float
-        Added up over jobs.
-    hosts, commits : list of str
-    first, last : str
-        When the first and the last store were written.
-    """
+    """All jobs of one stage, what it makes out of what, and when its stores were written."""
 
     name: str
     what: str
@@ -112,18 +89,7 @@ def elapsed(records: Iterable[Mapping[str, Any]]) -> float:
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine, and what ran on it.
-
-    Attributes
-    ----------
-    host, words : str
-        Its name, and its processor, cores, memory and GPU.
-    devices : list of str
-        What the jobs that run a model used; empty where no job said so.
-    jobs : int
-    seconds : float
-        Added up over jobs.
-    """
+    """A machine, what ran on it, and the devices of jobs that run a model, if any job said so."""
 
     host: str
     words: str

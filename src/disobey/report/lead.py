@@ -23,10 +23,7 @@ IN_WORDS = {
 def sentences(summary: Iterable[Cells]) -> list[str]:
     """Return one sentence for each claim of the paper: in how many settings it holds.
 
-    Parameters
-    ----------
-    summary : iterable of dict of str to str
-        Rows of summary.csv, those of one claim together.
+    ``summary`` has the rows of summary.csv, those of one claim together.
     """
     return [_sentence(rows) for rows in _by_claim(summary).values() if rows[0]["source"] == "paper"]
 

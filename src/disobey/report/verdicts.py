@@ -18,18 +18,10 @@ Cells = dict[str, str]
 
 @dataclass(frozen=True)
 class Reading:
-    """A reading of a claim on one split, as printed.
+    """A reading of a claim on one split, as printed; see `disobey.analysis.claims.claim.Claim`.
 
-    Attributes
-    ----------
-    name : str
-        Empty where the claim has only one reading.
-    statistic, unit, model : str
-        The statistic that decides, the unit of the printed numbers, and the model.
-    side, null : str
-        See `disobey.analysis.claims.claim.Claim`; the null is in the printed unit.
-    counts : dict of str to str
-        Its row of the summary.
+    ``name`` is empty where the claim has only one reading. The null is in the printed ``unit``, and
+    ``counts`` is its row of the summary.
     """
 
     name: str
@@ -51,14 +43,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Decision:
-    """A claim in one setting, by one reading.
-
-    Attributes
-    ----------
-    estimate, control : str
-        With what the control is, unless it is the reference.
-    verdict : str
-    """
+    """A claim in one setting, by one reading; the control is named unless it is the reference."""
 
     estimate: str
     control: str
@@ -69,18 +54,10 @@ class Decision:
 class Row:
     """A claim in one setting on one split.
 
-    Attributes
-    ----------
-    setting, layer, placebo : str
-        The last two may be empty. A layer is followed by the band of its ranks, if there is one.
-    seeds : int
-    examples : str
-        Their number, or a dash where the statistic is not over examples.
-    counted : bool
-        Whether this row decides its setting.
-    decisions : dict of str to Decision
-        By the name of the reading; a claim against placebos has some readings without them.
-    remarks : list of str
+    Layer, with the band of its ranks if there is one, and placebo may be empty; ``examples`` is a
+    dash where the statistic is not over examples. A row that is ``counted`` decides its setting.
+    Decisions are by the name of the reading: a claim against placebos has some readings without
+    them.
     """
 
     setting: str
@@ -102,13 +79,7 @@ class Row:
 class Held:
     """A claim on one split, as printed: a row for each setting, a column for each reading.
 
-    Attributes
-    ----------
-    split : str
-    where : str
-        The examples, unless they are all of the split.
-    readings : dict of str to Reading
-    rows : list of Row
+    ``where`` names the examples, unless they are all of the split.
     """
 
     split: str
@@ -136,15 +107,7 @@ class Held:
 
 @dataclass
 class Verdicts:
-    """The verdicts on a claim in all readings, splits and settings, as printed.
-
-    Attributes
-    ----------
-    name, text, source, paper : str
-        See `disobey.analysis.claims.claim.Claim`.
-    held : list of Held
-        One per split.
-    """
+    """A `disobey.analysis.claims.claim.Claim` with its verdicts: one ``held`` per split."""
 
     name: str
     text: str

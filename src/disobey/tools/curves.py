@@ -29,18 +29,10 @@ FLOAT_FORMAT = "%.9g"
 
 
 class Point(NamedTuple):
-    """One number of a training.
+    """One number of a training: the name of the variable in the run's history, and its value.
 
-    Attributes
-    ----------
-    name : str
-        Of the variable in the run's history.
-    unit : str
-        What ``at`` counts: ``epoch`` or ``step``.
-    at : int
-    time : float
-        When, in seconds since 1970; NaN for accuracies along training, whose times are not kept.
-    value : float
+    ``unit`` says what ``at`` counts, ``epoch`` or ``step``; ``time`` is when, in seconds since
+    1970, NaN for accuracies along training, whose times are not kept.
     """
 
     name: str

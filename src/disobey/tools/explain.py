@@ -19,13 +19,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def explain(file: Path) -> list[str]:
-    """Return the lines that say what ``file`` is and what it came from.
-
-    Raises
-    ------
-    UserError
-        When no manifest vouches for it.
-    """
+    """Return the lines that say what ``file`` is and what it came from."""
     manifest = manifest_for(file)
     lines = [f"{manifest.store}", *(f"  {line}" for line in _own(manifest)), "made from:"]
     root = _root(manifest)

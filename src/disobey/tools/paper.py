@@ -67,17 +67,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A study, as the page needs it.
+    """A study, as the page needs it: its name and file, and the kinds of its figures.
 
-    Attributes
-    ----------
-    study : str
-    path : str
-        Path of its file.
-    kinds : set of str
-        The kinds of its figures.
-    summary : list of dict of str to str, or None
-        The rows of its table ``summary``, every cell as text; None where it has not been run.
+    ``summary`` has the rows of its table ``summary``, every cell as text; None where it has not
+    been run.
     """
 
     study: str

@@ -281,16 +281,8 @@ def configfiles() -> list[Path]:
 def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Plan]:
     """Return the plans of all studies.
 
-    Parameters
-    ----------
-    files : sequence of Path
-    may_skip : collection of Path
-        Those that are left out, with a line that says so, if they cannot be used.
-
-    Raises
-    ------
-    UserError
-        When one cannot be used: what it asks for is unknown, and would count as orphans.
+    One that cannot be used is refused, since what it asks for would count as orphans; those in
+    ``may_skip`` are left out, with a line that says so.
     """
     plans: list[Plan] = []
     mistakes: list[str] = []

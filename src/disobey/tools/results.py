@@ -64,13 +64,7 @@ class Found:
 
     @classmethod
     def read(cls, path: str) -> "Found":
-        """Read the tables of a study.
-
-        Raises
-        ------
-        UserError
-            When the study file cannot be used, or its tables have not been made.
-        """
+        """Read the tables of a finished study."""
         study = load_study(path)
         report = read_manifest(manifest_of(layout.REPORT.format(study=study.study)))
         tables = {name: _table(study.study, name) for name in ("summary", "claims", "accuracy")}

@@ -253,13 +253,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def status_of(study: str) -> StudyStatus:
-    """Return the state of a study file's results in this folder.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be used.
-    """
+    """Return the state of a study file's results in this folder."""
     with nothing_kept():
         return study_status(make_plan(load_study(study)), CodeDigests())
 
