@@ -11,7 +11,7 @@ from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests
 from disobey.tools import prune
-from disobey.tools.prune import main, manifest_by
+from disobey.tools.prune import main
 
 STUDY = """
 study: small
@@ -60,12 +60,6 @@ def listed(capsys):
 
 def stores(paths):
     return {path for path in paths if "/logs/" not in path}
-
-
-def test_a_plan_knows_its_manifests_by_stage_and_key_as_prune_does(made):
-    plan, _ = made
-    for (stage, key), job in plan.jobs.items():
-        assert manifest_by(stage, key) == job.manifest
 
 
 def test_what_the_studies_ask_for_is_no_orphan(made, capsys):

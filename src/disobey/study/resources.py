@@ -108,10 +108,27 @@ class Planned:
         """The speed of its device."""
         return GPU_SPEED if self.gpu else CPU_SPEED
 
-    def run(self) -> Mapping[str, Any]:
-        """Return the spec of the training that the job's spec names."""
-        spec: dict[str, Any] = json.loads(self.plan.jobs["train", self.spec["run"]].spec)
-        return spec
+    def cost(self, run: str | None = None) -> Cost:
+        """Return the cost of its model, or of a run's, for one example."""
+        of_run = self.spec if run is None else json.loads(self.plan.jobs["train", run].spec)
+        model, shape = of_run["model"], self.data.shape
+        if "pretrained" in model:
+            config = self.plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE
+            return encoder_cost(config, model.get("layers"), shape)
+        return MODEL.validate_python(model).cost(shape)
+
+    def inference(self, cost: Cost, examples: int) -> float:
+        """Return the bytes of weights and of what ``examples`` at a time pass through.
+
+        For an encoder, these are the activations of one layer; for a convolutional network, the
+        input and output of a convolution and the shortcut beside it.
+        """
+        passing = (1 if self.data.shape.vocabulary else 3) * cost.largest
+        return FLOAT * (cost.parameters + examples * passing)
+
+    def seconds(self, operations: float) -> float:
+        """Return how long its device computes."""
+        return operations / self.speed.operations_per_second
 
 
 @dataclass(frozen=True)
@@ -191,11 +208,11 @@ def _prepare(job: Planned) -> Estimate:
     rows = data.train + data.test
     seconds = rows * (SECONDS_TO_PREPARE_LARGE if data.encoded else SECONDS_TO_DECODE)
     whole = job.spec.get("format") in ("npz", "json")  # may be read whole
-    held = 2 * data.input_bytes if whole else 0
+    held = 2.0 * data.input_bytes if whole else 0.0
     if "features" in job.spec:
         number = job.spec["features"]["number"]
         held += DOUBLE * number * (data.given + 3 * FEATURES_AT_ONCE)
-        seconds += 2 * rows * number * data.given / job.speed.operations_per_second
+        seconds += job.seconds(2 * rows * number * data.given)
     return Estimate(BLOCKS_MB * MB + 8 * DOUBLE * rows + held, seconds=seconds)
 
 
@@ -204,9 +221,8 @@ def _labels(job: Planned) -> Estimate:
 
 
 def _train(job: Planned) -> Estimate:
-    data, spec, recipe = job.data, job.spec, job.spec["recipe"]
-    cost, taught = _cost(job.plan, spec["model"], data), _taught(job)
-    batch = math.ceil(recipe["batch"] / job.processes)
+    data, spec, recipe, cost = job.data, job.spec, job.spec["recipe"], job.cost()
+    taught, batch = _taught(job), math.ceil(recipe["batch"] / job.processes)
     # Weights, gradients, two moments, and a state on its way to disk.
     state = 3 * FLOAT * cost.parameters
     examples = job.plan.trained_on(spec)
@@ -215,17 +231,15 @@ def _train(job: Planned) -> Estimate:
     held = 4 * FLOAT * cost.parameters + 2 * FLOAT * batch * cost.activations
     held += data.input_bytes + shown.device + taught.device
     computed = 3 * 2 * cost.multiply_adds + taught.operations  # of an example
-    operations = computed * examples
     steps = steps_per_epoch(examples, recipe["batch"])
-    epoch = operations / job.speed.operations_per_second + steps * job.speed.seconds_per_step
+    epoch = job.seconds(computed * examples) + steps * job.speed.seconds_per_step
     epoch += _decoding(data) * examples
-    seconds = total_steps(recipe, steps) / steps * epoch
     evaluate = recipe.get("evaluate", {"points": 0, "examples": 0})
     passes = evaluate["points"] * 2 * evaluate["examples"]  # of both splits at most
-    seconds += passes * 2 * cost.multiply_adds / job.speed.operations_per_second
+    seconds = total_steps(recipe, steps) / steps * epoch
+    seconds += job.seconds(passes * 2 * cost.multiply_adds)
     host = data.input_bytes + shown.host + taught.host
-    step = computed * batch / job.speed.operations_per_second
-    return Estimate(host + state, held, seconds, torch=True, step=step)
+    return Estimate(host + state, held, seconds, torch=True, step=job.seconds(computed * batch))
 
 
 @dataclass(frozen=True)
@@ -245,10 +259,9 @@ def _taught(job: Planned) -> _Added:
     if not distill.get("live"):  # one view of each example at a time
         logits = data.train * data.shape.classes * FLOAT
         return _Added(2 * logits, logits)
-    teacher = json.loads(job.plan.jobs["train", distill["teacher"]].spec)["model"]
-    cost = _cost(job.plan, teacher, data)
-    held = cost.parameters + job.spec["recipe"]["batch"] * _passing(job.plan, teacher, data)
-    return _Added(FLOAT * cost.parameters, FLOAT * held, 2 * cost.multiply_adds)
+    cost = job.cost(distill["teacher"])
+    held = job.inference(cost, job.spec["recipe"]["batch"])
+    return _Added(FLOAT * cost.parameters, held, 2 * cost.multiply_adds)
 
 
 def _decoding(data: Data) -> float:
@@ -257,24 +270,23 @@ def _decoding(data: Data) -> float:
 
 
 def _dump(job: Planned) -> Estimate:
-    data, model = job.data, job.run()["model"]
-    cost, passing = _cost(job.plan, model, data), _passing(job.plan, model, data)
-    held = data.input_bytes + FLOAT * (cost.parameters + DUMP_BATCH * passing)
-    rows = data.train + data.test
-    seconds = 2 * cost.multiply_adds * rows / job.speed.operations_per_second
-    host = data.input_bytes + data.logit_bytes + FLOAT * cost.parameters
-    return Estimate(host, held, seconds + _decoding(data) * rows, torch=True)
+    data, rows = job.data, job.data.train + job.data.test
+    return _passed(job, rows, data.logit_bytes, _Added())
 
 
 def _views(job: Planned) -> Estimate:
-    data, model, augment = job.data, job.run()["model"], job.spec["augment"]
-    cost, passing = _cost(job.plan, model, data), _passing(job.plan, model, data)
-    shown = _shown(data, job.spec, slabs_of(augment, job.spec["block"]).stop)
-    held = data.input_bytes + shown.device + FLOAT * (cost.parameters + DUMP_BATCH * passing)
-    views = data.train * BLOCK
-    seconds = 2 * cost.multiply_adds * views / job.speed.operations_per_second
-    host = data.input_bytes + shown.host + FLOAT * cost.parameters
-    return Estimate(host, held, seconds + _decoding(data) * views, torch=True)
+    slabs = slabs_of(job.spec["augment"], job.spec["block"]).stop
+    shown = _shown(job.data, job.spec, slabs)
+    return _passed(job, job.data.train * BLOCK, shown.host, shown)
+
+
+def _passed(job: Planned, examples: int, kept: float, shown: "_Added") -> Estimate:
+    """Estimate for examples that pass through a trained model; ``kept`` bytes stay in the host."""
+    data, cost = job.data, job.cost(job.spec["run"])
+    held = data.input_bytes + shown.device + job.inference(cost, DUMP_BATCH)
+    seconds = job.seconds(2 * cost.multiply_adds * examples) + _decoding(data) * examples
+    host = data.input_bytes + kept + FLOAT * cost.parameters
+    return Estimate(host, held, seconds, torch=True)
 
 
 def _shown(data: Data, spec: Mapping[str, Any], slabs: int) -> _Added:
@@ -287,15 +299,13 @@ def _shown(data: Data, spec: Mapping[str, Any], slabs: int) -> _Added:
 
 
 def _basis(job: Planned) -> Estimate:
-    data, model = job.data, job.spec["model"]
-    cost, features = _cost(job.plan, model, data), math.prod(data.shape.inputs)
-    passing = _passing(job.plan, model, data)
+    data, cost, features = job.data, job.cost(), math.prod(job.data.shape.inputs)
     # covariance, its eigenvectors and what the decomposition works in
-    held = data.input_bytes + 6 * DOUBLE * features**2 + FLOAT * DUMP_BATCH * passing
+    passing = job.inference(cost, DUMP_BATCH) - FLOAT * cost.parameters
+    held = data.input_bytes + 6 * DOUBLE * features**2 + passing
     operations = 2 * data.train * (cost.multiply_adds + features**2) + 25 * features**3
-    seconds = operations / job.speed.operations_per_second
     copies = 2 * DOUBLE * features**2
-    return Estimate(data.input_bytes, held, seconds, torch=True, copies=copies)
+    return Estimate(data.input_bytes, held, job.seconds(operations), torch=True, copies=copies)
 
 
 def _confidence(job: Planned) -> Estimate:
@@ -328,7 +338,7 @@ def _classify(job: Planned) -> Estimate:
     weights = FLOAT * cost.parameters
     held = weights + FLOAT * CLASSIFIED_AT_ONCE * cost.largest
     operations = 2 * cost.multiply_adds * (data.train + data.test)
-    seconds = weights / DOWNLOAD_PER_SECOND + operations / job.speed.operations_per_second
+    seconds = weights / DOWNLOAD_PER_SECOND + job.seconds(operations)
     host = 2 * weights + 2 * data.input_bytes + 2 * data.logit_bytes
     return Estimate(host, held, seconds, torch=True)
 
@@ -372,19 +382,3 @@ NEEDS: dict[str, Callable[[Planned], Estimate]] = {
     "explorer": _explorer,
     "report": _over_settings,
 }
-
-
-def _cost(plan: Plan, model: Mapping[str, Any], data: Data) -> Cost:
-    if "pretrained" in model:
-        config = plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE
-        return encoder_cost(config, model.get("layers"), data.shape)
-    return MODEL.validate_python(model).cost(data.shape)
-
-
-def _passing(plan: Plan, model: Mapping[str, Any], data: Data) -> int:
-    """Return the activations of an example that inference holds at once.
-
-    For an encoder, those of one layer; for a convolutional network, the input and output of a
-    convolution and the shortcut beside it.
-    """
-    return (1 if data.shape.vocabulary else 3) * _cost(plan, model, data).largest

@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from disobey.errors import UserError
 from disobey.lease import working
@@ -25,7 +26,7 @@ from disobey.locks import Lock, look_at
 from disobey.stores import layout
 from disobey.stores.layout import STORES, lock_of, manifest_of, states_of, store_of
 from disobey.stores.manifest import read_manifest
-from disobey.study.jobs import Plan
+from disobey.study.jobs import Plan, store_at
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests
@@ -78,16 +79,8 @@ class Orphan:
         return True
 
 
-def manifest_by(stage: str, key: str) -> str:
-    """Return the manifest that a stage's job writes, by the job's key."""
-    values = iter(key.split("/"))
-    return manifest_of(WILDCARD.sub(lambda _: next(values), STORES[stage]))
-
-
 def orphans(
-    kept: Collection[str],
-    states: Mapping[str, Collection[Path]],
-    studies_kept: Collection[str] = (),
+    kept: Collection[str], states: Mapping[str, Collection[Path]], others: Collection[str]
 ) -> Iterator[Orphan]:
     """Yield the orphans, stage by stage.
 
@@ -98,22 +91,20 @@ def orphans(
     states : mapping
         By the id of a run that is kept, the folders of states that it could still go on from; all
         of them are kept where a run is not named here.
-    studies_kept : collection of str
+    others : collection of str
         Names of studies whose folder, with its logs, is kept as it is.
     """
-    for stage in STORES:
-        for manifest in sorted(_found(stage)):
-            if manifest not in kept and not _is_of(manifest, studies_kept):
-                store = Path(store_of(manifest))
-                yield Orphan("store", store, tuple(_beside(store)), lock_of(manifest))
-    for stage in STORES:
-        for log, manifest in _logs(stage):
-            if manifest not in kept and not _is_of(manifest, studies_kept):
-                yield Orphan("log", log, (), lock_of(manifest))
+    stores = ((Path(store_of(found)), found) for stage in STORES for found in sorted(_found(stage)))
+    logs = (log for stage in STORES for log in _logs(stage))
+    for what, paths in (("store", stores), ("log", logs)):
+        for path, manifest in paths:
+            if manifest not in kept and Path(manifest).parts[1] not in others:
+                also = tuple(_beside(path)) if what == "store" else ()
+                yield Orphan(what, path, also, lock_of(manifest))
     for folder in sorted(Path(layout.CHECKPOINTS).glob("*")):
         named = STATES.fullmatch(folder.name)
         if named:
-            manifest = manifest_by("train", named["run"])
+            manifest = manifest_of(store_at("train", named["run"]))
             if manifest not in kept or folder not in states.get(named["run"], [folder]):
                 yield Orphan("states", folder, (), lock_of(manifest))
 
@@ -133,19 +124,16 @@ def upstream_of(manifests: Iterable[str]) -> set[str]:
 def studies_in_results() -> dict[str, list[str]]:
     """Return the manifests in the folder of each study, by its name."""
     found: dict[str, list[str]] = {}
-    for folder in sorted(Path(layout.ROOT).glob("*")):
-        if folder.is_dir() and folder.name not in layout.SHARED_FOLDERS:
-            manifests = [str(path) for path in folder.rglob("*.json") if _inputs(str(path))]
-            if manifests:
-                found[folder.name] = manifests
+    for path in sorted(Path(layout.ROOT).glob("*/**/*.json")):
+        if path.parts[1] not in layout.SHARED_FOLDERS and _inputs(str(path)):
+            found.setdefault(path.parts[1], []).append(str(path))
     return found
 
 
 def _inputs(manifest: str) -> list[str]:
     """Return the inputs of a manifest; none if it cannot be read."""
     try:
-        record = json.loads(Path(manifest).read_text(encoding="utf-8"))
-        return list(record["inputs"])
+        return list(json.loads(Path(manifest).read_text(encoding="utf-8"))["inputs"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
 
@@ -175,17 +163,12 @@ def _expression(pattern: str) -> str:
 
 def _logs(stage: str) -> Iterator[tuple[Path, str]]:
     """Yield the logs of a stage's jobs, and the manifests of these jobs."""
-    folder = Path(layout.ROOT) / "logs" / stage
-    wildcards = WILDCARD.findall(STORES[stage])
-    names = [f"(?:{VALUES.get(name, ID)})" for name in wildcards]
-    for log in sorted(folder.glob("/".join("*" for _ in wildcards) + ".log")):
-        key = str(log.relative_to(folder)).removesuffix(".log")
-        if re.fullmatch("/".join(names), key):
-            yield log, manifest_by(stage, key)
-
-
-def _is_of(manifest: str, studies: Collection[str]) -> bool:
-    return Path(manifest).parts[1] in studies
+    pattern = layout.log_of(stage, layout.key_in(STORES[stage]))
+    folder, matches = Path(layout.ROOT, "logs", stage), re.compile(_expression(pattern)).fullmatch
+    for log in sorted(Path().glob(WILDCARD.sub("*", pattern))):
+        if matches(str(log)):
+            key = str(log.relative_to(folder)).removesuffix(".log")
+            yield log, manifest_of(store_at(stage, key))
 
 
 def _beside(store: Path) -> Iterator[Path]:
@@ -231,17 +214,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--delete", action="store_true", help="delete what is listed")
     options = parser.parse_args(arguments)
     files, gone = studies(options.studies)
-    if not options.delete:
-        asked = {path.resolve() for path in (*options.studies, *configfiles())}
-        plans = plans_of(files, [path for path in files if path.resolve() not in asked])
+    asked = {path.resolve() for path in (*options.studies, *configfiles())}
+    others = [path for path in files if path.resolve() not in asked]
+    plans = plans_of(files, () if options.delete else others)
+    with working() if options.delete else contextlib.nullcontext():  # no Snakemake begins meanwhile
         found = find(plans)
         _list(found, files, gone)
-        return 0
-    plans = plans_of(files)
-    with working():  # no Snakemake begins meanwhile
-        found = find(plans)
-        _list(found, files, gone)
-        return _delete(found)
+        return _delete(found.orphans) if options.delete else 0
 
 
 def studies(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -286,17 +265,20 @@ def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Pla
     """
     plans: list[Plan] = []
     mistakes: list[str] = []
-    skipped: list[str] = []
     usable: list[str] = []
     for path in files:
         try:
             plans.append(make_plan(load_study(path)))
             usable.append(str(path))
         except UserError as error:
-            (skipped if path in may_skip else mistakes).append(str(error))
-    for mistake in () if mistakes else skipped:
-        print(mistake)
-        print("  nothing is kept for it: Snakemake was not called with it here; --delete refuses")
+            if path not in may_skip:
+                mistakes.append(str(error))
+            else:
+                print(error)
+                print(
+                    "  nothing is kept for it: Snakemake was not called with it here; "
+                    "--delete refuses"
+                )
     if mistakes:
         hint = f"python -m disobey prune {shlex.join(usable)}" if usable else "name others"
         raise UserError(
@@ -306,12 +288,11 @@ def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Pla
     return plans
 
 
-class Found:
+class Found(NamedTuple):
     """Orphans, and by other studies the number of stores that are kept for their folders' sake."""
 
-    def __init__(self, found: Iterable[Orphan], other_studies: dict[str, int]) -> None:
-        self.orphans = list(found)
-        self.other_studies = other_studies
+    orphans: list[Orphan]
+    other_studies: dict[str, int]
 
 
 def find(plans: Sequence[Plan]) -> Found:
@@ -320,28 +301,22 @@ def find(plans: Sequence[Plan]) -> Found:
     given = {plan.study for plan in plans}
     others = {name: paths for name, paths in studies_in_results().items() if name not in given}
     kept = {name: upstream_of(paths) for name, paths in others.items()}
-    all_kept = asked.union(*kept.values())
-    found = orphans(all_kept, _states(plans, CodeDigests()), set(others))
-    return Found(found, {name: len(paths - asked) for name, paths in kept.items()})
+    found = orphans(asked.union(*kept.values()), _states(plans), others)
+    return Found(list(found), {name: len(paths - asked) for name, paths in kept.items()})
 
 
-def _states(plans: Sequence[Plan], digests: CodeDigests) -> dict[str, set[Path]]:
+def _states(plans: Sequence[Plan]) -> dict[str, set[Path]]:
     """Return by run the folders of states that a training of the plans would go on from.
 
     Only of trainings whose inputs are all there: of others nobody knows yet.
     """
-    torch = version("torch")
+    torch, digests = version("torch"), CodeDigests()
     found: dict[str, set[Path]] = {}
-    for plan in plans:
-        for (stage, run), job in plan.jobs.items():
-            if stage != "train":
-                continue
-            try:
-                contents = [read_manifest(path).content for path in job.inputs]
-            except UserError:
-                continue
-            folder = states_of(run, digests.of(job), torch, contents)
-            found.setdefault(run, set()).add(folder)
+    for job in (job for plan in plans for job in plan.jobs.values() if job.stage == "train"):
+        with contextlib.suppress(UserError):
+            contents = [read_manifest(path).content for path in job.inputs]
+            folder = states_of(job.key, digests.of(job), torch, contents)
+            found.setdefault(job.key, set()).add(folder)
     return found
 
 
@@ -360,19 +335,19 @@ def _list(found: Found, files: Sequence[Path], gone: Sequence[Path]) -> None:
         print(f"{len(held):,} of them are in use by a running job")
 
 
-def _delete(found: Found) -> int:
+def _delete(orphans: Sequence[Orphan]) -> int:
     """Delete orphans; 1 where some had to stay."""
-    left = []
-    for orphan in found.orphans:
+    left = 0
+    for orphan in orphans:
         if not look_at(orphan.lock).real:
             raise UserError(
                 f"{orphan.path.parent}: this file system has no locks, so nobody can tell which "
                 f"jobs run; delete by hand what is listed"
             )
         if not orphan.delete():
-            left.append(orphan)
+            left += 1
             print(f"{orphan.path}: a running job holds it; it stays")
-    print(f"{len(found.orphans) - len(left):,} deleted")
+    print(f"{len(orphans) - left:,} deleted")
     return 1 if left else 0
 
 
