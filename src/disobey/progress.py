@@ -136,10 +136,6 @@ def plain_duration(seconds: float) -> str:
     return duration(seconds).replace(NBSP, " ")
 
 
-# Seconds between two lines [our choice]: short jobs end by the dozen.
-EVERY = 10.0
-
-
 class ProgressLine(logging.Handler):
     """Follow Snakemake's log records and print how long the rest will take.
 

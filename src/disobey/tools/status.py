@@ -3,7 +3,6 @@
 Looks only, while Snakemake works or not: it takes no lock and writes no file.
 """
 
-import argparse
 import json
 import platform
 import re
@@ -11,11 +10,11 @@ import sys
 import time
 from calendar import timegm
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from disobey.lease import LEASE
 from disobey.locks import Holder, Seen, look_at
@@ -29,6 +28,8 @@ from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, why
 from disobey.tools import argument_parser, tool
 
+Name = tuple[str, str]  # stage and key
+
 TAIL = 64 << 10  # bytes: errors and the last state of a bar are at the end of a log
 # ``43%|####3     | 86/200 [00:12<00:16, 7.03step/s, loss=0.4]``, as tqdm writes it
 BAR = re.compile(
@@ -40,25 +41,16 @@ TRACEBACK = "Traceback (most recent call last)"
 STOPPED = re.compile(r"disobey train: stopped by SIG\w+ at step |KeyboardInterrupt$")
 
 
-class State(StrEnum):
-    """The states of a job."""
-
-    DONE = "done"
-    RUNNING = "running"
-    STALE = "stale"
-    STOPPED = "stopped"
-    FAILED = "failed"
-    MISSING = "missing"
+State = StrEnum("State", ["DONE", "RUNNING", "STALE", "STOPPED", "FAILED", "MISSING"])
 
 
-@dataclass(frozen=True)
-class Bar:
+class Bar(NamedTuple):
     """Steps of a training by its log; seconds left and of all steps, at its last rate."""
 
     done: int
     total: int
-    left: float | None
-    whole: float | None
+    left: float | None = None
+    whole: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,30 +80,35 @@ class StudyStatus:
     """
 
     plan: Plan
-    jobs: dict[tuple[str, str], JobStatus]
+    jobs: dict[Name, JobStatus]
     snakemake: Seen
     left: Left
     at_once: float | None = None
     locks: bool = True
 
-    def of(self, state: State) -> list[JobStatus]:
-        """Return the jobs of one state, upstream first."""
-        return [job for job in self.jobs.values() if job.state == state]
+    def count(self, names: Iterable[Name]) -> Counter[State]:
+        """Count some jobs by their states."""
+        return Counter(self.jobs[name].state for name in names)
+
+    @property
+    def of_study(self) -> dict[str, list[Name]]:
+        """The jobs of the whole study, by stage."""
+        return {stage: [name for name in self.jobs if name[0] == stage] for stage in OF_STUDY}
 
 
 def study_status(plan: Plan, digests: CodeDigests) -> StudyStatus:
     """Return the present state of a study."""
     manifests = Manifests()
     reasons = why(plan, digests, manifests)
-    locks = {job.manifest: look_at(lock_of(job.manifest)) for job in plan.jobs.values()}
+    locks = {name: look_at(lock_of(job.manifest)) for name, job in plan.jobs.items()}
     jobs = {
-        name: _status_of(job, tuple(reasons.get(name, ())), manifests, locks[job.manifest])
+        name: _status_of(job, tuple(reasons.get(name, ())), manifests, locks[name])
         for name, job in plan.jobs.items()
     }
     lease = look_at(LEASE)
     real = lease.real and all(seen.real for seen in locks.values())
-    at_once = _at_once(jobs, manifests, lease)
-    return StudyStatus(plan, jobs, lease, _what_is_left(plan, jobs), at_once, real)
+    at_once = _at_once(jobs.values(), manifests, lease)
+    return StudyStatus(plan, jobs, lease, _what_is_left(plan, jobs.values()), at_once, real)
 
 
 def _status_of(
@@ -159,7 +156,7 @@ def last_bar(log: Path) -> Bar | None:
         return None
     done, total, rate = int(found["done"]), int(found["total"]), float(found["rate"] or 0)
     if not rate:
-        return Bar(done, total, None, None)
+        return Bar(done, total)
     per_step = 1 / rate if found["unit"] == "step/s" else rate
     return Bar(done, total, (total - done) * per_step, total * per_step)
 
@@ -175,13 +172,13 @@ def _lines(log: Path) -> list[str]:
         return []
 
 
-def _what_is_left(plan: Plan, jobs: Mapping[tuple[str, str], JobStatus]) -> Left:
+def _what_is_left(plan: Plan, jobs: Collection[JobStatus]) -> Left:
     """Return the work left, by durations in manifests and the bars of running trainings."""
     durations = Durations(plan)
-    for found in jobs.values():
+    for found in jobs:
         if found.bar and found.bar.whole is not None and durations.of(found.job) is None:
             durations.learn(found.job, found.bar.whole)
-    todo = [found for found in jobs.values() if found.state != State.DONE]
+    todo = [found for found in jobs if found.state != State.DONE]
     seconds = {found.job.manifest: _seconds_left(found, durations) for found in todo}
     return left_of((found.job for found in todo), seconds)
 
@@ -195,26 +192,24 @@ def _seconds_left(found: JobStatus, durations: Durations) -> float | None:
     return max(0.0, whole - (time.time() - _stamp(found.holder.since)))
 
 
-def _at_once(
-    jobs: Mapping[tuple[str, str], JobStatus], manifests: Manifests, lease: Seen
-) -> float | None:
+def _at_once(jobs: Iterable[JobStatus], manifests: Manifests, lease: Seen) -> float | None:
     """Return the seconds of jobs done per second since the running Snakemake began."""
     if not lease.held or lease.holder is None:
         return None
     begun, now, work = _stamp(lease.holder.since), time.time(), 0.0
-    for found in jobs.values():
+    for found in jobs:
         manifest = manifests.get(found.job.manifest)
         if found.holder is not None:
             work += now - max(begun, _stamp(found.holder.since))
         elif found.state == State.DONE and isinstance(manifest, Manifest):
-            written = time.strptime(manifest.record["written"], "%Y-%m-%dT%H:%M:%SZ")
-            work += manifest.record["seconds"] if timegm(written) >= begun else 0.0
+            written = _stamp(manifest.record["written"], "%Y-%m-%dT%H:%M:%SZ")
+            work += manifest.record["seconds"] if written >= begun else 0.0
     return work / (now - begun) if now > begun else None
 
 
-def _stamp(since: str) -> float:
-    """Return the time stamp of a lock's holder."""
-    return timegm(time.strptime(since, "%Y-%m-%d %H:%M:%S UTC"))
+def _stamp(since: str, form: str = "%Y-%m-%d %H:%M:%S UTC") -> float:
+    """Return the time stamp of a lock's holder, or of a time in another form."""
+    return timegm(time.strptime(since, form))
 
 
 # The columns of the table by stage; trainings are told apart by who they are.
@@ -228,8 +223,6 @@ OF_STUDY = ("table", "figure", "explorer", "report")
 NAMED = 10  # jobs of a state that are named [our choice]: a cluster may run hundreds
 CLEAR = "\033[H\033[2J\033[3J"
 
-Name = tuple[str, str]
-
 
 @tool
 def main(arguments: Sequence[str]) -> int:
@@ -242,9 +235,17 @@ def main(arguments: Sequence[str]) -> int:
         help="look again every so often, until Ctrl-C (default: 10)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
+    clear = CLEAR if sys.stdout.isatty() else ""
     try:
         while True:
-            _show(status_of(options.study), options)
+            with nothing_kept():
+                status = study_status(make_plan(load_study(options.study)), CodeDigests())
+            text = "\n".join(lines(status))
+            if options.json:
+                text = json.dumps(as_json(status), indent=1)
+            elif options.watch is not None:
+                text = f"{clear}{time.strftime('%Y-%m-%d %H:%M:%S')}\n{text}"
+            print(text, flush=True)
             if options.watch is None:
                 return 0
             time.sleep(options.watch)
@@ -252,26 +253,9 @@ def main(arguments: Sequence[str]) -> int:
         return 0
 
 
-def status_of(study: str) -> StudyStatus:
-    """Return the state of a study file's results in this folder."""
-    with nothing_kept():
-        return study_status(make_plan(load_study(study)), CodeDigests())
-
-
-def _show(status: StudyStatus, options: argparse.Namespace) -> None:
-    if options.json:
-        print(json.dumps(as_json(status), indent=1), flush=True)
-        return
-    text = "\n".join(lines(status))
-    if options.watch is not None:
-        clear = CLEAR if sys.stdout.isatty() else ""
-        text = f"{clear}{time.strftime('%Y-%m-%d %H:%M:%S')}\n{text}"
-    print(text, flush=True)
-
-
 def lines(status: StudyStatus) -> Iterable[str]:
     """Yield the whole account: table, running jobs, failed jobs, what is left."""
-    counts = Counter(job.state for job in status.jobs.values())
+    counts = status.count(status.jobs)
     words = ", ".join(f"{counts[state]:,} {state}" for state in State if counts[state])
     yield f"study {status.plan.study}: {counts.total():,} jobs: {words}"
     if not status.locks:
@@ -282,10 +266,9 @@ def lines(status: StudyStatus) -> Iterable[str]:
         yield "no snakemake is at work in this folder"
     yield ""
     yield from _table(status)
-    yield from _named(status, State.RUNNING)
-    yield from _named(status, State.STOPPED)
-    yield from _named(status, State.FAILED)
-    if status.of(State.STALE):
+    for state in (State.RUNNING, State.STOPPED, State.FAILED):
+        yield from _named([job for job in status.jobs.values() if job.state == state])
+    if counts[State.STALE]:
         yield ""
         yield "which jobs are stale, and why: python -m disobey why (make why)"
     yield ""
@@ -294,27 +277,18 @@ def lines(status: StudyStatus) -> Iterable[str]:
 
 def _table(status: StudyStatus) -> Iterable[str]:
     """Yield settings x stages, then the whole study: jobs done of all."""
+
+    def cell(names: Sequence[Name]) -> str:
+        return f"{status.count(names)[State.DONE]}/{len(names)}" if names else ""
+
     rows = jobs_of_settings(status.plan)
     shown = [column for column in COLUMNS if any(row[column] for row in rows.values())]
     table = [["done of all", *shown]]
-    table += [[name, *(_cell(status, row[column]) for column in shown)]
-              for name, row in rows.items()]  # fmt: skip
+    table += [[name, *(cell(row[column]) for column in shown)] for name, row in rows.items()]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for line in table:
         yield "  ".join(map(str.ljust, line, widths)).rstrip()
-    yield ", ".join(f"{stage} {_cell(status, names)}" for stage, names in _of_study(status).items())
-
-
-def _of_study(status: StudyStatus) -> dict[str, list[Name]]:
-    return {stage: [name for name in status.jobs if name[0] == stage] for stage in OF_STUDY}
-
-
-def _cell(status: StudyStatus, names: Sequence[Name]) -> str:
-    return f"{_count(status, names)[State.DONE]}/{len(names)}" if names else ""
-
-
-def _count(status: StudyStatus, names: Iterable[Name]) -> Counter[State]:
-    return Counter(status.jobs[name].state for name in names)
+    yield ", ".join(f"{stage} {cell(names)}" for stage, names in status.of_study.items())
 
 
 def jobs_of_settings(plan: Plan) -> dict[str, dict[str, list[Name]]]:
@@ -347,13 +321,12 @@ def jobs_of_settings(plan: Plan) -> dict[str, dict[str, list[Name]]]:
     return found
 
 
-def _named(status: StudyStatus, state: State) -> Iterable[str]:
-    """Yield the jobs of a state with their bars or last words."""
-    jobs = status.of(state)
+def _named(jobs: Sequence[JobStatus]) -> Iterable[str]:
+    """Yield the jobs of one state with their bars or last words."""
     if jobs:
         yield ""
     for found in jobs[:NAMED]:
-        words = f"{state}: {found.job.stage} {found.job.key}"
+        words = f"{found.state}: {found.job.stage} {found.job.key}"
         if found.bar:
             left = found.bar.left
             ending = "" if left is None else f", {plain_duration(left)} left"
@@ -383,7 +356,7 @@ def left_in_words(status: StudyStatus) -> str:
 
 def as_json(status: StudyStatus) -> dict[str, Any]:
     """Return the whole account as plain values; times are seconds."""
-    counts = Counter(job.state for job in status.jobs.values())
+    counts = status.count(status.jobs)
     holder = status.snakemake.holder if status.snakemake.held else None
     return {
         "study": status.plan.study,
@@ -392,23 +365,19 @@ def as_json(status: StudyStatus) -> dict[str, Any]:
         "counts": {state: counts[state] for state in State},
         "left": vars(status.left),
         "settings": {
-            setting: {column: _count(status, names) for column, names in row.items()}
+            setting: {column: status.count(names) for column, names in row.items()}
             for setting, row in jobs_of_settings(status.plan).items()
         },
-        "of_study": {stage: _count(status, names) for stage, names in _of_study(status).items()},
+        "of_study": {stage: status.count(names) for stage, names in status.of_study.items()},
         "jobs": [_job(job) for job in status.jobs.values()],
     }
 
 
 def _job(found: JobStatus) -> dict[str, Any]:
-    return {
-        "stage": found.job.stage,
-        "key": found.job.key,
-        "state": found.state,
-        "manifest": found.job.manifest,
+    job = found.job
+    own = {key: value for key, value in vars(found).items() if key != "job"}
+    return {"stage": job.stage, "key": job.key, "manifest": job.manifest} | own | {
         "log": str(found.log),
-        "reasons": list(found.reasons),
-        "error": found.error,
-        "bar": None if found.bar is None else vars(found.bar),
+        "bar": None if found.bar is None else found.bar._asdict(),
         "holder": None if found.holder is None else vars(found.holder),
-    }
+    }  # fmt: skip
