@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from disobey import extras, workflow
+from disobey import errors, workflow
 from disobey.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -46,9 +46,9 @@ def imports_of_the_package():
 def test_each_package_that_is_imported_is_of_the_core_or_of_the_extra_that_an_error_names():
     core = modules(PROJECT["project"]["dependencies"])
     elsewhere = set(imports_of_the_package()) - set(sys.stdlib_module_names) - {"disobey"}
-    assert {PART_OF.get(name, name) for name in elsewhere} - core == set(extras.EXTRA)
+    assert {PART_OF.get(name, name) for name in elsewhere} - core == set(errors.EXTRA)
     by_extra = defaultdict(set)
-    for module, extra in extras.EXTRA.items():
+    for module, extra in errors.EXTRA.items():
         by_extra[extra].add(module)
     assert all(found <= modules(EXTRAS[extra]) for extra, found in by_extra.items())
 
@@ -78,7 +78,7 @@ assert disobey(["train", "--spec", "{{}}", "--output", "x.json"]) == 2
 
 
 def test_compare_plan_and_why_need_the_core_alone_and_a_stage_names_its_extra(tmp_path):
-    hidden = {*extras.EXTRA, "scipy"} - {"PIL"}  # which comes with matplotlib
+    hidden = {*errors.EXTRA, "scipy"} - {"PIL"}  # which comes with matplotlib
     script = WITHOUT_EXTRAS.format(hidden=hidden, study=str(ROOT / "tests/workflow/small.yaml"))
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
@@ -91,7 +91,7 @@ def test_compare_plan_and_why_need_the_core_alone_and_a_stage_names_its_extra(tm
 def test_a_study_is_refused_before_any_job_where_a_package_is_missing(monkeypatch):
     plan = SimpleNamespace(jobs={("train", "a"): 0}, pretrained={}, classifiers={"x": 0})
     workflow.check_installed(plan)
-    monkeypatch.setattr(extras.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(errors.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"'disobey\[train\]'\ntransformers .*'disobey\[hub\]'"):
         workflow.check_installed(plan)
 

@@ -8,7 +8,7 @@ import os
 import sys
 from types import ModuleType
 
-from disobey.extras import advice
+from disobey.errors import advice, nearest
 from disobey.log_stream import survive_a_full_disk
 from disobey.stores.layout import STAGES
 
@@ -28,6 +28,8 @@ TOOLS = {
     "prune": "files in results/ that no study asks for, with their sizes",
     "schema": "the JSON schema of study files, for editors",
 }
+# Tools that are in the module of another one.
+TOLD_WITH = {"accept": "why", "run": "plan", "schema": "plan"}
 
 
 def usage() -> str:
@@ -52,9 +54,9 @@ def main(arguments: list[str]) -> int:
         _load(f"disobey.stages.{command}")
         return int(_load("disobey.stages.command").main(command, rest))
     if command in TOOLS:
-        return int(_load(f"disobey.tools.{command}").main(rest))
-    from disobey.errors import nearest
-
+        module = _load(f"disobey.tools.{TOLD_WITH.get(command, command)}")
+        main_of_tool = vars(module).get(f"{command}_main", module.main)
+        return int(main_of_tool(rest))
     hint = nearest(command, (*STAGES, *TOOLS))
     print(f"disobey: no command '{command}'; {hint}", file=sys.stderr)
     return 2

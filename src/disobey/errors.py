@@ -1,6 +1,7 @@
-"""The exceptions that a user is meant to read."""
+"""The exceptions that a user is meant to read, and advice on packages that are not installed."""
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 
@@ -28,3 +29,43 @@ def nearest(name: object, known: Iterable[object], similarity: float = 0.6) -> s
     if close:
         return f"did you mean '{folded[close[0]]}'?"
     return "there are none" if not names else "known: " + ", ".join(names)
+
+
+# Packages beyond the core, which `disobey.compare`, the analysis and the figures need: the extra
+# that installs each, by the name that is imported. tests/test_install.py compares pyproject.toml.
+EXTRA = {
+    "torch": "train",
+    "tqdm": "train",
+    "safetensors": "train",
+    "PIL": "train",
+    "sklearn": "train",
+    "mlxtend": "train",
+    "babel": "train",
+    "tokenizers": "train",
+    "snakemake": "workflow",
+    "docutils": "workflow",
+    "transformers": "hub",
+    "datasets": "hub",
+    "huggingface_hub": "hub",
+    "pyarrow": "hub",
+}
+
+
+def advice(module: str | None) -> str | None:
+    """Return which extra brings a module that cannot be imported; None for any other module.
+
+    Examples
+    --------
+    >>> advice("torch.nn")
+    "torch is not installed; pip install 'disobey[train]'"
+    """
+    package = (module or "").partition(".")[0]
+    if package not in EXTRA:
+        return None
+    return f"{package} is not installed; pip install 'disobey[{EXTRA[package]}]'"
+
+
+def missing(*packages: str) -> list[str]:
+    """Return the advice for each of ``packages`` that is not installed."""
+    absent = [name for name in packages if importlib.util.find_spec(name) is None]
+    return [words for name in absent if (words := advice(name))]

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from disobey.cluster import SECONDS_TO_START, groups_of, manifests_to_make, run_groups
-from disobey.errors import UserError, nearest
-from disobey.extras import missing
+from disobey.errors import UserError, missing, nearest
 from disobey.gpus import NVIDIA, PLACES, Listing, gpus_seen, listing
 from disobey.lease import looking_around, work_alone
 from disobey.progress import Durations, ProgressLine

@@ -7,7 +7,7 @@ import pytest
 from disobey_docs.study_file import StudyPage, page
 from pydantic import BaseModel, Field
 
-from disobey.tools.schema import schema
+from disobey.tools.plan import schema
 
 SCHEMA = json.loads(schema())
 MODELS = {"study": SCHEMA, **SCHEMA["$defs"]}

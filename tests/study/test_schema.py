@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from disobey.study.loader import load_study, load_with_lines
-from disobey.tools.schema import schema
+from disobey.tools.plan import schema
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "workflow" / "schemas" / "study.schema.json"

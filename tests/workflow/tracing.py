@@ -17,7 +17,7 @@ from disobey.stages import command
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests
-from disobey.tools.run import command as words_of
+from disobey.tools.plan import command as words_of
 
 # Code that runs when a module is imported; inside a function they belong to the function.
 AT_IMPORT = ("<module>", "<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>")

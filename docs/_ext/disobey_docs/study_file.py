@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from disobey.tools.schema import schema
+from disobey.tools.plan import schema
 
 Schema = dict[str, Any]
 REF = "#/$defs/"

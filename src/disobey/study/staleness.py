@@ -84,7 +84,7 @@ def why(
     """Return the reasons of every job that would run, upstream first.
 
     ``manifests`` have been read already. ``strict`` ignores what somebody accepted; see
-    `disobey.tools.accept`.
+    `disobey.tools.why.accept`.
     """
     own = stale_by_themselves(plan, digests, manifests or Manifests(), strict=strict)
     stale: dict[tuple[str, str], list[str]] = {}

@@ -1,11 +1,23 @@
 """``python -m disobey why [STUDY]``: the jobs that would run now, with the reasons."""
 
+import getpass
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 
+from disobey import provenance
+from disobey.errors import UserError
+from disobey.lease import looking_around
+from disobey.stores.manifest import Manifest, write_manifest
+from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.staleness import CodeDigests, why
+from disobey.study.staleness import CodeDigests, Manifests, stale_by_code, why
 from disobey.tools import argument_parser, tool
+
+Name = tuple[str, str]
 
 # Reasons that are printed of one job: a report has an input for each table, figure and analysis.
 SHOWN = 5
@@ -25,3 +37,111 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{stage} {key}: {'; '.join(words[:SHOWN])}{more}")
     print(f"{len(reasons)} of {len(plan.jobs)} jobs would run" if reasons else "nothing to be done")
     return 0
+
+
+ACCEPT = """\
+``python -m disobey accept STUDY [JOB ...]``: vouch that an edit of the code changes no number.
+
+Finished jobs whose code changed are listed, and after a yes their manifests are given today's
+digest, so that they do not run again. The manifests keep who accepted the change, when, at which
+commit and what the digest was before; ``explain`` shows it, and ``why --strict`` ignores it.
+"""
+
+
+@tool
+def accept_main(arguments: Sequence[str]) -> int:
+    """List what would be accepted, ask, and accept it; 1 after a no, 2 after a mistake."""
+    parser = argument_parser("accept", ACCEPT)
+    parser.add_argument("study", help="the study file")
+    parser.add_argument(
+        "job", nargs="*", help="part of a job's name, as why prints it; all jobs by default"
+    )
+    parser.add_argument("--yes", action="store_true", help="accept without asking")
+    options = parser.parse_intermixed_args(arguments)
+    plan = make_plan(load_study(options.study))
+    digests, manifests = CodeDigests(), Manifests()
+    with looking_around() as nobody_works:
+        if not nobody_works:
+            raise UserError("another snakemake works in this folder; wait until it has finished")
+        stale = _chosen(stale_by_code(plan, digests, manifests), options.job)
+        if not stale:
+            print("no finished job is stale for its code alone; nothing to accept")
+            return 0
+        print("\n".join(_listed(stale)))
+        if not options.yes and not _agreed(len(stale)):
+            print("nothing was accepted")
+            return 1
+        accept(plan, stale, digests, manifests)
+    print(f"accepted {len(stale)} jobs")
+    return 0
+
+
+def accept(
+    plan: Plan, names: Sequence[Name] | dict[Name, list[str]], digests: CodeDigests,
+    manifests: Manifests,
+) -> None:  # fmt: skip
+    """Give the manifests of finished jobs the digests of today's code."""
+    signature = {
+        "by": _who(),
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **provenance.git_state(),
+    }
+    for name in names:
+        job = plan.jobs[name]
+        manifest = manifests.get(job.manifest)
+        assert isinstance(manifest, Manifest), job.manifest
+        code = digests.of(job)
+        change = {"from": manifest.record["code"], "to": code, **signature}
+        record = manifest.record | {
+            "code": code,
+            "modules": digests.modules(job),
+            "accepted": [*manifest.record.get("accepted", []), change],
+        }
+        kept = manifest.path.stat()  # Snakemake takes an input of a later time for a new one
+        write_manifest(manifest.path, record)
+        os.utime(manifest.path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+
+def _chosen(stale: dict[Name, list[str]], parts: Sequence[str]) -> dict[Name, list[str]]:
+    """Return the stale jobs whose names hold one of ``parts``; all without any."""
+    for part in parts:
+        if not any(part in " ".join(name) for name in stale):
+            raise UserError(
+                f"{part}: no job of this name is stale for its code alone; "
+                f"`python -m disobey why` names the stale jobs"
+            )
+    return {
+        name: modules
+        for name, modules in stale.items()
+        if not parts or any(part in " ".join(name) for part in parts)
+    }
+
+
+def _listed(stale: dict[Name, list[str]]) -> list[str]:
+    """Return a line for each set of changed modules of a stage, with the number of jobs."""
+    counts: dict[tuple[str, str], list[str]] = {}
+    for (stage, key), modules in stale.items():
+        counts.setdefault((stage, ", ".join(modules)), []).append(key)
+    lines = []
+    for (stage, changed), keys in counts.items():
+        jobs = keys[0] if len(keys) == 1 else f"{len(keys)} jobs"
+        lines.append(f"{stage}: {jobs}, changed: {changed}")
+    return lines
+
+
+def _agreed(count: int) -> bool:
+    if not sys.stdin.isatty():
+        raise UserError("standard input is not a terminal: add --yes to accept without a question")
+    question = f"Do these edits change no number of these {count} jobs? [y/N] "
+    return input(question).strip().lower() in ("y", "yes")
+
+
+def _who() -> str:
+    """Return the name that git knows, or the login."""
+    try:
+        done = subprocess.run(
+            ["git", "config", "user.name"], capture_output=True, text=True, timeout=20
+        )
+    except OSError:
+        return getpass.getuser()
+    return done.stdout.strip() or getpass.getuser()
