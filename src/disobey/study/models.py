@@ -19,7 +19,7 @@ from disobey.stores.layout import SHARED_FOLDERS
 from disobey.strict import Strict
 from disobey.study.comparisons import Comparison, ExternalTeacher
 from disobey.study.datasets import Builtin, Dataset, Name, Seed
-from disobey.study.recipes import AnyDistill, Inside, Positive, Recipe
+from disobey.study.recipes import AnyDistill, Inside, Positive, Recipe, off
 from disobey.study.sizes import Data, sizes_of
 
 
@@ -194,7 +194,7 @@ class Setting(Strict):
         "teacher of their seed started from, with their own batch order; if not given, all but the "
         "teacher share a start of their own",
     )
-    student_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+    student_share: Annotated[Annotated[float, Field(gt=0, le=1)] | None, off(1)] = Field(
         None,
         description="student, reference and their controls see this share of the training examples "
         "(a draw that keeps each class's share, one for all seeds); the teacher sees all, and what "
@@ -213,12 +213,6 @@ class Setting(Strict):
         None,
         description="accuracies that the paper reports of this setting; printed beside ours",
     )
-
-    @field_validator("student_share")
-    @classmethod
-    def _all_is_off(cls, share: float | None) -> float | None:
-        """Read 1 as not given: the same training has one id."""
-        return None if share == 1 else share
 
     @property
     def placebos(self) -> tuple[str, ...]:

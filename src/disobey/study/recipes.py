@@ -18,7 +18,6 @@ from pydantic import (
     Tag,
     WithJsonSchema,
     create_model,
-    field_validator,
     model_validator,
 )
 
@@ -28,6 +27,12 @@ from disobey.study.datasets import Name
 from disobey.study.wording import Mistake
 from disobey.training.losses import DEFAULT, TEMPERATURE, Loss, losses
 from disobey.training.schedules import misfit
+
+
+def off(*values: object) -> AfterValidator:
+    """Read some values as not given: the same training has one id."""
+    return AfterValidator(lambda value: None if value in values else value)
+
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -155,7 +160,7 @@ class Recipe(Strict):
     schedule: Literal["constant", "cosine", "linear", "one_cycle", "steps"] = Field(
         "cosine", description="shape of the learning rate after the warm-up"
     )
-    warmup: Warmup | None = Field(
+    warmup: Annotated[Warmup | None, off(0)] = Field(
         None,
         description="how long lr rises linearly: a share of all steps (0.1), {epochs: 15} or "
         "{steps: 1000}; with every schedule but one_cycle",
@@ -165,19 +170,20 @@ class Recipe(Strict):
         description="schedule steps only: where lr is divided by ten, in shares of all steps "
         "([0.5, 0.75]), {epochs: [100, 150]} or {steps: [10000, 15000]}, the warm-up included",
     )
-    momentum: Fraction | None = Field(None, description="sgd only")
+    momentum: Annotated[Fraction | None, off(0)] = Field(None, description="sgd only")
     nesterov: bool = Field(False, description="sgd with momentum only")
-    weight_decay: float | None = Field(
-        None, ge=0, description="L2 for sgd and adam, decoupled for adamw"
+    weight_decay: Annotated[float | None, Field(ge=0), off(0)] = Field(
+        None, description="L2 for sgd and adam, decoupled for adamw"
     )
-    label_smoothing: Fraction | None = Field(None, description="of the one-hot loss")
-    one_hot_temperature: float | None = Field(
+    label_smoothing: Annotated[Fraction | None, off(0)] = Field(
+        None, description="of the one-hot loss"
+    )
+    one_hot_temperature: Annotated[float | None, Field(ge=0), off(0, 1)] = Field(
         None,
-        ge=0,
         description="T of the one-hot loss, T^2 CE(label, softmax(logits / T)); 1 if not given. Of "
         "a distilled student it is the label's term, which weight 1 leaves out",
     )
-    precision: Literal["fp32", "bf16"] | None = Field(
+    precision: Annotated[Literal["fp32", "bf16"] | None, off("fp32")] = Field(
         None, description="of matrix products in training; fp32 if not given"
     )
     compile: bool = Field(False, description="with torch.compile, which takes a minute first")
@@ -196,24 +202,6 @@ class Recipe(Strict):
         description="epochs, before the last one ends, after which the weights are kept, for "
         "over_training",
     )
-
-    @field_validator("precision")
-    @classmethod
-    def _fp32_is_off(cls, value: str | None) -> str | None:
-        """Read fp32 as not given: the same training has one id."""
-        return None if value == "fp32" else value
-
-    @field_validator("warmup", "momentum", "weight_decay", "label_smoothing")
-    @classmethod
-    def _zero_is_off(cls, value: float | Span | None) -> float | Span | None:
-        """Read 0 as not given: the same training has one id."""
-        return value or None
-
-    @field_validator("one_hot_temperature")
-    @classmethod
-    def _one_is_off(cls, value: float | None) -> float | None:
-        """Read 1, and 0, as not given: the same training has one id."""
-        return None if value in (0, 1) else value
 
     @model_validator(mode="after")
     def _says_how_long(self) -> "Recipe":
@@ -342,7 +330,7 @@ class Switch(Strict):
         description="what the training begins with, and so what it ends with"
     )
     at: Share = Field(description="share of the training, in its unit, before the change")
-    ramp: Share | None = Field(
+    ramp: Annotated[Share | None, off(0)] = Field(
         None, description="share over which the change takes place, centred on at; 0 is at once"
     )
     unit: Literal["steps"] | None = Field(
@@ -350,11 +338,6 @@ class Switch(Strict):
         description="steps: shares are of the number of steps; if not given, of the cumulative "
         "learning rate",
     )
-
-    @field_validator("ramp")
-    @classmethod
-    def _zero_is_off(cls, value: float | None) -> float | None:
-        return value or None
 
     @model_validator(mode="after")
     def _inside_of_the_training(self) -> Self:
@@ -381,7 +364,7 @@ class Distill(Strict):
         1.0, description="of the loss; 1 leaves out the cross-entropy with the label"
     )
     switch: Switch | None = Field(None, description="distil for a part of the training only")
-    teacher: Literal["auto", "views", "live"] | None = Field(
+    teacher: Annotated[Literal["auto", "views", "live"] | None, off("auto")] = Field(
         None,
         description="under augmentation, views: its logits on every view are stored once, for all "
         "students; live: it is run in every step; auto, if not given: by their size on disk",
@@ -396,12 +379,6 @@ class Distill(Strict):
     def words(self) -> str:
         """Its name in figures and tables, with the parameters that differ from their defaults."""
         return self.registered.in_words(spec_of(self))
-
-    @field_validator("teacher")
-    @classmethod
-    def _auto_is_off(cls, value: str | None) -> str | None:
-        """Read auto as not given: the same training has one id."""
-        return None if value == "auto" else value
 
     @model_validator(mode="after")
     def _learns_something(self) -> Self:
