@@ -29,7 +29,10 @@ TOOLS = {
     "schema": "the JSON schema of study files, for editors",
 }
 # Tools that are in the module of another one.
-TOLD_WITH = {"accept": "why", "run": "plan", "schema": "plan"}
+TOLD_WITH = {
+    "accept": "why", "explain": "why", "run": "plan", "schema": "plan", "paper": "results",
+    "curves": "export",
+}  # fmt: skip
 
 
 def usage() -> str:

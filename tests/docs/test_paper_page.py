@@ -11,7 +11,7 @@ from disobey.__main__ import main
 from disobey.analysis.claims.registry import CLAIMS
 from disobey.study.figures import FIGURES, figures_of
 from disobey.study.loader import load_study
-from disobey.tools.paper import NOT_RUN, rows
+from disobey.tools.results import NOT_RUN, rows
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs/paper.md"

@@ -1,4 +1,7 @@
-"""Commands for users; no rule of the workflow calls them."""
+"""Commands for users; no rule of the workflow calls them.
+
+Alike ones share a module: `disobey.__main__` names it.
+"""
 
 import argparse
 import functools
