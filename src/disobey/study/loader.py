@@ -5,7 +5,7 @@ The YAML is PyYAML's, with line numbers, without duplicate keys, and with 5e-4 a
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from yaml.reader import ReaderError
 
 from disobey.errors import UserError, nearest
 from disobey.study.checks import cross_checks
-from disobey.study.models import RECIPES, Setting, Study, Sweep
+from disobey.study.models import RECIPES, Setting, Study
 from disobey.study.recipes import Recipe, base_of, recipe_over, resolved
 from disobey.study.wording import FLOAT, INT, Location, Mistake, dotted, mistake_of, shown
 
@@ -47,8 +47,9 @@ def expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]
             hint = nearest(sweep.base, study.settings)
             mistakes.append(((*here, "base"), f"there is no setting '{sweep.base}'; {hint}"))
             continue
-        for values in _combinations(sweep):
-            made = "-".join([name, *map(_word, values.values())])
+        for point in itertools.product(*sweep.vary.values()):
+            values = dict(zip(sweep.vary, point, strict=True))
+            made = "-".join([name, *map(_word, point)])
             try:
                 _check_name(made, settings)
                 settings[made], derived = _varied(study, study.settings[sweep.base], values)
@@ -63,11 +64,6 @@ def expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]
 
 class _Refused(Exception):
     """Why a sweep cannot make a setting, in words."""
-
-
-def _combinations(sweep: Sweep) -> Iterator[dict[str, Any]]:
-    for values in itertools.product(*sweep.vary.values()):
-        yield dict(zip(sweep.vary, values, strict=True))
 
 
 def _word(value: object) -> str:
@@ -87,14 +83,17 @@ def _varied(
     study: Study, base: Setting, values: Mapping[str, Any]
 ) -> tuple[Setting, dict[str, Recipe]]:
     """Return the setting with the values at their dotted keys, and the recipes made for it."""
+    own = dict(values)
+    in_recipes: dict[str, dict[str, Any]] = {place: {} for place in RECIPES}
+    for key in values:  # such as recipe.lr
+        first, _, inside = key.partition(".")
+        if inside and first in RECIPES:
+            in_recipes[first][inside] = own.pop(key)
     changed = base.model_dump(exclude_unset=True)
     changed.pop("paper", None)  # it reports the base, not what differs from it
-    own = {key: value for key, value in values.items() if not _of_recipe(key)}
     setting = _valid(Setting, _with(changed, own))
     recipes, named = {}, {}
-    for place in RECIPES:
-        keys = {key.removeprefix(f"{place}."): value for key, value in values.items()
-                if key.startswith(f"{place}.")}  # fmt: skip
+    for place, keys in in_recipes.items():
         of = getattr(setting, place) or setting.recipe
         if not keys or of not in study.recipes:  # one that is unknown is told of the setting
             continue
@@ -104,12 +103,6 @@ def _varied(
         named[place] = f"{of} with {listed}"
         recipes[named[place]] = _valid(Recipe, _with(recipe_over(given, plain), keys), place)
     return setting.model_copy(update=named), recipes
-
-
-def _of_recipe(key: str) -> bool:
-    """Tell whether a key of ``vary`` is one of a setting's recipe, such as ``recipe.lr``."""
-    first, _, inside = key.partition(".")
-    return bool(inside) and first in RECIPES
 
 
 def _valid(model: type[Model], value: dict[str, Any], *place: str) -> Model:

@@ -39,13 +39,19 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
-def _one_unit(given: "Span | Points | Recipe", example: str) -> None:
-    """Refuse what is said in two units at once, or in none."""
-    units = [unit for unit in ("epochs", "steps") if getattr(given, unit) is not None]
-    if len(units) == 2:
-        raise ValueError("both epochs and steps are given; remove one of them")
-    if not units:
-        raise ValueError(f"neither epochs nor steps are given; write {example}")
+class _InOneUnit(Strict):
+    """A model with ``epochs`` and ``steps``, of which one is given."""
+
+    EXAMPLE: ClassVar[str]
+
+    @model_validator(mode="after")
+    def _says_one(self) -> Self:
+        units = [unit for unit in ("epochs", "steps") if getattr(self, unit) is not None]
+        if len(units) == 2:
+            raise ValueError("both epochs and steps are given; remove one of them")
+        if not units:
+            raise ValueError(f"neither epochs nor steps are given; write {self.EXAMPLE}")
+        return self
 
 
 # The same for editors.
@@ -54,36 +60,27 @@ ONE_UNIT = ConfigDict(
 )
 
 
-class Span(Strict):
+class Span(_InOneUnit):
     """A time from the start of a training: so many epochs, or so many steps."""
 
     model_config = ONE_UNIT
+    EXAMPLE = "{epochs: 15}, or {steps: 1000}"
 
     epochs: PositiveInt | None = Field(None, description="passes over the training examples")
     steps: PositiveInt | None = Field(None, description="batches")
 
-    @model_validator(mode="after")
-    def _says_one(self) -> "Span":
-        _one_unit(self, "{epochs: 15}, or {steps: 1000}")
-        return self
+
+Times = Annotated[list[PositiveInt], Field(min_length=1)] | None
 
 
-class Points(Strict):
+class Points(_InOneUnit):
     """Times from the start of a training, all in epochs, or all in steps."""
 
     model_config = ONE_UNIT
+    EXAMPLE = "{epochs: [100, 150]}, or {steps: [10000, 15000]}"
 
-    epochs: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
-        None, description="passes over the training examples"
-    )
-    steps: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
-        None, description="batches"
-    )
-
-    @model_validator(mode="after")
-    def _says_one(self) -> "Points":
-        _one_unit(self, "{epochs: [100, 150]}, or {steps: [10000, 15000]}")
-        return self
+    epochs: Times = Field(None, description="passes over the training examples")
+    steps: Times = Field(None, description="batches")
 
 
 def _no_counts(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
@@ -133,10 +130,11 @@ def _with_base(schema: dict[str, Any]) -> None:
     schema["not"] = {"required": ["epochs", "steps"]}
 
 
-class Recipe(Strict):
+class Recipe(_InOneUnit):
     """Options of a training; teacher, reference and student share them unless said otherwise."""
 
     model_config = ConfigDict(json_schema_extra=_with_base)
+    EXAMPLE = "epochs: 200, or steps: 25000"
 
     base: Name | None = Field(
         None,
@@ -197,16 +195,11 @@ class Recipe(Strict):
         description="record training accuracy (of given labels) and test accuracy at some steps; "
         "{} for the defaults",
     )
-    snapshots: Annotated[list[PositiveInt], Field(min_length=1)] | None = Field(
+    snapshots: Times = Field(
         None,
         description="epochs, before the last one ends, after which the weights are kept, for "
         "over_training",
     )
-
-    @model_validator(mode="after")
-    def _says_how_long(self) -> "Recipe":
-        _one_unit(self, "epochs: 200, or steps: 25000")
-        return self
 
     @model_validator(mode="after")
     def _options_have_an_effect(self) -> "Recipe":

@@ -19,14 +19,28 @@ from disobey.stores.contents import content_of, facts_of
 from disobey.study.datasets import Builtin, Dataset, Files, Hub, Subset, Tokenizer
 
 
-def files_of(dataset: Files, root: str | None) -> dict[str, list[Path]]:
-    """Return the files of each split, in a fixed order; a folder's are its images."""
-    return {split: list(all_files(given_files(dataset, root, split))) for split in SPLITS}
-
-
 def given_files(dataset: Files, root: str | None, split: str) -> list[Path]:
-    """Return the paths of a split, with patterns expanded: files, or a folder."""
-    return _given(getattr(dataset, split), root)
+    """Return the paths of a split, below ``root``, with patterns expanded: files, or a folder."""
+    given = getattr(dataset, split)
+    return [path for word in _words(given) for path in _expanded(word, root)]
+
+
+def _words(given: str | list[str]) -> list[str]:
+    return [given] if isinstance(given, str) else given
+
+
+def _expanded(word: str, root: str | None) -> list[Path]:
+    place = Path(root or "", word)
+    if not glob.has_magic(word) or place.exists():
+        return [place]
+    return sorted(
+        Path(root or "", found) for found in glob.glob(word, root_dir=root, recursive=True)
+    )
+
+
+def _files(dataset: Files, root: str | None, split: str) -> list[Path]:
+    """Return the files of a split, in a fixed order; a folder's are its images."""
+    return list(all_files(given_files(dataset, root, split)))
 
 
 def format_of(dataset: Files, root: str | None) -> str:
@@ -52,38 +66,43 @@ def content_of_split(dataset: Files, root: str | None, split: str) -> str:
 def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
     """Return the mistake in a split's files, in words, or None."""
     given = getattr(dataset, split)
-    for word in [given] if isinstance(given, str) else given:
-        paths = _given(word, root)
+    for word in _words(given):
+        paths = _expanded(word, root)
         missing = [path for path in paths if not path.exists()]
         if missing or not paths:
             place = missing[0] if missing else Path(root or "", word)
             below = "" if root is None else f" (data_root is {root})"
             return f"there is no file {place.absolute()}{below}; correct the path"
     try:
-        found = files_of(dataset, root)[split]
-        if format_of(dataset, root) == FOLDER:
-            if not isinstance(given, str):
-                return "a folder of images must be the only one; write one folder"
-            if not found:
-                return f"{given} holds no images in folders, one for each class"
-            (folder,) = given_files(dataset, root, split)
-            classes = {path.relative_to(folder).parts[0] for path in found}
-            inside = {one.name for one in folder.iterdir() if one.is_dir() and visible(one.name)}
-            if inside - classes:
-                return (
-                    f"{given}/{min(inside - classes)} holds no image of its own that can be read "
-                    f"({', '.join(IMAGES[:3])}, ...); convert its images, or remove the folder"
-                )
-        else:
+        if format_of(dataset, root) != FOLDER:
             rows_of(dataset, root, split)
+            return None
+        if not isinstance(given, str):
+            return "a folder of images must be the only one; write one folder"
+        classes = _class_folders(dataset, root, split)
+        if not classes:
+            return f"{given} holds no images in folders, one for each class"
+        (folder,) = given_files(dataset, root, split)
+        inside = {one.name for one in folder.iterdir() if one.is_dir() and visible(one.name)}
+        if inside - classes:
+            return (
+                f"{given}/{min(inside - classes)} holds no image of its own that can be read "
+                f"({', '.join(IMAGES[:3])}, ...); convert its images, or remove the folder"
+            )
     except (OSError, ValueError) as error:
         return str(error)
     return None
 
 
+def _class_folders(dataset: Files, root: str | None, split: str) -> set[str]:
+    """Return the names of a folder's folders that hold images, one for each class."""
+    (folder,) = given_files(dataset, root, split)
+    return {path.relative_to(folder).parts[0] for path in _files(dataset, root, split)}
+
+
 def rows_of(dataset: Files, root: str | None, split: str) -> int:
     """Return about how many rows a split has: each line of a CSV file counts as one."""
-    found = files_of(dataset, root)[split]
+    found = _files(dataset, root, split)
     if format_of(dataset, root) == FOLDER:
         return len(found)
     return sum(int(facts_of(path, table_facts)["rows"]) for path in found)
@@ -91,15 +110,13 @@ def rows_of(dataset: Files, root: str | None, split: str) -> int:
 
 def classes_of(dataset: Files, root: str | None) -> int | None:
     """Return the number of classes; None if it takes reading all rows."""
-    found = files_of(dataset, root)["train"]
     kind = format_of(dataset, root)
     if kind == FOLDER:
-        return len(
-            {path.relative_to(given_files(dataset, root, "train")[0]).parts[0] for path in found}
-        )
+        return len(_class_folders(dataset, root, "train"))
     if kind != "parquet":
         return None
-    known: dict[str, int] = facts_of(found[0], table_facts)["classes"]
+    first, *_ = _files(dataset, root, "train")
+    known: dict[str, int] = facts_of(first, table_facts)["classes"]
     return known.get(dataset.columns.label)
 
 
@@ -145,20 +162,6 @@ def _parquet_facts(path: Path) -> dict[str, Any]:
     features = json.loads(said.get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     classes = {name: len(kind["names"]) for name, kind in features.items() if "names" in kind}
     return {"rows": about.num_rows, "classes": classes}
-
-
-def _given(words: str | list[str], root: str | None) -> list[Path]:
-    """Return paths with patterns expanded."""
-    found: list[Path] = []
-    for word in [words] if isinstance(words, str) else words:
-        place = Path(root or "", word)
-        if glob.has_magic(word) and not place.exists():
-            found += sorted(
-                Path(root or "", match) for match in glob.glob(word, root_dir=root, recursive=True)
-            )
-        else:
-            found.append(place)
-    return found
 
 
 FLOAT, TOKEN, BYTE = 4, 4, 1

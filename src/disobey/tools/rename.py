@@ -16,12 +16,13 @@ from disobey import provenance
 from disobey.errors import UserError
 from disobey.lease import looking_around
 from disobey.stores.layout import store_of
-from disobey.stores.manifest import Manifest, write_manifest
+from disobey.stores.manifest import Manifest
 from disobey.study.jobs import PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import Manifests
 from disobey.tools import argument_parser, tool
+from disobey.tools.why import rewrite
 
 PAGES = ("explorer", "report")
 
@@ -60,7 +61,7 @@ def rename(studies: Sequence[str]) -> int:
             record = _named_anew(found, old, new, renamed)
             renamed[old.manifest] = (new.manifest, record["content"])
             if (old.manifest, old.spec) != (new.manifest, new.spec):
-                _write(found, Path(new.manifest), record)
+                rewrite(found, Path(new.manifest), record)
             if old.manifest != new.manifest:
                 left.append(found)
     for manifest in left:
@@ -95,12 +96,6 @@ def _name(manifest: str) -> str:
     """Return the id of a manifest's store: the last part of its path without a suffix."""
     store = Path(store_of(manifest))
     return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
-
-
-def _write(manifest: Manifest, path: Path, record: dict[str, Any]) -> None:
-    kept = manifest.path.stat()  # Snakemake takes an input of a later time for a new one
-    write_manifest(path, record)
-    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
 
 def _remove(manifest: Manifest) -> None:

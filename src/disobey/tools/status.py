@@ -63,11 +63,15 @@ class JobStatus:
 
     job: PlannedJob
     state: State
-    log: Path
     reasons: tuple[str, ...] = ()
     error: str | None = None
     bar: Bar | None = None
     holder: Holder | None = None
+
+    @property
+    def log(self) -> Path:
+        """The log of the job."""
+        return Path(log_of(self.job.stage, self.job.key))
 
 
 @dataclass(frozen=True)
@@ -114,21 +118,21 @@ def study_status(plan: Plan, digests: CodeDigests) -> StudyStatus:
 def _status_of(
     job: PlannedJob, reasons: tuple[str, ...], manifests: Manifests, lock: Seen
 ) -> JobStatus:
-    log = Path(log_of(job.stage, job.key))
+    log = JobStatus(job, State.MISSING).log
     if lock.held:
         bar = last_bar(log) if job.stage == "train" else None
-        return JobStatus(job, State.RUNNING, log, bar=bar, holder=lock.holder)
+        return JobStatus(job, State.RUNNING, bar=bar, holder=lock.holder)
     if manifests.get(job.manifest) is not None:
-        return JobStatus(job, State.STALE if reasons else State.DONE, log, reasons)
+        return JobStatus(job, State.STALE if reasons else State.DONE, reasons)
     said, is_error = last_words(log, job.stage)
     if said is not None and STOPPED.match(said):
-        return JobStatus(job, State.STOPPED, log, error=said)
+        return JobStatus(job, State.STOPPED, error=said)
     if is_error:
-        return JobStatus(job, State.FAILED, log, error=said)
+        return JobStatus(job, State.FAILED, error=said)
     if lock.holder is not None:
         words = f"was killed, perhaps for its memory: {lock.holder}"
-        return JobStatus(job, State.FAILED, log, error=words)
-    return JobStatus(job, State.MISSING, log)
+        return JobStatus(job, State.FAILED, error=words)
+    return JobStatus(job, State.MISSING)
 
 
 def last_words(log: Path, stage: str) -> tuple[str | None, bool]:

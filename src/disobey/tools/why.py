@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from disobey import provenance
 from disobey.errors import UserError
@@ -100,9 +101,14 @@ def accept(
             "modules": digests.modules(job),
             "accepted": [*manifest.record.get("accepted", []), change],
         }
-        kept = manifest.path.stat()  # Snakemake takes an input of a later time for a new one
-        write_manifest(manifest.path, record)
-        os.utime(manifest.path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+        rewrite(manifest, manifest.path, record)
+
+
+def rewrite(manifest: Manifest, path: Path, record: dict[str, Any]) -> None:
+    """Write a manifest's new record to ``path``, with its time, since it vouches for old files."""
+    kept = manifest.path.stat()  # Snakemake takes an input of a later time for a new one
+    write_manifest(path, record)
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
 
 def _chosen(stale: dict[Name, list[str]], parts: Sequence[str]) -> dict[Name, list[str]]:
