@@ -20,8 +20,8 @@ from disobey.analysis.payoff import (
     PAYOFF,
     PAYOFF_PARTS,
     DecilePayoff,
-    Deviations,
     beyond_reference,
+    deviations,
     gains_of,
     kappa,
 )
@@ -39,12 +39,14 @@ def rows_of(models, label, resamples, seed=0):
     All that are called neither teacher nor other are compared with the teacher; others are its
     replicates.
     """
-    drawn = Resamples.draw(len(label), resamples, seed)
+    drawn = Resamples(len(label), resamples, seed)
     outputs = {name: read_outputs(z) for name, z in models.items()}
     teacher = outputs["teacher"]
     replicates = [z for name, z in outputs.items() if name.startswith("other")]
     compared = [name for name in models if not name.startswith(("teacher", "other"))]
-    of, gains = {name: Deviations(["all"], labelled=True) for name in compared}, {}
+    kinds = {"labelled": True, "replicated": bool(replicates)}
+    classes, gains = models["teacher"].shape[1], {}
+    of = {name: deviations(["all"], classes, **kinds) for name in compared}
     for name in compared:
         gains[name, 0] = gains_of(outputs[name], teacher, label)
         kl = kl_divergence(teacher, outputs[name])
@@ -53,13 +55,15 @@ def rows_of(models, label, resamples, seed=0):
         )
         for rows, counts in drawn.blocks(len(label)):
             assert rows == slice(0, len(label))
-            of[name].add(counts, block, np.ones((len(label), 1), bool))
+            for one in of[name]:
+                one.add(counts, block, np.ones((len(label), 1), bool))
     by_model = {key: values.T for key, values in gains.items()}
     deciles = [DecilePayoff(by_model, one.phi_own) for one in replicates]
     gather(drawn, deciles, 97)  # in several blocks
     found = {
-        name: one.statistics()[0] | mean_of([decile.statistics((name, 0)) for decile in deciles])
-        for name, one in of.items()
+        name: mean_of([decile.statistics((name, 0)) for decile in deciles])
+        | {key: values for one in parts for key, values in one.statistics()[0].items()}
+        for name, parts in of.items()
     }
     for name, inherited in zip(COPIED, INHERITED, strict=True):
         both = found["student"][inherited], found["reference"][inherited]

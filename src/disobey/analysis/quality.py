@@ -8,7 +8,7 @@ import numpy as np
 
 from disobey.analysis.confidence import confidence_logit
 from disobey.analysis.names import NATS, PROBABILITY, SHARE, SQUARED_PROBABILITY, Statistic
-from disobey.analysis.resampling import Means
+from disobey.analysis.resampling import Averages
 
 ECE_BINS = 15
 # The confidence logit beyond which a softmax in float32 gives a probability of 1.
@@ -189,56 +189,32 @@ def binned_gap(confidence: np.ndarray, gap: np.ndarray) -> np.ndarray:
     return np.where(inside[:, None] == np.arange(ECE_BINS), gap[:, None], 0.0)
 
 
-class ExampleMeans:
-    """Statistics that are means over examples.
+def example_means(statistics: Sequence[Statistic]) -> Averages:
+    """Return those of ``statistics`` that are means over examples, by subset.
 
-    Parameters
-    ----------
-    statistics : sequence of Statistic
-        Those without ``of`` are left out.
+    Each block is added as a `Block` and the subsets, bool of shape (example, subset).
     """
+    averaged = {one.name: one.of for one in statistics if one.of is not None}
 
-    def __init__(self, statistics: Sequence[Statistic]) -> None:
-        self._averaged = {one.name: one.of for one in statistics if one.of is not None}
-        self._means = Means()
+    def columns(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.column_stack([of(block) for of in averaged.values()]), where
 
-    def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
-        """Add a block of examples.
+    def finish(means: np.ndarray) -> list[dict[str, np.ndarray]]:
+        by_subset = np.moveaxis(means, 1, 0)
+        return [dict(zip(averaged, of_subset.T, strict=True)) for of_subset in by_subset]
 
-        Parameters
-        ----------
-        counts : ndarray of float64, shape (1 + resample, example)
-        block : Block
-        where : ndarray of bool, shape (example, subset)
-        """
-        columns = [of(block) for of in self._averaged.values()]
-        self._means.add(counts, np.column_stack(columns), where)
-
-    def statistics(self) -> list[dict[str, np.ndarray]]:
-        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
-        means = np.moveaxis(self._means.values(), 1, 0)
-        return [dict(zip(self._averaged, of_subset.T, strict=True)) for of_subset in means]
+    return Averages(finish, columns)
 
 
-class Quality(ExampleMeans):
-    """The statistics `QUALITY`: the means, and the expected calibration error (ECE).
+def calibration() -> Averages:
+    """Return the expected calibration error (ECE) by subset; blocks as in `example_means`.
 
     ECE = sum over bins of the bin's share times |accuracy - confidence|, over bins of equal width
     of the model's confidence in its own prediction.
     """
 
-    def __init__(self) -> None:
-        super().__init__(QUALITY)
-        self._gaps = Means()
-
-    def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
-        """Add a block of examples; see `ExampleMeans`."""
-        super().add(counts, block, where)
+    def gaps(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         confidence = 1 / (1 + np.exp(-block.model.phi_own))
-        self._gaps.add(counts, binned_gap(confidence, confidence - block.correct), where)
+        return binned_gap(confidence, confidence - block.correct), where
 
-    def statistics(self) -> list[dict[str, np.ndarray]]:
-        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
-        ece = np.abs(self._gaps.values()).sum(2)
-        found = super().statistics()
-        return [means | {"ece": ece[:, subset]} for subset, means in enumerate(found)]
+    return Averages(lambda means: [{"ece": ece} for ece in np.abs(means).sum(2).T], gaps)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.confidence import CentredLogits, Inheritance, Plotted, Primary, Rows
+from disobey.analysis.confidence import CentredLogits, Rows, inheritance, plotted, primary
 from disobey.analysis.intervals import crossed_interval, example_variance
 from disobey.analysis.leak import enter_held_out
 from disobey.analysis.names import (
@@ -36,24 +36,25 @@ from disobey.analysis.payoff import (
     GAINS,
     INHERITED,
     DecilePayoff,
-    Deviations,
     beyond_reference,
+    deviations,
     gains_of,
 )
 from disobey.analysis.plots import plots
 from disobey.analysis.quality import (
     FIDELITY,
+    QUALITY,
     Block,
-    ExampleMeans,
     Outputs,
-    Quality,
+    calibration,
+    example_means,
     kl_divergence,
     mean_teacher,
     read_outputs,
 )
 from disobey.analysis.readings import SUBSETS as READ
-from disobey.analysis.readings import Kept, ModelReadings
-from disobey.analysis.resampling import Gathered, Resamples, gather, mean_of
+from disobey.analysis.readings import Kept, readings
+from disobey.analysis.resampling import Averages, Gathered, Resamples, gather, mean_of
 from disobey.analysis.statistics import STATISTICS
 
 JUDGED, OF_NOISE = (RIGHT, WRONG), (CLEAN, MISLABELLED)
@@ -121,10 +122,8 @@ class SplitAnalysis:
         block: int,
         seen: xr.Dataset | None = None,
     ) -> None:
-        self.data = data
-        self.resamples = resamples
-        self.block = block
-        self.seen = seen
+        self.data, self.resamples, self.block, self.seen = data, resamples, block, seen
+        self.classes = data.logits[TEACHER][0].shape[1]
         self.seeds = range(len(data.logits[STUDENT]))
         self.teachers = range(len(data.logits[TEACHER]))
         self.roles = [role for role in ROLES if data.logits.get(role)]
@@ -160,8 +159,7 @@ class SplitAnalysis:
             self.tables[CLEAN] = self.tables[ALL].copy()
         if self.seen is not None:
             compared = {role: MODELS.index(role) for role in self.compared}
-            classes = self.data.logits[TEACHER][0].shape[1]
-            enter_held_out(self.tables, ROW, compared, self.seen, classes)
+            enter_held_out(self.tables, ROW, compared, self.seen, self.classes)
         student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
         inherited, copied = ([ROW[name] for name in names] for names in (INHERITED, COPIED))
         for table in self.tables.values():
@@ -200,10 +198,6 @@ class SplitAnalysis:
         """The given labels, where both labels are known."""
         return self.data.label if self.labelled else None
 
-    def _clean(self) -> np.ndarray | None:
-        """Return whose label was not moved, shape (example,), where any was."""
-        return self.subset(CLEAN, 0) if self.noisy else None
-
     def _judge(self, name: str, teacher: int) -> Judged:
         """Return a subset with its judge: always the first teacher where it needs none."""
         return name, teacher if name in JUDGED else 0
@@ -230,7 +224,7 @@ class SplitAnalysis:
             For each subset the class means of each model's logits, centred within each example;
             empty without replicates.
         """
-        means = {(role, i): self._means_of(role) for i in self.seeds for role in self.roles}
+        means = {(role, i): self._means_of(role, i) for i in self.seeds for role in self.roles}
         sums: dict[Model, np.ndarray | float] = dict.fromkeys(self.models, 0.0)
         for rows, counts in self.resamples.blocks(self.block):
             logits = {(role, i): self.data.logits[role][i][rows] for role, i in self.models}
@@ -248,21 +242,17 @@ class SplitAnalysis:
                 inside = np.array([self.subset(*judged, rows) for judged in self._judged()], float)
                 for model in self.models:
                     sums[model] += inside @ CentredLogits(logits[model])[slice(None)]
-        for model, found in means.items():
-            self._enter_means(model, found)
-        return self._class_means(sums) if self.replicated else {}
-
-    def _enter_means(self, model: Model, found: Sequence[ExampleMeans | Deviations]) -> None:
-        """Enter the means over the examples of each subset."""
-        for one in found:
+        for model, one in ((model, one) for model, found in means.items() for one in found):
             for subset, statistics in zip(self.subsets, one.statistics(), strict=True):
                 self._enter(subset, model, statistics)
+        return self._class_means(sums) if self.replicated else {}
 
-    def _means_of(self, role: str) -> list[ExampleMeans | Deviations]:
+    def _means_of(self, role: str, seed: int) -> list[Averages]:
         """Return what is averaged over the examples of a model."""
-        found: list[ExampleMeans | Deviations] = [Quality()] if self.labelled else []
+        found = [example_means(QUALITY), calibration()] if self.labelled else []
         if role in self.compared:
-            found += [ExampleMeans(FIDELITY), Deviations(self.subsets, labelled=self.labelled)]
+            kinds = {"labelled": self.labelled, "replicated": bool(self._others(seed))}
+            found += [example_means(FIDELITY), *deviations(self.subsets, self.classes, **kinds)]
         return found
 
     def _blocks(
@@ -314,36 +304,38 @@ class SplitAnalysis:
     def _compare(self, class_mean: Mapping[Judged, Mapping[Model, np.ndarray]]) -> None:
         """Enter what depends on quantiles of confidence and on class means."""
         where = {judged: self.subset(*judged) for judged in self._judged()}
-        plotted: dict[tuple[str, Model], Plotted] = {}
-        primary: dict[tuple[str, Model, int], Primary] = {}
-        for name in self.subsets:
-            for role, seed in itertools.product(self.compared, self.seeds):
-                key = name, (role, seed)
-                own = self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]
-                plotted[key] = Plotted(*own, where[self._judge(name, seed)])
-                for other in self._others(seed):
-                    m, t, r = (self.phi[of][i, other] for of, i in _trio(role, seed, other))
-                    primary[*key, other] = Primary(m, t, r, where[self._judge(name, other)])
+        groups: dict[tuple[str, Model], list[list[Averages]]] = {}
+        for name, role, seed in itertools.product(self.subsets, self.compared, self.seeds):
+            own = self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]
+            by_replicate = []
+            for other in self._others(seed):
+                m, t, r = (self.phi[of][i, other] for of, i in _trio(role, seed, other))
+                by_replicate.append(primary(m, t, r, where[self._judge(name, other)]))
+            inside = where[self._judge(name, seed)]
+            groups[name, (role, seed)] = [[plotted(*own, inside)], by_replicate]
+            if self.labelled and name in READ:
+                wrong = ~self.subset(CLEAN, 0) if self.noisy and name == ALL else None
+                found = readings(self.kept, own, (role, seed), self._others(seed), inside, wrong)
+                groups[name, (role, seed)] += found
         logits = {(role, i): CentredLogits(self.data.logits[role][i]) for role, i in self.models}
         inherited = {
-            judged: Inheritance(logits, means, trios, where[judged])
+            judged: inheritance(logits, means, trios, where[judged])
             for judged, means in class_mean.items()
             if (trios := self._trios(*judged))
         }
-        read = {key: self._readings(*key, where) for key in plotted if self._is_read(key[0])}
         deciles = self._deciles()
-        everything: list[Gathered] = [*plotted.values(), *primary.values(), *inherited.values()]
-        gather(self.resamples, [*everything, *read.values(), *deciles.values()], self.block)
-        for key, of_model in read.items():
-            self._enter(*key, of_model.statistics())
-        for (name, model), of_plot in plotted.items():
-            self._enter(name, model, of_plot.statistics())
-            averaged = [
-                primary[name, model, other].statistics()
-                | inherited[self._judge(name, other)].statistics(_trio(*model, other))
+        averages = [one for of_model in groups.values() for group in of_model for one in group]
+        everything: list[Gathered] = [*averages, *inherited.values(), *deciles.values()]
+        gather(self.resamples, everything, self.block)
+        by_trio = {judged: one.statistics() for judged, one in inherited.items()}
+        for (name, model), of_model in groups.items():
+            for group in of_model:
+                self._enter(name, model, mean_of([one.statistics() for one in group]))
+            copied = [
+                by_trio[self._judge(name, other)][_trio(*model, other)]
                 for other in self._others(model[1])
             ]
-            self._enter(name, model, mean_of(averaged))
+            self._enter(name, model, mean_of(copied))
         for model in self.gains:
             in_deciles = [deciles[other].statistics(model) for other in self._others(model[1])]
             self._enter(ALL, model, mean_of(in_deciles))
@@ -356,25 +348,6 @@ class SplitAnalysis:
             if gains:
                 found[other] = DecilePayoff(gains, self.phi[TEACHER][other, other])
         return found
-
-    def _is_read(self, subset: str) -> bool:
-        """Whether there are other readings of a subset."""
-        return self.labelled and subset in READ
-
-    def _readings(
-        self, subset: str, model: Model, where: Mapping[Judged, np.ndarray]
-    ) -> ModelReadings:
-        """Return the other readings of a model on a subset."""
-        role, seed = model
-        clean = self._clean() if subset == ALL else None
-        return ModelReadings(
-            self.kept,
-            (self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]),
-            model,
-            self._others(seed),
-            where[self._judge(subset, seed)],
-            None if clean is None else ~clean,
-        )
 
     def _others(self, seed: int) -> list[int]:
         """Return which teachers are replicates of this seed's teacher."""
@@ -428,7 +401,8 @@ class SplitAnalysis:
             return np.stack([of_role[i, i] for i in self.seeds])
 
         phi = {role: diagonal(role) for role in (TEACHER, *self.compared)}
-        return plots(self.kept, phi, self._clean(), self.data.logits[TEACHER][0].shape[1])
+        clean = self.subset(CLEAN, 0) if self.noisy else None
+        return plots(self.kept, phi, clean, self.classes)
 
 
 def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
@@ -480,7 +454,7 @@ def analyse(
     seen : xarray.Dataset, optional
         The analysis of the seen training examples, where ``split`` is of the held-out ones.
     """
-    drawn = Resamples.draw(split.examples, resamples, seed)
+    drawn = Resamples(split.examples, resamples, seed)
     if block is None:
         classes = split.logits[TEACHER][0].shape[1]
         most = min(BLOCK_LOGITS // classes, BLOCK_COUNTS // drawn.rows, LARGEST_BLOCK)
