@@ -81,18 +81,7 @@ def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Return phi(p_c) = ln(p_c / (1 - p_c)) from logits: z[c] - logsumexp of the others.
 
     In float64 and at temperature 1; never through the probability, which rounds to 1 in float32 at
-    a gap of 17 already.
-
-    Parameters
-    ----------
-    logits : ndarray, shape (example, class)
-        Two classes at least.
-    chosen : ndarray of int, shape (example,)
-        The class c whose confidence is asked for: the teacher's prediction.
-
-    Returns
-    -------
-    ndarray of float64, shape (example,)
+    a gap of 17 already. ``chosen``, (example,), is the class c, such as the teacher's prediction.
 
     Raises
     ------
@@ -119,17 +108,11 @@ def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 def primary(
     phi_model: np.ndarray, phi_teacher: np.ndarray, phi_replicate: np.ndarray, where: np.ndarray
 ) -> Averages:
-    """Return A and G(q), conditioned on a replicate.
+    """Return A and G(q), conditioned on a replicate: all phi are of the class that it predicts.
 
-    A = cov(phi_m, phi_r) / cov(phi_t, phi_r);  G(q) = mean(phi_m - phi_t) in decile q of phi_r.
-    A model that behaves like one more teacher seed has A = 1 and G = 0.
-
-    Parameters
-    ----------
-    phi_model, phi_teacher, phi_replicate : ndarray, shape (example,)
-        Confidence logits of the class that the *replicate* predicts.
-    where : ndarray of bool, shape (example,)
-        The subset.
+    A = cov(phi_m, phi_r) / cov(phi_t, phi_r);  G(q) = mean(phi_m - phi_t) in decile q of phi_r. A
+    model that behaves like one more teacher seed has A = 1 and G = 0. All arrays have the shape
+    (example,); ``where`` is the subset.
     """
     edges = quantile_edges(phi_replicate, where, DECILES)
 
@@ -248,15 +231,9 @@ def _pairs(model: Key, teacher: Key, replicate: Key) -> tuple[tuple[Key, Key], .
 def plotted(phi_model: np.ndarray, phi_teacher: np.ndarray, where: np.ndarray) -> Averages:
     """Return the statistics of the paper's student-teacher plot, conditioned on the teacher.
 
-    Choosing class and rank by the teacher selects on the teacher's own noise: any second model
-    looks as if it underfitted what the teacher is unsure of. Descriptive only.
-
-    Parameters
-    ----------
-    phi_model, phi_teacher : ndarray, shape (example,)
-        Confidence logits of the class that the *teacher* predicts.
-    where : ndarray of bool, shape (example,)
-        The subset.
+    The confidence logits, (example,), are of the class that the *teacher* predicts. Choosing class
+    and rank by the teacher selects on the teacher's own noise: any second model looks as if it
+    underfitted what the teacher is unsure of. Descriptive only.
     """
     centre_m, centre_t = (centre_of(phi, where) for phi in (phi_model, phi_teacher))
     quarter, bottom, top = (

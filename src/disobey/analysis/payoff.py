@@ -126,17 +126,9 @@ MISTAKES = (
 def gains_of(model: Outputs, teacher: Outputs, label: np.ndarray) -> np.ndarray:
     """Return what a model's deviation from its teacher is worth at each example, and its size.
 
-    Parameters
-    ----------
-    model, teacher : Outputs
-    label : ndarray of int, shape (example,)
-
-    Returns
-    -------
-    ndarray, shape (example, 4)
-        In the order of `GAINS`: |y - t|^2 - |y - m|^2 and |m - t|^2; ln(m_y / t_y) and KL(m || t).
-        In expectation gain = misfit + cross, with cross = 2 (y - m).(m - t) for the former and
-        sum_k (y_k - m_k) ln(m_k / t_k) for the latter.
+    The columns are `GAINS`: |y - t|^2 - |y - m|^2 and |m - t|^2; ln(m_y / t_y) and KL(m || t); the
+    shape is (example, 4). In expectation gain = misfit + cross, with cross = 2 (y - m).(m - t) for
+    the former and sum_k (y_k - m_k) ln(m_k / t_k) for the latter.
     """
     m, t = model.p, teacher.p
     scores = [np.einsum("nc,nc->n", p, p) - 2 * at(p, label) for p in (t, m)]
@@ -210,17 +202,8 @@ def deviations(
     """Return what the deviations of one model from its teacher are worth, and what it inherits.
 
     Blocks are added, and statistics are by subset, as in `disobey.analysis.quality.example_means`.
-
-    Parameters
-    ----------
-    subsets : sequence of str
-        `PAYOFF` is of all of them, everything else of those that no model decides
-        (`disobey.analysis.readings.SUBSETS`).
-    classes : int
-    labelled : bool
-        Whether there are labels; without them there is `MUTUAL` alone.
-    replicated : bool
-        Whether the teacher has a replicate.
+    `PAYOFF` is of all ``subsets``, everything else of those that no model decides
+    (`disobey.analysis.readings.SUBSETS`); without labels there is `MUTUAL` alone.
     """
     read = [place for place, name in enumerate(subsets) if name in SUBSETS]
     panels = np.arange(len(PANELS))
@@ -306,20 +289,12 @@ def _kappas(means: np.ndarray, classes: int) -> dict[str, np.ndarray]:
 
 
 def kappa(observed: np.ndarray, one: np.ndarray, other: np.ndarray, classes: int) -> np.ndarray:
-    """Return agreement beyond chance, (c - e) / (1 - e).
+    """Return agreement beyond chance, (c - e) / (1 - e), c being ``observed``.
 
     By chance two models agree as often as both are right, or both wrong in the same of K - 1 ways:
-    e = a b + (1 - a)(1 - b) / (K - 1), Goel et al. (2025), arXiv:2502.04313; with K = 2 of right
-    and wrong the error consistency of Geirhos et al. (2020), arXiv:2006.16736.
-
-    Parameters
-    ----------
-    observed : ndarray
-        c, the mean agreement.
-    one, other : ndarray
-        a and b: how right each model is.
-    classes : int
-        K.
+    e = a b + (1 - a)(1 - b) / (K - 1), where a and b say how right each is: Goel et al. (2025),
+    arXiv:2502.04313; with K = 2 of right and wrong the error consistency of Geirhos et al. (2020),
+    arXiv:2006.16736.
     """
     expected = one * other + (1 - one) * (1 - other) / (classes - 1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -341,11 +316,6 @@ def beyond_reference(inherited: np.ndarray, reference: np.ndarray) -> np.ndarray
     The teacher itself inherits 1. So a student that copies a share of its teacher's answers, and
     else answers as its reference does, has that share, even where the reference inherits something
     as well, as from the same start.
-
-    Parameters
-    ----------
-    inherited, reference : ndarray
-        `INHERITED` of the student and of its reference.
     """
     headroom = 1 - reference
     return (inherited - reference) / np.where(headroom > 0, headroom, np.nan)
@@ -354,12 +324,8 @@ def beyond_reference(inherited: np.ndarray, reference: np.ndarray) -> np.ndarray
 class DecilePayoff:
     """The pay-off of many models in each decile of one replicate's confidence.
 
-    Parameters
-    ----------
-    gains : mapping of model to ndarray, shape (4, example)
-        `gains_of` of each model, the replicate's own student and reference excepted.
-    phi_replicate : ndarray, shape (example,)
-        Confidence logit of the replicate's own prediction.
+    ``gains`` are `gains_of` of each model, (4, example), the replicate's own student and reference
+    excepted; ``phi_replicate`` is the confidence logit of its own prediction, (example,).
     """
 
     def __init__(

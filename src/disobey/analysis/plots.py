@@ -20,15 +20,8 @@ TAIL = 0.001
 class Points:
     """The points of a plot: a quantity of each model against the same of its teacher.
 
-    Parameters
-    ----------
-    teacher : ndarray, shape (point,)
-        The quantity of the teachers of all seeds, one after another.
-    models : sequence of ndarray, shape (point,)
-        The same of each model that is compared with the teacher.
-    edges : ndarray, shape (CELLS + 1,), optional
-        Ends of the cells on both axes; without them, such that they enclose all points but the
-        tails.
+    All arrays have the shape (point,): the seeds one after another. ``edges``, (CELLS + 1,), are
+    the ends of the cells on both axes; without them they enclose all points but the tails.
     """
 
     def __init__(
@@ -44,18 +37,9 @@ class Points:
         self._cell = [_numbered(row, _side(model, self.edges)) for model in models]
 
     def density(self, groups: Sequence[np.ndarray] | None = None, number: int = 1) -> np.ndarray:
-        """Return how many points fall into each cell.
+        """Return the points in each cell, int32, (compared, group, teacher_bin, model_bin).
 
-        Parameters
-        ----------
-        groups : sequence of ndarray of int, shape (point,), optional
-            For each model the group of each point, 0 to ``number`` - 1.
-        number : int
-            How many groups there are.
-
-        Returns
-        -------
-        ndarray of int32, shape (compared, group, teacher_bin, model_bin)
+        ``groups`` gives for each model the group of each point, 0 to ``number`` - 1.
         """
         found = []
         for k, cell in enumerate(self._cell):
@@ -68,16 +52,9 @@ class Points:
         return np.array(found, np.int32)
 
     def binned(self, where: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return means within quantile bins of the teacher's quantity.
+        """Return means of teacher and models, (compared, quantile), in bins of the teacher's.
 
-        Parameters
-        ----------
-        where : ndarray of bool, shape (point,), optional
-            Which points are binned, by their own quantiles; all without it.
-
-        Returns
-        -------
-        of_teacher, of_model : ndarray, shape (compared, quantile)
+        ``where``, (point,), chooses which points are binned, by their own quantiles.
         """
         chosen = slice(None) if where is None else where
         teacher, models = self.teacher[chosen], [model[chosen] for model in self.models]
@@ -88,18 +65,9 @@ class Points:
 def binned_means(
     order: np.ndarray, values: Sequence[np.ndarray], bins: int = QUANTILES
 ) -> np.ndarray:
-    """Return the mean of each of ``values`` within quantile bins of ``order``.
+    """Return the mean of each of ``values`` within quantile bins of ``order``, (value, bin).
 
-    Parameters
-    ----------
-    order : ndarray, shape (point,)
-    values : sequence of ndarray, shape (point,)
-    bins : int
-
-    Returns
-    -------
-    ndarray, shape (value, bin)
-        NaN in a bin without a point.
+    NaN in a bin without a point.
     """
     inside = quantile_bin(order, np.ones(len(order), bool), bins)
     number = np.bincount(inside, minlength=bins)
@@ -108,20 +76,7 @@ def binned_means(
 
 
 def student_teacher_plot(compared: Sequence[str], points: Points) -> xr.Dataset:
-    """Return the student-teacher plot.
-
-    Parameters
-    ----------
-    compared : sequence of str
-        Names of the models on the vertical axis.
-    points : Points
-        Confidence logits of all models in one class per example, such as the teacher's prediction.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``density``, ``density_outside``, ``confidence_edge``, ``binned_teacher``, ``binned_model``.
-    """
+    """Return the student-teacher plot of ``compared`` models, by confidence logits of one class."""
     counts = points.density()[:, 0]
     of_teacher, of_model = points.binned()
     return xr.Dataset(
@@ -161,14 +116,9 @@ def _numbered(row: np.ndarray, column: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Measured:
-    """Measures of one model on each example.
+    """Measures of one model on each example, (example,).
 
-    Attributes
-    ----------
-    confidence_logit : ndarray, shape (example,)
-        Of the class that the teacher predicts.
-    entropy : ndarray, shape (example,)
-        In nats.
+    The confidence logit is of the class that the teacher predicts, the entropy in nats.
     """
 
     confidence_logit: np.ndarray
@@ -190,22 +140,8 @@ def measures(
 ) -> xr.Dataset:
     """Plot probability and entropy against the teacher's, and KL against three of its measures.
 
-    Parameters
-    ----------
-    teachers : sequence of Measured
-        One for each seed.
-    models : mapping of str to sequence of Measured
-        The same of each model that is compared with its teacher.
-    kl : mapping of str to sequence of ndarray, shape (example,)
-        KL(teacher || model) of each of them, in nats.
-    classes : int
-        Bounds the entropy.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``measure_density``, ``measure_edge``, ``curve_teacher``, ``curve_model`` and of the latter
-        ``curve_estimate``, ``curve_low``, ``curve_high``; see `disobey.analysis.store`.
+    One `Measured` for each seed; ``kl`` is KL(teacher || model) of each model, (example,), in nats,
+    and ``classes`` bounds the entropy. See `disobey.analysis.store` for the variables.
     """
     per_seed = [
         _curves(teacher, [of[i] for of in models.values()], [of[i] for of in kl.values()])

@@ -69,11 +69,7 @@ def kl_divergence(teacher: Outputs, model: Outputs) -> np.ndarray:
 class Others(NamedTuple):
     """A teacher's replicates on a block of examples; made by `mean_teacher`.
 
-    Attributes
-    ----------
-    p : ndarray, shape (example, class)
-        Mean of their probabilities.
-    predicted : ndarray of int, shape (teacher, example)
+    ``p``, (example, class), is the mean of their probabilities; ``predicted`` (teacher, example).
     """
 
     p: np.ndarray

@@ -103,16 +103,8 @@ def label_class(
     The slope is cov(phi_m, phi_o) / cov(phi_t, phi_o): least squares where the teacher ranks, A
     where a replicate does. Gaps are means of phi_m - phi_t in the subset's lowest and highest tenth
     of phi_o; the share of phi_m < phi_t is of the examples that belong to the lowest quarter of the
-    whole split, so that subsets are compared where a model is equally unsure.
-
-    Parameters
-    ----------
-    phi_model, phi_teacher, phi_order : ndarray, shape (example,)
-        Confidence logits of m, t and o in the label's class.
-    where : ndarray of bool, shape (example,)
-        The subset.
-    ending : str
-        Of the statistics' names.
+    whole split, so that subsets are compared where a model is equally unsure. All arrays have the
+    shape (example,); ``ending`` is that of the statistics' names.
     """
     bottom, top = (quantile_of(phi_order, where, share) for share in (TENTH, 1 - TENTH))
     quarter = quantile_of(phi_order, np.ones(len(where), bool), QUARTER)
@@ -143,18 +135,8 @@ def mislabelled_auc(
     equal gaps counting half. A model that behaves like one more teacher seed has 1/2 where a
     replicate ranks, since its gaps are as often positive as negative at either kind of point. A
     tenth in place of the quarter would hold hardly a clean point where a fifth of the labels is
-    wrong. NaN without a point of either kind.
+    wrong. NaN without a point of either kind. All arrays have the shape (example,).
 
-    Parameters
-    ----------
-    name : str
-    phi_model, phi_teacher, phi_order : ndarray, shape (example,)
-        Confidence logits of one class of each example.
-    mislabelled : ndarray of bool, shape (example,)
-        Whose label was moved to another class.
-
-    Notes
-    -----
     Resamples use the placements of the full sample: the AUC's linear part, whose variance is that
     of DeLong, DeLong and Clarke-Pearson (1988).
     """
@@ -195,14 +177,8 @@ def dissection(
 ) -> Averages:
     """Return the share of the examples in each panel, the mean gap there and how many are below.
 
-    Parameters
-    ----------
-    phi_model, phi_teacher : ndarray, shape (example,)
-        Confidence logits of the class that the *teacher* predicts.
-    panel : ndarray of int, shape (example,)
-        Made by `panel_of`.
-    where : ndarray of bool, shape (example,)
-        The subset.
+    The confidence logits, (example,), are of the class that the *teacher* predicts; ``panel`` is
+    that of `panel_of`.
     """
     gap = phi_model - phi_teacher
 
@@ -286,6 +262,8 @@ def readings(
 ) -> list[list[Averages]]:
     """Return all readings of one model on one subset that are statistics.
 
+    What is in one list is averaged: it is the same statistics by each replicate.
+
     Parameters
     ----------
     kept : Kept
@@ -299,11 +277,6 @@ def readings(
         The subset.
     mislabelled : ndarray of bool, shape (example,), or None
         Whose label was moved; to be given for the subset of all examples, where any was.
-
-    Returns
-    -------
-    list of list of Averages
-        What is in one list is averaged: it is the same statistics by each replicate.
     """
     role, seed = model
     teachers = kept.label_phi[TEACHER]

@@ -102,18 +102,7 @@ class SplitLogits:
 
 
 class SplitAnalysis:
-    """All statistics of one split; see `disobey.analysis.store` for what comes out.
-
-    Parameters
-    ----------
-    data : SplitLogits
-    resamples : Resamples
-        Of the examples; without resamples for a training split, whose examples are not resampled.
-    block : int
-        Examples that are read at a time; changes no result.
-    seen : xarray.Dataset, optional
-        The analysis of the examples that student and reference saw, if these are the others.
-    """
+    """All statistics of one split; see `analyse`, and `disobey.analysis.store` for the result."""
 
     def __init__(
         self,
@@ -411,13 +400,7 @@ def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
 
 
 def most_frequent_class(label: np.ndarray | None) -> float:
-    """Return the share of the most frequent class: the accuracy of always naming it.
-
-    Parameters
-    ----------
-    label : ndarray of int, shape (example,), or None
-        Without labels the share is NaN.
-    """
+    """Return the share of the most frequent class, the accuracy of always naming it, or NaN."""
     return np.nan if label is None else float(np.bincount(label).max() / len(label))
 
 
@@ -440,19 +423,11 @@ def analyse(
     block: int | None = None,
     seen: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Analyse one split.
+    """Analyse one split, with ``resamples`` of the examples: 0 for a training split.
 
-    Parameters
-    ----------
-    split : SplitLogits
-    resamples : int
-        Bootstrap resamples of the examples; 0 for a training split.
-    seed : int
-        Of the resamples.
-    block : int, optional
-        Examples to be read at a time; changes no result.
-    seen : xarray.Dataset, optional
-        The analysis of the seen training examples, where ``split`` is of the held-out ones.
+    ``seed`` is that of the resamples, and ``block`` the number of examples to be read at a time,
+    which changes no result. Where ``split`` is of the held-out training examples, ``seen`` is the
+    analysis of the others.
     """
     drawn = Resamples(split.examples, resamples, seed)
     if block is None:
