@@ -102,7 +102,7 @@ class Learnt:
 
 
 def analyse(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
-    """Count the signs of either target, and compare weights with the directions; see `Gradients`."""
+    """Count the signs of both targets, and compare weights with the directions; see `Gradients`."""
     found = _signs(learnt, seeds).merge(_cosines(learnt, seeds))
     return with_intervals(found, lambda name: (0.0 if name in SHARES else -1.0, 1.0))
 
