@@ -39,14 +39,9 @@ from disobey.analysis.store import Analysis
 
 
 def in_readings(claim: Claim, conditioned: str) -> tuple[Claim, ...]:
-    """Return a claim in all readings.
+    """Return a claim about a statistic of the student's plot in all readings.
 
-    Parameters
-    ----------
-    claim : Claim
-        In the paper's reading: about a statistic of the student's plot.
-    conditioned : str
-        The same statistic, conditioned on a replicate.
+    ``conditioned`` is the same statistic, conditioned on a replicate.
     """
     return (
         replace(claim, reading=PAPER),
