@@ -1,7 +1,6 @@
 """Plots of a model against its teacher as numbers: counts in cells, and means within bins."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -114,42 +113,20 @@ def _numbered(row: np.ndarray, column: np.ndarray) -> np.ndarray:
 # --- probability, entropy, and divergence from the teacher ------------------------------------
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Measures of one model on each example, (example,).
-
-    The confidence logit is of the class that the teacher predicts, the entropy in nats.
-    """
-
-    confidence_logit: np.ndarray
-    entropy: np.ndarray
-
-    @property
-    def probability(self) -> np.ndarray:
-        """Probability of the class that the teacher predicts, shape (example,)."""
-        # From the side of the smaller power, which cannot overflow.
-        power = np.exp(-np.abs(self.confidence_logit))
-        return np.where(self.confidence_logit < 0, power, 1) / (1 + power)
+def probability(confidence_logit: np.ndarray) -> np.ndarray:
+    """Return the probabilities of confidence logits."""
+    # From the side of the smaller power, which cannot overflow.
+    power = np.exp(-np.abs(confidence_logit))
+    return np.where(confidence_logit < 0, power, 1) / (1 + power)
 
 
-def measures(
-    teachers: Sequence[Measured],
-    models: Mapping[str, Sequence[Measured]],
-    kl: Mapping[str, Sequence[np.ndarray]],
-    classes: int,
-) -> xr.Dataset:
-    """Plot probability and entropy against the teacher's, and KL against three of its measures.
-
-    One `Measured` for each seed; ``kl`` is KL(teacher || model) of each model, (example,), in nats,
-    and ``classes`` bounds the entropy. See `disobey.analysis.store` for the variables.
-    """
-    per_seed = [
-        _curves(teacher, [of[i] for of in models.values()], [of[i] for of in kl.values()])
-        for i, teacher in enumerate(teachers)
-    ]
+def _measures(kept: Kept, phi: Mapping[str, np.ndarray], classes: int) -> xr.Dataset:
+    """Plot probability and entropy against the teacher's, and KL against three of its measures."""
+    compared = [role for role in phi if role != TEACHER]
+    per_seed = [_curves(kept, phi, seed) for seed in range(len(phi[TEACHER]))]
     of_teacher, of_model = (np.stack(found, -1) for found in zip(*per_seed, strict=True))
     estimate, low, high = crossed_interval(np.moveaxis(of_model, -1, 0)[:, None])
-    densities, edges = zip(*(_density(m, teachers, models, classes) for m in MEASURES), strict=True)
+    densities, edges = zip(*(_density(one, kept, phi, classes) for one in MEASURES), strict=True)
     curve = ("curve", "compared", "quantile")
     cells = ("measure", "compared", "teacher_bin", "model_bin")
     return xr.Dataset(
@@ -162,47 +139,39 @@ def measures(
             "curve_low": (curve, low),
             "curve_high": (curve, high),
         },
-        coords={"measure": list(MEASURES), "curve": list(CURVES), "compared": list(models)},
+        coords={"measure": list(MEASURES), "curve": list(CURVES), "compared": compared},
     )
 
 
-def _curves(
-    teacher: Measured, models: Sequence[Measured], kl: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _curves(kept: Kept, phi: Mapping[str, np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the binned means of one seed: (curve, quantile) and (curve, compared, quantile)."""
-    number = len(models)
+    kl = [of_model[seed] for of_model in kept.kl.values()]
+    number = len(kl)
     # The probability orders the examples as its logit does, but for what rounds to 1.
-    logit, probability, *rest = binned_means(
-        teacher.confidence_logit,
-        [teacher.confidence_logit, teacher.probability, *(m.probability for m in models), *kl],
-    )
+    order = phi[TEACHER][seed]
+    values = [order, *(probability(of_role[seed]) for of_role in phi.values()), *kl]
+    logit, by_probability, *rest = binned_means(order, values)
     probabilities, kl_by_logit = rest[:number], rest[number:]
-    entropy, *rest = binned_means(
-        teacher.entropy, [teacher.entropy, *(m.entropy for m in models), *kl]
-    )
+    values = [*(kept.entropy[role][seed] for role in phi), *kl]
+    by_entropy, *rest = binned_means(values[0], values)
     entropies, kl_by_entropy = rest[:number], rest[number:]
-    across = [probability, entropy, logit, probability, entropy]
-    return np.array(across), np.array(
-        [probabilities, entropies, kl_by_logit, kl_by_logit, kl_by_entropy]
-    )
+    across = [by_probability, by_entropy, logit, by_probability, by_entropy]
+    models = [probabilities, entropies, kl_by_logit, kl_by_logit, kl_by_entropy]
+    return np.array(across), np.array(models)
 
 
 def _density(
-    measure: str,
-    teachers: Sequence[Measured],
-    models: Mapping[str, Sequence[Measured]],
-    classes: int,
+    measure: str, kept: Kept, phi: Mapping[str, np.ndarray], classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return counts of all seeds, (compared, teacher_bin, model_bin), and the edges of cells."""
     highest = 1.0 if measure == "probability" else float(np.log(classes))
     edges = np.linspace(0, highest, CELLS + 1)
-
-    def pooled(of: Sequence[Measured]) -> np.ndarray:
-        # Rounding may take an entropy beyond its bounds.
-        return np.concatenate([getattr(one, measure) for one in of]).clip(0, highest)
-
-    points = Points(pooled(teachers), [pooled(of) for of in models.values()], edges)
-    return points.density()[:, 0], edges
+    found = (
+        probability(phi[role]) if measure == "probability" else kept.entropy[role] for role in phi
+    )
+    # Rounding may take an entropy beyond its bounds.
+    teacher, *models = (of_role.ravel().clip(0, highest) for of_role in found)
+    return Points(teacher, models, edges).density()[:, 0], edges
 
 
 # --- everything ------------------------------------------------------------------------------
@@ -231,10 +200,7 @@ def plots(
         found += [_dissected(points, panels), _at_the_label(kept, compared, len(seeds))]
     if clean is not None:
         found.append(_by_noise(points, np.tile(clean, len(seeds))))
-    of = {role: [Measured(*pair) for pair in zip(phi[role], kept.entropy[role], strict=True)]
-          for role in phi}  # fmt: skip
-    teachers = of.pop(TEACHER)
-    found.append(measures(teachers, of, {role: list(kept.kl[role]) for role in of}, classes))
+    found.append(_measures(kept, phi, classes))
     return xr.merge(found)
 
 
