@@ -158,9 +158,8 @@ class LayerProgress:
         ||(W - W(0)) v_k||, and ||W v_k||.
     norm_start : ndarray, shape (model, seed, direction)
         ||W(0) v_k||.
-    rank : ndarray of int, shape (direction,)
+    rank, eigenvalue : ndarray, shape (direction,)
         The leading one first.
-    eigenvalue : ndarray, shape (direction,)
     """
 
     models: tuple[str, ...]
@@ -241,12 +240,14 @@ def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
         },
         coords={"compared": list(layer.models[1:]), "band": list(BANDS)},
     )
-    return dataset.assign(
-        over_seeds(dataset.log_ratio)
-        | over_seeds(dataset.overall, "overall_")
-        | over_seeds(dataset.band_overall, "band_overall_")
-        | over_seeds(dataset.trend, "trend_")
-    )
+    dataset = dataset.assign(over_seeds(dataset.log_ratio))
+    return _with_intervals(dataset, OVERALL, BAND_OVERALL, TREND)
+
+
+def _with_intervals(dataset: xr.Dataset, *names: str) -> xr.Dataset:
+    for name in names:
+        dataset = dataset.assign(over_seeds(dataset[name], f"{name}_"))
+    return dataset
 
 
 def _of_pairs(
@@ -296,11 +297,7 @@ def _against_placebos(layer: LayerProgress, matched: tuple[float, float]) -> xr.
         },
         coords={"placebo": list(layer.models[2:]), "band": list(BANDS)},
     )
-    return dataset.assign(
-        over_seeds(dataset.difference, "difference_")
-        | over_seeds(dataset.overall_difference, "overall_difference_")
-        | over_seeds(dataset.band_difference, "band_difference_")
-    )
+    return _with_intervals(dataset, "difference", OVERALL_DIFFERENCE, BAND_DIFFERENCE)
 
 
 def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.beside import Beside
 from disobey.analysis.bias import first_passage
-from disobey.analysis.intervals import names_along, with_intervals
+from disobey.analysis.intervals import Beside, names_along, with_intervals
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 
 EQUAL_ACCURACY, LOG_STEPS_RATIO = "equal_accuracy", "log_steps_ratio"

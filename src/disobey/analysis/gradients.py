@@ -22,8 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.beside import Beside
-from disobey.analysis.intervals import names_along, with_intervals
+from disobey.analysis.intervals import Beside, names_along, with_intervals
 from disobey.analysis.names import STUDENT, TEACHER
 
 ONE_HOT = "one_hot"

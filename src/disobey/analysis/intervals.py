@@ -6,7 +6,9 @@ The quantiles are computed here: scipy would be two fifths of what the package i
 import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -103,6 +105,22 @@ def interval_in(data: xr.Dataset, name: str) -> Interval:
 def names_along(data: xr.Dataset, dimension: str) -> tuple[str, ...]:
     """Return the names along a dimension, in order; none where there is no such dimension."""
     return tuple(map(str, data[dimension].values)) if dimension in data.coords else ()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An analysis of a setting beside that of its confidence, as its store holds it.
+
+    ``about`` is as in `disobey.analysis.store.Analysis`.
+    """
+
+    setting: str
+    about: dict[str, Any]
+    data: xr.Dataset
+
+    def number(self, statistic: str, **of: str) -> Interval:
+        """Return estimate, low and high at a name along dimensions, such as ``model="student"``."""
+        return interval_in(self.data.sel(of), statistic)
 
 
 def example_variance(rows: np.ndarray) -> np.ndarray:
