@@ -44,7 +44,7 @@ def inheritance(resamples, model, teacher, replicate, where):
 def quality(resamples, logits, label, clean_label, where):
     means, ece = of_quality.example_means(of_quality.QUALITY), of_quality.calibration()
     for rows, counts in resamples.blocks():
-        outputs = of_quality.read_outputs(logits[rows])
+        outputs = of_quality.Outputs(logits[rows])
         block = of_quality.Block(outputs, outputs, np.empty(0), label[rows], clean_label[rows])
         for found in (means, ece):
             found.add(counts, block, where[rows, None])
@@ -55,7 +55,7 @@ def fidelity(resamples, logits, teacher, where):
     found = of_quality.example_means(of_quality.FIDELITY)
     unknown = np.empty(0, int)
     for rows, counts in resamples.blocks():
-        outputs = [of_quality.read_outputs(z[rows]) for z in (logits, teacher)]
+        outputs = [of_quality.Outputs(z[rows]) for z in (logits, teacher)]
         kl = of_quality.kl_divergence(outputs[1], outputs[0])
         found.add(counts, of_quality.Block(*outputs, kl, unknown, unknown), where[rows, None])
     (statistics,) = found.statistics()

@@ -25,7 +25,7 @@ from disobey.analysis.payoff import (
     gains_of,
     kappa,
 )
-from disobey.analysis.quality import Block, kl_divergence, mean_teacher, read_outputs
+from disobey.analysis.quality import Block, Outputs, kl_divergence, mean_teacher
 from disobey.analysis.resampling import Resamples, gather, mean_of
 from disobey.analysis.setting import SplitLogits, analyse
 
@@ -40,7 +40,7 @@ def rows_of(models, label, resamples, seed=0):
     replicates.
     """
     drawn = Resamples(len(label), resamples, seed)
-    outputs = {name: read_outputs(z) for name, z in models.items()}
+    outputs = {name: Outputs(z) for name, z in models.items()}
     teacher = outputs["teacher"]
     replicates = [z for name, z in outputs.items() if name.startswith("other")]
     compared = [name for name in models if not name.startswith(("teacher", "other"))]
@@ -139,7 +139,7 @@ def test_gain_is_misfit_and_cross_by_either_score():
     model, teacher = 2 * rng.normal(size=(2, 50, CLASSES))
     label = rng.integers(CLASSES, size=50)
     m, t, y = softmax(model, 1), softmax(teacher, 1), np.eye(CLASSES)[label]
-    brier, apart, nll, divergence = gains_of(read_outputs(model), read_outputs(teacher), label).T
+    brier, apart, nll, divergence = gains_of(Outputs(model), Outputs(teacher), label).T
     np.testing.assert_allclose(apart, ((m - t) ** 2).sum(1), atol=1e-12)
     np.testing.assert_allclose(brier - apart, 2 * ((y - m) * (m - t)).sum(1), atol=1e-12)
     np.testing.assert_allclose(divergence, rel_entr(m, t).sum(1), atol=1e-12)

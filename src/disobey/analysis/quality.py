@@ -21,9 +21,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
-@dataclass(frozen=True)
 class Outputs:
-    """Probabilities and predictions of a block of a model's logits; made by `read_outputs`.
+    """Probabilities and predictions of a block of a model's logits, (example, class).
 
     Attributes
     ----------
@@ -34,11 +33,9 @@ class Outputs:
         Confidence logit of the model's own prediction.
     """
 
-    logits: np.ndarray
-    log_p: np.ndarray
-    p: np.ndarray
-    predicted: np.ndarray
-    phi_own: np.ndarray
+    def __init__(self, logits: np.ndarray) -> None:
+        self.logits, self.log_p, self.predicted = logits, log_softmax(logits), logits.argmax(1)
+        self.p, self.phi_own = np.exp(self.log_p), confidence_logit(logits, self.predicted)
 
     def confidence_logit(self, chosen: np.ndarray) -> np.ndarray:
         """Return the confidence logit of the classes ``chosen``, (example,)."""
@@ -48,12 +45,6 @@ class Outputs:
         # Other classes have a probability of 1/2 at most: nothing cancels in 1 - p.
         phi[others] = log_p - np.log1p(-np.exp(log_p))
         return phi
-
-
-def read_outputs(logits: np.ndarray) -> Outputs:
-    """Return probabilities and predictions of a block of logits, (example, class)."""
-    log_p, predicted = log_softmax(logits), logits.argmax(1)
-    return Outputs(logits, log_p, np.exp(log_p), predicted, confidence_logit(logits, predicted))
 
 
 def entropy(outputs: Outputs) -> np.ndarray:

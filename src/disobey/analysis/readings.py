@@ -199,7 +199,7 @@ def dissection(
 
 
 class Kept:
-    """Numbers of each example, beside confidence logits, that the first reading of logits keeps.
+    """Numbers of each example that the first reading of the logits keeps.
 
     Parameters
     ----------
@@ -212,6 +212,9 @@ class Kept:
 
     Attributes
     ----------
+    prediction : ndarray of int32, shape (teacher, example)
+    phi : dict of str to ndarray, shape (model, teacher, example)
+        Confidence logit of each model in what each teacher predicts, by role.
     label_phi : dict of str to ndarray, shape (model, example)
         Confidence logit in the given label, by role.
     right : dict of str to ndarray of bool, shape (seed, example)
@@ -225,8 +228,9 @@ class Kept:
     def __init__(
         self, models: Mapping[str, int], seeds: int, examples: int, label: np.ndarray | None
     ) -> None:
-        self._label = label
-        shape = seeds, examples
+        self._label, shape = label, (seeds, examples)
+        self.prediction = np.empty((models[TEACHER], examples), np.int32)
+        self.phi = {role: np.empty((of, *self.prediction.shape)) for role, of in models.items()}
         self.label_phi: dict[str, np.ndarray] = {}
         self.right: dict[str, np.ndarray] = {}
         if label is not None:
@@ -236,7 +240,9 @@ class Kept:
         self.kl = {role: np.empty(shape) for role in models if role != TEACHER}
 
     def keep_confidence(self, role: str, model: int, outputs: Outputs, rows: slice) -> None:
-        """Keep a block of a model's confidence in the label; all that is kept of a replicate."""
+        """Keep a block of a model's confidence; all that is kept of a replicate."""
+        for teacher, predicted in enumerate(self.prediction[:, rows]):
+            self.phi[role][model, teacher, rows] = outputs.confidence_logit(predicted)
         if self._label is not None:
             self.label_phi[role][model, rows] = outputs.confidence_logit(self._label[rows])
 

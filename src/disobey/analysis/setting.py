@@ -2,9 +2,9 @@
 
 Logits may be larger than the memory. They are read in blocks of examples, twice: once for all that
 an example says by itself, and once more, where there are replicates, for inner products of logits
-about class means, which only the first reading knows. In between, an example leaves the teachers'
-predictions, the confidence logits (one number for each pair of a model and a teacher), and what
-`disobey.analysis.readings.Kept` holds.
+about class means, which only the first reading knows. In between, an example leaves what
+`disobey.analysis.readings.Kept` holds, such as a confidence logit for each pair of a model and a
+teacher.
 """
 
 import itertools
@@ -50,7 +50,6 @@ from disobey.analysis.quality import (
     example_means,
     kl_divergence,
     mean_teacher,
-    read_outputs,
 )
 from disobey.analysis.readings import SUBSETS as READ
 from disobey.analysis.readings import Kept, readings
@@ -125,12 +124,9 @@ class SplitAnalysis:
         known = {ALL: True, **dict.fromkeys(JUDGED, self.labelled),
                  **dict.fromkeys(OF_NOISE, self.noisy)}  # fmt: skip
         self.subsets = [name for name in SUBSETS if known[name]]
-        self.prediction = np.empty((len(self.teachers), data.examples), np.int32)
-        # phi[role][i, j]: confidence of the model of seed i in what teacher j predicts
-        each = len(self.teachers), data.examples
-        self.phi = {role: np.empty((len(data.logits[role]), *each)) for role in self.roles}
         numbers = {role: len(data.logits[role]) for role in self.roles}
-        self.kept = Kept(numbers, len(self.seeds), data.examples, self._given)
+        given = data.label if self.labelled else None
+        self.kept = Kept(numbers, len(self.seeds), data.examples, given)
         # What deviations are worth, see `gains_of`; of models that are compared, where labelled; in
         # half the digits, which suffice for means within deciles.
         self.gains = {
@@ -169,11 +165,8 @@ class SplitAnalysis:
         ``teacher right`` and ``wrong`` are judged by the given teacher and label: for statistics
         that condition on a replicate that is the replicate, else the student's own teacher.
         """
-        predicted, label, clean = (
-            self.prediction[teacher, rows],
-            self.data.label,
-            self.data.clean_label,
-        )
+        predicted = self.kept.prediction[teacher, rows]
+        label, clean = self.data.label, self.data.clean_label
         if label is None or clean is None:
             return np.full(len(predicted), name == ALL)
         if name == ALL:
@@ -181,11 +174,6 @@ class SplitAnalysis:
         if name in OF_NOISE:
             return (label[rows] == clean[rows]) == (name == CLEAN)
         return (predicted == label[rows]) == (name == RIGHT)
-
-    @property
-    def _given(self) -> np.ndarray | None:
-        """The given labels, where both labels are known."""
-        return self.data.label if self.labelled else None
 
     def _judge(self, name: str, teacher: int) -> Judged:
         """Return a subset with its judge: always the first teacher where it needs none."""
@@ -217,10 +205,9 @@ class SplitAnalysis:
         sums: dict[Model, np.ndarray | float] = dict.fromkeys(self.models, 0.0)
         for rows, counts in self.resamples.blocks(self.block):
             logits = {(role, i): self.data.logits[role][i][rows] for role, i in self.models}
-            self.prediction[:, rows] = [logits[TEACHER, i].argmax(1) for i in self.teachers]
-            teachers = [read_outputs(logits[TEACHER, other]) for other in self.teachers]
+            self.kept.prediction[:, rows] = [logits[TEACHER, i].argmax(1) for i in self.teachers]
+            teachers = [Outputs(logits[TEACHER, other]) for other in self.teachers]
             for other in self.teachers[len(self.seeds) :]:
-                self._keep_confidence(teachers[other], TEACHER, other, rows)
                 self.kept.keep_confidence(TEACHER, other, teachers[other], rows)
             for seed in self.seeds:
                 where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
@@ -259,8 +246,7 @@ class SplitAnalysis:
         teacher, blocks = teachers[seed], {}
         others = mean_teacher([teachers[other] for other in self._others(seed)])
         for role in self.roles:
-            model = teacher if role == TEACHER else read_outputs(logits[role, seed])
-            self._keep_confidence(model, role, seed, rows)
+            model = teacher if role == TEACHER else Outputs(logits[role, seed])
             self.kept.keep(role, seed, model, rows)
             kl = gains = np.empty(0)
             if role in self.compared:
@@ -270,12 +256,6 @@ class SplitAnalysis:
                     self.gains[role, seed][:, rows] = gains.T
             blocks[role] = Block(model, teacher, kl, label, clean, gains, others)
         return blocks
-
-    def _keep_confidence(self, outputs: Outputs, role: str, seed: int, rows: slice) -> None:
-        """Keep a model's confidence in what each teacher predicts."""
-        for other in self.teachers:
-            chosen = self.prediction[other, rows]
-            self.phi[role][seed, other, rows] = outputs.confidence_logit(chosen)
 
     def _class_means(
         self, sums: Mapping[Model, np.ndarray | float]
@@ -295,10 +275,10 @@ class SplitAnalysis:
         where = {judged: self.subset(*judged) for judged in self._judged()}
         groups: dict[tuple[str, Model], list[list[Averages]]] = {}
         for name, role, seed in itertools.product(self.subsets, self.compared, self.seeds):
-            own = self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]
+            own = self.kept.phi[role][seed, seed], self.kept.phi[TEACHER][seed, seed]
             by_replicate = []
             for other in self._others(seed):
-                m, t, r = (self.phi[of][i, other] for of, i in _trio(role, seed, other))
+                m, t, r = (self.kept.phi[of][i, other] for of, i in _trio(role, seed, other))
                 by_replicate.append(primary(m, t, r, where[self._judge(name, other)]))
             inside = where[self._judge(name, seed)]
             groups[name, (role, seed)] = [[plotted(*own, inside)], by_replicate]
@@ -335,7 +315,7 @@ class SplitAnalysis:
         for other in self.teachers:
             gains = {m: of for m, of in self.gains.items() if other in self._others(m[1])}
             if gains:
-                found[other] = DecilePayoff(gains, self.phi[TEACHER][other, other])
+                found[other] = DecilePayoff(gains, self.kept.phi[TEACHER][other, other])
         return found
 
     def _others(self, seed: int) -> list[int]:
@@ -386,7 +366,7 @@ class SplitAnalysis:
         """
 
         def diagonal(role: str) -> np.ndarray:
-            of_role = self.phi.pop(role)
+            of_role = self.kept.phi.pop(role)
             return np.stack([of_role[i, i] for i in self.seeds])
 
         phi = {role: diagonal(role) for role in (TEACHER, *self.compared)}
