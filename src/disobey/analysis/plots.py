@@ -31,9 +31,12 @@ class Points:
     ) -> None:
         self.teacher, self.models = teacher, models
         self.edges = _edges(np.concatenate([teacher, *models])) if edges is None else edges
-        row = _side(teacher, self.edges)
         # Cells are numbered from 0 to CELLS^2 - 1; points outside all of them have number -1.
-        self._cell = [_numbered(row, _side(model, self.edges)) for model in models]
+        row, outside, self._cell = _side(teacher, self.edges), np.int16(-1), []
+        for model in models:
+            column = _side(model, self.edges)
+            number = row * np.int16(CELLS) + column
+            self._cell.append(np.where((row >= 0) & (column >= 0), number, outside))
 
     def density(self, groups: Sequence[np.ndarray] | None = None, number: int = 1) -> np.ndarray:
         """Return the points in each cell, int32, (compared, group, teacher_bin, model_bin).
@@ -103,11 +106,6 @@ def _side(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     side[values == edges[-1]] = CELLS - 1
     side[side >= CELLS] = -1
     return side
-
-
-def _numbered(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Return the number of each point's cell, -1 where it is outside on either axis."""
-    return np.where((row >= 0) & (column >= 0), row * np.int16(CELLS) + column, np.int16(-1))
 
 
 # --- probability, entropy, and divergence from the teacher ------------------------------------

@@ -96,7 +96,11 @@ def _sheet(given: RawExamples, positions: np.ndarray) -> dict[str, Any]:
             rows = math.ceil(len(positions) / columns)
             sheet = Image.new(picture.mode, (columns * width, rows * height))
         sheet.paste(picture, (place % columns * width, place // columns * height))
-    uri = "" if sheet is None else _data_uri(sheet)
+    uri = ""
+    if sheet is not None:
+        stream = io.BytesIO()
+        sheet.save(stream, "WEBP", lossless=sheet.mode == "L", quality=QUALITY)
+        uri = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
     return {"sheet": uri, "columns": columns, "width": width, "height": height}
 
 
@@ -113,9 +117,3 @@ def _pictures(given: RawExamples, positions: np.ndarray) -> Iterator[Any]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-
-
-def _data_uri(sheet: Any) -> str:  # noqa: ANN401 - a Pillow image
-    stream = io.BytesIO()
-    sheet.save(stream, "WEBP", lossless=sheet.mode == "L", quality=QUALITY)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -88,7 +88,9 @@ def sources_of(job: Job) -> Sources:
     seeds = {name: seeds_of(analysis) for name, analysis in analyses.items()}
     runs = dict.fromkeys(run for of in seeds.values() for of_seed in of for run in of_seed.all)
     addresses = {run: store_and_variable(run) for run in runs}
-    stores = {id: _of_logits(job, id) for id in dict.fromkeys(id for id, _ in addresses.values())}
+    made = {m.id: m for m in job.inputs if m.record["stage"] in OF_LOGITS}
+    # Where there is no such store, job.input says so.
+    stores = {id: made.get(id) or job.input(id) for id, _ in addresses.values()}
     paths = {id: store.file() for id, store in stores.items()}  # verified once
     settings = {}
     for name, analysis in analyses.items():
@@ -108,12 +110,6 @@ def sources_of(job: Job) -> Sources:
     ids = dict.fromkeys(setting.data for setting in settings.values())
     data_stores = {id: paths.get(id) or job.input(id).file() for id in ids}
     return Sources(settings, logits, data_stores)
-
-
-def _of_logits(job: Job, id: str) -> Manifest:
-    """Return the manifest of a store of logits, whichever stage made it."""
-    made = {m.id: m for m in job.inputs if m.record["stage"] in OF_LOGITS}
-    return made.get(id) or job.input(id)  # which says what is not there
 
 
 def _examples_of(logits: Manifest) -> tuple[str, str]:
@@ -159,7 +155,12 @@ def content_of(
         for a single example.
     """
     settings = sources.settings
-    examples = _examples(sources)
+    examples = {
+        (data, split): Examples(path, split)
+        for data, path in sources.data.items()
+        for split in SPLITS
+        if _over(settings.values(), data, split)
+    }
     numbers = _numbers_to_show(settings.values(), examples, most, budget)
     columns = Columns()
     shown: dict[str, Any] = {}
@@ -187,16 +188,6 @@ def content_of(
     return told, columns
 
 
-def _examples(sources: Sources) -> dict[tuple[str, str], Examples]:
-    """Return the splits of every data store that any setting has."""
-    return {
-        (data, split): Examples(path, split)
-        for data, path in sources.data.items()
-        for split in SPLITS
-        if _over(sources.settings.values(), data, split)
-    }
-
-
 def _over(settings: Iterable[Setting], data: str, split: str) -> list[Setting]:
     """Return the settings over one split of one data store."""
     return [setting for setting in settings if setting.data == data and split in setting.splits]
@@ -218,11 +209,6 @@ class Chosen:
     def positions(self) -> np.ndarray:
         """All of them, rising."""
         return np.sort(np.concatenate([self.sampled, self.added]))
-
-    @property
-    def is_added(self) -> np.ndarray:
-        """Which of the positions are not of the random sample."""
-        return np.isin(self.positions, self.added)
 
 
 def _choose(
@@ -286,7 +272,9 @@ def _add_split(
     split, positions = examples.split, chosen.positions
     densities: dict[str, Any] = {}
     found = SplitDeviations(columns, confidences, positions, len(examples))
-    columns.add(f"added/{settings[0].data}/{split}", chosen.is_added.astype(np.uint8))
+    columns.add(
+        f"added/{settings[0].data}/{split}", np.isin(positions, chosen.added).astype(np.uint8)
+    )
     for setting in settings:
         path, _ = confidences.paths[setting.seeds[0].teacher]
         said = read_columns(path, split)
