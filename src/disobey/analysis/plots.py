@@ -164,11 +164,14 @@ def _density(
     """Return counts of all seeds, (compared, teacher_bin, model_bin), and the edges of cells."""
     highest = 1.0 if measure == "probability" else float(np.log(classes))
     edges = np.linspace(0, highest, CELLS + 1)
-    found = (
-        probability(phi[role]) if measure == "probability" else kept.entropy[role] for role in phi
+    is_probability = measure == "probability"
+    # Seed by seed, for less memory; rounding may take an entropy beyond its bounds.
+    teacher, *models = (
+        np.concatenate([probability(one) if is_probability else one for one in of_role]).clip(
+            0, highest
+        )
+        for of_role in (phi if is_probability else kept.entropy).values()
     )
-    # Rounding may take an entropy beyond its bounds.
-    teacher, *models = (of_role.ravel().clip(0, highest) for of_role in found)
     return Points(teacher, models, edges).density()[:, 0], edges
 
 
