@@ -40,7 +40,7 @@ def resampling(examples: int = RESAMPLED) -> float:
     columns = np.random.default_rng(0).normal(size=(examples, STATISTICS))
     everything = np.ones((examples, 1), bool)
     means, started = Means(), os.times().user
-    for rows, counts in Resamples.draw(examples, RESAMPLES, 0).blocks():
+    for rows, counts in Resamples(examples, RESAMPLES, 0).blocks():
         means.add(counts, columns[rows], everything[rows])
     means.values()
     return os.times().user - started

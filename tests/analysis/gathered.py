@@ -1,9 +1,10 @@
-"""Statistics of arrays that are in memory, shown to the package's classes in one go."""
+"""Statistics of arrays that are in memory, shown to the package's code in one go."""
 
 import numpy as np
 
+from disobey.analysis import confidence
 from disobey.analysis import quality as of_quality
-from disobey.analysis.confidence import CentredLogits, Inheritance, Plotted, Primary
+from disobey.analysis.confidence import CentredLogits
 from disobey.analysis.resampling import Means, gather
 
 
@@ -16,13 +17,13 @@ def means(resamples, features, where):
 
 
 def primary(resamples, *args):
-    found = Primary(*args)
+    found = confidence.primary(*args)
     gather(resamples, [found])
     return found.statistics()
 
 
 def plotted(resamples, *args):
-    found = Plotted(*args)
+    found = confidence.plotted(*args)
     gather(resamples, [found])
     return found.statistics()
 
@@ -35,26 +36,26 @@ def inheritance(resamples, model, teacher, replicate, where):
         name: z[slice(None)][inside].mean(0) if inside.size else np.zeros(model.shape[1])
         for name, z in logits.items()
     }
-    found = Inheritance(logits, mean, [trio], where)
+    found = confidence.inheritance(logits, mean, [trio], where)
     gather(resamples, [found])
-    return found.statistics(trio)
+    return found.statistics()[trio]
 
 
 def quality(resamples, logits, label, clean_label, where):
-    found = of_quality.Quality()
+    means, ece = of_quality.example_means(of_quality.QUALITY), of_quality.calibration()
     for rows, counts in resamples.blocks():
-        outputs = of_quality.read_outputs(logits[rows])
+        outputs = of_quality.Outputs(logits[rows])
         block = of_quality.Block(outputs, outputs, np.empty(0), label[rows], clean_label[rows])
-        found.add(counts, block, where[rows, None])
-    (statistics,) = found.statistics()
-    return statistics
+        for found in (means, ece):
+            found.add(counts, block, where[rows, None])
+    return means.statistics()[0] | ece.statistics()[0]
 
 
 def fidelity(resamples, logits, teacher, where):
-    found = of_quality.ExampleMeans(of_quality.FIDELITY)
+    found = of_quality.example_means(of_quality.FIDELITY)
     unknown = np.empty(0, int)
     for rows, counts in resamples.blocks():
-        outputs = [of_quality.read_outputs(z[rows]) for z in (logits, teacher)]
+        outputs = [of_quality.Outputs(z[rows]) for z in (logits, teacher)]
         kl = of_quality.kl_divergence(outputs[1], outputs[0])
         found.add(counts, of_quality.Block(*outputs, kl, unknown, unknown), where[rows, None])
     (statistics,) = found.statistics()

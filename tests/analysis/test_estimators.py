@@ -34,7 +34,7 @@ def phis():
 
 @pytest.fixture
 def resamples():
-    return Resamples.draw(EXAMPLES, RESAMPLES, 3)
+    return Resamples(EXAMPLES, RESAMPLES, 3)
 
 
 def rows_of(resamples, where):
@@ -143,7 +143,7 @@ def test_the_plots_fits_equal_polyfit_and_sorting(phis, where, resamples):
 
 
 def test_a_resample_draws_as_many_examples_and_the_first_row_is_the_sample():
-    counts = counts_of(Resamples.draw(30, 50, 1))
+    counts = counts_of(Resamples(30, 50, 1))
     assert counts.shape == (51, 30)
     assert (counts[0] == 1).all()
     assert (counts.sum(1) == 30).all()
@@ -153,7 +153,7 @@ def test_a_resample_draws_as_many_examples_and_the_first_row_is_the_sample():
 
 
 def test_resamples_repeat_with_their_seed_and_differ_without():
-    first, again, other = (counts_of(Resamples.draw(30, 5, seed)) for seed in (1, 1, 2))
+    first, again, other = (counts_of(Resamples(30, 5, seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first[1:] != other[1:]).any(1).all()
 
@@ -189,7 +189,7 @@ def conditioned(model, teacher, replicate):
     """Primary estimates of a model, conditioned on a replicate."""
     chosen = replicate.argmax(1)
     phis = (confidence_logit(z, chosen) for z in (model, teacher, replicate))
-    found = primary(Resamples.draw(MANY, 0, 0), *phis, np.ones(MANY, bool))
+    found = primary(Resamples(MANY, 0, 0), *phis, np.ones(MANY, bool))
     return {name: one(values) for name, values in found.items()}
 
 
@@ -211,7 +211,7 @@ def test_the_paper_s_plot_shows_another_seed_as_underfitting():
     chosen = teacher.argmax(1)
     everything = np.ones(MANY, bool)
     phis = [confidence_logit(z, chosen) for z in (student, teacher)]
-    found = plotted(Resamples.draw(MANY, 0, 0), *phis, everything)
+    found = plotted(Resamples(MANY, 0, 0), *phis, everything)
     # Regression to the mean: least-squares slope var(signal) / (var(signal) + var(noise)) at best.
     assert one(found["plot_slope"]) < 0.97
     assert one(found["plot_gap_top_decile"]) < -0.2
@@ -259,7 +259,7 @@ def test_inheritance_tells_scaling_the_signal_from_copying_the_teacher(student, 
     # Class offsets and offsets of single examples mean nothing.
     offset = np.random.default_rng(2)
     models = [z + 9 * offset.normal(size=6) + 9 * offset.normal(size=(4000, 1)) for z in models]
-    found = inheritance(Resamples.draw(4000, 0, 0), *models, everything)
+    found = inheritance(Resamples(4000, 0, 0), *models, everything)
     assert one(found["signal_scale"]) == pytest.approx(scale, abs=0.02)
     assert one(found["inheritance"]) == pytest.approx(copied, abs=0.05)
 
@@ -271,7 +271,7 @@ def test_the_scale_of_the_replicate_says_nothing(factor):
         lambda x, d, e: x + 0.05 * d, lambda x, d, e: x + 0.1 * d, lambda x, d, e: x + 0.1 * e
     )
     where = np.random.default_rng(3).random(4000) < 0.6
-    resamples = Resamples.draw(4000, 30, 0)
+    resamples = Resamples(4000, 30, 0)
     expected = inheritance(resamples, student, teacher, replicate, where)
     found = inheritance(resamples, student, teacher, factor * replicate, where)
     np.testing.assert_allclose(expected["inheritance"], 0.5, atol=0.05)
@@ -287,7 +287,7 @@ def test_another_teacher_seed_inherits_nothing_however_long_its_logits_are(lengt
         lambda x, d, e: x + 0.1 * e,
     )
     everything = np.ones(4000, bool)
-    found = inheritance(Resamples.draw(4000, 0, 0), model, teacher, replicate, everything)
+    found = inheritance(Resamples(4000, 0, 0), model, teacher, replicate, everything)
     assert one(found["inheritance"]) == pytest.approx(0, abs=0.05)
 
 
@@ -317,6 +317,17 @@ def test_an_empty_subset_gives_nan_without_a_warning(phis, resamples):
         assert np.isnan(values).all(), name
 
 
+class Given(Resamples):
+    """Resamples with chosen counts, (1 + resample, example), in one block."""
+
+    def __init__(self, counts):
+        super().__init__(counts.shape[1], len(counts) - 1, 0)
+        self.counts = counts
+
+    def blocks(self, _size=0):
+        yield slice(0, self.examples), self.counts
+
+
 @pytest.mark.parametrize("drawn", [0, 3])
 def test_a_resample_of_a_single_example_has_no_slope_instead_of_a_ratio_of_rounding_errors(drawn):
     rng = np.random.default_rng(drawn)
@@ -325,11 +336,10 @@ def test_a_resample_of_a_single_example_has_no_slope_instead_of_a_ratio_of_round
     counts[1:, :5] = 0
     counts[1:, drawn] = rng.integers(1, 8, 39)
     phis = 1e3 * rng.normal(size=(3, EXAMPLES))
+    resamples = Given(counts)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = primary(Resamples(counts), *phis, where) | plotted(
-            Resamples(counts), *phis[:2], where
-        )
+        found = primary(resamples, *phis, where) | plotted(resamples, *phis[:2], where)
     for name in ("exaggeration", "plot_slope", "plot_intercept", "plot_sd_ratio"):
         assert np.isfinite(found[name][0]), name
         assert np.isnan(found[name][1:]).all(), name

@@ -74,7 +74,7 @@ def test_training_examples_are_the_population():
 def test_all_seeds_see_the_same_resample():
     """Resampled seed by seed, v of identical seeds would shrink with their number."""
     values = np.random.default_rng(2).normal(size=100)
-    resamples = Resamples.draw(100, 4000, 0)
+    resamples = Resamples(100, 4000, 0)
     one = means(resamples, values[:, None], np.ones(100, bool))[:, 0]
     for seeds in (2, 8):
         v = example_variance(np.stack([one] * seeds))
@@ -113,7 +113,7 @@ def test_coverage_of_the_nominal_95_percent_interval(seeds, seed_sd, example_sd,
     """Simulated: value(seed, example) = truth + seed effect + example effect + residual."""
     rng = np.random.default_rng([seeds, int(10 * seed_sd), int(10 * residual_sd)])
     truth = 0.4
-    resamples = Resamples.draw(EXAMPLES, 300, 0)
+    resamples = Resamples(EXAMPLES, 300, 0)
     of_seed = seed_sd * rng.normal(size=(seeds, 1, STUDIES))
     of_example = example_sd * rng.normal(size=(EXAMPLES, STUDIES))
     residual = residual_sd * rng.normal(size=(seeds, EXAMPLES, STUDIES))

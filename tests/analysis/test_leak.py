@@ -142,7 +142,7 @@ def simulated(study, copied=0.0):
     subsets = dict(zip(REMEMBERED, (wrong | True, ~wrong, wrong), strict=True))
     fitted = [base(found, label, clean, seen & of, counts)[..., 0] for of in subsets.values()]
     known = xr.Dataset({"value": ((*names, "seed"), np.stack(fitted, 2))}, names)
-    drawn = next(Resamples.draw(EXAMPLES, RESAMPLES, study).blocks(EXAMPLES))[1]
+    drawn = next(Resamples(EXAMPLES, RESAMPLES, study).blocks(EXAMPLES))[1]
     counts = np.zeros((1 + RESAMPLES, len(label)))
     counts[:, ~seen] = drawn
     tables = {name: np.full((len(ROWS), 2, SEEDS, 1 + RESAMPLES), np.nan) for name in subsets}

@@ -20,12 +20,12 @@ from disobey.analysis.payoff import (
     PAYOFF,
     PAYOFF_PARTS,
     DecilePayoff,
-    Deviations,
     beyond_reference,
+    deviations,
     gains_of,
     kappa,
 )
-from disobey.analysis.quality import Block, kl_divergence, mean_teacher, read_outputs
+from disobey.analysis.quality import Block, Outputs, kl_divergence, mean_teacher
 from disobey.analysis.resampling import Resamples, gather, mean_of
 from disobey.analysis.setting import SplitLogits, analyse
 
@@ -39,12 +39,14 @@ def rows_of(models, label, resamples, seed=0):
     All that are called neither teacher nor other are compared with the teacher; others are its
     replicates.
     """
-    drawn = Resamples.draw(len(label), resamples, seed)
-    outputs = {name: read_outputs(z) for name, z in models.items()}
+    drawn = Resamples(len(label), resamples, seed)
+    outputs = {name: Outputs(z) for name, z in models.items()}
     teacher = outputs["teacher"]
     replicates = [z for name, z in outputs.items() if name.startswith("other")]
     compared = [name for name in models if not name.startswith(("teacher", "other"))]
-    of, gains = {name: Deviations(["all"], labelled=True) for name in compared}, {}
+    kinds = {"labelled": True, "replicated": bool(replicates)}
+    classes, gains = models["teacher"].shape[1], {}
+    of = {name: deviations(["all"], classes, **kinds) for name in compared}
     for name in compared:
         gains[name, 0] = gains_of(outputs[name], teacher, label)
         kl = kl_divergence(teacher, outputs[name])
@@ -53,13 +55,15 @@ def rows_of(models, label, resamples, seed=0):
         )
         for rows, counts in drawn.blocks(len(label)):
             assert rows == slice(0, len(label))
-            of[name].add(counts, block, np.ones((len(label), 1), bool))
+            for one in of[name]:
+                one.add(counts, block, np.ones((len(label), 1), bool))
     by_model = {key: values.T for key, values in gains.items()}
     deciles = [DecilePayoff(by_model, one.phi_own) for one in replicates]
     gather(drawn, deciles, 97)  # in several blocks
     found = {
-        name: one.statistics()[0] | mean_of([decile.statistics((name, 0)) for decile in deciles])
-        for name, one in of.items()
+        name: mean_of([decile.statistics((name, 0)) for decile in deciles])
+        | {key: values for one in parts for key, values in one.statistics()[0].items()}
+        for name, parts in of.items()
     }
     for name, inherited in zip(COPIED, INHERITED, strict=True):
         both = found["student"][inherited], found["reference"][inherited]
@@ -135,7 +139,7 @@ def test_gain_is_misfit_and_cross_by_either_score():
     model, teacher = 2 * rng.normal(size=(2, 50, CLASSES))
     label = rng.integers(CLASSES, size=50)
     m, t, y = softmax(model, 1), softmax(teacher, 1), np.eye(CLASSES)[label]
-    brier, apart, nll, divergence = gains_of(read_outputs(model), read_outputs(teacher), label).T
+    brier, apart, nll, divergence = gains_of(Outputs(model), Outputs(teacher), label).T
     np.testing.assert_allclose(apart, ((m - t) ** 2).sum(1), atol=1e-12)
     np.testing.assert_allclose(brier - apart, 2 * ((y - m) * (m - t)).sum(1), atol=1e-12)
     np.testing.assert_allclose(divergence, rel_entr(m, t).sum(1), atol=1e-12)

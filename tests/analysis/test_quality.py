@@ -48,7 +48,7 @@ def calibration_error(p, label):
 
 def test_quality_equals_scikit_learn_on_the_sample_and_on_each_resample(case):
     logits, _, label, clean, where = case
-    resamples = Resamples.draw(EXAMPLES, 5, 1)
+    resamples = Resamples(EXAMPLES, 5, 1)
     found = quality(resamples, logits, label, clean, where)
     p, names = softmax(logits, 1), list(range(CLASSES))
     for k, rows in enumerate(drawn(where, resamples)):
@@ -71,13 +71,13 @@ def test_quality_equals_scikit_learn_on_the_sample_and_on_each_resample(case):
 def test_ece_of_a_model_that_is_always_sure_is_its_error():
     logits = np.tile([50.0, 0.0], (10, 1))
     label = np.array([0] * 7 + [1] * 3)
-    args = Resamples.draw(10, 0, 0), logits, label, label, np.ones(10, bool)
+    args = Resamples(10, 0, 0), logits, label, label, np.ones(10, bool)
     assert quality(*args)["ece"][0] == pytest.approx(0.3)
 
 
 def test_fidelity_equals_scipy_on_the_sample_and_on_each_resample(case):
     logits, teacher, _, _, where = case
-    resamples = Resamples.draw(EXAMPLES, 5, 1)
+    resamples = Resamples(EXAMPLES, 5, 1)
     found = fidelity(resamples, logits, teacher, where)
     p, q = softmax(teacher, 1), softmax(logits, 1)
     for k, rows in enumerate(drawn(where, resamples)):
@@ -93,7 +93,7 @@ def test_fidelity_equals_scipy_on_the_sample_and_on_each_resample(case):
 def test_a_model_is_at_no_distance_from_itself(case):
     logits, *_ = case
     everything = np.ones(EXAMPLES, bool)
-    found = fidelity(Resamples.draw(EXAMPLES, 0, 0), logits, logits, everything)
+    found = fidelity(Resamples(EXAMPLES, 0, 0), logits, logits, everything)
     assert [float(v[0]) for v in found.values()] == [1, 0, 0]
 
 
@@ -104,7 +104,7 @@ def test_extreme_logits_give_exact_finite_numbers():
     everything = np.ones(2, bool)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        one = Resamples.draw(2, 0, 0)
+        one = Resamples(2, 0, 0)
         found = quality(one, logits, label, label, everything)
         found |= fidelity(one, logits, teacher, everything)
     expected = {
@@ -128,7 +128,7 @@ def test_saturated_is_where_a_float32_softmax_rounds_to_one():
         powers = np.exp(logits - logits.max())
         rounds_to_one = powers[0, 0] / powers.sum(dtype=np.float32) == 1
         label = np.zeros(1, int)
-        one = Resamples.draw(1, 0, 0)
+        one = Resamples(1, 0, 0)
         found = quality(one, logits, label, label, np.ones(1, bool))
         assert bool(found["saturated"][0]) == rounds_to_one
 
@@ -136,7 +136,7 @@ def test_saturated_is_where_a_float32_softmax_rounds_to_one():
 def test_an_empty_subset_has_no_quality_and_nothing_warns(case):
     logits, teacher, label, clean, _ = case
     nothing = np.zeros(EXAMPLES, bool)
-    resamples = Resamples.draw(EXAMPLES, 2, 0)
+    resamples = Resamples(EXAMPLES, 2, 0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = quality(resamples, logits, label, clean, nothing)

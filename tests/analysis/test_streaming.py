@@ -69,9 +69,9 @@ def test_rows_are_asked_for_in_blocks_and_at_most_twice():
 
 @pytest.mark.parametrize("size", [1, 8, 64])
 def test_resamples_drawn_in_several_goes_are_the_same(size, monkeypatch):
-    whole = counts_of(Resamples.draw(60, 20, 4))
+    whole = counts_of(Resamples(60, 20, 4))
     monkeypatch.setattr(resampling, "STRIPE_BYTES", 21 * 16)
-    found = list(Resamples.draw(60, 20, 4).blocks(size))
+    found = list(Resamples(60, 20, 4).blocks(size))
     np.testing.assert_array_equal(np.hstack([counts for _, counts in found]), whole)
     assert [rows.start for rows, _ in found] == list(range(0, 60, size))
     assert found[-1][0].stop == 60

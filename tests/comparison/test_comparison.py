@@ -117,7 +117,7 @@ def test_one_pair_has_an_interval_over_examples_and_no_verdict_however_clear_it_
     one = held(found)["exaggeration"]
     chosen = replicate.argmax(1)
     m, t, r = (confidence_logit(z, chosen) for z in (student, teacher, replicate))
-    drawn = next(Resamples.draw(EXAMPLES, 200, 3).blocks(EXAMPLES))[1][1:].astype(int)
+    drawn = next(Resamples(EXAMPLES, 200, 3).blocks(EXAMPLES))[1][1:].astype(int)
     resampled = [
         np.cov(m[rows], r[rows])[0, 1] / np.cov(t[rows], r[rows])[0, 1]
         for rows in (np.repeat(np.arange(EXAMPLES), counts) for counts in drawn)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from disobey import compare
-from disobey.comparison.files import read_file
-from disobey.comparison.top_classes import completed, spread_share
+from disobey.comparison.files import completed, read_file, spread_share
 from disobey.errors import UserError
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan

@@ -64,12 +64,8 @@ LEAST_POINTS = 2
 class Passage:
     """The times at which a run's c_1 first reaches some levels, between recorded points.
 
-    Attributes
-    ----------
-    point : ndarray of int, shape (level,)
-        The recorded point at or after the passage.
-    fraction : ndarray, shape (level,)
-        How far from the point before it to this one, above 0 and up to 1.
+    ``point`` is the recorded point at or after the passage, ``fraction`` how far from the point
+    before it to this one, above 0 and up to 1; both have the shape (level,).
     """
 
     point: np.ndarray
@@ -83,14 +79,7 @@ class Passage:
 
 
 def first_passage(leading: np.ndarray, levels: np.ndarray) -> Passage:
-    """Return where c_1 reaches each level for the first time.
-
-    Parameters
-    ----------
-    leading : ndarray, shape (point,)
-        c_1, beginning with the start of training, where it is 0.
-    levels : ndarray, shape (level,)
-        Above 0, up to the largest c_1.
+    """Return where c_1, (point,), which is 0 at first, first reaches each level, (level,).
 
     Raises
     ------
@@ -133,11 +122,6 @@ def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray
     Returns
     -------
     ndarray, shape (share, direction)
-
-    Raises
-    ------
-    ValueError
-        See `first_passage`.
     """
     levels = shares * common_range(compared, reference)
     logs = []
@@ -174,9 +158,8 @@ class LayerProgress:
         ||(W - W(0)) v_k||, and ||W v_k||.
     norm_start : ndarray, shape (model, seed, direction)
         ||W(0) v_k||.
-    rank : ndarray of int, shape (direction,)
+    rank, eigenvalue : ndarray, shape (direction,)
         The leading one first.
-    eigenvalue : ndarray, shape (direction,)
     """
 
     models: tuple[str, ...]
@@ -201,18 +184,10 @@ class LayerProgress:
 
 
 def analyse(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
-    """Compare student and placebos with the reference, seed by seed.
+    """Compare student and placebos with the reference, seed by seed; see `Bias` for the dataset.
 
-    Parameters
-    ----------
-    layer : LayerProgress
-    matched : tuple of float
-        Beginning and end of the matched range, as shares of the common range of c_1.
-
-    Returns
-    -------
-    xarray.Dataset
-        See `Bias`.
+    ``matched`` is the beginning and the end of the matched range, as shares of the common range of
+    c_1.
 
     Raises
     ------
@@ -265,12 +240,14 @@ def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
         },
         coords={"compared": list(layer.models[1:]), "band": list(BANDS)},
     )
-    return dataset.assign(
-        over_seeds(dataset.log_ratio)
-        | over_seeds(dataset.overall, "overall_")
-        | over_seeds(dataset.band_overall, "band_overall_")
-        | over_seeds(dataset.trend, "trend_")
-    )
+    dataset = dataset.assign(over_seeds(dataset.log_ratio))
+    return _with_intervals(dataset, OVERALL, BAND_OVERALL, TREND)
+
+
+def _with_intervals(dataset: xr.Dataset, *names: str) -> xr.Dataset:
+    for name in names:
+        dataset = dataset.assign(over_seeds(dataset[name], f"{name}_"))
+    return dataset
 
 
 def _of_pairs(
@@ -320,31 +297,15 @@ def _against_placebos(layer: LayerProgress, matched: tuple[float, float]) -> xr.
         },
         coords={"placebo": list(layer.models[2:]), "band": list(BANDS)},
     )
-    return dataset.assign(
-        over_seeds(dataset.difference, "difference_")
-        | over_seeds(dataset.overall_difference, "overall_difference_")
-        | over_seeds(dataset.band_difference, "band_difference_")
-    )
+    return _with_intervals(dataset, "difference", OVERALL_DIFFERENCE, BAND_DIFFERENCE)
 
 
 def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:
     """Return the log ratios and paths of linear regression: see `disobey.analysis.linear`.
 
     There is one round of distillation; the teacher stops when it has learnt `LINEAR_STOP` of
-    direction 1, where the common range of b_1 ends.
-
-    Parameters
-    ----------
-    eigenvalue : ndarray, shape (direction,)
-        The leading one first.
-    matched : tuple of float
-        As in `analyse`.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``theorem_log_ratio``, ``theorem``, ``theorem_overall``, ``theorem_trend``, ``linear``,
-        ``linear_time`` (in units of 1 / leading eigenvalue).
+    direction 1, where the common range of b_1 ends. Eigenvalues, (direction,), begin with the
+    leading one; times are in units of 1 / leading eigenvalue.
     """
     # Rounding may leave an eigenvalue of a covariance a little below 0.
     spectrum = np.maximum(eigenvalue, 0) / eigenvalue[0]

@@ -4,8 +4,8 @@ Words: t is a student's teacher, m the model compared with it (student or refere
 *replicate*: a teacher of another seed, same data and noise. phi is the confidence logit.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from disobey.analysis.names import (
     SIGNAL_SCALE,
     Statistic,
 )
-from disobey.analysis.resampling import Means
+from disobey.analysis.resampling import Averages
+
+Key = TypeVar("Key", bound=Hashable)
 
 # Rows of logits turned into float64 at a time.
 BLOCK = 1 << 16
@@ -79,18 +81,7 @@ def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Return phi(p_c) = ln(p_c / (1 - p_c)) from logits: z[c] - logsumexp of the others.
 
     In float64 and at temperature 1; never through the probability, which rounds to 1 in float32 at
-    a gap of 17 already.
-
-    Parameters
-    ----------
-    logits : ndarray, shape (example, class)
-        Two classes at least.
-    chosen : ndarray of int, shape (example,)
-        The class c whose confidence is asked for: the teacher's prediction.
-
-    Returns
-    -------
-    ndarray of float64, shape (example,)
+    a gap of 17 already. ``chosen``, (example,), is the class c, such as the teacher's prediction.
 
     Raises
     ------
@@ -114,62 +105,51 @@ def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return phi
 
 
-class Primary:
-    """A and G(q), conditioned on a replicate.
+def primary(
+    phi_model: np.ndarray, phi_teacher: np.ndarray, phi_replicate: np.ndarray, where: np.ndarray
+) -> Averages:
+    """Return A and G(q), conditioned on a replicate: all phi are of the class that it predicts.
 
-    A = cov(phi_m, phi_r) / cov(phi_t, phi_r);  G(q) = mean(phi_m - phi_t) in decile q of phi_r.
-    A model that behaves like one more teacher seed has A = 1 and G = 0.
-
-    Parameters
-    ----------
-    phi_model, phi_teacher, phi_replicate : ndarray, shape (example,)
-        Confidence logits of the class that the *replicate* predicts.
-    where : ndarray of bool, shape (example,)
-        The subset.
+    A = cov(phi_m, phi_r) / cov(phi_t, phi_r);  G(q) = mean(phi_m - phi_t) in decile q of phi_r. A
+    model that behaves like one more teacher seed has A = 1 and G = 0. All arrays have the shape
+    (example,); ``where`` is the subset.
     """
+    edges = quantile_edges(phi_replicate, where, DECILES)
 
-    def __init__(
-        self,
-        phi_model: np.ndarray,
-        phi_teacher: np.ndarray,
-        phi_replicate: np.ndarray,
-        where: np.ndarray,
-    ) -> None:
-        self._phi = phi_model, phi_teacher, phi_replicate
-        self._where = where
-        self._centre = [centre_of(phi, where) for phi in self._phi]
-        self._edges = quantile_edges(phi_replicate, where, DECILES)
-        self._moments, self._gaps = Means(), Means()
+    def gaps(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        decile = np.searchsorted(edges, phi_replicate[rows], side="right")
+        inside = where[rows, None] & (decile[:, None] == np.arange(DECILES))
+        return (phi_model[rows] - phi_teacher[rows])[:, None], inside
 
-    def add(self, counts: np.ndarray, rows: slice) -> None:
-        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
-        where = self._where[rows, None]
-        phi_m, phi_t, phi_r = (phi[rows] for phi in self._phi)
-        m, t, r = (phi[rows] - by for phi, by in zip(self._phi, self._centre, strict=True))
-        self._moments.add(counts, np.column_stack([m, t, r, m * r, t * r]), where)
-        decile = np.searchsorted(self._edges, phi_r, side="right")
-        inside = where & (decile[:, None] == np.arange(DECILES))
-        self._gaps.add(counts, (phi_m - phi_t)[:, None], inside)
+    def finish(moments: np.ndarray, gaps: np.ndarray) -> dict[str, np.ndarray]:
+        by_decile = zip(GAPS, gaps[..., 0].T, strict=True)
+        return {EXAGGERATION: slope_of(moments), **dict(by_decile)}
 
-    def statistics(self) -> dict[str, np.ndarray]:
-        """Return the statistics by name, each of shape (1 + resample,)."""
-        m, t, r, mr, tr = self._moments.values()[:, 0].T
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = {EXAGGERATION: (mr - m * r) / spread(tr, t * r)}
-        return found | dict(zip(GAPS, self._gaps.values()[..., 0].T, strict=True))
+    return Averages(finish, moments_of(phi_model, phi_teacher, phi_replicate, where), gaps)
 
 
-Key = TypeVar("Key", bound=Hashable)
+def moments_of(
+    phi_model: np.ndarray, phi_teacher: np.ndarray, phi_order: np.ndarray, where: np.ndarray
+) -> Callable[[slice], tuple[np.ndarray, np.ndarray]]:
+    """Return the part of `Averages` that `slope_of` needs; all arrays have shape (example,)."""
+    phi = phi_model, phi_teacher, phi_order
+    centre = [centre_of(one, where) for one in phi]
+
+    def moments(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        m, t, o = (one[rows] - by for one, by in zip(phi, centre, strict=True))
+        return np.column_stack([m, t, o, m * o, t * o]), where[rows, None]
+
+    return moments
+
+
+def slope_of(moments: np.ndarray) -> np.ndarray:
+    """Return cov(phi_m, phi_o) / cov(phi_t, phi_o), shape (1 + resample,); see `moments_of`."""
+    m, t, o, mo, to = moments[:, 0].T
+    return np.asarray((mo - m * o) / spread(to, t * o))
 
 
 class CentredLogits:
-    """Logits of one model, centred within each example, in float64, a block at a time.
-
-    Parameters
-    ----------
-    logits : Rows, shape (example, class)
-        An array, or what reads the rows of a store.
-    """
+    """Logits of one model, centred within each example, in float64, a block at a time."""
 
     def __init__(self, logits: Rows) -> None:
         self._logits = logits
@@ -185,8 +165,13 @@ class CentredLogits:
         return self._block
 
 
-class Inheritance(Generic[Key]):
-    """A_z = <m,r> / <t,r> and B = (<m,t> - <m,r'>) / (<t,t> - <t,r'>) of many models at once.
+def inheritance(
+    logits: Mapping[Key, CentredLogits],
+    class_mean: Mapping[Key, np.ndarray],
+    trios: Sequence[tuple[Key, Key, Key]],
+    where: np.ndarray,
+) -> Averages:
+    """Return A_z = <m,r> / <t,r> and B = (<m,t> - <m,r'>) / (<t,t> - <t,r'>) of many models.
 
     Logits are centred within each example and then each class over the subset; r' is r scaled to
     the norm of t. A_z scales the signal that teachers share, B is how much of this teacher's own
@@ -204,41 +189,37 @@ class Inheritance(Generic[Key]):
         centred, and pairs of them multiplied, once.
     where : ndarray of bool, shape (example,)
         The subset.
+
+    Returns
+    -------
+    Averages
+        Its statistics are by trio.
     """
+    pairs = dict.fromkeys(frozenset(pair) for trio in trios for pair in _pairs(*trio))
+    column = {pair: place for place, pair in enumerate(pairs)}
+    keys = dict.fromkeys(key for trio in trios for key in trio)
 
-    def __init__(
-        self,
-        logits: Mapping[Key, CentredLogits],
-        class_mean: Mapping[Key, np.ndarray],
-        trios: Sequence[tuple[Key, Key, Key]],
-        where: np.ndarray,
-    ) -> None:
-        self._where = where
-        pairs = dict.fromkeys(frozenset(pair) for trio in trios for pair in _pairs(*trio))
-        self._column = {pair: column for column, pair in enumerate(pairs)}
-        keys = dict.fromkeys(key for trio in trios for key in trio)
-        self._centred = {key: (logits[key], class_mean[key]) for key in keys}
-        self._means = Means()
-
-    def add(self, counts: np.ndarray, rows: slice) -> None:
-        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
-        inside = np.flatnonzero(self._where[rows])
-        centred = {key: z[rows][inside] - mean for key, (z, mean) in self._centred.items()}
-        products = np.zeros((counts.shape[1], len(self._column)))
-        for pair, column in self._column.items():
+    def products(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        inside = np.flatnonzero(where[rows])
+        centred = {key: logits[key][rows][inside] - class_mean[key] for key in keys}
+        found = np.zeros((len(where[rows]), len(column)))
+        for pair, place in column.items():
             one, *other = pair  # a single key where a model is multiplied with itself
             first, second = centred[one], centred[other[0] if other else one]
-            products[inside, column] = np.einsum("nc,nc->n", first, second)
-        self._means.add(counts, products, self._where[rows, None])
+            found[inside, place] = np.einsum("nc,nc->n", first, second)
+        return found, where[rows, None]
 
-    def statistics(self, trio: tuple[Key, Key, Key]) -> dict[str, np.ndarray]:
-        """Return the statistics of a trio by name, each of shape (1 + resample,)."""
-        means = self._means.values()[:, 0]
-        mr, tr, mt, tt, rr = (means[:, self._column[frozenset(pair)]] for pair in _pairs(*trio))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            scale = np.sqrt(tt / rr)
-            copied = (mt - scale * mr) / spread(tt, scale * tr)
-            return {SIGNAL_SCALE: mr / tr, INHERITANCE: copied}
+    def finish(means: np.ndarray) -> dict[tuple[Key, Key, Key], dict[str, np.ndarray]]:
+        return {
+            trio: of(*(means[:, 0, column[frozenset(p)]] for p in _pairs(*trio))) for trio in trios
+        }
+
+    def of(mr: Any, tr: Any, mt: Any, tt: Any, rr: Any) -> dict[str, np.ndarray]:  # noqa: ANN401
+        scale = np.sqrt(tt / rr)
+        copied = (mt - scale * mr) / spread(tt, scale * tr)
+        return {SIGNAL_SCALE: mr / tr, INHERITANCE: copied}
+
+    return Averages(finish, products)
 
 
 def _pairs(model: Key, teacher: Key, replicate: Key) -> tuple[tuple[Key, Key], ...]:
@@ -247,56 +228,40 @@ def _pairs(model: Key, teacher: Key, replicate: Key) -> tuple[tuple[Key, Key], .
     return *models, (teacher, teacher), (replicate, replicate)
 
 
-class Plotted:
-    """Statistics of the paper's student-teacher plot, conditioned on the teacher.
+def plotted(phi_model: np.ndarray, phi_teacher: np.ndarray, where: np.ndarray) -> Averages:
+    """Return the statistics of the paper's student-teacher plot, conditioned on the teacher.
 
-    Choosing class and rank by the teacher selects on the teacher's own noise: any second model
-    looks as if it underfitted what the teacher is unsure of. Descriptive only.
-
-    Parameters
-    ----------
-    phi_model, phi_teacher : ndarray, shape (example,)
-        Confidence logits of the class that the *teacher* predicts.
-    where : ndarray of bool, shape (example,)
-        The subset.
+    The confidence logits, (example,), are of the class that the *teacher* predicts. Choosing class
+    and rank by the teacher selects on the teacher's own noise: any second model looks as if it
+    underfitted what the teacher is unsure of. Descriptive only.
     """
+    centre_m, centre_t = (centre_of(phi, where) for phi in (phi_model, phi_teacher))
+    quarter, bottom, top = (
+        quantile_of(phi_teacher, where, share) for share in (QUARTER, TENTH, 1 - TENTH)
+    )
 
-    def __init__(self, phi_model: np.ndarray, phi_teacher: np.ndarray, where: np.ndarray) -> None:
-        self._phi = phi_model, phi_teacher
-        self._where = where
-        self._centre = [centre_of(phi, where) for phi in self._phi]
-        shares = (QUARTER, TENTH, 1 - TENTH)
-        self._quarter, self._bottom, self._top = (
-            quantile_of(phi_teacher, where, share) for share in shares
-        )
-        self._means = Means()
+    def moments(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        phi_m, phi_t = phi_model[rows], phi_teacher[rows]
+        m, t, gap = phi_m - centre_m, phi_t - centre_t, phi_m - phi_t
+        parts = (True, phi_t <= quarter, phi_t <= bottom, phi_t >= top)
+        inside = np.column_stack([where[rows] & part for part in parts])
+        return np.column_stack([m, t, m * t, t * t, m * m, gap, gap < 0]), inside
 
-    def add(self, counts: np.ndarray, rows: slice) -> None:
-        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
-        where = self._where[rows]
-        phi_m, phi_t = (phi[rows] for phi in self._phi)
-        m, t = (phi[rows] - by for phi, by in zip(self._phi, self._centre, strict=True))
-        parts = (True, phi_t <= self._quarter, phi_t <= self._bottom, phi_t >= self._top)
-        gap = phi_m - phi_t
-        features = np.column_stack([m, t, m * t, t * t, m * m, gap, gap < 0])
-        self._means.add(counts, features, np.column_stack([where & part for part in parts]))
-
-    def statistics(self) -> dict[str, np.ndarray]:
-        """Return the statistics by name, each of shape (1 + resample,)."""
-        whole, quarter, bottom, top = np.moveaxis(self._means.values(), 1, 0)
+    def finish(means: np.ndarray) -> dict[str, np.ndarray]:
+        whole, in_quarter, in_bottom, in_top = np.moveaxis(means, 1, 0)
         line, gap, below = slice(5), 5, 6
-        centre_m, centre_t = self._centre
-        with np.errstate(invalid="ignore", divide="ignore"):
-            slope, mean_m, mean_t, var_m, var_t = _fit(whole[:, line])
-            return {
-                "plot_slope": slope,
-                "plot_intercept": (mean_m + centre_m) - slope * (mean_t + centre_t),
-                "plot_slope_bottom_quartile": _fit(quarter[:, line])[0],
-                "plot_gap_bottom_decile": bottom[:, gap],
-                "plot_gap_top_decile": top[:, gap],
-                "plot_share_below_diagonal": quarter[:, below],
-                "plot_sd_ratio": np.sqrt(var_m / var_t),
-            }
+        slope, mean_m, mean_t, var_m, var_t = _fit(whole[:, line])
+        return {
+            "plot_slope": slope,
+            "plot_intercept": (mean_m + centre_m) - slope * (mean_t + centre_t),
+            "plot_slope_bottom_quartile": _fit(in_quarter[:, line])[0],
+            "plot_gap_bottom_decile": in_bottom[:, gap],
+            "plot_gap_top_decile": in_top[:, gap],
+            "plot_share_below_diagonal": in_quarter[:, below],
+            "plot_sd_ratio": np.sqrt(var_m / var_t),
+        }
+
+    return Averages(finish, moments)
 
 
 def _fit(means: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.beside import Beside
 from disobey.analysis.bias import first_passage
-from disobey.analysis.intervals import names_along, with_intervals
+from disobey.analysis.intervals import Beside, names_along, with_intervals
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 
 EQUAL_ACCURACY, LOG_STEPS_RATIO = "equal_accuracy", "log_steps_ratio"
@@ -34,11 +33,8 @@ SHARES = ("train_accuracy", "test_accuracy", FINAL_TRAIN, FINAL_TEST, "test_at_l
 class Recorded:
     """Accuracies of one model at recorded steps, the same ones in every seed.
 
-    Attributes
-    ----------
-    step : ndarray of int, shape (point,)
-    train_accuracy, test_accuracy : ndarray, shape (seed, point)
-        Shares of given labels.
+    ``step`` has the shape (point,), the accuracies, which are shares of given labels, (seed,
+    point).
     """
 
     step: np.ndarray
@@ -54,18 +50,9 @@ class Recorded:
 def at_levels(
     train_accuracy: np.ndarray, values: np.ndarray, levels: np.ndarray = LEVELS
 ) -> np.ndarray:
-    """Return recorded values where train accuracy first reaches some levels.
+    """Return recorded values, (point,), where train accuracy first reaches some levels, (level,).
 
-    Parameters
-    ----------
-    train_accuracy, values : ndarray, shape (point,)
-        Of one run.
-    levels : ndarray, shape (level,)
-
-    Returns
-    -------
-    ndarray, shape (level,)
-        NaN at levels that the run never reaches, or has passed at the first recorded point.
+    NaN at levels that the run never reaches, or has passed at the first recorded point.
     """
     found = np.full(len(levels), np.nan)
     passed = (levels > train_accuracy[0]) & (levels <= train_accuracy.max())
@@ -77,16 +64,8 @@ def at_levels(
 def analyse(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
     """Compare student and placebos with the reference, and the student with each placebo.
 
-    Parameters
-    ----------
-    models : mapping of str to Recorded
-        Reference and student; a teacher and placebos where there are any.
-    seeds : sequence of int
-
-    Returns
-    -------
-    xarray.Dataset
-        See `Curves`.
+    ``models`` holds reference and student, and a teacher and placebos where there are any. See
+    `Curves` for the dataset.
     """
     found = _curves(models, seeds)
     reference = found.sel(model=REFERENCE, drop=True)

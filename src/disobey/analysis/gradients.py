@@ -22,8 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.beside import Beside
-from disobey.analysis.intervals import names_along, with_intervals
+from disobey.analysis.intervals import Beside, names_along, with_intervals
 from disobey.analysis.names import STUDENT, TEACHER
 
 ONE_HOT = "one_hot"
@@ -42,14 +41,9 @@ def softened(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def margins(channels: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Return x_k . mu_k, shape (example, class).
+    """Return x_k . mu_k, shape (example, class), 0 where a channel is empty.
 
-    Parameters
-    ----------
-    channels : ndarray, shape (example, class, dimension)
-        0 where a channel is empty.
-    direction : ndarray, shape (class, dimension)
-        mu.
+    ``channels`` has the shape (example, class, dimension), ``direction`` (class, dimension).
     """
     return np.asarray(np.einsum("ekd,kd->ek", channels, direction))
 
@@ -57,12 +51,8 @@ def margins(channels: np.ndarray, direction: np.ndarray) -> np.ndarray:
 def right_signs(target: np.ndarray, margin: np.ndarray) -> float:
     """Return the share of pairs with the right sign, as the paper counts.
 
-    Parameters
-    ----------
-    target : ndarray, shape (example, class)
-        Probabilities, or one-hot labels.
-    margin : ndarray, shape (example, class)
-        See `margins`; exactly 0 where a channel is empty.
+    ``target`` holds probabilities or one-hot labels, ``margin`` is that of `margins`; both have the
+    shape (example, class).
     """
     of_empty = np.where(margin == 0, target, 0).max(1, keepdims=True)
     return float(((target > of_empty) == (margin > 0)).mean())
@@ -75,17 +65,9 @@ def right_first_gradients(target: np.ndarray, margin: np.ndarray) -> float:
 
 
 def cosines(weights: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Return the cosine of each class's weights with its true direction.
+    """Return the cosine of each class's weights with its true direction, shape (..., class).
 
-    Parameters
-    ----------
-    weights : ndarray, shape (..., class, dimension)
-    direction : ndarray, shape (class, dimension)
-
-    Returns
-    -------
-    ndarray, shape (..., class)
-        NaN where weights are 0.
+    ``weights`` have the shape (..., class, dimension). NaN where they are 0.
     """
     inner = (weights * direction).sum(-1)
     lengths = np.linalg.norm(weights, axis=-1) * np.linalg.norm(direction, axis=-1)
@@ -119,13 +101,7 @@ class Learnt:
 
 
 def analyse(learnt: Learnt, seeds: Sequence[int]) -> xr.Dataset:
-    """Count the signs of either target, and compare weights with the true directions.
-
-    Returns
-    -------
-    xarray.Dataset
-        See `Gradients`.
-    """
+    """Count the signs of both targets, and compare weights with the directions; see `Gradients`."""
     found = _signs(learnt, seeds).merge(_cosines(learnt, seeds))
     return with_intervals(found, lambda name: (0.0 if name in SHARES else -1.0, 1.0))
 

@@ -3,9 +3,10 @@
 A check raises a `UserError` that names the runs and how they differ.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,24 +23,10 @@ VARIABLES = ("step", "progress", "norm", "norm_start", "rank", "eigenvalue")
 class Recording:
     """The progress of one run in one layer.
 
-    Attributes
-    ----------
-    run, layer : str
-    basis : str
-        Id of the store of the eigendirections.
-    initialisation : str
-        Hash of W(0).
-    unit_norm : bool
-        Whether filters were normalised before their progress was taken.
-    total_variance : float
-        Of the layer's input.
-    step : ndarray of int, shape (point,)
-    progress, norm : ndarray, shape (point, direction)
-        ||(W - W(0)) v_k||, and ||W v_k||.
-    norm_start : ndarray, shape (direction,)
-        ||W(0) v_k||.
-    rank : ndarray of int, shape (direction,)
-    eigenvalue : ndarray, shape (direction,)
+    ``basis`` is the id of the store of the eigendirections, ``initialisation`` a hash of W(0), and
+    ``total_variance`` that of the layer's input; with ``unit_norm`` filters were normalised before
+    their progress was taken. ``progress``, ||(W - W(0)) v_k||, and ``norm``, ||W v_k||, have the
+    shape (point, direction).
     """
 
     run: str
@@ -141,38 +128,34 @@ def check_same_data(runs: Iterable[Manifest]) -> None:
                 )
 
 
-def check_same_directions(recordings: Iterable[Recording]) -> None:
-    """Refuse runs of one seed whose progress was taken otherwise than the first one's."""
-    first, *others = recordings
-    for other in others:
-        pair = _pair(other, first)
-        if other.basis != first.basis:
-            raise UserError(
-                f"{pair} was tracked in different bases ({other.basis} and {first.basis}); train "
-                f"both with the same basis"
-            )
-        if not np.array_equal(other.rank, first.rank):
-            raise UserError(
-                f"{pair} was tracked along different ranks ({_listed(other.rank)} and "
-                f"{_listed(first.rank)}); write the same ranks for both"
-            )
-        if other.unit_norm != first.unit_norm:
-            raise UserError(
-                f"{pair} has normalised filters in one of them only; compare runs of one "
-                f"architecture"
-            )
+# What must be the same in two recordings, how a message says that it differs, and prints it.
+DIFFERENCES: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "basis": ("was tracked in different bases ({} and {}); train both with the same basis", str),
+    "rank": (
+        "was tracked along different ranks ({} and {}); write the same ranks for both",
+        lambda rank: ", ".join(map(str, rank)),
+    ),
+    "unit_norm": (
+        "has normalised filters in one of them only; compare runs of one architecture", str,
+    ),
+    "step": (
+        "was recorded at different steps ({} and {}); train both for equally many epochs or steps "
+        "with the same batch size",
+        lambda step: f"{len(step)} points, {step[0]} to {step[-1]}",
+    ),
+}  # fmt: skip
 
 
-def check_same_steps(recordings: Iterable[Recording]) -> None:
-    """Refuse runs that were recorded at other steps than the first one."""
+def check_same(recordings: Iterable[Recording], *names: str) -> None:
+    """Refuse recordings that differ from the first one in some of `DIFFERENCES`."""
     first, *others = recordings
     for other in others:
-        if not np.array_equal(other.step, first.step):
-            raise UserError(
-                f"{_pair(other, first)} was recorded at different steps ({_ends(other.step)} and "
-                f"{_ends(first.step)}); train both for equally many epochs "
-                f"or steps with the same batch size"
-            )
+        for name in names:
+            pair = getattr(other, name), getattr(first, name)
+            if not np.array_equal(*pair):
+                words, printed = DIFFERENCES[name]
+                which = f"{other.run} and {first.run}: layer {other.layer}"
+                raise UserError(f"{which} {words.format(*map(printed, pair))}")
 
 
 def common_ranks(references: Iterable[Recording]) -> np.ndarray:
@@ -215,15 +198,3 @@ def check_points(compared: Recording, against: Recording, matched: tuple[float, 
                 f"in common with {(against if recording is compared else compared).run}; "
                 f"{LEAST_POINTS} are needed: train for more epochs, or at a lower learning rate"
             )
-
-
-def _pair(one: Recording, other: Recording) -> str:
-    return f"{one.run} and {other.run}: layer {one.layer}"
-
-
-def _listed(rank: np.ndarray) -> str:
-    return ", ".join(map(str, rank))
-
-
-def _ends(step: np.ndarray) -> str:
-    return f"{len(step)} points, {step[0]} to {step[-1]}"

@@ -6,7 +6,9 @@ The quantiles are computed here: scipy would be two fifths of what the package i
 import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -53,17 +55,10 @@ def half_width(
 
 
 def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return estimate, low and high of a statistic.
+    """Return estimate, low and high, each of shape (...), of a statistic (seed, 1 + resample, ...).
 
-    Parameters
-    ----------
-    rows : ndarray, shape (seed, 1 + resample, ...)
-        The statistic of each seed on the full sample (row 0) and on the resamples of the test
-        examples; a training set, whose examples are not resampled, has a single row.
-
-    Returns
-    -------
-    estimate, low, high : ndarray, shape (...)
+    Row 0 is the full sample, the others are resamples of the test examples; a training set, whose
+    examples are not resampled, has a single row.
     """
     seeds = len(rows)
     per_seed = rows[:, 0]
@@ -77,21 +72,10 @@ def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def over_seeds(
     values: xr.DataArray, prefix: str = "", within: tuple[float, float] = (-np.inf, np.inf)
 ) -> dict[str, xr.DataArray]:
-    """Return estimate, low and high over seeds, by name; no resamples of examples enter.
+    """Return ``<prefix>estimate``, ``low`` and ``high`` over the dimension ``seed``, by name.
 
-    Parameters
-    ----------
-    values : xarray.DataArray
-        With dimension ``seed``.
-    prefix : str
-        What the names begin with.
-    within : (float, float)
-        The smallest and the largest value that the statistic can have: the interval is cut there.
-
-    Returns
-    -------
-    dict of str to xarray.DataArray
-        ``<prefix>estimate``, ``<prefix>low``, ``<prefix>high``; with one seed both ends are NaN.
+    No resamples of examples enter. With one seed both ends are NaN; they are cut to ``within``, the
+    smallest and the largest value that the statistic can have.
     """
     by_seed = values.transpose("seed", ...)
     estimate, low, high = crossed_interval(by_seed.values[:, None])
@@ -104,11 +88,7 @@ def over_seeds(
 def with_intervals(found: xr.Dataset, within: Callable[[str], tuple[float, float]]) -> xr.Dataset:
     """Return a dataset with the intervals of all its variables along ``seed``, see `over_seeds`.
 
-    Parameters
-    ----------
-    found : xarray.Dataset
-    within : callable
-        Returns the smallest and the largest value of the variable of a name.
+    ``within`` gives the smallest and the largest value of the variable of a name.
     """
     numbers = [str(name) for name in found.data_vars if "seed" in found[name].dims]
     for name in numbers:
@@ -125,6 +105,22 @@ def interval_in(data: xr.Dataset, name: str) -> Interval:
 def names_along(data: xr.Dataset, dimension: str) -> tuple[str, ...]:
     """Return the names along a dimension, in order; none where there is no such dimension."""
     return tuple(map(str, data[dimension].values)) if dimension in data.coords else ()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An analysis of a setting beside that of its confidence, as its store holds it.
+
+    ``about`` is as in `disobey.analysis.store.Analysis`.
+    """
+
+    setting: str
+    about: dict[str, Any]
+    data: xr.Dataset
+
+    def number(self, statistic: str, **of: str) -> Interval:
+        """Return estimate, low and high at a name along dimensions, such as ``model="student"``."""
+        return interval_in(self.data.sel(of), statistic)
 
 
 def example_variance(rows: np.ndarray) -> np.ndarray:

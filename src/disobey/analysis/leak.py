@@ -63,16 +63,13 @@ def enter_held_out(
     ----------
     tables : mapping of str to ndarray, shape (statistic, model, seed, 1 + resample)
         By subset; they hold the statistics of quality.
-    row : mapping of str to int
-        Positions of statistics.
-    models : mapping of str to int
-        Positions of the models to which the examples are held out. A teacher saw all: it has no
-        leak, and no memory that could be told from how it treats examples in general.
+    row, models : mapping of str to int
+        Positions of statistics, and of the models to which the examples are held out. A teacher saw
+        all: it has no leak, and no memory that could be told from how it treats any example.
     seen : xarray.Dataset
         The analysis of the seen examples. They are the population: only held-out examples are
         resampled.
     classes : int
-        K.
     """
     places = list(models.values())
     leaked = tables[MISLABELLED]

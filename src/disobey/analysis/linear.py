@@ -43,16 +43,9 @@ class Spectrum:
 
     @classmethod
     def from_data(cls, inputs: ArrayLike, targets: ArrayLike) -> Self:
-        """Decompose X = U S V'.
+        """Decompose X = U S V' for X, (example, feature), and y, (example,).
 
         Divide X and y by sqrt(n) beforehand if the loss is the mean over examples.
-
-        Parameters
-        ----------
-        inputs : array_like, shape (example, feature)
-            X, of any rank but 0.
-        targets : array_like, shape (example,)
-            y.
 
         Raises
         ------
@@ -75,19 +68,10 @@ class Spectrum:
 
 
 def filters(eigenvalues: np.ndarray, times: ArrayLike) -> np.ndarray:
-    """Return the share learnt of each direction, 1 - e^(-lambda t).
+    """Return the share learnt of each direction, 1 - e^(-lambda t), shape of times + (direction,).
 
-    Parameters
-    ----------
-    eigenvalues : ndarray, shape (direction,)
-        0 or larger.
-    times : array_like, any shape
-        Positive, in units of 1 / eigenvalue; ``np.inf`` is the limit.
-
-    Returns
-    -------
-    ndarray of float64, shape of times + (direction,)
-        0 along directions of eigenvalue 0; exact to rounding however small lambda t is.
+    Eigenvalues are 0 or larger, times positive, in units of 1 / eigenvalue; ``np.inf`` is the
+    limit. 0 along directions of eigenvalue 0; exact to rounding however small lambda t is.
     """
     when = np.asarray(times, np.float64)
     learnt = np.zeros((*when.shape, len(eigenvalues)))
@@ -105,8 +89,8 @@ def paths(spectrum: Spectrum, times: ArrayLike, teacher_stops: ArrayLike = ()) -
     times : array_like, any shape
         Positive, in units of 1 / eigenvalue; ``np.inf`` is the limit.
     teacher_stops : array_like, shape (round,)
-        When the teacher of each round of distillation was stopped, in the same unit; none for the
-        one-hot path. ``np.inf`` is a teacher trained to the end, which changes nothing.
+        When the teacher of each round of distillation was stopped; none for the one-hot path.
+        ``np.inf`` is a teacher trained to the end, which changes nothing.
 
     Returns
     -------
@@ -130,19 +114,9 @@ def log_ratio_at(times: np.ndarray, eigenvalues: np.ndarray, teacher_stop: float
     With p = 1 - e^(-lambda_1 t), q = 1 - e^(-lambda_1 T), r = lambda_k / lambda_1 and the filter
     f(a) = 1 - (1 - a)^r, R = f(p) f(q) / f(p q). It rises with t from f(q) / q to 1.
 
-    Parameters
-    ----------
-    times : ndarray, any shape
-        The student's training times, positive, in units of 1 / eigenvalue.
-    eigenvalues : ndarray, shape (direction,)
-        0 or larger, the largest first.
-    teacher_stop : float
-        T.
-
-    Returns
-    -------
-    ndarray of float64, shape of times + (direction,)
-        Exact to some 1e-15. NaN along directions of eigenvalue 0, where neither model moves.
+    ``times`` are the student's, ``eigenvalues`` (direction,) begin with the largest, and
+    ``teacher_stop`` is T. The shape is that of times + (direction,); exact to some 1e-15. NaN along
+    directions of eigenvalue 0, where neither model moves.
     """
     leading = eigenvalues[0]
     student, stop = leading * times[..., None], np.float64(leading * teacher_stop)

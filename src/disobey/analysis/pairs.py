@@ -34,14 +34,8 @@ LEVELS = np.linspace(0.1, 0.9, 81)
 class Pairs(NamedTuple):
     """The pairs of ranks that are counted; see the options ``pairs`` of a study.
 
-    Attributes
-    ----------
-    top : int
-        Top directions are those of rank 1 up to this one.
-    bottom : (int, int)
-        First and last rank of bottom directions.
-    seed : int
-        Of the draw.
+    Top directions are those of rank 1 to ``top``, bottom ones those from the first to the last rank
+    in ``bottom``; ``seed`` is that of the draw.
     """
 
     top: int
@@ -110,16 +104,8 @@ def counted(log_ratio: np.ndarray) -> np.ndarray:
 def count(log_ratio: np.ndarray, pairs: Pairs) -> tuple[float, float]:
     """Return in how many of the drawn pairs the compared model has learnt less.
 
-    Parameters
-    ----------
-    log_ratio : ndarray, shape (top, bottom)
-        Of all pairs; see `log_ratio_at_equal_top`.
-    pairs : Pairs
-
-    Returns
-    -------
-    expected, drawn : float
-        The mean over all draws, and the count of the one draw.
+    First the mean over all draws, then the count of the one draw. ``log_ratio`` is that of all
+    pairs, (top, bottom).
     """
     less = counted(log_ratio)
     top, bottom = (pairs.drawn() - [1, pairs.bottom[0]]).T
@@ -127,20 +113,10 @@ def count(log_ratio: np.ndarray, pairs: Pairs) -> tuple[float, float]:
 
 
 def analyse_pairs(layer: LayerProgress, pairs: Pairs, *, same_start: bool) -> xr.Dataset:
-    """Count pairs of every model against the teacher, seed by seed.
+    """Count pairs of every model against the teacher, seed by seed; see `Bias`.
 
-    Parameters
-    ----------
-    layer : LayerProgress
-        The teacher among its models; every rank of ``pairs`` among its directions.
-    pairs : Pairs
-    same_start : bool
-        Whether all models start where the teacher does: else norms of weights say nothing.
-
-    Returns
-    -------
-    xarray.Dataset
-        See `disobey.analysis.bias.Bias`.
+    The teacher must be among the models, and every rank of ``pairs`` among the directions. Norms
+    are counted only where all models start where the teacher does (``same_start``).
     """
     paths = {"": np.array([[from_start(one) for one in of] for of in layer.progress])}
     if same_start:

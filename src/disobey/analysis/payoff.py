@@ -5,7 +5,7 @@ t is a student's teacher, m the model compared with it (student or reference), o
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -24,14 +24,13 @@ from disobey.analysis.names import (
 from disobey.analysis.quality import (
     ECE_BINS,
     Block,
-    Others,
     Outputs,
     at,
     binned_gap,
     kl_divergence,
 )
 from disobey.analysis.readings import PANEL_WORDS, SUBSETS, panel_of
-from disobey.analysis.resampling import Means
+from disobey.analysis.resampling import Averages
 
 SCORES = ("brier", "nll")
 # Per example, in the order of `gains_of`.
@@ -127,17 +126,9 @@ MISTAKES = (
 def gains_of(model: Outputs, teacher: Outputs, label: np.ndarray) -> np.ndarray:
     """Return what a model's deviation from its teacher is worth at each example, and its size.
 
-    Parameters
-    ----------
-    model, teacher : Outputs
-    label : ndarray of int, shape (example,)
-
-    Returns
-    -------
-    ndarray, shape (example, 4)
-        In the order of `GAINS`: |y - t|^2 - |y - m|^2 and |m - t|^2; ln(m_y / t_y) and KL(m || t).
-        In expectation gain = misfit + cross, with cross = 2 (y - m).(m - t) for the former and
-        sum_k (y_k - m_k) ln(m_k / t_k) for the latter.
+    The columns are `GAINS`: |y - t|^2 - |y - m|^2 and |m - t|^2; ln(m_y / t_y) and KL(m || t); the
+    shape is (example, 4). In expectation gain = misfit + cross, with cross = 2 (y - m).(m - t) for
+    the former and sum_k (y_k - m_k) ln(m_k / t_k) for the latter.
     """
     m, t = model.p, teacher.p
     scores = [np.einsum("nc,nc->n", p, p) - 2 * at(p, label) for p in (t, m)]
@@ -183,16 +174,18 @@ def _agreement(block: Block) -> np.ndarray:
     return np.column_stack(columns)
 
 
-def _inherited(block: Block, others: Others) -> np.ndarray:
+def _inherited(block: Block) -> np.ndarray:
     """Return in how many pairs with another teacher each event is seen, (example, 6).
 
     Where t is wrong and the other right: the pair, m says t's class, m is right; the same where the
     other is wrong and t right, with the other's class.
     """
+    assert block.others is not None
     teacher, model, label = block.teacher.predicted, block.model.predicted, block.label
+    other = block.others.predicted
     sides = (
-        ((teacher != label) & (others.predicted == label), model == teacher),
-        ((teacher == label) & (others.predicted != label), model == others.predicted),
+        ((teacher != label) & (other == label), model == teacher),
+        ((teacher == label) & (other != label), model == other),
     )
     counts = [
         (pair & event).sum(0) for pair, says in sides for event in (True, says, model == label)
@@ -203,67 +196,61 @@ def _inherited(block: Block, others: Others) -> np.ndarray:
 # --- over examples -----------------------------------------------------------------------------
 
 
-class Deviations:
-    """What the deviations of one model from its teacher are worth, and what it inherits.
+def deviations(
+    subsets: Sequence[str], classes: int, *, labelled: bool, replicated: bool
+) -> list[Averages]:
+    """Return what the deviations of one model from its teacher are worth, and what it inherits.
 
-    Parameters
-    ----------
-    subsets : sequence of str
-        In the order of the columns of ``where``. `PAYOFF` is of all of them, everything else of
-        those that no model decides (`disobey.analysis.readings.SUBSETS`).
-    labelled : bool
-        Whether there are labels; without them there is `MUTUAL` alone.
+    Blocks are added, and statistics are by subset, as in `disobey.analysis.quality.example_means`.
+    `PAYOFF` is of all ``subsets``, everything else of those that no model decides
+    (`disobey.analysis.readings.SUBSETS`); without labels there is `MUTUAL` alone.
     """
+    read = [place for place, name in enumerate(subsets) if name in SUBSETS]
+    panels = np.arange(len(PANELS))
 
-    def __init__(self, subsets: Sequence[str], *, labelled: bool) -> None:
-        self._read = [place for place, name in enumerate(subsets) if name in SUBSETS]
-        self._subsets, self._labelled, self._classes = len(subsets), labelled, 0
-        self._replicated = False
-        self._gains, self._cells, self._mutual = Means(), Means(), Means()
-        self._agreement, self._inherited = Means(), Means()
+    def by_place(found: Iterable[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        places = dict(zip(read, found, strict=True))
+        return [places.get(place, {}) for place in range(len(subsets))]
 
-    def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
-        """Add a block of examples; see `disobey.analysis.quality.ExampleMeans`."""
-        read = where[:, self._read]
-        self._mutual.add(counts, _mutual(block), read)
-        if not self._labelled:
-            return
-        gains = block.gains
-        self._classes = block.model.p.shape[1]
-        self._gains.add(counts, gains, where)
+    def over_read(
+        columns: Callable[[Block], np.ndarray], of: Callable[[np.ndarray], dict[str, np.ndarray]]
+    ) -> Averages:
+        return Averages(
+            lambda means: by_place(map(of, np.moveaxis(means, 1, 0))),
+            lambda block, where: (columns(block), where[:, read]),
+        )
+
+    def cells(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         panel = panel_of(block.teacher.predicted == block.label, block.correct)
-        inside = read[:, :, None] & (panel[:, None, None] == np.arange(len(PANELS)))
-        self._cells.add(counts, gains, inside.reshape(len(gains), -1))
-        self._agreement.add(counts, _agreement(block), read)
-        if block.others is not None:
-            self._replicated = True
-            self._inherited.add(counts, _inherited(block, block.others), read)
+        inside = where[:, read, None] & (panel[:, None, None] == panels)
+        return block.gains, inside.reshape(len(panel), -1)
 
-    def statistics(self) -> list[dict[str, np.ndarray]]:
-        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
-        found: list[dict[str, np.ndarray]] = [{} for _ in range(self._subsets)]
-        for place, of_subset in zip(self._read, self._of_each(self._mutual), strict=True):
-            found[place] |= _mutual_statistics(of_subset)
-        if not self._labelled:
-            return found
-        for place, of_subset in enumerate(self._of_each(self._gains)):
-            found[place] |= dict(zip(GAINS, of_subset.T, strict=True)) | payoffs(of_subset)
-        cells = np.moveaxis(self._cells.values(), 1, 0)
-        for index, place in enumerate(self._read):
-            for panel, of_cell in zip(PANELS, cells[len(PANELS) * index :], strict=False):
-                of_panel = payoffs(of_cell)
-                found[place] |= {f"{panel}_{name}": each for name, each in of_panel.items()}
-        for place, of_subset in zip(self._read, self._of_each(self._agreement), strict=True):
-            found[place] |= _kappas(of_subset, self._classes)
-        if self._replicated:
-            for place, of_subset in zip(self._read, self._of_each(self._inherited), strict=True):
-                found[place] |= _inherited_statistics(of_subset)
-        return found
+    def of_cells(means: np.ndarray) -> list[dict[str, np.ndarray]]:
+        by_cell = payoffs(means.reshape(len(means), len(read), len(PANELS), -1))
+        return by_place(
+            {
+                f"{panel}_{name}": v[:, k, j]
+                for j, panel in enumerate(PANELS)
+                for name, v in by_cell.items()
+            }
+            for k in range(len(read))
+        )
 
-    @staticmethod
-    def _of_each(means: Means) -> np.ndarray:
-        """Return means by subset, (subset, 1 + resample, feature)."""
-        return np.moveaxis(means.values(), 1, 0)
+    def of_gains(means: np.ndarray) -> list[dict[str, np.ndarray]]:
+        return [
+            dict(zip(GAINS, of.T, strict=True)) | payoffs(of) for of in np.moveaxis(means, 1, 0)
+        ]
+
+    found = [over_read(_mutual, _mutual_statistics)]
+    if labelled:
+        found += [
+            Averages(of_gains, lambda block, where: (block.gains, where)),
+            Averages(of_cells, cells),
+            over_read(_agreement, lambda means: _kappas(means, classes)),
+        ]
+    if labelled and replicated:
+        found.append(over_read(_inherited, _inherited_statistics))
+    return found
 
 
 def payoffs(means: np.ndarray) -> dict[str, np.ndarray]:
@@ -302,20 +289,12 @@ def _kappas(means: np.ndarray, classes: int) -> dict[str, np.ndarray]:
 
 
 def kappa(observed: np.ndarray, one: np.ndarray, other: np.ndarray, classes: int) -> np.ndarray:
-    """Return agreement beyond chance, (c - e) / (1 - e).
+    """Return agreement beyond chance, (c - e) / (1 - e), c being ``observed``.
 
     By chance two models agree as often as both are right, or both wrong in the same of K - 1 ways:
-    e = a b + (1 - a)(1 - b) / (K - 1), Goel et al. (2025), arXiv:2502.04313; with K = 2 of right
-    and wrong the error consistency of Geirhos et al. (2020), arXiv:2006.16736.
-
-    Parameters
-    ----------
-    observed : ndarray
-        c, the mean agreement.
-    one, other : ndarray
-        a and b: how right each model is.
-    classes : int
-        K.
+    e = a b + (1 - a)(1 - b) / (K - 1), where a and b say how right each is: Goel et al. (2025),
+    arXiv:2502.04313; with K = 2 of right and wrong the error consistency of Geirhos et al. (2020),
+    arXiv:2006.16736.
     """
     expected = one * other + (1 - one) * (1 - other) / (classes - 1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -324,8 +303,7 @@ def kappa(observed: np.ndarray, one: np.ndarray, other: np.ndarray, classes: int
 
 def _inherited_statistics(means: np.ndarray) -> dict[str, np.ndarray]:
     """Return `INHERITED` from means of the columns of `_inherited`."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        says, right = (means[:, [event, 3 + event]] / means[:, [0, 3]] for event in (1, 2))
+    says, right = (means[:, [event, 3 + event]] / means[:, [0, 3]] for event in (1, 2))
     return {
         MISTAKES_INHERITED: says[:, 0] - says[:, 1],
         CORRECTNESS_INHERITED: right[:, 1] - right[:, 0],
@@ -338,11 +316,6 @@ def beyond_reference(inherited: np.ndarray, reference: np.ndarray) -> np.ndarray
     The teacher itself inherits 1. So a student that copies a share of its teacher's answers, and
     else answers as its reference does, has that share, even where the reference inherits something
     as well, as from the same start.
-
-    Parameters
-    ----------
-    inherited, reference : ndarray
-        `INHERITED` of the student and of its reference.
     """
     headroom = 1 - reference
     return (inherited - reference) / np.where(headroom > 0, headroom, np.nan)
@@ -351,12 +324,8 @@ def beyond_reference(inherited: np.ndarray, reference: np.ndarray) -> np.ndarray
 class DecilePayoff:
     """The pay-off of many models in each decile of one replicate's confidence.
 
-    Parameters
-    ----------
-    gains : mapping of model to ndarray, shape (4, example)
-        `gains_of` of each model, the replicate's own student and reference excepted.
-    phi_replicate : ndarray, shape (example,)
-        Confidence logit of the replicate's own prediction.
+    ``gains`` are `gains_of` of each model, (4, example), the replicate's own student and reference
+    excepted; ``phi_replicate`` is the confidence logit of its own prediction, (example,).
     """
 
     def __init__(
@@ -367,7 +336,7 @@ class DecilePayoff:
         self._edges = quantile_edges(phi_replicate, everything, DECILES)
         self._sums: np.ndarray | float = 0.0
 
-    def add(self, counts: np.ndarray, rows: slice) -> None:
+    def add(self, counts: np.ndarray, rows: slice, /) -> None:
         """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
         decile = np.searchsorted(self._edges, self._phi[rows], side="right")
         # Sorted, a decile is a slice: a tenth of the work of masks.
@@ -383,11 +352,8 @@ class DecilePayoff:
     def statistics(self, model: tuple[str, int]) -> dict[str, np.ndarray]:
         """Return the statistics of a model by name, each of shape (1 + resample,)."""
         first = len(GAINS) * list(self._gains).index(model)
-        of_model = np.asarray(self._sums)[..., first : first + len(GAINS)]
-        return {
-            name: values
-            for score in SCORES
-            for name, values in zip(
-                decile_names(score), payoffs(of_model)[f"{score}_payoff"], strict=True
-            )
-        }
+        of_model = payoffs(np.asarray(self._sums)[..., first : first + len(GAINS)])
+        found: dict[str, np.ndarray] = {}
+        for score in SCORES:
+            found |= zip(decile_names(score), of_model[f"{score}_payoff"], strict=True)
+        return found

@@ -1,7 +1,6 @@
 """Plots of a model against its teacher as numbers: counts in cells, and means within bins."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -20,15 +19,8 @@ TAIL = 0.001
 class Points:
     """The points of a plot: a quantity of each model against the same of its teacher.
 
-    Parameters
-    ----------
-    teacher : ndarray, shape (point,)
-        The quantity of the teachers of all seeds, one after another.
-    models : sequence of ndarray, shape (point,)
-        The same of each model that is compared with the teacher.
-    edges : ndarray, shape (CELLS + 1,), optional
-        Ends of the cells on both axes; without them, such that they enclose all points but the
-        tails.
+    All arrays have the shape (point,): the seeds one after another. ``edges``, (CELLS + 1,), are
+    the ends of the cells on both axes; without them they enclose all points but the tails.
     """
 
     def __init__(
@@ -39,23 +31,17 @@ class Points:
     ) -> None:
         self.teacher, self.models = teacher, models
         self.edges = _edges(np.concatenate([teacher, *models])) if edges is None else edges
-        row = _side(teacher, self.edges)
         # Cells are numbered from 0 to CELLS^2 - 1; points outside all of them have number -1.
-        self._cell = [_numbered(row, _side(model, self.edges)) for model in models]
+        row, outside, self._cell = _side(teacher, self.edges), np.int16(-1), []
+        for model in models:
+            column = _side(model, self.edges)
+            number = row * np.int16(CELLS) + column
+            self._cell.append(np.where((row >= 0) & (column >= 0), number, outside))
 
     def density(self, groups: Sequence[np.ndarray] | None = None, number: int = 1) -> np.ndarray:
-        """Return how many points fall into each cell.
+        """Return the points in each cell, int32, (compared, group, teacher_bin, model_bin).
 
-        Parameters
-        ----------
-        groups : sequence of ndarray of int, shape (point,), optional
-            For each model the group of each point, 0 to ``number`` - 1.
-        number : int
-            How many groups there are.
-
-        Returns
-        -------
-        ndarray of int32, shape (compared, group, teacher_bin, model_bin)
+        ``groups`` gives for each model the group of each point, 0 to ``number`` - 1.
         """
         found = []
         for k, cell in enumerate(self._cell):
@@ -68,16 +54,9 @@ class Points:
         return np.array(found, np.int32)
 
     def binned(self, where: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return means within quantile bins of the teacher's quantity.
+        """Return means of teacher and models, (compared, quantile), in bins of the teacher's.
 
-        Parameters
-        ----------
-        where : ndarray of bool, shape (point,), optional
-            Which points are binned, by their own quantiles; all without it.
-
-        Returns
-        -------
-        of_teacher, of_model : ndarray, shape (compared, quantile)
+        ``where``, (point,), chooses which points are binned, by their own quantiles.
         """
         chosen = slice(None) if where is None else where
         teacher, models = self.teacher[chosen], [model[chosen] for model in self.models]
@@ -88,18 +67,9 @@ class Points:
 def binned_means(
     order: np.ndarray, values: Sequence[np.ndarray], bins: int = QUANTILES
 ) -> np.ndarray:
-    """Return the mean of each of ``values`` within quantile bins of ``order``.
+    """Return the mean of each of ``values`` within quantile bins of ``order``, (value, bin).
 
-    Parameters
-    ----------
-    order : ndarray, shape (point,)
-    values : sequence of ndarray, shape (point,)
-    bins : int
-
-    Returns
-    -------
-    ndarray, shape (value, bin)
-        NaN in a bin without a point.
+    NaN in a bin without a point.
     """
     inside = quantile_bin(order, np.ones(len(order), bool), bins)
     number = np.bincount(inside, minlength=bins)
@@ -108,20 +78,7 @@ def binned_means(
 
 
 def student_teacher_plot(compared: Sequence[str], points: Points) -> xr.Dataset:
-    """Return the student-teacher plot.
-
-    Parameters
-    ----------
-    compared : sequence of str
-        Names of the models on the vertical axis.
-    points : Points
-        Confidence logits of all models in one class per example, such as the teacher's prediction.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``density``, ``density_outside``, ``confidence_edge``, ``binned_teacher``, ``binned_model``.
-    """
+    """Return the student-teacher plot of ``compared`` models, by confidence logits of one class."""
     counts = points.density()[:, 0]
     of_teacher, of_model = points.binned()
     return xr.Dataset(
@@ -151,69 +108,23 @@ def _side(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return side
 
 
-def _numbered(row: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Return the number of each point's cell, -1 where it is outside on either axis."""
-    return np.where((row >= 0) & (column >= 0), row * np.int16(CELLS) + column, np.int16(-1))
-
-
 # --- probability, entropy, and divergence from the teacher ------------------------------------
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Measures of one model on each example.
-
-    Attributes
-    ----------
-    confidence_logit : ndarray, shape (example,)
-        Of the class that the teacher predicts.
-    entropy : ndarray, shape (example,)
-        In nats.
-    """
-
-    confidence_logit: np.ndarray
-    entropy: np.ndarray
-
-    @property
-    def probability(self) -> np.ndarray:
-        """Probability of the class that the teacher predicts, shape (example,)."""
-        # From the side of the smaller power, which cannot overflow.
-        power = np.exp(-np.abs(self.confidence_logit))
-        return np.where(self.confidence_logit < 0, power, 1) / (1 + power)
+def probability(confidence_logit: np.ndarray) -> np.ndarray:
+    """Return the probabilities of confidence logits."""
+    # From the side of the smaller power, which cannot overflow.
+    power = np.exp(-np.abs(confidence_logit))
+    return np.where(confidence_logit < 0, power, 1) / (1 + power)
 
 
-def measures(
-    teachers: Sequence[Measured],
-    models: Mapping[str, Sequence[Measured]],
-    kl: Mapping[str, Sequence[np.ndarray]],
-    classes: int,
-) -> xr.Dataset:
-    """Plot probability and entropy against the teacher's, and KL against three of its measures.
-
-    Parameters
-    ----------
-    teachers : sequence of Measured
-        One for each seed.
-    models : mapping of str to sequence of Measured
-        The same of each model that is compared with its teacher.
-    kl : mapping of str to sequence of ndarray, shape (example,)
-        KL(teacher || model) of each of them, in nats.
-    classes : int
-        Bounds the entropy.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``measure_density``, ``measure_edge``, ``curve_teacher``, ``curve_model`` and of the latter
-        ``curve_estimate``, ``curve_low``, ``curve_high``; see `disobey.analysis.store`.
-    """
-    per_seed = [
-        _curves(teacher, [of[i] for of in models.values()], [of[i] for of in kl.values()])
-        for i, teacher in enumerate(teachers)
-    ]
+def _measures(kept: Kept, phi: Mapping[str, np.ndarray], classes: int) -> xr.Dataset:
+    """Plot probability and entropy against the teacher's, and KL against three of its measures."""
+    compared = [role for role in phi if role != TEACHER]
+    per_seed = [_curves(kept, phi, seed) for seed in range(len(phi[TEACHER]))]
     of_teacher, of_model = (np.stack(found, -1) for found in zip(*per_seed, strict=True))
     estimate, low, high = crossed_interval(np.moveaxis(of_model, -1, 0)[:, None])
-    densities, edges = zip(*(_density(m, teachers, models, classes) for m in MEASURES), strict=True)
+    densities, edges = zip(*(_density(one, kept, phi, classes) for one in MEASURES), strict=True)
     curve = ("curve", "compared", "quantile")
     cells = ("measure", "compared", "teacher_bin", "model_bin")
     return xr.Dataset(
@@ -226,47 +137,42 @@ def measures(
             "curve_low": (curve, low),
             "curve_high": (curve, high),
         },
-        coords={"measure": list(MEASURES), "curve": list(CURVES), "compared": list(models)},
+        coords={"measure": list(MEASURES), "curve": list(CURVES), "compared": compared},
     )
 
 
-def _curves(
-    teacher: Measured, models: Sequence[Measured], kl: Sequence[np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _curves(kept: Kept, phi: Mapping[str, np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the binned means of one seed: (curve, quantile) and (curve, compared, quantile)."""
-    number = len(models)
+    kl = [of_model[seed] for of_model in kept.kl.values()]
+    number = len(kl)
     # The probability orders the examples as its logit does, but for what rounds to 1.
-    logit, probability, *rest = binned_means(
-        teacher.confidence_logit,
-        [teacher.confidence_logit, teacher.probability, *(m.probability for m in models), *kl],
-    )
+    order = phi[TEACHER][seed]
+    values = [order, *(probability(of_role[seed]) for of_role in phi.values()), *kl]
+    logit, by_probability, *rest = binned_means(order, values)
     probabilities, kl_by_logit = rest[:number], rest[number:]
-    entropy, *rest = binned_means(
-        teacher.entropy, [teacher.entropy, *(m.entropy for m in models), *kl]
-    )
+    values = [*(kept.entropy[role][seed] for role in phi), *kl]
+    by_entropy, *rest = binned_means(values[0], values)
     entropies, kl_by_entropy = rest[:number], rest[number:]
-    across = [probability, entropy, logit, probability, entropy]
-    return np.array(across), np.array(
-        [probabilities, entropies, kl_by_logit, kl_by_logit, kl_by_entropy]
-    )
+    across = [by_probability, by_entropy, logit, by_probability, by_entropy]
+    models = [probabilities, entropies, kl_by_logit, kl_by_logit, kl_by_entropy]
+    return np.array(across), np.array(models)
 
 
 def _density(
-    measure: str,
-    teachers: Sequence[Measured],
-    models: Mapping[str, Sequence[Measured]],
-    classes: int,
+    measure: str, kept: Kept, phi: Mapping[str, np.ndarray], classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return counts of all seeds, (compared, teacher_bin, model_bin), and the edges of cells."""
     highest = 1.0 if measure == "probability" else float(np.log(classes))
     edges = np.linspace(0, highest, CELLS + 1)
-
-    def pooled(of: Sequence[Measured]) -> np.ndarray:
-        # Rounding may take an entropy beyond its bounds.
-        return np.concatenate([getattr(one, measure) for one in of]).clip(0, highest)
-
-    points = Points(pooled(teachers), [pooled(of) for of in models.values()], edges)
-    return points.density()[:, 0], edges
+    is_probability = measure == "probability"
+    # Seed by seed, for less memory; rounding may take an entropy beyond its bounds.
+    teacher, *models = (
+        np.concatenate([probability(one) if is_probability else one for one in of_role]).clip(
+            0, highest
+        )
+        for of_role in (phi if is_probability else kept.entropy).values()
+    )
+    return Points(teacher, models, edges).density()[:, 0], edges
 
 
 # --- everything ------------------------------------------------------------------------------
@@ -295,10 +201,7 @@ def plots(
         found += [_dissected(points, panels), _at_the_label(kept, compared, len(seeds))]
     if clean is not None:
         found.append(_by_noise(points, np.tile(clean, len(seeds))))
-    of = {role: [Measured(*pair) for pair in zip(phi[role], kept.entropy[role], strict=True)]
-          for role in phi}  # fmt: skip
-    teachers = of.pop(TEACHER)
-    found.append(measures(teachers, of, {role: list(kept.kl[role]) for role in of}, classes))
+    found.append(_measures(kept, phi, classes))
     return xr.merge(found)
 
 

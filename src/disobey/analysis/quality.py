@@ -8,7 +8,7 @@ import numpy as np
 
 from disobey.analysis.confidence import confidence_logit
 from disobey.analysis.names import NATS, PROBABILITY, SHARE, SQUARED_PROBABILITY, Statistic
-from disobey.analysis.resampling import Means
+from disobey.analysis.resampling import Averages
 
 ECE_BINS = 15
 # The confidence logit beyond which a softmax in float32 gives a probability of 1.
@@ -21,9 +21,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
 
 
-@dataclass(frozen=True)
 class Outputs:
-    """Probabilities and predictions of a block of a model's logits; made by `read_outputs`.
+    """Probabilities and predictions of a block of a model's logits, (example, class).
 
     Attributes
     ----------
@@ -34,11 +33,9 @@ class Outputs:
         Confidence logit of the model's own prediction.
     """
 
-    logits: np.ndarray
-    log_p: np.ndarray
-    p: np.ndarray
-    predicted: np.ndarray
-    phi_own: np.ndarray
+    def __init__(self, logits: np.ndarray) -> None:
+        self.logits, self.log_p, self.predicted = logits, log_softmax(logits), logits.argmax(1)
+        self.p, self.phi_own = np.exp(self.log_p), confidence_logit(logits, self.predicted)
 
     def confidence_logit(self, chosen: np.ndarray) -> np.ndarray:
         """Return the confidence logit of the classes ``chosen``, (example,)."""
@@ -48,12 +45,6 @@ class Outputs:
         # Other classes have a probability of 1/2 at most: nothing cancels in 1 - p.
         phi[others] = log_p - np.log1p(-np.exp(log_p))
         return phi
-
-
-def read_outputs(logits: np.ndarray) -> Outputs:
-    """Return probabilities and predictions of a block of logits, (example, class)."""
-    log_p, predicted = log_softmax(logits), logits.argmax(1)
-    return Outputs(logits, log_p, np.exp(log_p), predicted, confidence_logit(logits, predicted))
 
 
 def entropy(outputs: Outputs) -> np.ndarray:
@@ -69,11 +60,7 @@ def kl_divergence(teacher: Outputs, model: Outputs) -> np.ndarray:
 class Others(NamedTuple):
     """A teacher's replicates on a block of examples; made by `mean_teacher`.
 
-    Attributes
-    ----------
-    p : ndarray, shape (example, class)
-        Mean of their probabilities.
-    predicted : ndarray of int, shape (teacher, example)
+    ``p``, (example, class), is the mean of their probabilities; ``predicted`` (teacher, example).
     """
 
     p: np.ndarray
@@ -189,56 +176,32 @@ def binned_gap(confidence: np.ndarray, gap: np.ndarray) -> np.ndarray:
     return np.where(inside[:, None] == np.arange(ECE_BINS), gap[:, None], 0.0)
 
 
-class ExampleMeans:
-    """Statistics that are means over examples.
+def example_means(statistics: Sequence[Statistic]) -> Averages:
+    """Return those of ``statistics`` that are means over examples, by subset.
 
-    Parameters
-    ----------
-    statistics : sequence of Statistic
-        Those without ``of`` are left out.
+    Each block is added as a `Block` and the subsets, bool of shape (example, subset).
     """
+    averaged = {one.name: one.of for one in statistics if one.of is not None}
 
-    def __init__(self, statistics: Sequence[Statistic]) -> None:
-        self._averaged = {one.name: one.of for one in statistics if one.of is not None}
-        self._means = Means()
+    def columns(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.column_stack([of(block) for of in averaged.values()]), where
 
-    def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
-        """Add a block of examples.
+    def finish(means: np.ndarray) -> list[dict[str, np.ndarray]]:
+        by_subset = np.moveaxis(means, 1, 0)
+        return [dict(zip(averaged, of_subset.T, strict=True)) for of_subset in by_subset]
 
-        Parameters
-        ----------
-        counts : ndarray of float64, shape (1 + resample, example)
-        block : Block
-        where : ndarray of bool, shape (example, subset)
-        """
-        columns = [of(block) for of in self._averaged.values()]
-        self._means.add(counts, np.column_stack(columns), where)
-
-    def statistics(self) -> list[dict[str, np.ndarray]]:
-        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
-        means = np.moveaxis(self._means.values(), 1, 0)
-        return [dict(zip(self._averaged, of_subset.T, strict=True)) for of_subset in means]
+    return Averages(finish, columns)
 
 
-class Quality(ExampleMeans):
-    """The statistics `QUALITY`: the means, and the expected calibration error (ECE).
+def calibration() -> Averages:
+    """Return the expected calibration error (ECE) by subset; blocks as in `example_means`.
 
     ECE = sum over bins of the bin's share times |accuracy - confidence|, over bins of equal width
     of the model's confidence in its own prediction.
     """
 
-    def __init__(self) -> None:
-        super().__init__(QUALITY)
-        self._gaps = Means()
-
-    def add(self, counts: np.ndarray, block: Block, where: np.ndarray) -> None:
-        """Add a block of examples; see `ExampleMeans`."""
-        super().add(counts, block, where)
+    def gaps(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         confidence = 1 / (1 + np.exp(-block.model.phi_own))
-        self._gaps.add(counts, binned_gap(confidence, confidence - block.correct), where)
+        return binned_gap(confidence, confidence - block.correct), where
 
-    def statistics(self) -> list[dict[str, np.ndarray]]:
-        """Return the statistics of each subset by name, each of shape (1 + resample,)."""
-        ece = np.abs(self._gaps.values()).sum(2)
-        found = super().statistics()
-        return [means | {"ece": ece[:, subset]} for subset, means in enumerate(found)]
+    return Averages(lambda means: [{"ece": ece} for ece in np.abs(means).sum(2).T], gaps)

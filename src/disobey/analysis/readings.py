@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from disobey.analysis.confidence import QUARTER, TENTH, centre_of, quantile_of, spread
+from disobey.analysis.confidence import QUARTER, TENTH, moments_of, quantile_of, slope_of
 from disobey.analysis.names import (
     ALL,
     BY_REPLICATE,
@@ -30,11 +30,11 @@ from disobey.analysis.names import (
     Statistic,
 )
 from disobey.analysis.quality import Outputs, entropy
-from disobey.analysis.resampling import Gathered, Means, mean_of
+from disobey.analysis.resampling import Averages
 
 # The subsets of these readings: no model decides who belongs to them.
 SUBSETS = (ALL, CLEAN, MISLABELLED)
-# Statistics of `LabelClass`, in its order; with `BY_REPLICATE` appended where a replicate ranks.
+# Statistics of `label_class`, in its order; with `BY_REPLICATE` appended where a replicate ranks.
 LABEL = ("label_slope", LABEL_GAP, "label_gap_top_decile", "label_share_below_diagonal")
 PANEL_WORDS = dict(
     zip(
@@ -49,7 +49,7 @@ PANEL_WORDS = dict(
 def _at_label(
     order: str, ending: str, nulls: tuple[float | None, ...], whose: str
 ) -> Iterator[Statistic]:
-    """Yield the statistics of `LabelClass` where ``order`` ranks."""
+    """Yield the statistics of `label_class` where ``order`` ranks."""
     at_label = "of the given label's class"
     below = f"share with phi_m < phi_t, {at_label}, in the split's lowest quarter of phi_{order}"
     words = (
@@ -65,7 +65,7 @@ def _at_label(
 
 
 def _dissected() -> Iterator[Statistic]:
-    """Yield the statistics of `Dissection`, panel by panel."""
+    """Yield the statistics of `dissection`, panel by panel."""
     for panel, where in PANEL_WORDS.items():
         yield Statistic(f"{panel}_share", f"share of the examples {where}", SHARE)
         gap = f"mean of phi_m - phi_t {where}, of t's class"
@@ -91,106 +91,70 @@ OTHER_READINGS = (
 )  # fmt: skip
 
 
-class LabelClass:
-    """Slope, gaps and the share below the diagonal at one class of each example.
+def label_class(
+    phi_model: np.ndarray,
+    phi_teacher: np.ndarray,
+    phi_order: np.ndarray,
+    where: np.ndarray,
+    ending: str = "",
+) -> Averages:
+    """Return slope, gaps and the share below the diagonal at one class of each example.
 
     The slope is cov(phi_m, phi_o) / cov(phi_t, phi_o): least squares where the teacher ranks, A
     where a replicate does. Gaps are means of phi_m - phi_t in the subset's lowest and highest tenth
     of phi_o; the share of phi_m < phi_t is of the examples that belong to the lowest quarter of the
-    whole split, so that subsets are compared where a model is equally unsure.
-
-    Parameters
-    ----------
-    phi_model, phi_teacher, phi_order : ndarray, shape (example,)
-        Confidence logits of m, t and o in the label's class.
-    where : ndarray of bool, shape (example,)
-        The subset.
+    whole split, so that subsets are compared where a model is equally unsure. All arrays have the
+    shape (example,); ``ending`` is that of the statistics' names.
     """
+    bottom, top = (quantile_of(phi_order, where, share) for share in (TENTH, 1 - TENTH))
+    quarter = quantile_of(phi_order, np.ones(len(where), bool), QUARTER)
 
-    def __init__(
-        self,
-        phi_model: np.ndarray,
-        phi_teacher: np.ndarray,
-        phi_order: np.ndarray,
-        where: np.ndarray,
-    ) -> None:
-        self._phi = phi_model, phi_teacher, phi_order
-        self._where = where
-        self._centre = [centre_of(phi, where) for phi in self._phi]
-        self._bottom, self._top = (
-            quantile_of(phi_order, where, share) for share in (TENTH, 1 - TENTH)
-        )
-        self._quarter = quantile_of(phi_order, np.ones(len(where), bool), QUARTER)
-        self._moments, self._gaps = Means(), Means()
+    def gaps(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        gap, phi_o = phi_model[rows] - phi_teacher[rows], phi_order[rows]
+        parts = (phi_o <= bottom, phi_o >= top, phi_o <= quarter)
+        inside = np.column_stack([where[rows] & part for part in parts])
+        return np.column_stack([gap, gap < 0]), inside
 
-    def add(self, counts: np.ndarray, rows: slice) -> None:
-        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
-        where = self._where[rows]
-        phi_m, phi_t, phi_o = (phi[rows] for phi in self._phi)
-        m, t, o = (phi[rows] - by for phi, by in zip(self._phi, self._centre, strict=True))
-        self._moments.add(counts, np.column_stack([m, t, o, m * o, t * o]), where[:, None])
-        gap = phi_m - phi_t
-        parts = (phi_o <= self._bottom, phi_o >= self._top, phi_o <= self._quarter)
-        inside = np.column_stack([where & part for part in parts])
-        self._gaps.add(counts, np.column_stack([gap, gap < 0]), inside)
+    def finish(moments: np.ndarray, gaps: np.ndarray) -> dict[str, np.ndarray]:
+        values = (slope_of(moments), gaps[:, 0, 0], gaps[:, 1, 0], gaps[:, 2, 1])
+        return {f"{name}{ending}": value for name, value in zip(LABEL, values, strict=True)}
 
-    def statistics(self) -> dict[str, np.ndarray]:
-        """Return the statistics by name, each of shape (1 + resample,)."""
-        m, t, o, mo, to = self._moments.values()[:, 0].T
-        bottom, top, quarter = np.moveaxis(self._gaps.values(), 1, 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            slope = (mo - m * o) / spread(to, t * o)
-        return dict(zip(LABEL, (slope, bottom[:, 0], top[:, 0], quarter[:, 1]), strict=True))
+    return Averages(finish, moments_of(phi_model, phi_teacher, phi_order, where), gaps)
 
 
-class MislabelledAUC:
-    """The chance that a mislabelled point's gap is lower than a clean one's.
+def mislabelled_auc(
+    name: str,
+    phi_model: np.ndarray,
+    phi_teacher: np.ndarray,
+    phi_order: np.ndarray,
+    mislabelled: np.ndarray,
+) -> Averages:
+    """Return the chance that a mislabelled point's gap is lower than a clean one's, as ``name``.
 
     Of the examples in the lowest quarter of phi_o: the area under the ROC curve of phi_m - phi_t,
     equal gaps counting half. A model that behaves like one more teacher seed has 1/2 where a
     replicate ranks, since its gaps are as often positive as negative at either kind of point. A
     tenth in place of the quarter would hold hardly a clean point where a fifth of the labels is
-    wrong.
+    wrong. NaN without a point of either kind. All arrays have the shape (example,).
 
-    Parameters
-    ----------
-    phi_model, phi_teacher, phi_order : ndarray, shape (example,)
-        Confidence logits of one class of each example.
-    mislabelled : ndarray of bool, shape (example,)
-        Whose label was moved to another class.
-
-    Notes
-    -----
     Resamples use the placements of the full sample: the AUC's linear part, whose variance is that
     of DeLong, DeLong and Clarke-Pearson (1988).
     """
+    unsure = phi_order <= quantile_of(phi_order, np.ones(len(phi_order), bool), QUARTER)
+    kinds = np.column_stack([unsure & mislabelled, unsure & ~mislabelled])
+    gap = phi_model - phi_teacher
+    wrong, clean = (gap[kind] for kind in kinds.T)
+    placement = np.zeros(len(gap))
+    if wrong.size and clean.size:
+        placement[kinds[:, 0]] = 1 - _placed(wrong, clean)
+        placement[kinds[:, 1]] = _placed(clean, wrong)
 
-    def __init__(
-        self,
-        phi_model: np.ndarray,
-        phi_teacher: np.ndarray,
-        phi_order: np.ndarray,
-        mislabelled: np.ndarray,
-    ) -> None:
-        unsure = phi_order <= quantile_of(phi_order, np.ones(len(phi_order), bool), QUARTER)
-        self._where = np.column_stack([unsure & mislabelled, unsure & ~mislabelled])
-        gap = phi_model - phi_teacher
-        wrong, clean = (gap[where] for where in self._where.T)
-        self._placement = np.zeros(len(gap))
-        if wrong.size and clean.size:
-            self._placement[self._where[:, 0]] = 1 - _placed(wrong, clean)
-            self._placement[self._where[:, 1]] = _placed(clean, wrong)
-        self._means = Means()
-
-    def add(self, counts: np.ndarray, rows: slice) -> None:
-        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
-        self._means.add(counts, self._placement[rows, None], self._where[rows])
-
-    def statistics(self) -> np.ndarray:
-        """Return the AUC, shape (1 + resample,); NaN without a point of either kind."""
-        wrong, clean = self._means.values()[..., 0].T
+    def finish(means: np.ndarray) -> dict[str, np.ndarray]:
+        of_wrong, of_clean = means[..., 0].T
         # On the full sample both means are the AUC.
-        return wrong + clean - wrong[0]
+        return {name: of_wrong + of_clean - of_wrong[0]}
+
+    return Averages(finish, lambda rows: (placement[rows, None], kinds[rows]))
 
 
 def _placed(values: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -201,61 +165,41 @@ def _placed(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def panel_of(teacher_right: np.ndarray, model_right: np.ndarray) -> np.ndarray:
-    """Return the panel of each example as an index of `disobey.analysis.names.PANELS`.
+    """Return the index in `disobey.analysis.names.PANELS` of each example's panel.
 
-    Parameters
-    ----------
-    teacher_right, model_right : ndarray of bool, shape (example,)
-        Whether each predicts the given label.
+    The arguments say, as bool of shape (example,), whether each predicts the given label.
     """
     return (~teacher_right + 2 * ~model_right).astype(np.int8)
 
 
-class Dissection:
-    """The share of the examples in each panel, the mean gap there and how many are below.
+def dissection(
+    phi_model: np.ndarray, phi_teacher: np.ndarray, panel: np.ndarray, where: np.ndarray
+) -> Averages:
+    """Return the share of the examples in each panel, the mean gap there and how many are below.
 
-    Parameters
-    ----------
-    phi_model, phi_teacher : ndarray, shape (example,)
-        Confidence logits of the class that the *teacher* predicts.
-    panel : ndarray of int, shape (example,)
-        Made by `panel_of`.
-    where : ndarray of bool, shape (example,)
-        The subset.
+    The confidence logits, (example,), are of the class that the *teacher* predicts; ``panel`` is
+    that of `panel_of`.
     """
+    gap = phi_model - phi_teacher
 
-    def __init__(
-        self,
-        phi_model: np.ndarray,
-        phi_teacher: np.ndarray,
-        panel: np.ndarray,
-        where: np.ndarray,
-    ) -> None:
-        self._gap = phi_model - phi_teacher
-        self._panel, self._where = panel, where
-        self._shares, self._gaps = Means(), Means()
+    def inside(rows: slice) -> np.ndarray:
+        return where[rows, None] & (panel[rows, None] == np.arange(len(PANELS)))
 
-    def add(self, counts: np.ndarray, rows: slice) -> None:
-        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
-        where = self._where[rows, None]
-        inside = where & (self._panel[rows, None] == np.arange(len(PANELS)))
-        self._shares.add(counts, inside, where)
-        gap = self._gap[rows]
-        self._gaps.add(counts, np.column_stack([gap, gap < 0]), inside)
+    def gaps(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        return np.column_stack([gap[rows], gap[rows] < 0]), inside(rows)
 
-    def statistics(self) -> dict[str, np.ndarray]:
-        """Return the statistics by name, each of shape (1 + resample,)."""
-        gap, below = np.moveaxis(self._gaps.values(), 2, 0)
-        found = zip(self._shares.values()[:, 0].T, gap.T, below.T, strict=True)
-        return {
-            f"{panel}_{name}": values
-            for panel, of_panel in zip(PANELS, found, strict=True)
-            for name, values in zip(("share", "gap", "share_below_diagonal"), of_panel, strict=True)
-        }
+    def finish(shares: np.ndarray, gaps: np.ndarray) -> dict[str, np.ndarray]:
+        found = {}
+        for k, name in enumerate(PANELS):
+            found[f"{name}_share"] = shares[:, 0, k]
+            found[f"{name}_gap"], found[f"{name}_share_below_diagonal"] = gaps[:, k].T
+        return found
+
+    return Averages(finish, lambda rows: (inside(rows), where[rows, None]), gaps)
 
 
 class Kept:
-    """Numbers of each example, beside confidence logits, that the first reading of logits keeps.
+    """Numbers of each example that the first reading of the logits keeps.
 
     Parameters
     ----------
@@ -268,6 +212,9 @@ class Kept:
 
     Attributes
     ----------
+    prediction : ndarray of int32, shape (teacher, example)
+    phi : dict of str to ndarray, shape (model, teacher, example)
+        Confidence logit of each model in what each teacher predicts, by role.
     label_phi : dict of str to ndarray, shape (model, example)
         Confidence logit in the given label, by role.
     right : dict of str to ndarray of bool, shape (seed, example)
@@ -281,8 +228,9 @@ class Kept:
     def __init__(
         self, models: Mapping[str, int], seeds: int, examples: int, label: np.ndarray | None
     ) -> None:
-        self._label = label
-        shape = seeds, examples
+        self._label, shape = label, (seeds, examples)
+        self.prediction = np.empty((models[TEACHER], examples), np.int32)
+        self.phi = {role: np.empty((of, *self.prediction.shape)) for role, of in models.items()}
         self.label_phi: dict[str, np.ndarray] = {}
         self.right: dict[str, np.ndarray] = {}
         if label is not None:
@@ -292,7 +240,9 @@ class Kept:
         self.kl = {role: np.empty(shape) for role in models if role != TEACHER}
 
     def keep_confidence(self, role: str, model: int, outputs: Outputs, rows: slice) -> None:
-        """Keep a block of a model's confidence in the label; all that is kept of a replicate."""
+        """Keep a block of a model's confidence; all that is kept of a replicate."""
+        for teacher, predicted in enumerate(self.prediction[:, rows]):
+            self.phi[role][model, teacher, rows] = outputs.confidence_logit(predicted)
         if self._label is not None:
             self.label_phi[role][model, rows] = outputs.confidence_logit(self._label[rows])
 
@@ -308,8 +258,17 @@ class Kept:
         return panel_of(self.right[TEACHER][seed], self.right[role][seed])
 
 
-class ModelReadings:
-    """All readings of one model on one subset that are statistics.
+def readings(
+    kept: Kept,
+    phi: tuple[np.ndarray, np.ndarray],
+    model: tuple[str, int],
+    replicates: Sequence[int],
+    where: np.ndarray,
+    mislabelled: np.ndarray | None,
+) -> list[list[Averages]]:
+    """Return all readings of one model on one subset that are statistics.
+
+    What is in one list is averaged: it is the same statistics by each replicate.
 
     Parameters
     ----------
@@ -325,41 +284,18 @@ class ModelReadings:
     mislabelled : ndarray of bool, shape (example,), or None
         Whose label was moved; to be given for the subset of all examples, where any was.
     """
-
-    def __init__(
-        self,
-        kept: Kept,
-        phi: tuple[np.ndarray, np.ndarray],
-        model: tuple[str, int],
-        replicates: Sequence[int],
-        where: np.ndarray,
-        mislabelled: np.ndarray | None,
-    ) -> None:
-        role, seed = model
-        teachers = kept.label_phi[TEACHER]
-        own = kept.label_phi[role][seed], teachers[seed]
-        self._by_teacher = LabelClass(*own, teachers[seed], where)
-        self._by_replicate = [LabelClass(*own, teachers[other], where) for other in replicates]
-        self._dissection = Dissection(*phi, kept.panel(role, seed), where)
-        self._auc: list[MislabelledAUC] = []
-        self._plot_auc: list[MislabelledAUC] = []
-        if mislabelled is not None:
-            self._plot_auc = [MislabelledAUC(*phi, phi[1], mislabelled)]
-            self._auc = [MislabelledAUC(*own, teachers[k], mislabelled) for k in replicates]
-
-    def add(self, counts: np.ndarray, rows: slice) -> None:
-        """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
-        everything: list[Gathered] = [self._by_teacher, self._dissection, *self._by_replicate]
-        for one in (*everything, *self._auc, *self._plot_auc):
-            one.add(counts, rows)
-
-    def statistics(self) -> dict[str, np.ndarray]:
-        """Return the statistics by name, each of shape (1 + resample,)."""
-        by_replicate = mean_of([one.statistics() for one in self._by_replicate])
-        return {
-            **self._by_teacher.statistics(),
-            **{f"{name}{BY_REPLICATE}": values for name, values in by_replicate.items()},
-            **self._dissection.statistics(),
-            **mean_of([{MISLABELLED_AUC: one.statistics()} for one in self._auc]),
-            **mean_of([{PLOT_MISLABELLED_AUC: one.statistics()} for one in self._plot_auc]),
-        }
+    role, seed = model
+    teachers = kept.label_phi[TEACHER]
+    own = kept.label_phi[role][seed], teachers[seed]
+    found = [
+        [label_class(*own, teachers[seed], where)],
+        [label_class(*own, teachers[other], where, BY_REPLICATE) for other in replicates],
+        [dissection(*phi, kept.panel(role, seed), where)],
+    ]
+    if mislabelled is not None:
+        orders = [teachers[other] for other in replicates]
+        found += [
+            [mislabelled_auc(MISLABELLED_AUC, *own, order, mislabelled) for order in orders],
+            [mislabelled_auc(PLOT_MISLABELLED_AUC, *phi, phi[1], mislabelled)],
+        ]
+    return found

@@ -6,8 +6,8 @@ every example once and gives the estimate itself, by the same code. Sums over ex
 over blocks of examples: neither the features nor the counts of all examples are ever held at once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,9 +20,13 @@ STRIPE_BYTES = 1 << 25
 class Resamples:
     """Counts of each example in the full sample (row 0) and in every resample.
 
+    All examples are drawn with replacement, the same each time that a stripe of them is wanted.
+
     Parameters
     ----------
-    counts : ndarray, shape (1 + resample, example)
+    examples, resamples : int
+        Without resamples there is the full sample only.
+    seed : int
 
     Notes
     -----
@@ -30,26 +34,13 @@ class Resamples:
     resampled is which examples a fixed statistic is averaged over.
     """
 
-    def __init__(self, counts: np.ndarray) -> None:
-        self.rows, self.examples = counts.shape
-        self._counts = counts
-
-    @staticmethod
-    def draw(examples: int, resamples: int, seed: int) -> "Resamples":
-        """Draw resamples of all examples with replacement; 0 of them keep the full sample only."""
-        return _Drawn(examples, resamples, seed)
+    def __init__(self, examples: int, resamples: int, seed: int) -> None:
+        self.rows, self.examples, self._seed = 1 + resamples, examples, seed
 
     def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield blocks of examples, in order, and their counts.
+        """Yield blocks of ``size`` examples, in order, and their counts, (1 + resample, example).
 
-        Parameters
-        ----------
-        size : int
-            Examples in a block, the last one excepted.
-
-        Yields
-        ------
-        slice, ndarray of float64, shape (1 + resample, example of the block)
+        The last block may be smaller. Counts are float64.
         """
         stripe = size * max(1, STRIPE_BYTES // (self.rows * size))
         for start in range(0, self.examples, stripe):
@@ -60,17 +51,6 @@ class Resamples:
 
     def _between(self, start: int, stop: int) -> np.ndarray:
         """Return the counts of the examples ``start`` to ``stop``."""
-        return self._counts[:, start:stop]
-
-
-class _Drawn(Resamples):
-    """Resamples that are drawn anew, the same each time, whenever a stripe of them is wanted."""
-
-    def __init__(self, examples: int, resamples: int, seed: int) -> None:
-        self.rows, self.examples = 1 + resamples, examples
-        self._seed = seed
-
-    def _between(self, start: int, stop: int) -> np.ndarray:
         rng = np.random.default_rng(np.random.SeedSequence([self._seed, *b"resamples"]))
         # Bytes suffice: to be drawn 256 times in as many draws as examples has odds of 1 in 256!.
         counts = np.ones((self.rows, stop - start), np.uint8)
@@ -114,10 +94,39 @@ class Means:
             return self._sums[..., 1:] / self._sums[..., :1]
 
 
+class Averages:
+    """Statistics that are a function of means.
+
+    Parameters
+    ----------
+    finish : callable
+        Returns the statistics, given the means of each part, (1 + resample, subset, feature).
+    *parts : callable
+        Each returns the features, (example, feature), and the subsets, (example, subset), of a
+        block of examples: of a slice of them, or of whatever is added.
+    """
+
+    def __init__(
+        self, finish: Callable[..., Any], *parts: Callable[..., tuple[np.ndarray, np.ndarray]]
+    ) -> None:
+        self._finish, self._parts = finish, [(part, Means()) for part in parts]
+
+    def add(self, counts: np.ndarray, *block: Any) -> None:  # noqa: ANN401 - see ``parts``
+        """Add a block of examples, whose counts are ``counts``."""
+        for part, means in self._parts:
+            means.add(counts, *part(*block))
+
+    def statistics(self) -> Any:  # noqa: ANN401 - what ``finish`` returns
+        """Return the statistics by name, each of shape (1 + resample,)."""
+        means = [of_part.values() for _, of_part in self._parts]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._finish(*means)
+
+
 class Gathered(Protocol):
     """Statistics that are made of means: gathered block by block, then computed."""
 
-    def add(self, counts: np.ndarray, rows: slice) -> None:
+    def add(self, counts: np.ndarray, rows: slice, /) -> None:
         """Add the examples ``rows``, whose counts are ``counts``."""
 
 

@@ -2,9 +2,9 @@
 
 Logits may be larger than the memory. They are read in blocks of examples, twice: once for all that
 an example says by itself, and once more, where there are replicates, for inner products of logits
-about class means, which only the first reading knows. In between, an example leaves the teachers'
-predictions, the confidence logits (one number for each pair of a model and a teacher), and what
-`disobey.analysis.readings.Kept` holds.
+about class means, which only the first reading knows. In between, an example leaves what
+`disobey.analysis.readings.Kept` holds, such as a confidence logit for each pair of a model and a
+teacher.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.confidence import CentredLogits, Inheritance, Plotted, Primary, Rows
+from disobey.analysis.confidence import CentredLogits, Rows, inheritance, plotted, primary
 from disobey.analysis.intervals import crossed_interval, example_variance
 from disobey.analysis.leak import enter_held_out
 from disobey.analysis.names import (
@@ -36,24 +36,24 @@ from disobey.analysis.payoff import (
     GAINS,
     INHERITED,
     DecilePayoff,
-    Deviations,
     beyond_reference,
+    deviations,
     gains_of,
 )
 from disobey.analysis.plots import plots
 from disobey.analysis.quality import (
     FIDELITY,
+    QUALITY,
     Block,
-    ExampleMeans,
     Outputs,
-    Quality,
+    calibration,
+    example_means,
     kl_divergence,
     mean_teacher,
-    read_outputs,
 )
 from disobey.analysis.readings import SUBSETS as READ
-from disobey.analysis.readings import Kept, ModelReadings
-from disobey.analysis.resampling import Gathered, Resamples, gather, mean_of
+from disobey.analysis.readings import Kept, readings
+from disobey.analysis.resampling import Averages, Gathered, Resamples, gather, mean_of
 from disobey.analysis.statistics import STATISTICS
 
 JUDGED, OF_NOISE = (RIGHT, WRONG), (CLEAN, MISLABELLED)
@@ -101,18 +101,7 @@ class SplitLogits:
 
 
 class SplitAnalysis:
-    """All statistics of one split; see `disobey.analysis.store` for what comes out.
-
-    Parameters
-    ----------
-    data : SplitLogits
-    resamples : Resamples
-        Of the examples; without resamples for a training split, whose examples are not resampled.
-    block : int
-        Examples that are read at a time; changes no result.
-    seen : xarray.Dataset, optional
-        The analysis of the examples that student and reference saw, if these are the others.
-    """
+    """All statistics of one split; see `analyse`, and `disobey.analysis.store` for the result."""
 
     def __init__(
         self,
@@ -121,10 +110,8 @@ class SplitAnalysis:
         block: int,
         seen: xr.Dataset | None = None,
     ) -> None:
-        self.data = data
-        self.resamples = resamples
-        self.block = block
-        self.seen = seen
+        self.data, self.resamples, self.block, self.seen = data, resamples, block, seen
+        self.classes = data.logits[TEACHER][0].shape[1]
         self.seeds = range(len(data.logits[STUDENT]))
         self.teachers = range(len(data.logits[TEACHER]))
         self.roles = [role for role in ROLES if data.logits.get(role)]
@@ -137,12 +124,9 @@ class SplitAnalysis:
         known = {ALL: True, **dict.fromkeys(JUDGED, self.labelled),
                  **dict.fromkeys(OF_NOISE, self.noisy)}  # fmt: skip
         self.subsets = [name for name in SUBSETS if known[name]]
-        self.prediction = np.empty((len(self.teachers), data.examples), np.int32)
-        # phi[role][i, j]: confidence of the model of seed i in what teacher j predicts
-        each = len(self.teachers), data.examples
-        self.phi = {role: np.empty((len(data.logits[role]), *each)) for role in self.roles}
         numbers = {role: len(data.logits[role]) for role in self.roles}
-        self.kept = Kept(numbers, len(self.seeds), data.examples, self._given)
+        given = data.label if self.labelled else None
+        self.kept = Kept(numbers, len(self.seeds), data.examples, given)
         # What deviations are worth, see `gains_of`; of models that are compared, where labelled; in
         # half the digits, which suffice for means within deciles.
         self.gains = {
@@ -160,8 +144,7 @@ class SplitAnalysis:
             self.tables[CLEAN] = self.tables[ALL].copy()
         if self.seen is not None:
             compared = {role: MODELS.index(role) for role in self.compared}
-            classes = self.data.logits[TEACHER][0].shape[1]
-            enter_held_out(self.tables, ROW, compared, self.seen, classes)
+            enter_held_out(self.tables, ROW, compared, self.seen, self.classes)
         student, reference = MODELS.index(STUDENT), MODELS.index(REFERENCE)
         inherited, copied = ([ROW[name] for name in names] for names in (INHERITED, COPIED))
         for table in self.tables.values():
@@ -182,11 +165,8 @@ class SplitAnalysis:
         ``teacher right`` and ``wrong`` are judged by the given teacher and label: for statistics
         that condition on a replicate that is the replicate, else the student's own teacher.
         """
-        predicted, label, clean = (
-            self.prediction[teacher, rows],
-            self.data.label,
-            self.data.clean_label,
-        )
+        predicted = self.kept.prediction[teacher, rows]
+        label, clean = self.data.label, self.data.clean_label
         if label is None or clean is None:
             return np.full(len(predicted), name == ALL)
         if name == ALL:
@@ -194,15 +174,6 @@ class SplitAnalysis:
         if name in OF_NOISE:
             return (label[rows] == clean[rows]) == (name == CLEAN)
         return (predicted == label[rows]) == (name == RIGHT)
-
-    @property
-    def _given(self) -> np.ndarray | None:
-        """The given labels, where both labels are known."""
-        return self.data.label if self.labelled else None
-
-    def _clean(self) -> np.ndarray | None:
-        """Return whose label was not moved, shape (example,), where any was."""
-        return self.subset(CLEAN, 0) if self.noisy else None
 
     def _judge(self, name: str, teacher: int) -> Judged:
         """Return a subset with its judge: always the first teacher where it needs none."""
@@ -230,14 +201,13 @@ class SplitAnalysis:
             For each subset the class means of each model's logits, centred within each example;
             empty without replicates.
         """
-        means = {(role, i): self._means_of(role) for i in self.seeds for role in self.roles}
+        means = {(role, i): self._means_of(role, i) for i in self.seeds for role in self.roles}
         sums: dict[Model, np.ndarray | float] = dict.fromkeys(self.models, 0.0)
         for rows, counts in self.resamples.blocks(self.block):
             logits = {(role, i): self.data.logits[role][i][rows] for role, i in self.models}
-            self.prediction[:, rows] = [logits[TEACHER, i].argmax(1) for i in self.teachers]
-            teachers = [read_outputs(logits[TEACHER, other]) for other in self.teachers]
+            self.kept.prediction[:, rows] = [logits[TEACHER, i].argmax(1) for i in self.teachers]
+            teachers = [Outputs(logits[TEACHER, other]) for other in self.teachers]
             for other in self.teachers[len(self.seeds) :]:
-                self._keep_confidence(teachers[other], TEACHER, other, rows)
                 self.kept.keep_confidence(TEACHER, other, teachers[other], rows)
             for seed in self.seeds:
                 where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
@@ -248,21 +218,17 @@ class SplitAnalysis:
                 inside = np.array([self.subset(*judged, rows) for judged in self._judged()], float)
                 for model in self.models:
                     sums[model] += inside @ CentredLogits(logits[model])[slice(None)]
-        for model, found in means.items():
-            self._enter_means(model, found)
-        return self._class_means(sums) if self.replicated else {}
-
-    def _enter_means(self, model: Model, found: Sequence[ExampleMeans | Deviations]) -> None:
-        """Enter the means over the examples of each subset."""
-        for one in found:
+        for model, one in ((model, one) for model, found in means.items() for one in found):
             for subset, statistics in zip(self.subsets, one.statistics(), strict=True):
                 self._enter(subset, model, statistics)
+        return self._class_means(sums) if self.replicated else {}
 
-    def _means_of(self, role: str) -> list[ExampleMeans | Deviations]:
+    def _means_of(self, role: str, seed: int) -> list[Averages]:
         """Return what is averaged over the examples of a model."""
-        found: list[ExampleMeans | Deviations] = [Quality()] if self.labelled else []
+        found = [example_means(QUALITY), calibration()] if self.labelled else []
         if role in self.compared:
-            found += [ExampleMeans(FIDELITY), Deviations(self.subsets, labelled=self.labelled)]
+            kinds = {"labelled": self.labelled, "replicated": bool(self._others(seed))}
+            found += [example_means(FIDELITY), *deviations(self.subsets, self.classes, **kinds)]
         return found
 
     def _blocks(
@@ -280,8 +246,7 @@ class SplitAnalysis:
         teacher, blocks = teachers[seed], {}
         others = mean_teacher([teachers[other] for other in self._others(seed)])
         for role in self.roles:
-            model = teacher if role == TEACHER else read_outputs(logits[role, seed])
-            self._keep_confidence(model, role, seed, rows)
+            model = teacher if role == TEACHER else Outputs(logits[role, seed])
             self.kept.keep(role, seed, model, rows)
             kl = gains = np.empty(0)
             if role in self.compared:
@@ -291,12 +256,6 @@ class SplitAnalysis:
                     self.gains[role, seed][:, rows] = gains.T
             blocks[role] = Block(model, teacher, kl, label, clean, gains, others)
         return blocks
-
-    def _keep_confidence(self, outputs: Outputs, role: str, seed: int, rows: slice) -> None:
-        """Keep a model's confidence in what each teacher predicts."""
-        for other in self.teachers:
-            chosen = self.prediction[other, rows]
-            self.phi[role][seed, other, rows] = outputs.confidence_logit(chosen)
 
     def _class_means(
         self, sums: Mapping[Model, np.ndarray | float]
@@ -314,36 +273,38 @@ class SplitAnalysis:
     def _compare(self, class_mean: Mapping[Judged, Mapping[Model, np.ndarray]]) -> None:
         """Enter what depends on quantiles of confidence and on class means."""
         where = {judged: self.subset(*judged) for judged in self._judged()}
-        plotted: dict[tuple[str, Model], Plotted] = {}
-        primary: dict[tuple[str, Model, int], Primary] = {}
-        for name in self.subsets:
-            for role, seed in itertools.product(self.compared, self.seeds):
-                key = name, (role, seed)
-                own = self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]
-                plotted[key] = Plotted(*own, where[self._judge(name, seed)])
-                for other in self._others(seed):
-                    m, t, r = (self.phi[of][i, other] for of, i in _trio(role, seed, other))
-                    primary[*key, other] = Primary(m, t, r, where[self._judge(name, other)])
+        groups: dict[tuple[str, Model], list[list[Averages]]] = {}
+        for name, role, seed in itertools.product(self.subsets, self.compared, self.seeds):
+            own = self.kept.phi[role][seed, seed], self.kept.phi[TEACHER][seed, seed]
+            by_replicate = []
+            for other in self._others(seed):
+                m, t, r = (self.kept.phi[of][i, other] for of, i in _trio(role, seed, other))
+                by_replicate.append(primary(m, t, r, where[self._judge(name, other)]))
+            inside = where[self._judge(name, seed)]
+            groups[name, (role, seed)] = [[plotted(*own, inside)], by_replicate]
+            if self.labelled and name in READ:
+                wrong = ~self.subset(CLEAN, 0) if self.noisy and name == ALL else None
+                found = readings(self.kept, own, (role, seed), self._others(seed), inside, wrong)
+                groups[name, (role, seed)] += found
         logits = {(role, i): CentredLogits(self.data.logits[role][i]) for role, i in self.models}
         inherited = {
-            judged: Inheritance(logits, means, trios, where[judged])
+            judged: inheritance(logits, means, trios, where[judged])
             for judged, means in class_mean.items()
             if (trios := self._trios(*judged))
         }
-        read = {key: self._readings(*key, where) for key in plotted if self._is_read(key[0])}
         deciles = self._deciles()
-        everything: list[Gathered] = [*plotted.values(), *primary.values(), *inherited.values()]
-        gather(self.resamples, [*everything, *read.values(), *deciles.values()], self.block)
-        for key, of_model in read.items():
-            self._enter(*key, of_model.statistics())
-        for (name, model), of_plot in plotted.items():
-            self._enter(name, model, of_plot.statistics())
-            averaged = [
-                primary[name, model, other].statistics()
-                | inherited[self._judge(name, other)].statistics(_trio(*model, other))
+        averages = [one for of_model in groups.values() for group in of_model for one in group]
+        everything: list[Gathered] = [*averages, *inherited.values(), *deciles.values()]
+        gather(self.resamples, everything, self.block)
+        by_trio = {judged: one.statistics() for judged, one in inherited.items()}
+        for (name, model), of_model in groups.items():
+            for group in of_model:
+                self._enter(name, model, mean_of([one.statistics() for one in group]))
+            copied = [
+                by_trio[self._judge(name, other)][_trio(*model, other)]
                 for other in self._others(model[1])
             ]
-            self._enter(name, model, mean_of(averaged))
+            self._enter(name, model, mean_of(copied))
         for model in self.gains:
             in_deciles = [deciles[other].statistics(model) for other in self._others(model[1])]
             self._enter(ALL, model, mean_of(in_deciles))
@@ -354,27 +315,8 @@ class SplitAnalysis:
         for other in self.teachers:
             gains = {m: of for m, of in self.gains.items() if other in self._others(m[1])}
             if gains:
-                found[other] = DecilePayoff(gains, self.phi[TEACHER][other, other])
+                found[other] = DecilePayoff(gains, self.kept.phi[TEACHER][other, other])
         return found
-
-    def _is_read(self, subset: str) -> bool:
-        """Whether there are other readings of a subset."""
-        return self.labelled and subset in READ
-
-    def _readings(
-        self, subset: str, model: Model, where: Mapping[Judged, np.ndarray]
-    ) -> ModelReadings:
-        """Return the other readings of a model on a subset."""
-        role, seed = model
-        clean = self._clean() if subset == ALL else None
-        return ModelReadings(
-            self.kept,
-            (self.phi[role][seed, seed], self.phi[TEACHER][seed, seed]),
-            model,
-            self._others(seed),
-            where[self._judge(subset, seed)],
-            None if clean is None else ~clean,
-        )
 
     def _others(self, seed: int) -> list[int]:
         """Return which teachers are replicates of this seed's teacher."""
@@ -424,11 +366,12 @@ class SplitAnalysis:
         """
 
         def diagonal(role: str) -> np.ndarray:
-            of_role = self.phi.pop(role)
+            of_role = self.kept.phi.pop(role)
             return np.stack([of_role[i, i] for i in self.seeds])
 
         phi = {role: diagonal(role) for role in (TEACHER, *self.compared)}
-        return plots(self.kept, phi, self._clean(), self.data.logits[TEACHER][0].shape[1])
+        clean = self.subset(CLEAN, 0) if self.noisy else None
+        return plots(self.kept, phi, clean, self.classes)
 
 
 def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
@@ -437,13 +380,7 @@ def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
 
 
 def most_frequent_class(label: np.ndarray | None) -> float:
-    """Return the share of the most frequent class: the accuracy of always naming it.
-
-    Parameters
-    ----------
-    label : ndarray of int, shape (example,), or None
-        Without labels the share is NaN.
-    """
+    """Return the share of the most frequent class, the accuracy of always naming it, or NaN."""
     return np.nan if label is None else float(np.bincount(label).max() / len(label))
 
 
@@ -466,21 +403,13 @@ def analyse(
     block: int | None = None,
     seen: xr.Dataset | None = None,
 ) -> xr.Dataset:
-    """Analyse one split.
+    """Analyse one split, with ``resamples`` of the examples: 0 for a training split.
 
-    Parameters
-    ----------
-    split : SplitLogits
-    resamples : int
-        Bootstrap resamples of the examples; 0 for a training split.
-    seed : int
-        Of the resamples.
-    block : int, optional
-        Examples to be read at a time; changes no result.
-    seen : xarray.Dataset, optional
-        The analysis of the seen training examples, where ``split`` is of the held-out ones.
+    ``seed`` is that of the resamples, and ``block`` the number of examples to be read at a time,
+    which changes no result. Where ``split`` is of the held-out training examples, ``seen`` is the
+    analysis of the others.
     """
-    drawn = Resamples.draw(split.examples, resamples, seed)
+    drawn = Resamples(split.examples, resamples, seed)
     if block is None:
         classes = split.logits[TEACHER][0].shape[1]
         most = min(BLOCK_LOGITS // classes, BLOCK_COUNTS // drawn.rows, LARGEST_BLOCK)

@@ -14,18 +14,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from disobey.analysis.bias import (
-    BAND_DIFFERENCE,
-    BAND_OVERALL,
-    LOG_RATIO,
-    OF_NORMS,
-    OVERALL,
-    OVERALL_DIFFERENCE,
-    PAIRS_DRAWN,
-    PAIRS_EXPECTED,
-    TREND,
-    Bias,
-)
+from disobey.analysis import bias as of_bias
+from disobey.analysis.bias import LOG_RATIO, OVERALL, TREND, Bias
 from disobey.analysis.claims.registry import findings, summaries
 from disobey.analysis.curves import (
     EQUAL_ACCURACY,
@@ -35,7 +25,7 @@ from disobey.analysis.curves import (
     Curves,
 )
 from disobey.analysis.gradients import COSINE, MEAN_COSINE, ONE_HOT, SHARES, Gradients
-from disobey.analysis.intervals import ENDS
+from disobey.analysis.intervals import ENDS, names_along
 from disobey.analysis.names import ALL, MODELS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.statistics import QUALITY, STATISTICS
 from disobey.analysis.store import SPLITS, Analysis
@@ -45,6 +35,7 @@ Row = tuple[Any, ...]
 NUMBER = ("value", "low", "high", "seeds")
 # Interval and number of seeds of a single seed's value.
 ONE_SEED = (np.nan, np.nan, 1)
+DIFFERENCE = "_difference"  # ends the name of the student's number minus a control's
 
 
 # --- confidence and accuracy -----------------------------------------------------------------
@@ -96,24 +87,20 @@ def paper(study: str, analyses: Analyses) -> pd.DataFrame:
     """Return accuracies as shares, the paper's and ours.
 
     ``paper`` is as reported there, mostly of single runs; ``value`` our mean over seeds. Settings
-    and splits of which the paper reports nothing are left out.
+    and splits for which the paper reports nothing are left out.
     """
-    rows = [
-        (study, name, model, split, "accuracy", reported, *_ours(analysis, model, split))
-        for name, analysis in analyses.items()
-        for split in SPLITS
-        if split in analysis.splits
-        for model in MODELS
-        if not math.isnan(reported := analysis.paper_accuracy(model, split))
-    ]
+    rows = []
+    for name, analysis in analyses.items():
+        for split in filter(analysis.splits.__contains__, SPLITS):
+            examples = analysis.splits[split].examples.sel(subset=ALL)
+            count = examples.sizes["seed"], round(float(examples.mean()))
+            for model in MODELS:
+                reported = analysis.paper_accuracy(model, split)
+                if not math.isnan(reported):
+                    ours = (*analysis.number("accuracy", model, split), *count)
+                    rows.append((study, name, model, split, "accuracy", reported, *ours))
     columns = ("study", "setting", "model", "split", "statistic", "paper", *NUMBER, "n")
     return pd.DataFrame(rows, columns=list(columns))
-
-
-def _ours(analysis: Analysis, model: str, split: str) -> tuple[float, float, float, int, int]:
-    examples = analysis.splits[split].examples.sel(subset=ALL)
-    numbers = analysis.number("accuracy", model, split)
-    return (*numbers, examples.sizes["seed"], round(float(examples.mean())))
 
 
 # --- claims ----------------------------------------------------------------------------------
@@ -126,6 +113,11 @@ OF_FINDING = (
     "claim.null", "claim.side", "number.estimate", "number.low", "number.high", "control_name",
     "control", "seeds", "examples", "p", "verdict", "counted", "remark",
 )  # fmt: skip
+OF_SUMMARY = (
+    "claim.name", "claim.text", "claim.source", "claim.paper", "claim.split", "claim.reading",
+    "settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
+    "contrary_after_holm", "expected_by_chance",
+)  # fmt: skip
 OTHER_NAMES = {"name": "claim", "estimate": "value", "examples": "n"}
 
 
@@ -134,38 +126,69 @@ def claims(study: str, analyses: Analyses) -> pd.DataFrame:
 
     Rows that are not ``counted`` accompany the one that decides their setting.
     """
-    found = map(attrgetter(*OF_FINDING), findings(analyses))
-    columns = [path.rpartition(".")[2] for path in OF_FINDING]
-    table = pd.DataFrame(found, columns=columns).rename(columns=OTHER_NAMES)
-    table.insert(0, "study", study)
-    return table
+    return _attributes(study, findings(analyses), OF_FINDING)
 
 
 def summary(study: str, analyses: Analyses) -> pd.DataFrame:
     """Return one row per claim, split and reading that is about a setting of the study."""
-    told = ("name", "text", "source", "paper", "split", "reading")
-    counts = (
-        "settings", "holds", "contrary", "undecided", "withheld", "holds_after_holm",
-        "contrary_after_holm", "expected_by_chance",
-    )  # fmt: skip
-    rows = (
-        [study, *(getattr(one.claim, name) for name in told), *(getattr(one, n) for n in counts)]
-        for one in summaries(findings(analyses))
-    )
-    return pd.DataFrame(rows, columns=["study", "claim", *told[1:], *counts])
+    return _attributes(study, summaries(findings(analyses)), OF_SUMMARY)
+
+
+def _attributes(study: str, found: Sequence[object], paths: Sequence[str]) -> pd.DataFrame:
+    columns = [path.rpartition(".")[2] for path in paths]
+    table = pd.DataFrame(map(attrgetter(*paths), found), columns=columns)
+    table = table.rename(columns=OTHER_NAMES)
+    table.insert(0, "study", study)
+    return table
 
 
 # --- analyses beside confidence --------------------------------------------------------------
 
 
+def curves(study: str, analyses: Analyses) -> pd.DataFrame:
+    """Return one row per number of every setting with curves.
+
+    Intervals are of trainings judged by one test set. ``against`` is the reference or a placebo
+    where two models are compared, and empty elsewhere; ``step`` and ``level`` (of train accuracy)
+    say where along the training a number was taken.
+    """
+    columns = ("seed", "compared", "against", "step", "level")
+    return _beside(study, analyses, "curves", _curves, columns, "step")
+
+
+def gradients(study: str, analyses: Analyses) -> pd.DataFrame:
+    """Return one row per number of every setting whose data have true directions.
+
+    Shares are ``of`` a target, cosines of a model; ``against`` says what is subtracted where two
+    are compared, and ``class`` is empty where a number is over all classes.
+    """
+    columns = ("seed", "of", "against", "class")
+    return _beside(study, analyses, "gradients", _gradients, columns, "class")
+
+
+def bias(study: str, analyses: Analyses) -> pd.DataFrame:
+    """Return one row per number of every bias analysis.
+
+    ``compared`` is held ``against`` the reference, or for ``*_difference`` a placebo; the
+    statistics of ``linear regression`` are its theory with the layer's spectrum. ``rank`` and
+    ``eigenvalue`` are empty where a number is not of one direction, ``band`` where it is not a mean
+    over a band of ranks. Steps are those that both had taken at the ends of the matched range.
+    Pairs are counted against the teacher, of 15; see `disobey.analysis.pairs`.
+    """
+    columns = ("layer", "seed", "compared", "against", "rank", "eigenvalue", "band")
+    return _beside(study, analyses, "bias", _bias, columns, "rank")
+
+
 def _beside(
     study: str,
-    found: Mapping[str, Any],
+    analyses: Analyses,
+    stage: str,
     rows: Callable[[Any], Iterator[Row]],
     columns: Sequence[str],
     whole: str,
 ) -> pd.DataFrame:
     """Return the table of all settings that have an analysis; ``whole`` may be an empty integer."""
+    found = {one.setting: getattr(one, stage) for one in analyses.values()}
     everything = [
         (study, setting, *row)
         for setting, one in found.items()
@@ -186,34 +209,29 @@ def _over_seeds(here: xr.Dataset, variable: str, *place: object) -> Iterator[Row
     yield ("mean", *place, *numbers, len(seeds))
 
 
-def curves(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return one row per number of every setting with curves.
+def _compared(
+    data: xr.Dataset, one: str, against: str, control: str
+) -> Iterator[tuple[xr.Dataset, str, tuple[str, str]]]:
+    """Yield the models along ``one``, then the student held against each ``control``.
 
-    Intervals are of trainings judged by one test set. ``against`` is the reference or a placebo
-    where two models are compared, and empty elsewhere; ``step`` and ``level`` (of train accuracy)
-    say where along the training a number was taken.
+    Each as its data, the ending of its variables, and the names of the two models.
     """
-    columns = ("seed", "compared", "against", "step", "level")
-    found = {one.setting: one.curves for one in analyses.values()}
-    return _beside(study, found, _curves, columns, "step")
+    for name in names_along(data, one):
+        yield data.sel({one: name}), "", (name, against)
+    for name in names_along(data, control):
+        yield data.sel({control: name}), DIFFERENCE, (STUDENT, name)
 
 
 def _curves(found: Curves) -> Iterator[Row]:
-    data, nowhere = found.data, (None, np.nan)
-    paired = (EQUAL_ACCURACY, LOG_STEPS_RATIO)
-    for model in map(str, data.model.values):
-        here = data.sel(model=model)
+    nowhere = (None, np.nan)  # step and level
+    for model in names_along(found.data, "model"):
+        here = found.data.sel(model=model)
         yield from _along(here, model)
         for name in (FINAL_TRAIN, FINAL_TEST):
             yield from _over_seeds(here, name, model, "", *nowhere, name)
-    for model in map(str, data.compared.values):
-        for name in paired:
-            here = data.sel(compared=model)
-            yield from _over_seeds(here, name, model, REFERENCE, *nowhere, name)
-    for placebo in found.placebos:
-        for name in paired:
-            here, variable = data.sel(placebo=placebo), f"{name}_difference"
-            yield from _over_seeds(here, variable, STUDENT, placebo, *nowhere, name)
+    for here, ending, pair in _compared(found.data, "compared", REFERENCE, "placebo"):
+        for name in (EQUAL_ACCURACY, LOG_STEPS_RATIO):
+            yield from _over_seeds(here, name + ending, *pair, *nowhere, name)
 
 
 def _along(here: xr.Dataset, model: str) -> Iterator[Row]:
@@ -231,32 +249,16 @@ def _along(here: xr.Dataset, model: str) -> Iterator[Row]:
                     yield (str(seed), model, "", None, level, name, float(value), *ONE_SEED)
 
 
-def gradients(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return one row per number of every setting whose data have true directions.
-
-    Shares are ``of`` a target, cosines of a model; ``against`` says what is subtracted where two
-    are compared, and ``class`` is empty where a number is over all classes.
-    """
-    found = {one.setting: one.gradients for one in analyses.values()}
-    return _beside(study, found, _gradients, ("seed", "of", "against", "class"), "class")
-
-
 def _gradients(found: Gradients) -> Iterator[Row]:
     data = found.data
     for share in SHARES:
-        for target in map(str, data.target.values):
+        for target in names_along(data, "target"):
             yield from _over_seeds(data.sel(target=target), share, target, "", None, share)
-        yield from _over_seeds(data, f"{share}_difference", TEACHER, ONE_HOT, None, share)
-    for model in map(str, data.model.values):
-        yield from _cosines(data.sel(model=model), "", model, "")
-    for control in found.controls:
-        yield from _cosines(data.sel(control=control), "_difference", STUDENT, control)
-
-
-def _cosines(here: xr.Dataset, suffix: str, of: str, against: str) -> Iterator[Row]:
-    yield from _over_seeds(here, f"{MEAN_COSINE}{suffix}", of, against, None, MEAN_COSINE)
-    for k in range(here.sizes["class"]):
-        yield from _over_seeds(here.isel({"class": k}), f"{COSINE}{suffix}", of, against, k, COSINE)
+        yield from _over_seeds(data, share + DIFFERENCE, TEACHER, ONE_HOT, None, share)
+    for here, ending, pair in _compared(data, "model", "", "control"):
+        yield from _over_seeds(here, MEAN_COSINE + ending, *pair, None, MEAN_COSINE)
+        for k in range(here.sizes["class"]):
+            yield from _over_seeds(here.isel({"class": k}), COSINE + ending, *pair, k, COSINE)
 
 
 # --- bias ------------------------------------------------------------------------------------
@@ -266,74 +268,41 @@ NOWHERE = (None, np.nan, "")
 THEOREM = "linear regression"
 
 
-def bias(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return one row per number of every bias analysis.
-
-    What ``compared`` is held ``against`` is the reference, or for ``*_difference`` a placebo; the
-    statistics of ``linear regression`` are its theory with the layer's spectrum. ``rank`` and
-    ``eigenvalue`` are empty where a number is not of one direction, ``band`` where it is not a mean
-    over a band of ranks. Steps are those that both had taken at the ends of the matched range.
-    Pairs are counted against the teacher, of 15; see `disobey.analysis.pairs`.
-    """
-    columns = ("layer", "seed", "compared", "against", "rank", "eigenvalue", "band")
-    found = {one.setting: one.bias for one in analyses.values()}
-    return _beside(study, found, _bias, columns, "rank")
-
-
 def _bias(found: Bias) -> Iterator[Row]:
     for layer, dataset in found.layers.items():
-        for rows in (
-            *(_against_reference(dataset, model) for model in map(str, dataset.compared.values)),
-            *(_against_placebo(dataset, placebo) for placebo in found.placebos(layer)),
-            _pairs(dataset),
-            _theorem(dataset),
-        ):
+        for rows in (_ratios(dataset), _pairs(dataset), _theorem(dataset)):
             yield from ((layer, *row) for row in rows)
 
 
-def _against_reference(dataset: xr.Dataset, model: str) -> Iterator[Row]:
-    here, pair = dataset.sel(compared=model), (model, REFERENCE)
-    for direction in _directions(here):
-        place = (*pair, *_rank(direction), LOG_RATIO)
-        yield from _over_seeds(direction, LOG_RATIO, *place)
-    for name in (OVERALL, TREND):
-        yield from _over_seeds(here, name, *pair, *NOWHERE, name)
-    yield from _bands(here, BAND_OVERALL, *pair, OVERALL)
-    yield from _steps(here, pair)
+def _ratios(dataset: xr.Dataset) -> Iterator[Row]:
+    """Yield log ratios by direction, over all, and over bands in which a direction was tracked."""
+    for here, ending, pair in _compared(dataset, "compared", REFERENCE, "placebo"):
+        by_direction = ending.removeprefix("_") or LOG_RATIO
+        for direction, where in _directions(here):
+            yield from _over_seeds(direction, by_direction, *pair, *where, LOG_RATIO + ending)
+        for name in (OVERALL + ending, *([] if ending else [TREND])):
+            yield from _over_seeds(here, name, *pair, *NOWHERE, name)
+        by_band = of_bias.BAND_DIFFERENCE if ending else of_bias.BAND_OVERALL
+        for band in names_along(here, "band"):
+            one = here.sel(band=band)
+            if one[by_band].notnull().all():
+                yield from _over_seeds(one, by_band, *pair, None, np.nan, band, OVERALL + ending)
+        if not ending:
+            yield from _steps(here, pair)
 
 
-def _against_placebo(dataset: xr.Dataset, placebo: str) -> Iterator[Row]:
-    here, pair = dataset.sel(placebo=placebo), (STUDENT, placebo)
-    for direction in _directions(here):
-        place = (*pair, *_rank(direction), "log_ratio_difference")
-        yield from _over_seeds(direction, "difference", *place)
-    yield from _over_seeds(here, OVERALL_DIFFERENCE, *pair, *NOWHERE, OVERALL_DIFFERENCE)
-    yield from _bands(here, BAND_DIFFERENCE, *pair, OVERALL_DIFFERENCE)
-
-
-def _directions(here: xr.Dataset) -> Iterator[xr.Dataset]:
-    return (here.isel(direction=k) for k in range(here.sizes["direction"]))
-
-
-def _rank(direction: xr.Dataset) -> tuple[int, float, str]:
-    """Return rank, eigenvalue and no band."""
-    return int(direction["rank"]), float(direction.eigenvalue), ""
-
-
-def _bands(here: xr.Dataset, variable: str, *place: str) -> Iterator[Row]:
-    """Yield the means over bands of ranks in which any direction was tracked."""
-    *pair, name = place
-    for band in map(str, here.band.values):
-        one = here.sel(band=band)
-        if one[variable].notnull().all():
-            yield from _over_seeds(one, variable, *pair, None, np.nan, band, name)
+def _directions(here: xr.Dataset) -> Iterator[tuple[xr.Dataset, Row]]:
+    """Yield each direction with its rank, its eigenvalue and no band."""
+    for k in range(here.sizes["direction"]):
+        one = here.isel(direction=k)
+        yield one, (int(one["rank"]), float(one.eigenvalue), "")
 
 
 def _pairs(dataset: xr.Dataset) -> Iterator[Row]:
     """Yield in how many pairs each model has learnt less than the teacher."""
-    for name in (PAIRS_EXPECTED, PAIRS_DRAWN, OF_NORMS + PAIRS_EXPECTED, OF_NORMS + PAIRS_DRAWN):
-        if name in dataset:
-            for model in map(str, dataset.model.values):
+    for prefix in ("", of_bias.OF_NORMS):
+        for name in (prefix + of_bias.PAIRS_EXPECTED, prefix + of_bias.PAIRS_DRAWN):
+            for model in names_along(dataset, "model") if name in dataset else ():
                 if model != TEACHER:
                     here = dataset.sel(model=model)
                     yield from _over_seeds(here, name, model, TEACHER, *NOWHERE, name)
@@ -354,8 +323,8 @@ def _steps(here: xr.Dataset, pair: tuple[str, str]) -> Iterator[Row]:
 def _theorem(dataset: xr.Dataset) -> Iterator[Row]:
     """Yield what linear regression gives; it has neither seeds nor an interval."""
     head, nothing = ("mean", THEOREM, REFERENCE), (np.nan, np.nan, 0)
-    for direction in _directions(dataset):
-        yield (*head, *_rank(direction), LOG_RATIO, float(direction.theorem), *nothing)
+    for direction, where in _directions(dataset):
+        yield (*head, *where, LOG_RATIO, float(direction.theorem), *nothing)
     for name in (OVERALL, TREND):
         yield (*head, *NOWHERE, name, float(dataset[f"theorem_{name}"]), *nothing)
 

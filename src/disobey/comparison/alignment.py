@@ -4,53 +4,40 @@ A check raises a `disobey.errors.UserError` that names file, array and row.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from disobey.comparison.files import CLASS_NAME, CLEAN_LABEL, ID, LABEL, LOGITS, Columns
-from disobey.comparison.top_classes import MISSING_MASS
+from disobey.comparison.files import (
+    CLASS_NAME,
+    CLEAN_LABEL,
+    ID,
+    LABEL,
+    LOGITS,
+    MISSING_MASS,
+    ROWS,
+    Columns,
+    refuse_rows,
+)
 from disobey.errors import UserError
 
 # Deciles of fewer examples would be empty or single points.
 FEWEST = 20
 # Largest distance from 1 of a sum of probabilities: float16 sums of many classes are this bad.
 TOLERANCE, LARGEST_TOLERANCE = 1e-3, 0.05
-ROWS = "rows are counted from 0"
-
-
-@dataclass(frozen=True)
-class Place:
-    """The place of an array, for messages.
-
-    Attributes
-    ----------
-    file : str
-    split : str
-        Empty where the file has no splits.
-    """
-
-    file: str
-    split: str = ""
-
-    def __call__(self, column: str) -> str:
-        """Return ``teacher.npz, test logits``."""
-        return f"{self.file}, {self.split} {column}" if self.split else f"{self.file}, {column}"
 
 
 @dataclass(frozen=True)
 class Source:
-    """The columns of one split in one file or argument.
+    """The columns of one split in one file or argument; ``split`` is empty where it has no name."""
 
-    Attributes
-    ----------
-    place : Place
-    columns : mapping of str to ndarray
-        See `disobey.comparison.files`.
-    """
+    file: str
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    split: str = ""
 
-    place: Place
-    columns: Mapping[str, np.ndarray]
+    def place(self, column: str) -> str:
+        """Return where a column is, for messages: ``teacher.npz, test logits``."""
+        return f"{self.file}, {self.split} {column}" if self.split else f"{self.file}, {column}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +86,7 @@ def align(
     """
     checked = [_checked(model, probabilities) for model in models]
     _check_shapes(models, checked)
-    label_source = labels or Source(Place(""), {})
+    label_source = labels or Source("")
     examples, classes = checked[0][LOGITS].shape
     labelled = label_source.columns[LABEL].shape if LABEL in label_source.columns else ()
     if len(labelled) == 1 and labelled[0] != examples:
@@ -131,7 +118,7 @@ def align(
 def _checked(model: Source, probabilities: bool) -> Columns:
     if LOGITS not in model.columns:
         raise UserError(f"{model.place(LOGITS)}: there are none")
-    logits = checked_logits(model.columns[LOGITS], model.place, probabilities)
+    logits = checked_logits(model.columns[LOGITS], model.place(LOGITS), probabilities)
     return {LOGITS: logits} | _checked_columns(model, *logits.shape)
 
 
@@ -140,10 +127,10 @@ def _checked_columns(source: Source, examples: int, classes: int) -> Columns:
     found: Columns = {}
     for column in (LABEL, CLEAN_LABEL):
         if column in source.columns:
-            values = source.columns[column]
-            found[column] = checked_labels(values, source.place, examples, classes, column)
+            values, where = source.columns[column], source.place(column)
+            found[column] = checked_labels(values, where, examples, classes)
     if ID in source.columns:
-        found[ID] = checked_ids(source.columns[ID], source.place, examples)
+        found[ID] = checked_ids(source.columns[ID], source.place(ID), examples)
     return found
 
 
@@ -195,7 +182,7 @@ def _in_one_order(
             order = _order(sources[first], checked[first][ID], source, columns[ID])
         ordered.append({name: values[order] for name, values in columns.items()})
     without = [
-        source.place.file
+        source.file
         for source, columns in zip(sources, checked, strict=True)
         if columns and ID not in columns
     ]
@@ -203,7 +190,7 @@ def _in_one_order(
     if without:
         note += (
             f"; {', '.join(dict.fromkeys(without))}: without ids, taken to be in the order of "
-            f"{sources[first].place.file}"
+            f"{sources[first].file}"
         )
     return ordered, note
 
@@ -232,22 +219,19 @@ def _agreed(
     column: str, sources: Sequence[Source], ordered: Sequence[Columns]
 ) -> np.ndarray | None:
     """Return the labels that the sources have; refuse two that differ."""
-    found: tuple[Source, np.ndarray] | None = None
-    for source, columns in zip(sources, ordered, strict=True):
-        if column not in columns:
-            continue
-        if found is None:
-            found = source, columns[column]
-            continue
-        differ = np.flatnonzero(columns[column] != found[1])
+    pairs = zip(sources, ordered, strict=True)
+    having = [(source, columns[column]) for source, columns in pairs if column in columns]
+    for source, values in having[1:]:
+        first, expected = having[0]
+        differ = np.flatnonzero(values != expected)
         if differ.size:
             row = differ[0]
             raise UserError(
-                f"{source.place(column)}: {columns[column][row]} where {found[0].place(column)} "
-                f"has {found[1][row]} (row {row} of the aligned examples, {differ.size} of "
-                f"{len(found[1])} differ); all models must be over the same data and label noise"
+                f"{source.place(column)}: {values[row]} where {first.place(column)} has "
+                f"{expected[row]} (row {row} of the aligned examples, {differ.size} of "
+                f"{len(expected)} differ); all models must be over the same data and label noise"
             )
-    return None if found is None else found[1]
+    return having[0][1] if having else None
 
 
 def _refuse_twice(models: Sequence[Source], ordered: Sequence[Columns]) -> None:
@@ -264,13 +248,14 @@ def _refuse_twice(models: Sequence[Source], ordered: Sequence[Columns]) -> None:
 # --- checks ------------------------------------------------------------------------------------
 
 
-def checked_logits(values: np.ndarray, place: Place, probabilities: bool) -> np.ndarray:
+def checked_logits(values: np.ndarray, where: str, probabilities: bool) -> np.ndarray:
     """Return logits, shape (example, class), that can be analysed.
 
     Parameters
     ----------
     values : ndarray, shape (example, class)
-    place : Place
+    where : str
+        The file and the array, for messages.
     probabilities : bool
         Whether the user says that these are probabilities: ln p are then the logits, up to one
         number per example, on which no statistic here depends.
@@ -282,12 +267,10 @@ def checked_logits(values: np.ndarray, place: Place, probabilities: bool) -> np.
         were not announced, and, where they were, rows that are none or that hold a zero. A zero has
         rounded its logit away: any floor would invent confidence, and A, A_z and B with it.
     """
-    where = place(LOGITS)
     if values.ndim != 2 or values.shape[1] < 2:
-        hint = "write a binary model's single logit z as the two columns (0, z)"
         raise UserError(
             f"{where}: has shape {values.shape}, where (example, class) with two classes at least "
-            f"is needed; {hint}"
+            f"is needed; write a binary model's single logit z as the two columns (0, z)"
         )
     if values.dtype.kind != "f":
         raise UserError(
@@ -296,7 +279,12 @@ def checked_logits(values: np.ndarray, place: Place, probabilities: bool) -> np.
         )
     if len(values) < FEWEST:
         raise UserError(f"{where}: has {len(values)} examples; {FEWEST} are needed at least")
-    _check_finite(values, where)
+    rows, columns = np.nonzero(~np.isfinite(values))
+    if rows.size:
+        raise UserError(
+            f"{where}, row {rows[0]}, class {columns[0]}: is {values[rows[0], columns[0]]}; "
+            f"{len(np.unique(rows))} of {len(values)} rows are not finite ({ROWS})"
+        )
     if probabilities:
         return _log_probabilities(values, where)
     if not _not_probabilities(values).any():
@@ -305,15 +293,6 @@ def checked_logits(values: np.ndarray, place: Place, probabilities: bool) -> np.
             f"scores before softmax, or say --probabilities (in Python: probabilities=True)"
         )
     return values
-
-
-def _check_finite(values: np.ndarray, where: str) -> None:
-    rows, columns = np.nonzero(~np.isfinite(values))
-    if rows.size:
-        raise UserError(
-            f"{where}, row {rows[0]}, class {columns[0]}: is {values[rows[0], columns[0]]}; "
-            f"{len(np.unique(rows))} of {len(values)} rows are not finite ({ROWS})"
-        )
 
 
 def _not_probabilities(values: np.ndarray) -> np.ndarray:
@@ -344,9 +323,7 @@ def _log_probabilities(values: np.ndarray, where: str) -> np.ndarray:
     return np.log(values.astype(np.float64))
 
 
-def checked_labels(
-    values: np.ndarray, place: Place, examples: int, classes: int, column: str = LABEL
-) -> np.ndarray:
+def checked_labels(values: np.ndarray, where: str, examples: int, classes: int) -> np.ndarray:
     """Return labels as int64, shape (example,).
 
     Raises
@@ -354,33 +331,25 @@ def checked_labels(
     UserError
         For another shape or number, and labels that are not whole numbers from 0 to classes - 1.
     """
-    where = place(column)
-    if values.ndim != 1 or len(values) != examples:
-        raise UserError(
-            f"{where}: has shape {values.shape}, where one class number for each of the "
-            f"{examples:,} rows of logits is needed"
-        )
+    _check_column(values, where, examples, "class number")
     if values.dtype.kind not in "iuf":
         raise UserError(f"{where}: holds {values.dtype}, where class numbers are needed")
     whole = np.isfinite(values) & (values == np.floor(values))
-    _refuse_first(~whole, values, where, "is not a whole number")
-    outside = (values < 0) | (values >= classes)
-    _refuse_first(
-        outside, values, where, f"is not one of the {classes} classes, 0 to {classes - 1}"
-    )
+    refuse_rows(where, ~whole, "is not a whole number", values)
+    what = f"is not one of the {classes} classes, 0 to {classes - 1}"
+    refuse_rows(where, (values < 0) | (values >= classes), what, values)
     return values.astype(np.int64)
 
 
-def _refuse_first(wrong: np.ndarray, values: np.ndarray, where: str, what: str) -> None:
-    rows = np.flatnonzero(wrong)
-    if rows.size:
+def _check_column(values: np.ndarray, where: str, examples: int, what: str) -> None:
+    if values.ndim != 1 or len(values) != examples:
         raise UserError(
-            f"{where}, row {rows[0]}: {values[rows[0]]} {what} ({rows.size} of {len(values)} rows; "
-            f"{ROWS})"
+            f"{where}: has shape {values.shape}, where one {what} for each of the {examples:,} "
+            f"rows of logits is needed"
         )
 
 
-def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
+def checked_ids(values: np.ndarray, where: str, examples: int) -> np.ndarray:
     """Return ids, int64 or text, shape (example,).
 
     Raises
@@ -389,12 +358,7 @@ def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
         For another shape or number, ids that are not whole numbers or too large for 64 bits,
         missing ones, bytes that are not UTF-8, and repeated ids.
     """
-    where = place(ID)
-    if values.ndim != 1 or len(values) != examples:
-        raise UserError(
-            f"{where}: has shape {values.shape}, where one id for each of the {examples:,} rows of "
-            f"logits is needed"
-        )
+    _check_column(values, where, examples, "id")
     ids = _numbers(values, where) if values.dtype.kind in "iuf" else _words(values, where)
     known, first, times = np.unique(ids, return_index=True, return_counts=True)
     if (times > 1).any():
@@ -410,12 +374,12 @@ def checked_ids(values: np.ndarray, place: Place, examples: int) -> np.ndarray:
 def _numbers(values: np.ndarray, where: str) -> np.ndarray:
     if values.dtype.kind == "f":
         fractional = ~np.isfinite(values) | (values != np.floor(values))
-        _refuse_first(fractional, values, where, "is not a whole number")
+        refuse_rows(where, fractional, "is not a whole number", values)
         rounded = np.abs(values) > 2 / np.finfo(values.dtype).eps
         what = f"is rounded: {values.dtype} tells no such numbers apart; save ids as int64 or text"
-        _refuse_first(rounded, values, where, what)
+        refuse_rows(where, rounded, what, values)
     too_large = values > np.iinfo(np.int64).max
-    _refuse_first(too_large, values, where, "is not an id below 2^63; save ids as text")
+    refuse_rows(where, too_large, "is not an id below 2^63; save ids as text", values)
     return values.astype(np.int64)
 
 
@@ -423,7 +387,7 @@ def _words(values: np.ndarray, where: str) -> np.ndarray:
     """Return ids as text; bytes are read as UTF-8."""
     words = values.astype(object)
     missing = np.array([word is None or word != word for word in words.tolist()], bool)
-    _refuse_first(missing, values, where, "is not an id")
+    refuse_rows(where, missing, "is not an id", values)
     for row, word in enumerate(words):
         if isinstance(word, bytes):
             try:

@@ -8,13 +8,15 @@ import numpy as np
 
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.store import Analysis
-from disobey.comparison.alignment import Aligned, Place, Source, align
+from disobey.comparison.alignment import Aligned, Source, align
 from disobey.comparison.files import (
     CLASS_NAME,
     LABEL,
     LOGITS,
+    ONLY_TEACHERS,
     SPLITS,
     TEST,
+    TOP_CLASS,
     UNNAMED,
     Splits,
     examples_first,
@@ -25,7 +27,6 @@ from disobey.comparison.files import (
 )
 from disobey.comparison.result import Comparison
 from disobey.comparison.store import ROLES, by_role
-from disobey.comparison.top_classes import ONLY_TEACHERS, TOP_CLASS
 from disobey.errors import UserError
 
 SMALLEST_PAIR = 2  # without a reference
@@ -42,14 +43,8 @@ def compare_models(
 ) -> Comparison:
     """Compare students with their teachers; arguments as in `disobey.compare`.
 
-    Parameters
-    ----------
-    pairs : sequence of (teacher, student) or (teacher, student, reference)
-
-    Raises
-    ------
-    UserError
-        For what cannot be read or cannot be right.
+    ``pairs`` are (teacher, student) or (teacher, student, reference). A `UserError` says what
+    cannot be read or cannot be right.
     """
     _check_pairs(pairs)
     models = _named_models(pairs, replicates)
@@ -81,6 +76,8 @@ def align_models(
 ) -> dict[str, Aligned]:
     """Read all models and bring their rows into one order, split by split.
 
+    In each the models come pair by pair, then the replicates.
+
     Parameters
     ----------
     pairs : sequence of (teacher, student) or (teacher, student, reference)
@@ -90,12 +87,7 @@ def align_models(
     class_names : sequence of str, optional
         What the classes are called: files that call some of them otherwise are refused.
     top_classes : bool
-        Whether a file may hold the top classes alone; see `disobey.comparison.top_classes`.
-
-    Returns
-    -------
-    dict of Aligned
-        By split; in each the models pair by pair, then the replicates.
+        Whether a file may hold the top classes alone; see `disobey.comparison.files.completed`.
 
     Raises
     ------
@@ -105,7 +97,7 @@ def align_models(
     if split not in (None, *SPLITS):
         raise UserError(f"split: {split!r} is not train or test")
     models = _named_models(pairs, replicates)
-    of = _name(labels, labels_are_of)
+    of = str(labels) if _is_path(labels) else labels_are_of
     read = [_read(model, name, LOGITS) for name, model in models.items()]
     read.append({} if labels is None else _read(labels, of, LABEL))
     *of_models, of_labels = _named_splits(read, split)
@@ -116,10 +108,16 @@ def align_models(
             raise UserError(f"{name}: {ONLY_TEACHERS}")
     if class_names is not None:
         _hold_against(class_names, by_name, of)
-    return {
-        name: _align(by_name, of_labels, name, of, probabilities)
-        for name in filter(of_models[0].__contains__, SPLITS)
-    }
+
+    def source(file: str, splits: Splits, name: str) -> Source:
+        return Source(file, splits[name], name if len(splits) > 1 else "")
+
+    aligned = {}
+    for name in filter(of_models[0].__contains__, SPLITS):
+        given = [source(file, splits, name) for file, splits in by_name.items()]
+        told = source(of, of_labels, name) if name in of_labels else None
+        aligned[name] = align(given, told, probabilities)
+    return aligned
 
 
 def _hold_against(class_names: Sequence[str], models: Mapping[str, Splits], of: str) -> None:
@@ -141,28 +139,27 @@ def _hold_against(class_names: Sequence[str], models: Mapping[str, Splits], of: 
 
 
 def _named_models(pairs: Sequence[Sequence[Any]], replicates: Sequence[Any]) -> dict[str, Any]:
-    """Return all models by what messages call them, pair by pair, then the replicates."""
-    named = [
-        (_name(model, role, f" of pair {k}" if pairs[1:] else ""), model)
+    """Return all models by their file or role, pair by pair, then the replicates."""
+    roles = [
+        (f"{role} of pair {k}" if pairs[1:] else role, model)
         for k, pair in enumerate(pairs, 1)
         for role, model in zip(ROLES, pair, strict=False)  # the last may not be there
     ]
-    named += [(_name(model, f"replicate {k}"), model) for k, model in enumerate(replicates, 1)]
-    names = [name for name, _ in named]
+    roles += [(f"replicate {k}", model) for k, model in enumerate(replicates, 1)]
+    names = [str(model) if _is_path(model) else role for role, model in roles]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"a file is given twice: {', '.join(twice)}")
-    return dict(named)
+    return dict(zip(names, (model for _, model in roles), strict=True))
 
 
 def _check_pairs(pairs: Sequence[Sequence[Any]]) -> None:
-    for pair in pairs:
-        if not SMALLEST_PAIR <= len(pair) <= len(ROLES):
-            raise UserError(
-                f"a pair has {len(pair)} models; give teacher and student, or teacher, student and "
-                f"reference"
-            )
-    if len({len(pair) for pair in pairs}) > 1:
+    sizes = {len(pair) for pair in pairs}
+    for size in sorted(sizes - {SMALLEST_PAIR, len(ROLES)}):
+        raise UserError(
+            f"a pair has {size} models; give teacher and student, or teacher, student and reference"
+        )
+    if len(sizes) > 1:
         raise UserError(
             "some pairs have a reference and some have none; give one in each, or in none"
         )
@@ -170,11 +167,6 @@ def _check_pairs(pairs: Sequence[Sequence[Any]]) -> None:
 
 def _is_path(model: Any) -> bool:  # noqa: ANN401
     return isinstance(model, str | Path)
-
-
-def _name(model: Any, role: str, of: str = "") -> str:  # noqa: ANN401
-    """Return what a model is called in messages: its file, or its role."""
-    return str(model) if _is_path(model) else role + of
 
 
 def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
@@ -223,13 +215,3 @@ def _check_splits(read: Mapping[str, Splits], labels: Splits, name: str) -> None
 
 def _listed(splits: Any) -> str:  # noqa: ANN401 - any iterable of names
     return " and ".join(split for split in SPLITS if split in splits)
-
-
-def _align(
-    read: Mapping[str, Splits], labels: Splits, split: str, name: str, probabilities: bool
-) -> Aligned:
-    def source(of: str, splits: Splits) -> Source:
-        return Source(Place(of, split if len(splits) > 1 else ""), splits[split])
-
-    models = [source(of, splits) for of, splits in read.items()]
-    return align(models, source(name, labels) if split in labels else None, probabilities)

@@ -14,14 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from disobey.comparison.top_classes import (
-    CLASSES,
-    OF_TOP,
-    TOP_CLASS,
-    TOP_LOGIT,
-    completed,
-    spread_share,
-)
 from disobey.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -37,6 +29,20 @@ LOGITS, LABEL, CLEAN_LABEL, ID, CLASS_NAME = (
 OF_EXAMPLES = (LOGITS, LABEL, CLEAN_LABEL, ID)
 SPLIT = "split"  # the column of a table that says which split a row is of
 NUMBERED = re.compile(r"(.*?)(\d+)")  # a column of one class: 3, c3, logit_3
+TOP_CLASS, TOP_LOGIT, MISSING_MASS, CLASSES = "top_class", "top_logit", "missing_mass", "classes"
+OF_TOP = (TOP_CLASS, TOP_LOGIT, MISSING_MASS)
+# A student may be shown this share of spread probability, mean over examples [our choice].
+LARGEST_SPREAD = 0.1
+ONLY_TEACHERS = (
+    "holds the top classes alone, and what was spread over the others would be compared as if it "
+    "were the model's; give logits of all classes"
+)
+ROUNDING = 1e-3
+ZERO = (
+    "is not between 0 and 1; where it was rounded to 0, sum the other classes' probabilities "
+    "themselves, or give fewer top classes"
+)
+ROWS = "rows are counted from 0"
 
 Columns = dict[str, np.ndarray]
 Splits = dict[str, Columns]
@@ -45,23 +51,14 @@ Splits = dict[str, Columns]
 def read_file(path: Path, main: str = LOGITS) -> Splits:
     """Read a file of logits, or with ``main="label"`` one of labels.
 
-    Parameters
-    ----------
-    path : Path
-        Its name says the format; see `READERS`.
-    main : str
-        What an array is that is called after its split only, or not at all.
-
-    Returns
-    -------
-    dict of dict of ndarray
-        For ``train`` and ``test``, or for the one split that has no name, its columns.
+    Its name says the format, see `READERS`; ``main`` is what an array is that is called after its
+    split only, or not at all. The result has the columns of ``train`` and ``test``, or of the one
+    split that has no name.
 
     Raises
     ------
     UserError
-        When the file is not there, cannot be read, or holds something of which it is not clear
-        what it is.
+        When the file is not there, cannot be read, or its contents are not clear.
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
@@ -96,24 +93,23 @@ def _complete(where: str, columns: Columns) -> None:
     columns[LOGITS] = completed(where, columns, int(np.ravel(classes)[0]))
 
 
-def whole(where: str, values: np.ndarray) -> np.ndarray:
-    """Return an array without a mask.
+def refuse_rows(where: str, wrong: np.ndarray, what: str, values: np.ndarray | None = None) -> None:
+    """Refuse an array with ``wrong`` rows, (row,): names the first, with its value, and counts."""
+    rows = np.flatnonzero(wrong)
+    if rows.size:
+        value = "" if values is None else f"{values[rows[0]]} "
+        raise UserError(
+            f"{where}, row {rows[0]}: {value}{what} ({rows.size} of {len(wrong)} rows; {ROWS})"
+        )
 
-    Raises
-    ------
-    UserError
-        When a value is masked, with its row.
-    """
+
+def whole(where: str, values: np.ndarray) -> np.ndarray:
+    """Return an array without a mask; a `UserError` names the row of a masked value."""
     if not isinstance(values, np.ma.MaskedArray):
         return values
     missing = np.atleast_1d(np.ma.getmaskarray(values))
-    rows = np.unique(np.nonzero(missing)[0])
-    if rows.size:
-        raise UserError(
-            f"{where}, row {rows[0]}: is missing (masked, marked as missing, or never written), as "
-            f"are {rows.size} of {len(missing)} rows; give all of them (rows "
-            f"are counted from 0)"
-        )
+    what = "is missing (masked, marked as missing, or never written); give all of them"
+    refuse_rows(where, np.asarray(missing.reshape(len(missing), -1).any(1)), what)
     return np.asarray(values.data)
 
 
@@ -127,44 +123,28 @@ def examples_first(values: np.ndarray, dims: Sequence[object]) -> np.ndarray:
 # --- numpy -----------------------------------------------------------------------------------
 
 
-def _npy(path: Path, main: str) -> Splits:
+def _numpy(path: Path, main: str) -> Splits:
+    """Read one array (npy), or several with names (npz)."""
     try:
-        return {UNNAMED: {main: np.load(path, allow_pickle=False)}}
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(_unreadable(path, "npy", error)) from None
-
-
-def _npz(path: Path, main: str) -> Splits:
-    try:
-        with np.load(path, allow_pickle=False) as opened:
+        opened = np.load(path, allow_pickle=False)
+        if isinstance(opened, np.ndarray):
+            return {UNNAMED: {main: opened}}
+        with opened:
             arrays = {name: opened[name] for name in opened.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise UserError(_unreadable(path, "npz", error)) from None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        kind = path.suffix[1:].lower()
+        raise UserError(
+            f"{path}: cannot be read as {kind} ({error}); save arrays of numbers with "
+            f"numpy.{'savez' if kind == 'npz' else 'save'}, no objects"
+        ) from None
     return named(str(path), arrays, main)
-
-
-def _unreadable(path: Path, kind: str, error: Exception) -> str:
-    return (
-        f"{path}: cannot be read as {kind} ({error}); save arrays of numbers with "
-        f"numpy.{'savez' if kind == 'npz' else 'save'}, no objects"
-    )
 
 
 def named(where: str, arrays: Mapping[str, np.ndarray], main: str = LOGITS) -> Splits:
     """Sort arrays by their names: ``test``, ``logits``, ``test_label``, ``label``, ...
 
-    Parameters
-    ----------
-    where : str
-        What holds them, for messages.
-    arrays : mapping of str to ndarray
-    main : str
-        What an array is that is called after its split only.
-
-    Raises
-    ------
-    UserError
-        For a name that is not known, given twice, or that does not say of which split it is.
+    ``where`` says in messages what holds them; ``main`` is as in `read_file`. A `UserError` refuses
+    a name that is not known, given twice, or that does not say of which split it is.
     """
     roles = _roles(main)
     splits: Splits = {}
@@ -277,13 +257,7 @@ def _logits_of(path: Path, table: "pd.DataFrame", names: list[str]) -> Columns:
 
 
 def _in_order(path: Path, names: list[str]) -> list[str]:
-    """Return the columns of the classes, by their numbers where most have some.
-
-    Raises
-    ------
-    UserError
-        For a column that is called otherwise than those of the other classes.
-    """
+    """Return the columns of the classes, by their numbers where most have some."""
     parts = {name: NUMBERED.fullmatch(str(name)) for name in names}
     prefixes = Counter(part[1] for part in parts.values() if part)
     prefix, count = next(iter(prefixes.most_common(1)), ("", 0))
@@ -361,30 +335,93 @@ def _group(path: Path, split: str, group: Any, main: str) -> Columns:  # noqa: A
 
 
 READERS: Mapping[str, Callable[[Path, str], Splits]] = {
-    ".npz": _npz,
-    ".npy": _npy,
+    ".npz": _numpy,
+    ".npy": _numpy,
     ".parquet": _parquet,
     ".nc": _netcdf,
 }
+
+
+# --- a teacher's top classes alone -----------------------------------------------------------
+
+# An API, or a file that must stay small, gives the k largest of a teacher's log-probabilities.
+# Nothing says how these share the *missing mass* m, the probability of all other classes. It is
+# spread evenly [our choice]: of all completions this one has the largest entropy and invents no
+# ranking. So ln p is ln(p_i) for a given class i and ln(m / (K - k)) for each of the others.
+#
+# At temperature 1 the probabilities of the given classes, and the teacher's confidence in its own
+# prediction, are exact. At a higher temperature the even tail grows, and a student would learn it
+# instead of its teacher: `spread_share` says how much.
+
+
+def completed(where: str, columns: Mapping[str, np.ndarray], classes: int) -> np.ndarray:
+    """Return logits of all classes, float64 (example, class): ln p, with even mass outside the top.
+
+    ``columns`` are ``top_class``, whole numbers, and ``top_logit``, logits or log-probabilities,
+    both (example, k), and ``missing_mass``, the probability outside of the top, (example,).
+
+    Raises
+    ------
+    UserError
+        With row, for arrays that are missing or do not fit, classes that do not exist or come
+        twice, a missing mass that is not between 0 and 1, and one so large that each of the other
+        classes would be more probable than the least of the top.
+    """
+    lacking = [name for name in OF_TOP if name not in columns]
+    if lacking:
+        raise UserError(
+            f"{where}: has no {lacking[0]}; top classes are {TOP_CLASS} and {TOP_LOGIT} (example, "
+            f"k) and {MISSING_MASS} (example,), 1 minus the sum of the top probabilities"
+        )
+    top, logit, missing = (np.asarray(columns[name]) for name in OF_TOP)
+    if top.ndim != 2 or logit.shape != top.shape or missing.shape != top.shape[:1]:
+        raise UserError(
+            f"{where}: {TOP_CLASS} {top.shape}, {TOP_LOGIT} {logit.shape} and {MISSING_MASS} "
+            f"{missing.shape} must be (example, k), (example, k) and (example,)"
+        )
+    if not 1 <= top.shape[1] < classes:
+        raise UserError(
+            f"{where}: {top.shape[1]} top classes of {classes}; give fewer, or logits of all"
+        )
+    wrong = np.ones(len(top), bool)
+    if top.dtype.kind in "iu":
+        ordered = np.sort(top, 1)
+        outside = (ordered[:, 0] < 0) | (ordered[:, -1] >= classes)
+        wrong = outside | (np.diff(ordered, axis=1) == 0).any(1)
+    refuse_rows(f"{where} {TOP_CLASS}", wrong, "names a class twice or one that is not")
+    refuse_rows(f"{where} {TOP_LOGIT}", ~np.isfinite(logit).all(1), "is not finite")
+    refuse_rows(f"{where} {MISSING_MASS}", ~((missing > 0) & (missing < 1)), ZERO)
+    given = np.asarray(logit, np.float64)
+    given = given - given.max(1, keepdims=True)
+    given += np.log((1 - missing) / np.exp(given).sum(1))[:, None]
+    others = np.log(missing / (classes - top.shape[1]))
+    above = others > given.min(1) + ROUNDING
+    what = "gives each other class more than the least of the top"
+    refuse_rows(f"{where} {MISSING_MASS}", above, what)
+    logits = np.repeat(others[:, None], classes, 1)
+    np.put_along_axis(logits, top.astype(np.int64), given, 1)
+    return logits
+
+
+def spread_share(logits: np.ndarray, given: np.ndarray, temperature: float) -> float:
+    """Return how much of the softened probability was spread, mean over examples.
+
+    ``logits`` are those of `completed`, ``given`` the top classes, (example, k).
+    """
+    scaled = logits / temperature
+    softened = np.exp(scaled - scaled.max(1, keepdims=True))
+    softened /= softened.sum(1, keepdims=True)
+    return float(1 - np.take_along_axis(softened, given.astype(np.int64), 1).sum(1).mean())
 
 
 # --- what can be told before anything is made of them: for planning --------------------------
 
 
 def logits_facts(path: Path) -> dict[str, Any]:
-    """Return sizes and label noise of each split of a file of logits.
+    """Return sizes and label noise of each split of a file of logits, as `read_file` calls them.
 
-    Returns
-    -------
-    dict of dict
-        By split, with an empty name where the file names none: ``rows``, ``classes``, and
-        ``noise``, the share of given labels that differ from the clean ones; None where not both
-        are there. Of top classes alone ``top``, how many.
-
-    Raises
-    ------
-    UserError
-        See `read_file`.
+    These are ``rows``, ``classes``, and ``noise``, the share of given labels that differ from the
+    clean ones; None where not both are there. Of top classes alone also ``top``, how many.
     """
     found = {}
     for split, columns in read_file(path).items():

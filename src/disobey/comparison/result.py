@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from disobey.analysis.claims.claim import Claim, Number, decide, number_of
+from disobey.analysis.claims.claim import Claim, Number, decide, examples_of, number_of
 from disobey.analysis.claims.confidence import CLAIMS, NOISE_CLAIMS, PAYOFF_CLAIMS
 from disobey.analysis.intervals import CONTRARY, HOLDS, LEVEL, normal_quantile
 from disobey.analysis.names import (
@@ -169,20 +169,13 @@ class Comparison:
 
         rows = []
         for split in self.splits:
-            data = self.analysis.splits[split]
-            finite = np.argwhere(np.isfinite(data.estimate.values))
-            for cell in finite:
-                one = data.isel(dict(zip(data.estimate.dims, cell, strict=True)))
-                subset, model, statistic = (
-                    str(one[name].item()) for name in ("subset", "model", "statistic")
-                )
-                number = number_of(self.analysis, statistic, model, split, subset)
-                low, high, covers = interval_of(number, STATISTICS[statistic].limits(model))
-                n = round(float(one.examples.mean()))
-                rows.append(
-                    (split, subset, model, statistic, number.estimate, low, high, covers,
-                     self.pairs, n)
-                )  # fmt: skip
+            cells = self.analysis.splits[split].estimate
+            cells = cells.stack(cell=("subset", "statistic", "model"))
+            for subset, statistic, model in cells[np.isfinite(cells.values)].cell.values:
+                found = number_of(self.analysis, statistic, model, split, subset)
+                ends = interval_of(found, STATISTICS[statistic].limits(model))
+                of = self.pairs, examples_of(self.analysis, split, subset)
+                rows.append((split, subset, model, statistic, found.estimate, *ends, *of))
         columns = ["split", "subset", "model", "statistic", "value", "low", "high", "interval",
                    "pairs", "n"]  # fmt: skip
         return pd.DataFrame(rows, columns=columns)

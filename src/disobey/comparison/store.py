@@ -23,19 +23,10 @@ ROLES = (TEACHER, STUDENT, REFERENCE)
 
 
 def by_role(aligned: Aligned, pairs: int, each: int) -> dict[str, list[np.ndarray]]:
-    """Return the logits of all models by their roles.
+    """Return the logits of all models, (example, class), by their roles.
 
-    Parameters
-    ----------
-    aligned : Aligned
-        ``pairs`` times ``each`` models pair by pair, then the replicates.
-    pairs, each : int
-        Numbers of pairs, and of models in a pair: 2, or 3 with a reference.
-
-    Returns
-    -------
-    dict of list of ndarray, shape (example, class)
-        Replicates are teachers beyond the number of pairs.
+    ``aligned`` has ``pairs`` times ``each`` models pair by pair, then the replicates, which are
+    returned as teachers beyond the number of pairs; ``each`` is 2, or 3 with a reference.
     """
     models = aligned.logits
     roles = {role: models[k : pairs * each : each] for k, role in enumerate(ROLES[:each])}
@@ -50,17 +41,9 @@ def write_models(
     each: int,
     class_names: Sequence[str] | None = None,
 ) -> None:
-    """Write the store's groups, and its attribute ``class_names``.
+    """Write the store's groups, one for each split, and its attribute ``class_names``.
 
-    Parameters
-    ----------
-    writer : NetcdfWriter
-    aligned : mapping of str to Aligned
-        By split.
-    pairs, each : int
-        See `by_role`.
-    class_names : sequence of str, optional
-        Where the files' own are not to be taken.
+    See `by_role` for ``pairs`` and ``each``; without ``class_names`` the files' own are taken.
     """
     names = list(class_names or next(iter(aligned.values())).class_names)
     writer.annotate("/", class_names=json.dumps(names))

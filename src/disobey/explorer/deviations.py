@@ -1,6 +1,6 @@
 """Models on the examples of a page: confidence logits, top classes, and densities."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,8 @@ LARGEST_BRIER = 2
 class SeedRuns:
     """The runs of one seed of a setting, by their ids.
 
-    Attributes
-    ----------
-    teacher, student : str
-    reference : str or None
-        None where a comparison has none.
-    replicate : str or None
-        A teacher of another seed; None where there is no other teacher.
+    A comparison may have no reference; the replicate, a teacher of another seed, is None where
+    there is no other teacher.
     """
 
     teacher: str
@@ -59,41 +54,17 @@ def seeds_of(spec: Mapping[str, Any]) -> list[SeedRuns]:
     teachers, students = spec["teachers"], spec["students"]
     references = spec["references"] or [None] * len(students)
     # Teachers beyond the number of students are replicates.
-    runs = zip(teachers, references, students, strict=False)
-    return [
-        SeedRuns(*of_seed, _replicate([*teachers[seed:], *teachers[:seed]]))
-        for seed, of_seed in enumerate(runs)
-    ]
-
-
-def _replicate(teachers: Sequence[str]) -> str | None:
-    """Return the first teacher that is another one than the first; None where all are the same."""
-    return next((other for other in teachers if other != teachers[0]), None)
-
-
-def density_name(teacher: str, model: str, chosen_by: str, split: str) -> str:
-    """Return the column of the density of a model's confidence logits against its teacher's."""
-    return f"density/{teacher}/{model}/{chosen_by}/{split}"
-
-
-def brier_name(run: str, labels: str, split: str) -> str:
-    """Return the column of a run's Brier score at each example, by the labels of a store."""
-    return f"brier/{run}/{labels}/{split}"
-
-
-def phi_name(run: str, chosen_by: str, split: str) -> str:
-    """Return the column of ``run``'s confidence logit in the class that ``chosen_by`` predicts."""
-    return f"phi/{run}/{chosen_by}/{split}"
+    found = []
+    for seed, of_seed in enumerate(zip(teachers, references, students, strict=False)):
+        others = (one for one in (*teachers[seed:], *teachers[:seed]) if one != teachers[seed])
+        found.append(SeedRuns(*of_seed, next(others, None)))
+    return found
 
 
 class Confidences:
     """Confidence logits of models on one split, read in blocks of examples.
 
-    Parameters
-    ----------
-    paths : mapping of str to (Path, str)
-        The logits of each run: a store and its variable.
-    split : str
+    ``paths`` has the logits of each run: a store and its variable.
     """
 
     def __init__(self, paths: Mapping[str, tuple[Path, str]], split: str) -> None:
@@ -186,14 +157,8 @@ def worst(
 class SplitDeviations:
     """Fills columns with the numbers of models on one split of one data store.
 
-    Parameters
-    ----------
-    columns : Columns
-    confidences : Confidences
-    positions : ndarray of int, rising
-        The examples shown.
-    examples : int
-        All of them; where there are more than are shown, densities show all.
+    ``positions`` are those of the examples shown, rising; of all ``examples``, where they are more,
+    there are densities.
     """
 
     def __init__(
@@ -226,13 +191,13 @@ class SplitDeviations:
 
     def _add_phi(self, run: str, chosen_by: str) -> None:
         """Add confidence logits in the class that one run predicts."""
-        name = phi_name(run, chosen_by, self.split)
+        name = f"phi/{run}/{chosen_by}/{self.split}"
         if name not in self.columns:
             self.columns.add_scaled(name, self.confidences.phi(run, chosen_by)[self.positions])
 
     def _add_density(self, teacher: str, model: str, chosen_by: str) -> dict[str, Any]:
         """Count all examples in cells; store the logarithm of the counts in 255 steps."""
-        name = density_name(teacher, model, chosen_by, self.split)
+        name = f"density/{teacher}/{model}/{chosen_by}/{self.split}"
         x, y = (self.confidences.phi(run, chosen_by) for run in (teacher, model))
         finite = np.isfinite(x) & np.isfinite(y)
         counts, x_edges, y_edges = np.histogram2d(x[finite], y[finite], CELLS)
@@ -245,7 +210,7 @@ class SplitDeviations:
     def _add_probabilities(self, run: str, labels: str | None, label: np.ndarray | None) -> None:
         """Add top classes of the examples shown, their probabilities, and Brier scores."""
         top = f"top/{run}/{self.split}"
-        brier = None if labels is None else brier_name(run, labels, self.split)
+        brier = None if labels is None else f"brier/{run}/{labels}/{self.split}"
         if top in self.columns and (brier is None or brier in self.columns):
             return
         logits = self._shown_logits(run)

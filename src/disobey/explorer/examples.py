@@ -38,14 +38,7 @@ def sample(examples: int, most: int) -> np.ndarray:
 
 
 class Examples:
-    """One split of a data store, read where it is asked for.
-
-    Parameters
-    ----------
-    path : Path
-        A data store; see `disobey.data.prepared`.
-    split : str
-    """
+    """One split of a data store, see `disobey.data.prepared`, read where it is asked for."""
 
     def __init__(self, path: Path, split: str) -> None:
         self.path, self.split = path, split
@@ -62,12 +55,7 @@ class Examples:
         return names
 
     def check_ids(self, ids: np.ndarray, logits: Path) -> None:
-        """Refuse logits of other examples, or of these in another order.
-
-        Raises
-        ------
-        UserError
-        """
+        """Refuse logits of other examples, or of these in another order."""
         if not np.array_equal(ids, self.id):
             raise UserError(
                 f"{logits}: its {self.split} examples are not those of {self.path}; make the "
@@ -80,19 +68,11 @@ class Examples:
         return len(json.dumps(self.shown(probe))) / max(1, len(probe))
 
     def shown(self, positions: np.ndarray) -> dict[str, Any]:
-        """Return pictures or texts of some examples.
+        """Return pictures or texts of the examples at rising ``positions``.
 
-        Parameters
-        ----------
-        positions : ndarray of int, rising
-
-        Returns
-        -------
-        dict
-            ``texts``: for each example a list of one text, or two of a pair. Or ``sheet``: all
-            pictures as one data URI, row by row, ``columns`` of them in a row, each of ``width``
-            and ``height`` pixels. Where only
-            logits are known, ``texts`` has the ids.
+        ``texts`` has for each example a list of one text, or two of a pair; the id where only
+        logits are known. Or ``sheet`` has all pictures as one data URI, row by row, ``columns`` of
+        them in a row, each of ``width`` and ``height`` pixels.
         """
         with RawExamples(self.path, self.split) as given:
             if given.kind == "image":
@@ -116,7 +96,11 @@ def _sheet(given: RawExamples, positions: np.ndarray) -> dict[str, Any]:
             rows = math.ceil(len(positions) / columns)
             sheet = Image.new(picture.mode, (columns * width, rows * height))
         sheet.paste(picture, (place % columns * width, place // columns * height))
-    uri = "" if sheet is None else _data_uri(sheet)
+    uri = ""
+    if sheet is not None:
+        stream = io.BytesIO()
+        sheet.save(stream, "WEBP", lossless=sheet.mode == "L", quality=QUALITY)
+        uri = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
     return {"sheet": uri, "columns": columns, "width": width, "height": height}
 
 
@@ -133,9 +117,3 @@ def _pictures(given: RawExamples, positions: np.ndarray) -> Iterator[Any]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-
-
-def _data_uri(sheet: Any) -> str:  # noqa: ANN401 - a Pillow image
-    stream = io.BytesIO()
-    sheet.save(stream, "WEBP", lossless=sheet.mode == "L", quality=QUALITY)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -34,11 +34,8 @@ ARRAYS = {
 class Columns:
     """Named arrays that a page unpacks; equal names are one column.
 
-    Attributes
-    ----------
-    index : dict
-        For each name ``[array type, offset in bytes, number of values]``, and two more entries,
-        step and middle, where a value is the middle and an integer times the step.
+    ``index`` has for each name ``[array type, offset in bytes, number of values]``, and two more
+    entries, step and middle, where a value is the middle and an integer times the step.
     """
 
     def __init__(self) -> None:
@@ -52,13 +49,7 @@ class Columns:
     def add(
         self, name: str, values: np.ndarray, step: float | None = None, middle: float = 0.0
     ) -> None:
-        """Add a column as it is, or the integers that it is made of; browsers must have the type.
-
-        Raises
-        ------
-        KeyError
-            For another type.
-        """
+        """Add a column as it is, or the integers that make it; browsers must have the type."""
         kept = np.ascontiguousarray(values).reshape(-1)
         kept = kept.astype(kept.dtype.newbyteorder("<"))
         scaled = [] if step is None else [step, middle]
@@ -93,14 +84,7 @@ class Columns:
 
 
 def render(told: dict[str, Any], columns: Columns) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    told : dict
-        What `disobey.explorer.study.content` says of the study.
-    columns : Columns
-    """
+    """Return the page of what `disobey.explorer.study.content` says of a study, and its numbers."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

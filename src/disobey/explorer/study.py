@@ -1,7 +1,7 @@
 """The content of an explorer page: settings with their models, and columns of their examples."""
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,6 @@ from disobey.explorer.deviations import (
     Confidences,
     SeedRuns,
     SplitDeviations,
-    brier_name,
-    density_name,
-    phi_name,
     plots_of,
     seeds_of,
     worst,
@@ -50,18 +47,8 @@ DEFLATED_DENSITY = 1 / 3
 class Setting:
     """One setting, or comparison, as its analysis recorded it.
 
-    Attributes
-    ----------
-    about : dict
-        As in `disobey.analysis.store.Analysis`.
-    data : str
-        The id of the store of the examples.
-    labels : str or None
-        The id of the store its labels come from: of noisy ones, or ``data``; None without labels.
-    seeds : list of SeedRuns
-    splits : sequence of str
-    teachers : int
-        Different ones, of all seeds, replicates included.
+    ``data`` is the id of the store of the examples, ``labels`` of that of its labels, None without
+    labels. ``teachers`` is the number of different ones, of all seeds, replicates included.
     """
 
     about: Mapping[str, Any]
@@ -75,18 +62,19 @@ class Setting:
         """Return every run once."""
         return dict.fromkeys(run for of_seed in self.seeds for run in of_seed.all)
 
+    def told(self) -> dict[str, Any]:
+        """Return what the page is told of the setting."""
+        told = {key: getattr(self, key) for key in ("data", "labels", "teachers")}
+        seeds = [vars(runs) for runs in self.seeds]
+        return told | {"about": dict(self.about), "seeds": seeds, "splits": list(self.splits)}
+
 
 @dataclass(frozen=True)
 class Sources:
     """Settings and stores of a page.
 
-    Attributes
-    ----------
-    settings : dict of Setting, by name
-    logits : dict of (Path, str), by run
-        A store and its variable.
-    data : dict of Path, by id
-        The stores of the examples.
+    Settings by name; for each run the store of its logits, and the variable; the stores of examples
+    by id.
     """
 
     settings: Mapping[str, Setting]
@@ -100,7 +88,9 @@ def sources_of(job: Job) -> Sources:
     seeds = {name: seeds_of(analysis) for name, analysis in analyses.items()}
     runs = dict.fromkeys(run for of in seeds.values() for of_seed in of for run in of_seed.all)
     addresses = {run: store_and_variable(run) for run in runs}
-    stores = {id: _of_logits(job, id) for id in dict.fromkeys(id for id, _ in addresses.values())}
+    made = {m.id: m for m in job.inputs if m.record["stage"] in OF_LOGITS}
+    # Where there is no such store, job.input says so.
+    stores = {id: made.get(id) or job.input(id) for id, _ in addresses.values()}
     paths = {id: store.file() for id, store in stores.items()}  # verified once
     settings = {}
     for name, analysis in analyses.items():
@@ -120,12 +110,6 @@ def sources_of(job: Job) -> Sources:
     ids = dict.fromkeys(setting.data for setting in settings.values())
     data_stores = {id: paths.get(id) or job.input(id).file() for id in ids}
     return Sources(settings, logits, data_stores)
-
-
-def _of_logits(job: Job, id: str) -> Manifest:
-    """Return the manifest of a store of logits, whichever stage made it."""
-    made = {m.id: m for m in job.inputs if m.record["stage"] in OF_LOGITS}
-    return made.get(id) or job.input(id)  # which says what is not there
 
 
 def _examples_of(logits: Manifest) -> tuple[str, str]:
@@ -171,7 +155,12 @@ def content_of(
         for a single example.
     """
     settings = sources.settings
-    examples = _examples(sources)
+    examples = {
+        (data, split): Examples(path, split)
+        for data, path in sources.data.items()
+        for split in SPLITS
+        if _over(settings.values(), data, split)
+    }
     numbers = _numbers_to_show(settings.values(), examples, most, budget)
     columns = Columns()
     shown: dict[str, Any] = {}
@@ -182,26 +171,21 @@ def content_of(
         chosen = _choose(here, confidences, len(all_of_split), numbers[data, split])
         densities |= _add_split(columns, here, confidences, all_of_split, chosen)
         entry = shown.setdefault(data, {"classes": all_of_split.class_names, "splits": {}})
-        entry["splits"][split] = _shown(all_of_split, chosen)
+        entry["splits"][split] = {
+            "examples": len(all_of_split),
+            "sampled": len(chosen.sampled),
+            "added": len(chosen.added),
+            "depth": chosen.depth,
+        } | all_of_split.shown(chosen.positions)
     told = {
         "name": name,
         "seeds": list(seeds),
         "data": shown,
-        "settings": {name: _told(setting) for name, setting in settings.items()},
+        "settings": {name: setting.told() for name, setting in settings.items()},
         "densities": densities,
         "report": "",
     }
     return told, columns
-
-
-def _examples(sources: Sources) -> dict[tuple[str, str], Examples]:
-    """Return the splits of every data store that any setting has."""
-    return {
-        (data, split): Examples(path, split)
-        for data, path in sources.data.items()
-        for split in SPLITS
-        if _over(sources.settings.values(), data, split)
-    }
 
 
 def _over(settings: Iterable[Setting], data: str, split: str) -> list[Setting]:
@@ -213,12 +197,8 @@ def _over(settings: Iterable[Setting], data: str, split: str) -> list[Setting]:
 class Chosen:
     """The examples of a split that can be looked at.
 
-    Attributes
-    ----------
-    sampled, added : ndarray of int, rising
-        Drawn at random, or all; and those beside that depart furthest from a teacher.
-    depth : int
-        How many of the furthest of each plot are among both.
+    ``sampled`` were drawn at random, or are all; ``added`` are those beside that depart furthest
+    from a teacher; both rise. ``depth`` says how many of the furthest of each plot are among both.
     """
 
     sampled: np.ndarray
@@ -229,11 +209,6 @@ class Chosen:
     def positions(self) -> np.ndarray:
         """All of them, rising."""
         return np.sort(np.concatenate([self.sampled, self.added]))
-
-    @property
-    def is_added(self) -> np.ndarray:
-        """Which of the positions are not of the random sample."""
-        return np.isin(self.positions, self.added)
 
 
 def _choose(
@@ -248,22 +223,6 @@ def _choose(
     return Chosen(sampled, *worst(confidences, seeds, sampled, reserved))
 
 
-def _shown(examples: Examples, chosen: Chosen) -> dict[str, Any]:
-    counts = {
-        "examples": len(examples),
-        "sampled": len(chosen.sampled),
-        "added": len(chosen.added),
-        "depth": chosen.depth,
-    }
-    return counts | examples.shown(chosen.positions)
-
-
-def _told(setting: Setting) -> dict[str, Any]:
-    seeds = [vars(runs) for runs in setting.seeds]
-    told = {key: getattr(setting, key) for key in ("data", "labels", "teachers")}
-    return told | {"about": dict(setting.about), "seeds": seeds, "splits": list(setting.splits)}
-
-
 def _numbers_to_show(
     settings: Collection[Setting],
     examples: Mapping[tuple[str, str], Examples],
@@ -274,11 +233,10 @@ def _numbers_to_show(
     numbers = {key: min(most, len(split)) for key, split in examples.items()}
     needed, fixed = 0.0, 0.0
     for (data, name), split in examples.items():
-        here = _over(settings, data, name)
-        each = split.bytes_each() + BASE64 * _bytes_of_numbers(here, split)
-        needed += numbers[data, name] * each
+        of_example, of_densities = _bytes_of_columns(_over(settings, data, name), split)
+        needed += numbers[data, name] * (split.bytes_each() + BASE64 * of_example)
         if numbers[data, name] < len(split):
-            fixed += BASE64 * DEFLATED_DENSITY * _bytes_of_densities(here, name)
+            fixed += BASE64 * DEFLATED_DENSITY * of_densities
     share = min(1.0, (budget - fixed) / needed)
     if share * min(numbers.values()) < 1:
         raise UserError(
@@ -288,33 +246,19 @@ def _numbers_to_show(
     return {key: int(share * number) for key, number in numbers.items()}
 
 
-def _plots(settings: Iterable[Setting]) -> Iterator[tuple[SeedRuns, str, str]]:
-    return plots_of(runs for setting in settings for runs in setting.seeds)
-
-
-def _bytes_of_densities(settings: Iterable[Setting], split: str) -> int:
-    """Return the bytes of the densities of a split, before they are deflated."""
-    names = {
-        density_name(runs.teacher, model, chosen_by, split)
-        for runs, model, chosen_by in _plots(settings)
-    }
-    return len(names) * CELLS**2
-
-
-def _bytes_of_numbers(settings: Collection[Setting], examples: Examples) -> int:
-    """Return the bytes of one example in the columns of all runs, before they are deflated."""
+def _bytes_of_columns(settings: Collection[Setting], examples: Examples) -> tuple[int, int]:
+    """Return the bytes of one example in all columns, and of all densities, before deflation."""
+    plots = plots_of(runs for setting in settings for runs in setting.seeds)
+    drawn = {(of.teacher, model, chosen_by) for of, model, chosen_by in plots}
+    phis = {(run, chosen_by) for *models, chosen_by in drawn for run in models}
     runs = {run for setting in settings for run in setting.runs()}
-    floats = {
-        phi_name(run, chosen_by, examples.split)
-        for of, model, chosen_by in _plots(settings)
-        for run in (of.teacher, model)
-    }
+    scores = {(run, s.labels) for s in settings if s.labels is not None for run in s.runs()}
     of_class = 1 if len(examples.class_names) <= 1 << 8 else 2
     labels = 1 + len({setting.labels for setting in settings})
     of_id, of_added = 8, 1
-    scores = {(run, s.labels) for s in settings if s.labels is not None for run in s.runs()}
-    floats |= {brier_name(run, of, examples.split) for run, of in scores}
-    return len(runs) * TOP * (of_class + 2) + 2 * len(floats) + labels * of_class + of_id + of_added
+    top = len(runs) * TOP * (of_class + 2)
+    of_example = top + 2 * (len(phis) + len(scores)) + labels * of_class + of_id + of_added
+    return of_example, len(drawn) * CELLS**2
 
 
 def _add_split(
@@ -328,7 +272,9 @@ def _add_split(
     split, positions = examples.split, chosen.positions
     densities: dict[str, Any] = {}
     found = SplitDeviations(columns, confidences, positions, len(examples))
-    columns.add(f"added/{settings[0].data}/{split}", chosen.is_added.astype(np.uint8))
+    columns.add(
+        f"added/{settings[0].data}/{split}", np.isin(positions, chosen.added).astype(np.uint8)
+    )
     for setting in settings:
         path, _ = confidences.paths[setting.seeds[0].teacher]
         said = read_columns(path, split)
@@ -355,11 +301,7 @@ STORE = "examples"
 def page_of(found: "Comparison", beside: str = "") -> str:
     """Return a page that opens from disk, in which every example can be looked at.
 
-    Parameters
-    ----------
-    found : Comparison
-    beside : str
-        The file with verdicts and intervals that the page leads to, if any.
+    The page leads to the file ``beside``, with verdicts and intervals, if there is any.
     """
     from disobey.comparison.store import by_role, write_models
     from disobey.stores.writer import NetcdfWriter

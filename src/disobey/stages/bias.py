@@ -10,10 +10,9 @@ from disobey.analysis.bias import LayerProgress, analyse
 from disobey.analysis.histories import (
     Recording,
     check_points,
+    check_same,
     check_same_data,
-    check_same_directions,
     check_same_start,
-    check_same_steps,
     common_ranks,
     read_recording,
 )
@@ -89,10 +88,10 @@ def _recording(job: "Job", id: str, layer: str) -> Recording:
 
 
 def _check(found: Recordings, seeds: list[int], matched: tuple[float, float]) -> None:
-    check_same_steps(recording for of_model in found.values() for recording in of_model)
+    check_same((one for of_model in found.values() for one in of_model), "step")
     # Seed by seed: a deeper layer's eigendirections are those of each seed's own teacher.
     for of_seed in zip(*found.values(), strict=True):
-        check_same_directions(of_seed)
+        check_same(of_seed, "basis", "rank", "unit_norm")
     # The teacher may start anywhere: it is not compared at equal leading progress.
     trained = [of_model for name, of_model in found.items() if name != TEACHER]
     for seed, (reference, student, *placebos) in zip(

@@ -7,8 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from disobey.comparison.files import SPLITS, TRAIN, UNNAMED, labels_facts, logits_facts, spread_at
-from disobey.comparison.top_classes import LARGEST_SPREAD, ONLY_TEACHERS, TOP_LOGIT
+from disobey.comparison.files import (
+    LARGEST_SPREAD,
+    ONLY_TEACHERS,
+    SPLITS,
+    TOP_LOGIT,
+    TRAIN,
+    UNNAMED,
+    labels_facts,
+    logits_facts,
+    spread_at,
+)
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import CLASSIFIER_FILES, checkpoint_files, number, positions_of
 from disobey.models.options import Checkpoint, Pretrained

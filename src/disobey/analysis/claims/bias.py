@@ -31,7 +31,6 @@ from disobey.analysis.claims.claim import (
     Finding,
     Number,
     against_all,
-    decide,
     distilled_throughout,
 )
 from disobey.analysis.curves import EQUAL_ACCURACY, EQUAL_ACCURACY_DIFFERENCE, Curves
@@ -132,28 +131,17 @@ def _against(
 ) -> Finding:
     """Return the finding against one control, which is not counted.
 
-    Parameters
-    ----------
-    claim : Claim
-    setting : str
-    control : str
-        A placebo or another model.
-    per_seed : ndarray, shape (seed,)
-        Student minus control.
-    called : str
-        The name of ``beside``, the control's own number.
-    beside : float
-    within : (float, float)
-        The smallest and the largest difference that there can be.
-    layer : str
+    ``per_seed`` is student minus control, (seed,), ``called`` the name of ``beside``, the control's
+    own number.
     """
-    number = Number.of(per_seed, within=within)
-    side, p = decide(claim, number)
     name = f"{called} of {control}" if called else ""
-    return Finding(
-        claim, setting, number, side, p, control_name=name, control=beside, layer=layer,
-        placebo=control, counted=False,
-    )  # fmt: skip
+    about: dict[str, Any] = {
+        "control_name": name,
+        "control": beside,
+        "layer": layer,
+        "placebo": control,
+    }
+    return Finding.of(claim, setting, Number.of(per_seed, within=within), counted=False, **about)
 
 
 # --- the bias against placebos ----------------------------------------------------------------
@@ -193,10 +181,9 @@ def _compared(
     """
     counted = layer == bias.first
     if not bias.placebos(layer):
-        yield Finding(
-            claim, bias.setting, Number.of(alone), WITHHELD, NAN, layer=layer, counted=counted,
-            remark=NO_PLACEBOS.format("the study names"),
-        )  # fmt: skip
+        about: dict[str, Any] = {"layer": layer, "remark": NO_PLACEBOS.format("the study names")}
+        number = Number.of(alone)
+        yield Finding.of(claim, bias.setting, number, withheld=True, counted=counted, **about)
         return
     each = [
         _against(claim, bias.setting, one, difference, called, of, within, layer)
@@ -213,12 +200,10 @@ def _pairs(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
         return
     expected = dataset[PAIRS_EXPECTED]
     number = Number.of(expected.sel(model=STUDENT).values, within=(0, PAIRS))
-    side, p = decide(claim, number)
     drawn = float(dataset[f"{PAIRS_DRAWN}_estimate"].sel(model=STUDENT))
-    yield Finding(
-        claim, bias.setting, number, side, p,
-        control_name=REFERENCE, control=float(expected.sel(model=REFERENCE).mean()), layer=layer,
-        counted=layer == bias.first,
+    yield Finding.of(
+        claim, bias.setting, number, layer=layer, counted=layer == bias.first,
+        control_name=REFERENCE, control=float(expected.sel(model=REFERENCE).mean()),
         remark=f"of {PAIRS} pairs, the mean over all draws; in the drawn ones {drawn:.1f}",
     )  # fmt: skip
 
@@ -246,14 +231,12 @@ def _trend(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
     dataset = bias.layers[layer]
     student = dataset.sel(compared=STUDENT)
     number = Number.of(student[TREND].values)
-    side, p = decide(claim, number)
     placebos, control = bias.placebos(layer), NAN
     if placebos:
         control = float(dataset[f"{TREND}_estimate"].sel(compared=list(placebos)).mean())
-    yield Finding(
-        claim, bias.setting, number, side, p,
-        control_name="mean of placebos" if placebos else "", control=control, layer=layer,
-        counted=layer == bias.first,
+    yield Finding.of(
+        claim, bias.setting, number, layer=layer, counted=layer == bias.first,
+        control_name="mean of placebos" if placebos else "", control=control,
         remark=against_theorem(Number.of(student[OVERALL].values), number, dataset),
     )  # fmt: skip
 
@@ -286,10 +269,8 @@ def _agreement(number: Number, theorem: float) -> str:
 def _signs(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
     number = Number.of(gradients.data[claim.statistic].values, within=(-1.0, 1.0))
     first = Number.of(gradients.data[f"{RIGHT_FIRST_GRADIENTS}_difference"].values)
-    side, p = decide(claim, number)
-    yield Finding(
-        claim, gradients.setting, number, side, p,
-        control_name=f"share under {ONE_HOT} labels",
+    yield Finding.of(
+        claim, gradients.setting, number, control_name=f"share under {ONE_HOT} labels",
         control=gradients.number(RIGHT_SIGNS, target=ONE_HOT)[0],
         remark=f"of the first gradients {first.words(claim.null)}",
     )  # fmt: skip
@@ -306,7 +287,7 @@ def _directions(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
         for control in gradients.controls
     ]  # fmt: skip
     if len(each) == 1:
-        yield Finding(claim, setting, each[0].number, WITHHELD, NAN, remark=NO_CONTROLS)
+        yield Finding.of(claim, setting, each[0].number, withheld=True, remark=NO_CONTROLS)
         return
     yield against_all(each, f"mean of {MEAN_COSINE} of controls")
     yield from each
@@ -318,18 +299,15 @@ def _directions(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
 def _equal_accuracy(claim: Claim, curves: Curves) -> Iterator[Finding]:
     """Yield the finding against reference and placebos, which counts, then those against each."""
     to_reference = curves.data[EQUAL_ACCURACY].sel(compared=STUDENT).values
-    found = [_against(claim, curves.setting, REFERENCE, to_reference, "", within=(-1.0, 1.0))]
+    each = [_against(claim, curves.setting, REFERENCE, to_reference, "", within=(-1.0, 1.0))]
     for placebo in curves.placebos:
         difference = curves.data[EQUAL_ACCURACY_DIFFERENCE].sel(placebo=placebo).values
         beside, _, _ = curves.number(EQUAL_ACCURACY, compared=placebo)
         what = claim, curves.setting, placebo, difference, EQUAL_ACCURACY
-        found.append(_against(*what, beside, (-1.0, 1.0)))
-    each = [
-        replace(one, examples=curves.test_examples)
-        if math.isfinite(one.number.estimate)
-        else replace(one, examples=curves.test_examples, verdict=WITHHELD, remark=TOO_FEW)
-        for one in found
-    ]
+        each.append(_against(*what, beside, (-1.0, 1.0)))
+    each = [replace(one, examples=curves.test_examples) for one in each]
+    few: dict[str, Any] = {"verdict": WITHHELD, "remark": TOO_FEW}
+    each = [one if math.isfinite(one.number.estimate) else replace(one, **few) for one in each]
     if curves.placebos:
         yield against_all(each, f"mean {EQUAL_ACCURACY} of placebos")
         yield from each

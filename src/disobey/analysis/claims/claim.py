@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -145,10 +145,8 @@ class Finding:
         side. NaN without a test.
     examples : float
         Their number; NaN where the statistic is not over examples.
-    control_name : str
-        The model or setting without the effect, and its statistic if it is another one.
-    control : float
-        Its number.
+    control_name, control : str, float
+        The model or setting without the effect, and its statistic if it is another one; its number.
     layer, placebo, band : str
         Where the claim is about one; a band is of ranks, see `disobey.analysis.bias.BANDS`.
     counted : bool
@@ -169,6 +167,21 @@ class Finding:
     band: str = ""
     counted: bool = True
     remark: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        claim: Claim,
+        setting: str,
+        number: Number,
+        examples: float = NAN,
+        *,
+        withheld: bool = False,
+        **about: Any,  # noqa: ANN401 - further attributes
+    ) -> Self:
+        """Return the finding that the interval of a number decides, unless it is withheld."""
+        side, p = (WITHHELD, NAN) if withheld else decide(claim, number)
+        return cls(claim, setting, number, side, p, examples, **about)
 
     @property
     def seeds(self) -> int:
@@ -214,22 +227,17 @@ def find(claim: Claim, analysis: Analysis) -> Finding:
     """Hold one claim about a stored statistic against one setting."""
     where = claim.split, claim.subset
     number = number_of(analysis, claim.statistic, claim.model, *where)
-    side, p = decide(claim, number)
     missing = what_is_missing(claim, analysis) if math.isnan(number.estimate) else ""
     control = NAN
     if claim.control is not None:
         control = number_of(analysis, claim.statistic, claim.control, *where).estimate
-    return Finding(
-        claim,
-        analysis.setting,
-        number,
-        WITHHELD if missing in NOT_GIVEN else side,
-        p,
-        examples_of(analysis, *where),
-        claim.control or "",
-        control,
-        remark=missing,
-    )
+    about: dict[str, Any] = {
+        "control_name": claim.control or "",
+        "control": control,
+        "remark": missing,
+    }
+    found = Finding.of(claim, analysis.setting, number, examples_of(analysis, *where), **about)
+    return replace(found, verdict=WITHHELD) if missing in NOT_GIVEN else found
 
 
 def what_is_missing(claim: Claim, analysis: Analysis) -> str:
@@ -247,18 +255,9 @@ def what_is_missing(claim: Claim, analysis: Analysis) -> str:
 def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> Number:
     """Return a signed sum of one test statistic over settings, paired by seed.
 
-    All settings share the draws of the test examples, so that v is the variance over resamples of
-    the contrast itself: what the settings have in common cancels.
-
-    Parameters
-    ----------
-    terms : list of (sign, Analysis)
-    statistic, model : str
-
-    Raises
-    ------
-    ValueError
-        For settings of different seeds or test sets.
+    ``terms`` are pairs of a sign and an analysis. All settings share the draws of the test
+    examples, so that v is the variance over resamples of the contrast itself: what the settings
+    have in common cancels. A `ValueError` refuses settings of different seeds or test sets.
     """
     cells = [
         (sign, analysis.splits["test"].sel(statistic=statistic, model=model, subset="all"))
@@ -301,16 +300,8 @@ def against_all(each: list[Finding], control_name: str, *, counted: bool = True)
 
     Estimate and control are means over controls. The interval spans those of all, so that it is on
     one side exactly if each is. So does p: the largest, or the smallest of the other side. If one
-    of them has no number, neither has the whole.
-
-    Parameters
-    ----------
-    each : list of Finding
-        Of one claim in one setting; ``placebo`` is the name of the control.
-    control_name : str
-        What the mean of ``control`` is called.
-    counted : bool
-        Whether the summary counts the finding.
+    of them has no number, neither has the whole. ``placebo`` names the control of a finding, and
+    ``control_name`` the mean of their numbers.
     """
     first, numbers = each[0], [found.number for found in each]
     unknown = next((found for found in each if math.isnan(found.number.estimate)), None)

@@ -39,14 +39,9 @@ from disobey.analysis.store import Analysis
 
 
 def in_readings(claim: Claim, conditioned: str) -> tuple[Claim, ...]:
-    """Return a claim in all readings.
+    """Return a claim about a statistic of the student's plot in all readings.
 
-    Parameters
-    ----------
-    claim : Claim
-        In the paper's reading: about a statistic of the student's plot.
-    conditioned : str
-        The same statistic, conditioned on a replicate.
+    ``conditioned`` is the same statistic, conditioned on a replicate.
     """
     return (
         replace(claim, reading=PAPER),
@@ -148,24 +143,15 @@ PAYS = Claim(
     "Disobedience pays: the student's Brier score is better than its teacher's",
     "ours",
     "asked in its title and answered by accuracy",
-    "brier_gain",
-    STUDENT,
-    0.0,
-    ABOVE,
-    control=REFERENCE,
-)
+    "brier_gain", STUDENT, 0.0, ABOVE, control=REFERENCE,
+)  # fmt: skip
 PAYS_MORE = Claim(
     "payoff",
     "The student's deviations from its teacher pay more than those of a second seed",
     "ours",
     "not measured",
-    "brier_payoff",
-    EFFECT,
-    0.0,
-    ABOVE,
-    reading=SECOND_SEED,
-    control=REFERENCE,
-)
+    "brier_payoff", EFFECT, 0.0, ABOVE, reading=SECOND_SEED, control=REFERENCE,
+)  # fmt: skip
 PAYOFF_CLAIMS = (PAYS, PAYS_MORE)
 
 

@@ -83,17 +83,10 @@ def settings_of_claims(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:
 class Summary:
     """A claim over all settings.
 
-    Attributes
-    ----------
-    settings : int
-        How many the claim was held against.
-    holds, contrary, undecided, withheld : int
-        Settings by verdict, one by one.
-    holds_after_holm, contrary_after_holm : int
-        Settings that keep the verdict when all are tested together (family-wise 5 %).
-    expected_by_chance : float
-        Settings where it would hold if there were no effect in any: at most, where a verdict needs
-        more than one interval.
+    It counts the settings that the claim was held against, by verdict one by one, and those that
+    keep the verdict when all are tested together (family-wise 5 %). ``expected_by_chance`` is in
+    how many it would hold if there were no effect in any: at most, where a verdict needs more than
+    one interval.
     """
 
     claim: Claim

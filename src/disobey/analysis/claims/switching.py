@@ -10,12 +10,10 @@ from disobey.analysis.claims.claim import (
     ABOVE,
     CLEAR_OF,
     NAN,
-    WITHHELD,
     Claim,
     Finding,
     Number,
     contrast,
-    decide,
     examples_of,
     number_of,
     why_degenerate,
@@ -103,30 +101,25 @@ def _unswitched(switched: Analysis, everything: Iterable[Analysis]) -> list[Anal
 def _switching(claim: Claim, switched: Analysis, everything: list[Analysis]) -> Finding:
     base = _unswitched(switched, everything)
     if len(base) != 1:
-        return _without_base(claim, switched, base)
+        which = ", ".join(other.setting for other in base)
+        remark = (
+            f"several settings are the same without the switch ({which}): keep one of them"
+            if base
+            else "no setting of the study is the same without the switch: add it"
+        )
+        nothing = Number(NAN, NAN, NAN, NAN, NAN, switched.splits["test"].sizes["seed"])
+        return Finding.of(
+            claim, switched.setting, nothing, examples_of(switched), withheld=True, remark=remark
+        )
     number = contrast([(1, switched), (-1, base[0])], STATISTIC, STUDENT)
     said = switch_words(switched.about)
     missed = teacher_misses(switched)
-    side, p = (WITHHELD, NAN) if missed else decide(claim, number)
-    return Finding(
-        claim, switched.setting, number, side, p, examples_of(switched),
+    return Finding.of(
+        claim, switched.setting, number, examples_of(switched), withheld=bool(missed),
         control_name=f"{STATISTIC} of {base[0].setting}",
         control=number_of(base[0], STATISTIC, STUDENT).estimate,
         remark=f"{said}; {missed}" if missed else said,
     )  # fmt: skip
-
-
-def _without_base(claim: Claim, switched: Analysis, base: list[Analysis]) -> Finding:
-    nothing = Number(NAN, NAN, NAN, NAN, NAN, switched.splits["test"].sizes["seed"])
-    which = ", ".join(other.setting for other in base)
-    remark = (
-        f"several settings are the same without the switch ({which}): keep one of them"
-        if base
-        else "no setting of the study is the same without the switch: add it"
-    )
-    return Finding(
-        claim, switched.setting, nothing, WITHHELD, NAN, examples_of(switched), remark=remark
-    )
 
 
 def switch_words(about: Mapping[str, Any]) -> str:
@@ -180,11 +173,11 @@ def _contrast_of_teachers(claim: Claim, terms: list[tuple[int, Analysis]]) -> Fi
     if reason := why_degenerate(other):
         remarks.append(f"{other.setting}: {reason}")
     remarks = [words for words in remarks if words]
-    side, p = (WITHHELD, NAN) if remarks else decide(claim, number)
+    withheld = bool(remarks)
     if claim is SWITCHING_DEPENDS:
         remarks.insert(0, switch_words({"switch": analysis.about["switch"]}))
-    return Finding(
-        claim, analysis.setting, number, side, p, examples_of(analysis),
+    return Finding.of(
+        claim, analysis.setting, number, examples_of(analysis), withheld=withheld,
         control_name=other.setting, control=control.estimate, remark="; ".join(remarks),
     )  # fmt: skip
 
