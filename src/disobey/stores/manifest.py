@@ -14,7 +14,7 @@ from typing import Any
 
 from disobey import code_digest, provenance
 from disobey.errors import UserError
-from disobey.stores.layout import ROOT, manifest_of, store_of
+from disobey.stores.layout import ROOT, store_of
 
 NEEDED = {"id", "spec", "spec_hash", "files", "content"}
 
@@ -218,17 +218,6 @@ def broken_store(manifest: Path) -> str | None:
         if found != size:
             return f"{path}: has {found} bytes instead of {size}"
     return None
-
-
-__all__ = [
-    "Manifest",
-    "broken_store",
-    "describe",
-    "manifest_of",
-    "read_manifest",
-    "remove_broken_manifests",
-    "write_manifest",
-]
 
 
 def manifest_for(file: Path) -> Manifest:
