@@ -24,7 +24,7 @@ LEGEND_HANDLE = 0.18
 LEGEND_GAP = 0.09
 # Width of a panel's letter and the blank after it.
 LETTER = 0.11
-# Of a panel: room for the labels of its axes, and its height.
+# Room for the labels of a panel's axes, and the height of a panel.
 LEFT, RIGHT, BELOW = 0.39, 0.06, 0.26
 HEIGHT = 0.85
 # Room on either side of the numbers, as a share of the scale.

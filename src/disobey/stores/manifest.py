@@ -178,14 +178,9 @@ def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
-    """Delete each manifest whose store is missing or of another size than it says.
+    """Delete each manifest whose store is missing or of another size; return a line about each.
 
     Snakemake then sees an output missing, and makes the store and all that depends on it again.
-
-    Returns
-    -------
-    list of str
-        One line of words for each manifest that was deleted.
     """
     removed = []
     for name in manifests:
@@ -260,7 +255,7 @@ def _vouches(manifest: Manifest, file: Path) -> bool:
 def _candidates(file: Path) -> list[Path]:
     """Return the possible places of a file's manifest."""
     found = [
-        # first: a folder may hold JSON files that are no manifests
+        # first: a folder may hold JSON files that are not manifests
         Path(f"{file.parent}.json"),
         file,
         Path(f"{file}.json"),
@@ -270,23 +265,10 @@ def _candidates(file: Path) -> list[Path]:
 
 
 def upstream(manifest: Manifest, root: Path) -> Iterator[tuple[int, str, Manifest | None]]:
-    """Walk what a store was made from, depth first, each store once.
+    """Walk the stores that a store was made from, depth first, each once.
 
-    Parameters
-    ----------
-    manifest : Manifest
-        Where to begin.
-    root : Path
-        The folder that the paths in manifests are relative to.
-
-    Yields
-    ------
-    depth : int
-        1 for a direct input.
-    path : str
-        The upstream manifest, as the record names it.
-    found : Manifest or None
-        None if it is gone or cannot be read.
+    Yields depth (1 for a direct input), the path of the manifest as the record names it, from the
+    folder ``root``, and the manifest; None if it is gone or cannot be read.
     """
     seen: set[str] = set()
     waiting = [(1, path) for path in reversed(manifest.record["inputs"])]
