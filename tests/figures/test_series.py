@@ -7,7 +7,7 @@ import pytest
 from reading_figures import artists, assert_texts_are_apart_and_inside
 
 from disobey.analysis.names import COMPARED, REFERENCE, STUDENT
-from disobey.figures import panels, style
+from disobey.figures import sheet, style
 from disobey.figures.series import Across, Series, SeriesPanel, draw_series
 from disobey.figures.sheet import Sheet
 
@@ -97,8 +97,8 @@ def test_a_single_place_is_drawn(drawn_texts):
     ("low", "high"), [(0.9, 1.1), (0.3, 1.2), (0.02, 1.5), (1e-9, 1e3), (0.97, 0.98)]
 )
 def test_ratios_get_a_few_round_ticks(low, high):
-    ticks = panels.ratio_ticks(low, high)
-    assert 2 <= len(ticks) <= panels.MAX_TICKS
+    ticks = sheet.ratio_ticks(low, high)
+    assert 2 <= len(ticks) <= sheet.MAX_TICKS
     assert all(low <= tick <= high for tick in ticks)
 
 
@@ -107,7 +107,7 @@ def test_ratios_get_a_few_round_ticks(low, high):
     [(0.5, "0.5"), (40, "40"), (2.5e-4, "2.5e−4"), (2.5e-7, "2.5e−7"), (-3.0, "−3"), (1e6, "1e6")],
 )
 def test_numbers_are_short(value, text):
-    assert panels.short(value) == text
+    assert sheet.short(value) == text
 
 
 def test_ticks_without_room_lose_their_labels_not_their_place():
@@ -122,5 +122,5 @@ def test_ticks_without_room_lose_their_labels_not_their_place():
 @pytest.mark.parametrize("low", [0.6, 0.653, 0.66, 0.6601, 0.69, 0.7])
 @pytest.mark.parametrize("spread", [0.01, 0.02, 0.05, 0.082, 0.085, 0.09, 0.3])
 def test_a_scale_has_two_ticks_at_least(low, spread):
-    ticks = panels.even_ticks(low, low + spread)
-    assert 2 <= len(ticks) <= panels.MAX_TICKS
+    ticks = sheet.even_ticks(low, low + spread)
+    assert 2 <= len(ticks) <= sheet.MAX_TICKS

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from disobey.errors import UserError
-from disobey.figures.families import families
+from disobey.figures.series import families
 from disobey.study.plan import make_plan
 from disobey.tools.plan import in_words
 from disobey.training.losses import losses

@@ -38,7 +38,7 @@ def read_header(encoded: bytes) -> Header:
     Raises
     ------
     ValueError
-        In words, for bytes that are no image or hold more than eight bits a channel.
+        In words, for bytes that are not an image or hold more than eight bits a channel.
     """
     image = _opened(encoded)
     if image.mode not in GREY + COLOUR:

@@ -204,7 +204,7 @@ def csv_table(where: str, paths: Sequence[Path]) -> Table:
     ------
     UserError
         For a file without a header or with another one, and, when they are read, for rows of
-        another length and bytes that are no UTF-8.
+        another length and bytes that are not UTF-8.
     """
     headers = [_header(path) for path in paths]
     for path, header in zip(paths, headers, strict=True):

@@ -19,6 +19,7 @@ SHARED = {
     "bias": ("trajectories",),
     "confidence": ("steps",),
     "curves": ("training-curves", "equal-accuracy", "switching"),
+    "planes": ("link", "pay-off"),
     "sweeps": ("rounds", "temperature", "over-training", "leak"),
     "variants": ("dissection", "mislabelled", "measures", "label-class"),
 }

@@ -1,6 +1,7 @@
 """Progress along eigendirections: paths of all models, and their progress in ratio to others'."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ from matplotlib.lines import Line2D
 
 from disobey.analysis.bias import (
     OF_NORMS,
-    OVERALL,
     PAIR_LOG_RATIO,
     PAIRS_DRAWN,
     PAIRS_EXPECTED,
@@ -21,27 +21,23 @@ from disobey.analysis.names import PAIRS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.cells import only
-from disobey.figures.panels import (
+from disobey.figures.series import MOST_BARS, NO_CHANGE, Series, draw_lines, progress_ratio
+from disobey.figures.sheet import (
     RIGHT,
     ROOM,
+    Sheet,
     columns_of,
     even_ticks,
     grid,
     put_ticks,
     say,
     scale,
-    short_labels,
-    ticks_at,
+    short,
 )
-from disobey.figures.series import MOST_BARS, Series, draw_line
-from disobey.figures.sheet import Sheet
 from disobey.numbers import NBSP, interval, number
 
-Numbers = tuple[float, float, float]
 # A setting and one of its layers.
 Unit = tuple[Bias, str]
-# The ratio of what does not deviate.
-NO_CHANGE = 1.0
 
 PATHS = (REFERENCE, STUDENT)
 MOST_PATHS, MOST_RATIOS = 5, 4
@@ -54,12 +50,6 @@ THEOREM_STYLE: dict[str, Any] = {
 }  # fmt: skip
 # Models at one rank spread over this share of the way to the next rank.
 SPREAD = 0.6
-
-
-def progress_ratio(bias: Bias, layer: str, model: str = STUDENT) -> Numbers:
-    """Return estimate, low and high of the ratio of a model's progress to the reference's."""
-    estimate, low, high = np.exp(bias.number(layer, OVERALL, compared=model))
-    return float(estimate), float(low), float(high)
 
 
 def printed_ratio(bias: Bias, layer: str) -> str:
@@ -152,62 +142,50 @@ def _ratios(sheet: Sheet, chosen: list[Unit]) -> None:
     ]
     width = (sheet.width - INDENT) / columns - SHARED_LEFT - RIGHT
     made = grid(sheet, heads, columns, height=HEIGHT, left=SHARED_LEFT, below=BELOW, indent=INDENT)
-    known = [value for unit in chosen for value in _shown(unit) if math.isfinite(value)]
-    for place, (axes, unit) in enumerate(zip(made, chosen, strict=True)):
-        draw_ratios(axes, unit, width)
-        if axes.get_yticks().size:
+    lines = [_ratio_lines(*unit) for unit in chosen]
+    known = [value for of_unit in lines for value in _shown(of_unit) if math.isfinite(value)]
+    for place, (axes, (bias, layer), of_unit) in enumerate(zip(made, chosen, lines, strict=True)):
+        axes.set_xlabel("rank k of the eigendirection")
+        if any(map(math.isfinite, _shown(of_unit))):
+            _draw_ratios(axes, of_unit, width)
             scale(axes, "y", [*known, NO_CHANGE], log=True)
+            theorem = np.exp(bias.layers[layer].theorem.values[1:])
+            gid = f"theorem/{bias.setting}/{layer}"
+            axes.plot(of_unit[0].places, theorem, gid=gid, zorder=2, **THEOREM_STYLE)
+        else:
+            say(axes)
         axes.tick_params(labelleft=place % columns == 0)
         if place % columns == 0:
             axes.set_ylabel("progress / reference's")
 
 
-def _shown(unit: Unit) -> list[float]:
-    bias, layer = unit
-    models = (STUDENT, *bias.placebos(layer))
-    by_rank = (_by_rank(bias.layers[layer], model) for model in models)
-    return [value for of_model in by_rank for three in of_model for value in three]
+def _ratio_lines(bias: Bias, layer: str) -> list[Series]:
+    """Return the ratio of progress of student and placebos at each rank but the leading one."""
+    data, lines = bias.layers[layer], []
+    ranks = tuple(int(rank) for rank in data["rank"].values[1:])
+    for model in (STUDENT, *bias.placebos(layer)):
+        here = data.sel(compared=model).isel(direction=slice(1, None))
+        ends = np.exp([here[end].values for end in ("estimate", "low", "high")])
+        numbers = tuple(zip(*ends.tolist(), strict=True))
+        name = f"ratio/{model}/{bias.setting}/{layer}"
+        lines.append(Series(name, style.role_of(model), ranks, numbers))
+    return lines
 
 
-def draw_ratios(axes: Axes, unit: Unit, width: float) -> None:
-    """Draw the ratio of progress of student and placebos by rank, and the linear theory's.
+def _shown(lines: Sequence[Series]) -> list[float]:
+    return [value for line in lines for numbers in line.numbers for value in numbers]
 
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    unit : (Bias, str)
-    width : float
-        Of the axes, in inches.
-    """
-    bias, layer = unit
-    data = bias.layers[layer]
-    ranks = [int(rank) for rank in data["rank"].values[1:]]
-    axes.set_xlabel("rank k of the eigendirection")
-    models, shown = (STUDENT, *bias.placebos(layer)), _shown(unit)
-    if not any(math.isfinite(value) for value in shown):
-        say(axes)
-        return
+
+def _draw_ratios(axes: Axes, lines: Sequence[Series], width: float) -> None:
+    """Draw the lines of one panel, ``width`` inches wide, side by side at each rank."""
     style.null_line(axes, "y", NO_CHANGE)
+    ranks = lines[0].places
     # Beside the first and the last rank there is only the scale's own room.
     spread = min(SPREAD / max(len(ranks), 2), 2 * ROOM / (1 + 2 * ROOM))
-    step = spread * width / len(models)
-    for index, model in reversed(list(enumerate(models))):
-        name, role = f"ratio/{model}/{bias.setting}/{layer}", style.role_of(model)
-        line = Series(name, role, tuple(ranks), tuple(_by_rank(data, model)))
-        draw_line(axes, line, (index - (len(models) - 1) / 2) * step)
+    draw_lines(axes, lines[::-1], -spread * width / len(lines))
     scale(axes, "x", ranks, log=True)
-    scale(axes, "y", [*shown, 1.0], log=True)
     if len(ranks) <= MOST_BARS:
-        ticks_at(axes, "x", ranks, width)
-    gid = f"theorem/{bias.setting}/{layer}"
-    axes.plot(ranks, np.exp(data.theorem.values[1:]), gid=gid, zorder=2, **THEOREM_STYLE)
-
-
-def _by_rank(data: xr.Dataset, model: str) -> list[Numbers]:
-    """Return the ratio with its interval for each direction but the leading one."""
-    chosen = data.sel(compared=model).isel(direction=slice(1, None))
-    ends = np.exp([chosen[end].values for end in ("estimate", "low", "high")])
-    return list(zip(*ends.tolist(), strict=True))
+        put_ticks(axes, "x", ranks, [short(rank) for rank in ranks], width)
 
 
 # --- trajectories in the planes of 15 pairs of eigendirections --------------------------------
@@ -306,17 +284,8 @@ def draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
 def draw_paths(axes: Axes, data: xr.Dataset, prefix: str, ranks: list[int], name: str) -> None:
     """Draw the paths of all models in the plane of two directions, to a star at their ends.
 
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    data : xarray.Dataset
-        A layer of a bias analysis.
-    prefix : str
-        Whether progress is drawn (empty) or the norm of the weights (`OF_NORMS`).
-    ranks : list of int
-        The direction across and the one up.
-    name : str
-        Part of the gids of paths.
+    ``ranks`` are the direction across and the one up. With the prefix `OF_NORMS` norms of weights
+    are drawn, without it progress; ``name`` is part of the gids of paths.
     """
     shown: list[np.ndarray] = []
     for model in (known for known in MODELS if known in data.model.values):
@@ -332,8 +301,7 @@ def draw_paths(axes: Axes, data: xr.Dataset, prefix: str, ranks: list[int], name
     for which, values in zip("xy", np.concatenate(shown, axis=1), strict=True):
         scale(axes, which, values)
         low, high = axes.get_xlim() if which == "x" else axes.get_ylim()
-        ticks = even_ticks(low, high, MAX_TICKS)
-        put_ticks(axes, which, ticks, short_labels(ticks))
+        put_ticks(axes, which, even_ticks(low, high, MAX_TICKS))
 
 
 def _paths(data: xr.Dataset, prefix: str, model: str, ranks: list[int]) -> np.ndarray:

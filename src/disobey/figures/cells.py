@@ -1,6 +1,7 @@
 """Squares that plot a model against its teacher: counts in cells, binned means, sizes of splits."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -12,7 +13,7 @@ from disobey.analysis.names import ALL, REFERENCE, STUDENT
 from disobey.analysis.statistics import statistic_of
 from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.panels import even_ticks, put_ticks, say, short_labels
+from disobey.figures.sheet import even_ticks, put_ticks, say
 from disobey.numbers import NBSP, interval
 
 # The student first: the reference is its control.
@@ -66,9 +67,14 @@ def shown_in(analyses: Iterable[Analysis]) -> list[str]:
 
 def legend(analyses: Mapping[str, Analysis]) -> list[Line2D]:
     """Return the entries of the models and of the diagonal."""
-    equal = style.handle(STUDENT, color=style.INK, marker="", linestyle=style.DASHED)
-    equal.set(label="as the teacher", linewidth=style.MEDIUM)
-    return [*(style.handle(model) for model in shown_in(analyses.values())), equal]
+    models = shown_in(analyses.values())
+    return [*(style.handle(model) for model in models), diagonal_handle("as the teacher")]
+
+
+def diagonal_handle(label: str) -> Line2D:
+    """Return the legend's entry of the line on which both models are equally confident."""
+    look: dict[str, Any] = {"color": style.INK, "linestyle": style.DASHED, "label": label}
+    return Line2D([], [], linewidth=style.MEDIUM, **look)
 
 
 def head(analysis: Analysis, split: str, *lines: str) -> str:
@@ -89,16 +95,7 @@ def with_glyph(model: str, text: str) -> str:
 
 
 def draw_cells(axes: Axes, edges: np.ndarray, cells: np.ndarray, model: str) -> bool:
-    """Draw the number of examples in each cell, and the diagonal.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    edges : ndarray, shape (bin + 1,)
-        Of both axes.
-    cells : ndarray of int, shape (teacher_bin, model_bin)
-    model : str
-        The model whose colour the cells have.
+    """Draw the number of examples in each cell (teacher_bin, model_bin), and the diagonal.
 
     Returns
     -------
@@ -111,7 +108,7 @@ def draw_cells(axes: Axes, edges: np.ndarray, cells: np.ndarray, model: str) -> 
     counts = np.ma.masked_less_equal(cells.T, 0)
     norm = LogNorm(1, max(float(cells.max()), 2.0))
     axes.pcolormesh(edges, edges, counts, norm=norm, cmap=style.DENSITY[model], rasterized=True)
-    style.diagonal(axes)
+    axes.axline((0, 0), slope=1, color=style.INK, linewidth=style.MEDIUM, linestyle=style.DASHED)
     return True
 
 
@@ -129,12 +126,7 @@ def draw_means(
 def draw_models(axes: Axes, data: xr.Dataset, prefix: str = "") -> None:
     """Draw a split: cells of its first model, means of all, on a scale that holds them.
 
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-    data : xarray.Dataset
-    prefix : str
-        Before the names of variables; see `disobey.analysis.store`.
+    Names of variables begin with ``prefix``; see `disobey.analysis.store`.
     """
     edges = data[f"{prefix}confidence_edge"].values
     models = models_of(data)
@@ -152,11 +144,7 @@ def draw_models(axes: Axes, data: xr.Dataset, prefix: str = "") -> None:
 def limits_of(edges: np.ndarray, cells: Sequence[np.ndarray]) -> tuple[float, float]:
     """Return the part of a scale that holds all examples but the tails, the same for both axes.
 
-    Parameters
-    ----------
-    edges : ndarray, shape (bin + 1,)
-    cells : sequence of ndarray, shape (..., teacher_bin, model_bin)
-        Of all panels that share the scale.
+    ``cells`` are (..., teacher_bin, model_bin) of all panels that share the scale.
     """
     ends: list[float] = []
     for counts in cells:
@@ -180,5 +168,5 @@ def square_scale(
     ticks = even_ticks(limits[0] + margin, limits[1] - margin, MAX_TICKS)
     axes.set(xlim=limits, ylim=limits)
     for which in "xy":
-        put_ticks(axes, which, ticks, short_labels(ticks))
+        put_ticks(axes, which, ticks)
     axes.tick_params(labelleft=left, labelbottom=below)

@@ -1,8 +1,7 @@
 """The paper's plot: a model's confidence against its teacher's, by setting or by step."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -14,7 +13,7 @@ from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
 from disobey.figures.cells import printed, shown_in, size
-from disobey.figures.families import families, snapshots_of, unswitched
+from disobey.figures.series import families, snapshots_of, unswitched
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 from disobey.figures.style import ONE_HOT_FIRST
 from disobey.numbers import NBSP, number
@@ -51,73 +50,52 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
 def legend(analyses: Iterable[Analysis]) -> list[Line2D]:
     """Return the legend: the models that any setting has, the diagonal and the gap."""
     labels = {STUDENT: "distilled student", REFERENCE: "second seed, without a teacher"}
-    equal = style.handle(STUDENT, color=style.INK, marker="", linestyle=style.DASHED)
-    equal.set(label="as confident as the teacher", linewidth=style.MEDIUM)
+    equal = cells.diagonal_handle("as confident as the teacher")
     gap = Line2D([], [], color=style.INK, marker="|", linestyle="")
     gap.set(label="mean gap in the teacher's lowest decile", markeredgewidth=style.BOLD)
     return [*(style.handle(m, label=labels[m]) for m in shown_in(analyses)), equal, gap]
 
 
-class Pair:
+class Pair(NamedTuple):
     """One split of one setting: a square for each model, side by side on the same scales.
 
-    Parameters
-    ----------
-    analysis : Analysis
-    split : str
-    side, left : float
-        Of a square, and the left edge of the first one; in inches.
-    name : str
-        The heading above it.
+    ``side`` is that of a square and ``left`` the edge of the first one, in inches; ``name`` is the
+    heading above it.
     """
 
-    def __init__(
-        self, analysis: Analysis, split: str, side: float, left: float, name: str = ""
-    ) -> None:
-        self.analysis, self.split, self.side, self.left = analysis, split, side, left
-        self.models = cells.models_of(analysis.splits[split])
-        self.name = style.wrap(name, 2 * side, style.SMALL_SIZE, "bold").splitlines()
-        self.numbers = [_numbers(analysis, split, model, side) for model in self.models]
-
-    @property
-    def lines(self) -> int:
-        """The number of lines above the squares."""
-        return max(map(len, self.numbers))
-
-    def draw(self, sheet: Sheet, down: float, lines: int) -> list[Axes]:
-        """Draw the squares ``down`` inches below the sheet's top, under as many lines of numbers.
-
-        Returns
-        -------
-        list of matplotlib.axes.Axes
-            One per model.
-        """
-        limits = plot_limits(self.analysis.splits[self.split])
-        made = []
-        for place, (model, numbers) in enumerate(zip(self.models, self.numbers, strict=True)):
-            edge = self.left + place * (self.side + WITHIN_PAIR)
-            axes = sheet.axes(edge, self.side, self.side, down=down)
-            if draw_plot(axes, self.analysis, self.split, model):
-                cells.square_scale(axes, limits, left=place == 0)
-            style.write(axes, "\n".join(numbers), color=style.ROLES[model].colour)
-            made.append(axes)
-        _write_above(made[0], cells.head(self.analysis, self.split), lines)
-        if self.name:
-            _write_above(made[0], "\n".join(self.name), lines + 1, weight="bold")
-        return made
+    analysis: Analysis
+    split: str
+    side: float
+    left: float
+    name: str
 
 
-def draw_row(sheet: Sheet, pairs: Sequence[Pair], *, last: bool) -> list[Axes]:
+def draw_row(sheet: Sheet, pairs: Sequence[Pair], *, last: bool) -> None:
     """Add a row of pairs to a sheet; only the outer panels' axes have labels."""
-    lines = max(pair.lines for pair in pairs)
-    down = style.line_height(style.SMALL_SIZE, 1 + lines + max(len(pair.name) for pair in pairs))
-    rows = [pair.draw(sheet, down, lines) for pair in pairs]
-    rows[0][0].set_ylabel(Y)
-    made = [axes for row in rows for axes in row]
+    names = [style.wrap(p.name, 2 * p.side, style.SMALL_SIZE, "bold").splitlines() for p in pairs]
+    numbers = [
+        {m: _numbers(one, split, m, side) for m in cells.models_of(one.splits[split])}
+        for one, split, side, *_ in pairs
+    ]
+    lines = max(len(words) for of_models in numbers for words in of_models.values())
+    down = style.line_height(style.SMALL_SIZE, 1 + lines + max(map(len, names)))
+    made: list[Axes] = []
+    for (one, split, side, left, _), of_models, name in zip(pairs, numbers, names, strict=True):
+        limits = plot_limits(one.splits[split])
+        for place, (model, words) in enumerate(of_models.items()):
+            axes = sheet.axes(left + place * (side + WITHIN_PAIR), side, side, down=down)
+            if draw_plot(axes, one, split, model):
+                cells.square_scale(axes, limits, left=place == 0)
+            style.write(axes, "\n".join(words), color=style.ROLES[model].colour)
+            if place == 0:
+                _write_above(axes, cells.head(one, split), lines)
+            if place == 0 and name:
+                _write_above(axes, "\n".join(name), lines + 1, weight="bold")
+            made.append(axes)
+    made[0].set_ylabel(Y)
     for axes in made if last else ():
         axes.set_xlabel(X)
     sheet.top += down + pairs[0].side + (BELOW if last else TICKS) + GAP
-    return made
 
 
 def draw_plot(axes: Axes, analysis: Analysis, split: str, model: str) -> bool:
@@ -175,15 +153,8 @@ ALONE, PLAIN = "one-hot", "distilled"
 NARROW = 3
 # Inches: left of the first panel, between panels, below the last row, and the longest side.
 STEPS_LEFT, BETWEEN, STEPS_BELOW, STEPS_LONGEST = 0.46, 0.06, 0.28, 1.3
-
-
-@dataclass(frozen=True)
-class Row:
-    """A model, reference or student, at every epoch: ``analyses`` by epoch, in order."""
-
-    label: str
-    model: str
-    analyses: dict[float, Analysis]
+# A model, and a setting by epoch, in order.
+Row = tuple[str, dict[float, Analysis]]
 
 
 @style.styled
@@ -194,64 +165,60 @@ def draw_steps(analyses: dict[str, Analysis]) -> Figure:
     and their snapshots, named ``<setting>@<epoch>``.
     """
     rows = _rows(analyses)
-    epochs = sorted({epoch for row in rows for epoch in row.analyses})
+    epochs = sorted({epoch for _, dated in rows.values() for epoch in dated})
     sheet = Sheet(style.TWO_COLUMNS if len(epochs) > NARROW else style.COLUMN_WIDTH)
     sheet.title("Confidence on training examples along training")
-    last = rows[0].analyses[epochs[-1]]
+    last = rows[ALONE][1][epochs[-1]]
     (family,) = families([last], ())
     sheet.write(f"{family.name}, n{NBSP}={NBSP}{size(last, 'train')}")
     side = min((sheet.width - STEPS_LEFT + BETWEEN) / len(epochs) - BETWEEN, STEPS_LONGEST)
-    found = [plot_limits(a.splits["train"]) for row in rows for a in row.analyses.values()]
+    found = [plot_limits(a.splits["train"]) for _, dated in rows.values() for a in dated.values()]
     limits = min(low for low, _ in found), max(high for _, high in found)
     sheet.top += style.line_height(style.SMALL_SIZE)
-    for index, row in enumerate(rows):
+    for index, (label, (model, dated)) in enumerate(rows.items(), 1):
         for column, epoch in enumerate(epochs):
-            left = MARGIN + STEPS_LEFT + column * (side + BETWEEN)
-            axes = sheet.axes(left, side, side)
-            _draw_step(axes, row, epoch, limits)
-            axes.tick_params(labelleft=column == 0, labelbottom=index == len(rows) - 1)
-            if index == 0:
+            axes = sheet.axes(MARGIN + STEPS_LEFT + column * (side + BETWEEN), side, side)
+            _draw_step(axes, dated[epoch], model, limits)
+            axes.tick_params(labelleft=column == 0, labelbottom=index == len(rows))
+            if index == 1:
                 words = "end, " if epoch == epochs[-1] else ""
                 axes.set_title(f"{words}epoch{NBSP}{epoch:g}", pad=2)
-            if index == len(rows) - 1:
-                axes.set_xlabel(X)
-            if column == 0:
-                axes.set_ylabel(row.label)
+            axes.set_xlabel(X if index == len(rows) else "")
+            axes.set_ylabel("" if column else label)
         sheet.top += side + BETWEEN
     sheet.top += STEPS_BELOW + GAP
     return sheet.finish()
 
 
-def _rows(analyses: dict[str, Analysis]) -> list[Row]:
-    """Return the reference, the student without a switch, then those with one."""
+def _rows(analyses: dict[str, Analysis]) -> dict[str, Row]:
+    """Return, by label, the reference, the student without a switch, then those with one."""
     found = list(snapshots_of("steps", analyses).values())
-    rows = {ALONE: Row(ALONE, REFERENCE, found[0])}
+    rows = {ALONE: (REFERENCE, found[0])}
     for never in (STUDENT, None):
         for dated in found:
-            if unswitched(next(iter(dated.values()))) == never:
-                rows.setdefault(_label(dated), Row(_label(dated), STUDENT, dated))
-    return list(rows.values())
+            first = next(iter(dated.values()))
+            if unswitched(first) == never:
+                rows.setdefault(_label(first), (STUDENT, dated))
+    return rows
 
 
-def _label(dated: dict[float, Analysis]) -> str:
+def _label(analysis: Analysis) -> str:
     """Return the losses on which a setting's student is trained."""
-    first = next(iter(dated.values()))
-    if unswitched(first) == STUDENT:
+    if unswitched(analysis) == STUDENT:
         return PLAIN
-    switch = first.about["switch"]
+    switch = analysis.about["switch"]
     words = (ALONE, PLAIN)
     before, after = words if switch["order"] == ONE_HOT_FIRST else words[::-1]
     return f"{before}, then\n{after} from{NBSP}{switch['at']:g}"
 
 
-def _draw_step(axes: Axes, row: Row, epoch: float, limits: tuple[float, float]) -> None:
+def _draw_step(axes: Axes, analysis: Analysis, model: str, limits: tuple[float, float]) -> None:
     """Draw one arm at one epoch, with its gap in the teacher's lowest decile in numbers."""
-    analysis = row.analyses[epoch]
     axes.set(xlim=limits, ylim=limits)
-    if not draw_plot(axes, analysis, "train", row.model):
+    if not draw_plot(axes, analysis, "train", model):
         return
     cells.square_scale(axes, limits)
-    if not np.isnan(analysis.number(BOTTOM_GAP, row.model, "train")[0]):
-        gap = printed(analysis, BOTTOM_GAP, row.model, "train").replace(" [", "\n[")
-        colour = style.ROLES[row.model].colour
+    if not np.isnan(analysis.number(BOTTOM_GAP, model, "train")[0]):
+        gap = printed(analysis, BOTTOM_GAP, model, "train").replace(" [", "\n[")
+        colour = style.ROLES[model].colour
         style.write(axes, gap, (0.97, 0.04), (0, 0), color=colour, ha="right")

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
 
 from disobey.analysis.curves import EQUAL_ACCURACY
 from disobey.analysis.names import (
@@ -33,18 +32,18 @@ from disobey.analysis.names import (
 from disobey.analysis.statistics import statistic_of
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
-from disobey.figures.panels import (
+from disobey.figures.sheet import (
+    GAP,
+    LETTER,
+    MARGIN,
+    Sheet,
     columns_of,
-    even_ticks,
     grid,
-    limits,
     put_ticks,
     say,
-    short_labels,
-    ticks_at,
+    scale,
     write_head,
 )
-from disobey.figures.sheet import GAP, LETTER, MARGIN, Sheet
 from disobey.numbers import NBSP
 
 # Inches.
@@ -108,54 +107,34 @@ class Panel:
             return self.null
         return statistic_of(self.statistic).null_of(self.models[0])
 
+    @property
+    def name(self) -> str:
+        """Statistic and examples, in the names of drawn elements."""
+        of = self.subset if self.subset != ALL else self.split
+        return self.statistic + ("" if of == "test" else f" ({of})")
+
     def number(self, analysis: Analysis, model: str) -> tuple[float, float, float]:
-        """Return estimate, low and high; NaN where the split is missing."""
-        if self.split not in analysis.splits:
+        """Return estimate, low and high; NaN where the split, or what was recorded, is missing."""
+        if self.statistic == EQUAL_ACCURACY and analysis.curves is not None:
+            return analysis.curves.number(EQUAL_ACCURACY, compared=STUDENT)
+        if self.statistic == EQUAL_ACCURACY or self.split not in analysis.splits:
             return (math.nan,) * 3
         return analysis.number(self.statistic, model, self.split, self.subset)
 
-    def each(self, analysis: Analysis, model: str) -> list[float]:
-        """Return the statistic of each seed."""
-        if not self.seeds or self.split not in analysis.splits:
-            return []
-        of_seeds = analysis.seeds(self.statistic, model, self.split, self.subset)
-        return [float(value) for value in of_seeds]
-
-    def reported(self, analysis: Analysis, model: str) -> float:
-        """Return the paper's accuracy; NaN where it is not shown or not reported."""
-        return analysis.paper_accuracy(model, self.split) if self.paper else math.nan
-
-    def name(self, analysis: Analysis, model: str) -> str:
-        """Return the name of drawn elements."""
-        of = self.subset if self.subset != ALL else self.split
-        examples = "" if of == "test" else f" ({of})"
-        return f"{self.statistic}{examples}/{model}/{analysis.setting}"
-
-
-@dataclass(frozen=True)
-class CurvesPanel(Panel):
-    """A column of a statistic of `disobey.analysis.curves`, of the student."""
-
-    def number(self, analysis: Analysis, model: str) -> tuple[float, float, float]:
-        """Return estimate, low and high; NaN where no accuracies along training are recorded."""
-        if analysis.curves is None:
-            return (math.nan,) * 3
-        return analysis.curves.number(self.statistic, compared=STUDENT)
+    def beside(self, analysis: Analysis, model: str) -> tuple[list[float], float]:
+        """Return the statistic of each seed, and the paper's accuracy; none, and NaN, if hidden."""
+        each: list[float] = []
+        if self.seeds and self.split in analysis.splits:
+            each = analysis.seeds(self.statistic, model, self.split, self.subset).tolist()
+        return each, analysis.paper_accuracy(model, self.split) if self.paper else math.nan
 
 
 @dataclass(frozen=True)
 class Forest:
-    """A forest figure.
+    """A forest figure: its title, and its panels from left to right.
 
-    Attributes
-    ----------
-    title : str
-    panels : tuple of Panel
-        From left to right.
-    counted : callable
-        Returns the number of examples behind a setting's row, as printed.
-    gaps : bool
-        Whether the gap in each decile of confidence is drawn below.
+    ``counted`` returns the number of examples behind a setting's row, as printed; ``gaps`` says
+    whether the gap in each decile of confidence is drawn below.
     """
 
     title: str
@@ -165,12 +144,14 @@ class Forest:
 
 
 def _splits(analysis: Analysis) -> str:
-    counts = [cells.examples(analysis, split) for split in SPLITS if split in analysis.splits]
-    return f"({f'{NBSP}+{NBSP}'.join(counts)})"
+    return _sum(cells.examples(analysis, split) for split in SPLITS if split in analysis.splits)
 
 
 def _subsets(analysis: Analysis) -> str:
-    counts = [cells.examples(analysis, "train", subset) for subset in (MISLABELLED, CLEAN)]
+    return _sum(cells.examples(analysis, "train", subset) for subset in (MISLABELLED, CLEAN))
+
+
+def _sum(counts: Iterable[str]) -> str:
     return f"({f'{NBSP}+{NBSP}'.join(counts)})"
 
 
@@ -220,7 +201,7 @@ FORESTS = {
             Panel(INHERITANCE, "idiosyncrasy, B\n(ratio)", null=0.0),
             Panel("brier_payoff", "pay-off\n(Brier, ratio)", null=0.0),
             Panel("accuracy", "accuracy gain\n(share)", (EFFECT,), null=0.0),
-            CurvesPanel(EQUAL_ACCURACY, "gain at equal\ntrain accuracy", (EFFECT,), null=0.0),
+            Panel(EQUAL_ACCURACY, "gain at equal\ntrain accuracy", (EFFECT,), null=0.0),
         ),
     ),
 }  # fmt: skip
@@ -250,15 +231,8 @@ def draw_forest(forest: Forest, analyses: dict[str, Analysis]) -> Figure:
 class Row:
     """The place of a setting, in inches below the top of the plot.
 
-    Parameters
-    ----------
-    analysis : Analysis
-    counted : str
-        The number of examples behind the row.
-    lanes : int
-        The number of models that have a lane.
-    top : float
-        The end of the row above.
+    It has ``lanes`` lanes, one for each model, and begins below ``top``; ``counted`` is the number
+    of examples behind it.
     """
 
     def __init__(self, analysis: Analysis, counted: str, lanes: int, top: float) -> None:
@@ -270,11 +244,7 @@ class Row:
         self.top = top + ROW_GAP
         text = style.line_height(style.SMALL_SIZE, self.name.count("\n") + 1)
         self.bottom = self.top + max(lanes * LANE + BODY_PADDING, text)
-
-    @property
-    def middle(self) -> float:
-        """The height of its centre."""
-        return (self.top + self.bottom) / 2
+        self.middle = (self.top + self.bottom) / 2
 
 
 def _panels(sheet: Sheet, forest: Forest, analyses: dict[str, Analysis]) -> None:
@@ -308,71 +278,59 @@ def _names(sheet: Sheet, rows: list[Row], height: float) -> None:
     axes = sheet.axes(MARGIN, NAMES - GAP, height)
     axes.set_axis_off()
     axes.set(xlim=(0, 1), ylim=(height, 0))
-    common: dict[str, Any] = {
-        "va": "center", "size": style.SMALL_SIZE, "linespacing": style.LINE_SPACING,
-    }  # fmt: skip
     for row in rows:
-        axes.text(0, row.middle, row.name, **common)
-        axes.text(1, row.middle, row.size, ha="right", color=style.FAINT, **common)
+        for text in (
+            axes.text(0, row.middle, row.name),
+            axes.text(1, row.middle, row.size, ha="right", color=style.FAINT),
+        ):
+            text.set(va="center", size=style.SMALL_SIZE, linespacing=style.LINE_SPACING)
 
 
 def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
     axes.patch.set_visible(False)
     axes.spines["left"].set_visible(False)
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
+    shown = [panel.marked]
     for row in rows:
+        lanes = {m: (panel.number(row.analysis, m), *panel.beside(row.analysis, m))
+                 for m in panel.models}  # fmt: skip
+        for three, each, reported in lanes.values():
+            shown += [*three, *each, reported]
         axes.axhspan(row.top, row.bottom, color=style.BAND, linewidth=0, zorder=0)
-        if not any(math.isfinite(panel.number(row.analysis, m)[0]) for m in panel.models):
+        if not any(math.isfinite(three[0]) for three, _, _ in lanes.values()):
             at = 0.5, 1 - row.middle / rows[-1].bottom
             look: dict[str, Any] = {"color": style.FAINT, "ha": "center", "va": "center"}
             style.write(axes, "no estimate", at, (0, 0), **look)
             continue
         if math.isfinite(panel.marked):
             axes.vlines(panel.marked, row.top, row.bottom, style.INK, linewidth=style.MEDIUM)
-        for index, model in enumerate(panel.models):
-            aside = (index - (len(panel.models) - 1) / 2) * LANE
-            _lane(axes, panel, row, model, row.middle + aside)
-    _scale(axes, _shown(panel, rows), width)
+        for index, (model, numbers) in enumerate(lanes.items()):
+            height = row.middle + (index - (len(lanes) - 1) / 2) * LANE
+            name = f"{panel.name}/{model}/{row.analysis.setting}"
+            _lane(axes, name, style.ROLES[model], height, *numbers)
+    # Room around all numbers; ticks keep away from both ends.
+    scale(axes, "x", shown, width=width, inset=INSET)
 
 
-def _lane(axes: Axes, panel: Panel, row: Row, model: str, height: float) -> None:
-    role = style.ROLES[model]
-    name = panel.name(row.analysis, model)
-    estimate, low, high = panel.number(row.analysis, model)
-    decided = math.isfinite(low) and math.isfinite(high)
-    if panel.seeds:
-        each = panel.each(row.analysis, model)
+def _lane(
+    axes: Axes,
+    name: str,
+    role: style.Role,
+    height: float,
+    numbers: tuple[float, float, float],
+    each: Sequence[float],
+    reported: float,
+) -> None:
+    estimate, low, high = numbers
+    if each:
         below = np.full(len(each), height + SEED_OFFSET)
         dots: dict[str, Any] = {"markersize": style.SEED_SIZE, "markeredgewidth": 0, "alpha": 0.7}
         axes.plot(each, below, "o", color=role.colour, gid=f"seeds/{name}", **dots)
     axes.plot([low, high], [height, height], color=role.colour, gid=f"interval/{name}")
+    decided = math.isfinite(low) and math.isfinite(high)
     style.estimate(axes, estimate, height, role, f"estimate/{name}", filled=decided)
-    reported = panel.reported(row.analysis, model)
     if math.isfinite(reported):
         axes.plot([reported], [height], **PAPER_MARK, gid=f"paper/{name}")
-
-
-def _shown(panel: Panel, rows: list[Row]) -> list[float]:
-    """Return all numbers that a panel has to make room for."""
-    shown = [panel.marked] if math.isfinite(panel.marked) else []
-    drawn = [(row.analysis, model) for row in rows for model in panel.models]
-    for analysis, model in drawn:
-        numbers = [*panel.number(analysis, model), panel.reported(analysis, model)]
-        numbers += panel.each(analysis, model)
-        shown += [number for number in numbers if math.isfinite(number)]
-    return shown
-
-
-def _scale(axes: Axes, shown: list[float], width: float) -> None:
-    """Leave room around all numbers; ticks keep away from both ends."""
-    if not shown:
-        axes.set_xticks([])
-        return
-    low, high = limits(min(shown), max(shown))
-    axes.set_xlim(low, high)
-    inset = INSET * (high - low)
-    ticks = even_ticks(low + inset, high - inset)
-    ticks_at(axes, "x", ticks, width, short_labels(ticks))
 
 
 def _gap_grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
@@ -403,9 +361,7 @@ def _gap_grid(sheet: Sheet, analyses: dict[str, Analysis]) -> None:
         axes.set_ylim(-1.15 * ends, 1.15 * ends)
         decades = [10.0**power for power in range(-1, 9) if 10.0**power < 1.1 * ends]
         tops = decades if len(decades) <= 2 else decades[-1:]
-        ticks = [*(-tick for tick in reversed(tops)), 0.0, *tops]
-        put_ticks(axes, "y", ticks, short_labels(ticks))
-        axes.yaxis.set_minor_locator(NullLocator())
+        put_ticks(axes, "y", [*(-tick for tick in reversed(tops)), 0.0, *tops])
         put_ticks(axes, "x", [1, DECILES // 2, DECILES], ["1", str(DECILES // 2), str(DECILES)])
         axes.set_xlim(0.5, DECILES + 0.5)
 

@@ -21,8 +21,7 @@ from disobey.analysis.intervals import ENDS
 from disobey.analysis.names import PERCENT, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
-from disobey.figures.panels import put_ticks, say, scale, write_head
-from disobey.figures.sheet import GAP, MARGIN, Sheet
+from disobey.figures.sheet import GAP, MARGIN, Sheet, put_ticks, say, scale, write_head
 from disobey.numbers import NBSP
 
 MODELS = (TEACHER, REFERENCE, STUDENT)
@@ -54,30 +53,27 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
     sheet.legend([*(style.handle(model) for model in MODELS), *lines, first])
     above = style.line_height(style.SMALL_SIZE)
     free = sheet.width - sum(LEFTS.values()) - RIGHT * len(LEFTS) - HEIGHT
-    put = _Columns(sheet, above, free / (len(LEFTS) - 1))
-    _draw_accuracies(put.column("accuracy", "Accuracy (%)"), analysis)
-    _draw_cosines(put.column("cosine", "Cosine with the truth, by class"), analysis.gradients)
-    _draw_third_column(sheet, put, analysis.gradients)
-    head = f"Train, n{NBSP}={NBSP}{cells.size(analysis, 'train')}"
-    _draw_logits(put.column("plot", head), analysis)
+    widths = dict.fromkeys(LEFTS, free / (len(LEFTS) - 1)) | {"plot": HEIGHT}
+    edges, edge = {}, MARGIN
+    for name, left in LEFTS.items():
+        edges[name] = edge + left
+        edge = edges[name] + widths[name] + RIGHT
+
+    def put(name: str, head: str, height: float = HEIGHT, down: float = 0.0) -> Axes:
+        """Add axes to a column, under a heading."""
+        axes = sheet.axes(edges[name], widths[name], height, down=above + down)
+        write_head(axes, head, LEFTS[name])
+        return axes
+
+    _draw_accuracies(put("accuracy", "Accuracy (%)"), analysis)
+    _draw_cosines(put("cosine", "Cosine with the truth, by class"), analysis.gradients)
+    _draw_signs(put("signs", "Pairs with the right sign (%)", UPPER), analysis.gradients)
+    down = UPPER + BETWEEN
+    lower = put("signs", "Student's mean cosine minus that of", HEIGHT - down, down)
+    _draw_differences(lower, analysis.gradients)
+    _draw_logits(put("plot", f"Train, n{NBSP}={NBSP}{cells.size(analysis, 'train')}"), analysis)
     sheet.top += above + HEIGHT + BELOW + GAP
     return sheet.finish()
-
-
-class _Columns:
-    """Puts panels side by side, the last one a square."""
-
-    def __init__(self, sheet: Sheet, above: float, width: float) -> None:
-        self.sheet, self.above, self.width = sheet, above, width
-        self.edge = MARGIN
-
-    def column(self, name: str, head: str, height: float = HEIGHT) -> Axes:
-        """Add the axes of a column under a heading; the next column is beside it."""
-        left, width = self.edge + LEFTS[name], HEIGHT if name == "plot" else self.width
-        axes = self.sheet.axes(left, width, height, down=self.above)
-        write_head(axes, head, LEFTS[name])
-        self.edge = left + width + RIGHT
-        return axes
 
 
 def _draw_accuracies(axes: Axes, analysis: Analysis) -> None:
@@ -90,7 +86,7 @@ def _draw_accuracies(axes: Axes, analysis: Analysis) -> None:
         for x, split in enumerate(SPLITS):
             for place, model in enumerate(MODELS):
                 percent = [PERCENT * end for end in analysis.number("accuracy", model, split)]
-                _mark(axes, x + APART * (place - 1), percent, model, gid=f"final/{split}/{model}")
+                _mark(axes, x + APART * (place - 1), percent, model, f"final/{split}/{model}")
                 shown += percent
         axes.set_xlim(-0.5, 1.5)
         put_ticks(axes, "x", [0, 1], SPLITS)
@@ -119,7 +115,7 @@ def _draw_cosines(axes: Axes, gradients: Gradients) -> None:
     for place, model in enumerate(MODELS):
         ends = np.array([gradients.data.sel(model=model)[f"{COSINE}_{end}"] for end in ENDS])
         for k in range(classes):
-            _mark(axes, k + APART * (place - 1), list(ends[:, k]), model, gid=f"cosine/{model}/{k}")
+            _mark(axes, k + APART * (place - 1), list(ends[:, k]), model, f"cosine/{model}/{k}")
         shown += list(ends.ravel())
     scale(axes, "y", shown)
     axes.set_xlim(-0.6, classes - 0.4)
@@ -127,48 +123,49 @@ def _draw_cosines(axes: Axes, gradients: Gradients) -> None:
     axes.set_xlabel("class")
 
 
-def _mark(axes: Axes, x: float, ends: Sequence[float], model: str, gid: str) -> None:
-    """Draw an estimate and its interval upright at ``x``."""
+def _mark(
+    axes: Axes,
+    at: float,
+    ends: Sequence[float],
+    model: str,
+    gid: str,
+    *,
+    upright: bool = True,
+    filled: bool = True,
+) -> None:
+    """Draw an estimate and its interval: upright at a place, or in a row."""
     (estimate, low, high), role = ends, style.role_of(model)
-    axes.vlines(x, low, high, color=role.colour, linewidth=style.MEDIUM)
-    look = {"markersize": style.BINNED_SIZE, "markeredgewidth": 1.0}
-    style.estimate(axes, x, estimate, role, gid, filled=bool(np.isfinite(low)), **look)
+    (axes.vlines if upright else axes.hlines)(at, low, high, role.colour, linewidth=style.MEDIUM)
+    size = style.BINNED_SIZE if upright else style.MARKER_SIZE
+    look = {"markersize": size, "markeredgewidth": 1.0}
+    x, y = (at, estimate) if upright else (estimate, at)
+    style.estimate(axes, x, y, role, gid, filled=filled and bool(np.isfinite(low)), **look)
 
 
-def _draw_third_column(sheet: Sheet, put: _Columns, gradients: Gradients) -> None:
-    """Draw shares of right signs above, and below by how much the student's cosine is higher."""
-    edge = put.edge
-    upper = put.column("signs", "Pairs with the right sign (%)", UPPER)
+def _draw_signs(axes: Axes, gradients: Gradients) -> None:
+    """Draw the shares of pairs whose signs are right, of first gradients and over training."""
     shown: list[float] = []
     for y, (target, (_, model)) in enumerate(TARGETS.items()):
         for share, filled in ((RIGHT_FIRST_GRADIENTS, False), (RIGHT_SIGNS, True)):
             percent = [PERCENT * end for end in gradients.number(share, target=target)]
-            _row(upper, y, percent, model, filled=filled, gid=f"{share}/{target}")
+            gid = f"{share}/{target}"
+            _mark(axes, y, percent, model, gid, upright=False, filled=filled)
             shown += percent
         at = percent[0], y
         look: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
-        upper.annotate(f"{percent[0]:.1f}", at, size=style.SMALL_SIZE, **look)
+        axes.annotate(f"{percent[0]:.1f}", at, size=style.SMALL_SIZE, **look)
     # Room for half a number on either side.
     shown += [min(shown) - NUMBER_ROOM, max(shown) + NUMBER_ROOM]
-    _rows(upper, [words for words, _ in TARGETS.values()], shown)
-    down = put.above + UPPER + BETWEEN
-    left, height = edge + LEFTS["signs"], HEIGHT - UPPER - BETWEEN
-    lower = sheet.axes(left, put.width, height, down=down)
-    write_head(lower, "Student's mean cosine minus that of", LEFTS["signs"])
-    names = gradients.controls
-    found = [gradients.number(MEAN_COSINE_DIFFERENCE, control=name) for name in names]
-    for y, (name, ends) in enumerate(zip(names, found, strict=True)):
-        _row(lower, y, ends, name, filled=True, gid=f"difference/{name}")
-    style.null_line(lower, "x", 0, style.THIN)
-    _rows(lower, [style.role_of(name).label for name in names], [0, *np.ravel(found)])
+    _rows(axes, [words for words, _ in TARGETS.values()], shown)
 
 
-def _row(axes: Axes, y: int, ends: Sequence[float], model: str, *, filled: bool, gid: str) -> None:
-    """Draw an estimate and its interval in a row."""
-    (estimate, low, high), role = ends, style.role_of(model)
-    axes.hlines(y, low, high, color=role.colour, linewidth=style.MEDIUM)
-    filled &= bool(np.isfinite(low))
-    style.estimate(axes, estimate, y, role, gid, filled=filled, markeredgewidth=1.0)
+def _draw_differences(axes: Axes, gradients: Gradients) -> None:
+    """Draw by how much the student's cosine is higher than its controls'."""
+    found = {c: gradients.number(MEAN_COSINE_DIFFERENCE, control=c) for c in gradients.controls}
+    for y, (name, ends) in enumerate(found.items()):
+        _mark(axes, y, ends, name, f"difference/{name}", upright=False)
+    style.null_line(axes, "x", 0, style.THIN)
+    _rows(axes, [style.role_of(name).label for name in found], [0, *np.ravel(list(found.values()))])
 
 
 def _rows(axes: Axes, labels: Sequence[str], shown: Sequence[float]) -> None:

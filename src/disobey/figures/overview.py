@@ -9,8 +9,7 @@ from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import bias as paths
 from disobey.figures import confidence as plot
 from disobey.figures import style
-from disobey.figures.panels import grid, say
-from disobey.figures.sheet import MARGIN, Sheet
+from disobey.figures.sheet import MARGIN, Sheet, grid, say
 
 # Inches: between the pairs of panels above, and of the panels below.
 BETWEEN = 0.34

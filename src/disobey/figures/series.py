@@ -1,10 +1,12 @@
-"""Estimates with intervals against epoch, temperature, round or switch point.
+"""Statistics of settings that differ in one thing, such as the epoch, temperature or round.
 
-A panel shows one statistic, with a line for each model; every interval is drawn.
+Settings that differ in nothing else are a family. A panel shows one statistic, with a line for each
+model; every interval is drawn.
 """
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +14,151 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.transforms import ScaledTranslation
 
+from disobey.analysis.bias import OVERALL, Bias
+from disobey.analysis.names import ALL, REFERENCE, STUDENT
+from disobey.analysis.statistics import statistic_of
+from disobey.analysis.store import Analysis
 from disobey.figures import style
-from disobey.figures.panels import HEIGHT, LEFT, RIGHT, grid, say, scale, ticks_at
-from disobey.figures.sheet import Sheet
+from disobey.figures.cells import size
+from disobey.figures.sheet import HEIGHT, LEFT, RIGHT, Sheet, grid, put_ticks, say, scale, short
+from disobey.figures.style import DISTILLATION_FIRST, ONE_HOT_FIRST, ROLES, Role
+from disobey.numbers import NBSP
 
+# Estimate, low and high.
+Numbers = tuple[float, float, float]
+
+# --- families of settings ---------------------------------------------------------------------
+
+# Between a setting's name and the epoch of a snapshot.
+AT = "@"
+# The model that a student is whose hard switch is at 0, and at 1.
+ENDS = {DISTILLATION_FIRST: (REFERENCE, STUDENT), ONE_HOT_FIRST: (STUDENT, REFERENCE)}
+# In the name of every family; other keys only where two families differ in them.
+ALWAYS = ("dataset", "label_noise", "teacher", "student")
+WORDS: dict[str, Callable[[Any], str]] = {
+    "loss": lambda value: f"loss {value}",
+    "control": str,
+    "temperature": lambda value: f"T{NBSP}={NBSP}{value:g}",
+    "weight": lambda value: f"weight{NBSP}{value:g}",
+    "lr": lambda value: f"lr{NBSP}{value:g}",
+    "recipe": lambda value: f"recipe{NBSP}{value}",
+    "teacher_recipe": lambda value: f"teacher's recipe {value}",
+    "trained": lambda value: f"teacher trained elsewhere ({value})",
+    "features": lambda value: f"{value['number']:,} random features",
+    "draw": lambda value: ", ".join(f"{name} {how}" for name, how in value.items()),
+    "centre": lambda value: f"centred by {value}",
+    "epochs": lambda value: f"{value}{NBSP}epochs",
+    "steps": lambda value: f"{value}{NBSP}steps",
+    "student_share": lambda value: f"share{NBSP}seen{NBSP}{value:g}",
+    "initialisation": lambda value: f"start of the {value}",
+    "teacher_fits": lambda value: f"{value} teacher".replace("_", "-"),
+    "switch": lambda value: (
+        f"{value['order']} until {value['at']:g}{' of the steps' if 'unit' in value else ''}"
+    ).replace("_", " "),
+}
+
+
+@dataclass(frozen=True)
+class Family:
+    """Settings that differ in what a figure varies, in the order of the study.
+
+    ``name`` is what they have in common, in words; it differs between the families of a figure.
+    """
+
+    name: str
+    analyses: tuple[Analysis, ...]
+
+    @property
+    def head(self) -> str:
+        """Name and size."""
+        sizes = dict.fromkeys(size(analysis) for analysis in self.analyses)
+        return f"{self.name}, n{NBSP}={NBSP}{' / '.join(sizes)}"
+
+
+def families(analyses: Sequence[Analysis], varied: Sequence[str]) -> list[Family]:
+    """Group settings by all keys of `Analysis.about` that are not ``varied``.
+
+    Families are in the order of their first members.
+    """
+    groups: dict[str, list[Analysis]] = {}
+    for analysis in analyses:
+        common = {key: value for key, value in analysis.about.items() if key not in varied}
+        groups.setdefault(json.dumps(common, sort_keys=True), []).append(analysis)
+    return named([tuple(group) for group in groups.values()], varied)
+
+
+def named(groups: Sequence[tuple[Analysis, ...]], varied: Sequence[str]) -> list[Family]:
+    """Name groups of settings after their first members, by `ALWAYS` and what differs."""
+    abouts = [group[0].about for group in groups]
+    told = [
+        key
+        for key in dict.fromkeys(key for about in abouts for key in about)
+        if key not in (*ALWAYS, *varied)
+        and len({json.dumps(about.get(key)) for about in abouts}) > 1
+    ]
+    return [Family(_name(about, told), group) for about, group in zip(abouts, groups, strict=True)]
+
+
+def _name(about: dict[str, Any], told: Sequence[str]) -> str:
+    words = [str(about.get("dataset", "?"))]
+    if about.get("label_noise"):
+        words.append(f"{100 * about['label_noise']:g}{NBSP}% label noise")
+    words.append(f"{about.get('teacher', '?')} → {about.get('student', '?')}")
+    for key in (key for key in told if key in about):
+        words.append(WORDS.get(key, f"{key}{NBSP}{{}}".format)(about[key]))
+    return ", ".join(words)
+
+
+def snapshots_of(kind: str, analyses: dict[str, Analysis]) -> dict[str, dict[float, Analysis]]:
+    """Return the snapshots of each setting by epoch, in order; the setting itself is the last.
+
+    Raises
+    ------
+    ValueError
+        If there is none; names the ``kind`` of figure.
+    """
+    found: dict[str, dict[float, Analysis]] = {}
+    for name, analysis in analyses.items():
+        setting, at, _ = name.rpartition(AT)
+        if at:
+            found.setdefault(setting, {})[float(analysis.about["epoch"])] = analysis
+    if not found:
+        raise ValueError(
+            f"the figure {kind} needs snapshots, named <setting>{AT}<epoch>, got none among "
+            f"{', '.join(analyses) or 'no setting'}"
+        )
+    for name in found.keys() & analyses:
+        found[name][float(analyses[name].about["epochs"])] = analyses[name]
+    return {name: dict(sorted(dated.items())) for name, dated in found.items()}
+
+
+def ramp_of(analysis: Analysis) -> float:
+    """Return the share over which a setting's switch is stretched; 0 for a hard one, or none."""
+    return float(analysis.about.get("switch", {}).get("ramp") or 0)
+
+
+def unswitched(analysis: Analysis) -> str | None:
+    """Return the model that a setting's student is if it never switches; None if it does.
+
+    A hard switch at either end leaves only one of the two losses.
+    """
+    if "switch" not in analysis.about:
+        return STUDENT
+    at, order = analysis.about["switch"]["at"], analysis.about["switch"]["order"]
+    return None if ramp_of(analysis) or at not in (0, 1) else ENDS[order][int(at)]
+
+
+# --- panels of lines --------------------------------------------------------------------------
+
+# In place of a statistic: the progress ratio of the student in the first layer.
+BIAS = "bias"
+# The ratio of what does not deviate.
+NO_CHANGE = 1.0
 # Between the intervals of two models at the same place, in inches.
 DODGE = 0.03
 # A line with more places has a band in place of bars and marks, which would run into each other.
 MOST_BARS = 25
+NO_LINE = " "
 
 
 @dataclass(frozen=True)
@@ -36,15 +175,15 @@ class Series:
     numbers : tuple of (float, float, float)
         Estimate, low and high at each place; NaN where there is none.
     linestyle : str
-        Of the line through the estimates.
+        Of the line through the estimates; `NO_LINE` draws none.
     hollow : bool
         Whether its marks are hollow, as those of a control.
     """
 
     name: str
-    role: style.Role
+    role: Role
     places: tuple[float, ...]
-    numbers: tuple[tuple[float, float, float], ...]
+    numbers: tuple[Numbers, ...]
     linestyle: str = "-"
     hollow: bool = False
 
@@ -81,14 +220,66 @@ class SeriesPanel:
     ratio: bool = False
 
 
+def progress_ratio(bias: Bias, layer: str, model: str = STUDENT) -> Numbers:
+    """Return estimate, low and high of the ratio of a model's progress to the reference's."""
+    estimate, low, high = np.exp(bias.number(layer, OVERALL, compared=model))
+    return float(estimate), float(low), float(high)
+
+
+def number_of(
+    analysis: Analysis, statistic: str, model: str, split: str = "test", subset: str = ALL
+) -> Numbers:
+    """Return estimate, low and high of a statistic, or of `BIAS`; NaN without a bias analysis."""
+    if statistic != BIAS:
+        return analysis.number(statistic, model, split, subset)
+    return progress_ratio(analysis.bias, analysis.bias.first) if analysis.bias else (math.nan,) * 3
+
+
+def line(
+    statistic: str,
+    model: str,
+    family: Family,
+    members: Sequence[tuple[float, Analysis]],
+    role: Role | None = None,
+    linestyle: str = "-",
+    split: str = "test",
+    subset: str = ALL,
+) -> Series:
+    """Return a line through one statistic of some settings of a family, each at its place.
+
+    Parameters
+    ----------
+    members : sequence of (float, Analysis)
+        Place and setting, in any order.
+    role : disobey.figures.style.Role, optional
+        The look, where it is not that of ``model``.
+    """
+    role = role or ROLES[model]
+    ordered = sorted(members, key=lambda member: member[0])
+    numbers = tuple(number_of(one, statistic, model, split, subset) for _, one in ordered)
+    name = f"{statistic}/{model}/{family.name}/{role.label}"
+    return Series(name, role, tuple(place for place, _ in ordered), numbers, linestyle)
+
+
+def panel(statistic: str, model: str, lines: Sequence[Series], across: Across) -> SeriesPanel:
+    """Return a panel of lines with label and null of the statistic, ``model`` of a single one."""
+    if statistic == BIAS:
+        head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
+        return SeriesPanel(head, tuple(lines), across, NO_CHANGE, ratio=True)
+    how, of = statistic_of(statistic), ROLES[model].label.replace(" ", NBSP) if model else ""
+    null = how.null_of(model)
+    known = None if math.isnan(null) else null
+    return SeriesPanel(how.axis(of), tuple(lines), across, known)
+
+
 def draw_series(
     sheet: Sheet, panels: Sequence[SeriesPanel], columns: int = 2, height: float = HEIGHT
 ) -> list[Axes]:
     """Add panels to a sheet, row by row, and return their axes."""
     made = grid(sheet, [panel.head for panel in panels], columns, height=height)
     width = sheet.width / columns - LEFT - RIGHT
-    for axes, panel in zip(made, panels, strict=True):
-        draw_panel(axes, panel, width)
+    for axes, one in zip(made, panels, strict=True):
+        draw_panel(axes, one, width)
     return made
 
 
@@ -102,12 +293,17 @@ def draw_panel(axes: Axes, panel: SeriesPanel, width: float) -> None:
     if panel.null is not None:
         shown.append(panel.null)
         style.null_line(axes, "y", panel.null)
-    for index, line in enumerate(panel.series):
-        draw_line(axes, line, (index - (len(panel.series) - 1) / 2) * DODGE)
+    draw_lines(axes, panel.series)
     places = sorted({place for line in panel.series for place in line.places})
     scale(axes, "x", places, log=panel.across.log)
     scale(axes, "y", shown, log=panel.ratio)
-    ticks_at(axes, "x", places, width)
+    put_ticks(axes, "x", places, [short(place) for place in places], width)
+
+
+def draw_lines(axes: Axes, lines: Sequence[Series], apart: float = DODGE) -> None:
+    """Draw lines side by side, ``apart`` inches from each other; from right to left if negative."""
+    for index, line in enumerate(lines):
+        draw_line(axes, line, (index - (len(lines) - 1) / 2) * apart)
 
 
 def draw_line(axes: Axes, line: Series, aside: float = 0.0) -> None:
@@ -120,17 +316,16 @@ def draw_line(axes: Axes, line: Series, aside: float = 0.0) -> None:
     moved = axes.transData + ScaledTranslation(aside, 0, figure.dpi_scale_trans)
     estimate, low, high = np.array(line.numbers, dtype=float).reshape(-1, 3).T
     places, colour = np.array(line.places, dtype=float), line.role.colour
+    gid = f"estimate/{line.name}"
     if len(places) > MOST_BARS:
         style.band(axes, places, low, high, colour)
-        look: dict[str, Any] = {"linewidth": style.MEDIUM, "transform": axes.transData}
-    else:
-        bars = axes.vlines(places, low, high, colour, linewidth=style.MEDIUM, transform=moved)
-        bars.set_gid(f"interval/{line.name}")
-        look = {"linewidth": style.THIN, "transform": moved}
-    gid = f"estimate/{line.name}"
-    axes.plot(places, estimate, line.linestyle, color=colour, gid=gid, **look)
-    if len(places) > MOST_BARS:
+        look: dict[str, Any] = {"linewidth": style.MEDIUM, "gid": gid}
+        axes.plot(places, estimate, line.linestyle, color=colour, **look)
         return
+    bars = axes.vlines(places, low, high, colour, linewidth=style.MEDIUM, transform=moved)
+    bars.set_gid(f"interval/{line.name}")
+    look = {"linewidth": style.THIN, "transform": moved, "gid": gid}
+    axes.plot(places, estimate, line.linestyle, color=colour, **look)
     decided = np.isfinite(low) & np.isfinite(high)
     fill_decided = style.HOLLOW if line.hollow else colour
     for chosen, fill in ((decided, fill_decided), (~decided, style.HOLLOW)):

@@ -6,7 +6,7 @@ keeps every figure in a global list.
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -33,7 +33,6 @@ from disobey.analysis.names import (
     STUDENT_AT_1,
     TEACHER,
 )
-from disobey.numbers import number
 
 CM = 1 / 2.54
 # One column of a two-column page, and both; figures are drawn at their printed size.
@@ -203,12 +202,6 @@ def _broken(word: str, width: float, size: float, weight: str) -> list[str]:
     return lines
 
 
-def tick_labels(ticks: Sequence[float]) -> list[str]:
-    """Return the labels of ticks, all with as many decimals as the longest needs."""
-    decimals = max((len(f"{tick:.4g}".partition(".")[2]) for tick in ticks), default=0)
-    return [number(tick, decimals) for tick in ticks]
-
-
 def role_of(model: str) -> Role:
     """Return how a model, placebos and controls included, is drawn and called."""
     return (ROLES | PLACEBO_ROLES | CONTROL_ROLES)[model]
@@ -219,11 +212,6 @@ def handle(model: str, **options: Any) -> Line2D:  # noqa: ANN401 - whatever Lin
     role = role_of(model)
     drawn = {"color": role.colour, "marker": role.marker, "label": role.label} | options
     return Line2D([], [], **drawn)
-
-
-def diagonal(axes: Axes) -> None:
-    """Draw the line on which both models are equally confident."""
-    axes.axline((0, 0), slope=1, color=INK, linewidth=MEDIUM, linestyle=DASHED)
 
 
 def null_line(axes: Axes, which: str, value: float, linewidth: float = MEDIUM) -> None:
@@ -288,14 +276,8 @@ def write(
 def save(figure: Figure, pdf: Path, png: Path) -> None:
     """Write a figure as PDF and as PNG, without dates: the same figure gives the same bytes.
 
-    Clouds of points are images in the PDF, see `rasterise_crowds`; text and axes stay vectors.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        What to write.
-    pdf, png : Path
-        The files; their names may have any suffix (a temporary one, for example).
+    Clouds of points are images in the PDF, see `rasterise_crowds`; text and axes stay vectors. The
+    files' names may have any suffix, a temporary one for example.
     """
     rasterise_crowds(figure)
     with matplotlib.rc_context(DEFAULTS | RC), _small_images():

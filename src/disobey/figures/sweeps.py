@@ -1,5 +1,6 @@
 """Statistics against rounds of distillation, temperature, share seen, and epochs of training."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -28,11 +29,36 @@ from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.bias import THEOREM_STYLE, ratio_handles, units
 from disobey.figures.cells import size
-from disobey.figures.families import BIAS, Family, families, line, named, panel, snapshots_of
-from disobey.figures.panels import LEFT, RIGHT, grid, say, scale
-from disobey.figures.series import Across, Series, SeriesPanel, draw_panel, draw_series
-from disobey.figures.sheet import Sheet
+from disobey.figures.series import (
+    BIAS,
+    NO_LINE,
+    Across,
+    Family,
+    Series,
+    SeriesPanel,
+    draw_panel,
+    draw_series,
+    families,
+    line,
+    named,
+    panel,
+    snapshots_of,
+)
+from disobey.figures.sheet import LEFT, RIGHT, Sheet, grid, say, scale
 from disobey.numbers import NBSP
+
+COLUMNS, HEIGHT = 4, 1.1
+# Room beside the lowest and the highest temperature, as a factor.
+ROOM = 1.5
+
+
+def _draw_row(sheet: Sheet, panels: Sequence[SeriesPanel], places: Iterable[float]) -> None:
+    """Add a row of panels to a sheet, with room beside the ends of logarithmic scales."""
+    at = list(places)
+    for axes in draw_series(sheet, panels, COLUMNS, HEIGHT):
+        if axes.get_xscale() == "log":
+            axes.set_xlim(min(at) / ROOM, max(at) * ROOM)
+
 
 # --- rounds of distillation -------------------------------------------------------------------
 
@@ -49,12 +75,12 @@ def draw_rounds(analyses: dict[str, Analysis]) -> Figure:
     sheet = Sheet()
     sheet.title("Rounds of distillation")
     sheet.legend([style.handle(model) for model in COMPARED])
-    with_bias = any(analysis.bias is not None for analysis in analyses.values())
+    of_models: dict[str, tuple[str, ...]] = {"accuracy": COMPARED, EXAGGERATION: COMPARED}
+    if any(analysis.bias is not None for analysis in analyses.values()):
+        of_models[BIAS] = (STUDENT,)
     for chain in _chains(list(analyses.values())):
         sheet.write(chain.head)
         members = [(float(round_of(analysis)), analysis) for analysis in chain.analyses]
-        of_models: dict[str, tuple[str, ...]] = {"accuracy": COMPARED, EXAGGERATION: COMPARED}
-        of_models |= {BIAS: (STUDENT,)} if with_bias else {}
         panels = [
             panel(of, "", [line(of, model, chain, members) for model in models], Across("round"))
             for of, models in of_models.items()
@@ -76,9 +102,8 @@ def _chains(analyses: Sequence[Analysis]) -> list[Family]:
     """
     groups: list[tuple[Analysis, ...]] = []
     for family in families(analyses, ("round", "teacher", "teacher_recipe", "trained")):
-        rounds = [round_of(analysis) for analysis in family.analyses]
         chains = [family]
-        if len(set(rounds)) < len(rounds):
+        if len(set(map(round_of, family.analyses))) < len(family.analyses):
             chains = families(family.analyses, ("round", "teacher_recipe", "trained"))
         groups += [tuple(sorted(chain.analyses, key=round_of)) for chain in chains]
     return named(groups, ("round",))
@@ -88,10 +113,6 @@ def _chains(analyses: Sequence[Analysis]) -> list[Family]:
 
 VARIED = ("temperature", "lr", "recipe")
 TEMPERATURE = Across("temperature T", log=True)
-COLUMNS, HEIGHT = 4, 1.1
-NO_LINE = " "
-# Room beside the lowest and the highest temperature, as a factor.
-ROOM = 1.5
 # Markers of learning rates below and above the usual one.
 LOWER, HIGHER = ("<", "v", "X"), (">", "p", "P")
 # A learning rate is printed as a multiple with at most this denominator.
@@ -109,20 +130,16 @@ def draw_temperature(analyses: dict[str, Analysis]) -> Figure:
     sheet.title("Temperature of distillation")
     factors = sorted({rate(analysis, family) for family in found for analysis in family.analyses})
     sheet.legend(_handles(factors))
-    last = (BIAS, STUDENT)
-    if all(analysis.bias is None for analysis in analyses.values()):
-        last = ("accuracy", "")
+    with_bias = any(analysis.bias is not None for analysis in analyses.values())
+    last = (BIAS, STUDENT) if with_bias else ("accuracy", "")
+    shown = ((EXAGGERATION, ""), (EXAGGERATION, EFFECT), ("accuracy", EFFECT), last)
     for family in found:
         sheet.write(family.head)
         panels = [
             panel(of, model, _lines(family, of, (model,) if model else COMPARED), TEMPERATURE)
-            for of, model in ((EXAGGERATION, ""), (EXAGGERATION, EFFECT), ("accuracy", EFFECT),
-                              last)
-        ]  # fmt: skip
-        temperatures = [analysis.about["temperature"] for analysis in family.analyses]
-        for axes in draw_series(sheet, panels, COLUMNS, HEIGHT):
-            if axes.get_xscale() == "log":
-                axes.set_xlim(min(temperatures) / ROOM, max(temperatures) * ROOM)
+            for of, model in shown
+        ]
+        _draw_row(sheet, panels, (analysis.about["temperature"] for analysis in family.analyses))
     return sheet.finish()
 
 
@@ -191,9 +208,9 @@ def draw_leak(analyses: dict[str, Analysis]) -> Figure:
     differ in temperature alone.
     """
     found = list(analyses.values())
-    key, across, room = "temperature", TEMPERATURE, ROOM
+    key, across = "temperature", TEMPERATURE
     if all(len(family.analyses) == 1 for family in families(found, (key,))):
-        key, across, room = "student_share", SHARE_SEEN, 1.0
+        key, across = "student_share", SHARE_SEEN
     sheet = Sheet(style.TWO_COLUMNS)
     sheet.title("Leak of labels that the student did not see, and memory of those it saw")
     hollow = style.handle(REFERENCE, markerfacecolor=style.HOLLOW)
@@ -202,26 +219,13 @@ def draw_leak(analyses: dict[str, Analysis]) -> Figure:
         sizes = dict.fromkeys(size(one, HELD_OUT, MISLABELLED) for one in family.analyses)
         sheet.write(f"{family.name}, n{NBSP}={NBSP}{' / '.join(sizes)} held out, mislabelled")
         members = [(float(one.about.get(key, 1)), one) for one in family.analyses]
-        panels = [
-            panel(of, model, _held_out_lines(family, of, model, members), across)
-            for of in (LEAK, MEMORY)
-            for model in ("", EFFECT)
-        ]
-        places = [place for place, _ in members]
-        for axes in draw_series(sheet, panels, COLUMNS, HEIGHT):
-            if axes.get_xscale() == "log":
-                axes.set_xlim(min(places) / room, max(places) * room)
+        panels = []
+        for of, models in itertools.product((LEAK, MEMORY), (COMPARED, (EFFECT,))):
+            lines = [line(of, model, family, members, **OF_HELD_OUT) for model in models]
+            lines = [replace(one, hollow=one.role == style.ROLES[REFERENCE]) for one in lines]
+            panels.append(panel(of, EFFECT if EFFECT in models else "", lines, across))
+        _draw_row(sheet, panels, (place for place, _ in members))
     return sheet.finish()
-
-
-def _held_out_lines(
-    family: Family, of: str, model: str, members: Sequence[tuple[float, Analysis]]
-) -> list[Series]:
-    """Return the lines of a panel: of both models, or of their difference."""
-    lines = [
-        line(of, name, family, members, **OF_HELD_OUT) for name in ((model,) if model else COMPARED)
-    ]
-    return [replace(one, hollow=one.role == style.ROLES[REFERENCE]) for one in lines]
 
 
 # --- the epochs of training -------------------------------------------------------------------
@@ -286,10 +290,9 @@ def _curves(axes: Axes, bias: Bias, width: float) -> None:
     axes.axvspan(low, high, color=style.BAND, linewidth=0, zorder=0)
     style.null_line(axes, "y", 1)
     for model, curve in reversed(curves.items()):
-        thickness = style.THIN if model != STUDENT else style.MEDIUM
-        look: dict[str, Any] = {"color": style.role_of(model).colour, "linewidth": thickness}
-        for seed in curve:
-            axes.plot(shares, seed, gid=f"curve/{model}/{bias.setting}", **look)
+        for drawn in axes.plot(shares, curve.T, color=style.role_of(model).colour):
+            drawn.set_linewidth(style.MEDIUM if model == STUDENT else style.THIN)
+            drawn.set_gid(f"curve/{model}/{bias.setting}")
     scale(axes, "x", [0.0, *shares], width=width)
     # Beyond the range, on the plateau, ratios run away: they must not squeeze the others.
     kept = [curve[:, shares <= high].ravel() for curve in curves.values()]

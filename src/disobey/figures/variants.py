@@ -24,8 +24,7 @@ from disobey.analysis.names import (
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
 from disobey.figures.cells import printed, with_glyph
-from disobey.figures.panels import RIGHT, grid, say, scale
-from disobey.figures.sheet import Sheet
+from disobey.figures.sheet import RIGHT, Sheet, grid, say, scale
 from disobey.numbers import NBSP, number
 
 TRAIN = "train"

@@ -41,7 +41,7 @@ def run(job: "Job") -> None:
         for name in spec.get("splits", SPLITS):
             with ExitStack() as opened:
                 split = open_split(paths, runs, name, opened)
-                # What models were trained on is the population: nothing to resample.
+                # The training examples are the population: nothing to resample.
                 resamples = 0 if name == "train" else spec["analysis"]["resamples"]
                 print(f"{name}: {split.examples} examples, {resamples} resamples", file=sys.stderr)
                 of_seen = seen if name == HELD_OUT else None

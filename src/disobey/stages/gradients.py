@@ -29,13 +29,7 @@ def run(job: "Job") -> None:
 
 
 def read_learnt(job: "Job") -> Learnt:
-    """Read what the models of a setting were shown, and their weights.
-
-    Raises
-    ------
-    UserError
-        When a teacher's logits are of other examples than the data.
-    """
+    """Read the data and targets of a setting's models, and their weights."""
     spec, runs, train = job.spec, job.spec["runs"], prepared_data(job).train
     stored = read_arrays(job.input(spec["data"], "prepare").file(), "/", "direction")
     direction = stored["direction"]

@@ -63,7 +63,7 @@ def read_content(paths: Sequence[Path], below: Path | None = None) -> str:
 
 @contextlib.contextmanager
 def nothing_kept() -> Iterator[None]:
-    """Hash and look without keeping what was found: for who may write nothing."""
+    """Hash files without keeping the hashes, for callers that may not write."""
     token = _KEEPS.set(False)
     try:
         yield

@@ -125,14 +125,7 @@ def key_in(pattern: str) -> str:
 
 
 def log_of(stage: str, key: str) -> str:
-    """Return the path of a job's log.
-
-    Parameters
-    ----------
-    stage : str
-    key : str
-        The values of the rule's wildcards, joined by ``/``; or `key_in` the rule's output.
-    """
+    """Return the path of a job's log; ``key`` joins the values of the wildcards, see `key_in`."""
     return f"{ROOT}/logs/{stage}/{key}.log"
 
 

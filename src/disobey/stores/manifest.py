@@ -14,7 +14,7 @@ from typing import Any
 
 from disobey import code_digest, provenance
 from disobey.errors import UserError
-from disobey.stores.layout import ROOT, manifest_of, store_of
+from disobey.stores.layout import ROOT, store_of
 
 NEEDED = {"id", "spec", "spec_hash", "files", "content"}
 
@@ -178,14 +178,9 @@ def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
-    """Delete each manifest whose store is missing or of another size than it says.
+    """Delete each manifest whose store is missing or of another size; return a line about each.
 
     Snakemake then sees an output missing, and makes the store and all that depends on it again.
-
-    Returns
-    -------
-    list of str
-        One line of words for each manifest that was deleted.
     """
     removed = []
     for name in manifests:
@@ -218,17 +213,6 @@ def broken_store(manifest: Path) -> str | None:
         if found != size:
             return f"{path}: has {found} bytes instead of {size}"
     return None
-
-
-__all__ = [
-    "Manifest",
-    "broken_store",
-    "describe",
-    "manifest_of",
-    "read_manifest",
-    "remove_broken_manifests",
-    "write_manifest",
-]
 
 
 def manifest_for(file: Path) -> Manifest:
@@ -271,7 +255,7 @@ def _vouches(manifest: Manifest, file: Path) -> bool:
 def _candidates(file: Path) -> list[Path]:
     """Return the possible places of a file's manifest."""
     found = [
-        # first: a folder may hold JSON files that are no manifests
+        # first: a folder may hold JSON files that are not manifests
         Path(f"{file.parent}.json"),
         file,
         Path(f"{file}.json"),
@@ -281,23 +265,10 @@ def _candidates(file: Path) -> list[Path]:
 
 
 def upstream(manifest: Manifest, root: Path) -> Iterator[tuple[int, str, Manifest | None]]:
-    """Walk what a store was made from, depth first, each store once.
+    """Walk the stores that a store was made from, depth first, each once.
 
-    Parameters
-    ----------
-    manifest : Manifest
-        Where to begin.
-    root : Path
-        The folder that the paths in manifests are relative to.
-
-    Yields
-    ------
-    depth : int
-        1 for a direct input.
-    path : str
-        The upstream manifest, as the record names it.
-    found : Manifest or None
-        None if it is gone or cannot be read.
+    Yields depth (1 for a direct input), the path of the manifest as the record names it, from the
+    folder ``root``, and the manifest; None if it is gone or cannot be read.
     """
     seen: set[str] = set()
     waiting = [(1, path) for path in reversed(manifest.record["inputs"])]
