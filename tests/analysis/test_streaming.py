@@ -9,10 +9,12 @@ import xarray as xr
 from gathered import counts_of
 from made_runs import write_logits
 
-from disobey.analysis import resampling
+from disobey.analysis import resampling, store
 from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse
+from disobey.errors import UserError
 from disobey.stages.command import main
+from disobey.stores.manifest import read_manifest
 from disobey.stores.reader import StoredRows, read_columns
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -98,10 +100,11 @@ def test_stored_rows_are_those_of_the_file(tmp_path):
     np.testing.assert_array_equal(columns["label"], whole.label)
 
 
-def test_stores_of_other_labels_are_refused(tmp_path, capsys):
+def analysed(tmp_path, **of_the_student):
+    """Return the exit status of the confidence stage over three tiny runs, and its manifest."""
     manifests = [
         made(tmp_path, "teacher"), made(tmp_path, "reference"),
-        made(tmp_path, "student", test=np.array([1, 1, 2, 0, 1, 2])),
+        made(tmp_path, "student", **of_the_student),
     ]  # fmt: skip
     spec = (
         '{"about": {}, "seeds": [0], "teachers": ["teacher"], "references": ["reference"],'
@@ -109,18 +112,32 @@ def test_stores_of_other_labels_are_refused(tmp_path, capsys):
     )
     output = tmp_path / "results" / "small" / "analysis" / "s.nc.json"
     call = ["--spec", spec, "--inputs", *manifests, "--output", str(output)]
-    assert main("confidence", call) == 2
+    return main("confidence", call), output
+
+
+def test_stores_of_other_labels_are_refused(tmp_path, capsys):
+    status, output = analysed(tmp_path, test=np.array([1, 1, 2, 0, 1, 2]))
+    assert status == 2
     said = capsys.readouterr().err
     assert "student and teacher: their test stores differ in label" in said
     assert not output.exists()
 
 
+def test_an_analysis_by_code_that_knew_fewer_statistics_is_refused(tmp_path, monkeypatch):
+    status, output = analysed(tmp_path)
+    assert status == 0
+    assert set(store.read_analysis(read_manifest(output)).splits) == {"train", "test"}
+    monkeypatch.setitem(store.STATISTICS, "a_new_one", None)
+    with pytest.raises(UserError, match=r"s\.nc, group train: lacks a_new_one, .* delete it"):
+        store.read_analysis(read_manifest(output))
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel tells no peak")
 def test_memory_does_not_grow_with_the_logits(tmp_path):
     """More examples add a few numbers each, not their logits."""
-    seeds, classes, peaks = 2, 100, []
+    seeds, classes, peaks = 2, 200, []
     # Large enough that the noise of a peak, of some MB, is small beside the logits.
-    sizes = [{"train": 10_000, "test": 500}, {"train": 40_000, "test": 2_000}]
+    sizes = [{"train": 5_000, "test": 250}, {"train": 25_000, "test": 1_250}]
     for split in sizes:
         folder = tmp_path / str(split["train"])
         peaks.append(run_stage(folder, write_stores(folder, seeds, split, classes), seeds, 50)[1])

@@ -50,6 +50,7 @@ from disobey.analysis.bias import Bias
 from disobey.analysis.curves import Curves
 from disobey.analysis.gradients import Gradients
 from disobey.analysis.names import EFFECT, HELD_OUT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.statistics import STATISTICS
 from disobey.errors import UserError
 from disobey.stores.manifest import Manifest
 from disobey.stores.reader import read_groups
@@ -116,7 +117,13 @@ class Analysis:
 
 
 def read_analysis(manifest: Manifest, *, plots: bool = True) -> Analysis:
-    """Read a verified analysis store into memory; without ``plots`` only `NUMBERS`."""
+    """Read a verified analysis store into memory; without ``plots`` only `NUMBERS`.
+
+    Raises
+    ------
+    UserError
+        When it lacks a statistic: older code made it, and somebody vouched for it (``accept``).
+    """
     path: Path = manifest.file()
     variables = read_groups(path)
     splits = {
@@ -129,6 +136,12 @@ def read_analysis(manifest: Manifest, *, plots: bool = True) -> Analysis:
         for name in (*SPLITS, HELD_OUT)
         if name in variables
     }
+    for name, split in splits.items():
+        if lacking := set(STATISTICS).difference(split.statistic.values):
+            raise UserError(
+                f"{path}, group {name}: lacks {', '.join(sorted(lacking))}, which the code that "
+                f"made it did not compute; delete it and call snakemake again"
+            )
     with xr.open_dataset(path, engine="netcdf4") as root:
         about = json.loads(root.attrs["about"])
     return Analysis(manifest.id, about, splits)

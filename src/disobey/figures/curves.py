@@ -127,7 +127,8 @@ def _step_panels(analyses: Sequence[Analysis]) -> Iterator[tuple[str, Arms]]:
                 for switch, curves in zip(switches, group, strict=True)
             }
             ordered = {name: arms[name] for name in LOOKS if name in arms}
-            yield f"{family.name}{at}, {_size(first)}", ordered
+            shown = dict.fromkeys(curves.setting for curves in (first, *group))
+            yield f"{', '.join(shown)}{at}, {_size(first)}", ordered
 
 
 def _point(switch: Mapping[str, Any]) -> str:
