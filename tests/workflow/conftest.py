@@ -63,7 +63,7 @@ class Workflow:
 
     def snakemake(self, *words: str, timeout: float = 2 * PATIENCE) -> CompletedProcess[str]:
         command = self.command(*words)
-        if "--dry-run" in words and command[1:3] == ["-m", "snakemake"]:
+        if command[1:3] == ["-m", "snakemake"]:
             return forked.run(
                 *command[2:], folder=self.folder, environment=self.environment, timeout=timeout
             )

@@ -195,11 +195,12 @@ def new_ordeal(folder: Path, start: float = 0.0) -> Ordeal:
 
 @pytest.fixture(scope="module")
 def ordeals(tmp_path_factory):
-    """The same study, undisturbed, and beside it under a kill of each kind."""
+    """The same study, undisturbed (its jobs are forks), and under a kill of each kind."""
     root = tmp_path_factory.mktemp("recovery")
     killed = [new_ordeal(root / "killed-0", seconds_of_a_start())]
     undisturbed = new_ordeal(root / "undisturbed")
-    undisturbed.call()
+    done = undisturbed.workflow.snakemake(*undisturbed.targets)
+    assert done.returncode == 0, done.stdout + done.stderr
     try:
         kills = drawn(SEED)
         for kill in kills:
@@ -209,12 +210,11 @@ def ordeals(tmp_path_factory):
                     # Measured anew: the machine may have been busy with something else before.
                     killed.append(new_ordeal(folder, seconds_of_a_start()))
         killed[-1].finish()
-        undisturbed.finish()
         yield undisturbed, killed
     finally:
-        for ordeal in [undisturbed, *killed]:
+        for ordeal in killed:
             left = [*jobs_at_work(ordeal.workflow.folder)]
-            if ordeal.snakemake.poll() is None:
+            if ordeal.snakemake is not None and ordeal.snakemake.poll() is None:
                 left.insert(0, ordeal.snakemake.pid)
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
