@@ -23,6 +23,8 @@ from benchmarks import (
 from benchmarks.__main__ import ALL
 from disobey.stores.layout import STAGES
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _records(tmp_path, monkeypatch):

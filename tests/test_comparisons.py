@@ -27,6 +27,8 @@ from disobey.tools.status import main as status
 from .checkpoints import save_checkpoint
 from .test_slices import STAGES, run_in_process
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = (*STAGES, "table", "figure", "explorer", "report")
 CLASSES, TRAIN, TEST = 4, 60, 200
 

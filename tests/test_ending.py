@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 DEATHS = {"dies": "import os; os._exit(3)", "hangs": "import time; time.sleep(300)"}
 

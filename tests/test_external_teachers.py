@@ -23,6 +23,8 @@ from disobey.tools.status import main as status
 from .test_comparisons import claims_of, save_image_model
 from .test_slices import STAGES, run_in_process
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = (*STAGES, "table", "figure", "explorer", "report")
 PARTS = """
 datasets: {digits: {source: builtin, name: digits, subset: {train: 200, test: 200}NOISE}}

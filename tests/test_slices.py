@@ -23,6 +23,8 @@ from disobey.study.plan import make_plan
 
 from .checkpoints import save_checkpoint
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[2] / "shared" / "data"
 STAGES = (
     "pretrained", "prepare", "labels", "views", "train", "dump", "compared", "classify",

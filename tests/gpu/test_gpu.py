@@ -25,6 +25,8 @@ from ..training.test_augmented import AUGMENT, Distilled, both_blocks
 from ..training.test_distributed import assert_close, student_of_views, text_model
 from .conftest import skip_without
 
+pytestmark = pytest.mark.slow
+
 RESNET = {"family": "cifar_resnet", "depth": 8, "widths": [4, 8, 8]}
 # Sums in another order, over some steps of training; TF32 or a wrong statistic is further off.
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}
