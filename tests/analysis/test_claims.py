@@ -15,6 +15,8 @@ from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.statistics import STATISTICS
 from disobey.analysis.store import Analysis
 
+pytestmark = pytest.mark.slow
+
 # --- sides -----------------------------------------------------------------------------------
 
 
