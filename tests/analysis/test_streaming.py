@@ -135,12 +135,12 @@ def test_an_analysis_by_code_that_knew_fewer_statistics_is_refused(tmp_path, mon
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel tells no peak")
 def test_memory_does_not_grow_with_the_logits(tmp_path):
     """More examples add a few numbers each, not their logits."""
-    seeds, classes, peaks = 2, 200, []
+    seeds, classes, peaks = 2, 100, []
     # Large enough that the noise of a peak, of some MB, is small beside the logits.
-    sizes = [{"train": 5_000, "test": 250}, {"train": 25_000, "test": 1_250}]
+    sizes = [{"train": 10_000, "test": 500}, {"train": 90_000, "test": 4_500}]
     for split in sizes:
         folder = tmp_path / str(split["train"])
-        peaks.append(run_stage(folder, write_stores(folder, seeds, split, classes), seeds, 50)[1])
+        peaks.append(run_stage(folder, write_stores(folder, seeds, split, classes), seeds, 10)[1])
     more = sum(sizes[1].values()) - sum(sizes[0].values())
     of_an_example = 2**20 * (peaks[1] - peaks[0]) / more
     assert of_an_example < 4 * classes  # bytes: less than the logits of one of the six models
