@@ -1,10 +1,12 @@
-"""How pytest-xdist (``make test``) shares out the tests among its workers."""
+"""How pytest-xdist (``make test``) shares out the tests among its workers; where real data are."""
 
 import gc
 import os
+from pathlib import Path
 
 import pytest
 
+REAL_DATA = Path(__file__).parents[2] / "shared/data"
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 # Each worker starts workflows of two jobs; more workers than this only wait for the longest test.
 MOST_WORKERS = 4
@@ -76,3 +78,12 @@ def turn(item):
     if item.get_closest_marker("reruns"):
         return 1
     return 3 if "finished" in item.fixturenames else 2
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of data sets beside the project, where some shipped studies look."""
+    if not REAL_DATA.is_dir():
+        assert not os.environ.get("CI"), f"no real data at {REAL_DATA}"
+        pytest.skip(f"no real data at {REAL_DATA}")
+    return REAL_DATA

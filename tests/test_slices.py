@@ -6,7 +6,6 @@ The jobs are those that the workflow would run, called one after another in this
 import importlib
 import io
 import json
-import os
 import time
 from pathlib import Path
 
@@ -25,7 +24,6 @@ from .checkpoints import save_checkpoint
 
 pytestmark = pytest.mark.slow
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
 STAGES = (
     "pretrained", "prepare", "labels", "views", "train", "dump", "compared", "classify",
     "confidence",
@@ -111,10 +109,7 @@ def entries(table):
     small = "subset: {train: 32, test: 20}"
     tokens = "{of: checkpoint, max_tokens: 16}"
     lines = (f"  {name}: {text}" for name, text in table.items())
-    return "\n".join(
-        line.replace("SUBSET", small).replace("TOKENS", tokens).replace("DATA", str(DATA))
-        for line in lines
-    )
+    return "\n".join(line.replace("SUBSET", small).replace("TOKENS", tokens) for line in lines)
 
 
 def left_to_another(data, model):
@@ -188,15 +183,12 @@ def run_in_process(plan, stages=STAGES):
 
 @pytest.mark.parametrize("kind", ["image", "text"])
 def test_every_source_trains_dumps_and_is_analysed_with_every_architecture(
-    kind, tmp_path, monkeypatch
+    kind, tmp_path, monkeypatch, real_data
 ):
-    if not DATA.is_dir():
-        assert not os.environ.get("CI"), f"no real data at {DATA}"
-        pytest.skip(f"no real data at {DATA}")
     monkeypatch.chdir(tmp_path)
     write_own_files()
     save_checkpoint(Path("checkpoint"), "roberta")
-    Path("study.yaml").write_text(study_of(kind))
+    Path("study.yaml").write_text(study_of(kind).replace("DATA", str(real_data)))
     plan = make_plan(load_study("study.yaml"))
     stores = run_in_process(plan)
     assert len(stores) == len(plan.settings) > 10

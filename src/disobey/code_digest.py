@@ -90,10 +90,9 @@ def source_digest(tree: ast.AST) -> str:
     Written out here since ``ast.dump`` and ``ast.unparse`` differ between Pythons; fields that are
     empty are skipped, so a field that a later Python adds changes nothing.
     """
-    digest = hashlib.sha256()
-    for token in _tokens(tree):
-        digest.update(token.encode() + b"\0")
-    return digest.hexdigest()
+    tokens: list[str] = []
+    _write_tokens(tree, tokens)
+    return hashlib.sha256("\0".join([*tokens, ""]).encode()).hexdigest()
 
 
 # --- what a definition reaches ---------------------------------------------------------------
@@ -189,20 +188,20 @@ def _resolve(path: str) -> list[tuple[str, str]]:
     return _whole(module)  # made at run time
 
 
-def _paths(node: ast.AST, *, wordless: bool = False) -> Iterator[str]:
-    """Yield the dotted paths that a statement reads, but for those in the text of messages."""
-    if isinstance(node, ast.Attribute | ast.Name):
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.insert(0, node.attr)
-            node = node.value
-        if isinstance(node, ast.Name):
-            yield ".".join([node.id, *names])
-            return
+def _paths(node: ast.AST, *, wordless: bool = False) -> set[str]:
+    """Return the dotted paths that a statement reads, but for those in the text of messages."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.insert(0, node.attr)
+        node = node.value
+    if isinstance(node, ast.Name):
+        return {".".join([node.id, *names])}
     wordless = wordless or _is_message(node)
+    found: set[str] = set()
     for child in ast.iter_child_nodes(node):
         if not (wordless and isinstance(child, ast.JoinedStr)):
-            yield from _paths(child, wordless=wordless)
+            found |= _paths(child, wordless=wordless)
+    return found
 
 
 @functools.cache
@@ -238,7 +237,7 @@ def _defined(statement: ast.stmt) -> list[str]:
 
 def _bound(tree: ast.AST, module: str) -> Iterator[tuple[str, str]]:
     """Yield the names that import statements bind, each with its dotted path."""
-    for node in _walk_runtime(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 first = alias.name.split(".")[0]
@@ -254,7 +253,7 @@ def _bound(tree: ast.AST, module: str) -> Iterator[tuple[str, str]]:
 
 def _imports(tree: ast.AST, module: str) -> Iterator[str]:
     """Yield the modules of this package that running ``tree`` imports."""
-    for node in _walk_runtime(tree):
+    for node in _statements(tree):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -269,30 +268,31 @@ def _imports(tree: ast.AST, module: str) -> Iterator[str]:
 # --- syntax trees ----------------------------------------------------------------------------
 
 
-def _tokens(node: object, *, wordless: bool = False) -> Iterator[str]:
-    """Yield a syntax tree as text; ``wordless`` replaces strings by empty ones."""
+def _write_tokens(node: object, tokens: list[str], wordless: bool = False) -> None:
+    """Append a syntax tree as text; ``wordless`` replaces strings by empty ones."""
     if isinstance(node, ast.AST):
         wordless = wordless or _is_message(node)
         if wordless and _is_text(node):
             node = ast.Constant("")
-        yield f"({type(node).__name__}"
-        for name, value in ast.iter_fields(node):
+        tokens.append(f"({type(node).__name__}")
+        for name in node._fields:
+            value = getattr(node, name, None)
             if isinstance(node, ast.JoinedStr):
-                value = [piece for piece in value if not _is_empty_text(piece)]
-            if name in NOT_MEANING or value in (None, []):
+                value = [piece for piece in node.values if not _is_empty_text(piece)]
+            if value is None or value == [] or name in NOT_MEANING:
                 continue
             if name == "body" and _has_docstring(node):
                 value = value[1:]
-            yield f".{name}"
-            yield from _tokens(value, wordless=wordless)
-        yield ")"
+            tokens.append(f".{name}")
+            _write_tokens(value, tokens, wordless)
+        tokens.append(")")
     elif isinstance(node, list):
-        yield "["
+        tokens.append("[")
         for item in node:
-            yield from _tokens(item, wordless=wordless)
-        yield "]"
+            _write_tokens(item, tokens, wordless)
+        tokens.append("]")
     else:  # ascii: what repr escapes depends on the Unicode version of a Python
-        yield f"{type(node).__name__} {node!a}"
+        tokens.append(f"{type(node).__name__} {node!a}")
 
 
 def _is_message(node: ast.AST) -> bool:
@@ -338,8 +338,8 @@ def _at_runtime(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
             yield statement
 
 
-def _walk_runtime(tree: ast.AST) -> Iterator[ast.AST]:
-    """Walk a tree without ``if TYPE_CHECKING:`` blocks."""
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk the statements of a tree, nested ones too, without ``if TYPE_CHECKING:`` blocks."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -347,7 +347,8 @@ def _walk_runtime(tree: ast.AST) -> Iterator[ast.AST]:
             waiting.extend(node.orelse)
             continue
         yield node
-        waiting.extend(ast.iter_child_nodes(node))
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting.extend(getattr(node, name, ()))
 
 
 def _is_type_checking(test: ast.expr) -> bool:

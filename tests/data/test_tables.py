@@ -28,7 +28,6 @@ from disobey.study.sizes import (
 
 TEXTS = ["a b", "c", "d e f", "g", "h, i", "0012"]
 LABELS = [0, 1, 0, 1, 1, 0]
-SHARED = Path(os.environ.get("DISOBEY_SHARED", Path(__file__).parents[3] / "shared")) / "data"
 
 
 @pytest.fixture(autouse=True)
@@ -273,10 +272,8 @@ def test_a_repository_that_cannot_be_reached_is_named_with_what_to_do():
         ("qqp", {"text": "question1", "text_pair": "question2"}),
     ],
 )
-def test_hub_and_files_read_the_same_rows_of_real_data(name, columns):
-    folder = SHARED / name
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}")
+def test_hub_and_files_read_the_same_rows_of_real_data(name, columns, real_data):
+    folder = real_data / name
     small = {"train": 200, "test": 100}
     paths = {split: str(folder / f"{split}.parquet") for split in SPLITS}
     data = prepared(**paths, columns=columns, subset=small)

@@ -30,7 +30,7 @@ def text():
 
 
 @pytest.fixture
-def studies(text):
+def studies(text, real_data):
     """The studies of the page, by their names."""
     calls = re.findall(r"- `(\S+)`: `snakemake --cores all --configfile (\S+)`", text)
     found = {name: load_study(path) for name, path in calls}
@@ -44,7 +44,7 @@ def cells(text):
     return {first: rest for first, *rest in lines}
 
 
-def test_the_page_is_what_its_command_prints(text, capsys):
+def test_the_page_is_what_its_command_prints(text, real_data, capsys):
     words = shlex.split(re.search(r"printed by `python -m disobey (paper .*)`", text)[1])
     assert main(words) == 0
     assert capsys.readouterr().out == text

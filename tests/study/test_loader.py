@@ -45,7 +45,9 @@ def test_default_study_is_valid():
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "workflow" / "studies").glob("*.yaml")), ids=str)
-def test_each_study_of_the_repository_is_valid(file):
+def test_each_study_of_the_repository_is_valid(file, request):
+    if "data_root" in file.read_text():
+        request.getfixturevalue("real_data")
     assert isinstance(load_study(file), Study)
 
 

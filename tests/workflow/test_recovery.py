@@ -258,7 +258,7 @@ def test_nothing_is_left_of_the_kills(ordeals):
 @pytest.fixture
 def one_training(tmp_path):
     """Snakemake at work on one training, which is held still once a state of it is saved."""
-    write_study(tmp_path, epochs=90)
+    write_study(tmp_path, epochs=30)
     workflow = Workflow(tmp_path.resolve())
     run = make_plan(load_study(workflow.study)).settings["self"].teachers[0]
     # A state after each step: what is left is long, on any machine, when the first is there.

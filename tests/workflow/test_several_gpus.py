@@ -38,7 +38,7 @@ def two_gpus(tmp_path):
 
 def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(two_gpus, monkeypatch):
     """Stopped by Ctrl-C on the way, the run goes on from one state."""
-    two_gpus.edit("epochs: 3", "epochs: 120")
+    two_gpus.edit("epochs: 3", "epochs: 30")
     run = two_gpus.planned("train")[0]
     log = two_gpus.folder / f"results/logs/train/{Path(run).stem}.log"
     # A state after each step: what is left is long, on any machine, when the first is there.

@@ -47,24 +47,28 @@ def name_of(path: str, line: int) -> str:
 def run(job: list[str]) -> list[str]:
     """Run one job; return the definitions whose code it entered."""
     entered: set[tuple[str, int]] = set()
+    seen = {}  # by id: the hash of a code object is over all that it holds
 
     def enter(frame, event, argument):
         code = frame.f_code
+        if id(code) in seen:
+            return
+        seen[id(code)] = code
         path = code.co_filename
-        ours = event == "call" and path.startswith(str(PACKAGE)) and path.endswith(".py")
+        ours = path.startswith(str(PACKAGE)) and path.endswith(".py")
         function = code.co_flags & inspect.CO_OPTIMIZED  # the body of a class is not one
         if ours and function and code.co_name not in AT_IMPORT:
             entered.add((path, code.co_firstlineno))
 
     planned = plan.jobs[tuple(job)]
     words = words_of(plan, planned, digests)
-    threading.setprofile(enter)
-    sys.setprofile(enter)
+    threading.settrace(enter)
+    sys.settrace(enter)
     try:
         status = command.main(planned.stage, [*words])
     finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
+        sys.settrace(None)
+        threading.settrace(None)
     assert status == 0, job
     return sorted({name_of(*place) for place in entered})
 
