@@ -39,7 +39,7 @@ def write_store(
             shape = examples, classes
             logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
             clean = np.empty(examples, int)
-            # What models share, and a run's own noise.
+            # A signal that all models share, and a run's own noise.
             shared, own = np.random.default_rng(len(split)), np.random.default_rng(noise)
             for start in range(0, examples, ROWS):
                 rows = slice(start, min(start + ROWS, examples))

@@ -8,7 +8,7 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-# What notebooks use, by the module that holds it.
+# Names for notebooks, by the module that defines them.
 _MODULES = {
     "compare": "api", "confidence_logit": "api", "exaggeration": "api", "linear_path": "api",
     "load_inputs": "opening", "load_run": "opening", "open_study": "opening",

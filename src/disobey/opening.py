@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from disobey.data.prepared import Prepared
 
-# What an analysis of confidence reads: logits, by the stage that stored them.
+# Stages whose stores of logits an analysis of confidence reads.
 OF_LOGITS = ("dump", "compared", "classify")
 ROLES = ("teachers", "references", "students")
 

@@ -128,7 +128,7 @@ def check_same_data(runs: Iterable[Manifest]) -> None:
                 )
 
 
-# What must be the same in two recordings, how a message says that it differs, and prints it.
+# Attributes that two recordings must share, the words of the error, and how it prints them.
 DIFFERENCES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "basis": ("was tracked in different bases ({} and {}); train both with the same basis", str),
     "rank": (

@@ -76,7 +76,7 @@ def decile_names(score: str) -> list[str]:
 PAYOFF_PARTS = tuple(
     one for parts in (_in_deciles, _in_cells) for score in SCORES for one in parts(score)
 )
-# Of two models, without labels.
+# For two models, without labels.
 MUTUAL = (
     Statistic("ece_given_teacher", f"sum over {ECE_BINS} bins of t's confidence of the bin's share "
               "times |mean of m - t|, in the class that t predicts", SHARE),

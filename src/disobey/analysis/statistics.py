@@ -24,7 +24,7 @@ GROUPS = (
     LEAK_AND_MEMORY,
 ) = (tuple(one.name for one in group) for group in GROUPS)  # fmt: skip
 STATISTICS = {one.name: one for group in GROUPS for one in group}
-# Those of claims that are not about confidence, by name.
+# Statistics of claims that are not about confidence, by name.
 OF_TRAINING = {one.name: one for one in bias.STATISTICS}
 
 

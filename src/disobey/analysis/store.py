@@ -58,7 +58,7 @@ from disobey.stores.reader import read_groups
 SPLITS = ("train", "test")
 # The stores of `disobey.stores.layout.BESIDE`.
 BESIDE = {"bias": Bias, "curves": Curves, "gradients": Gradients}
-# What tables and claims read of a split, with coordinates; figures read other variables, too.
+# Variables of a split that tables and claims read; figures read others, too.
 NUMBERS = (
     "value", "estimate", "low", "high", "example_variance", "resampled", "examples",
     "most_frequent_class", "statistic", "model", "compared", "subset", "seed",

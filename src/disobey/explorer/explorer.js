@@ -1,41 +1,41 @@
-// The explorer of one study. No framework and no build step: `state` is what the reader has chosen, and
-// stands in the address; `view` is what follows from it; `show` draws the view. Everything the page knows
-// lies in two elements of it: #index (names, JSON) and #numbers (columns, deflated typed arrays).
+// The explorer of one study, without a framework or build step. `state` holds the reader's choices and is
+// stored in the address; `view` is derived from it; `show` draws the view. All data are in two elements of
+// the page: #index (names, JSON) and #numbers (columns, deflated typed arrays).
 "use strict";
 
-const CROWD = 5000; // more points than this are drawn as a density; each can still be pointed at
-const CELL = 4; // pixels of that density's cells
-const REACH = 16; // how many pixels from a point it can still be pointed at
+const CROWD = 5000; // above this number of points, a density is drawn; the pointer still finds each point
+const CELL = 4; // size of a cell of that density, in pixels
+const REACH = 16; // the pointer finds a point within this distance, in pixels
 const DRAG = 5; // pixels; a shorter movement is a click
-const PAGE = 48; // examples that the gallery grows by
-// Pixels around the plotting area, and between ticks: the same along both axes, as the scale is.
+const PAGE = 48; // number of examples added to the gallery at a time
+// Pixels around the plotting area, and between ticks; equal along both axes, like the scale.
 const AXIS = { bottom: 50, left: 46, label: 26, padding: 14, space: 50 };
-const NO_LABEL = -1; // no class is right then, and no example mislabelled
-const STRIP = 1 / 6; // of an axis: where all points lie in less of it, scales stay as they are
-const NOT_FINITE = -32768; // a scaled number that is none, see columns.py
+const NO_LABEL = -1; // then no class is right and no example is mislabelled
+const STRIP = 1 / 6; // fraction of an axis: if all points are within less than this, the scales are not changed
+const NOT_FINITE = -32768; // marks a missing value among scaled numbers, see columns.py
 const INK = "#1a1a1a";
 const GRID = "#e4e4e4";
-// After Okabe and Ito, darker: they must be told apart, by shape too, on white and from orange and grey.
-// Gains of an example in Brier score from which on deviating pays, or costs, and pays or costs much.
+// After Okabe and Ito, but darker: distinguishable, also by shape, on white and from orange and grey.
+// Thresholds of an example's gain in Brier score: deviating pays or costs, and pays or costs much.
 const PAYS = [0.05, 0.5];
 const OUTCOMES = { wins: { colour: "#007a5e", glyph: "▲" }, loses: { colour: "#882255", glyph: "▼" } };
 
 const element = (id) => document.getElementById(id);
 const INDEX = JSON.parse(element("index").textContent);
-const DEFAULTS = { // the setting is that of `telling`
+const DEFAULTS = { // the setting is chosen by `telling`
   setting: Object.keys(INDEX.settings)[0], seed: String(INDEX.seeds[0]), split: "train", model: "student",
   axes: "teacher", class: "", judge: "given", outcome: "", colour: "", mislabelled: "", wrong: "", region: "", example: "",
 };
 const KINDS = { Uint8Array, Uint16Array, Int16Array, Int32Array, Float64Array, BigInt64Array };
 
-let buffer; // of all columns
+let buffer; // the bytes of all columns
 const unpacked = new Map(); // columns by name
 const sheets = new Map(); // pictures of a split, by data store and split
 let state = { ...DEFAULTS };
-let view; // see `look`
+let view; // made by `look`
 let plot; // uPlot
-let pointed = -1; // position of the example under the pointer or reached by keys; -1 is none
-let listed = PAGE; // examples in the gallery
+let pointed = -1; // position of the example under the pointer or selected by keys; -1 if none
+let listed = PAGE; // number of examples in the gallery
 
 // --- data ----------------------------------------------------------------------------------------
 
@@ -46,7 +46,7 @@ async function unpack() {
   buffer = await new Response(stream).arrayBuffer();
 }
 
-// A column as it is, or as floats where it is stored in steps.
+// Return a column; one that is stored in steps is converted to floats.
 function column(name) {
   if (!unpacked.has(name)) {
     const [kind, offset, length, step, middle] = INDEX.columns[name];
@@ -57,8 +57,8 @@ function column(name) {
   return unpacked.get(name);
 }
 
-// How far the student is below the reference (without one, below the teacher) in the decile of training
-// examples that the teacher is least sure of; a mean over the first seed's sample.
+// Return how far the student is below the reference (without one, the teacher) in the decile of training
+// examples of which the teacher is least sure; the mean over the first seed's sample.
 function lowestGap(name) {
   const { data, seeds: [runs] } = INDEX.settings[name];
   const phi = (run) => column(`phi/${run}/${runs.teacher}/train`);
@@ -69,8 +69,8 @@ function lowestGap(name) {
   return lowest.reduce((sum, i) => sum + student[i] - other[i], 0) / lowest.length;
 }
 
-// The setting that the page opens on: of those with label noise, if there are any, the one whose student
-// underfits most what its teacher is unsure of.
+// Return the setting that the page opens on: the one whose student most underfits what its teacher is unsure
+// of, among the settings with label noise if there are any.
 function telling() {
   const trained = Object.keys(INDEX.settings).filter((name) => INDEX.settings[name].splits.includes("train"));
   const noisy = trained.filter((name) => INDEX.settings[name].about.label_noise);
@@ -90,7 +90,7 @@ async function loadSheet(data, split) {
   await sheets.get(key)?.decode();
 }
 
-// --- what is looked at ---------------------------------------------------------------------------
+// --- the view -----------------------------------------------------------------------------------
 
 function look() {
   const { setting, seed, split, model, judge } = state;
@@ -107,11 +107,11 @@ function look() {
   const clean = of.labels ? column(`clean/${of.data}/${split}`) : unknown();
   const right = judge === "clean" ? clean : given;
   const added = column(`added/${of.data}/${split}`);
-  const width = top(runs.teacher).length / number; // classes kept of each example
+  const width = top(runs.teacher).length / number; // number of classes stored per example
   const first = (run) => Int32Array.from({ length: number }, (_, i) => top(run)[width * i]);
   const [teacher, student] = [first(runs.teacher), first(runs[model])];
   const densityName = `density/${runs.teacher}/${runs[model]}/${chosenBy}/${split}`;
-  const density = INDEX.densities[densityName]; // of sampled splits only
+  const density = INDEX.densities[densityName]; // for sampled splits only
   return {
     of, runs, told, chosenBy, number, added, width, given, clean, right, teacher, student, density, densityName,
     classes: INDEX.data[of.data].classes,
@@ -119,7 +119,7 @@ function look() {
     x: phi(runs.teacher),
     y: phi(runs[model]),
     chosen: first(chosenBy),
-    // That of the model's axis covers both models, so that they can be compared.
+    // The range of the model's axis covers both models, so that they can be compared.
     spanX: range([phi(runs.teacher), density ? density.extent.slice(0, 2) : []]),
     spanY: range([phi(runs.student), runs.reference ? phi(runs.reference) : [], density ? density.extent.slice(2) : []]),
     wins: (i) => student[i] === right[i] && teacher[i] !== right[i],
@@ -142,9 +142,9 @@ function range(columns) {
   return [low - margin, high + margin];
 }
 
-// The ranges of both axes: at least what they have to span, and as many pixels a unit along one as along
-// the other, so that the diagonal lies at 45 degrees. Null where that would squeeze all points of one axis
-// into a strip.
+// Return the ranges of both axes. They span all points, with as many pixels per unit along one axis as along
+// the other, so that the diagonal is at 45 degrees; null if that would squeeze all points of one axis into a
+// strip.
 function equalRanges({ spanX, spanY }, { width, height }) {
   const units = [(spanX[1] - spanX[0]) / width, (spanY[1] - spanY[0]) / height];
   const unit = Math.max(...units);
@@ -156,7 +156,7 @@ function equalRanges({ spanX, spanY }, { width, height }) {
   return [widened(spanX, width), widened(spanY, height)];
 }
 
-// Positions of the examples that the filters let through and that have a place in the plot.
+// Return the positions of the examples that pass the filters and have a place in the plot.
 function filtered() {
   const passes = (i) =>
     (state.class === "" || view.right[i] === Number(state.class)) &&
@@ -172,7 +172,7 @@ function region() {
   return numbers.length === 4 && numbers.every(Number.isFinite) ? numbers : null;
 }
 
-// Those of the region, the greatest departures from the teacher first.
+// Return the examples in the region, those that deviate most from the teacher first.
 function ranked() {
   const [left, right, bottom, top] = region() ?? [-Infinity, Infinity, -Infinity, Infinity];
   const inside = (i) => view.x[i] >= left && view.x[i] <= right && view.y[i] >= bottom && view.y[i] <= top;
@@ -192,7 +192,7 @@ function readAddress() {
 function writeAddress() {
   const changed = Object.entries(state).filter(([key, value]) => value !== DEFAULTS[key]);
   const address = "#" + new URLSearchParams(changed);
-  // Browsers bear a hundred writes in half a minute or so.
+  // Browsers allow about a hundred writes in half a minute.
   if (address !== (location.hash || "#")) history.replaceState(null, "", address);
 }
 
@@ -206,7 +206,7 @@ function controls() {
   return [...element("controls").elements].filter((control) => control.name);
 }
 
-// Give the controls the values of the state; a value that no control has becomes the first one.
+// Set the controls to the values of the state; a value that no control offers becomes the first one.
 function writeControls() {
   const { data, labels, seeds, splits } = INDEX.settings[state.setting];
   const form = element("controls").elements;
@@ -252,7 +252,7 @@ const percent = (value) => `${(100 * value).toFixed(1)} %`;
 const chooser = () => (state.axes === "teacher" ? "the teacher" : replicateName());
 const modelName = () => INDEX.roles[state.model].label;
 
-// The one replicate that is shown: the teacher of another seed, or one that has no student.
+// Return the replicate that is shown: the teacher of another seed, or one without a student.
 function replicateName() {
   const { seeds } = INDEX.settings[state.setting];
   const { replicate } = seeds[INDEX.seeds.indexOf(Number(state.seed))];
@@ -271,14 +271,14 @@ async function show() {
   writeControls();
   view = look();
   view.shown = filtered();
-  view.drawn = view.shown.filter((i) => !view.added[i]); // at random: what is counted, and densities
+  view.drawn = view.shown.filter((i) => !view.added[i]); // the random sample: counted, and shown as densities
   view.ranked = ranked();
   if (!/^\d+$/.test(state.example) || Number(state.example) >= view.number) state.example = "";
   writeAddress();
   say();
   drawPlot();
   const [data, split] = [view.of.data, state.split];
-  await loadSheet(data, split); // later changes may have come meanwhile: they draw for themselves
+  await loadSheet(data, split); // later changes that came meanwhile draw themselves
   if (data === view.of.data && split === state.split) {
     showExample();
     showGallery();
@@ -311,7 +311,7 @@ function say() {
   );
 }
 
-// What stands beside the random sample, and that it is in no count and no density.
+// Describe the examples added to the random sample, which no count and no density includes.
 function sayAdded(shown) {
   const { added, depth, examples } = view.told;
   if (!added) return [];
@@ -348,19 +348,19 @@ function drawPlot() {
 }
 
 function begin(made) {
-  plot = made; // before it draws for the first time
+  plot = made; // set before the first drawing
   plot.over.append(node("div", "", { class: "ring", hidden: "" }));
   listenToPointer(plot.over);
 }
 
 function size() {
   const width = element("plot").clientWidth;
-  // Controls above and the legend below leave so much of the window.
+  // The height that the controls above and the legend below leave.
   const room = Math.max(360, Math.min(600, innerHeight - 330));
   return { width, height: Math.round(Math.min(width, room)) };
 }
 
-// What of it lies between the axes.
+// Keep the part between the axes.
 function area() {
   const { width, height } = size();
   return {
@@ -369,7 +369,7 @@ function area() {
   };
 }
 
-// Where values lie on the canvas, in its own pixels.
+// Return positions of values on the canvas, in its own pixels.
 function placing({ left, top, width, height }) {
   const [[leftmost, rightmost], [lowest, highest]] = [view.rangeX, view.rangeY];
   return {
@@ -400,7 +400,7 @@ function drawPoints({ ctx, bbox }) {
   ctx.restore();
 }
 
-// The marks of the plot, each with the examples that bear it; those that stand out come last.
+// Return the marks of the plot, each with its examples; the most prominent come last.
 function groups() {
   const colour = INDEX.roles[state.model].colour;
   if (state.colour !== "payoff") {
@@ -433,7 +433,7 @@ function drawDiagonal(ctx, place) {
   ctx.setLineDash([]);
 }
 
-// All points of one mark at a time: two paths, filled for clean examples and hollow for mislabelled ones.
+// Draw all points of a mark as two paths: filled for clean examples, hollow for mislabelled ones.
 function drawMarks(ctx, place, positions, glyph, colour) {
   const radius = (glyph === "●" ? 2.5 : 4.5) * (plot.width < 500 ? 0.75 : 1) * devicePixelRatio;
   const [filled, hollow] = [new Path2D(), new Path2D()];
@@ -459,7 +459,7 @@ function drawMarks(ctx, place, positions, glyph, colour) {
   ctx.globalAlpha = 1;
 }
 
-// Added examples: thin, since there are more of them at the edges than in a random sample.
+// Draw added examples thin: there are more of them at the edges than in a random sample.
 function drawCrosses(ctx, place, positions, colour) {
   const arm = 2.5 * devicePixelRatio;
   ctx.beginPath();
@@ -475,7 +475,7 @@ function drawCrosses(ctx, place, positions, colour) {
   ctx.stroke();
 }
 
-// The density of all examples, of which the points are a sample.
+// Draw the density of all examples, of which the points are a sample.
 function drawStored(ctx, place, colour) {
   const { cells, extent } = view.density;
   const levels = column(view.densityName);
@@ -492,7 +492,7 @@ function drawStored(ctx, place, colour) {
   ctx.globalAlpha = 1;
 }
 
-// The density of the points themselves, where they are too many to be told apart.
+// Draw the density of the points themselves, if there are too many to distinguish.
 function drawCells(ctx, place, colour, bbox) {
   const cell = Math.round(CELL * devicePixelRatio);
   const columns = Math.ceil(bbox.width / cell);
@@ -531,7 +531,7 @@ function drawLegend() {
 
 // --- pointing and brushing -----------------------------------------------------------------------
 
-// From values to pixels of the plotting area, as the page counts them, and back.
+// Convert values to pixels of the plotting area, as the page counts them, and back.
 const onPage = () => placing({ left: 0, top: 0, width: plot.over.clientWidth, height: plot.over.clientHeight });
 
 function toPixel(x, y) {
@@ -549,7 +549,7 @@ function toValue(x, y) {
 }
 
 function nearest(x, y) {
-  const place = onPage(); // once: the browser may have to lay out the page for it
+  const place = onPage(); // called once, since the browser may have to lay out the page
   let [found, least] = [-1, REACH * REACH];
   for (const i of view.shown) {
     const distance = (place.x(view.x[i]) - x) ** 2 + (place.y(view.y[i]) - y) ** 2;
@@ -628,7 +628,7 @@ function keep(i) {
   }
 }
 
-// Step to the next example along an order of the shown ones.
+// Step to the next example in an order of the shown ones.
 function step(order, by) {
   const now = order.indexOf(current());
   const next = now < 0 ? (by > 0 ? 0 : order.length - 1) : Math.min(Math.max(now + by, 0), order.length - 1);
@@ -661,7 +661,7 @@ function labels(i) {
   return given === clean ? label(given) : `${label(given)}, mislabelled: in truth ${label(clean)}`;
 }
 
-// The picture of an example, or its text.
+// Return the picture of an example, or its text.
 function shownAs(i) {
   const { texts, columns, width, height } = view.told;
   if (texts) {
@@ -679,7 +679,7 @@ function shownAs(i) {
   return picture;
 }
 
-// The one that is pointed at, else the one that is kept, else -1.
+// Return the example under the pointer, else the one that is kept, else -1.
 function current() {
   return pointed < 0 && state.example !== "" ? Number(state.example) : pointed;
 }
@@ -762,7 +762,7 @@ function listen() {
   for (const control of controls()) {
     control.addEventListener("change", () => {
       const value = control.type === "checkbox" ? (control.checked ? "1" : "") : control.value;
-      // Positions are those of one data set and split; a region belongs to one plot.
+      // Positions refer to one data set and split, a region to one plot.
       const other = ["setting", "split"].includes(control.name) ? { example: "", region: "", class: "" } : {};
       change({ ...other, [control.name]: value });
     });
@@ -774,7 +774,7 @@ function listen() {
   element("region").addEventListener("submit", (event) => {
     event.preventDefault();
     const sides = ["left", "right", "bottom", "top"].map((side) => event.target.elements[side].value);
-    const open = [...view.rangeX, ...view.rangeY]; // what was left empty
+    const open = [...view.rangeX, ...view.rangeY]; // sides for inputs left empty
     change({ region: sides.map((side, i) => (side === "" ? round(open[i]) : side)).join(",") });
   });
   element("no-region").addEventListener("click", () => change({ region: "" }));

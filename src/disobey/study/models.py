@@ -230,7 +230,7 @@ NAMING = {
     "recipe": "recipes",
     "teacher_recipe": "recipes",
 }
-# Those whose entries' keys a sweep may vary.
+# Tables whose entries' keys a sweep may vary.
 RECIPES = ("recipe", "teacher_recipe")
 
 
