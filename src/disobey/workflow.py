@@ -43,9 +43,10 @@ LONGEST = "longest_runtime"  # the key in a site profile's default-resources
 DEFAULT_STUDY = "config.yaml"
 REASONS = 5  # lines on why finished jobs run again
 # Starts several processes on this machine. SIGUSR1, which SLURM sends before a time limit, is
-# passed on to them like SIGTERM; by default torchrun would die of it.
+# passed on to them like SIGTERM; by default torchrun would die of it. All print to the log, so
+# torchrun needs no folder for logs, which it would leave in the temporary one.
 TORCHRUN = (
-    "-m torch.distributed.run --standalone --nproc-per-node {processes}"
+    "-m torch.distributed.run --standalone --log-dir /dev/null --nproc-per-node {processes}"
     " --signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
 )
 

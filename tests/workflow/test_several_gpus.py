@@ -41,6 +41,9 @@ def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(two_
     two_gpus.edit("epochs: 3", "epochs: 30")
     run = two_gpus.planned("train")[0]
     log = two_gpus.folder / f"results/logs/train/{Path(run).stem}.log"
+    temporary = two_gpus.folder / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     # A state after each step: what is left is long, on any machine, when the first is there.
     monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0")
     process = two_gpus.start(run)
@@ -55,6 +58,7 @@ def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(two_
     assert done.returncode == 0, done.stdout + done.stderr
     assert log.read_text().count("resumed at step") == 1
     assert two_gpus.measured(run)["processes"] == 2
+    assert not list(temporary.glob("torchelastic_*"))
     for words in ("gpus: 1", "gpus: 3"):
         two_gpus.edit("gpus: 2", words)
         assert two_gpus.would_run(run) == set()
