@@ -25,6 +25,7 @@ from .conftest import PATIENCE, SMALL, Workflow, wait_until
 pytestmark = pytest.mark.workflow
 
 SEED = int(os.environ.get("DISOBEY_TEST_SEED", "0"))
+DEADLOCK = 60  # seconds after SIGTERM without a job: Snakemake will not end
 DRAWN = re.compile(r"figures/(bias|accuracy)\.")
 # Signal, and whether Snakemake and a job get it. Training heeds SIGUSR1, what SLURM sends.
 KINDS = [
@@ -107,6 +108,8 @@ class Ordeal:
     start: float = 0.0
     calls: int = 0
     snakemake: subprocess.Popen[str] | None = None
+    terminated: int = 0  # the process of Snakemake that got SIGTERM
+    at_work: float = 0.0  # when a job was last seen, or none was waited for
 
     @property
     def output(self) -> Path:
@@ -152,7 +155,22 @@ class Ordeal:
         self.events.append(f"{kill.number.name} of {names} while {sorted(jobs.values())}")
         if kill.of_snakemake and kill.number == signal.SIGKILL:
             self.snakemake.wait()
+        if kill.number == signal.SIGTERM and self.snakemake.pid in hit:
+            self.terminated, self.at_work = self.snakemake.pid, time.monotonic()
         return bool(hit)
+
+    def end_a_deadlock(self) -> None:
+        """Kill a Snakemake that got SIGTERM, runs no job and does not end.
+
+        Its handler takes the lock of its scheduler. If the signal comes while the scheduler itself
+        holds that lock, as it does while it selects jobs, Snakemake 9.27 waits for ever.
+        """
+        if self.terminated != self.snakemake.pid or jobs_at_work(self.workflow.folder):
+            self.at_work = time.monotonic()
+        elif self.snakemake.poll() is None and time.monotonic() > self.at_work + DEADLOCK:
+            self.snakemake.kill()
+            self.snakemake.wait()
+            self.events[-1] += "; deadlocked, so killed"
 
     def wait_for_starts(self, number: int) -> bool:
         """Wait until jobs have started since now; False where Snakemake ended well instead."""
@@ -160,6 +178,7 @@ class Ordeal:
         deadline = time.monotonic() + PATIENCE
         while number > 0:
             assert time.monotonic() < deadline, self.story("no job starts")
+            self.end_a_deadlock()
             if self.snakemake.poll() is not None:
                 if self.done:
                     return False
@@ -172,7 +191,11 @@ class Ordeal:
 
     def finish(self) -> None:
         """Let a Snakemake that was hit end as it likes; then the normal command must succeed."""
-        self.snakemake.wait(timeout=PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while self.snakemake.poll() is None:
+            assert time.monotonic() < deadline, self.story("Snakemake does not end")
+            self.end_a_deadlock()
+            time.sleep(0.05)
         if not self.done:
             self.call()
             self.snakemake.wait(timeout=PATIENCE)
