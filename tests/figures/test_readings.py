@@ -99,7 +99,7 @@ def test_a_dissection_shows_every_example_once():
     np.testing.assert_array_equal(data.dissected_density.sum("panel"), data.density)
     assert list(data.panel.values) == list(PANELS)
     drawn = draw("dissection", make_read(1))
-    assert words(drawn).count("both right") == 2  # of the student, and of the reference
+    assert words(drawn).count("only model") == 2  # of the student, and of the reference
 
 
 def test_curves_and_their_bands_are_those_of_the_analysis():

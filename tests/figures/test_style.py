@@ -30,6 +30,11 @@ def test_a_number_stays_with_its_interval():
     assert lines[-1] == "0.93\u00a0[0.90,\u00a00.96]"
 
 
+def test_an_interval_wider_than_a_line_breaks_between_its_numbers():
+    lines = style.wrap("gap " + interval(-0.034, -0.048, -0.021), 0.45, 7).split("\n")
+    assert lines == ["gap", "−0.034", "[−0.048,", "−0.021]"]
+
+
 # Viénot, Brettel and Mollon (1999), on linear RGB: what a person without red or green cones sees.
 BLIND = {
     "protan": ((0.1124, 0.8876, 0.0), (0.1124, 0.8876, 0.0), (0.0040, -0.0040, 1.0)),

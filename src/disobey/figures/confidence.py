@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
-from disobey.figures.cells import printed, shown_in, size
+from disobey.figures.cells import printed, shown_in
 from disobey.figures.series import families, snapshots_of, unswitched
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 from disobey.figures.style import ONE_HOT_FIRST
@@ -133,9 +133,6 @@ def _numbers(analysis: Analysis, split: str, model: str, width: float) -> list[s
     """Return the lines of numbers of a panel, each as wide as the panel at most."""
     gap, slope = printed(analysis, BOTTOM_GAP, model, split), analysis.number(SLOPE, model, split)
     lines = style.wrap(f"gap {gap}", width, style.SMALL_SIZE).splitlines()
-    if any(style.text_width(line, style.SMALL_SIZE) > width or line[-1] in "[." for line in lines):
-        gap = gap.replace(NBSP, " ")
-        lines = style.wrap(f"gap {gap}", width, style.SMALL_SIZE).splitlines()
     return lines if np.isnan(slope[0]) else [*lines, f"slope {number(slope[0])}"]
 
 
@@ -170,7 +167,7 @@ def draw_steps(analyses: dict[str, Analysis]) -> Figure:
     sheet.title("Confidence on training examples along training")
     last = rows[ALONE][1][epochs[-1]]
     (family,) = families([last], ())
-    sheet.write(f"{family.name}, n{NBSP}={NBSP}{size(last, 'train')}")
+    sheet.write(f"{family.name}: {cells.head(last, 'train')}")
     side = min((sheet.width - STEPS_LEFT + BETWEEN) / len(epochs) - BETWEEN, STEPS_LONGEST)
     found = [plot_limits(a.splits["train"]) for _, dated in rows.values() for a in dated.values()]
     limits = min(low for low, _ in found), max(high for _, high in found)

@@ -70,7 +70,7 @@ def _with_curves(kind: str, analyses: dict[str, Analysis]) -> list[Analysis]:
 
 
 def _size(curves: Curves) -> str:
-    return f"n{NBSP}={NBSP}{curves.data.sizes['seed']}{NBSP}×{NBSP}{curves.test_examples:,}"
+    return f"test, n{NBSP}={NBSP}{curves.data.sizes['seed']}{NBSP}×{NBSP}{curves.test_examples:,}"
 
 
 def _handle(role: Role, linestyle: str, size: float = style.BINNED_SIZE) -> Line2D:
@@ -128,7 +128,7 @@ def _step_panels(analyses: Sequence[Analysis]) -> Iterator[tuple[str, Arms]]:
             }
             ordered = {name: arms[name] for name in LOOKS if name in arms}
             shown = dict.fromkeys(curves.setting for curves in (first, *group))
-            yield f"{', '.join(shown)}{at}, {_size(first)}", ordered
+            yield f"{', '.join(shown)}{at}: {_size(first)}", ordered
 
 
 def _point(switch: Mapping[str, Any]) -> str:
@@ -187,7 +187,7 @@ def draw_equal_accuracy(analyses: dict[str, Analysis]) -> Figure:
     handles = [style.handle(m) for m in MODELS if any(m in one.data.model.values for one in found)]
     panels = [
         (
-            "\n".join([f"{curves.setting}, {_size(curves)}", *_differences(curves)]),
+            "\n".join([f"{curves.setting}: {_size(curves)}", *_differences(curves)]),
             "training accuracy (%)",
             partial(_draw_levels, curves),
         )

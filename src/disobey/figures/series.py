@@ -72,7 +72,7 @@ class Family:
     def head(self) -> str:
         """Name and size."""
         sizes = dict.fromkeys(size(analysis) for analysis in self.analyses)
-        return f"{self.name}, n{NBSP}={NBSP}{' / '.join(sizes)}"
+        return f"{self.name}: test, n{NBSP}={NBSP}{' / '.join(sizes)}"
 
 
 def families(analyses: Sequence[Analysis], varied: Sequence[str]) -> list[Family]:

@@ -33,6 +33,7 @@ from disobey.analysis.names import (
     STUDENT_AT_1,
     TEACHER,
 )
+from disobey.numbers import NBSP
 
 CM = 1 / 2.54
 # One column of a two-column page, and both; figures are drawn at their printed size.
@@ -170,8 +171,8 @@ def line_height(size: float, lines: int = 1) -> float:
 def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:
     """Break text so that no line is wider than ``width`` inches.
 
-    Lines break at blanks; a word that is wider than a line breaks after ``-``, ``_`` or ``.``, and
-    as a last resort anywhere. A no-break blank (U+00A0) never breaks, a line break always does.
+    Lines break at blanks and at line breaks. A word that is wider than a line breaks at its
+    no-break blanks (U+00A0), else after ``-``, ``_`` or ``.``, and as a last resort anywhere.
     """
     return "\n".join(_wrapped(line, width, size, weight) for line in text.split("\n"))
 
@@ -184,6 +185,8 @@ def _wrapped(text: str, width: float, size: float, weight: str) -> str:
             lines[-1] += blank + word
         elif text_width(word, size, weight) <= width:
             lines.append(word)
+        elif NBSP in word:
+            lines += _wrapped(word.replace(NBSP, " "), width, size, weight).split("\n")
         else:
             lines += _broken(word, width, size, weight)
     return "\n".join(line for line in lines if line)

@@ -217,7 +217,7 @@ def draw_leak(analyses: dict[str, Analysis]) -> Figure:
     sheet.legend([style.handle(STUDENT), hollow, style.handle(EFFECT)])
     for family in families(found, (key,)):
         sizes = dict.fromkeys(size(one, HELD_OUT, MISLABELLED) for one in family.analyses)
-        sheet.write(f"{family.name}, n{NBSP}={NBSP}{' / '.join(sizes)} held out, mislabelled")
+        sheet.write(f"{family.name}: held out, mislabelled, n{NBSP}={NBSP}{' / '.join(sizes)}")
         members = [(float(one.about.get(key, 1)), one) for one in family.analyses]
         panels = []
         for of, models in itertools.product((LEAK, MEMORY), (COMPARED, (EFFECT,))):
@@ -254,7 +254,7 @@ def draw_over_training(analyses: dict[str, Analysis]) -> Figure:
 
 def _training(sheet: Sheet, training: Family, epochs: list[float], bias: Bias | None) -> None:
     """Draw the panels of one setting under its name."""
-    sheet.write(f"{training.name}, n{NBSP}={NBSP}{size(training.analyses[-1])}")
+    sheet.write(f"{training.name}: test, n{NBSP}={NBSP}{size(training.analyses[-1])}")
     across = Across("epoch", log=epochs[0] > 0 and epochs[-1] >= LOG_FROM * epochs[0])
     members = list(zip(epochs, training.analyses, strict=True))
     panels: list[SeriesPanel] = [

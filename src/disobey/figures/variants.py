@@ -53,19 +53,25 @@ def _rows(
     panels: Callable[[Analysis, Sequence[str]], list[Panel]],
     labels: tuple[str, str] = (X, Y),
 ) -> Figure:
-    """Draw a row of squares for each setting, below a line about it; outer squares have labels."""
+    """Draw a row of squares for each setting, below a line about it; outer squares have labels.
+
+    Letters name the rows, or the squares of a single row.
+    """
     models = cells.shown_in(analyses.values())
     wide = len(models) > 1 or not all(labels)
     sheet = Sheet(style.TWO_COLUMNS if wide else style.COLUMN_WIDTH)
     sheet.title(title)
     sheet.legend(cells.legend(analyses))
     for analysis in analyses.values():
-        sheet.write(about(analysis))
+        sheet.write(about(analysis), letter=len(analyses) > 1)
         row = panels(analysis, models)
         last = analysis is list(analyses.values())[-1]
         side = sheet.width / len(row) - LEFT - RIGHT
         below = BELOW_LAST if last or not all(labels) else BELOW
-        made = grid(sheet, [h for h, _ in row], len(row), height=side, left=LEFT, below=below)
+        made = grid(
+            sheet, [heading for heading, _ in row], len(row),
+            height=side, left=LEFT, below=below, lettered=len(analyses) == 1,
+        )  # fmt: skip
         for axes, (_, draw) in zip(made, row, strict=True):
             draw(axes)
             if last and labels[0]:
@@ -83,7 +89,11 @@ def _name(analysis: Analysis, split: str) -> str:
 
 @style.styled
 def draw_dissection(analyses: dict[str, Analysis]) -> Figure:
-    """Draw the plot in four panels, on test where there is a test split."""
+    """Draw the plot in four panels, on test where there is a test split.
+
+    The panels hold the examples of which both, only the model, only the teacher or neither predicts
+    the label.
+    """
     return _rows(
         "Confidence logits, by who predicts the label",
         analyses,
@@ -104,7 +114,7 @@ def _dissected_split(analysis: Analysis) -> str:
 def _dissected_head(analysis: Analysis, model: str, panel: str) -> str:
     """Return the lines above a panel: share of the examples, mean gap, share below."""
     split = _dissected_split(analysis)
-    lines = [f"{style.ROLES[model].glyph} {panel.replace('_', ' ')}"]
+    lines = [f"{style.ROLES[model].glyph} {panel.replace('_', ' ').removesuffix(' right')}"]
     shares = (analysis.number(f"{panel}_{of}", model, split)[0]
               for of in ("share", "share_below_diagonal"))  # fmt: skip
     share, below = (
