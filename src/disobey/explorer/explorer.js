@@ -316,9 +316,10 @@ function sayAdded(shown) {
   const { added, depth, examples } = view.told;
   if (!added) return [];
   return [
-    " Added to them, and in no count: ", node("strong", count(shown), { id: "added" }),
-    ` of ${count(added)} examples (×), so that the ${depth === 1 ? "greatest gap" : `${count(depth)} greatest gaps`}`
-      + ` of every plot over all ${count(examples)} can be looked at.`,
+    " The plot also shows ", node("strong", count(shown), { id: "added" }),
+    ` of ${count(added)} examples (×) that no count includes: those with the ${
+      depth === 1 ? "greatest gap" : `${count(depth)} greatest gaps`
+    } of any plot over all ${count(examples)}.`,
   ];
 }
 
@@ -520,7 +521,7 @@ function drawLegend() {
     ...(view.of.labels ? marked.map(({ glyph, colour, text }) => [glyph, colour, text]) : []),
     ...(view.of.labels ? [["○", INK, "hollow: mislabelled"]] : []),
     ["╌", INK, `as confident as the teacher${view.equal ? "" : " (the axes differ in scale)"}`],
-    ...(view.told.added ? [["×", INK, "added for its great gap, in some plot"]] : []),
+    ...(view.told.added ? [["×", INK, "added for its great gap in some plot"]] : []),
   ];
   element("legend").replaceChildren(...marks.map(([glyph, colour, text]) => {
     const item = node("li");
@@ -732,8 +733,8 @@ function topClasses(i) {
 function showGallery() {
   const inside = view.ranked;
   const where = region() ? "of the region" : "shown";
-  element("gallery-note").textContent = `${count(inside.length)} examples ${where}, the greatest gaps between `
-    + "model and teacher first; below 0 the model is less confident.";
+  element("gallery-note").textContent = `${count(inside.length)} examples ${where}, greatest gap first. `
+    + "Gap: the model's confidence minus the teacher's.";
   const gallery = element("gallery");
   gallery.className = view.told.texts ? "of-texts" : "";
   gallery.replaceChildren(...inside.slice(0, listed).map(item));
