@@ -1,7 +1,8 @@
 """Student-teacher deviations in distillation, measured from stored logits.
 
-In a notebook: ``from disobey import compare, confidence_logit, exaggeration, linear_path`` for
-anybody's logits, ``open_study, load_run, load_inputs`` for results of this package.
+For logits of any framework: ``from disobey import compare, confidence_logit, exaggeration,
+linear_path``. For results of this package: ``from disobey import open_study, load_run,
+load_inputs``.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""``disobey <command>``, also ``python -m disobey``: the stages that rules call, and tools."""
+"""``disobey <command>``, also ``python -m disobey``: stages, which rules call, and tools."""
 
 import atexit
 import gc

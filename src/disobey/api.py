@@ -1,4 +1,4 @@
-"""What notebooks use: arrays in, small results with a readable repr out; no torch, no Snakemake.
+"""Functions for notebooks: they take arrays and import neither torch nor Snakemake.
 
 ``from disobey import compare, confidence_logit, exaggeration, linear_path``.
 """

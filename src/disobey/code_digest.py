@@ -1,12 +1,12 @@
-"""Digests of code: what a stage runs of this package, definition by definition.
+"""Digests of the code of this package that a stage can run.
 
-A *definition* is a function, a class or an assigned name at the top level of a module. A digest is
-over the definitions that a stage reaches from its roots by name, through the imports of this
-package, so that an edit makes stale only what can run it. Every other statement at the top level of
-a module runs whenever the module is imported, and counts whenever it is.
+A *definition* is a function, a class or an assigned name at the top level of a module. A digest
+covers the definitions that a stage reaches from its roots by name, through the imports of this
+package. An edit therefore makes stale only the jobs that can run it. Any other statement at the top
+level of a module counts wherever the module is imported.
 
-Names are looked up without running anything: no module is imported. What Python finds at run time
-alone is not seen; the plan of a study names such members of registries among the roots.
+Names are looked up in the source; no module is imported. Names that Python finds only at run time
+are not seen; the plan of a study lists such members of registries among the roots.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The exceptions that a user is meant to read, and advice on packages that are not installed."""
+"""Exceptions with messages for users, and advice on packages that are not installed."""
 
 import difflib
 import importlib.util

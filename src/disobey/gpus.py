@@ -1,7 +1,7 @@
-"""The GPUs of this machine: how many there are, and which one a job takes.
+"""The number of GPUs of this machine, and the choice of a GPU for a job.
 
-Snakemake counts GPUs but assigns none: without this, all jobs would run on the first one. A GPU has
-`PLACES` places. A job takes all of them, or some where it is small enough to share the GPU.
+Snakemake counts GPUs but assigns none: without this module all jobs would run on the first one.
+A GPU has `PLACES` places. A job takes all of them, or some if it is small enough to share the GPU.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""One call of one stage: what it was asked for, its inputs, and the manifest at the end."""
+"""One call of a stage: its spec, its inputs, and the manifest that it writes at the end."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager

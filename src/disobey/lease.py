@@ -1,8 +1,8 @@
-"""One Snakemake at a time in a folder, without stale locks or jobs of one that was killed.
+"""A lease that lets one Snakemake at a time work in a folder.
 
-Snakemake's own locks are files that ``kill -9`` leaves behind, and then each call is refused until
-somebody calls ``--unlock``. The kernel drops a lease: while nobody holds it, those files are stale,
-and SLURM jobs of this folder are leftovers.
+Snakemake's own locks are files. ``kill -9`` leaves them behind, and then every call is refused
+until ``--unlock``. The kernel drops the lease when its process ends. While no process holds it,
+Snakemake's locks are stale, and SLURM jobs of this folder are left over from a killed run.
 """
 
 import contextlib

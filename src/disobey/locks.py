@@ -1,8 +1,8 @@
 """Locks that end with the process that holds them, however it ends.
 
 A lock is a `flock <https://man7.org/linux/man-pages/man2/flock.2.html>`_ on a small file. The
-kernel drops it when its holder dies, so no lock is ever left behind; what the file says is for
-people only. Children do not inherit it: Python closes its files in programs that it starts.
+kernel drops it when its holder dies, so no lock is ever left behind; the content of the file is for
+people only. Child processes do not inherit it: Python closes its files in programs that it starts.
 """
 
 import contextlib

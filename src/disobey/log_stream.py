@@ -1,4 +1,4 @@
-"""The output stream of a job: it survives a full disk, and bars in a log are a few lines."""
+"""The output stream of a job: it survives a full disk and shortens progress bars in a log."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Numbers as titles, pages and tables of words print them."""
+"""Formatting of numbers for titles, pages and tables in text."""
 
 import math
 

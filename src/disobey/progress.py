@@ -1,4 +1,4 @@
-"""Time left: how long jobs take, judged by similar jobs that were measured. Nothing is guessed.
+"""Time left of a run, from measured times of similar jobs alone.
 
 `ProgressLine` prints it after Snakemake's ``3 of 29 steps``. It is a logging handler and not a
 plugin of Snakemake: every profile would have to name a plugin, and the well-known one (``rich``)

@@ -1,4 +1,4 @@
-"""Named, independent streams of random numbers out of one seed."""
+"""Named, independent streams of random numbers from one seed."""
 
 import numpy as np
 

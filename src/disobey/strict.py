@@ -1,4 +1,4 @@
-"""The base of every model of a study file: nothing unknown passes."""
+"""The base class of all models of a study file: it refuses unknown keys."""
 
 from typing import Any, Self
 

@@ -1,4 +1,4 @@
-"""The bridge between Snakemake and the plan: inputs and parameters of rules, by wildcards.
+"""Inputs and parameters of Snakemake's rules, taken from the plan by wildcards.
 
 The Snakefile calls `open_workflow` once; rules hand `Jobs.inputs`, `Jobs.spec` and `Jobs.code` to
 Snakemake as functions of wildcards.

@@ -1,6 +1,6 @@
-"""Intervals for few seeds crossed with many test examples, and what follows from them.
+"""Intervals for few seeds crossed with many test examples, and decisions based on them.
 
-The quantiles are computed here: scipy would be two fifths of what the package installs.
+The quantiles are computed here, because scipy would be two fifths of the installed size.
 """
 
 import functools

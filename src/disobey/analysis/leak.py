@@ -1,4 +1,4 @@
-"""What soft labels leak of examples that a student did not see, and what a model remembers.
+"""Leak of soft labels about examples that a student did not see, and memory of seen examples.
 
 Where a setting has a ``student_share``, student and reference are trained on a part of the training
 examples of their teacher. These statistics are of the split ``held_out``, the other examples, whose

@@ -1,4 +1,4 @@
-"""Does it pay to disobey, and whose mistakes are inherited: statistics of how a model deviates.
+"""Pay-off of deviating from the teacher, and inheritance of its mistakes.
 
 t is a student's teacher, m the model compared with it (student or reference), o the other teachers
 (replicates), all as probability vectors; y is the one-hot label, E a mean over examples.

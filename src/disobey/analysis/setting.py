@@ -1,10 +1,10 @@
 """The confidence analysis of one setting and split: from logits to a labelled dataset.
 
-Logits may be larger than the memory. They are read in blocks of examples, twice: once for all that
-an example says by itself, and once more, where there are replicates, for inner products of logits
-about class means, which only the first reading knows. In between, an example leaves what
-`disobey.analysis.readings.Kept` holds, such as a confidence logit for each pair of a model and a
-teacher.
+Logits may be larger than the memory. They are read in blocks of examples: once for everything that
+depends on single examples, and, where there are replicates, a second time for inner products of
+logits about class means, which are known only after the first reading. In between, memory holds a
+few numbers per example (`disobey.analysis.readings.Kept`), such as a confidence logit for each pair
+of a model and a teacher.
 """
 
 import itertools

@@ -1,6 +1,6 @@
 """All statistics of the confidence analysis, in the order of its stores.
 
-A new one is a record in the module that computes it, in the tuple of its group.
+To add a statistic, add its record to the tuple of a group in the module that computes it.
 """
 
 from disobey.analysis import bias, confidence, leak, payoff, quality, readings

@@ -1,8 +1,8 @@
 """Files of logits from any framework: npz, npy, parquet, and netCDF as this package writes it.
 
-Whatever the format, a file becomes splits, and a split columns: ``logits``, and where they are
-there ``label``, ``clean_label``, ``example_id`` and ``class_name``. Nothing is checked here but
-that the columns can be told apart and that none of their values is missing.
+Every format is read into splits with columns: ``logits``, and ``label``, ``clean_label``,
+``example_id`` and ``class_name`` where the file has them. The only checks here are that the columns
+can be told apart and that no value is missing.
 """
 
 import re

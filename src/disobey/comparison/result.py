@@ -1,4 +1,4 @@
-"""Results of a comparison: numbers by claim, a tidy table, the figure, and the words."""
+"""Results of a comparison: numbers by claim, a tidy table, a figure, and text."""
 
 import math
 import textwrap

@@ -1,11 +1,11 @@
-"""Models over the same examples in one store: what analyses and pages of examples read.
+"""The store of several models over the same examples, which analyses and explorers read.
 
 Groups ``train`` and ``test``, of which one may be missing, each with ``teacher_0``, ``student_0``
 and so on ``(example, class)`` float32, by role and seed, ``reference_...`` where there are any;
 teachers beyond the number of students are replicates. ``example_id``, and ``label`` and
 ``clean_label`` where they are known; ``class``, the names of the classes, which the attribute
-``class_names`` holds too, as JSON. For ids that are text ``example_id`` counts them and ``text``
-has them. Where a teacher's file has its top classes only, the attributes ``missing_mass_mean`` and
+``class_names`` holds too, as JSON. If ids are text, ``text`` has them and ``example_id`` counts
+them. Where a teacher's file has its top classes only, the attributes ``missing_mass_mean`` and
 ``missing_mass_max`` of a group say how much was spread evenly over the others.
 """
 

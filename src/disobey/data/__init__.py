@@ -1,1 +1,1 @@
-"""From a source to arrays that a model can read."""
+"""Data sets: from a source to the arrays that models read."""

@@ -1,4 +1,4 @@
-"""Raw data of a source in blocks of rows, and a first look at all rows, which refuses bad ones."""
+"""Raw data of a source in blocks of rows, and a first pass that refuses bad rows."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

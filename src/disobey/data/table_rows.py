@@ -1,4 +1,4 @@
-"""Rows of tables as raw data: columns by name, classes, ids; what is wrong is refused with its row.
+"""Rows of tables as raw data: columns, classes and ids; wrong values are refused with their row.
 
 A label has a name: a word is its own without blanks around it, a whole number is its digits (1,
 1.0, "1" and "01" are one). Where a table names its classes a number is the position of one of those

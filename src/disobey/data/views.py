@@ -1,4 +1,4 @@
-"""Views of an image under augmentation: how many there are, and which is shown when. Pure.
+"""Views of an image under augmentation: their number and their order. Pure.
 
 Crop with padding and flip give finitely many views, so that a teacher's logits on each can be
 stored. Slab j holds, for each image, its j-th view in a seeded permutation of its own; a training

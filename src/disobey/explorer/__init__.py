@@ -1,1 +1,1 @@
-"""The explorer: one page in which every example of a study can be looked at."""
+"""The explorer: one page that shows every example of a study."""

@@ -1,4 +1,4 @@
-"""Examples on a page: a sample, and a small picture or the text of each."""
+"""A sample of examples for a page, each with a small picture or its text."""
 
 import base64
 import io

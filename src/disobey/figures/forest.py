@@ -1,6 +1,6 @@
 """Forest plots: one row per setting, one panel per statistic, one lane per model.
 
-`FORESTS` holds these figures; one body draws them all.
+`FORESTS` lists these figures; one function draws them all.
 """
 
 import math

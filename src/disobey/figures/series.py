@@ -1,4 +1,4 @@
-"""Statistics of settings that differ in one thing, such as the epoch, temperature or round.
+"""Statistics of settings that differ in one quantity, such as epoch, temperature or round.
 
 Settings that differ in nothing else are a family. A panel shows one statistic, with a line for each
 model; every interval is drawn.

@@ -1,4 +1,4 @@
-"""Bring models that were made elsewhere into one store: files of logits, row by row aligned."""
+"""Write the logits of models trained elsewhere into one store, with their rows aligned."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Write the page in which every example can be looked at: models, labels, pictures or texts."""
+"""Write the page that shows every example: models, labels, pictures or texts."""
 
 import sys
 

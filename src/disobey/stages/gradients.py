@@ -1,4 +1,4 @@
-"""Count which targets pull weights towards the true directions, and how near the weights came."""
+"""Count gradients with the right sign, and measure how near weights come to true directions."""
 
 import json
 import sys

@@ -1,7 +1,7 @@
 """Prepare a data source: images, tokens or features, labels and ids in one store.
 
-All rows are read twice: the first time to see that they can be right and to choose some, the
-second time to write the chosen ones. Memory holds a block of them.
+All rows are read twice: first to check them and to choose some, then to write the chosen ones.
+Memory holds one block of rows.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Write the page of a study: what was found, claims, figures, provenance."""
+"""Write the page of a study: findings, claims, figures and provenance."""
 
 from pathlib import Path
 from typing import Any

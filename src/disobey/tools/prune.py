@@ -1,10 +1,11 @@
 """``python -m disobey prune [STUDY ...]``: files in results/ that no study asks for.
 
-It lists; only ``--delete`` deletes. Every study file that Snakemake was called with in this folder
-counts, and those that are named; where none is, config.yaml and workflow/studies/*.yaml. The folder
-of any other study is kept, with all that its stores were made from: delete results/<study> first to
-be rid of it. Only files that our jobs can have made are listed: in the shared folders names that
-end with hex digits, in a study's folder stores with a manifest.
+The files are listed, and deleted only with ``--delete``. Kept are the files of all studies that
+Snakemake was called with in this folder and of those that you name; if you name none, also of
+config.yaml and workflow/studies/*.yaml. The folder of any other study is kept, with everything that
+its stores were made from: to remove them too, first delete results/<study>. Only files that jobs of
+disobey can have made are listed: names that end with hex digits in the shared folders, and stores
+with a manifest in the folder of a study.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """``python -m disobey rename STUDY``: give results of an earlier version today's names.
 
 Earlier versions ended the ids of stores with eight hex digits; today's have twelve. The
-stores of a study are named anew and their manifests follow; nothing is computed. A store is removed
-under its old name after it is complete under the new one. The pages, which print ids, are made
-again by the next run.
+stores of a study and their manifests are renamed; no result is computed. The store of the old name
+is removed after that of the new name is complete. The next run makes the pages, which print ids,
+again.
 """
 
 import json

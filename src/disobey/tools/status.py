@@ -1,6 +1,6 @@
 """``python -m disobey status [STUDY]``: what is done, running, stale, stopped, failed, missing.
 
-Looks only, while Snakemake works or not: it takes no lock and writes no file.
+It only reads, whether Snakemake works or not: it takes no lock and writes no file.
 """
 
 import json

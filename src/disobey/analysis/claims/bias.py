@@ -1,4 +1,4 @@
-"""Claims that hold the student against controls: its bias, its gradients, its test accuracy.
+"""Claims that compare the student with controls: its bias, gradients and test accuracy.
 
 Bias and directions are compared with placebos and other models that were trained on labels,
 accuracies where they fit their training labels equally well.

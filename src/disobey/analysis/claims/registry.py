@@ -1,4 +1,4 @@
-"""All claims in the order of tables and page, and each of them over all settings."""
+"""All claims in the order of tables and report, and the findings of each in all settings."""
 
 import math
 from collections import Counter
