@@ -1,1 +1,1 @@
-"""What costs how much: `make bench` runs all of these, each prints one table."""
+"""Benchmarks: `make bench` runs all of them, and each prints one table."""

@@ -1,4 +1,4 @@
-"""What all benchmarks share: rounds in turn, one table on the terminal, one record on disk."""
+"""Common parts of all benchmarks: rounds in turn, a table on the terminal, a record on disk."""
 
 import json
 import statistics

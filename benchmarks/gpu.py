@@ -1,4 +1,4 @@
-"""Is this GPU all right, and how fast is it? One table in Markdown.
+"""Check of a GPU: tests, errors and rates, as one table in Markdown.
 
     make gpu-check
     python -m benchmarks.gpu [seconds]

@@ -1,4 +1,4 @@
-"""How often the analysis reports an effect in simulated studies that have none.
+"""Rate at which the analysis reports an effect in simulated studies that have none.
 
     python -m benchmarks.null_studies    # a few minutes on one core
     python -m benchmarks.page            # copies the tables into docs/science.md

@@ -2,7 +2,7 @@
 
     python -m benchmarks.page
 
-Each stands between ``<!-- table: NAME -->`` and ``<!-- end -->``.
+Each is between ``<!-- table: NAME -->`` and ``<!-- end -->``.
 """
 
 import json

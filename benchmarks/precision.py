@@ -1,4 +1,4 @@
-"""Is bf16 harmless? What the study workflow/studies/precision.yaml found, side by side.
+"""Effect of bf16 in the study workflow/studies/precision.yaml, beside float32.
 
     snakemake --cores all --configfile workflow/studies/precision.yaml
     python -m benchmarks.precision

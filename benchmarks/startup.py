@@ -1,4 +1,4 @@
-"""What a job costs before its work begins: user CPU seconds of a process that only starts.
+"""Cost of a job before its work begins: user CPU seconds of a process that only starts.
 
     python -m benchmarks.startup [rounds]
 

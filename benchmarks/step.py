@@ -1,4 +1,4 @@
-"""Where the time of a training step goes: what bounds the other tables.
+"""Time of the parts of a training step, which bounds the other tables.
 
     python -m benchmarks.step
 

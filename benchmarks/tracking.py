@@ -1,4 +1,4 @@
-"""What recording progress along eigendirections costs: trainings with and without, in turn.
+"""Cost of recording progress along eigendirections: trainings with and without, in turn.
 
     python -m benchmarks.tracking [rounds]
 

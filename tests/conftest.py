@@ -1,4 +1,4 @@
-"""How pytest-xdist (``make test``) shares out the tests among its workers; where real data are."""
+"""Distribution of tests among the workers of pytest-xdist (``make test``); real data."""
 
 import gc
 import os

@@ -1,4 +1,4 @@
-"""What counts as the same code, and which code a stage reaches."""
+"""Equality of code, and the code that a stage reaches."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""How a stage is told what to make: by its command, or by standard input where that is long."""
+"""The request to a stage: its command line, or standard input where that is long."""
 
 import io
 import json

@@ -432,7 +432,7 @@ def test_a_checkpoint_without_a_trained_head_is_refused():
 
 
 class Config:
-    """What a checkpoint says of its outputs."""
+    """The names that a checkpoint gives its outputs."""
 
     def __init__(self, *names):
         self.num_labels, self.id2label = len(names), dict(enumerate(names))

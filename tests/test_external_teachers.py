@@ -319,7 +319,7 @@ def test_one_teacher_under_other_bytes_is_refused():
 
 
 def test_rows_that_only_reading_can_count_are_refused_by_the_file_s_name():
-    """Where the data set drops rows, how many is known once it is read."""
+    """If the data set drops rows, their number is known once it is read."""
     rng = np.random.default_rng(0)
     words = [f"{word} {k}" for k, word in enumerate(["no", "yes"] * 20)]
     for split, texts in (("train", ["", *words]), ("test", words)):

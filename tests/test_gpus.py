@@ -66,7 +66,7 @@ def wait_until(true):
 
 
 def has_said(other):
-    """Whether a process has printed something that is not read yet."""
+    """Tell whether a process has printed something that is not read yet."""
     return bool(select.select([other.stdout], [], [], 0)[0])
 
 
@@ -149,7 +149,7 @@ def test_a_job_of_two_gpus_keeps_the_one_it_has_while_it_waits_for_the_other(job
 
 
 def test_jobs_of_two_gpus_never_wait_for_each_other(job):
-    """Of four at once, all with the GPUs in another order, each gets both in its turn."""
+    """Four at once, all with the GPUs in another order: each gets both in its turn."""
     waiting = [job(*(CARDS if n % 2 else reversed(CARDS)), count=2) for n in range(4)]
     while waiting:
         wait_until(lambda: any(map(has_said, waiting)))

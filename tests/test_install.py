@@ -1,4 +1,4 @@
-"""What an installation brings: the core without torch, extras by name, files of the package."""
+"""Contents of an installation: the core without torch, extras by name, files of the package."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What counts as the same spec and the same file; versions and the state of git."""
+"""Equality of specs and files; versions and the state of git."""
 
 import hashlib
 import subprocess

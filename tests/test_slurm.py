@@ -1,4 +1,4 @@
-"""What is asked of SLURM's commands; these are made up, so no SLURM is needed."""
+"""Calls of SLURM's commands, which are made up here, so that no SLURM is needed."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What surrounds a command and is no business of it: matplotlib's settings, terminals, umasks."""
+"""Surroundings that must not change a result: matplotlib's settings, terminals, umasks."""
 
 import json
 import os

@@ -122,7 +122,7 @@ def exaggeration(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exaggeration:
-    """What `disobey.exaggeration` found.
+    """Result of `disobey.exaggeration`.
 
     Attributes
     ----------
@@ -158,7 +158,7 @@ def compare(
     resamples: int = 1000,
     seed: int = 0,
 ) -> "Comparison":
-    """Hold the paper's claims on confidence against a teacher and its student, from their logits.
+    """Test the paper's claims on confidence for a teacher and its student, from their logits.
 
     Parameters
     ----------
@@ -269,7 +269,7 @@ def linear_path(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LinearPath:
-    """What `disobey.linear_path` found.
+    """Result of `disobey.linear_path`.
 
     Attributes
     ----------

@@ -418,7 +418,7 @@ def test_an_index_that_tells_rows_apart_is_their_ids(tmp_path, models, name):
 
 
 def test_an_index_that_repeats_itself_is_no_ids(tmp_path, models):
-    """That of batches one after another."""
+    """The order of batches one after another."""
     index = pd.Index(np.arange(EXAMPLES) % 100)
     paths = [indexed(tmp_path / f"{n}.parquet", z, index) for n, z in models.items()]
     assert "by position" in compare(*paths[:2]).notes[0]

@@ -1,4 +1,4 @@
-"""Which view of an image is shown when: every one once, in an order that its seed decides."""
+"""The order of an image's views: every one once, in an order that its seed decides."""
 
 import numpy as np
 import pytest

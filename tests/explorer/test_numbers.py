@@ -1,4 +1,4 @@
-"""What is packed into a page, against the stores and by hand."""
+"""The numbers packed into a page equal those of the stores and those computed by hand."""
 
 import base64
 import hashlib
@@ -239,7 +239,7 @@ def test_there_is_no_density_where_every_example_is_a_point(looked):
 
 
 def test_logits_larger_than_the_memory_pass_through_in_blocks(tmp_path, monkeypatch):
-    """What stays is some numbers of each example, whatever the number of classes."""
+    """Memory holds some numbers of each example, whatever the number of classes."""
     monkeypatch.setattr(deviations, "BLOCK_LOGITS", 1 << 15)
     rng = np.random.default_rng(0)
     examples, classes = 20_000, 100

@@ -1,4 +1,4 @@
-"""What a figure really draws."""
+"""The marks that a figure really draws."""
 
 from collections.abc import Callable, Iterator
 

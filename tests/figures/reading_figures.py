@@ -1,4 +1,4 @@
-"""What tests read off a figure: its title, its artists by name, where its texts stand."""
+"""Readings of a figure for tests: its title, its artists by name, the places of its texts."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What needs a GPU: ``make gpu-check``.
+"""Tests that need a GPU: ``make gpu-check``.
 
 Each test that can runs on the CPU too, in every call of pytest, so that it is no untested code
 where there is no GPU; what is marked gpu is left out there.

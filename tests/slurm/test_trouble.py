@@ -1,4 +1,4 @@
-"""What a cluster does to jobs: the normal command ends with the same numbers."""
+"""Troubles on a cluster: the normal command ends with the same numbers."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""What a manifest records of the device that it used."""
+"""The device that a manifest records."""
 
 import json
 import subprocess
@@ -52,7 +52,7 @@ def test_the_record_of_a_job_on_the_cpu_is_not_what_uses_the_gpu(monkeypatch):
 
 
 def test_the_memory_that_a_process_took_at_the_most_is_recorded():
-    """Of its own: a process begins with the peak of the one that started it, as Linux counts."""
+    """The peak is its own: Linux starts a process with the peak of its parent."""
     code = (
         "import json, sys; from disobey.provenance import peak_memory; before = peak_memory();"
         "held = bytearray(b'x') * 300_000_000; del held; print(json.dumps([before, peak_memory()]))"

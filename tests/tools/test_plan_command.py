@@ -34,7 +34,7 @@ sweeps: {hot: {base: plain, vary: {distill.temperature: [8]}}}
 
 @pytest.fixture
 def shown(tmp_path, capsys):
-    """What is printed of each setting, line by line, and the settings' runs."""
+    """Return the printed lines of each setting, and the settings' runs."""
     path = tmp_path / "study.yaml"
     path.write_text(STUDY)
     assert main(["plan", str(path)]) == 0

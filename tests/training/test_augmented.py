@@ -208,7 +208,7 @@ def test_float16_takes_half_the_bytes_and_errs_by_its_rounding(distilled):
 
 
 def test_a_slab_is_read_without_the_others(distilled, monkeypatch, images):
-    """What is asked of the file is one slab, at most."""
+    """A batch reads one slab of the file at most."""
     from disobey.training import teachers as stored_views
 
     block = distilled.views(0)

@@ -173,7 +173,7 @@ def test_a_state_cut_short_is_passed_over_for_the_one_before(damage, tmp_path):
 
 @pytest.fixture
 def signals():
-    """What the process does with signals, as it was before the test when it ends."""
+    """Restore the handlers of signals after the test."""
     before = {number: signal.getsignal(number) for number in STOPPING}
     yield before
     for number, handler in before.items():

@@ -1,4 +1,4 @@
-"""Which device a job gets; there need be no GPU here, so torch's answers are made up."""
+"""The device of a job; torch's answers are made up, so that no GPU is needed."""
 
 from types import SimpleNamespace
 

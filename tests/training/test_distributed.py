@@ -240,7 +240,7 @@ def test_a_world_size_that_torchrun_has_not_set_means_nothing(workplace, monkeyp
 
 
 def test_a_training_depends_on_the_code_of_several_processes():
-    """How many train is in no spec, so an edit there makes all trainings stale."""
+    """No spec has the number of processes, so an edit there makes all trainings stale."""
     assert "disobey.training.distributed" in modules_reached(["disobey.stages.train:run"])
 
 

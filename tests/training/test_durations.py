@@ -39,7 +39,7 @@ def test_a_training_has_as_many_steps_as_it_says_or_its_epochs_have():
 
 @pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (3, 1), (4, 2), (6, 2), (7, 3)])
 def test_an_epoch_that_is_begun_counts(steps, epochs):
-    """Of ten examples in batches of four."""
+    """Ten examples in batches of four."""
     assert number_of_epochs({"steps": steps, "batch": 4}, 10) == epochs
     assert number_of_epochs({"epochs": epochs, "batch": 4}, 10) == epochs
 

@@ -59,7 +59,7 @@ def test_steps_are_those_of_torch_bit_for_bit_across_a_saved_state(recipe, kind,
 
 
 def test_a_training_that_compiles_nothing_does_not_import_the_compiler():
-    """From the first step to a state that is saved and read, with each optimizer."""
+    """Steps, states and their restoration, with each optimizer."""
     program = """
 import sys, torch
 from disobey.training.loop import make_optimizer

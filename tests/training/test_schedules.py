@@ -13,7 +13,7 @@ SCHEDULES = ("constant", "cosine", "linear", "one_cycle", "steps")
 
 
 def rates(schedule, per_epoch=STEPS, **recipe):
-    """Of one epoch, if nothing else is said."""
+    """The schedule has one epoch unless the test says otherwise."""
     if schedule == "steps":
         recipe.setdefault("milestones", [0.5, 0.75])
     if "steps" not in recipe:

@@ -70,7 +70,7 @@ def dry_run_of(study, profile, *words, **environment):
 
 @pytest.fixture(scope="module")
 def dry_run():
-    """What a dry run on SLURM prints."""
+    """Return the output of a dry run on SLURM."""
     done = dry_run_of(REPOSITORY / "config.yaml", "slurm")
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

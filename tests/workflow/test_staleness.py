@@ -772,7 +772,7 @@ def test_a_second_study_and_back_runs_nothing_of_the_first(scene):
 
 @pytest.mark.reruns
 def test_a_result_made_again_is_the_same_bit_for_bit(scene):
-    """What a rerun makes is what was there: seeds and threads decide, not chance."""
+    """A rerun makes the same bytes: seeds and threads decide, not chance."""
     run = scene.plan.settings["noisy-small"].students[0]
     logits = scene.workflow.folder / f"results/logits/{run}.nc"
     before = logits.read_bytes()

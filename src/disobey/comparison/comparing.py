@@ -1,4 +1,4 @@
-"""From files or arrays to a comparison: read, align, analyse, split by split."""
+"""Comparisons of files or arrays: reading, alignment and analysis, split by split."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a study to its jobs: settings, analyses, tables, figures and the report. Pure.
+"""Plan of the jobs of a study: settings, analyses, tables, figures and the report. Pure.
 
 Nothing that `disobey.study.runs` plans knows a setting's name; everything here is made per setting
 or per study.

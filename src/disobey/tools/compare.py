@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = argparse.ArgumentParser(
         prog="python -m disobey compare",
-        description="Hold the paper's claims on confidence against logits that any code made.",
+        description="Test the paper's claims on confidence with logits from any code.",
         epilog="Files: npz (arrays train and test, or logits; label, example_id), npy, parquet, "
         "and the netCDF of this package. docs/compare.md says more.",
     )

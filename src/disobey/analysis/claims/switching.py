@@ -82,7 +82,7 @@ def _alike(analysis: Analysis, others: Iterable[Analysis], but: tuple[str, ...])
 
 
 def is_an_end(analysis: Analysis, everything: Iterable[Analysis]) -> bool:
-    """Whether a setting's switch leaves only one-hot labels, or only what another setting does."""
+    """Tell whether a switch leaves only one-hot labels, or only what another setting does."""
     switch = analysis.about.get("switch")
     if switch is None or "ramp" in switch or 0 < switch["at"] < 1:
         return False
