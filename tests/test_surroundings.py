@@ -70,7 +70,7 @@ def test_what_a_terminal_cannot_show_is_replaced(tmp_path):
 
 
 def test_jobs_look_for_no_modules_in_the_folder_of_the_study(tmp_path, monkeypatch):
-    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "HDF5_USE_FILE_LOCKING"):
+    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "HDF5_USE_FILE_LOCKING", *bridge.OF_TORCHRUN):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     bridge._prepare_children(SimpleNamespace(remote_exec=False, basedir=str(REPOSITORY)))
     (tmp_path / "json.py").write_text("raise SystemExit('the wrong json')")

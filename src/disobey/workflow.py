@@ -42,13 +42,16 @@ ByAttempt = Callable[[Any, int], int]
 LONGEST = "longest_runtime"  # the key in a site profile's default-resources
 DEFAULT_STUDY = "config.yaml"
 REASONS = 5  # lines on why finished jobs run again
-# Starts several processes on this machine. SIGUSR1, which SLURM sends before a time limit, is
-# passed on to them like SIGTERM; by default torchrun would die of it. All print to the log, so
-# torchrun needs no folder for logs, which it would leave in the temporary one.
+# Starts several processes on this machine, which meet at localhost: the name of the machine may
+# have no address. All print to the log, so torchrun needs no folder for logs, which it would leave
+# in the temporary one.
 TORCHRUN = (
-    "-m torch.distributed.run --standalone --log-dir /dev/null --nproc-per-node {processes}"
-    " --signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"
+    "-m torch.distributed.run --standalone --local-addr localhost --log-dir /dev/null"
+    " --nproc-per-node {processes}"
 )
+# torchrun passes SIGUSR1, which SLURM sends before a time limit, on to them like SIGTERM. In the
+# environment, since older versions of torch refuse the option --signals-to-handle.
+OF_TORCHRUN = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"}
 
 
 class Jobs:
@@ -443,6 +446,7 @@ def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
     if workflow.remote_exec:
         os.environ["HF_HUB_OFFLINE"] = "1"
         _outlive_signals()
+    os.environ.update(OF_TORCHRUN)
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
     os.environ["PYTHONSAFEPATH"] = "1"  # or a user's datasets.py would hide the library
     source = Path(__file__).parents[1]

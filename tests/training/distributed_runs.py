@@ -16,7 +16,7 @@ from disobey.stages.command import main
 from disobey.stores.layout import manifest_of
 from disobey.stores.manifest import read_manifest
 from disobey.stores.reader import read_arrays
-from disobey.workflow import TORCHRUN
+from disobey.workflow import OF_TORCHRUN, TORCHRUN
 
 PATIENCE = 900  # seconds; only to end a test that hangs
 CODE = ("--code", "c0de")  # known, so that a finished store is known to be the one wanted
@@ -48,9 +48,10 @@ class Run:
         """Start the command, as rules/stages.smk does; its words go into ``log``."""
         launcher = TORCHRUN.format(processes=processes).split() if processes > 1 else []
         words = [sys.executable, *launcher, "-m", "disobey", "train", *self.options]
+        environment = os.environ | OF_TORCHRUN | environment
         with open(self.log, "w") as log:
             return subprocess.Popen(
-                words, stderr=log, stdout=log, cwd=self.workplace.root, env=os.environ | environment
+                words, stderr=log, stdout=log, cwd=self.workplace.root, env=environment
             )
 
     def said(self):

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -347,6 +349,24 @@ def test_a_launcher_is_there_for_several_processes_only(gpu, gpus, processes, tm
     assert bool(jobs.launcher) == (processes > 1)
 
 
+def test_processes_meet_where_the_name_of_the_machine_has_no_address(tmp_path):
+    """Otherwise they wait for each other until the time limit."""
+    code = "import socket; socket.getfqdn = lambda name='': 'node.invalid'"
+    (tmp_path / "sitecustomize.py").write_text(code)
+    (tmp_path / "where.py").write_text("import os; print(os.environ['MASTER_ADDR'])")
+    launcher = bridge.TORCHRUN.format(processes=1).split()
+    done = subprocess.run(
+        [sys.executable, *launcher, tmp_path / "where.py"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "localhost\n"), done.stderr
+
+
+def test_torchrun_is_given_only_options_that_the_oldest_torch_knows():
+    options = set(re.findall(r"--[\w-]+", bridge.TORCHRUN))
+    assert options == {"--standalone", "--local-addr", "--log-dir", "--nproc-per-node"}
+
+
 def test_memory_and_time_grow_with_the_attempt(tmp_path):
     from disobey.study.loader import load_study
     from disobey.study.plan import make_plan
@@ -364,7 +384,7 @@ def test_memory_and_time_grow_with_the_attempt(tmp_path):
 def test_jobs_of_a_cluster_stay_off_the_hub(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(bridge, "_outlive_signals", lambda: None)
-    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "HDF5_USE_FILE_LOCKING"):
+    for name in ("PYTHONPATH", "PYTHONSAFEPATH", "HDF5_USE_FILE_LOCKING", *bridge.OF_TORCHRUN):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     bridge._prepare_children(SimpleNamespace(remote_exec=False, basedir=str(REPOSITORY)))
     assert "HF_HUB_OFFLINE" not in os.environ
