@@ -163,16 +163,28 @@ def start_again() -> bool:
     job = os.environ.get("SLURM_JOB_ID")
     if not job:
         return False
-    try:  # by squeue: SLURM_JOB_NAME is the name of a step there
-        name = _output("squeue", "--jobs", job, "--noheader", "--format", "%j").strip()
-        if not NAME_OF_A_RUN.search(name):
-            return False
+    if not is_of_a_run(job):
+        return False
+    try:
         _output("scontrol", "requeue", job)
     except (OSError, subprocess.SubprocessError) as error:
         print(f"scontrol requeue failed ({error})", file=sys.stderr)
         return False
     print(f"SLURM starts job {job} again; it goes on from the saved state", file=sys.stderr)
     return True
+
+
+def is_of_a_run(job: str) -> bool:
+    """Return whether Snakemake submitted a SLURM job; another one may be a user's own allocation.
+
+    Asks ``squeue``, since ``SLURM_JOB_NAME`` is the name of a step inside a job.
+    """
+    try:
+        name = _output("squeue", "--jobs", job, "--noheader", "--format", "%j").strip()
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"squeue failed ({error}); SLURM job {job} is left as it is", file=sys.stderr)
+        return False
+    return NAME_OF_A_RUN.search(name) is not None
 
 
 def _output(*words: str) -> str:

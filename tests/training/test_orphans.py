@@ -214,14 +214,22 @@ def test_what_a_killed_job_left_half_written_goes(scene, monkeypatch):
 # --- SLURM ----------------------------------------------------------------------------------
 
 
+A_RUN = "459d4321-7b47-4157-9650-3bdd71eca54c"
+
+
+def command(folder, name, line):
+    script = folder / name
+    script.write_text(f"#!/bin/sh\n{line}\n")
+    script.chmod(0o755)
+
+
 @pytest.fixture
 def scancel(tmp_path, monkeypatch):
     """Return the ids of cancelled jobs, of a scancel that only notes them."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    script = folder / "scancel"
-    script.write_text(f'#!/bin/sh\necho "$@" >> {folder}/cancelled\n')
-    script.chmod(0o755)
+    command(folder, "scancel", f'echo "$@" >> {folder}/cancelled')
+    command(folder, "squeue", f"echo {A_RUN}")
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     cancelled = folder / "cancelled"
     return lambda: cancelled.read_text().split() if cancelled.exists() else []
@@ -247,8 +255,17 @@ def test_no_other_job_is_cancelled(mine, its, scancel, monkeypatch):
     assert scancel() == []
 
 
-def test_where_scancel_fails_the_job_waits(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.mark.parametrize("line", ["echo my-allocation", "exit 1"])
+def test_an_allocation_of_the_users_own_is_not_cancelled(line, scancel, monkeypatch, tmp_path):
+    """A Snakemake in it was killed and left a training; other work may run beside it."""
+    command(tmp_path / "bin", "squeue", line)
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    ask_to_stop(Holder(1, "node", "now", "41"))
+    assert scancel() == []
+
+
+def test_where_scancel_fails_the_job_waits(scancel, monkeypatch, tmp_path, capsys):
+    command(tmp_path / "bin", "scancel", "exit 1")
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     ask_to_stop(Holder(1, "node", "now", "41"))
     assert "waiting for the job to end by itself" in capsys.readouterr().err

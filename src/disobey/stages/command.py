@@ -22,7 +22,7 @@ from disobey import provenance
 from disobey.errors import OutOfTime, UserError
 from disobey.gpus import PLACES, take_card
 from disobey.job import BY_HAND, Job
-from disobey.lease import cancel, start_again
+from disobey.lease import cancel, is_of_a_run, start_again
 from disobey.locks import Holder, Lock, say_without_locks
 from disobey.stores.layout import CAPTIONS, lock_of, states_of
 from disobey.stores.manifest import Manifest, read_manifest
@@ -58,10 +58,13 @@ def store_locked(job: "Job") -> Iterator[None]:
 def ask_to_stop(holder: Holder) -> None:
     """Cancel the SLURM job that holds a lock: it saves its state, and its node is free again.
 
-    Only from another SLURM job: a job that SLURM has started again bears its old number.
+    Only from another SLURM job: a job that SLURM has started again bears its old number. And only
+    a job that Snakemake submitted: in an allocation of the user's own there may be more at work.
     """
     mine = os.environ.get("SLURM_JOB_ID")
     if not mine or not holder.slurm_job or holder.slurm_job == mine:
+        return
+    if not is_of_a_run(holder.slurm_job):
         return
     print(f"cancelling SLURM job {holder.slurm_job}: it saves its state", file=sys.stderr)
     cancel([holder.slurm_job])
