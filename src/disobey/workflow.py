@@ -425,6 +425,11 @@ def count_cards(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
             f"--resources gpu={given.raw}: this machine shows {seen} GPUs; write gpu={seen}, or "
             f"leave it out, since they are counted"
         )
+    if used < jobs.processes:  # Snakemake would start it all the same
+        raise UserError(
+            f"gpus: {jobs.processes}, but --resources gpu={used} lets a training use {used}; write "
+            f"gpus: {used}, or a larger gpu="
+        )
     workflow.register_resource("gpu", PLACES * used)
 
 

@@ -255,6 +255,13 @@ def test_more_gpus_than_there_are_or_none_at_all_are_refused(given, monkeypatch,
         counted(monkeypatch, tmp_path, cards=Listing(2, 81559), given=given)
 
 
+def test_a_cap_below_what_a_training_takes_is_refused(monkeypatch, tmp_path):
+    """Snakemake would cut what the training asks for, and start it on two GPUs all the same."""
+    words = "gpus: 2, but --resources gpu=1 lets a training use 1; write gpus: 1, or a larger gpu="
+    with pytest.raises(UserError, match=words):
+        counted(monkeypatch, tmp_path, cards=Listing(4, 81559), gpus=2, given=1)
+
+
 @pytest.mark.parametrize(
     ("changes", "sharing"),
     [
