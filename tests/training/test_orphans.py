@@ -155,6 +155,19 @@ def test_states_stay_until_the_model_was_read(scene, monkeypatch):
     assert not list(scene.folder.glob("results/checkpoints/*"))
 
 
+def test_states_of_accepted_code_go_too(scene, monkeypatch):
+    monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0")
+    scene.plan(epochs=2)
+    assert main("train", scene.words()[1:]) == 0
+    record = json.loads(scene.manifest.read_text())
+    for code in ("once", "twice"):  # as `disobey accept` writes it
+        change = {"from": record["code"], "to": code}
+        record |= {"code": code, "accepted": [*record.get("accepted", []), change]}
+    scene.manifest.write_text(json.dumps(record))
+    scene.workplace.dump(scene.run, scene.data)
+    assert not list(scene.folder.glob("results/checkpoints/*"))
+
+
 def test_a_call_by_hand_goes_on_from_its_own_codes_states_alone(scene, monkeypatch, capsys):
     scene.plan(epochs=2)
     monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0")

@@ -110,7 +110,9 @@ def drop_states(inputs: Iterable[Manifest]) -> None:
         if record.get("stage") != "train":
             continue
         contents = record["inputs"].values()
-        folder = states_of(manifest.id, record["code"], record["versions"]["torch"], contents)
+        # The code that it ran with, whatever was accepted since.
+        code = record["accepted"][0]["from"] if record.get("accepted") else record["code"]
+        folder = states_of(manifest.id, code, record["versions"]["torch"], contents)
         lock = Lock(lock_of(manifest.path))
         if folder.is_dir() and lock.try_take():
             shutil.rmtree(folder, ignore_errors=True)
