@@ -2,11 +2,19 @@
 
 import difflib
 import importlib.util
+import zipfile
+import zlib
 from collections.abc import Iterable
 
 
 class UserError(Exception):
     """Bad input: says what is wrong, where and what to write instead; shown without traceback."""
+
+
+# What numpy.load raises for a file that is damaged, encrypted, or packed in a way it does not know.
+UNREADABLE_ARRAYS = (
+    OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class OutOfTime(UserError):

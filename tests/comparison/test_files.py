@@ -8,6 +8,7 @@ import xarray
 from simulated_models import CLASSES, EXAMPLES, scaled_seeds, softmax
 
 from disobey import compare
+from disobey.data.tables import npz_table
 from disobey.errors import UserError
 from disobey.stores.writer import NetcdfWriter
 
@@ -246,6 +247,16 @@ def test_class_names_are_as_many_as_classes(models):
     assert "teacher, class_name: 2 names for 4 classes" in refused(teacher, models["student"])
 
 
+def test_class_names_may_be_bytes_and_one_alone_is_too_few(models):
+    names = np.array(["ant", "bee", "käfer", "dog"])
+    as_bytes = np.array([name.encode() for name in names])
+    teacher, student = ({"logits": models[name]} for name in ("teacher", "student"))
+    found = compare(teacher | {"class_name": as_bytes}, student | {"class_name": names})
+    assert found.models["test"].class_names == tuple(names)
+    said = refused(teacher | {"class_name": np.array("ant")}, student)
+    assert "teacher, class_name: 1 names for 4 classes" in said
+
+
 def test_splits_that_one_model_lacks_are_refused(models):
     both = {"train": models["teacher"], "test": models["teacher"] + 1}
     said = refused(both, {"test": models["student"]})
@@ -285,6 +296,30 @@ def test_files_that_cannot_be_read_are_refused_by_name(tmp_path, models):
     assert "what format is this?" in refused(other, student)
     np.save(tmp_path / "pickled.npy", np.array([{}], object), allow_pickle=True)
     assert "pickled.npy: cannot be read" in refused(tmp_path / "pickled.npy", student)
+
+
+def damaged(path):
+    """Overwrite the compressed bytes of the one array of an npz file."""
+    content = bytearray(path.read_bytes())
+    content[80:84] = b"\xff" * 4
+    path.write_bytes(content)
+
+
+def packed_otherwise(path):
+    """State a compression that zipfile does not know, as other programs may use."""
+    content = bytearray(path.read_bytes())
+    content[8] = content[content.find(b"PK\x01\x02") + 10] = 99
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("fault", [damaged, packed_otherwise])
+def test_arrays_that_cannot_be_unpacked_are_refused_by_name(tmp_path, models, fault):
+    path = tmp_path / "odd.npz"
+    np.savez_compressed(path, logits=models["teacher"])
+    fault(path)
+    assert "odd.npz: cannot be read as npz" in refused(path, models["student"])
+    with pytest.raises(UserError, match="mine: cannot be read as npz"):
+        npz_table("mine", [path])
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,9 @@ def changed(name, row, value):
         (changed("top_class", 2, 10), "t top_class, row 2: names a class twice or one that is not"),
         (changed("top_logit", (5, 1), np.nan), "t top_logit, row 5: is not finite"),
         (lambda top: top | {"top_logit": top["top_logit"][:, :2]}, "must be (example, k), (ex"),
+        (lambda top: top | {"top_class": 1.0 * top["top_class"]}, "t top_class: holds float64"),
+        (lambda top: top | {"top_logit": top["top_logit"].astype(str)}, "t top_logit: holds <U"),
+        (lambda top: top | {"missing_mass": top["missing_mass"] + 0j}, "holds complex128, where"),
     ],
 )  # fmt: skip
 def test_top_classes_that_cannot_be_right_are_refused(change, message):
@@ -76,8 +79,11 @@ def test_top_classes_that_cannot_be_right_are_refused(change, message):
     assert message in str(caught.value).replace("t:", "t")
 
 
-def test_a_file_must_say_of_how_many_classes_the_top_ones_are(tmp_path):
-    np.savez(tmp_path / "t.npz", **top_of(teacher(30)))
+@pytest.mark.parametrize(
+    "given", [{}, {"classes": "ten"}, {"classes": np.nan}, {"classes": 9.5}, {"class_name": "ant"}]
+)
+def test_a_file_must_say_of_how_many_classes_the_top_ones_are(tmp_path, given):
+    np.savez(tmp_path / "t.npz", **top_of(teacher(30)), **given)
     with pytest.raises(UserError, match="of how many classes are these the top ones"):
         read_file(tmp_path / "t.npz")
 

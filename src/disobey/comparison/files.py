@@ -6,7 +6,6 @@ can be told apart and that no value is missing.
 """
 
 import re
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from disobey.errors import UserError, nearest
+from disobey.errors import UNREADABLE_ARRAYS, UserError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +29,8 @@ OF_EXAMPLES = (LOGITS, LABEL, CLEAN_LABEL, ID)
 SPLIT = "split"  # the column of a table that says which split a row is of
 NUMBERED = re.compile(r"(.*?)(\d+)")  # a column of one class: 3, c3, logit_3
 TOP_CLASS, TOP_LOGIT, MISSING_MASS, CLASSES = "top_class", "top_logit", "missing_mass", "classes"
-OF_TOP = (TOP_CLASS, TOP_LOGIT, MISSING_MASS)
+# The kinds of numbers that each holds, as numpy names them.
+OF_TOP = {TOP_CLASS: "iu", TOP_LOGIT: "iuf", MISSING_MASS: "f"}
 # A student may be shown this share of spread probability, mean over examples [our choice].
 LARGEST_SPREAD = 0.1
 ONLY_TEACHERS = (
@@ -84,13 +84,14 @@ def _complete(where: str, columns: Columns) -> None:
         return
     if LOGITS in columns:
         raise UserError(f"{where}: holds logits of all classes and of the top ones; remove one")
-    classes = len(columns[CLASS_NAME]) if CLASS_NAME in columns else known
-    if classes is None or np.size(classes) != 1 or int(np.ravel(classes)[0]) < 2:
+    classes = np.ravel(len(columns[CLASS_NAME]) if CLASS_NAME in columns else known)
+    number = classes.size == 1 and classes.dtype.kind in "iuf"
+    if not number or classes[0] < 2 or classes[0] % 1:
         raise UserError(
             f"{where}: of how many classes are these the top ones? Add an array {CLASSES}, their "
             f"number, or {CLASS_NAME}, their names"
         )
-    columns[LOGITS] = completed(where, columns, int(np.ravel(classes)[0]))
+    columns[LOGITS] = completed(where, columns, int(classes[0]))
 
 
 def refuse_rows(where: str, wrong: np.ndarray, what: str, values: np.ndarray | None = None) -> None:
@@ -131,7 +132,7 @@ def _numpy(path: Path, main: str) -> Splits:
             return {UNNAMED: {main: opened}}
         with opened:
             arrays = {name: opened[name] for name in opened.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE_ARRAYS as error:
         kind = path.suffix[1:].lower()
         raise UserError(
             f"{path}: cannot be read as {kind} ({error}); save arrays of numbers with "
@@ -157,8 +158,14 @@ def named(where: str, arrays: Mapping[str, np.ndarray], main: str = LOGITS) -> S
         split, column = roles[name]
         if column in splits.setdefault(split, {}):
             raise UserError(f"{where}: array {name}: the {split} {column} are there twice")
-        splits[split][column] = array
+        splits[split][column] = _names(array) if column == CLASS_NAME else array
     return _with_names_for_all(where, splits, main)
+
+
+def _names(array: np.ndarray) -> np.ndarray:
+    """Return names of classes as text, (class,), also where there is one alone."""
+    text = np.char.decode(array, errors="replace") if array.dtype.kind == "S" else array
+    return np.atleast_1d(text)
 
 
 def _roles(main: str) -> dict[str, tuple[str, str]]:
@@ -379,15 +386,17 @@ def completed(where: str, columns: Mapping[str, np.ndarray], classes: int) -> np
             f"{where}: {TOP_CLASS} {top.shape}, {TOP_LOGIT} {logit.shape} and {MISSING_MASS} "
             f"{missing.shape} must be (example, k), (example, k) and (example,)"
         )
+    for name, array in zip(OF_TOP, (top, logit, missing), strict=True):
+        if array.dtype.kind not in OF_TOP[name]:
+            what = "class numbers" if name == TOP_CLASS else "floating-point numbers"
+            raise UserError(f"{where} {name}: holds {array.dtype}, where {what} are needed")
     if not 1 <= top.shape[1] < classes:
         raise UserError(
             f"{where}: {top.shape[1]} top classes of {classes}; give fewer, or logits of all"
         )
-    wrong = np.ones(len(top), bool)
-    if top.dtype.kind in "iu":
-        ordered = np.sort(top, 1)
-        outside = (ordered[:, 0] < 0) | (ordered[:, -1] >= classes)
-        wrong = outside | (np.diff(ordered, axis=1) == 0).any(1)
+    ordered = np.sort(top, 1)
+    outside = (ordered[:, 0] < 0) | (ordered[:, -1] >= classes)
+    wrong = outside | (np.diff(ordered, axis=1) == 0).any(1)
     refuse_rows(f"{where} {TOP_CLASS}", wrong, "names a class twice or one that is not")
     refuse_rows(f"{where} {TOP_LOGIT}", ~np.isfinite(logit).all(1), "is not finite")
     refuse_rows(f"{where} {MISSING_MASS}", ~((missing > 0) & (missing < 1)), ZERO)

@@ -14,11 +14,10 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from disobey.errors import UserError
+from disobey.errors import UNREADABLE_ARRAYS, UserError
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".jsonl": "json", ".json": "json", ".npz": "npz"}
 FOLDER = "folder"
@@ -350,7 +349,7 @@ def npz_table(where: str, paths: Sequence[Path]) -> Table:
     try:
         with np.load(paths[0], allow_pickle=False) as opened:
             arrays = {name: opened[name] for name in opened.files if opened[name].ndim}
-    except (OSError, ValueError, BadZipFile) as error:
+    except UNREADABLE_ARRAYS as error:
         raise UserError(
             f"{where}: cannot be read as npz ({error}); save arrays of numbers or of text, "
             f"dtype=str, with numpy.savez"
