@@ -69,7 +69,7 @@ def changed(name, row, value):
         (changed("top_logit", (5, 1), np.nan), "t top_logit, row 5: is not finite"),
         (lambda top: top | {"top_logit": top["top_logit"][:, :2]}, "must be (example, k), (ex"),
         (lambda top: top | {"top_class": 1.0 * top["top_class"]}, "t top_class: holds float64"),
-        (lambda top: top | {"top_logit": top["top_logit"].astype(str)}, "t top_logit: holds <U"),
+        (lambda top: top | {"top_logit": top["top_logit"].astype(str)}, "t top_logit holds <U"),
         (lambda top: top | {"missing_mass": top["missing_mass"] + 0j}, "holds complex128, where"),
     ],
 )  # fmt: skip
