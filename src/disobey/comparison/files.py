@@ -84,7 +84,7 @@ def _complete(where: str, columns: Columns) -> None:
         return
     if LOGITS in columns:
         raise UserError(f"{where}: holds logits of all classes and of the top ones; remove one")
-    classes = np.ravel(len(columns[CLASS_NAME]) if CLASS_NAME in columns else known)
+    classes = np.asarray(len(columns[CLASS_NAME]) if CLASS_NAME in columns else known).ravel()
     number = classes.size == 1 and classes.dtype.kind in "iuf"
     if not number or classes[0] < 2 or classes[0] % 1:
         raise UserError(
