@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 ACCEPT = """\
-``python -m disobey accept STUDY [JOB ...]``: vouch that an edit of the code changes no number.
+``python -m disobey accept STUDY [JOB ...]``: record that an edit of the code changes no number.
 
 Finished jobs whose code changed are listed, and after a yes their manifests are given today's
 digest, so that they do not run again. The manifests keep who accepted the change, when, at which
