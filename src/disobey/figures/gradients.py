@@ -96,7 +96,8 @@ def _draw_accuracies(axes: Axes, analysis: Analysis) -> None:
 def _draw_curves(axes: Axes, curves: Curves) -> list[float]:
     """Draw train and test accuracy of each model with its band; return the means."""
     shown: list[float] = []
-    for model in (m for m in MODELS if m in curves.data.model):
+    drawn = [model for model in MODELS if model in curves.data.model]
+    for model in drawn:
         data = curves.data.sel(model=model)
         for split, linestyle in LINES.items():
             ends = PERCENT * np.array([data[f"{split}_accuracy_{end}"] for end in ENDS])
@@ -104,7 +105,8 @@ def _draw_curves(axes: Axes, curves: Curves) -> list[float]:
             role, gid = style.ROLES[model], f"curve/{split}/{model}"
             style.curve(axes, data.step.values, ends, role, gid, **look)
             shown += list(ends[0][np.isfinite(ends[0])])
-    scale(axes, "x", [0, float(np.nanmax(curves.data.step))])
+    # Of the drawn models alone: a control may be trained for longer.
+    scale(axes, "x", [0, float(np.nanmax(curves.data.step.sel(model=drawn)))])
     return shown
 
 
