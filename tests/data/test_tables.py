@@ -425,6 +425,14 @@ BAD = {
         IMAGE,
         r"array image has shape \(4, 3, 8, 8\); images are .* channels last",
     ),
+    "images without pixels": (
+        lambda: [
+            np.savez(f"{split}.npz", image=np.zeros((4, 0, 8), "u1"), label=[0, 1, 0, 1])
+            for split in SPLITS
+        ],
+        IMAGE,
+        r"array image has shape \(4, 0, 8\); images are .* channels last",
+    ),
     "arrays of different lengths": (
         lambda: [
             np.savez(f"{split}.npz", image=np.zeros((4, 8, 8), "u1"), label=[0, 1])
@@ -463,9 +471,10 @@ def test_an_id_that_is_given_twice_is_refused_with_both_rows():
     write_texts(".csv", "test", TEXTS[:2], LABELS[:2], number=[7, 3])
     with pytest.raises(UserError, match=r"test row 1, .*before in train row 2"):
         prepared(**options)
-    write_texts(".csv", "test", TEXTS[:2], LABELS[:2], number=[7, "x"])
-    with pytest.raises(UserError, match="row 1, column number: 'x' is not a whole number"):
-        prepared(**options)
+    for id_ in ("x", "1_2"):  # int() takes the second for 12
+        write_texts(".csv", "test", TEXTS[:2], LABELS[:2], number=[7, id_])
+        with pytest.raises(UserError, match=f"row 1, column number: '{id_}' is not a whole number"):
+            prepared(**options)
 
 
 def test_classes_that_differ_between_the_splits_are_refused():
@@ -610,8 +619,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_table():
 
 def test_a_json_file_may_be_one_array():
     rows = [{"sentence": text, "label": one} for text, one in zip(TEXTS, LABELS, strict=True)]
-    for split in SPLITS:
-        Path(f"{split}.json").write_text(json.dumps(rows, indent=1))
+    for split, blanks in zip(SPLITS, ("", "\n "), strict=True):
+        Path(f"{split}.json").write_text(blanks + json.dumps(rows, indent=1))
     assert prepared(**TEXT).train.label.tolist() == LABELS
 
 
@@ -635,6 +644,16 @@ def test_half_a_character_is_refused_with_its_row():
     for split in SPLITS:
         Path(f"{split}.jsonl").write_text("\n".join(lines))
     with pytest.raises(UserError, match=r"row 1, column sentence: .*holds half a character"):
+        prepared(**TEXT)
+
+
+@pytest.mark.parametrize("column", ["sentence", "label"])
+@pytest.mark.parametrize("value", ["a\0b", "a \ud83d b"], ids=["NUL", "half a character"])
+def test_text_that_a_store_would_cut_or_refuse_is_refused_with_its_row(column, value):
+    rows = [{"sentence": "a", "label": "no"}, {"sentence": "b", "label": "yes"} | {column: value}]
+    for split in SPLITS:
+        Path(f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(UserError, match=rf"row 1, column {column}: .*which no store can"):
         prepared(**TEXT)
 
 
@@ -724,6 +743,12 @@ def test_a_value_that_is_a_given_name_is_that_name_whatever_its_place():
     write_labels(["1", "0", "2", "1"] * 3)
     with pytest.raises(UserError, match="row 2, column label: '2' is not one of the 3 classes, 1"):
         prepared(**TEXT, classes=["1", "0", "unknown"])
+
+
+def test_given_names_may_begin_with_zeros():
+    write_labels(["01", "03", "02"] * 4)
+    data = prepared(**TEXT, classes=["03", "02", "01"])
+    assert data.class_names == ("03", "02", "01") and data.train.label.tolist()[:3] == [2, 0, 1]
 
 
 def test_numbers_are_no_places_of_words_that_nobody_has_numbered():

@@ -19,7 +19,8 @@ from disobey.errors import UserError, nearest
 
 # Rows of a table without ids are counted; those of the test split from here.
 TEST_IDS_FROM = 1_000_000_000
-SURROGATE = re.compile("[\ud800-\udfff]")
+# No UTF-8 file holds half a character, and netCDF cuts text at a NUL, as UTF-16 read as UTF-8 has.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 LONGEST_NUMBER = 18  # digits; of far longer ones Python makes no number
 # A few rows may nearly all differ; more of them must be twice as many as classes.
 CLASSES_OF_FEW_ROWS = 10
@@ -148,7 +149,8 @@ class Labels:
     def __init__(self, names: Sequence[str], column: str, table: Table, *, given: bool) -> None:
         self.column, self.where, self.names = column, table.where, names
         said = table.class_names(column)
-        by_name = {name.strip(): position for position, name in enumerate(names)}
+        plain = _key if said is None else str.strip
+        by_name = {plain(name): position for position, name in enumerate(names)}
         if said is not None:
             # By what the table calls them; by position where the user renames them.
             of_table = [
@@ -194,10 +196,25 @@ def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table 
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return str(int(value)) if _is_number(value.strip()) else value.strip()
+        _check_storable(value, where)
+        return _key(value)
     raise UserError(
         f"{where}: {value!r} is not a label; labels are whole numbers or words, one for each row"
     )
+
+
+def _check_storable(text: str, where: str) -> None:
+    if UNSTORABLE.search(text):
+        raise UserError(
+            f"{where}: {text!r} holds half a character (a surrogate) or a NUL, which no store can; "
+            f"repair or leave out the row"
+        )
+
+
+def _key(name: str) -> str:
+    """Return a name without blanks around it; a whole number as its digits."""
+    plain = name.strip()
+    return str(int(plain)) if _is_number(plain) else plain
 
 
 def _is_number(text: str) -> bool:
@@ -237,7 +254,7 @@ def _ids(values: Sequence[Any], where: str, column: str, first_row: int) -> np.n
     for position, value in enumerate(values):
         try:
             number = int(value)
-            if isinstance(value, float) and number != value:
+            if "_" in str(value) or (isinstance(value, float) and number != value):
                 raise ValueError
             found[position] = number
         except (TypeError, ValueError, OverflowError):
@@ -292,9 +309,6 @@ def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str
                 f"{where}: row {row + position}, column {column}: {value!r} is not text but "
                 f"{type(value).__name__}; name another column, or put it in quotes"
             )
-        if value and not value.isascii() and SURROGATE.search(value):
-            raise UserError(
-                f"{where}: row {row + position}, column {column}: {value!r} holds half a character "
-                f"(a surrogate), which no UTF-8 file can; repair or leave out the row"
-            )
+        if value:
+            _check_storable(value, f"{where}: row {row + position}, column {column}")
     return [value or "" for value in values]

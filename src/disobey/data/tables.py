@@ -282,7 +282,7 @@ def json_table(where: str, paths: Sequence[Path]) -> Table:
 def _json_rows(path: Path) -> Iterator[Row]:
     try:
         with open(path, encoding="utf-8-sig") as stream:
-            if stream.read(1) == "[":
+            if next(filter(str.strip, stream), "").lstrip().startswith("["):
                 stream.seek(0)
                 values: Iterable[tuple[int, Any]] = enumerate(json.load(stream), 1)
                 yield from (_object(value, path, f"entry {n}") for n, value in values)
@@ -379,7 +379,7 @@ def _values(where: str, name: str, array: np.ndarray) -> Any:  # noqa: ANN401
             f"convert with astype(numpy.uint8)"
         )
     images = array[..., None] if array.ndim == 3 else array
-    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+    if images.ndim != 4 or 0 in images.shape or images.shape[-1] not in (1, 3):
         raise UserError(
             f"{where}: array {name} has shape {array.shape}; images are (example, y, x) or "
             f"(example, y, x, channel) of 1 or 3 channels, channels last"
