@@ -4,6 +4,7 @@ import netCDF4
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import xarray
 from simulated_models import CLASSES, EXAMPLES, scaled_seeds, softmax
 
@@ -342,6 +343,7 @@ def test_arrays_of_which_it_is_not_clear_what_they_are_are_refused(tmp_path, mod
     [
         ({"name": "x"}, "column name: is "),
         ({"split": "dev"}, "column split, row 0: 'dev' is not train or test"),
+        ({"split": pd.array([*["test"] * 299, pd.NA], "string")}, "split, row 299: is missing"),
     ],
 )
 def test_tables_with_other_columns_are_refused(tmp_path, models, columns, said):
@@ -349,6 +351,12 @@ def test_tables_with_other_columns_are_refused(tmp_path, models, columns, said):
     table = pd.DataFrame(models["teacher"], columns=list("abcd"))
     table.assign(**columns).to_parquet(path)
     assert said in refused(path, models["student"])
+
+
+def test_a_table_whose_columns_have_two_names_is_refused(tmp_path, models):
+    columns = pd.MultiIndex.from_product([["logit"], list("abcd")])
+    pd.DataFrame(models["teacher"], columns=columns).to_parquet(tmp_path / "odd.parquet")
+    assert "names of several parts" in refused(tmp_path / "odd.parquet", models["student"])
 
 
 def test_lists_of_unequal_length_are_refused_with_the_row(tmp_path, models):
@@ -457,6 +465,52 @@ def test_an_index_that_repeats_itself_is_no_ids(tmp_path, models):
     index = pd.Index(np.arange(EXAMPLES) % 100)
     paths = [indexed(tmp_path / f"{n}.parquet", z, index) for n, z in models.items()]
     assert "by position" in compare(*paths[:2]).notes[0]
+
+
+def in_memory(logits, index, classes):
+    return xarray.DataArray(logits, {"example": index, "class": classes}, ("example", "class"))
+
+
+def as_frame(logits, index, classes):
+    return pd.DataFrame(logits, index, classes)
+
+
+@pytest.fixture
+def in_a_file(tmp_path):
+    def write(logits, index, classes):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.nc"
+        in_memory(logits, index, classes).rename("logits").T.to_netcdf(path)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("ids", [IDS, IDS.astype(str)], ids=["int", "str"])
+@pytest.mark.parametrize("form", [in_memory, as_frame, "in_a_file"])
+def test_coordinates_and_indices_are_ids_and_class_names(models, ids, form, request):
+    write = request.getfixturevalue(form) if isinstance(form, str) else form
+    order = np.random.default_rng(5).permutation(EXAMPLES)
+    teacher = write(models["teacher"], ids, list("abcd"))
+    found = compare(teacher, write(models["student"][order], ids[order], list("abcd")))
+    expected = (models["teacher"].argmax(1) == models["student"].argmax(1)).mean()
+    assert found.value("agreement") == expected
+    assert found.notes == ("rows are matched by example_id",)
+    assert found.models["test"].class_names == tuple("abcd")
+    other = write(models["student"], ids, list("abdc"))
+    assert "class 2 is 'd', but in" in refused(teacher, other)
+
+
+def test_classes_that_are_only_counted_contradict_no_names(models):
+    teacher = as_frame(models["teacher"], np.zeros(EXAMPLES), list("abcd"))
+    student = in_memory(models["student"], np.zeros(EXAMPLES), range(CLASSES))
+    found = compare(teacher, student, resamples=20)
+    assert found.models["test"].class_names == tuple("abcd") and "by position" in found.notes[0]
+    assert "labels: holds no label" in refused(teacher, student, labels=pd.DataFrame({"y": LABEL}))
+
+
+@pytest.mark.parametrize("given", [[[1.0, 2.0], [3.0]], torch.zeros(30, 3).bfloat16()])
+def test_what_is_no_array_is_refused_by_its_role(models, given):
+    assert "student, logits: cannot be read as an array" in refused(models["teacher"], given)
 
 
 def test_nullable_columns_are_taken_unless_a_value_is_missing(tmp_path, models):

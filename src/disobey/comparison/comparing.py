@@ -21,7 +21,9 @@ from disobey.comparison.files import (
     Splits,
     examples_first,
     named,
+    of_coordinates,
     read_file,
+    table_splits,
     table_values,
     whole,
 )
@@ -176,14 +178,27 @@ def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
     if isinstance(model, Mapping):
         arrays = {str(key): _array(f"{name}, {key}", array) for key, array in model.items()}
         return named(name, arrays, main)
-    return {UNNAMED: {main: _array(f"{name}, {main}", model)}}
+    if hasattr(model, "iloc"):  # of pandas
+        splits = table_splits(name, model.to_frame(main) if model.ndim == 1 else model, main)
+        if not any(main in columns for columns in splits.values()):
+            raise UserError(f"{name}: holds no {main}")
+        return splits
+    dims = getattr(model, "dims", ())  # of xarray
+    beside = {dim: model.coords[dim].to_numpy() for dim in dims if dim in model.coords}
+    return {UNNAMED: of_coordinates(dims, beside) | {main: _array(f"{name}, {main}", model)}}
 
 
 def _array(where: str, given: Any) -> np.ndarray:  # noqa: ANN401 - array_like
     """Return what was given as an array, (example, class); nothing of it may be masked."""
     if hasattr(given, "iloc"):  # of pandas
         return table_values(where, given)
-    values = np.asanyarray(given) if np.ma.isMaskedArray(given) else np.asarray(given)
+    try:
+        values = np.asanyarray(given) if np.ma.isMaskedArray(given) else np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"{where}: cannot be read as an array ({error}); give one of numpy, or of torch "
+            f"tensor.detach().float().cpu()"
+        ) from None
     return whole(where, examples_first(values, getattr(given, "dims", ())))
 
 

@@ -116,9 +116,36 @@ def whole(where: str, values: np.ndarray) -> np.ndarray:
 
 def examples_first(values: np.ndarray, dims: Sequence[object]) -> np.ndarray:
     """Return an array whose dimensions have names as (example, class), if they say the reverse."""
+    return values.T if _are_turned(dims) else values
+
+
+def _are_turned(dims: Sequence[object]) -> bool:
     names = [str(name).lower() for name in dims]
-    turned = len(names) == 2 and (names[0].startswith("class") or names[1].startswith("example"))
-    return values.T if turned else values
+    return len(names) == 2 and (names[0].startswith("class") or names[1].startswith("example"))
+
+
+def of_coordinates(dims: Sequence[object], values: Mapping[object, np.ndarray]) -> Columns:
+    """Return the ids and the class names that coordinates of (example, class) hold, if any.
+
+    Ids are whole numbers or text and do not repeat; names of classes do not merely count them.
+    """
+    in_order = reversed(dims) if _are_turned(dims) else dims
+    found = {
+        column: values[name]
+        for column, name in zip((ID, CLASS_NAME), in_order, strict=False)
+        if name in values
+    }
+    ids = found.get(ID, np.zeros(0))
+    if ids.dtype.kind not in "iuSUO" or len(set(ids.tolist())) < len(ids):
+        found.pop(ID, None)
+    if _count_only(found.get(CLASS_NAME, ())):
+        found.pop(CLASS_NAME, None)
+    return found
+
+
+def _count_only(names: Sequence[object] | np.ndarray) -> bool:
+    """Return whether names of classes are the numbers that classes without a name have."""
+    return list(map(str, names)) == list(map(str, range(len(names))))
 
 
 # --- numpy -----------------------------------------------------------------------------------
@@ -206,15 +233,22 @@ def _parquet(path: Path, main: str) -> Splits:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
         raise UserError(f"{path}: cannot be read as parquet ({error})") from None
+    return table_splits(str(path), table, main)
+
+
+def table_splits(where: str, table: "pd.DataFrame", main: str = LOGITS) -> Splits:
+    """Return the splits of a table, see `read_file`; ``where`` says in messages what it is."""
+    if table.columns.nlevels > 1:
+        raise UserError(f"{where}: its columns have names of several parts; give each one name")
     table = _with_index(table)
     known = [name for name in (LABEL, CLEAN_LABEL, ID) if name in table]
-    columns: Columns = {name: table_values(f"{path}, {name}", table[name]) for name in known}
+    columns: Columns = {name: table_values(f"{where}, {name}", table[name]) for name in known}
     rest = table.columns.difference([*known, SPLIT], sort=False)
     if main == LOGITS:
-        columns |= _logits_of(path, table, list(rest))
+        columns |= _logits_of(where, table, list(rest))
     if SPLIT not in table:
         return {UNNAMED: columns}
-    return _by_split(path, table[SPLIT].to_numpy(), columns)
+    return _by_split(where, table_values(f"{where}, {SPLIT}", table[SPLIT]), columns)
 
 
 def _with_index(table: "pd.DataFrame") -> "pd.DataFrame":
@@ -246,24 +280,25 @@ def table_values(where: str, table: Any) -> np.ndarray:  # noqa: ANN401 - a fram
     return table.to_numpy(dtype if dtype.kind in "iub" else None)
 
 
-def _logits_of(path: Path, table: "pd.DataFrame", names: list[str]) -> Columns:
+def _logits_of(where: str, table: "pd.DataFrame", names: list[str]) -> Columns:
     if LOGITS in names and len(names) == 1:
-        return {LOGITS: _stacked(path, table[LOGITS])}
-    names = _in_order(path, names)
+        return {LOGITS: _stacked(where, table[LOGITS])}
+    names = _in_order(where, names)
     for name in names:
         if table[name].dtype.kind != "f":
             raise UserError(
-                f"{path}: column {name}: is {table[name].dtype}, no logits; besides "
+                f"{where}: column {name}: is {table[name].dtype}, no logits; besides "
                 f"{LABEL}, {CLEAN_LABEL}, {ID} and {SPLIT} a table has one floating-point column "
                 f"for each class, or one column {LOGITS} of lists"
             )
     if not names:
         return {}
-    logits = table_values(f"{path}, {LOGITS}", table[names])
-    return {LOGITS: logits, CLASS_NAME: np.array([str(name) for name in names])}
+    logits = table_values(f"{where}, {LOGITS}", table[names])
+    words = {} if _count_only(names) else {CLASS_NAME: np.array([str(name) for name in names])}
+    return {LOGITS: logits} | words
 
 
-def _in_order(path: Path, names: list[str]) -> list[str]:
+def _in_order(where: str, names: list[str]) -> list[str]:
     """Return the columns of the classes, by their numbers where most have some."""
     parts = {name: NUMBERED.fullmatch(str(name)) for name in names}
     prefixes = Counter(part[1] for part in parts.values() if part)
@@ -275,29 +310,29 @@ def _in_order(path: Path, names: list[str]) -> list[str]:
         if name not in numbers:
             first = next(iter(numbers))
             raise UserError(
-                f"{path}: column {name}: is it a class, as {first} is? Leave it out, or call it as "
-                f"the others"
+                f"{where}: column {name}: is it a class, as {first} is? Leave it out, or call it "
+                f"as the others"
             )
     return sorted(names, key=numbers.__getitem__)
 
 
-def _stacked(path: Path, lists: Iterable[np.ndarray]) -> np.ndarray:
+def _stacked(where: str, lists: Iterable[np.ndarray]) -> np.ndarray:
     rows = [np.asarray(row) for row in lists]
     first = rows[0].shape if rows else (0,)
     for number, row in enumerate(rows):
         if row.shape != first or row.ndim != 1 or row.dtype.kind != "f":
             raise UserError(
-                f"{path}: column {LOGITS}, row {number}: {row.size} values of {row.dtype}; every "
+                f"{where}: column {LOGITS}, row {number}: {row.size} values of {row.dtype}; every "
                 f"row must be a list of as many floating-point numbers as row 0, which has "
                 f"{first[0] if first else 1}"
             )
     return np.stack(rows) if rows else np.empty((0, 0))
 
 
-def _by_split(path: Path, split: np.ndarray, columns: Columns) -> Splits:
+def _by_split(where: str, split: np.ndarray, columns: Columns) -> Splits:
     for number, name in enumerate(split):
         if name not in SPLITS:
-            raise UserError(f"{path}: column {SPLIT}, row {number}: {name!r} is not train or test")
+            raise UserError(f"{where}: column {SPLIT}, row {number}: {name!r} is not train or test")
     return {
         name: {
             column: values if column == CLASS_NAME else values[split == name]
@@ -338,7 +373,10 @@ def _group(path: Path, split: str, group: Any, main: str) -> Columns:  # noqa: A
     for name in filter(variables.__contains__, OF_EXAMPLES):
         values = examples_first(variables[name][...], variables[name].dimensions)
         columns[name] = whole(f"{path}, {split} {name}" if split else f"{path}, {name}", values)
-    return columns
+    dims = variables[main].dimensions
+    known = [name for name in dims if name in variables and variables[name].ndim == 1]
+    beside = {name: np.asarray(variables[name][...]) for name in known}
+    return of_coordinates(dims, beside) | columns
 
 
 READERS: Mapping[str, Callable[[Path, str], Splits]] = {
