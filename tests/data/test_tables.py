@@ -18,6 +18,7 @@ from disobey.provenance import spec_id
 from disobey.stages import prepare
 from disobey.stores.reader import read_arrays, read_attributes
 from disobey.study.datasets import Files
+from disobey.study.external_checks import _facts_in
 from disobey.study.sizes import (
     SPLITS,
     content_of_split,
@@ -813,3 +814,10 @@ def test_a_class_without_an_image_that_can_be_read_is_refused_where_the_study_is
         Path(split, "owl", "0.heic").write_bytes(b"x")
     dataset = Files.model_validate({"source": "files", "name": "mine"} | FOLDERS)
     assert "train/owl holds no image of its own" in mistake_in(dataset, None, "train")
+
+
+def test_a_name_that_is_too_long_for_a_file_is_no_file():
+    given = Files.model_validate({"source": "files", "name": "mine", "train": f"{'a' * 300}.csv",
+                                  "test": "test.csv"} | TEXT)  # fmt: skip
+    assert mistake_in(given, None, "train").startswith("there is no file ")
+    assert _facts_in(Path(given.train), labels=False).startswith("there is no file ")

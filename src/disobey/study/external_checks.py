@@ -3,6 +3,7 @@
 Files of logits, classifiers of the hub or in folders, and the checkpoints of pretrained models.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def _holds_top_classes(facts: Facts) -> bool:
 
 def _facts_in(path: Path, *, labels: bool) -> Facts | str:
     """Return the content of a file, or in words why it cannot be read."""
-    if not path.is_file():
+    if not os.path.isfile(path):  # a name may be too long
         return f"there is no file {path.absolute()}; correct the path"
     try:
         return facts_of(path, labels_facts if labels else logits_facts)

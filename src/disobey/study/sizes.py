@@ -6,6 +6,7 @@ The user's own files are found and counted, but for CSV and JSON rows, which are
 import glob
 import json
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
     given = getattr(dataset, split)
     for word in _words(given):
         paths = _expanded(word, root)
-        missing = [path for path in paths if not path.exists()]
+        missing = [path for path in paths if not os.path.exists(path)]  # a name may be too long
         if missing or not paths:
             place = missing[0] if missing else Path(root or "", word)
             below = "" if root is None else f" (data_root is {root})"
