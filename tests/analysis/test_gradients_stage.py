@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from disobey.analysis.claims.registry import findings
 from disobey.analysis.store import read_analyses
+from disobey.figures import drawer
 from disobey.stages.command import main
 from disobey.stores.manifest import read_manifest
 from disobey.study.loader import load_study
@@ -26,7 +27,8 @@ datasets:
 models:
   channels: {family: channel_linear}
 recipes:
-  adam: {optimizer: adam, lr: 0.1, batch: 32, epochs: 2, schedule: constant}
+  adam:
+    {optimizer: adam, lr: 0.1, batch: 32, epochs: 2, schedule: constant, evaluate: {points: 4}}
 settings:
   self:
     dataset: similar
@@ -37,7 +39,7 @@ settings:
     controls: [double_length, student_at_1]
 analysis: {resamples: 100}
 """
-STAGES = ("prepare", "train", "dump", "confidence", "gradients", "explorer")
+STAGES = ("prepare", "train", "dump", "confidence", "curves", "gradients", "explorer")
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +123,18 @@ def test_claims_stand_on_the_store(plan):
     half = 12.706204736432095 * difference.std(ddof=1) / np.sqrt(2)  # t of one degree of freedom
     assert of["student_at_1"].number.low == pytest.approx(difference.mean() - half)
     assert [one.counted for one in of.values()] == [True, False, False, False]
+
+
+def test_the_figure_shows_the_steps_of_the_drawn_models(plan):
+    """A control that trains twice as long is in the curves but not drawn."""
+    job = plan.jobs["figure", "tiny/gradients-self"]
+    figure = drawer("gradients")(read_analyses(map(read_manifest, job.inputs), ["self"]))
+    (axes,) = [axes for axes in figure.axes if axes.get_xlabel() == "step"]
+    drawn = {line.get_gid(): line.get_xdata().max() for line in axes.lines}
+    steps = read(plan, "curves", "tiny/self").step
+    last = float(steps.sel(model="student").max())
+    assert float(steps.max()) == 2 * last and drawn["curve/test/student"] == last
+    assert last < axes.get_xlim()[1] < 1.2 * last
 
 
 def test_the_page_of_examples_needs_no_pictures(plan):
