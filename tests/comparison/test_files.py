@@ -152,6 +152,7 @@ def refused(*models, **options):
         (lambda z: z + 1j, "holds complex128"),
         (lambda z: np.where(z == z[7, 2], np.nan, z), "student, logits, row 7, class 2: is nan"),
         (lambda z: np.where(z == z[9, 0], -np.inf, z), "row 9, class 0: is -inf; 1 of 300 rows"),
+        (lambda z: np.where(z == z[9, 0], -1e300, z), "row 9, class 0: is -1e+300; 1 of 300 rows"),
         (softmax, "student, logits: these are probabilities"),
         (lambda z: softmax(z).astype(np.float16), "say --probabilities"),
     ],

@@ -70,6 +70,14 @@ def test_a_link_to_a_file_that_is_gone_is_named(files, tmp_path):
         content_of([files("a", "one"), gone])
 
 
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path):
+    """As old archives of other systems have some."""
+    picture = tmp_path / os.fsdecode(b"caf\xe9.png")
+    picture.touch()
+    with pytest.raises(UserError, match=r"the file name 'caf\\udce9.png' is not UTF-8; rename it"):
+        content_of([picture], below=tmp_path)
+
+
 def test_a_file_that_has_just_changed_is_not_kept(files):
     path = files("a", "one", time.time())
     first = content_of([path])

@@ -817,7 +817,9 @@ def test_command_line_exits_2_without_a_traceback(study_file):
         ("no*.csv", "/no*.csv"),
         ("some.txt", ".parquet, .csv, .jsonl, .json, .npz"),
         ("[some.csv, some.npz]", "csv and npz"),
+        ("[some.csv, s*.csv]", "given twice"),
         ("empty", "empty"),
+        ("''", "must not be empty"),
     ],
 )
 def test_files_that_are_not_there_or_of_no_known_format_are_refused(

@@ -95,6 +95,10 @@ REFUSED = {
         using(model("base", folder="brt")),
         "models.base.folder: brt: there is no such folder",
     ),
+    "a name too long": (
+        using(model("base", folder="bert" * 100)),
+        f"models.base.folder: {'bert' * 100}: there is no such folder",
+    ),
     "too many layers": (
         using(model("base", folder="bert", layers=5)),
         "models.base.layers: must be at most 4, as many as the checkpoint has; got 5",
@@ -158,6 +162,19 @@ def test_weights_in_a_pickle_are_refused_with_how_to_convert_them(study_file, fo
         load_study(study_file(*using(FOLDER)))
     assert "bert: holds its weights only as pytorch_model.bin, a pickle" in str(error.value)
     assert "save_pretrained('converted')" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("config.json", b"\xff\xfe{\0}\0", "/config.json: is not a JSON object in UTF-8"),
+        ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ],
+)
+def test_files_that_hold_something_else_are_refused(study_file, folder, name, content, message):
+    (folder / "bert" / name).write_bytes(content)
+    with pytest.raises(UserError, match=f"models.base.folder: bert.*{message}"):
+        load_study(study_file(*using(FOLDER)))
 
 
 def test_the_same_tokenizer_may_be_declared(study):

@@ -15,7 +15,8 @@ from scipy.special import ndtri
 
 import disobey
 from disobey.__main__ import main
-from disobey.models.exported import MEAN
+from disobey.errors import UserError
+from disobey.models.exported import MEAN, load
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from tests.checkpoints import WORDS, save_checkpoint
@@ -140,6 +141,13 @@ def test_a_study_has_an_exported_model_as_teacher_with_equal_logits(runs):
         np.testing.assert_allclose(logits, stored(runs[1]["digits"])["logits"], rtol=0, atol=1e-6)
         assert list(file["test"]["class"][...]) == [str(digit) for digit in range(10)]
     assert "disobey.models.mlp" in plan.jobs["classify", teacher].roots
+
+
+def test_weights_that_are_cut_off_are_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(UserError, match=r"model.safetensors: cannot be read: .*; export it again"):
+        load(tmp_path)
 
 
 def test_the_card_says_what_made_the_model_and_its_accuracy_with_wilson_s_interval(runs):

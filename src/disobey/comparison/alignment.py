@@ -23,6 +23,8 @@ from disobey.errors import UserError
 
 # Deciles of fewer examples would be empty or single points.
 FEWEST = 20
+# Of stores, whose logits are of this type; a larger number is infinite there.
+LARGEST = np.finfo(np.float32).max
 # Largest distance from 1 of a sum of probabilities: float16 sums of many classes are this bad.
 TOLERANCE, LARGEST_TOLERANCE = 1e-3, 0.05
 
@@ -279,11 +281,11 @@ def checked_logits(values: np.ndarray, where: str, probabilities: bool) -> np.nd
         )
     if len(values) < FEWEST:
         raise UserError(f"{where}: has {len(values)} examples; {FEWEST} are needed at least")
-    rows, columns = np.nonzero(~np.isfinite(values))
+    rows, columns = np.nonzero(~(np.abs(values) <= LARGEST))
     if rows.size:
         raise UserError(
             f"{where}, row {rows[0]}, class {columns[0]}: is {values[rows[0], columns[0]]}; "
-            f"{len(np.unique(rows))} of {len(values)} rows are not finite ({ROWS})"
+            f"{len(np.unique(rows))} of {len(values)} rows are not finite in float32 ({ROWS})"
         )
     if probabilities:
         return _log_probabilities(values, where)

@@ -7,6 +7,7 @@ import contextlib
 import fnmatch
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ FILES = (CONFIG, "model*.safetensors", "model.safetensors.index.json", *TOKENIZE
 PREPROCESSOR = "preprocessor_config.json"
 # And of a classifier that is not trained further: how it wants its images.
 CLASSIFIER_FILES = (*FILES, PREPROCESSOR, "processor_config.json")
+# The first bytes of what stands for a large file in a repository that was cloned without it.
+POINTER = b"version https://git-lfs"
 # Pickles, which can run any code when they are read.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth")
 # Position ids that start behind the padding index, as in RoBERTa's code.
@@ -58,12 +61,18 @@ def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
     UserError
         When the configuration or the weights are not there, or only as a pickle.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # a name may be too long
         raise UserError(f"{folder}: there is no such folder")
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     found = [name for name in names if any(fnmatch.fnmatchcase(name, form) for form in files)]
     if CONFIG not in found:
         raise UserError(f"{folder}: holds no {CONFIG}, so it is not a checkpoint of transformers")
+    if read_config(folder) is None:
+        raise UserError(f"{folder / CONFIG}: is not a JSON object in UTF-8; save it as one")
+    for name in found:
+        with open(folder / name, "rb") as stream:
+            if stream.read(len(POINTER)) == POINTER:
+                raise UserError(f"{folder / name}: only names a file of Git LFS; git lfs pull")
     if not any(name.endswith(".safetensors") for name in found):
         pickles = [name for name in names if any(fnmatch.fnmatch(name, form) for form in PICKLES)]
         raise UserError(

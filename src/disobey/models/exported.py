@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -34,7 +35,10 @@ def load(folder: Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
         When the weights are another model's.
     """
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    weights = load_file(folder / WEIGHTS)
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise UserError(f"{folder / WEIGHTS}: cannot be read: {error}; export it again") from None
     normalise = {name: weights.pop(name) for name in (MEAN, SCALE) if name in weights}
     about = config["disobey"]
     names = tuple(config["id2label"].values())

@@ -22,6 +22,7 @@ from disobey.stores.writer import atomic
 
 # A file that was changed this recently may change once more and keep its size and its time.
 SETTLED_SECONDS = 2.0
+NUL = "\0"  # ends a file's name
 SAID_FROM = 1 << 30  # bytes; a disk reads this in seconds
 
 _KEEPS: ContextVar[bool] = ContextVar("keeps", default=True)
@@ -53,6 +54,10 @@ def content_of(paths: Sequence[Path], below: Path | None = None) -> str:
     except OSError as error:
         raise UserError(
             f"{error.filename}: cannot be read: {error.strerror}; repair or remove it"
+        ) from None
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"{below}: the file name {error.object.partition(NUL)[0]!r} is not UTF-8; rename it"
         ) from None
 
 
@@ -86,7 +91,7 @@ def _over(paths: Sequence[Path], hashes: Sequence[str], below: Path | None) -> s
     whole = hashlib.sha256()
     for path, one in zip(paths, hashes, strict=True):
         name = "" if below is None else path.relative_to(below).as_posix()
-        whole.update(f"{name}\0{one}\n".encode())
+        whole.update(f"{name}{NUL}{one}\n".encode())
     return whole.hexdigest()
 
 

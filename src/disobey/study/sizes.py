@@ -75,6 +75,10 @@ def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
             below = "" if root is None else f" (data_root is {root})"
             return f"there is no file {place.absolute()}{below}; correct the path"
     try:
+        real = [path.resolve() for path in given_files(dataset, root, split)]
+        twice = next((path for path in real if real.count(path) > 1), None)
+        if twice is not None:
+            return f"{twice} is given twice, so its rows would count twice; name it once"
         if format_of(dataset, root) != FOLDER:
             rows_of(dataset, root, split)
             return None

@@ -113,7 +113,7 @@ def _wording(kind: str, context: dict[str, Any], given: object, location: Locati
         )
     if kind == "string_too_long":
         return f"is longer than {context['max_length']} characters; shorten it"
-    return "must not be empty" if kind == "too_short" else None
+    return "must not be empty" if kind in ("too_short", "string_too_short") else None
 
 
 def _unknown_key(key: str, hint: str) -> str:
@@ -126,7 +126,7 @@ def _unknown_key(key: str, hint: str) -> str:
 
 def _remedy(kind: str, given: object, location: Location) -> str:
     """Return what to write instead, if the wrong type shows it."""
-    if kind == "list_type" and isinstance(given, str | int | float):
+    if kind == "list_type" and isinstance(given, str | int | float) and given != "":
         return f"; write {_as_list(given, location)}"
     if kind in MAPPINGS:
         return _example(given, location)
