@@ -639,6 +639,42 @@ def test_json_that_is_none_is_refused(content):
         prepared(**TEXT)
 
 
+def test_a_line_that_is_no_json_is_named():
+    Path("train.jsonl").write_text('{"sentence": "a", "label": 0}\n\n{"sentence": }')
+    write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
+    with pytest.raises(UserError, match=r"train.jsonl: is not JSON: line 3: Expecting value; "):
+        prepared(**TEXT)
+
+
+def test_an_array_that_is_no_text_is_not_printed():
+    for split in SPLITS:
+        np.savez(f"{split}.npz", image=np.zeros((4, 30, 30), "u1"), label=[0, 1, 0, 1])
+    with pytest.raises(
+        UserError, match=r"(?s)row 0, column image: .* is not text but ndarray"
+    ) as error:
+        prepared(columns={"text": "image"})
+    assert len(str(error.value)) < 200
+
+
+def test_a_table_without_rows_is_refused_when_a_study_is_planned():
+    write_texts(".parquet", texts=[], labels=[])
+    write_texts(".parquet", "test")
+    data = {"source": "files", "name": "mine", "train": "train.parquet", "test": "test.parquet"}
+    dataset = Files.model_validate(data | TEXT)
+    assert mistake_in(dataset, None, "train") == "holds no rows; name other files"
+    assert mistake_in(dataset, None, "test") is None
+
+
+def test_a_table_with_damaged_rows_is_refused_by_name():
+    for split in SPLITS:
+        write_texts(".parquet", split, [f"text {i}" for i in range(1000)], [0, 1] * 500)
+    content = bytearray(Path("train.parquet").read_bytes())
+    content[40:400] = bytes(360)
+    Path("train.parquet").write_bytes(content)
+    with pytest.raises(UserError, match=r"train \(train.parquet\): cannot be read: "):
+        prepared(**TEXT)
+
+
 def test_half_a_character_is_refused_with_its_row():
     rows = enumerate(("whole", "a \ud83d b"))
     lines = [json.dumps({"sentence": text, "label": label}) for label, text in rows]
@@ -735,6 +771,13 @@ def test_numbers_from_1_on_beside_a_word_are_classes():
     write_labels(["2", "1", "other"] * 4)
     data = prepared(**TEXT)
     assert data.class_names == ("1", "2", "other") and data.train.label.tolist()[:3] == [1, 0, 2]
+
+
+def test_whole_numbers_with_a_point_are_classes_in_their_order():
+    """As pandas writes a column of numbers that had a missing value."""
+    write_labels(["10.0", "2.0", "1.", "2"] * 3)
+    data = prepared(**TEXT)
+    assert data.class_names == ("1", "2", "10") and data.train.label.tolist()[:4] == [2, 1, 0, 1]
 
 
 def test_a_value_that_is_a_given_name_is_that_name_whatever_its_place():

@@ -7,6 +7,7 @@ names; so it is where the user names them and no name is itself a number.
 
 import math
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,8 @@ def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table 
         _check_storable(value, where)
         return _key(value)
     raise UserError(
-        f"{where}: {value!r} is not a label; labels are whole numbers or words, one for each row"
+        f"{where}: {reprlib.repr(value)} is not a label; labels are whole numbers or words, one for "
+        f"each row"
     )
 
 
@@ -212,9 +214,10 @@ def _check_storable(text: str, where: str) -> None:
 
 
 def _key(name: str) -> str:
-    """Return a name without blanks around it; a whole number as its digits."""
+    """Return a name without blanks around it; a whole number, also as 1.0, as its digits."""
     plain = name.strip()
-    return str(int(plain)) if _is_number(plain) else plain
+    whole, _, decimals = plain.partition(".")
+    return str(int(whole)) if _is_number(whole) and not decimals.strip("0") else plain
 
 
 def _is_number(text: str) -> bool:
@@ -306,8 +309,8 @@ def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str
     for position, value in enumerate(values):
         if value is not None and not isinstance(value, str):
             raise UserError(
-                f"{where}: row {row + position}, column {column}: {value!r} is not text but "
-                f"{type(value).__name__}; name another column, or put it in quotes"
+                f"{where}: row {row + position}, column {column}: {reprlib.repr(value)} is not "
+                f"text but {type(value).__name__}; name another column, or put it in quotes"
             )
         if value:
             _check_storable(value, f"{where}: row {row + position}, column {column}")

@@ -167,7 +167,7 @@ def features_table(
         try:
             at_once = IMAGES_AT_ONCE if with_images else ROWS_AT_ONCE
             yield from rows.select_columns(list(columns)).iter(at_once)
-        except reading as error:
+        except (*reading, OSError) as error:
             raise UserError(f"{where}: cannot be read: {error}") from None
 
     def class_names(column: str) -> Sequence[str] | None:
@@ -280,6 +280,7 @@ def json_table(where: str, paths: Sequence[Path]) -> Table:
 
 
 def _json_rows(path: Path) -> Iterator[Row]:
+    number = 0
     try:
         with open(path, encoding="utf-8-sig") as stream:
             if next(filter(str.strip, stream), "").lstrip().startswith("["):
@@ -294,7 +295,8 @@ def _json_rows(path: Path) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: {error}; save it as UTF-8") from None
     except (ValueError, RecursionError) as error:  # of digits and brackets there may be too many
-        raise UserError(f"{path}: is not JSON: {error}; write one object on each line") from None
+        said = f"line {number}: {getattr(error, 'msg', error)}" if number else error
+        raise UserError(f"{path}: is not JSON: {said}; write one object on each line") from None
 
 
 def _object(value: object, path: Path, where: str) -> Row:

@@ -80,8 +80,7 @@ def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
         if twice is not None:
             return f"{twice} is given twice, so its rows would count twice; name it once"
         if format_of(dataset, root) != FOLDER:
-            rows_of(dataset, root, split)
-            return None
+            return None if rows_of(dataset, root, split) else "holds no rows; name other files"
         if not isinstance(given, str):
             return "a folder of images must be the only one; write one folder"
         classes = _class_folders(dataset, root, split)
