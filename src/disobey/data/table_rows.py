@@ -200,8 +200,8 @@ def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table 
         _check_storable(value, where)
         return _key(value)
     raise UserError(
-        f"{where}: {reprlib.repr(value)} is not a label; labels are whole numbers or words, one for "
-        f"each row"
+        f"{where}: {reprlib.repr(value)} is not a label; labels are whole numbers or words, one "
+        f"for each row"
     )
 
 
