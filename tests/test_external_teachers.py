@@ -232,6 +232,9 @@ REFUSED = {
         "teachers: {h: {source: huggingface, checkpoints: [{folder: m0}, {folder: m1}]}}\n"
         f"settings:\n  it: {SETTING}{{external: h}}}}\n", {},
     ),
+    "nan.npz, train logits, row 0, class 0: is nan": (taught("[nan.npz]"), {}),
+    "words.npz, train logits: holds <U1, where floating-point": (taught("[words.npz]"), {}),
+    r"single.npz, train logits: has shape \(200,\), where": (taught("[single.npz]"), {}),
     "short.npz has 199 rows of train": (taught("[t0.npz, short.npz]"), {}),
     "there is no teacher 'x'; did you mean 't'|there is no teacher 'x'; known: t": (
         taught(TWO).replace("external: t}", "external: x}"), {},
@@ -283,7 +286,11 @@ def test_mistakes_are_named_before_anything_runs(said, files):
     for folder in ("m0", "m1"):
         save_image_model(folder, 0)
     np.savez("half.npz", **{split: array[:100] for split, array in files[0].items()})
-    np.savez("short.npz", **files[0] | {"train": files[0]["train"][1:]})
+    train = files[0]["train"]
+    others = {"short": train[1:], "nan": train * np.nan, "words": np.full(train.shape, "a"),
+              "single": train[:, 0]}  # fmt: skip
+    for name, other in others.items():
+        np.savez(f"{name}.npz", **files[0] | {"train": other})
     Path("copy.npz").write_bytes(Path("t0.npz").read_bytes())
     np.savez("test.npz", test=files[0]["test"])
     text, options = REFUSED[said]

@@ -79,7 +79,7 @@ def test_the_page_says_how_many_jobs_the_default_study_submits():
     ]
     alone = sum(stage not in HERE for stage, _ in found.plan.jobs)
     page = (REPOSITORY / "docs/cluster.md").read_text(encoding="utf-8")
-    said = f"on the CPU is {len(submitted)} submissions instead of {alone}"
+    said = f"the default study makes {len(submitted)} submissions instead of {alone}"
     assert said in " ".join(page.split())
     assert len(submitted) <= 12
 

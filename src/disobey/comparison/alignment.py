@@ -17,14 +17,13 @@ from disobey.comparison.files import (
     MISSING_MASS,
     ROWS,
     Columns,
+    check_numbers,
     refuse_rows,
 )
 from disobey.errors import UserError
 
 # Deciles of fewer examples would be empty or single points.
 FEWEST = 20
-# Of stores, whose logits are of this type; a larger number is infinite there.
-LARGEST = np.finfo(np.float32).max
 # Largest distance from 1 of a sum of probabilities: float16 sums of many classes are this bad.
 TOLERANCE, LARGEST_TOLERANCE = 1e-3, 0.05
 
@@ -269,24 +268,9 @@ def checked_logits(values: np.ndarray, where: str, probabilities: bool) -> np.nd
         were not announced, and, where they were, rows that are none or that hold a zero. A zero has
         rounded its logit away: any floor would invent confidence, and A, A_z and B with it.
     """
-    if values.ndim != 2 or values.shape[1] < 2:
-        raise UserError(
-            f"{where}: has shape {values.shape}, where (example, class) with two classes at least "
-            f"is needed; write a binary model's single logit z as the two columns (0, z)"
-        )
-    if values.dtype.kind != "f":
-        raise UserError(
-            f"{where}: holds {values.dtype}, where floating-point logits are needed (the scores "
-            f"before softmax, not predicted classes)"
-        )
+    check_numbers(values, where)
     if len(values) < FEWEST:
         raise UserError(f"{where}: has {len(values)} examples; {FEWEST} are needed at least")
-    rows, columns = np.nonzero(~(np.abs(values) <= LARGEST))
-    if rows.size:
-        raise UserError(
-            f"{where}, row {rows[0]}, class {columns[0]}: is {values[rows[0], columns[0]]}; "
-            f"{len(np.unique(rows))} of {len(values)} rows are not finite in float32 ({ROWS})"
-        )
     if probabilities:
         return _log_probabilities(values, where)
     if not _not_probabilities(values).any():

@@ -31,6 +31,8 @@ NUMBERED = re.compile(r"(.*?)(\d+)")  # a column of one class: 3, c3, logit_3
 TOP_CLASS, TOP_LOGIT, MISSING_MASS, CLASSES = "top_class", "top_logit", "missing_mass", "classes"
 # The kinds of numbers that each holds, as numpy names them.
 OF_TOP = {TOP_CLASS: "iu", TOP_LOGIT: "iuf", MISSING_MASS: "f"}
+# Of stores, whose logits are of this type; a larger number is infinite there.
+LARGEST = np.finfo(np.float32).max
 # A student may be shown this share of spread probability, mean over examples [our choice].
 LARGEST_SPREAD = 0.1
 ONLY_TEACHERS = (
@@ -464,16 +466,48 @@ def spread_share(logits: np.ndarray, given: np.ndarray, temperature: float) -> f
 # --- what can be told before anything is made of them: for planning --------------------------
 
 
+def check_numbers(values: np.ndarray, where: str) -> None:
+    """Refuse what cannot be logits or probabilities, (example, class).
+
+    Raises
+    ------
+    UserError
+        For another shape, and numbers that are not floating-point or not finite in float32.
+    """
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise UserError(
+            f"{where}: has shape {values.shape}, where (example, class) with two classes at least "
+            f"is needed; write a binary model's single logit z as the two columns (0, z)"
+        )
+    if values.dtype.kind != "f":
+        raise UserError(
+            f"{where}: holds {values.dtype}, where floating-point logits are needed (the scores "
+            f"before softmax, not predicted classes)"
+        )
+    rows, columns = np.nonzero(~(np.abs(values) <= LARGEST))
+    if rows.size:
+        raise UserError(
+            f"{where}, row {rows[0]}, class {columns[0]}: is {values[rows[0], columns[0]]}; "
+            f"{len(np.unique(rows))} of {len(values)} rows are not finite in float32 ({ROWS})"
+        )
+
+
 def logits_facts(path: Path) -> dict[str, Any]:
     """Return sizes and label noise of each split of a file of logits, as `read_file` calls them.
 
     These are ``rows``, ``classes``, and ``noise``, the share of given labels that differ from the
     clean ones; None where not both are there. Of top classes alone also ``top``, how many.
+
+    Raises
+    ------
+    UserError
+        For a file that cannot be read, and for what cannot be logits.
     """
     found = {}
     for split, columns in read_file(path).items():
-        shape = columns[LOGITS].shape if LOGITS in columns else ()
-        rows, classes = (*shape, 0, 0)[:2]
+        if LOGITS in columns:
+            check_numbers(columns[LOGITS], f"{path}, {f'{split} {LOGITS}'.strip()}")
+        rows, classes = columns[LOGITS].shape if LOGITS in columns else (0, 0)
         found[split] = {"rows": rows, "classes": classes, "noise": _noise(columns)}
         if TOP_CLASS in columns:
             found[split]["top"] = columns[TOP_CLASS].shape[1]
