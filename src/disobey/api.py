@@ -54,6 +54,8 @@ def confidence_logit(logits: ArrayLike, chosen: ArrayLike | None = None) -> np.n
     >>> confidence_logit([[2.0, 0.0], [0.0, 3.0]], chosen=[0, 0])
     array([ 2., -3.])
     """
+    if np.ma.is_masked(logits):
+        raise ValueError("logits must not be masked; give all of them")
     z = np.asarray(logits)
     classes = z.argmax(-1) if chosen is None and z.ndim == 2 and z.size else np.asarray(chosen)
     if z.ndim == 2 and classes.size and np.issubdtype(classes.dtype, np.integer):

@@ -90,6 +90,9 @@ def test_a_refusal_is_one_line_and_status_2_and_writes_nothing(saved, capsys):
     assert (code, out) == (2, "")
     assert err == "disobey compare: gone.npz: there is no such file\n"
     assert not (saved / "comparison").exists()
+    (saved / "found").touch()
+    _, _, err = call(capsys, "gone.npz", "student.npz", "--output", "found")
+    assert err == "disobey compare: --output found: is a file; name a folder\n"
 
 
 def test_importing_the_package_imports_nothing_heavy_and_no_figure_or_torch_for_numbers():
@@ -123,6 +126,32 @@ def test_the_examples_of_the_docstrings_are_true():
 def test_classes_that_do_not_exist_are_refused(chosen):
     with pytest.raises(ValueError, match="chosen"):
         disobey.confidence_logit([[2.0, 0.0], [0.0, 3.0]], chosen)
+
+
+def test_masked_logits_have_no_confidence():
+    masked = np.ma.masked_array([[2.0, 0.0]], [[False, True]])
+    with pytest.raises(ValueError, match="logits must not be masked"):
+        disobey.confidence_logit(masked)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"replicates": "other.npz"}, "replicates: is one model, other.npz; write a list: ['other"),
+        ({"resamples": -1}, "resamples: must be at least 0, got -1"),
+        ({"seed": -1}, "seed: must be at least 0, got -1"),
+    ],
+)
+def test_options_that_cannot_be_right_are_refused(options, said):
+    with pytest.raises(disobey.errors.UserError) as error:
+        disobey.compare(*scaled_seeds(1, 1), **options)
+    assert said in str(error.value)
+
+
+def test_a_statistic_that_does_not_exist_is_refused():
+    found = disobey.compare(*scaled_seeds(1, 1), resamples=0)
+    with pytest.raises(disobey.errors.UserError, match="did you mean 'exaggeration'"):
+        found.value("exageration")
 
 
 def test_exaggeration_needs_a_replicate():

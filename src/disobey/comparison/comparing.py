@@ -49,6 +49,11 @@ def compare_models(
     cannot be read or cannot be right.
     """
     _check_pairs(pairs)
+    if _is_path(replicates):
+        raise UserError(f"replicates: is one model, {replicates}; write a list: [{replicates!r}]")
+    for name, number in (("resamples", resamples), ("seed", seed)):
+        if number < 0:
+            raise UserError(f"{name}: must be at least 0, got {number}")
     models = _named_models(pairs, replicates)
     analyses, notes = {}, []
     aligned = align_models(pairs, replicates, labels, probabilities, split)

@@ -32,6 +32,7 @@ from disobey.analysis.statistics import (
 )
 from disobey.analysis.store import Analysis
 from disobey.comparison.alignment import Aligned
+from disobey.errors import UserError, nearest
 from disobey.numbers import NBSP, interval, number
 from disobey.report.lead import IN_WORDS, markdown
 
@@ -132,6 +133,8 @@ class Comparison:
         self, statistic: str, model: str = STUDENT, split: str | None = None, subset: str = ALL
     ) -> float:
         """Return the estimate of one statistic, as `disobey.analysis.names` calls them."""
+        if statistic not in STATISTICS:
+            raise UserError(f"there is no statistic {statistic}; {nearest(statistic, STATISTICS)}")
         return self.analysis.number(statistic, model, split or self.splits[0], subset)[0]
 
     def held(self, split: str) -> list[Held]:

@@ -20,6 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     first = [options.teacher, options.student, *([options.reference] if options.reference else [])]
     try:
+        if options.output.is_file():
+            raise UserError(f"--output {options.output}: is a file; name a folder")
         found = compare_models(
             [first, *options.pair],
             options.replicate,
