@@ -501,6 +501,27 @@ def test_coordinates_and_indices_are_ids_and_class_names(models, ids, form, requ
     assert "class 2 is 'd', but in" in refused(teacher, other)
 
 
+@pytest.mark.parametrize("key", ["test", "logits"])
+@pytest.mark.parametrize("form", [in_memory, as_frame])
+def test_they_count_in_a_mapping_too(models, form, key):
+    order, named = np.random.default_rng(5).permutation(EXAMPLES), list("abcd")
+    teacher = {key: form(models["teacher"], IDS, named)}
+    found = compare(teacher, {key: form(models["student"][order], IDS[order], named)})
+    expected = (models["teacher"].argmax(1) == models["student"].argmax(1)).mean()
+    assert found.value("agreement") == expected
+    assert found.notes == ("rows are matched by example_id",)
+    other = {key: form(models["student"], IDS, list("abdc"))}
+    assert "class 2 is 'd', but in" in refused(teacher, other)
+    given = {"class_name": named, "example_id" if key == "logits" else "test_example_id": IDS}
+    assert compare(teacher, other | given).value("agreement") == expected
+
+
+def test_a_table_with_splits_is_not_given_as_one_of_them(models):
+    table = as_frame(models["teacher"], IDS, list("abcd")).assign(split="test")
+    said = refused({"test": table}, models["student"])
+    assert said == "teacher, test: has a column split; remove it, or give it alone"
+
+
 def test_classes_that_are_only_counted_contradict_no_names(models):
     teacher = as_frame(models["teacher"], np.zeros(EXAMPLES), list("abcd"))
     student = in_memory(models["student"], np.zeros(EXAMPLES), range(CLASSES))

@@ -14,6 +14,7 @@ from disobey.comparison.files import (
     LABEL,
     LOGITS,
     ONLY_TEACHERS,
+    SPLIT,
     SPLITS,
     TEST,
     TOP_CLASS,
@@ -180,9 +181,28 @@ def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
     """Return the splits of a model or of labels, as their arrays call them."""
     if _is_path(model):
         return read_file(Path(model), main)
-    if isinstance(model, Mapping):
-        arrays = {str(key): _array(f"{name}, {key}", array) for key, array in model.items()}
-        return named(name, arrays, main)
+    if not isinstance(model, Mapping):
+        return _splits_of(model, name, f"{name}, {main}", main)
+    arrays, beside = {}, {}
+    for key, given in ((str(key), given) for key, given in model.items()):
+        where = f"{name}, {key}"
+        if key in (main, *SPLITS):
+            read = _splits_of(given, where, where, main)
+            if UNNAMED not in read:
+                raise UserError(f"{where}: has a column {SPLIT}; remove it, or give it alone")
+            beside[key] = read[UNNAMED]
+            arrays[key] = beside[key].pop(main)
+        else:
+            arrays[key] = _array(where, given)
+    splits = named(name, arrays, main)
+    for key, columns in beside.items():
+        split = key if key in SPLITS else UNNAMED
+        splits[split] = columns | splits[split]
+    return splits
+
+
+def _splits_of(model: Any, name: str, where: str, main: str) -> Splits:  # noqa: ANN401 - array_like
+    """Return the splits of a table or an array, with the ids and the class names beside it."""
     if hasattr(model, "iloc"):  # of pandas
         splits = table_splits(name, model.to_frame(main) if model.ndim == 1 else model, main)
         if not any(main in columns for columns in splits.values()):
@@ -190,7 +210,7 @@ def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
         return splits
     dims = getattr(model, "dims", ())  # of xarray
     beside = {dim: model.coords[dim].to_numpy() for dim in dims if dim in model.coords}
-    return {UNNAMED: of_coordinates(dims, beside) | {main: _array(f"{name}, {main}", model)}}
+    return {UNNAMED: of_coordinates(dims, beside) | {main: _array(where, model)}}
 
 
 def _array(where: str, given: Any) -> np.ndarray:  # noqa: ANN401 - array_like
