@@ -1,8 +1,8 @@
 """Files of logits from any framework: npz, npy, parquet, and netCDF as this package writes it.
 
 Every format is read into splits with columns: ``logits``, and ``label``, ``clean_label``,
-``example_id`` and ``class_name`` where the file has them. The only checks here are that the columns
-can be told apart and that no value is missing.
+``example_id`` and ``class_name`` where the file has them. Readers check that the columns can be
+told apart and that no value is missing; `check_numbers` refuses what cannot be logits.
 """
 
 import re
@@ -127,9 +127,10 @@ def _are_turned(dims: Sequence[object]) -> bool:
 
 
 def of_coordinates(dims: Sequence[object], values: Mapping[object, np.ndarray]) -> Columns:
-    """Return the ids and the class names that coordinates of (example, class) hold, if any.
+    """Return the ids, (example,), and class names, (class,), that coordinates hold, if any.
 
-    Ids are whole numbers or text and do not repeat; names of classes do not merely count them.
+    ``dims`` are the names of the logits' dimensions, ``values`` the coordinates by these names. Ids
+    are whole numbers or text and do not repeat; names of classes do not merely count them.
     """
     in_order = reversed(dims) if _are_turned(dims) else dims
     found = {
@@ -467,7 +468,7 @@ def spread_share(logits: np.ndarray, given: np.ndarray, temperature: float) -> f
 
 
 def check_numbers(values: np.ndarray, where: str) -> None:
-    """Refuse what cannot be logits or probabilities, (example, class).
+    """Refuse what cannot be logits or probabilities of shape (example, class).
 
     Raises
     ------
