@@ -2,7 +2,7 @@
 
 import importlib.util
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
 from disobey.data.label_noise import number_seen
@@ -18,7 +18,7 @@ from disobey.study.external_checks import (
     tokens_of_another,
     unusable_checkpoints,
 )
-from disobey.study.models import External, Setting, StudentOf, Study, Views
+from disobey.study.models import NAMING, External, Setting, StudentOf, Study, Views
 from disobey.study.sizes import SPLITS, format_of, mistake_in
 from disobey.study.wording import Location, Mistake
 
@@ -35,11 +35,10 @@ def cross_checks(study: Study) -> list[Mistake]:
     mistakes += external_mistakes(study)
     mistakes += foreign_names(study)
     unknown = {name: list(_unknown_names(study, one)) for name, one in study.settings.items()}
-    for name, setting in study.settings.items():
-        found = unknown[name]
+    for name, found in unknown.items():
         chain = _chain(study, name)
-        if not found and not any(unknown[earlier] for earlier in chain[1:]):
-            found = _in_setting(study, setting, chain)  # those with a wrong name cannot be checked
+        if not any(unknown[one] for one in chain):  # those with a wrong name cannot be checked
+            found = _in_setting(study, study.settings[name], chain)
         mistakes += [(("settings", name, *place), words) for place, words in found]
     return mistakes
 
@@ -51,9 +50,7 @@ def _in_setting(study: Study, setting: Setting, chain: list[str]) -> list[Mistak
         circle = " -> ".join([*chain, teacher.setting])
         words = "give one of these settings a model as its teacher"
         return [(("teacher",), f"is part of a circle of teachers ({circle}); {words}")]
-    found = list(_kinds(study, setting)) or list(_too_small(study, setting))
-    for check in OF_A_SETTING:
-        found += check(study, setting)
+    found = [mistake for check in OF_A_SETTING for mistake in check(study, setting)]
     return found + list(_share(study, setting, chain[1:]))
 
 
@@ -147,42 +144,32 @@ def _chain(study: Study, name: str) -> list[str]:
 
 
 def _unknown_names(study: Study, setting: Setting) -> Iterator[Mistake]:
-    teacher = setting.teacher
-    named: tuple[Location, str, str, Mapping[str, object]]
-    if isinstance(teacher, StudentOf):
-        named = (("teacher", "setting"), teacher.setting, "setting", study.settings)
-    elif isinstance(teacher, External):
-        named = (("teacher", "external"), teacher.external, "teacher", study.teachers)
-    else:
-        named = (("teacher",), teacher, "model", study.models)
-    for place, given, table, known in (
-        (("dataset",), setting.dataset, "dataset", study.datasets),
-        named,
-        (("student",), setting.student, "model", study.models),
-        (("recipe",), setting.recipe, "recipe", study.recipes),
-        (("teacher_recipe",), setting.teacher_recipe, "recipe", study.recipes),
-    ):
-        if given is not None and given not in known:
-            hint = nearest(given, known)
-            if place == ("teacher",) and given in study.teachers:
-                hint = f"for the one of teachers write {{external: {given}}}"
-            if table == "teacher" and not known:
-                hint = "add it below teachers:, see docs/own-teacher.md"
-            yield place, f"there is no {table} '{given}'; {hint}"
+    """Yield the names in a setting that the file has no entry of."""
+    for key, table in NAMING.items():
+        place: Location = (key,)
+        given = getattr(setting, key)
+        if isinstance(given, StudentOf):
+            place, given, table = (key, "setting"), given.setting, "settings"
+        elif isinstance(given, External):
+            place, given, table = (key, "external"), given.external, "teachers"
+        known = getattr(study, table)
+        if given is None or given in known:
+            continue
+        hint = nearest(given, known)
+        if place == ("teacher",) and given in study.teachers:
+            hint = f"for the one of teachers write {{external: {given}}}"
+        if table == "teachers" and not known:
+            hint = "add it below teachers:, see docs/own-teacher.md"
+        yield place, f"there is no {table.removesuffix('s')} '{given}'; {hint}"
 
 
-def _models_of(setting: Setting) -> Iterator[tuple[str, str]]:
-    """Yield the roles of a setting that name a model, and the names."""
+def _inputs(study: Study, setting: Setting) -> Iterator[Mistake]:
+    """Check that the models read what the data set holds, and that its images are large enough."""
+    data = study.datasets[setting.dataset]
     for role in ("teacher", "student"):
         model = getattr(setting, role)
-        if isinstance(model, str):
-            yield role, model
-
-
-def _kinds(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Check that the models read what the data set holds."""
-    data = study.datasets[setting.dataset]
-    for role, model in _models_of(setting):
+        if not isinstance(model, str):
+            continue
         options = study.models[model]
         if data.features is not None and isinstance(options, ChannelLinear):
             words = f"model '{model}' reads a channel of each class, which random features of data"
@@ -194,15 +181,10 @@ def _kinds(study: Study, setting: Setting) -> Iterator[Mistake]:
             words = f"model '{model}' reads {read}, but data set '{setting.dataset}' holds {held}"
             known = ", ".join(fitting) or "none in this file"
             yield (role,), f"{words}; models that read {held}: {known}"
-
-
-def _too_small(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Check that the examples suit the models, where their size is known before they are read."""
-    for role, model in _models_of(setting):
-        refusal = getattr(study.models[model], "refusal", None)  # networks for large images have it
-        wrong = refusal and refusal(study.sizes(setting.dataset).shape)
-        if wrong is not None:
-            yield (role,), f"model '{model}', data set '{setting.dataset}': {wrong}"
+        elif hasattr(options, "refusal"):  # networks for large images have it
+            wrong = options.refusal(study.sizes(setting.dataset).shape)
+            if wrong is not None:
+                yield (role,), f"model '{model}', data set '{setting.dataset}': {wrong}"
 
 
 def _chained(study: Study, setting: Setting) -> Iterator[Mistake]:
@@ -413,5 +395,5 @@ def _same_model(study: Study, setting: Setting) -> bool:
 
 
 OF_A_SETTING = (
-    tokens_of_another, _chained, _start, taught_mistakes, _bias, _controls, _distillation,
+    _inputs, tokens_of_another, _chained, _start, taught_mistakes, _bias, _controls, _distillation,
 )  # fmt: skip

@@ -142,8 +142,8 @@ Teacher = Annotated[
 
 def _three_per_cent(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
     numbers = given if isinstance(given, list) else []
-    known = [n for n in numbers if isinstance(n, int | float) and not isinstance(n, bool)]
-    if len(known) != 3 or len(numbers) != 3 or not all(0 <= n <= 100 for n in known):
+    known = [n for n in numbers if type(n) in (int, float) and 0 <= n <= 100]
+    if len(known) != 3 or len(numbers) != 3:
         raise ValueError(
             "must be three numbers between 0 and 100: per cent of teacher, one-hot student and "
             "distilled student, for example [72.52, 72.52, 74.55]"
@@ -238,28 +238,21 @@ def _check_varied(key: str) -> None:
     """Refuse a dotted key of a setting that holds no plain value; unknown ones are worded later."""
     if key in ("teacher.setting", "teacher.external"):
         return
+    model: type[Strict] | None = Setting
     first, *rest = parts = key.split(".")
     if rest and first in RECIPES:
         if rest == ["base"]:
             raise ValueError(f"'{key}' is no key that a run has; write vary: {{{first}: [a, b]}}")
-        _check_parts(key, rest, Recipe)
-        return
-    if rest and first in NAMING:
+        model, parts = Recipe, rest
+    elif rest and first in NAMING:
         table = NAMING[first]
         raise ValueError(
             f"'{first}' names an entry of {table}, whose keys cannot be varied; add a second "
             f"entry to {table} and write vary: {{{first}: [a, b]}}"
         )
-    _check_parts(key, parts, Setting)
-
-
-def _check_parts(key: str, parts: list[str], model: type[Strict] | None) -> None:
-    """Refuse a key that leads through plain values, or to what has parts."""
-    whole = key.split(".")
-    before = len(whole) - len(parts)
     for index, part in enumerate(parts):
         if model is None:
-            at = ".".join(whole[: before + index])
+            at = key.removesuffix("." + ".".join(parts[index:]))
             raise ValueError(f"'{at}' has no part '{part}'; write a value")
         if part not in model.model_fields:
             return
