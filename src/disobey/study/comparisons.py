@@ -1,6 +1,6 @@
 """Options of external models: comparisons without training, and teachers trained elsewhere."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -18,9 +18,20 @@ Temperature = Annotated[
 ONE_A_SEED = "one for each seed of the study, in their order"
 REFERENCES = "the students' architecture, trained on labels alone; in the same order"
 REPLICATES = "further teachers, without students"
+ROLE_KEYS = ("teachers", "students", "references", "replicates")
 
 
-class _Logits(Strict):
+class _Models(Strict):
+    """Models that were trained elsewhere."""
+
+    KEYS: ClassVar[tuple[str, ...]] = ROLE_KEYS
+
+    def models(self) -> dict[str, list[Any]]:
+        """Return files or checkpoints by the keys that name them; none where a key is not given."""
+        return {key: getattr(self, key) or [] for key in self.KEYS}
+
+
+class _Logits(_Models):
     """Models as files of logits: npz, npy, parquet, or the netCDF of this package."""
 
     source: Literal["logits"] = Field(description="files of logits")
@@ -28,7 +39,7 @@ class _Logits(Strict):
     probabilities: bool = Field(False, description="the files hold probabilities, not logits")
 
 
-class _Classifiers(Strict):
+class _Classifiers(_Models):
     """Models as trained classifiers of the Hugging Face hub, or in folders."""
 
     source: Literal["huggingface"] = Field(description="classifiers of the hub, or in folders")
@@ -63,11 +74,6 @@ class ComparedLogits(_Logits):
                 raise ValueError(f"has dataset, which says the {key}; remove one of both")
         return self
 
-    def files(self) -> dict[str, list[str]]:
-        """Return the files of all models, by the key that names them."""
-        by_key = {key: getattr(self, key) for key in ROLE_KEYS}
-        return {key: given for key, given in by_key.items() if given is not None}
-
 
 class ComparedCheckpoints(_Classifiers):
     """A comparison of trained classifiers."""
@@ -91,26 +97,21 @@ class ComparedCheckpoints(_Classifiers):
 class ExternalLogits(_Logits):
     """Teachers as files of logits, of the training and the test examples."""
 
+    KEYS = ("files", "replicates")
+
     files: Paths = Field(
         description=f"{ONE_A_SEED}, or one that teaches all; below data_root where the study has "
         "one"
     )
 
-    def models(self) -> dict[str, list[str]]:
-        """Return the files by their keys, replicates last."""
-        return {"files": self.files, "replicates": self.replicates or []}
-
 
 class ExternalCheckpoints(_Classifiers):
     """Teachers as trained classifiers."""
 
+    KEYS = ("checkpoints", "replicates")
+
     checkpoints: Checkpoints = Field(description=f"{ONE_A_SEED}, or one that teaches all")
 
-    def models(self) -> dict[str, list[Checkpoint]]:
-        """Return the checkpoints by their keys, replicates last."""
-        return {"checkpoints": self.checkpoints, "replicates": self.replicates or []}
 
-
-ROLE_KEYS = ("teachers", "students", "references", "replicates")
 Comparison = Annotated[ComparedLogits | ComparedCheckpoints, Field(discriminator="source")]
 ExternalTeacher = Annotated[ExternalLogits | ExternalCheckpoints, Field(discriminator="source")]

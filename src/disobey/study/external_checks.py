@@ -138,11 +138,10 @@ def external_mistakes(study: Study) -> Iterator[Mistake]:
         here: Location = ("teachers", name)
         if name in study.models:
             yield here, "is the name of a model too; rename one of both"
-        key, _ = options.models()
-        number, seeds = len(getattr(options, key)), len(study.seeds)
-        if number not in (1, seeds):
+        (key, given), _ = options.models().items()
+        if len(given) not in (1, len(study.seeds)):
             words = "name one for each seed, or one that teaches all; further ones are replicates"
-            yield (*here, key), f"has {number}, but seeds has {_seeds(study)}; {words}"
+            yield (*here, key), f"has {len(given)}, but seeds has {_seeds(study)}; {words}"
         if isinstance(options, ExternalLogits):
             yield from _files(options, study.data_root, here)
         else:
@@ -344,7 +343,7 @@ def comparison_mistakes(study: Study) -> Iterator[Mistake]:
             hint = nearest(options.dataset, study.datasets)
             yield (*here, "dataset"), f"there is no dataset '{options.dataset}'; {hint}"
             continue
-        given = {key: getattr(options, key) or () for key in ROLE_KEYS}
+        given = options.models()
         for key in ROLE_KEYS[:3]:  # but for replicates there is one for each seed
             count = len(given[key])
             if count not in (0, len(study.seeds)):
@@ -360,7 +359,7 @@ def comparison_mistakes(study: Study) -> Iterator[Mistake]:
 
 
 def _compared_files(options: ComparedLogits, root: str | None, here: Location) -> Iterator[Mistake]:
-    known, mistakes = _read(options.files(), root, here)
+    known, mistakes = _read(options.models(), root, here)
     if mistakes:
         yield from mistakes
         return

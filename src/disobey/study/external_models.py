@@ -3,8 +3,8 @@
 Only the user's own files are read, since ids depend on their content.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,12 @@ from disobey.provenance import spec_id
 from disobey.stores import layout
 from disobey.stores.contents import content_of, facts_of
 from disobey.study.comparisons import (
-    ROLE_KEYS,
     ComparedCheckpoints,
     ComparedLogits,
     ExternalCheckpoints,
     ExternalTeacher,
 )
-from disobey.study.jobs import Plan, SettingRuns
+from disobey.study.jobs import Plan, SettingRuns, data_stores
 from disobey.study.models import Study
 from disobey.study.runs import Runs
 from disobey.study.sizes import FLOAT, Data
@@ -35,42 +34,25 @@ Facts = Mapping[str, Mapping[str, Any]]
 Teachers = tuple[tuple[str, ...], tuple[str, ...]]
 
 
-@dataclass(frozen=True)
-class ComparedRuns:
-    """The models of a comparison: their logits and splits, and words for tables and figures.
-
-    `disobey.stores.layout.logits_address` makes the addresses of the logits. Teachers beyond the
-    number of students are replicates.
-    """
-
-    runs: SettingRuns
-    splits: tuple[str, ...]
-    about: dict[str, Any]
-
-
 class ExternalModels:
     """Adds the jobs to a plan; equal ones are one job. ``runs`` adds those of the data sets."""
 
     def __init__(self, study: Study, plan: Plan, runs: Runs) -> None:
         self.study, self.plan, self.runs = study, plan, runs
-        # By the names of teachers and data set: every seed of a setting asks.
-        self._teachers: dict[tuple[str, str], Teachers] = {}
+        self.teachers = functools.cache(self._teachers)  # every seed of a setting asks for them
 
-    def teachers(self, name: str, dataset: str) -> Teachers:
+    def _teachers(self, name: str, dataset: str) -> Teachers:
         """Plan the teachers of the study's ``name``; return addresses seed by seed, and replicates.
 
         ``dataset`` is the one that they teach.
         """
-        if (name, dataset) not in self._teachers:
-            options = self.study.teachers[name]
-            taught, replicates = (
-                tuple(self._teacher(options, model, dataset) for model in models)
-                for models in options.models().values()
-            )
-            # One that teaches all is every seed's, and nobody's replicate.
-            per_seed = taught * len(self.study.seeds) if len(taught) == 1 else taught
-            self._teachers[name, dataset] = per_seed, replicates
-        return self._teachers[name, dataset]
+        options = self.study.teachers[name]
+        taught, replicates = (
+            tuple(self._teacher(options, model, dataset) for model in models)
+            for models in options.models().values()
+        )
+        # One that teaches all is every seed's, and nobody's replicate.
+        return taught * len(self.study.seeds) if len(taught) == 1 else taught, replicates
 
     def _teacher(self, options: ExternalTeacher, model: str | Checkpoint, dataset: str) -> str:
         """Plan the store of one teacher, so that another one's bytes retrain none of its students.
@@ -97,21 +79,14 @@ class ExternalModels:
     ) -> tuple[str, tuple[str, ...]]:
         """Plan one store of the models in some files; return its id and its splits.
 
-        Parameters
-        ----------
-        name : str
-            The readable part of the id.
-        files : mapping of str to sequence of str
-            By the keys of a comparison, as far as there are any, and ``labels``, which is one file.
-        dataset : str, optional
-            The name of the data set that says which examples there are.
-        facts : mapping
-            See `facts_of_files`.
-        given : mapping
-            What else the study says of the files; what is empty is left out.
+        ``name`` is the readable part of the id. ``files`` are by the keys of a comparison, and
+        ``labels``, which is one file at most. ``dataset`` says which examples there are, if it is
+        known. ``given`` is what else the study says of the files; what is empty is left out.
         """
         root = self.study.data_root or ""
-        paths = {key: [Path(root, file) for file in of_key] for key, of_key in files.items()}
+        paths = {
+            key: [Path(root, file) for file in of_key] for key, of_key in files.items() if of_key
+        }
         spec: dict[str, Any] = {
             key: [content_of([path]) for path in of_key] for key, of_key in paths.items()
         }
@@ -123,8 +98,7 @@ class ExternalModels:
             spec["dataset"].pop("centre", None)
         spec["splits"] = [split for split in SPLITS if split in facts]
         id = spec_id(name, spec)
-        upstream = [] if dataset is None else self.runs.stores(dataset)
-        self.plan.add("compared", id, spec, upstream)
+        self.plan.add("compared", id, spec, data_stores(spec.get("dataset", {})))
         self.plan.files[id] = {key: list(map(str, of_key)) for key, of_key in paths.items()}
         self.plan.sizes[id] = _sizes(facts)
         return id, tuple(spec["splits"])
@@ -144,13 +118,21 @@ class ExternalModels:
         for key, given in (("max_tokens", max_tokens), ("outputs", checkpoint.outputs)):
             spec |= {} if given is None else {key: given}
         id = spec_id(f"{options.name}-{checkpoint.label()}", spec)
-        upstream = self.runs.stores(dataset, labels=False)
-        self.plan.add("classify", id, spec, upstream, _exported(checkpoint))
+        self.plan.add("classify", id, spec, data_stores(spec), _exported(checkpoint))
         self.plan.classifiers[id] = checkpoint
         return id
 
-    def comparison(self, name: str) -> ComparedRuns:
-        """Plan the stores of a comparison's models."""
+    def comparison(self, name: str) -> tuple[SettingRuns, tuple[str, ...], dict[str, Any]]:
+        """Plan the stores of a comparison's models.
+
+        Returns
+        -------
+        runs : SettingRuns
+            Addresses of logits, see `disobey.stores.layout.logits_address`.
+        splits : tuple of str
+        about : dict
+            Words for tables and figures.
+        """
         options = self.study.comparisons[name]
         about: dict[str, Any] = {"dataset": name, "source": options.source}
         if options.dataset is not None:
@@ -164,36 +146,34 @@ class ExternalModels:
         else:
             runs, splits = self._of_checkpoints(options)
             teacher, student = options.teachers[0].label(), options.students[0].label()
-        return ComparedRuns(runs, splits, about | {"teacher": teacher, "student": student})
+        return runs, splits, about | {"teacher": teacher, "student": student}
 
     def _of_files(self, name: str, options: ComparedLogits) -> tuple[SettingRuns, tuple[str, ...]]:
         given = {key: getattr(options, key) for key in ("classes", "probabilities", "split")}
-        files = options.files() | ({} if options.labels is None else {"labels": [options.labels]})
+        labels = [] if options.labels is None else [options.labels]
+        files = options.models() | {"labels": labels}
         facts = facts_of_files(options, self.study.data_root)
         id, splits = self._files(name, files, options.dataset, facts, given)
-        number = {key: len(files.get(key, ())) for key in ROLE_KEYS}
+        number = {key: len(of_key) for key, of_key in options.models().items()}
         number["teachers"] += number.pop("replicates")  # which are further teachers
         addresses = {
             key: tuple(layout.logits_address(id, key.removesuffix("s"), k) for k in range(count))
             for key, count in number.items()
         }
-        return _runs(addresses), splits
+        runs = SettingRuns(addresses["teachers"], addresses["references"], addresses["students"])
+        return runs, splits
 
     def _of_checkpoints(self, options: ComparedCheckpoints) -> tuple[SettingRuns, tuple[str, ...]]:
         splits = tuple(split for split in SPLITS if split in options.splits)
         ids = {
             key: tuple(
-                self._classified(options.dataset, one, splits, options.max_tokens)
-                for one in getattr(options, key) or ()
+                self._classified(options.dataset, one, splits, options.max_tokens) for one in of_key
             )
-            for key in ROLE_KEYS
+            for key, of_key in options.models().items()
         }
         ids["teachers"] += ids.pop("replicates")
-        return _runs(ids), splits
-
-
-def _runs(ids: Mapping[str, tuple[str, ...]]) -> SettingRuns:
-    return SettingRuns(ids["teachers"], ids["references"], ids["students"])
+        runs = SettingRuns(ids["teachers"], ids["references"], ids["students"])
+        return runs, splits
 
 
 def _exported(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -212,7 +192,7 @@ def _sizes(facts: Facts) -> Data:
 
 def facts_of_files(options: ComparedLogits, root: str | None) -> dict[str, dict[str, Any]]:
     """Return rows, classes and label noise of each split, as the first teacher's file has them."""
-    files = [Path(root or "", file) for of_key in options.files().values() for file in of_key]
+    files = [Path(root or "", file) for of_key in options.models().values() for file in of_key]
     all_facts = [facts_of(path, logits_facts) for path in files]
     unnamed = options.split or TEST
     by_split = {split or unnamed: dict(facts) for split, facts in all_facts[0].items()}

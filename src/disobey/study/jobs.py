@@ -27,6 +27,12 @@ def store_at(stage: str, key: str) -> str:
     return re.sub(r"{\w+}", lambda _: next(values), STORES[stage])
 
 
+def data_stores(spec: Mapping[str, Any]) -> list[str]:
+    """Return the stores of the data, and of the labels if they are others, that a spec names."""
+    named = {"prepare": "data", "labels": "labels"}
+    return [store_at(stage, spec[key]) for stage, key in named.items() if key in spec]
+
+
 @dataclass(frozen=True)
 class PlannedJob:
     """One job of the workflow.

@@ -26,7 +26,7 @@ from disobey.strict import spec_of
 from disobey.study.datasets import Builtin
 from disobey.study.external_models import ExternalModels
 from disobey.study.figures import FIGURES_BESIDE, figures_of
-from disobey.study.jobs import Plan, SettingRuns, store_at
+from disobey.study.jobs import Plan, SettingRuns, data_stores, store_at
 from disobey.study.models import SMOOTHING, External, Setting, StudentOf, Study, name_of
 from disobey.study.runs import STUDENT_DRAW, Runs, seen_teacher
 from disobey.study.sizes import SPLITS
@@ -129,8 +129,8 @@ class _Planner:
             teachers = [self._logits(teacher) for teacher in runs[TEACHER]]
             more = {"teachers": teachers, "temperature": setting.distill.softening}
             more |= self.runs.on_data(setting.dataset)
-            data = self.runs.stores(setting.dataset)
-            self._of_histories("gradients", name, runs, more, [*data, *self._stores(teachers)])
+            read = [*data_stores(more), *self._stores(teachers)]
+            self._of_histories("gradients", name, runs, more, read)
 
     def _runs_of(self, name: str, index: int, seed: int) -> dict[str, str]:
         """Plan the runs of one seed of a setting; return their ids by role."""
@@ -248,11 +248,11 @@ class _Planner:
 
     def comparison(self, name: str) -> None:
         """Plan the models of a comparison, and its analysis."""
-        found = self.external.comparison(name)
-        self.plan.settings[name] = found.runs
-        splits = list(found.splits) if len(found.splits) == 1 else None
+        runs, splits, about = self.external.comparison(name)
+        self.plan.settings[name] = runs
+        only = list(splits) if len(splits) == 1 else None
         dataset = self.study.comparisons[name].dataset
-        self.analyses[name] = self._analysis(name, found.about, found.runs, splits, dataset)
+        self.analyses[name] = self._analysis(name, about, runs, only, dataset)
 
     def _stores(self, addresses: Iterable[str]) -> tuple[str, ...]:
         """Return the stores of the logits of some models, each once."""
@@ -276,7 +276,7 @@ class _Planner:
             "analysis": spec_of(self.study.analysis),
         }
         stores = self._stores(logits.all())
-        data = [] if dataset is None else self.runs.stores(dataset, labels=False)
+        data = [] if dataset is None else [store_at("prepare", self.runs.data(dataset))]
         self.shown.setdefault(called, (*stores, *data))
         return self.plan.add("confidence", f"{self.study.study}/{called}", spec, stores)
 

@@ -5,6 +5,7 @@ made from appear by their ids: never by the name of a setting. Only the user's o
 since ids depend on their content.
 """
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from disobey.stores import layout
 from disobey.stores.contents import content_of
 from disobey.strict import spec_of
 from disobey.study.datasets import Builtin, Files
-from disobey.study.jobs import LONGEST_COMMAND, Plan, store_at
+from disobey.study.jobs import LONGEST_COMMAND, Plan, data_stores, store_at
 from disobey.study.models import Setting, Study
 from disobey.study.sizes import SPLITS, content_of_split, format_of, given_files
 from disobey.training.components import components
@@ -74,27 +75,26 @@ class Runs:
     def __init__(self, study: Study, plan: Plan) -> None:
         self.study = study
         self.plan = plan
-        # Ids by the names in the study.
-        self._prepared: dict[str, str] = {}
-        self._pretrained: dict[str, str] = {}
+        # Each is planned once, though many runs ask for it.
+        self.data = functools.cache(self._data)
+        self.pretrained = functools.cache(self._pretrained)
         # Data set and model of each run, by their names in the study, and the share that it sees.
         self._made_of: dict[str, tuple[str, str, float | None]] = {}
 
     # --- checkpoints ------------------------------------------------------------------------
 
-    def pretrained(self, model: str) -> str | None:
+    def _pretrained(self, model: str) -> str | None:
         """Plan the store of a model's checkpoint; return its id, None for a model from scratch."""
         options = self.study.models[model]
         if not isinstance(options, Pretrained):
             return None
-        if model not in self._pretrained:
-            place, spec = options.place(), options.hub_spec()
-            if place is not None:
-                spec = {"content": content_of(checkpoint_files(place))}
-            id = self._pretrained[model] = options.store(spec)
-            self.plan.add("pretrained", id, spec)
-            self.plan.pretrained.setdefault(id, options)
-        return self._pretrained[model]
+        place, spec = options.place(), options.hub_spec()
+        if place is not None:
+            spec = {"content": content_of(checkpoint_files(place))}
+        id = options.store(spec)
+        self.plan.add("pretrained", id, spec)
+        self.plan.pretrained.setdefault(id, options)
+        return id
 
     def _model_spec(self, model: str) -> dict[str, Any]:
         """Return the spec of a model: a checkpoint appears by its store, not by its place."""
@@ -115,17 +115,15 @@ class Runs:
 
     # --- data -------------------------------------------------------------------------------
 
-    def data(self, dataset: str) -> str:
+    def _data(self, dataset: str) -> str:
         """Plan the prepared data; return its id."""
-        if dataset in self._prepared:
-            return self._prepared[dataset]
         options, root = self.study.datasets[dataset], self.study.data_root
         spec = options.prepare_spec()
         if isinstance(options, Files):
             spec |= {split: content_of_split(options, root, split) for split in SPLITS}
             spec["format"] = format_of(options, root)
         upstream = self._borrow_tokenizer(spec)
-        id = self._prepared[dataset] = spec_id(options.name, spec)
+        id = spec_id(options.name, spec)
         source = options.name if isinstance(options, Builtin) else options.source
         members = [module_of(source)]
         members += [] if options.features is None else ["disobey.data.random_features"]
@@ -175,16 +173,12 @@ class Runs:
         self, dataset: str, share: float | None = None, *, labels: bool = True
     ) -> dict[str, Any]:
         """Return the part of a spec that describes a model's data."""
-        of_labels = self.labels(dataset, share) if labels else None
-        given = {"labels": of_labels, "centre": self.study.datasets[dataset].centre}
-        kept = {key: value for key, value in given.items() if value is not None}
-        return {"data": self.data(dataset), **kept}
-
-    def stores(self, dataset: str, share: float | None = None, *, labels: bool = True) -> list[str]:
-        """Return the stores of a data set."""
-        given = self.labels(dataset, share) if labels else None
-        stores = [store_at("prepare", self.data(dataset))]
-        return stores if given is None else [*stores, store_at("labels", given)]
+        given = {
+            "data": self.data(dataset),
+            "labels": self.labels(dataset, share) if labels else None,
+            "centre": self.study.datasets[dataset].centre,
+        }
+        return {key: value for key, value in given.items() if value is not None}
 
     # --- runs -------------------------------------------------------------------------------
 
@@ -214,7 +208,7 @@ class Runs:
         augment = self.study.datasets[dataset].augment
         spec |= {} if augment is None else {"augment": spec_of(augment)}
         spec["seeds"] = dict(seeds)
-        upstream = [*self.stores(dataset, share), *self._model_stores(model)]
+        upstream = [*data_stores(spec), *self._model_stores(model)]
         members = [self._family(model)]
         if distill is not None:
             spec["distill"] = dict(distill)
@@ -252,15 +246,12 @@ class Runs:
     def logits(self, run: str, epoch: int | None = None) -> str:
         """Plan the dump of a run's logits, or of a snapshot's; return the id of the store."""
         dataset, model, share = self._made_of[run]
-        spec: dict[str, Any] = {"run": run, "data": self.data(dataset)}
-        labels = self.labels(dataset, share)
-        if labels is not None:
-            spec["labels"] = labels
+        spec = {"run": run, **self.on_data(dataset, share)}
+        spec.pop("centre", None)
         id = run
         if epoch is not None:
             spec["epoch"], id = epoch, layout.snapshot_of(run, epoch)
-        upstream = [store_at("train", run), *self.stores(dataset, share)]
-        upstream += self._model_stores(model)
+        upstream = [store_at("train", run), *data_stores(spec), *self._model_stores(model)]
         self.plan.add("dump", id, spec, upstream, [self._family(model)])
         return id
 
@@ -272,8 +263,7 @@ class Runs:
         spec = {"run": run, "data": self.data(dataset), "augment": spec_of(augment)}
         spec |= {"draw": STUDENT_DRAW, "block": block} | ({"dtype": dtype} if dtype else {})
         called = f"{block}-{dtype}" if dtype else str(block)
-        upstream = [store_at("train", run), store_at("prepare", self.data(dataset))]
-        upstream += self._model_stores(model)
+        upstream = [store_at("train", run), *data_stores(spec), *self._model_stores(model)]
         return self.plan.add("views", f"{run}/{called}", spec, upstream, [self._family(model)])
 
     def basis(self, setting: Setting, teacher: str | None = None) -> dict[str, Any]:
@@ -298,7 +288,7 @@ class Runs:
         first = sorted(layer for layer in bias.layers if known[layer].first)
         if first and self.study.includes_mean(setting):
             spec["mean_included"] = first
-        upstream = [*self.stores(dataset, labels=False), *self._model_stores(model)]
+        upstream = [*data_stores(spec), *self._model_stores(model)]
         if len(first) < len(bias.layers):
             assert teacher is not None
             spec["run"] = teacher
