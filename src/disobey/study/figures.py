@@ -67,8 +67,7 @@ def _throughout(study: Study, setting: Setting) -> bool:
 
 
 def _is_noisy(study: Study, setting: Setting) -> bool:
-    noisy = study.datasets[setting.dataset].label_noise is not None
-    return noisy and setting.distill.switch is None
+    return _throughout(study, setting) and study.datasets[setting.dataset].label_noise is not None
 
 
 def _is_evaluated(study: Study, setting: Setting) -> bool:

@@ -23,20 +23,12 @@ Model = TypeVar("Model", bound=BaseModel)
 SETTING_NAME = re.compile(r"^[A-Za-z0-9_.-]{1,60}$")
 
 
-def expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]]:
-    """Add the settings of a study's sweeps, and the recipes that they vary.
+def _expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]]:
+    """Return a study with the settings of its sweeps, and the recipes that they vary.
 
     A setting is called ``<sweep>-<value>-<value>...``, its values in the order of ``vary``; a
     recipe of which keys are varied ``<recipe> with <key> <value>``, as no recipe of a file can be.
-
-    Returns
-    -------
-    study : Study
-        With all settings.
-    origin : dict of location to location
-        Which sweep made a setting, or a recipe.
-    mistakes : list of (location, text)
-        What is wrong with the sweeps.
+    Beside the study: which sweep made each setting and recipe, and what is wrong with the sweeps.
     """
     settings, recipes = dict(study.settings), dict(study.recipes)
     origin: dict[Location, Location] = {}
@@ -53,7 +45,7 @@ def expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]
             try:
                 _check_name(made, settings)
                 settings[made], derived = _varied(study, study.settings[sweep.base], values)
-            except _Refused as error:
+            except UserError as error:
                 mistakes.append(((*here, "vary"), f"setting '{made}': {error}"))
                 continue
             recipes |= derived
@@ -62,21 +54,17 @@ def expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]
     return study.model_copy(update={"settings": settings, "recipes": recipes}), origin, mistakes
 
 
-class _Refused(Exception):
-    """Why a sweep cannot make a setting, in words."""
-
-
 def _word(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _check_name(name: str, settings: Mapping[str, Setting]) -> None:
     if name in settings:
-        raise _Refused(
+        raise UserError(
             "there is one of this name already; rename the sweep, or give each value once"
         )
     if not SETTING_NAME.match(name):
-        raise _Refused("its name would be too long; give the sweep a shorter one")
+        raise UserError("its name would be too long; give the sweep a shorter one")
 
 
 def _varied(
@@ -110,7 +98,7 @@ def _valid(model: type[Model], value: dict[str, Any], *place: str) -> Model:
         return model.model_validate(value)
     except ValidationError as error:
         location, words = mistake_of(error.errors()[0], value)
-        raise _Refused(f"{dotted((*place, *location))}: {words}") from None
+        raise UserError(f"{dotted((*place, *location))}: {words}") from None
 
 
 def _with(changed: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -296,7 +284,7 @@ def load_study(path: Path | str) -> Study:
     except ValidationError as error:
         found = [mistake_of(entry, value) for entry in error.errors()]
         raise _refusal(path, lines, found) from None
-    study, origin, mistakes = expand(study)
+    study, origin, mistakes = _expand(study)
     mistakes += [_at_origin(origin, *mistake) for mistake in cross_checks(study)]
     if mistakes:
         raise _refusal(path, lines, mistakes)

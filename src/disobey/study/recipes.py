@@ -221,10 +221,6 @@ class Recipe(_InOneUnit):
             )
         if self.schedule == "one_cycle" and self.warmup is not None:
             raise ValueError("schedule one_cycle has its own warm-up; remove warmup")
-        return self
-
-    @model_validator(mode="after")
-    def _compiled_or_replayed(self) -> "Recipe":
         if self.compile and self.cuda_graph:
             raise ValueError("compile and cuda_graph do not go together; remove one of them")
         return self

@@ -25,19 +25,12 @@ from disobey.training.schedules import number_of_epochs, steps_per_epoch, total_
 MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
 
 
-@dataclass(frozen=True)
-class Speed:
-    """The least speed of a device; a training step takes ``seconds_per_step`` at least."""
-
-    operations_per_second: float
-    seconds_per_step: float
-
-
-# All of these are our choice.
+# All of these are our choice. Speeds are in operations per second, at least.
 # One slow core: the networks of the default study ran five to fifteen times as fast on one thread.
-CPU_SPEED = Speed(1e10, 0.01)
+CPU_SPEED = 1e10
 # float32 without TF32 on a card of 2017 or later.
-GPU_SPEED = Speed(5e12, 0.01)
+GPU_SPEED = 5e12
+SECONDS_PER_STEP = 0.01  # of a training, at least
 PROCESS_MB = 1000  # Python with numpy, and the two Snakemakes around a cluster job
 TORCH_MB = 500  # what torch adds
 GPU_MB = 3000  # what CUDA's libraries add in the host's memory
@@ -103,11 +96,6 @@ class Planned:
         """The sizes of its data."""
         return self.plan.sizes[self.spec["data"]]
 
-    @property
-    def speed(self) -> Speed:
-        """The speed of its device."""
-        return GPU_SPEED if self.gpu else CPU_SPEED
-
     def cost(self, run: str | None = None) -> Cost:
         """Return the cost of its model, or of a run's, for one example."""
         of_run = self.spec if run is None else json.loads(self.plan.jobs["train", run].spec)
@@ -128,7 +116,7 @@ class Planned:
 
     def seconds(self, operations: float) -> float:
         """Return how long its device computes."""
-        return operations / self.speed.operations_per_second
+        return operations / (GPU_SPEED if self.gpu else CPU_SPEED)
 
 
 @dataclass(frozen=True)
@@ -182,7 +170,7 @@ def need_of(
     host += GPU_MB + found.copies / MB if on_card else found.device / MB
     card = CARD_MB + found.device / MB if on_card else 0
     host, card = (100 * math.ceil(megabytes / 100) for megabytes in (host, card))
-    bound = found.step <= LAUNCH_BOUND * job.speed.seconds_per_step
+    bound = found.step <= LAUNCH_BOUND * SECONDS_PER_STEP
     shares = on_card and job.processes == 1 and bound
     limit = min(minutes_for(seconds), longest)
     return Need(job.processes * host, limit, card, seconds, shares)
@@ -232,7 +220,7 @@ def _train(job: Planned) -> Estimate:
     held += data.input_bytes + shown.device + taught.device
     computed = 3 * 2 * cost.multiply_adds + taught.operations  # of an example
     steps = steps_per_epoch(examples, recipe["batch"])
-    epoch = job.seconds(computed * examples) + steps * job.speed.seconds_per_step
+    epoch = job.seconds(computed * examples) + steps * SECONDS_PER_STEP
     epoch += _decoding(data) * examples
     evaluate = recipe.get("evaluate", {"points": 0, "examples": 0})
     passes = evaluate["points"] * 2 * evaluate["examples"]  # of both splits at most

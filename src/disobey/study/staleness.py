@@ -61,21 +61,18 @@ class Manifests:
     """The manifests on disk, each read once: a job's inputs are the outputs of others."""
 
     def __init__(self) -> None:
-        self._read: dict[str, Manifest | str | None] = {}
+        self.get = functools.cache(_manifest_at)
 
-    def get(self, path: str) -> Manifest | str | None:
-        """Return a manifest, the reason why its store is broken, or None if there is none."""
-        if path not in self._read:
-            self._read[path] = self._of(Path(path))
-        return self._read[path]
 
-    def _of(self, path: Path) -> Manifest | str | None:
-        if not path.exists():
-            return None
-        try:
-            return broken_store(path) or read_manifest(path)
-        except UserError as error:
-            return str(error) if path.exists() else None  # a job began and removed it
+def _manifest_at(path: str) -> Manifest | str | None:
+    """Return a manifest, the reason why its store is broken, or None if there is none."""
+    manifest = Path(path)
+    if not manifest.exists():
+        return None
+    try:
+        return broken_store(manifest) or read_manifest(manifest)
+    except UserError as error:
+        return str(error) if manifest.exists() else None  # a job began and removed it
 
 
 def why(

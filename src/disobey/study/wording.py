@@ -211,19 +211,17 @@ def _tag_mistake(location: Location, context: dict[str, Any], given: object) -> 
     return (*location, tag), "is missing"
 
 
-def _in_file(loc: Sequence[str | int], value: object, missing: bool) -> Location:
+def _in_file(loc: Sequence[str | int], value: Any, missing: bool) -> Location:  # noqa: ANN401
     """Drop what pydantic puts into a location and the file does not have: tags, ``[key]``."""
     found: list[str | int] = []
     parts = [part for part in loc if part != "[key]"]
     for index, part in enumerate(parts):
-        inside = (isinstance(value, dict) and part in value) or (
-            isinstance(value, list) and isinstance(part, int) and part < len(value)
-        )
-        if inside:
-            value = value[part]  # type: ignore[index]
-            found.append(part)
-        elif missing and index == len(parts) - 1:
-            found.append(part)
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            if not missing or index < len(parts) - 1:
+                continue
+        found.append(part)
     return tuple(found)
 
 
