@@ -5,6 +5,7 @@ snakemake --cores all --configfile workflow/studies/X.yaml   another study
 """
 
 import os
+import re
 import sys
 
 from snakemake.utils import min_version
@@ -29,6 +30,7 @@ if not workflow.overwrite_configfiles:
 
 
 JOBS = open_workflow(workflow, config)
+WILDCARDS = re.findall(r"{(\w+)}", " ".join(layout.STORES.values()))
 
 
 # On a cluster the jobs of a group take turns; groups do not wait for each other.
@@ -40,17 +42,7 @@ report: "workflow/report/workflow.rst"
 
 
 wildcard_constraints:
-    basis="[^/]+",
-    block="[^/]+",
-    compared="[^/]+",
-    data="[^/]+",
-    pretrained="[^/]+",
-    labels="[^/]+",
-    run="[^/]+",
-    study="[^/]+",
-    setting="[^/]+",
-    table="[^/]+",
-    figure="[^/]+",
+    **dict.fromkeys(WILDCARDS, "[^/]+"),
 
 
 rule all:
