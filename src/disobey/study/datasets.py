@@ -1,7 +1,7 @@
 """Options of data sets in study files."""
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, StringConstraints, Tag, model_validator
 
@@ -18,6 +18,8 @@ Paths = Annotated[list[Path], Field(min_length=1)]
 # The contents of data sets, in words.
 PLURAL = {"image": "images", "text": "text", "feature": "features"}
 
+# Options that only data of one content have.
+OPTIONS_OF = {"image": ("centre", "augment", "size"), "text": ("tokenizer", "drop_empty")}
 # Options of the runs on a data set; its store does not depend on them.
 OF_RUNS = ("label_noise", "centre", "augment")
 
@@ -138,9 +140,6 @@ class _Dataset(Strict):
     )
     tokenizer: AnyTokenizer | None = Field(None, description="of text; if not given, a small one")
 
-    FOR_IMAGES: ClassVar[tuple[str, ...]] = ("centre", "augment", "size")
-    FOR_TEXT: ClassVar[tuple[str, ...]] = ("tokenizer", "drop_empty")
-
     @property
     def rows(self) -> str:
         """The kind of its rows: ``image``, ``text`` or ``feature``."""
@@ -158,7 +157,7 @@ class _Dataset(Strict):
 
     @model_validator(mode="after")
     def _options_have_an_effect(self) -> "_Dataset":
-        for other, keys in (("image", self.FOR_IMAGES), ("text", self.FOR_TEXT)):
+        for other, keys in OPTIONS_OF.items():
             given = [key for key in keys if getattr(self, key, None)]
             if given and other != self.rows:
                 words = f"holds no {PLURAL[other]}: {given[0]} would have no effect; remove it"

@@ -130,7 +130,6 @@ class Estimate:
     host: float
     device: float = 0.0
     seconds: float = 0.0
-    torch: bool = False
     copies: float = 0.0
     step: float = 0.0
 
@@ -166,7 +165,7 @@ def need_of(
     job = Planned(plan, spec | named.get(stage, {}), on_card, processes if stage == "train" else 1)
     found = NEEDS[stage](job)
     seconds = found.seconds if measured is None else measured
-    host = PROCESS_MB + TORCH_MB * found.torch + found.host / MB
+    host = PROCESS_MB + TORCH_MB * (stage in WITH_TORCH) + found.host / MB
     host += GPU_MB + found.copies / MB if on_card else found.device / MB
     card = CARD_MB + found.device / MB if on_card else 0
     host, card = (100 * math.ceil(megabytes / 100) for megabytes in (host, card))
@@ -187,7 +186,7 @@ def _pretrained(job: Planned) -> Estimate:
     weights = max(
         FLOAT * encoder_cost(config, None, Shape((1,), 1)).parameters for config in configs
     )
-    return Estimate(3 * weights, seconds=weights / DOWNLOAD_PER_SECOND, torch=True)
+    return Estimate(3 * weights, seconds=weights / DOWNLOAD_PER_SECOND)
 
 
 def _prepare(job: Planned) -> Estimate:
@@ -210,15 +209,17 @@ def _labels(job: Planned) -> Estimate:
 
 def _train(job: Planned) -> Estimate:
     data, spec, recipe, cost = job.data, job.spec, job.spec["recipe"], job.cost()
-    taught, batch = _taught(job), math.ceil(recipe["batch"] / job.processes)
+    of_teacher, on_device, operations = _taught(job)
+    batch = math.ceil(recipe["batch"] / job.processes)
     # Weights, gradients, two moments, and a state on its way to disk.
     state = 3 * FLOAT * cost.parameters
     examples = job.plan.trained_on(spec)
     epochs = number_of_epochs(recipe, examples)
-    shown = _shown(data, spec, number_of_slabs(spec["augment"], epochs) if "augment" in spec else 0)
+    slabs = number_of_slabs(spec["augment"], epochs) if "augment" in spec else 0
+    of_views, of_images = _shown(data, spec, slabs)
     held = 4 * FLOAT * cost.parameters + 2 * FLOAT * batch * cost.activations
-    held += data.input_bytes + shown.device + taught.device
-    computed = 3 * 2 * cost.multiply_adds + taught.operations  # of an example
+    held += data.input_bytes + of_images + on_device
+    computed = 3 * 2 * cost.multiply_adds + operations  # of an example
     steps = steps_per_epoch(examples, recipe["batch"])
     epoch = job.seconds(computed * examples) + steps * SECONDS_PER_STEP
     epoch += _decoding(data) * examples
@@ -226,30 +227,21 @@ def _train(job: Planned) -> Estimate:
     passes = evaluate["points"] * 2 * evaluate["examples"]  # of both splits at most
     seconds = total_steps(recipe, steps) / steps * epoch
     seconds += job.seconds(passes * 2 * cost.multiply_adds)
-    host = data.input_bytes + shown.host + taught.host
-    return Estimate(host + state, held, seconds, torch=True, step=job.seconds(computed * batch))
+    host = data.input_bytes + of_views + of_teacher
+    return Estimate(host + state, held, seconds, step=job.seconds(computed * batch))
 
 
-@dataclass(frozen=True)
-class _Added:
-    """Bytes in the host and on the device, and operations for each example."""
-
-    host: float = 0.0
-    device: float = 0.0
-    operations: float = 0.0
-
-
-def _taught(job: Planned) -> _Added:
-    """Return the additional cost of a training's teacher."""
+def _taught(job: Planned) -> tuple[float, float, float]:
+    """Return what a teacher adds: bytes in the host and on the device, operations an example."""
     distill, data = job.spec.get("distill"), job.data
     if distill is None or "teacher" not in distill:
-        return _Added()
+        return 0.0, 0.0, 0.0
     if not distill.get("live"):  # one view of each example at a time
         logits = data.train * data.shape.classes * FLOAT
-        return _Added(2 * logits, logits)
+        return 2 * logits, logits, 0.0
     cost = job.cost(distill["teacher"])
     held = job.inference(cost, job.spec["recipe"]["batch"])
-    return _Added(FLOAT * cost.parameters, held, 2 * cost.multiply_adds)
+    return FLOAT * cost.parameters, held, 2 * cost.multiply_adds
 
 
 def _decoding(data: Data) -> float:
@@ -259,31 +251,33 @@ def _decoding(data: Data) -> float:
 
 def _dump(job: Planned) -> Estimate:
     data, rows = job.data, job.data.train + job.data.test
-    return _passed(job, rows, data.logit_bytes, _Added())
+    return _passed(job, rows, data.logit_bytes)
 
 
 def _views(job: Planned) -> Estimate:
     slabs = slabs_of(job.spec["augment"], job.spec["block"]).stop
-    shown = _shown(job.data, job.spec, slabs)
-    return _passed(job, job.data.train * BLOCK, shown.host, shown)
+    return _passed(job, job.data.train * BLOCK, *_shown(job.data, job.spec, slabs))
 
 
-def _passed(job: Planned, examples: int, kept: float, shown: "_Added") -> Estimate:
-    """Estimate for examples that pass through a trained model; ``kept`` bytes stay in the host."""
+def _passed(job: Planned, examples: int, kept: float, padded: float = 0.0) -> Estimate:
+    """Estimate for examples that pass through a trained model.
+
+    ``kept`` bytes stay in the host, ``padded`` images are on the device.
+    """
     data, cost = job.data, job.cost(job.spec["run"])
-    held = data.input_bytes + shown.device + job.inference(cost, DUMP_BATCH)
+    held = data.input_bytes + padded + job.inference(cost, DUMP_BATCH)
     seconds = job.seconds(2 * cost.multiply_adds * examples) + _decoding(data) * examples
     host = data.input_bytes + kept + FLOAT * cost.parameters
-    return Estimate(host, held, seconds, torch=True)
+    return Estimate(host, held, seconds)
 
 
-def _shown(data: Data, spec: Mapping[str, Any], slabs: int) -> _Added:
-    """Return the bytes of the views of so many slabs, and of padded images."""
+def _shown(data: Data, spec: Mapping[str, Any], slabs: int) -> tuple[float, float]:
+    """Return the bytes of the views of so many slabs, and on the device those of padded images."""
     if "augment" not in spec:
-        return _Added()
+        return 0.0, 0.0
     (y, x, *_), side = data.shape.inputs, 2 * spec["augment"].get("crop_padding", 0)
     padded = data.input_bytes * (y + side) * (x + side) / (y * x)
-    return _Added(2 * SHORT * slabs * data.train, padded + 3 * LONG * data.train)
+    return 2 * SHORT * slabs * data.train, padded + 3 * LONG * data.train
 
 
 def _basis(job: Planned) -> Estimate:
@@ -293,7 +287,7 @@ def _basis(job: Planned) -> Estimate:
     held = data.input_bytes + 6 * DOUBLE * features**2 + passing
     operations = 2 * data.train * (cost.multiply_adds + features**2) + 25 * features**3
     copies = 2 * DOUBLE * features**2
-    return Estimate(data.input_bytes, held, job.seconds(operations), torch=True, copies=copies)
+    return Estimate(data.input_bytes, held, job.seconds(operations), copies=copies)
 
 
 def _confidence(job: Planned) -> Estimate:
@@ -328,7 +322,7 @@ def _classify(job: Planned) -> Estimate:
     operations = 2 * cost.multiply_adds * (data.train + data.test)
     seconds = weights / DOWNLOAD_PER_SECOND + job.seconds(operations)
     host = 2 * weights + 2 * data.input_bytes + 2 * data.logit_bytes
-    return Estimate(host, held, seconds, torch=True)
+    return Estimate(host, held, seconds)
 
 
 def _explorer(job: Planned) -> Estimate:
@@ -353,6 +347,7 @@ def _over_settings(job: Planned) -> Estimate:
 
 
 RUN_A_MODEL = ("train", "dump", "views", "basis", "classify")
+WITH_TORCH = (*RUN_A_MODEL, "pretrained")
 NEEDS: dict[str, Callable[[Planned], Estimate]] = {
     "pretrained": _pretrained,
     "prepare": _prepare,

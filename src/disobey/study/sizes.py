@@ -17,7 +17,7 @@ from disobey.data.tables import FOLDER, IMAGES, all_files, format_of_path, visib
 from disobey.models.checkpoint import ROBERTA_BASE
 from disobey.models.shapes import Shape
 from disobey.stores.contents import content_of, facts_of
-from disobey.study.datasets import Builtin, Dataset, Files, Hub, Subset, Tokenizer
+from disobey.study.datasets import Builtin, Dataset, Files, Hub, Tokenizer
 
 
 def given_files(dataset: Files, root: str | None, split: str) -> list[Path]:
@@ -273,17 +273,20 @@ def _shaped(data: Data, dataset: Dataset) -> Data:
 
 def _reduced(data: Data, dataset: Dataset) -> Data:
     """Return the sizes of what is kept of a data set."""
-    classes = None if isinstance(dataset, Builtin) else dataset.first_classes
-    if not isinstance(dataset, Builtin) and dataset.classes:
-        data = replace(data, shape=replace(data.shape, classes=len(dataset.classes)))
-    if classes is not None and classes < data.shape.classes:
-        share = classes / data.shape.classes
-        shape = replace(data.shape, classes=classes)
-        train, test = round(data.train * share), round(data.test * share)
-        data = replace(data, train=train, test=test, shape=shape, exact=False)
-    if getattr(dataset, "drop_empty", False):
-        data = replace(data, exact=False)
-    subset = dataset.subset or Subset.model_construct(train=None, test=None)
-    if subset.train:
+    if not isinstance(dataset, Builtin):
+        if dataset.classes:
+            data = replace(data, shape=replace(data.shape, classes=len(dataset.classes)))
+        kept = dataset.first_classes
+        if kept is not None and kept < data.shape.classes:
+            share = kept / data.shape.classes
+            shape = replace(data.shape, classes=kept)
+            train, test = round(data.train * share), round(data.test * share)
+            data = replace(data, train=train, test=test, shape=shape, exact=False)
+        if dataset.drop_empty:
+            data = replace(data, exact=False)
+    subset = dataset.subset
+    if subset is None:
+        return data
+    if subset.train is not None:
         data = replace(data, train=subset.train, exact=True)
     return replace(data, test=min(data.test, subset.test or data.test))
