@@ -30,9 +30,6 @@ from disobey.study.sizes import FLOAT, Data
 # Rows, classes and label noise of each split of a file.
 Facts = Mapping[str, Mapping[str, Any]]
 
-# Addresses of logits: of the teacher of each seed, and of replicates.
-Teachers = tuple[tuple[str, ...], tuple[str, ...]]
-
 
 class ExternalModels:
     """Adds the jobs to a plan; equal ones are one job. ``runs`` adds those of the data sets."""
@@ -41,10 +38,10 @@ class ExternalModels:
         self.study, self.plan, self.runs = study, plan, runs
         self.teachers = functools.cache(self._teachers)  # every seed of a setting asks for them
 
-    def _teachers(self, name: str, dataset: str) -> Teachers:
-        """Plan the teachers of the study's ``name``; return addresses seed by seed, and replicates.
+    def _teachers(self, name: str, dataset: str) -> tuple[str, ...]:
+        """Plan an entry of ``teachers`` for a data set; return addresses of the logits of each.
 
-        ``dataset`` is the one that they teach.
+        Those of the seeds come first, in their order, then the replicates.
         """
         options = self.study.teachers[name]
         taught, replicates = (
@@ -52,7 +49,7 @@ class ExternalModels:
             for models in options.models().values()
         )
         # One that teaches all is every seed's, and nobody's replicate.
-        return taught * len(self.study.seeds) if len(taught) == 1 else taught, replicates
+        return (taught * len(self.study.seeds) if len(taught) == 1 else taught) + replicates
 
     def _teacher(self, options: ExternalTeacher, model: str | Checkpoint, dataset: str) -> str:
         """Plan the store of one teacher, so that another one's bytes retrain none of its students.

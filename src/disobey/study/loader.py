@@ -166,7 +166,9 @@ def load_with_lines(path: Path) -> tuple[Any, dict[Location, int]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise UserError(f"{path}:{line}: is not YAML: {_problem(error)}") from None
+        problem = str(error.problem or error.context)
+        words = next((words for said, words in PROBLEMS.items() if said in problem), problem)
+        raise UserError(f"{path}:{line}: is not YAML: {words}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UserError(
@@ -187,12 +189,6 @@ def _read(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path}:{line}: is not UTF-8 text; save the file in UTF-8") from None
-
-
-def _problem(error: yaml.MarkedYAMLError) -> str:
-    """Return the mistake, with the remedy, in words."""
-    problem = str(error.problem or error.context)
-    return next((words for said, words in PROBLEMS.items() if said in problem), problem)
 
 
 def _check_keys(node: yaml.Node, here: Location, path: Path) -> None:

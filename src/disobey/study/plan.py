@@ -100,7 +100,7 @@ class _Planner:
         placebos = {role: by_role[role] for role in by_role if role in CONTROLS}
         teachers = by_role[TEACHER]
         if isinstance(setting.teacher, External):
-            teachers += self.external.teachers(setting.teacher.external, setting.dataset)[1]
+            teachers = self.external.teachers(setting.teacher.external, setting.dataset)
         runs = SettingRuns(teachers, by_role[REFERENCE], by_role[STUDENT], placebos)
         self.plan.settings[name] = runs
         self.analyses[name] = self._confidence(name)
@@ -178,8 +178,7 @@ class _Planner:
         if isinstance(setting.teacher, StudentOf):
             return self.setting(setting.teacher.setting).students[index]
         if isinstance(setting.teacher, External):
-            teachers, _ = self.external.teachers(setting.teacher.external, setting.dataset)
-            return teachers[index]
+            return self.external.teachers(setting.teacher.external, setting.dataset)[index]
         seeds = self._seeds(setting, seed, STUDENT_DRAW + 1 + seed)
         of_teacher = (setting.dataset, setting.teacher, self._recipe_of_teacher(setting), seeds)
         return self.runs.run(*of_teacher, progress=self._followed(setting))

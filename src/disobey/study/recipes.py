@@ -39,9 +39,14 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
+# That one of both is given, for editors.
+ONE_UNIT: dict[str, Any] = {"oneOf": [{"required": ["epochs"]}, {"required": ["steps"]}]}
+
+
 class _InOneUnit(Strict):
     """A model with ``epochs`` and ``steps``, of which one is given."""
 
+    model_config = ConfigDict(json_schema_extra=ONE_UNIT)
     EXAMPLE: ClassVar[str]
 
     @model_validator(mode="after")
@@ -54,16 +59,9 @@ class _InOneUnit(Strict):
         return self
 
 
-# The same for editors.
-ONE_UNIT = ConfigDict(
-    json_schema_extra={"oneOf": [{"required": ["epochs"]}, {"required": ["steps"]}]}
-)
-
-
 class Span(_InOneUnit):
     """A time from the start of a training: so many epochs, or so many steps."""
 
-    model_config = ONE_UNIT
     EXAMPLE = "{epochs: 15}, or {steps: 1000}"
 
     epochs: PositiveInt | None = Field(None, description="passes over the training examples")
@@ -76,7 +74,6 @@ Times = Annotated[list[PositiveInt], Field(min_length=1)] | None
 class Points(_InOneUnit):
     """Times from the start of a training, all in epochs, or all in steps."""
 
-    model_config = ONE_UNIT
     EXAMPLE = "{epochs: [100, 150]}, or {steps: [10000, 15000]}"
 
     epochs: Times = Field(None, description="passes over the training examples")
@@ -125,7 +122,7 @@ class Evaluate(Strict):
 
 def _with_base(schema: dict[str, Any]) -> None:
     """Say in the schema for editors that a recipe with a base may leave out any key."""
-    required = {"required": schema.pop("required"), **ONE_UNIT["json_schema_extra"]}  # type: ignore[dict-item]
+    required = {"required": schema.pop("required"), **ONE_UNIT}
     schema["anyOf"] = [{"required": ["base"]}, required]
     schema["not"] = {"required": ["epochs", "steps"]}
 
