@@ -156,3 +156,13 @@ def test_a_study_that_would_learn_what_was_spread_is_refused(sharpness, edit, me
     with pytest.raises(UserError) as caught:
         load_study("study.yaml")
     assert re.search(message, str(caught.value))
+
+
+def test_the_file_of_top_classes_is_named_among_files_of_probabilities():
+    save_teacher(12.0)
+    even = {split: np.full((rows, 10), 0.1) for split, rows in (("train", 60), ("test", 40))}
+    np.savez("all.npz", classes=np.array(CLASSES), **even)
+    edited = STUDY.replace("[t.npz]", "[all.npz], replicates: [t.npz], probabilities: true")
+    Path("study.yaml").write_text(edited)
+    with pytest.raises(UserError, match=r"probabilities: t\.npz holds top classes"):
+        load_study("study.yaml")

@@ -88,6 +88,10 @@ def test_a_sweep_makes_a_setting_of_every_combination(load):
     )
 
 
+def test_a_large_number_has_no_plus_sign_in_the_name_of_its_setting(load):
+    assert load(("[1, 4, 8]", "[1.0e+6]")).settings["temperature-1e06"].distill.temperature == 1e6
+
+
 def test_a_setting_of_a_sweep_that_equals_its_base_trains_nothing_new(plan):
     settings = plan().settings
     assert settings["temperature-4"] == settings["self"]
@@ -142,6 +146,12 @@ def test_a_setting_of_a_sweep_that_equals_its_base_trains_nothing_new(plan):
         (("[1, 4, 8]", "[1, 1]"),
          "33: sweeps.temperature.vary: setting 'temperature-1': there is one of this name already; "
          "rename the sweep, or give each value once"),
+        (("recipe: [faster]", "recipe: ['a b']"),
+         "34: sweeps.lr.vary: setting 'lr-1-a b': its name may have letters, digits, _, . and - only; "
+         "vary numbers and plain words, or write the setting out"),
+        (("  lr: {", f"  {'l' * 60}: {{"),
+         f"34: sweeps.{'l' * 60}.vary: setting '{'l' * 60}-1-faster': its name would be too long; "
+         "give the sweep a shorter one"),
         (("recipe: [faster]", "recipe: [fastr]"),
          "34: sweeps.lr: its setting lr-1-fastr.recipe: there is no recipe 'fastr'; "
          "did you mean 'faster'?"),

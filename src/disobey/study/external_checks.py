@@ -169,8 +169,11 @@ def _files(options: ExternalLogits, root: str | None, here: Location) -> Iterato
             f"{first} holds {_listed(expected)}; a student learns from its teacher's logits of the "
             f"training examples and is compared on those of test: write arrays train and test",
         )
-    if options.probabilities and any(map(_holds_top_classes, known.values())):
-        words = f"{first} holds top classes, whose {TOP_LOGIT} are logarithms; remove probabilities"
+    top = [file for file, about in known.items() if _holds_top_classes(about)]
+    if options.probabilities and top:
+        words = (
+            f"{top[0]} holds top classes, whose {TOP_LOGIT} are logarithms; remove probabilities"
+        )
         yield (*here, "probabilities"), words
     yield from _differences(known, here)
 

@@ -20,7 +20,8 @@ from disobey.study.recipes import Recipe, base_of, recipe_over, resolved
 from disobey.study.wording import FLOAT, INT, Location, Mistake, dotted, mistake_of, shown
 
 Model = TypeVar("Model", bound=BaseModel)
-SETTING_NAME = re.compile(r"^[A-Za-z0-9_.-]{1,60}$")
+LONGEST_NAME = 60
+SETTING_NAME = re.compile(r"^[A-Za-z0-9_.-]+$")
 
 
 def _expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]]:
@@ -55,7 +56,7 @@ def _expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake
 
 
 def _word(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}".replace("+", "") if isinstance(value, float) else str(value)
 
 
 def _check_name(name: str, settings: Mapping[str, Setting]) -> None:
@@ -63,8 +64,13 @@ def _check_name(name: str, settings: Mapping[str, Setting]) -> None:
         raise UserError(
             "there is one of this name already; rename the sweep, or give each value once"
         )
-    if not SETTING_NAME.match(name):
+    if len(name) > LONGEST_NAME:
         raise UserError("its name would be too long; give the sweep a shorter one")
+    if not SETTING_NAME.match(name):
+        raise UserError(
+            "its name may have letters, digits, _, . and - only; vary numbers and plain words, or "
+            "write the setting out"
+        )
 
 
 def _varied(
