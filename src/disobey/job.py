@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from disobey import code_digest, provenance
 from disobey.errors import UserError
 from disobey.gpus import take_card
-from disobey.stores.layout import CAPTIONS, STAGES, store_of
+from disobey.stores.layout import CAPTIONS, STAGES, id_of, store_of
 from disobey.stores.manifest import Manifest, describe, write_manifest
 from disobey.stores.writer import NetcdfWriter, atomic, remove_temporary_files, title_of
 
@@ -90,9 +90,8 @@ class Job:
 
     @property
     def id(self) -> str:
-        """The id of the store: its file name without the suffix of a file format."""
-        store = self.store
-        return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
+        """The id of the store."""
+        return id_of(self.output)
 
     def input(self, id: str, stage: str | None = None) -> Manifest:
         """Return the manifest of the upstream store ``id``, or raise UserError.

@@ -174,7 +174,7 @@ def is_of_a_run(job: str) -> bool:
 
 
 def _said(*words: str, otherwise: str) -> str | None:
-    """Return what a command prints; None where it fails, after saying what happens ``otherwise``."""
+    """Return what a command prints; where it fails None, having said what happens ``otherwise``."""
     nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
     try:
         done = subprocess.run(words, check=True, timeout=60, stdin=nothing, stdout=pipe, text=True)

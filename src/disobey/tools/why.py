@@ -13,8 +13,7 @@ from typing import Any
 from disobey import provenance
 from disobey.errors import UserError
 from disobey.lease import looking_around
-from disobey.stores.layout import ROOT
-from disobey.stores.manifest import Manifest, manifest_for, upstream, write_manifest
+from disobey.stores.manifest import Manifest, manifest_for, root_of, upstream, write_manifest
 from disobey.study.jobs import Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
@@ -175,9 +174,9 @@ def explain_main(arguments: Sequence[str]) -> int:
 def explain(file: Path) -> list[str]:
     """Return the lines that say what ``file`` is and what it came from."""
     manifest = manifest_for(file)
-    lines = [f"{manifest.store}", *(f"  {line}" for line in _own(manifest)), "made from:"]
-    root = _root(manifest)
-    for depth, path, found in upstream(manifest, root):
+    about = [f"{manifest.store}", *(f"  {line}" for line in _own(manifest))]
+    lines = []
+    for depth, path, found in upstream(manifest, root_of(manifest)):
         indent = "  " * depth
         if found is None:
             lines.append(f"{indent}{path}: is gone or cannot be read")
@@ -185,9 +184,7 @@ def explain(file: Path) -> list[str]:
             recorded = manifest.record["inputs"].get(path, found.content)
             changed = "" if recorded == found.content else "  (made again since)"
             lines.append(f"{indent}{_as_typed(found.store)}  {_when(found)}{changed}")
-    if len(lines) and lines[-1] == "made from:":
-        lines[-1] = "made from: nothing upstream"
-    return lines
+    return [*about, "made from:", *lines] if lines else [*about, "made from: nothing upstream"]
 
 
 def _as_typed(store: Path) -> Path:
@@ -227,11 +224,3 @@ def _git(state: dict[str, object]) -> str:
 def _when(manifest: Manifest) -> str:
     record = manifest.record
     return f"{record['written']} on {record['host']} in {record['seconds']} s"
-
-
-def _root(manifest: Manifest) -> Path:
-    """Return the folder that holds ``results/``; manifests name their inputs from there."""
-    for parent in manifest.path.absolute().parents:
-        if parent.name == ROOT:
-            return parent.parent
-    return Path()
