@@ -19,9 +19,7 @@ from typing import Any
 
 from disobey.stores.layout import BESIDE
 from disobey.stores.manifest import broken_store
-from disobey.study.jobs import Plan, PlannedJob
-
-Name = tuple[str, str]  # stage and key
+from disobey.study.jobs import Name, Plan, PlannedJob
 
 # Both are our choice.
 LEAST_SECONDS = 600.0  # of a group, unless it is the only one of its round

@@ -35,14 +35,8 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
     if math.isnan(low) or math.isnan(high):
         return number(estimate)
     resolved = _decimals(low, high)
-    decimals = next(
-        (
-            enough
-            for enough in range(resolved, MOST_DECIMALS + 1)
-            if _parts(low, high, null, enough)
-        ),
-        resolved,
-    )
+    more = range(resolved, MOST_DECIMALS + 1)
+    decimals = next((enough for enough in more if _parts(low, high, null, enough)), resolved)
     middle, left, right = (number(value, decimals) for value in (estimate, low, high))
     return f"{middle}{NBSP}[{left},{NBSP}{right}]"
 

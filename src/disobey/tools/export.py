@@ -86,6 +86,8 @@ def export(
     UserError
         When there is no such run, or the folder holds something already.
     """
+    from safetensors.torch import save_file
+
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is not empty; name a new folder")
@@ -95,17 +97,12 @@ def export(
     files = dict(_files(manifest, model, data, epoch))
     metadata = {"format": "pt", "run": manifest.id, "spec_hash": manifest.record["spec_hash"]}
     with atomic(folder / WEIGHTS) as path:
-        _save(_weights(manifest, model, data), path, metadata)
+        weights = _weights(manifest, model, data)
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path, metadata)
     for name, text in files.items():
         with atomic(folder / name) as path:
             path.write_text(text, encoding="utf-8")
     return [folder / name for name in (WEIGHTS, *files)]
-
-
-def _save(weights: "Mapping[str, torch.Tensor]", path: Path, metadata: dict[str, str]) -> None:
-    from safetensors.torch import save_file
-
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path, metadata)
 
 
 def _inner(manifest: Manifest, model: "nn.Module", data: "Prepared") -> Any:  # noqa: ANN401
@@ -268,8 +265,6 @@ def _listed(options: Mapping[str, Any]) -> str:
 
 def _accuracies(manifest: Manifest, epoch: int | None) -> Iterator[tuple[str, str]]:
     """Yield accuracies on the given labels, with Wilson's 95 % interval over test examples."""
-    from disobey.stores.reader import read_arrays
-
     id = manifest.id if epoch is None else snapshot_of(manifest.id, epoch)
     stored = manifest.path.parents[1] / Path(LOGITS.format(run=id)).relative_to(ROOT)
     if not Path(f"{stored}.json").is_file():

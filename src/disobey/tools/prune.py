@@ -10,6 +10,7 @@ with a manifest in the folder of a study.
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -49,18 +50,18 @@ LEFT = re.compile(r"\.(?P<store>.+?)(?:\.json)?(?:\.[0-9]+\.tmp|\.lock)")
 class Orphan:
     """A store, a log or a folder of saved states that no study asks for.
 
-    ``also`` lists what goes with it: a store's manifest, a figure's files, leftovers of killed
-    processes. Whoever makes the store holds ``lock``.
+    ``files`` are those of it that are there: a store and its manifest, a figure's files, leftovers
+    of killed processes. Whoever makes the store holds ``lock``.
     """
 
     what: str
     path: Path
-    also: tuple[Path, ...]
+    files: tuple[Path, ...]
     lock: Path
 
     def bytes(self) -> int:
         """Return its bytes on disk; a link counts for itself."""
-        return sum(_size(path) for path in (self.path, *self.also))
+        return sum(map(_size, self.files))
 
     def delete(self) -> bool:
         """Delete it unless a job holds the lock of its store; return whether it is gone."""
@@ -68,7 +69,7 @@ class Orphan:
         if not lock.try_take():
             return False
         try:
-            for path in (self.path, *self.also):
+            for path in self.files:
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 elif path != self.lock:
@@ -76,7 +77,8 @@ class Orphan:
         finally:
             lock.release(remove=True)
         for folder in {self.path.parent, self.lock.parent}:  # the lock may have made its own
-            _remove_empty(folder)
+            with contextlib.suppress(OSError):  # until one has something left in it
+                os.removedirs(folder)
         return True
 
 
@@ -95,19 +97,17 @@ def orphans(
     others : collection of str
         Names of studies whose folder, with its logs, is kept as it is.
     """
-    stores = ((Path(store_of(found)), found) for stage in STORES for found in sorted(_found(stage)))
-    logs = (log for stage in STORES for log in _logs(stage))
-    for what, paths in (("store", stores), ("log", logs)):
-        for path, manifest in paths:
+    for what, found_of in (("store", _stores), ("log", _logs)):
+        for manifest, files in itertools.chain.from_iterable(map(found_of, STORES)):
             if manifest not in kept and Path(manifest).parts[1] not in others:
-                also = tuple(_beside(path)) if what == "store" else ()
-                yield Orphan(what, path, also, lock_of(manifest))
+                path = Path(store_of(manifest)) if what == "store" else files[0]
+                yield Orphan(what, path, tuple(files), lock_of(manifest))
     for folder in sorted(Path(layout.CHECKPOINTS).glob("*")):
         named = STATES.fullmatch(folder.name)
         if named:
             manifest = manifest_of(store_at("train", named["run"]))
             if manifest not in kept or folder not in states.get(named["run"], [folder]):
-                yield Orphan("states", folder, (), lock_of(manifest))
+                yield Orphan("states", folder, (folder,), lock_of(manifest))
 
 
 def upstream_of(manifests: Iterable[str]) -> set[str]:
@@ -139,19 +139,20 @@ def _inputs(manifest: str) -> list[str]:
         return []
 
 
-def _found(stage: str) -> set[str]:
-    """Return the manifests of all stores of a stage that are there, whole or in part."""
+def _stores(stage: str) -> list[tuple[str, list[Path]]]:
+    """Return the manifest of each store of a stage that is there, and what is there of it."""
     pattern = STORES[stage]
-    of_study = "{study}" in pattern
     matches = re.compile(_expression(pattern)).fullmatch
-    folder, _, name = WILDCARD.sub("*", pattern).rpartition("/")
-    stores = {store_of(str(path)) for path in Path().glob(f"{folder}/{name}.json")}
-    if not of_study:  # there a store without a manifest may be anybody's
-        stores |= {str(path) for path in Path().glob(f"{folder}/{name}") if path.suffix != ".json"}
-        for path in Path().glob(f"{folder}/.*"):
-            left = LEFT.fullmatch(path.name)
-            stores |= {str(path.with_name(left["store"]))} if left else set()
-    return {manifest_of(store) for store in stores if matches(store)}
+    found: dict[str, list[Path]] = {}
+    for path in sorted(Path().glob(f"{WILDCARD.sub('*', str(Path(pattern).parent))}/*")):
+        left = LEFT.fullmatch(path.name)
+        store = str(path.with_name(left["store"])) if left else store_of(str(path))
+        if stage == "figure" and store.endswith(layout.FIGURE_FORMATS):
+            store = store.rpartition(".")[0]
+        if matches(store):
+            found.setdefault(manifest_of(store), []).append(path)
+    of_study = "{study}" in pattern  # there a store without a manifest may be anybody's
+    return sorted(one for one in found.items() if not of_study or Path(one[0]) in one[1])
 
 
 def _expression(pattern: str) -> str:
@@ -162,24 +163,14 @@ def _expression(pattern: str) -> str:
     )
 
 
-def _logs(stage: str) -> Iterator[tuple[Path, str]]:
-    """Yield the logs of a stage's jobs, and the manifests of these jobs."""
+def _logs(stage: str) -> Iterator[tuple[str, list[Path]]]:
+    """Yield the manifests of a stage's jobs that have a log, and the log."""
     pattern = layout.log_of(stage, layout.key_in(STORES[stage]))
     folder, matches = Path(layout.ROOT, "logs", stage), re.compile(_expression(pattern)).fullmatch
     for log in sorted(Path().glob(WILDCARD.sub("*", pattern))):
         if matches(str(log)):
             key = str(log.relative_to(folder)).removesuffix(".log")
-            yield log, manifest_of(store_at(stage, key))
-
-
-def _beside(store: Path) -> Iterator[Path]:
-    """Yield the files that belong to a store."""
-    names = [f"{store.name}.json", *(f"{store.name}{suffix}" for suffix in layout.FIGURE_FORMATS)]
-    yield from (path for name in names if (path := store.with_name(name)).exists())
-    for path in store.parent.glob(".*"):
-        left = LEFT.fullmatch(path.name)
-        if left and left["store"] == store.name:
-            yield path
+            yield manifest_of(store_at(stage, key)), [log]
 
 
 def _size(path: Path) -> int:
@@ -189,16 +180,6 @@ def _size(path: Path) -> int:
         return path.lstat().st_size
     except OSError:
         return 0
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder, and those around it, that nothing is left in."""
-    while folder.name and folder != Path(layout.ROOT):
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent
 
 
 HEAD = 8 << 10  # characters of a log: Snakemake says there what it was called with

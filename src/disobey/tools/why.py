@@ -14,13 +14,11 @@ from disobey import provenance
 from disobey.errors import UserError
 from disobey.lease import looking_around
 from disobey.stores.manifest import Manifest, manifest_for, root_of, upstream, write_manifest
-from disobey.study.jobs import Plan
+from disobey.study.jobs import Name, Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, stale_by_code, why
 from disobey.tools import argument_parser, tool
-
-Name = tuple[str, str]
 
 # Reasons that are printed of one job: a report has an input for each table, figure and analysis.
 SHOWN = 5
