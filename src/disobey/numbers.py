@@ -11,6 +11,8 @@ LEAST_STEPS = 4
 # An end so near to the null that these decimals do not part them is printed as the null.
 MOST_DECIMALS = 8
 MINUTE, HOUR = 60, 3600
+# In tables: enough digits to recompute a verdict from, few enough to read.
+FLOAT_FORMAT = "%.9g"
 
 
 def parse(cell: str) -> float:

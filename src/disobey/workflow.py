@@ -87,7 +87,7 @@ class Jobs:
         self._to_make = to_make
         self._durations = Durations(plan, "cuda" if gpu else "cpu")
         self._digests = CodeDigests()
-        self._needs: dict[Name, Need] = {}
+        self._need = functools.cache(self._estimated_need)
 
     def stale(self) -> dict[str, list[str]]:
         """Return, by manifest, why finished jobs are stale, whatever happens upstream."""
@@ -223,18 +223,16 @@ class Jobs:
                 found.setdefault(group, []).append(name)
         return found
 
-    def _need(self, job: PlannedJob) -> Need:
-        name = job.stage, job.key
-        if name not in self._needs:
-            self._needs[name] = need_of(
-                self.plan,
-                *name,
-                gpu=bool(self.gpu),
-                processes=self.processes,
-                longest=self.longest,
-                measured=self._durations.of(job) if job.stage == "train" else None,
-            )
-        return self._needs[name]
+    def _estimated_need(self, job: PlannedJob) -> Need:
+        return need_of(
+            self.plan,
+            job.stage,
+            job.key,
+            gpu=bool(self.gpu),
+            processes=self.processes,
+            longest=self.longest,
+            measured=self._durations.of(job) if job.stage == "train" else None,
+        )
 
     def _job(self, stage: str, wildcards: Iterable[str]) -> PlannedJob:
         key = "/".join(wildcards)  # in the order of the output's pattern
