@@ -20,7 +20,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 from disobey.errors import UserError
 from disobey.lease import working
@@ -200,9 +199,15 @@ def main(arguments: Sequence[str]) -> int:
     others = [path for path in files if path.resolve() not in asked]
     plans = plans_of(files, () if options.delete else others)
     with working() if options.delete else contextlib.nullcontext():  # no Snakemake begins meanwhile
-        found = find(plans)
-        _list(found, files, gone)
-        return _delete(found.orphans) if options.delete else 0
+        found, other_studies = find(plans)
+        for path in gone:
+            print(
+                f"{path}: Snakemake was called with it here, and it is gone; nothing is kept for it"
+            )
+        for name, stores in other_studies.items():
+            print(f"results/{name}: its study was not given; kept, with {stores:,} stores")
+        _list(found, files)
+        return _delete(found) if options.delete else 0
 
 
 def studies(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -270,21 +275,17 @@ def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Pla
     return plans
 
 
-class Found(NamedTuple):
-    """Orphans, and by other studies the number of stores that are kept for their folders' sake."""
+def find(plans: Sequence[Plan]) -> tuple[list[Orphan], dict[str, int]]:
+    """Return what none of the plans asks for and no other study's folder depends on.
 
-    orphans: list[Orphan]
-    other_studies: dict[str, int]
-
-
-def find(plans: Sequence[Plan]) -> Found:
-    """Return what none of the plans asks for and no other study's folder depends on."""
+    And by other studies the number of stores that are kept for their folders' sake.
+    """
     asked = {manifest for plan in plans for manifest in plan.manifests()}
     given = {plan.study for plan in plans}
     others = {name: paths for name, paths in studies_in_results().items() if name not in given}
     kept = {name: upstream_of(paths) for name, paths in others.items()}
-    found = orphans(asked.union(*kept.values()), _states(plans), others)
-    return Found(list(found), {name: len(paths - asked) for name, paths in kept.items()})
+    found = list(orphans(asked.union(*kept.values()), _states(plans), others))
+    return found, {name: len(paths - asked) for name, paths in kept.items()}
 
 
 def _states(plans: Sequence[Plan]) -> dict[str, set[Path]]:
@@ -302,17 +303,13 @@ def _states(plans: Sequence[Plan]) -> dict[str, set[Path]]:
     return found
 
 
-def _list(found: Found, files: Sequence[Path], gone: Sequence[Path]) -> None:
-    for path in gone:
-        print(f"{path}: Snakemake was called with it here, and it is gone; nothing is kept for it")
-    for name, stores in found.other_studies.items():
-        print(f"results/{name}: its study was not given; kept, with {stores:,} stores")
-    for orphan in found.orphans:
+def _list(orphans: Sequence[Orphan], files: Sequence[Path]) -> None:
+    for orphan in orphans:
         print(f"{orphan.what:<6}  {size(orphan.bytes()):>9}  {orphan.path}")
-    total = size(sum(orphan.bytes() for orphan in found.orphans))
+    total = size(sum(orphan.bytes() for orphan in orphans))
     names = ", ".join(map(str, files))
-    print(f"{len(found.orphans):,} orphans, {total}; looked for in: {names}")
-    held = [orphan for orphan in found.orphans if look_at(orphan.lock).held]
+    print(f"{len(orphans):,} orphans, {total}; looked for in: {names}")
+    held = [orphan for orphan in orphans if look_at(orphan.lock).held]
     if held:
         print(f"{len(held):,} of them are in use by a running job")
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +77,7 @@ def accept_main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def accept(
-    plan: Plan, names: Sequence[Name] | dict[Name, list[str]], digests: CodeDigests,
-    manifests: Manifests,
-) -> None:  # fmt: skip
+def accept(plan: Plan, names: Iterable[Name], digests: CodeDigests, manifests: Manifests) -> None:
     """Give the manifests of finished jobs the digests of today's code."""
     signature = {
         "by": _who(),
