@@ -316,27 +316,19 @@ def _is_message(node: ast.AST) -> bool:
 def _at_runtime(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield statements without ``if TYPE_CHECKING:`` blocks, which never run."""
     for statement in statements:
-        if isinstance(statement, ast.If) and _is_type_checking(statement.test):
-            yield from _at_runtime(statement.orelse)
-        else:
-            yield statement
+        match statement:
+            case ast.If(ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                yield from _at_runtime(statement.orelse)
+            case _:
+                yield statement
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Walk the statements of a tree, nested ones too, without ``if TYPE_CHECKING:`` blocks."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and _is_type_checking(node.test):
-            waiting.extend(node.orelse)
-            continue
-        yield node
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            waiting.extend(getattr(node, name, ()))
-
-
-def _is_type_checking(test: ast.expr) -> bool:
-    return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))
+    """Yield a module or a statement, and all statements inside of it as `_at_runtime` does."""
+    yield tree
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in _at_runtime(getattr(tree, name, [])):
+            yield from _statements(statement)
 
 
 @functools.cache

@@ -16,7 +16,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -141,7 +141,7 @@ def _inputs(manifest: str) -> list[str]:
 def _stores(stage: str) -> list[tuple[str, list[Path]]]:
     """Return the manifest of each store of a stage that is there, and what is there of it."""
     pattern = STORES[stage]
-    matches = re.compile(_expression(pattern)).fullmatch
+    matches = _matcher(pattern)
     found: dict[str, list[Path]] = {}
     for path in sorted(Path().glob(f"{WILDCARD.sub('*', str(Path(pattern).parent))}/*")):
         left = LEFT.fullmatch(path.name)
@@ -154,18 +154,18 @@ def _stores(stage: str) -> list[tuple[str, list[Path]]]:
     return sorted(one for one in found.items() if not of_study or Path(one[0]) in one[1])
 
 
-def _expression(pattern: str) -> str:
-    """Return the regular expression of a pattern's paths."""
+def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """Return the function that matches the paths of a pattern."""
     parts = WILDCARD.split(pattern)  # text, name, text, name, ..., text
-    return "".join(
-        VALUES.get(part, ID) if index % 2 else re.escape(part) for index, part in enumerate(parts)
-    )
+    parts[::2] = map(re.escape, parts[::2])
+    parts[1::2] = (VALUES.get(name, ID) for name in parts[1::2])
+    return re.compile("".join(parts)).fullmatch
 
 
 def _logs(stage: str) -> Iterator[tuple[str, list[Path]]]:
     """Yield the manifests of a stage's jobs that have a log, and the log."""
     pattern = layout.log_of(stage, layout.key_in(STORES[stage]))
-    folder, matches = Path(layout.ROOT, "logs", stage), re.compile(_expression(pattern)).fullmatch
+    folder, matches = Path(layout.ROOT, "logs", stage), _matcher(pattern)
     for log in sorted(Path().glob(WILDCARD.sub("*", pattern))):
         if matches(str(log)):
             key = str(log.relative_to(folder)).removesuffix(".log")
