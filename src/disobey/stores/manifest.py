@@ -260,12 +260,6 @@ def _candidates(file: Path) -> list[Path]:
     return list(dict.fromkeys(path for path in found if path.suffix == ".json"))
 
 
-def root_of(manifest: Manifest) -> Path:
-    """Return the folder that holds ``results/``: records name inputs from there."""
-    folders = manifest.path.absolute().parents
-    return next((folder.parent for folder in folders if folder.name == ROOT), Path())
-
-
 def upstream(manifest: Manifest, root: Path) -> Iterator[tuple[int, str, Manifest | None]]:
     """Walk the stores that a store was made from, depth first, each once.
 

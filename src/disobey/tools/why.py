@@ -13,7 +13,8 @@ from typing import Any
 from disobey import provenance
 from disobey.errors import UserError
 from disobey.lease import looking_around
-from disobey.stores.manifest import Manifest, manifest_for, root_of, upstream, write_manifest
+from disobey.stores.layout import ROOT
+from disobey.stores.manifest import Manifest, manifest_for, upstream, write_manifest
 from disobey.study.jobs import Name, Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
@@ -171,7 +172,9 @@ def explain(file: Path) -> list[str]:
     manifest = manifest_for(file)
     about = [f"{manifest.store}", *(f"  {line}" for line in _own(manifest))]
     lines = []
-    for depth, path, found in upstream(manifest, root_of(manifest)):
+    folders = manifest.path.absolute().parents
+    root = next((folder.parent for folder in folders if folder.name == ROOT), Path())
+    for depth, path, found in upstream(manifest, root):  # records name inputs from there
         indent = "  " * depth
         if found is None:
             lines.append(f"{indent}{path}: is gone or cannot be read")
