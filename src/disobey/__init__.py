@@ -14,10 +14,7 @@ _MODULES = {
     "compare": "api", "confidence_logit": "api", "exaggeration": "api", "linear_path": "api",
     "load_inputs": "opening", "load_run": "opening", "open_study": "opening",
 }  # fmt: skip
-__all__ = [
-    "compare", "confidence_logit", "exaggeration", "linear_path",
-    "load_inputs", "load_run", "open_study",
-]  # fmt: skip
+__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for

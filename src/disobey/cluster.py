@@ -19,9 +19,7 @@ from typing import Any
 
 from disobey.stores.layout import BESIDE
 from disobey.stores.manifest import broken_store
-from disobey.study.jobs import Plan, PlannedJob
-
-Name = tuple[str, str]  # stage and key
+from disobey.study.jobs import Name, Plan, PlannedJob
 
 # Both are our choice.
 LEAST_SECONDS = 600.0  # of a group, unless it is the only one of its round
@@ -59,38 +57,35 @@ def groups_of(plan: Plan, seconds: Callable[[str, str], float]) -> dict[Name, st
 def _chunks(units: Sequence[_Unit]) -> list[list[_Unit]]:
     """Return the units in chunks that are long enough; a unit that is so itself is a chunk."""
     chunks = [[unit] for unit in units if unit.seconds >= LEAST_SECONDS]
-    chunk: list[_Unit] = []
+    short: list[_Unit] = []
     for unit in units:
-        if unit.seconds >= LEAST_SECONDS:
-            continue
-        chunk.append(unit)
-        if sum(member.seconds for member in chunk) >= LEAST_SECONDS:
-            chunks.append(chunk)
-            chunk = []
-    if not chunk or not chunks:
-        return [*chunks, chunk] if chunk else chunks
-    min(chunks, key=lambda chunk: sum(unit.seconds for unit in chunk)).extend(chunk)
+        if unit.seconds < LEAST_SECONDS:
+            short.append(unit)
+        if _seconds(short) >= LEAST_SECONDS:
+            chunks.append(short)
+            short = []
+    if short and chunks:
+        min(chunks, key=_seconds).extend(short)
+    elif short:
+        chunks.append(short)
     return chunks
+
+
+def _seconds(units: Sequence[_Unit]) -> float:
+    return sum(unit.seconds for unit in units)
 
 
 def _places(plan: Plan) -> dict[Name, tuple[str, str]]:
     """Return the round of each job that is grouped, and the unit that it belongs to."""
-    depths, teachers = _depths(plan)
-    found = {}
-    for name, job in plan.jobs.items():
-        place = _place(plan, job, json.loads(job.spec), depths, teachers)
-        if place is not None:
-            found[name] = place
-    return found
+    above = _depths(plan)
+    places = {name: _place(plan, job, *above) for name, job in plan.jobs.items()}
+    return {name: place for name, place in places.items() if place is not None}
 
 
 def _place(
-    plan: Plan,
-    job: PlannedJob,
-    spec: Mapping[str, Any],
-    depths: Mapping[Name, int],
-    teachers: set[str],
+    plan: Plan, job: PlannedJob, depths: Mapping[Name, int], teachers: set[str]
 ) -> tuple[str, str] | None:
+    spec = json.loads(job.spec)
     if job.stage in ("prepare", "labels"):
         data = job.key if job.stage == "prepare" else spec["data"]
         # Snakemake groups only jobs whose resources that are words are equal: the user's files.

@@ -22,6 +22,7 @@ PACKAGE = "disobey"
 NOT_MEANING = ("ctx", "kind", "type_comment", "type_ignores")  # fields of syntax trees
 LOOSE = ""  # the name under which a module's other statements count
 LOGS = ("log", "logger", "logging", "warnings")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def code_digest(roots: Iterable[str]) -> str:
@@ -212,8 +213,11 @@ def _source(module: str) -> Source:
         names = _defined(statement)
         for name in names:
             source.definitions.setdefault(name, []).append(statement)
-        if not names and not _is_import_or_text(statement):
-            source.loose.append(statement)
+        match statement:
+            case ast.Import() | ast.ImportFrom() | ast.Expr(ast.Constant()):
+                pass
+            case _ if not names:
+                source.loose.append(statement)
         if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             source.imported.update(_imports(statement, module))
     for name, target in _bound(tree, module):
@@ -223,13 +227,15 @@ def _source(module: str) -> Source:
 
 def _defined(statement: ast.stmt) -> list[str]:
     """Return the names that a statement defines and does nothing else."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [statement.name]
-    targets: list[ast.expr] = []
-    if isinstance(statement, ast.Assign):
-        targets = statement.targets
-    elif isinstance(statement, ast.AnnAssign):
-        targets = [statement.target]
+    match statement:
+        case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+            return [name]
+        case ast.Assign(targets):
+            pass
+        case ast.AnnAssign(target):
+            targets = [target]
+        case _:
+            return []
     parts = [x for t in targets for x in (t.elts if isinstance(t, ast.Tuple) else [t])]
     names = [part.id for part in parts if isinstance(part, ast.Name)]
     return names if len(names) == len(parts) else []
@@ -272,17 +278,19 @@ def _write_tokens(node: object, tokens: list[str], wordless: bool = False) -> No
     """Append a syntax tree as text; ``wordless`` replaces strings by empty ones."""
     if isinstance(node, ast.AST):
         wordless = wordless or _is_message(node)
-        if wordless and _is_text(node):
-            node = ast.Constant("")
+        match node:
+            case ast.JoinedStr() | ast.Constant(str()) if wordless:
+                node = ast.Constant("")
+            case ast.JoinedStr(pieces):  # Python 3.12.0 and 3.12.1 put empty ones between
+                node = ast.JoinedStr([one for one in pieces if getattr(one, "value", None) != ""])
         tokens.append(f"({type(node).__name__}")
         for name in node._fields:
             value = getattr(node, name, None)
-            if isinstance(node, ast.JoinedStr):
-                value = [piece for piece in node.values if not _is_empty_text(piece)]
             if value is None or value == [] or name in NOT_MEANING:
                 continue
-            if name == "body" and _has_docstring(node):
-                value = value[1:]
+            match value:
+                case [ast.Expr(ast.Constant(str())), *rest] if isinstance(node, DOCUMENTED):
+                    value = rest
             tokens.append(f".{name}")
             _write_tokens(value, tokens, wordless)
         tokens.append(")")
@@ -297,62 +305,30 @@ def _write_tokens(node: object, tokens: list[str], wordless: bool = False) -> No
 
 def _is_message(node: ast.AST) -> bool:
     """Return whether a statement's strings are messages: ``raise``, ``print`` and log calls."""
-    if isinstance(node, ast.Raise):
-        return True
-    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
-        return False
-    called = node.value.func
-    if isinstance(called, ast.Attribute):
-        return isinstance(called.value, ast.Name) and called.value.id in LOGS
-    return isinstance(called, ast.Name) and called.id == "print"
-
-
-def _is_text(node: ast.AST) -> bool:
-    """Return whether a node is an f-string or a string constant."""
-    of_words = isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return of_words or isinstance(node, ast.JoinedStr)
-
-
-def _is_import_or_text(statement: ast.stmt) -> bool:
-    if isinstance(statement, ast.Expr):
-        return isinstance(statement.value, ast.Constant)
-    return isinstance(statement, ast.Import | ast.ImportFrom)
-
-
-def _is_empty_text(node: ast.AST) -> bool:
-    """Return whether a node is an empty piece, as Python 3.12.0 and 3.12.1 put into f-strings."""
-    return isinstance(node, ast.Constant) and node.value == ""
-
-
-def _has_docstring(node: ast.AST) -> bool:
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None
+    match node:
+        case ast.Raise() | ast.Expr(ast.Call(ast.Name("print"))):
+            return True
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name(name)))):
+            return name in LOGS
+    return False
 
 
 def _at_runtime(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield statements without ``if TYPE_CHECKING:`` blocks, which never run."""
     for statement in statements:
-        if isinstance(statement, ast.If) and _is_type_checking(statement.test):
-            yield from _at_runtime(statement.orelse)
-        else:
-            yield statement
+        match statement:
+            case ast.If(ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                yield from _at_runtime(statement.orelse)
+            case _:
+                yield statement
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Walk the statements of a tree, nested ones too, without ``if TYPE_CHECKING:`` blocks."""
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.If) and _is_type_checking(node.test):
-            waiting.extend(node.orelse)
-            continue
-        yield node
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            waiting.extend(getattr(node, name, ()))
-
-
-def _is_type_checking(test: ast.expr) -> bool:
-    return "TYPE_CHECKING" in (getattr(test, "id", None), getattr(test, "attr", None))
+    """Yield a module or a statement, and all statements inside of it as `_at_runtime` does."""
+    yield tree
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for statement in _at_runtime(getattr(tree, name, [])):
+            yield from _statements(statement)
 
 
 @functools.cache

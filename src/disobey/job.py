@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from disobey import code_digest, provenance
 from disobey.errors import UserError
 from disobey.gpus import take_card
-from disobey.stores.layout import CAPTIONS, STAGES, store_of
+from disobey.stores.layout import STAGES, id_of, store_of
 from disobey.stores.manifest import Manifest, describe, write_manifest
 from disobey.stores.writer import NetcdfWriter, atomic, remove_temporary_files, title_of
 
@@ -35,8 +35,6 @@ class Job:
         ``auto``, ``cpu`` or ``cuda``.
     threads : int
         Number of threads of a training; results are equal bit by bit only for equal numbers.
-    captions : Path
-        The folder of the figures' captions.
     files, source : dict, str or None
         Places of the user's own files by split, and of a checkpoint; the spec has their content.
     study_file : Path or None
@@ -58,7 +56,6 @@ class Job:
     output: Path
     device: str = "auto"
     threads: int = 1
-    captions: Path = CAPTIONS
     files: dict[str, list[str]] = field(default_factory=dict)
     source: str | None = None
     study_file: Path | None = None
@@ -90,9 +87,8 @@ class Job:
 
     @property
     def id(self) -> str:
-        """The id of the store: its file name without the suffix of a file format."""
-        store = self.store
-        return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
+        """The id of the store."""
+        return id_of(self.output)
 
     def input(self, id: str, stage: str | None = None) -> Manifest:
         """Return the manifest of the upstream store ``id``, or raise UserError.

@@ -127,13 +127,10 @@ def cancel_left_jobs(folder: Path) -> None:
     Call it only while the lease shows that no other Snakemake works there. One that still waits
     in the queue would, when its turn comes, delete and make again what this run has made by then.
     """
-    try:
-        listed = _output("squeue", "--me", "--noheader", "--format", "%i|%j|%Z")
-    except (OSError, subprocess.SubprocessError) as error:
-        print(f"disobey: jobs left in the queue are not looked for ({error})", file=sys.stderr)
-        return
+    asked = ("squeue", "--me", "--noheader", "--format", "%i|%j|%Z")
+    listed = _said(*asked, otherwise="jobs left in the queue are not looked for")
     # A banner, or the name of a cluster, has no such columns.
-    jobs = [line.split("|", 2) for line in listed.splitlines() if line.count("|") >= 2]
+    jobs = [line.split("|", 2) for line in (listed or "").splitlines() if line.count("|") >= 2]
     left = [
         job for job, name, place in jobs if NAME_OF_A_RUN.search(name) and Path(place) == folder
     ]
@@ -148,10 +145,7 @@ def cancel_left_jobs(folder: Path) -> None:
 
 def cancel(jobs: Sequence[str]) -> None:
     """Call ``scancel``; print an error, since whoever needs the jobs gone waits for it."""
-    try:
-        _output("scancel", *jobs)
-    except (OSError, subprocess.SubprocessError) as error:
-        print(f"scancel failed ({error}); waiting for the job to end by itself", file=sys.stderr)
+    _said("scancel", *jobs, otherwise="waiting for the job to end by itself")
 
 
 def start_again() -> bool:
@@ -161,14 +155,9 @@ def start_again() -> bool:
     counts no failure. Only a job that Snakemake submitted is put back.
     """
     job = os.environ.get("SLURM_JOB_ID")
-    if not job:
+    if not job or not is_of_a_run(job):
         return False
-    if not is_of_a_run(job):
-        return False
-    try:
-        _output("scontrol", "requeue", job)
-    except (OSError, subprocess.SubprocessError) as error:
-        print(f"scontrol requeue failed ({error})", file=sys.stderr)
+    if _said("scontrol", "requeue", job, otherwise="the job is not started again") is None:
         return False
     print(f"SLURM starts job {job} again; it goes on from the saved state", file=sys.stderr)
     return True
@@ -179,15 +168,17 @@ def is_of_a_run(job: str) -> bool:
 
     Asks ``squeue``, since ``SLURM_JOB_NAME`` is the name of a step inside a job.
     """
+    asked = ("squeue", "--jobs", job, "--noheader", "--format", "%j")
+    name = _said(*asked, otherwise=f"SLURM job {job} is left as it is")
+    return name is not None and NAME_OF_A_RUN.search(name.strip()) is not None
+
+
+def _said(*words: str, otherwise: str) -> str | None:
+    """Return what a command prints; where it fails None, having said what happens ``otherwise``."""
+    nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
     try:
-        name = _output("squeue", "--jobs", job, "--noheader", "--format", "%j").strip()
+        done = subprocess.run(words, check=True, timeout=60, stdin=nothing, stdout=pipe, text=True)
     except (OSError, subprocess.SubprocessError) as error:
-        print(f"squeue failed ({error}); SLURM job {job} is left as it is", file=sys.stderr)
-        return False
-    return NAME_OF_A_RUN.search(name) is not None
-
-
-def _output(*words: str) -> str:
-    return subprocess.run(
-        words, check=True, timeout=60, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    ).stdout
+        print(f"disobey: {words[0]} failed ({error}); {otherwise}", file=sys.stderr)
+        return None
+    return done.stdout

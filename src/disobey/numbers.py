@@ -11,6 +11,8 @@ LEAST_STEPS = 4
 # An end so near to the null that these decimals do not part them is printed as the null.
 MOST_DECIMALS = 8
 MINUTE, HOUR = 60, 3600
+# In tables: enough digits to recompute a verdict from, few enough to read.
+FLOAT_FORMAT = "%.9g"
 
 
 def parse(cell: str) -> float:
@@ -35,14 +37,8 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
     if math.isnan(low) or math.isnan(high):
         return number(estimate)
     resolved = _decimals(low, high)
-    decimals = next(
-        (
-            enough
-            for enough in range(resolved, MOST_DECIMALS + 1)
-            if _parts(low, high, null, enough)
-        ),
-        resolved,
-    )
+    more = range(resolved, MOST_DECIMALS + 1)
+    decimals = next((enough for enough in more if _parts(low, high, null, enough)), resolved)
     middle, left, right = (number(value, decimals) for value in (estimate, low, high))
     return f"{middle}{NBSP}[{left},{NBSP}{right}]"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from disobey.errors import UserError, nearest
 from disobey.models.checkpoint import read_config
-from disobey.stores.layout import BESIDE, ROOT, RUN, manifest_of
+from disobey.stores.layout import BESIDE, ROOT, RUN, STORES, manifest_of
 from disobey.stores.manifest import Manifest, manifest_for, read_manifest
 
 if TYPE_CHECKING:
@@ -186,7 +186,8 @@ def data_of_run(run: Manifest) -> tuple["Prepared", list[Manifest]]:
 
 def _inputs(manifest: Manifest, *stages: str) -> list[Manifest]:
     """Return the manifests of some stages that a store was made from, as they are today."""
-    results = next(folder for folder in manifest.path.absolute().parents if folder.name == ROOT)
-    paths = [results.parent / path for path in manifest.record["inputs"]]
+    # Records name inputs from the folder around results/, which may have another name here.
+    results = manifest.path.absolute().parents[STORES[manifest.record["stage"]].count("/") - 1]
+    paths = [results / Path(path).relative_to(ROOT) for path in manifest.record["inputs"]]
     found = [read_manifest(path) for path in paths if path.is_file()]
     return [one for one in found if one.record["stage"] in stages]

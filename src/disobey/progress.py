@@ -121,14 +121,12 @@ class Left:
 def left_of(jobs: Iterable[PlannedJob], seconds: Mapping[str, float | None]) -> Left:
     """Add up what is left of jobs, upstream first; ``seconds`` are None where they are unknown."""
     chain: dict[str, float] = {}
-    count = unknown = 0
     for job in jobs:
-        own = seconds[job.manifest]
-        count, unknown = count + 1, unknown + (own is None)
         before = max((chain[path] for path in job.inputs if path in chain), default=0.0)
-        chain[job.manifest] = before + (own or 0.0)
-    total = sum(filter(None, (seconds[path] for path in chain)))
-    return Left(count, unknown, total, max(chain.values(), default=0.0))
+        chain[job.manifest] = before + (seconds[job.manifest] or 0.0)
+    known = [own for own in seconds.values() if own is not None]
+    longest = max(chain.values(), default=0.0)
+    return Left(len(seconds), len(seconds) - len(known), sum(known), longest)
 
 
 def plain_duration(seconds: float) -> str:

@@ -17,11 +17,11 @@ from typing import Any
 
 from disobey.cluster import SECONDS_TO_START, groups_of, manifests_to_make, run_groups
 from disobey.errors import UserError, missing, nearest
-from disobey.gpus import NVIDIA, PLACES, Listing, gpus_seen, listing
+from disobey.gpus import NVIDIA, PLACES, Listing, listing
 from disobey.lease import looking_around, work_alone
 from disobey.progress import Durations, ProgressLine
 from disobey.stores.manifest import Manifest, remove_broken_manifests
-from disobey.study.jobs import Plan, PlannedJob
+from disobey.study.jobs import Name, Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.models import Study
 from disobey.study.plan import make_plan
@@ -35,7 +35,6 @@ from disobey.study.resources import (
 )
 from disobey.study.staleness import CodeDigests, Manifests, stale_by_themselves
 
-Name = tuple[str, str]  # stage and key
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
@@ -88,15 +87,14 @@ class Jobs:
         self._to_make = to_make
         self._durations = Durations(plan, "cuda" if gpu else "cpu")
         self._digests = CodeDigests()
-        self._needs: dict[Name, Need] = {}
+        self._need = functools.cache(self._estimated_need)
 
     def stale(self) -> dict[str, list[str]]:
         """Return, by manifest, why finished jobs are stale, whatever happens upstream."""
         manifests = Manifests()
         reasons = stale_by_themselves(self.plan, self._digests, manifests)
-        by_manifest = {self.plan.jobs[name].manifest: words for name, words in reasons.items()}
-        finished = {path for path in by_manifest if isinstance(manifests.get(path), Manifest)}
-        return {path: words for path, words in by_manifest.items() if path in finished}
+        found = ((self.plan.jobs[name].manifest, words) for name, words in reasons.items())
+        return {path: words for path, words in found if isinstance(manifests.get(path), Manifest)}
 
     # --- what a job reads and depends on ----------------------------------------------------
 
@@ -225,18 +223,16 @@ class Jobs:
                 found.setdefault(group, []).append(name)
         return found
 
-    def _need(self, job: PlannedJob) -> Need:
-        name = job.stage, job.key
-        if name not in self._needs:
-            self._needs[name] = need_of(
-                self.plan,
-                *name,
-                gpu=bool(self.gpu),
-                processes=self.processes,
-                longest=self.longest,
-                measured=self._durations.of(job) if job.stage == "train" else None,
-            )
-        return self._needs[name]
+    def _estimated_need(self, job: PlannedJob) -> Need:
+        return need_of(
+            self.plan,
+            job.stage,
+            job.key,
+            gpu=bool(self.gpu),
+            processes=self.processes,
+            longest=self.longest,
+            measured=self._durations.of(job) if job.stage == "train" else None,
+        )
 
     def _job(self, stage: str, wildcards: Iterable[str]) -> PlannedJob:
         key = "/".join(wildcards)  # in the order of the output's pattern
@@ -287,8 +283,6 @@ def _jobs_of(workflow: Any, study_file: Path) -> Jobs:  # noqa: ANN401
     """Return the jobs of a study, after checking that they can run here."""
     study, on_cluster = load_study(study_file), _on_cluster(workflow)
     gpu = gpus_of_a_job(study.device, on_cluster=on_cluster)
-    if gpu and not on_cluster:
-        check_gpus(study.gpus, gpus_seen())
     python, longest = _python(workflow), longest_minutes(workflow)
     to_make = functools.partial(manifests_to_make, workflow) if on_cluster else None
     plan = make_plan(study)
@@ -408,6 +402,7 @@ def count_cards(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
     if not jobs.gpu or _on_cluster(workflow):
         return
     jobs.cards = listing()
+    check_gpus(jobs.study.gpus, jobs.cards.count)
     if (jobs.study.jobs_per_gpu or 1) > 1 and not jobs.cards.shareable:
         raise UserError(
             f"jobs_per_gpu: {jobs.study.jobs_per_gpu}, but the driver gives a GPU to one process "

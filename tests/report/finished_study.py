@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import netCDF4
+import pytest
 from PIL import Image
 
 from disobey.analysis.claims.claim import WITHHELD
@@ -180,10 +181,9 @@ class FinishedStudy:
         page = Path(layout.REPORT.format(study=STUDY))
         spec = {"study": STUDY, "settings": self.settings, "seeds": self.seeds}
         inputs = [*self.tables, *self.figures, *self.analyses, self.explorer]
-        status = main(
-            "report",
-            ["--spec", json.dumps(spec), "--inputs", *inputs,
-             "--output", manifest_of(str(page)), "--captions", str(captions),
-             *(["--study-file", str(study_file)] if study_file else [])],
-        )  # fmt: skip
+        words = ["--spec", json.dumps(spec), "--inputs", *inputs, "--output", f"{page}.json"]
+        words += ["--study-file", str(study_file)] if study_file else []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("disobey.stages.report.CAPTIONS", captions)
+            status = main("report", words)
         return status, page.read_text(encoding="utf-8") if page.is_file() else ""

@@ -130,6 +130,18 @@ def test_a_model_that_transformers_does_not_know_is_loaded_here_from_its_folder_
         assert file.get_tensor(MEAN).shape == (8, 8, 1)  # the mean image
 
 
+def test_a_run_is_loaded_from_a_folder_of_results_of_any_name(runs, tmp_path, monkeypatch):
+    Path("results").rename(tmp_path / "kept")
+    try:
+        monkeypatch.chdir(tmp_path)
+        run = runs[1]["digits"]
+        model = disobey.load_run(run, results="kept")
+        assert len(model(disobey.load_inputs(run, results="kept"))) > 0
+        assert main(["export", run, "again", "--results", "kept"]) == 0
+    finally:
+        (tmp_path / "kept").rename(runs[0] / "results")
+
+
 def test_a_study_has_an_exported_model_as_teacher_with_equal_logits(runs):
     study = STUDY[: STUDY.index("settings:")].replace("study: exported", "study: taught") + TAUGHT
     Path("taught.yaml").write_text(study)

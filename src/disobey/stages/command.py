@@ -24,7 +24,7 @@ from disobey.gpus import PLACES, take_card
 from disobey.job import BY_HAND, Job
 from disobey.lease import cancel, is_of_a_run, start_again
 from disobey.locks import Holder, Lock, say_without_locks
-from disobey.stores.layout import CAPTIONS, lock_of, states_of
+from disobey.stores.layout import lock_of, states_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.stores.writer import FULL
 
@@ -144,7 +144,6 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
         default=PLACES,
         help=f"how many of the {PLACES} places on a GPU the job takes",
     )
-    made.add_argument("--captions", type=Path, default=CAPTIONS, help="figures' captions (.rst)")
     made.add_argument("--study-file", type=Path, help="the study file, for a link to it")
     made.add_argument("--source", help="the place of the files whose content the spec names")
     return made
@@ -188,7 +187,6 @@ def main(stage: str, arguments: Sequence[str]) -> int:
             options.output,
             options.device,
             options.threads,
-            options.captions,
             options.files,
             options.source,
             study_file=options.study_file,

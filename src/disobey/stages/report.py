@@ -14,6 +14,7 @@ from disobey.report.gallery import gallery, relative
 from disobey.report.history import by_stage, elapsed, machines, stage, versions, walk
 from disobey.report.lead import sentences
 from disobey.report.verdicts import accuracies, claims, read_table
+from disobey.stores.layout import CAPTIONS
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
@@ -43,7 +44,7 @@ def content(job: "Job") -> dict[str, Any]:
     records = [manifest.record for manifest in found]
     held = claims(rows["claims"], rows["summary"])
     every = [row for claim in held for row in claim.rows]
-    groups = gallery(figures, job.captions, job.store)
+    groups = gallery(figures, CAPTIONS, job.store)
     return {
         "spec": spec,
         "claims": held,

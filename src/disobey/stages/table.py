@@ -3,9 +3,7 @@
 from disobey.analysis.store import read_analyses
 from disobey.analysis.tables import in_parts
 from disobey.job import Job
-
-# Enough digits to recompute a verdict from, few enough to read.
-FLOAT_FORMAT = "%.9g"
+from disobey.numbers import FLOAT_FORMAT
 
 
 def run(job: "Job") -> None:

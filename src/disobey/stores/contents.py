@@ -96,26 +96,18 @@ def _over(paths: Sequence[Path], hashes: Sequence[str], below: Path | None) -> s
 
 
 def _kept_hashes(paths: Sequence[Path]) -> list[str]:
-    known, hashes, found = _read(), [], {}
-    states = [path.stat() for path in paths]
-    unread = [
-        state.st_size
-        for path, state in zip(paths, states, strict=True)
-        if not _is_of(known.get(str(path.absolute())), state)
-    ]
-    if sum(unread) > SAID_FROM:
-        print(f"disobey: reading {sum(unread) / 1e9:.1f} GB of files once", file=sys.stderr)
-    for path, state in zip(paths, states, strict=True):
-        key = str(path.absolute())
-        entry = known.get(key, [])
-        if not _is_of(entry, state):
-            entry = [*_state(state), file_sha256(path)]
-            if time.time() - state.st_mtime > SETTLED_SECONDS:
-                found[key] = entry
-        hashes.append(str(entry[-1]))
-    if found:
-        _write(_read() | found)
-    return hashes
+    known, now = _read(), time.time()
+    states = {path: path.stat() for path in paths}
+    keys = {path: str(path.absolute()) for path in paths}
+    unread = [path for path in states if not _is_of(known.get(keys[path]), states[path])]
+    size = sum(states[path].st_size for path in unread)
+    if size > SAID_FROM:
+        print(f"disobey: reading {size / 1e9:.1f} GB of files once", file=sys.stderr)
+    known |= {keys[path]: [*_state(states[path]), file_sha256(path)] for path in unread}
+    settled = [path for path in unread if now - states[path].st_mtime > SETTLED_SECONDS]
+    if settled:
+        _write(_read() | {keys[path]: known[keys[path]] for path in settled})
+    return [str(known[keys[path]][-1]) for path in paths]
 
 
 def _is_of(entry: Any, state: os.stat_result) -> bool:  # noqa: ANN401 - whatever was kept

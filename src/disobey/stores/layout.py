@@ -80,10 +80,8 @@ CHECKPOINTS = f"{ROOT}/checkpoints"
 CONTENTS = f"{ROOT}/contents.json"
 
 # Folders of results/ that no study may be called like.
-SHARED_FOLDERS = (
-    "data", "pretrained", "labels", "runs", "logits", "logs", "views", "basis", "checkpoints",
-    "compared", "classified",
-)  # fmt: skip
+OF_ALL_STUDIES = [store.split("/")[1] for store in STORES.values() if "{study}" not in store]
+SHARED_FOLDERS = ("logs", "checkpoints", *OF_ALL_STUDIES)
 
 WEIGHTS = "model.safetensors"
 HISTORY = "history.nc"
@@ -117,6 +115,12 @@ def manifest_of(store: str) -> str:
 def store_of(manifest: str) -> str:
     """Return the store that ``manifest`` vouches for; inverse of `manifest_of`."""
     return manifest.removesuffix(".json")
+
+
+def id_of(manifest: str | Path) -> str:
+    """Return the id of a manifest's store: its file name without the suffix of a file format."""
+    store = Path(store_of(str(manifest)))
+    return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
 
 
 def key_in(pattern: str) -> str:

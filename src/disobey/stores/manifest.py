@@ -227,14 +227,15 @@ def manifest_for(file: Path) -> Manifest:
     place = file if file.name and file.parent.name else file.absolute()
     candidates = _candidates(place)
     of_results = ROOT in file.absolute().parent.parts
-    for candidate in candidates:
+    for candidate in filter(Path.is_file, candidates):
         try:
-            manifest = read_manifest(candidate) if candidate.is_file() else None
+            manifest = read_manifest(candidate)
         except UserError:
             if of_results:
                 raise
             continue  # some other JSON file, which is none of ours to call broken
-        if manifest is not None and _vouches(manifest, place):
+        files = (candidate.parent / name for name in manifest.record["files"])
+        if place in (candidate, manifest.store, *files):
             return manifest
     if not of_results:
         raise UserError(f"{file}: is not a result; name a file below {ROOT}/")
@@ -245,11 +246,6 @@ def manifest_for(file: Path) -> Manifest:
         )
     looked = ", ".join(str(candidate) for candidate in candidates)
     raise UserError(f"{file}: no manifest vouches for it; looked for {looked}")
-
-
-def _vouches(manifest: Manifest, file: Path) -> bool:
-    inside = {manifest.path.parent / name for name in manifest.record["files"]}
-    return file in (manifest.path, manifest.store) or file in inside
 
 
 def _candidates(file: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from disobey.provenance import canonical
 from disobey.stores.layout import STORES, manifest_of, store_and_variable, store_of
 from disobey.study.sizes import Data
 
+Name = tuple[str, str]  # of a job: stage and key
 # Stages that read much of a study: their rules hand spec and inputs over by standard input.
 BY_STDIN = ("table", "figure", "explorer", "report")
 # Bytes of a command's arguments for the other stages: Linux refuses an argument above 128 KiB.

@@ -9,9 +9,9 @@ from pathlib import Path
 from disobey.comparison.comparing import compare_models
 from disobey.comparison.result import WIDTH, Comparison, markdown_page, text
 from disobey.errors import UserError
+from disobey.numbers import FLOAT_FORMAT
 from disobey.stores.writer import atomic
 
-FLOAT_FORMAT = "%.9g"
 NAME, FIGURE, EXPLORER = "comparison", "confidence", "explorer.html"
 
 

@@ -10,10 +10,10 @@ import json
 import math
 import shutil
 from calendar import timegm
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import strptime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,19 +21,9 @@ import pandas as pd
 from disobey.analysis.intervals import LEVEL, normal_quantile
 from disobey.errors import UserError
 from disobey.models.checkpoint import PREPROCESSOR
+from disobey.numbers import FLOAT_FORMAT
 from disobey.opening import data_of_run, load_run, manifest_of_run
-from disobey.stores.layout import (
-    CONFIG,
-    HISTORY,
-    LOGITS,
-    ROOT,
-    RUN,
-    TOKENIZER,
-    TOKENS,
-    WEIGHTS,
-    manifest_of,
-    snapshot_of,
-)
+from disobey.stores import layout
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.stores.reader import read_arrays, read_groups
 from disobey.stores.writer import atomic
@@ -59,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", help="the run's id, as plan prints it, or its folder")
     parser.add_argument("folder", type=Path, help="where to write; must be empty or not be there")
     parser.add_argument("--epoch", type=int, help="the snapshot after this epoch")
-    parser.add_argument("--results", type=Path, default=Path(ROOT), help="the folder of results")
+    parser.add_argument("--results", type=Path, default=layout.ROOT, help="the folder of results")
     options = parser.parse_args(arguments)
     written = export(options.run, options.folder, options.epoch, options.results)
     print(f"written: {', '.join(map(str, written))}")
@@ -67,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def export(
-    run: str | Path, folder: str | Path, epoch: int | None = None, results: str | Path = ROOT
+    run: str | Path, folder: str | Path, epoch: int | None = None, results: str | Path = layout.ROOT
 ) -> list[Path]:
     """Write a trained model to a folder; return the files.
 
@@ -86,6 +76,8 @@ def export(
     UserError
         When there is no such run, or the folder holds something already.
     """
+    from safetensors.torch import save_file
+
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is not empty; name a new folder")
@@ -94,18 +86,13 @@ def export(
     model = load_run(manifest.store, epoch=epoch)
     files = dict(_files(manifest, model, data, epoch))
     metadata = {"format": "pt", "run": manifest.id, "spec_hash": manifest.record["spec_hash"]}
-    with atomic(folder / WEIGHTS) as path:
-        _save(_weights(manifest, model, data), path, metadata)
+    with atomic(folder / layout.WEIGHTS) as path:
+        weights = _weights(manifest, model, data)
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path, metadata)
     for name, text in files.items():
         with atomic(folder / name) as path:
             path.write_text(text, encoding="utf-8")
-    return [folder / name for name in (WEIGHTS, *files)]
-
-
-def _save(weights: "Mapping[str, torch.Tensor]", path: Path, metadata: dict[str, str]) -> None:
-    from safetensors.torch import save_file
-
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, path, metadata)
+    return [folder / name for name in (layout.WEIGHTS, *files)]
 
 
 def _inner(manifest: Manifest, model: "nn.Module", data: "Prepared") -> Any:  # noqa: ANN401
@@ -161,7 +148,7 @@ def _files(
                 "attributes": {key: int(value) for key, value in kept.items()},
             },
         }
-    yield CONFIG, _json(config)
+    yield layout.CONFIG, _json(config)
     if data.kind == "text":
         yield from _tokenizer(data, config)
     elif inner is not None:
@@ -193,8 +180,8 @@ def _tokenizer(data: "Prepared", config: Mapping[str, Any]) -> Iterator[tuple[st
         ],
         "split_special_tokens": True,
     }
-    yield TOKENIZER, text
-    yield TOKENS, _json(about)
+    yield layout.TOKENIZER, text
+    yield layout.TOKENS, _json(about)
 
 
 def _image_processor(data: "Prepared") -> dict[str, Any]:
@@ -268,10 +255,8 @@ def _listed(options: Mapping[str, Any]) -> str:
 
 def _accuracies(manifest: Manifest, epoch: int | None) -> Iterator[tuple[str, str]]:
     """Yield accuracies on the given labels, with Wilson's 95 % interval over test examples."""
-    from disobey.stores.reader import read_arrays
-
-    id = manifest.id if epoch is None else snapshot_of(manifest.id, epoch)
-    stored = manifest.path.parents[1] / Path(LOGITS.format(run=id)).relative_to(ROOT)
+    id = manifest.id if epoch is None else layout.snapshot_of(manifest.id, epoch)
+    stored = manifest.path.parents[1] / Path(layout.LOGITS.format(run=id)).relative_to(layout.ROOT)
     if not Path(f"{stored}.json").is_file():
         yield "accuracy", "not measured: its logits were not stored"
         return
@@ -306,21 +291,6 @@ writes event files, one folder for each run, below results/<study>/tensorboard/.
 """
 
 EVALUATE = "evaluate"  # the group of accuracies along training
-FLOAT_FORMAT = "%.9g"
-
-
-class Point(NamedTuple):
-    """One number of a training: the name of the variable in the run's history, and its value.
-
-    ``unit`` says what ``at`` counts, ``epoch`` or ``step``; ``time`` is when, in seconds since
-    1970, NaN for accuracies along training, whose times are not kept.
-    """
-
-    name: str
-    unit: str
-    at: int
-    time: float
-    value: float
 
 
 @tool
@@ -332,49 +302,44 @@ def curves_main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, help="a file for csv, a folder for tensorboard")
     options = parser.parse_args(arguments)
     study = load_study(options.study)
-    found = dict(_trainings(make_plan(study).jobs))
-    if not found:
+    jobs = [job for job in make_plan(study).jobs.values() if job.stage == "train"]
+    made = [read_manifest(job.manifest) for job in jobs if Path(job.manifest).is_file()]
+    if not made:
         raise UserError(f"{options.study}: no training has finished yet")
-    written = WRITERS[options.to](found, Path(ROOT, study.study), options.output)
-    print(f"{len(found)} trainings: {written}")
+    found = pd.concat(map(points_of, made))
+    written = WRITERS[options.to](found, Path(layout.ROOT, study.study), options.output)
+    print(f"{len(made)} trainings: {written}")
     return 0
 
 
-def _trainings(jobs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, list[Point]]]:
-    for stage, run in jobs:
-        manifest = Path(manifest_of(RUN.format(run=run)))
-        if stage == "train" and manifest.is_file():
-            yield run, list(points_of(read_manifest(manifest)))
+def points_of(run: Manifest) -> pd.DataFrame:
+    """Return what a training recorded, of a verified history: a row for each number.
 
-
-def points_of(run: Manifest) -> Iterator[Point]:
-    """Yield what a training recorded, of a verified history."""
-    history = run.file(f"{run.id}/{HISTORY}")
-    columns = read_arrays(history)
-    columns.pop("epoch", None)  # earlier versions did not write it
+    ``name`` is the variable in the history; ``unit`` says what ``at`` counts, ``epoch`` or
+    ``step``; ``time`` is when, in seconds since 1970, NaN for accuracies along training, whose
+    times are not kept.
+    """
+    history = run.file(f"{run.id}/{layout.HISTORY}")
+    epochs = pd.DataFrame(read_arrays(history))
     ended = timegm(strptime(run.record["written"], "%Y-%m-%dT%H:%M:%SZ"))
-    times = ended - columns["seconds"].sum() + np.cumsum(columns["seconds"])
-    for name, values in columns.items():
-        for epoch, (time, value) in enumerate(zip(times, values, strict=True), 1):
-            yield Point(name, "epoch", epoch, float(time), float(value))
+    times = ended - epochs["seconds"].sum() + epochs["seconds"].cumsum()
+    epochs["epoch"] = range(1, len(epochs) + 1)  # earlier versions did not write it
+    tables = [epochs.rename(columns={"epoch": "at"}).assign(unit="epoch", time=times)]
     if EVALUATE in read_groups(history):
-        along = read_arrays(history, EVALUATE)
-        steps = along.pop("step")
-        for name, values in along.items():
-            for step, value in zip(steps, values, strict=True):
-                yield Point(name, "step", int(step), float("nan"), float(value))
+        along = pd.DataFrame(read_arrays(history, EVALUATE))
+        tables.append(along.rename(columns={"step": "at"}).assign(unit="step", time=math.nan))
+    numbers = pd.concat(table.melt(["unit", "at", "time"], var_name="name") for table in tables)
+    return numbers.assign(run=run.id)[["run", "name", "unit", "at", "time", "value"]]
 
 
-def _to_csv(found: dict[str, list[Point]], folder: Path, output: Path | None) -> Path:
-    rows = [(run, *point) for run, points in found.items() for point in points]
-    table = pd.DataFrame(rows, columns=["run", *Point._fields])
+def _to_csv(found: pd.DataFrame, folder: Path, output: Path | None) -> Path:
     path = output or folder / "curves.csv"
     with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, float_format=FLOAT_FORMAT)
+        found.to_csv(temporary, index=False, float_format=FLOAT_FORMAT)
     return path
 
 
-def _to_tensorboard(found: dict[str, list[Point]], folder: Path, output: Path | None) -> Path:
+def _to_tensorboard(found: pd.DataFrame, folder: Path, output: Path | None) -> Path:
     """Write event files; runs that have some already are written anew."""
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -383,10 +348,10 @@ def _to_tensorboard(found: dict[str, list[Point]], folder: Path, output: Path | 
             "tensorboard is not installed; pip install 'disobey[tensorboard]', or write --to csv"
         ) from None
     path = output or folder / "tensorboard"
-    for run, points in found.items():
-        shutil.rmtree(path / run, ignore_errors=True)
-        with SummaryWriter(str(path / run)) as writer:
-            for name, unit, at, time, value in points:
+    for run, points in found.groupby("run"):
+        shutil.rmtree(path / str(run), ignore_errors=True)
+        with SummaryWriter(str(path / str(run))) as writer:
+            for _, name, unit, at, time, value in points.itertuples(index=False):
                 when = None if np.isnan(time) else time
                 writer.add_scalar(f"{unit}/{name}", value, at, when)
     return path

@@ -10,16 +10,16 @@ with a manifest in the folder of a study.
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import re
 import shlex
 import shutil
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
 
 from disobey.errors import UserError
 from disobey.lease import working
@@ -49,18 +49,18 @@ LEFT = re.compile(r"\.(?P<store>.+?)(?:\.json)?(?:\.[0-9]+\.tmp|\.lock)")
 class Orphan:
     """A store, a log or a folder of saved states that no study asks for.
 
-    ``also`` lists what goes with it: a store's manifest, a figure's files, leftovers of killed
-    processes. Whoever makes the store holds ``lock``.
+    ``files`` are those of it that are there: a store and its manifest, a figure's files, leftovers
+    of killed processes. Whoever makes the store holds ``lock``.
     """
 
     what: str
     path: Path
-    also: tuple[Path, ...]
+    files: tuple[Path, ...]
     lock: Path
 
     def bytes(self) -> int:
         """Return its bytes on disk; a link counts for itself."""
-        return sum(_size(path) for path in (self.path, *self.also))
+        return sum(map(_size, self.files))
 
     def delete(self) -> bool:
         """Delete it unless a job holds the lock of its store; return whether it is gone."""
@@ -68,7 +68,7 @@ class Orphan:
         if not lock.try_take():
             return False
         try:
-            for path in (self.path, *self.also):
+            for path in self.files:
                 if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
                 elif path != self.lock:
@@ -76,7 +76,8 @@ class Orphan:
         finally:
             lock.release(remove=True)
         for folder in {self.path.parent, self.lock.parent}:  # the lock may have made its own
-            _remove_empty(folder)
+            with contextlib.suppress(OSError):  # until one has something left in it
+                os.removedirs(folder)
         return True
 
 
@@ -95,19 +96,17 @@ def orphans(
     others : collection of str
         Names of studies whose folder, with its logs, is kept as it is.
     """
-    stores = ((Path(store_of(found)), found) for stage in STORES for found in sorted(_found(stage)))
-    logs = (log for stage in STORES for log in _logs(stage))
-    for what, paths in (("store", stores), ("log", logs)):
-        for path, manifest in paths:
+    for what, found_of in (("store", _stores), ("log", _logs)):
+        for manifest, files in itertools.chain.from_iterable(map(found_of, STORES)):
             if manifest not in kept and Path(manifest).parts[1] not in others:
-                also = tuple(_beside(path)) if what == "store" else ()
-                yield Orphan(what, path, also, lock_of(manifest))
+                path = Path(store_of(manifest)) if what == "store" else files[0]
+                yield Orphan(what, path, tuple(files), lock_of(manifest))
     for folder in sorted(Path(layout.CHECKPOINTS).glob("*")):
         named = STATES.fullmatch(folder.name)
         if named:
             manifest = manifest_of(store_at("train", named["run"]))
             if manifest not in kept or folder not in states.get(named["run"], [folder]):
-                yield Orphan("states", folder, (), lock_of(manifest))
+                yield Orphan("states", folder, (folder,), lock_of(manifest))
 
 
 def upstream_of(manifests: Iterable[str]) -> set[str]:
@@ -139,47 +138,38 @@ def _inputs(manifest: str) -> list[str]:
         return []
 
 
-def _found(stage: str) -> set[str]:
-    """Return the manifests of all stores of a stage that are there, whole or in part."""
+def _stores(stage: str) -> list[tuple[str, list[Path]]]:
+    """Return the manifest of each store of a stage that is there, and what is there of it."""
     pattern = STORES[stage]
-    of_study = "{study}" in pattern
-    matches = re.compile(_expression(pattern)).fullmatch
-    folder, _, name = WILDCARD.sub("*", pattern).rpartition("/")
-    stores = {store_of(str(path)) for path in Path().glob(f"{folder}/{name}.json")}
-    if not of_study:  # there a store without a manifest may be anybody's
-        stores |= {str(path) for path in Path().glob(f"{folder}/{name}") if path.suffix != ".json"}
-        for path in Path().glob(f"{folder}/.*"):
-            left = LEFT.fullmatch(path.name)
-            stores |= {str(path.with_name(left["store"]))} if left else set()
-    return {manifest_of(store) for store in stores if matches(store)}
+    matches = _matcher(pattern)
+    found: dict[str, list[Path]] = {}
+    for path in sorted(Path().glob(f"{WILDCARD.sub('*', str(Path(pattern).parent))}/*")):
+        left = LEFT.fullmatch(path.name)
+        store = str(path.with_name(left["store"])) if left else store_of(str(path))
+        if stage == "figure" and store.endswith(layout.FIGURE_FORMATS):
+            store = store.rpartition(".")[0]
+        if matches(store):
+            found.setdefault(manifest_of(store), []).append(path)
+    of_study = "{study}" in pattern  # there a store without a manifest may be anybody's
+    return sorted(one for one in found.items() if not of_study or Path(one[0]) in one[1])
 
 
-def _expression(pattern: str) -> str:
-    """Return the regular expression of a pattern's paths."""
+def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    """Return the function that matches the paths of a pattern."""
     parts = WILDCARD.split(pattern)  # text, name, text, name, ..., text
-    return "".join(
-        VALUES.get(part, ID) if index % 2 else re.escape(part) for index, part in enumerate(parts)
-    )
+    parts[::2] = map(re.escape, parts[::2])
+    parts[1::2] = (VALUES.get(name, ID) for name in parts[1::2])
+    return re.compile("".join(parts)).fullmatch
 
 
-def _logs(stage: str) -> Iterator[tuple[Path, str]]:
-    """Yield the logs of a stage's jobs, and the manifests of these jobs."""
+def _logs(stage: str) -> Iterator[tuple[str, list[Path]]]:
+    """Yield the manifests of a stage's jobs that have a log, and the log."""
     pattern = layout.log_of(stage, layout.key_in(STORES[stage]))
-    folder, matches = Path(layout.ROOT, "logs", stage), re.compile(_expression(pattern)).fullmatch
+    folder, matches = Path(layout.ROOT, "logs", stage), _matcher(pattern)
     for log in sorted(Path().glob(WILDCARD.sub("*", pattern))):
         if matches(str(log)):
             key = str(log.relative_to(folder)).removesuffix(".log")
-            yield log, manifest_of(store_at(stage, key))
-
-
-def _beside(store: Path) -> Iterator[Path]:
-    """Yield the files that belong to a store."""
-    names = [f"{store.name}.json", *(f"{store.name}{suffix}" for suffix in layout.FIGURE_FORMATS)]
-    yield from (path for name in names if (path := store.with_name(name)).exists())
-    for path in store.parent.glob(".*"):
-        left = LEFT.fullmatch(path.name)
-        if left and left["store"] == store.name:
-            yield path
+            yield manifest_of(store_at(stage, key)), [log]
 
 
 def _size(path: Path) -> int:
@@ -189,16 +179,6 @@ def _size(path: Path) -> int:
         return path.lstat().st_size
     except OSError:
         return 0
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder, and those around it, that nothing is left in."""
-    while folder.name and folder != Path(layout.ROOT):
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent
 
 
 HEAD = 8 << 10  # characters of a log: Snakemake says there what it was called with
@@ -219,9 +199,15 @@ def main(arguments: Sequence[str]) -> int:
     others = [path for path in files if path.resolve() not in asked]
     plans = plans_of(files, () if options.delete else others)
     with working() if options.delete else contextlib.nullcontext():  # no Snakemake begins meanwhile
-        found = find(plans)
-        _list(found, files, gone)
-        return _delete(found.orphans) if options.delete else 0
+        found, other_studies = find(plans)
+        for path in gone:
+            print(
+                f"{path}: Snakemake was called with it here, and it is gone; nothing is kept for it"
+            )
+        for name, stores in other_studies.items():
+            print(f"results/{name}: its study was not given; kept, with {stores:,} stores")
+        _list(found, files)
+        return _delete(found) if options.delete else 0
 
 
 def studies(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -289,21 +275,17 @@ def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Pla
     return plans
 
 
-class Found(NamedTuple):
-    """Orphans, and by other studies the number of stores that are kept for their folders' sake."""
+def find(plans: Sequence[Plan]) -> tuple[list[Orphan], dict[str, int]]:
+    """Return what none of the plans asks for and no other study's folder depends on.
 
-    orphans: list[Orphan]
-    other_studies: dict[str, int]
-
-
-def find(plans: Sequence[Plan]) -> Found:
-    """Return what none of the plans asks for and no other study's folder depends on."""
+    And by other studies the number of stores that are kept for their folders' sake.
+    """
     asked = {manifest for plan in plans for manifest in plan.manifests()}
     given = {plan.study for plan in plans}
     others = {name: paths for name, paths in studies_in_results().items() if name not in given}
     kept = {name: upstream_of(paths) for name, paths in others.items()}
-    found = orphans(asked.union(*kept.values()), _states(plans), others)
-    return Found(list(found), {name: len(paths - asked) for name, paths in kept.items()})
+    found = list(orphans(asked.union(*kept.values()), _states(plans), others))
+    return found, {name: len(paths - asked) for name, paths in kept.items()}
 
 
 def _states(plans: Sequence[Plan]) -> dict[str, set[Path]]:
@@ -321,17 +303,13 @@ def _states(plans: Sequence[Plan]) -> dict[str, set[Path]]:
     return found
 
 
-def _list(found: Found, files: Sequence[Path], gone: Sequence[Path]) -> None:
-    for path in gone:
-        print(f"{path}: Snakemake was called with it here, and it is gone; nothing is kept for it")
-    for name, stores in found.other_studies.items():
-        print(f"results/{name}: its study was not given; kept, with {stores:,} stores")
-    for orphan in found.orphans:
+def _list(orphans: Sequence[Orphan], files: Sequence[Path]) -> None:
+    for orphan in orphans:
         print(f"{orphan.what:<6}  {size(orphan.bytes()):>9}  {orphan.path}")
-    total = size(sum(orphan.bytes() for orphan in found.orphans))
+    total = size(sum(orphan.bytes() for orphan in orphans))
     names = ", ".join(map(str, files))
-    print(f"{len(found.orphans):,} orphans, {total}; looked for in: {names}")
-    held = [orphan for orphan in found.orphans if look_at(orphan.lock).held]
+    print(f"{len(orphans):,} orphans, {total}; looked for in: {names}")
+    held = [orphan for orphan in orphans if look_at(orphan.lock).held]
     if held:
         print(f"{len(held):,} of them are in use by a running job")
 

@@ -15,7 +15,7 @@ from typing import Any
 from disobey import provenance
 from disobey.errors import UserError
 from disobey.lease import looking_around
-from disobey.stores.layout import store_of
+from disobey.stores.layout import id_of
 from disobey.stores.manifest import Manifest
 from disobey.study.jobs import PlannedJob
 from disobey.study.loader import load_study
@@ -73,7 +73,7 @@ def _named_anew(
     manifest: Manifest, old: PlannedJob, new: PlannedJob, renamed: dict[str, tuple[str, str]]
 ) -> dict[str, Any]:
     """Return the record of a store under its new name, after linking its files there."""
-    names = (_name(old.manifest), _name(new.manifest))
+    names = (id_of(old.manifest), id_of(new.manifest))
     files = {name.replace(*names, 1): entry for name, entry in manifest.record["files"].items()}
     for name, moved in zip(manifest.record["files"], files, strict=True):
         source, target = manifest.path.parent / name, Path(new.manifest).parent / moved
@@ -90,12 +90,6 @@ def _named_anew(
         "content": provenance.spec_hash(hashes),
         "inputs": dict(renamed.get(path, (path, content)) for path, content in inputs.items()),
     }
-
-
-def _name(manifest: str) -> str:
-    """Return the id of a manifest's store: the last part of its path without a suffix."""
-    store = Path(store_of(manifest))
-    return store.stem if store.suffix in (".nc", ".csv", ".html") else store.name
 
 
 def _remove(manifest: Manifest) -> None:

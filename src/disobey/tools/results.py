@@ -85,9 +85,8 @@ def in_short(found: Sequence[Found]) -> Iterator[str]:
     """Yield one line for each claim, split and reading, with its verdicts in each study."""
     verdicts = [{_which(row): row for row in one.summary} for one in found]
     every = {key: row for of_study in verdicts for key, row in of_study.items()}
-    yield from ("## In short", "")
-    yield "In how many settings of each study a claim holds / is contrary / stays undecided."
-    yield ""
+    counts = "In how many settings of each study a claim holds / is contrary / stays undecided."
+    yield from ("## In short", "", counts, "")
     yield from markdown(
         ("claim", "whose", "split", "reading", *(f"`{one.study.study}`" for one in found)),
         (
@@ -113,9 +112,11 @@ def _verdicts(counts: Cells | None) -> str:
 
 def results(found: Found, *, brief: bool = False) -> Iterator[str]:
     """Yield the lines of one study; with ``brief`` without each claim in each setting."""
-    yield f"## Study `{found.study.study}` (`{found.path}`)"
-    yield ""
-    yield from lead(found.summary)
+    yield from (f"## Study `{found.study.study}` (`{found.path}`)", "")
+    yield from (f"- {line}" for line in sentences(found.summary))
+    head, claims_by_reading = matrix(found.summary)
+    if claims_by_reading:
+        yield from ("", *markdown(head, claims_by_reading))
     yield ""
     yield from _provenance(found.report)
     if not brief:
@@ -140,16 +141,6 @@ def _claims(found: Found) -> Iterator[str]:
     )
     for claim in found.claims:
         yield from _claim(claim)
-
-
-def lead(summary: Sequence[Cells]) -> Iterator[str]:
-    """Yield the findings in a few computed lines."""
-    for line in sentences(summary):
-        yield f"- {line}"
-    head, rows = matrix(summary)
-    if rows:
-        yield ""
-        yield from markdown(head, rows)
 
 
 def _table(study: str, name: str) -> Manifest:
@@ -188,10 +179,7 @@ def _provenance(report: Manifest) -> Iterator[str]:
 
 def _claim(claim: Verdicts) -> Iterator[str]:
     """Yield one claim with its findings; placebos one by one are only in the tables."""
-    yield ""
-    yield f"#### {claim.text}"
-    yield ""
-    yield f"The paper: {claim.paper}."
+    yield from ("", f"#### {claim.text}", "", f"The paper: {claim.paper}.")
     for held in claim.held:
         yield from ("", f"{_decided_by(held)}.", "")
         yield from _findings(held)
@@ -305,13 +293,10 @@ def page(studies: Sequence[Drawn], command: str) -> Iterator[str]:
     """Yield the lines of docs/paper.md, which ``command`` prints."""
     yield HEAD
     yield from markdown(COLUMNS, (_cells(row, studies) for row in rows()))
-    yield ""
-    yield "Figures come with their study, in `results/STUDY/figures`:"
-    yield ""
+    yield from ("", "Figures come with their study, in `results/STUDY/figures`:", "")
     for drawn in studies:
         yield f"- `{drawn.study}`: `snakemake --cores all --configfile {drawn.path}`"
-    yield ""
-    yield f"This page is printed by `{command}`."
+    yield from ("", f"This page is printed by `{command}`.")
 
 
 def _cells(row: PaperRow, studies: Sequence[Drawn]) -> tuple[str, ...]:

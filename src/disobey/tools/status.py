@@ -22,13 +22,11 @@ from disobey.progress import Durations, Left, left_of, plain_duration
 from disobey.stores.contents import nothing_kept
 from disobey.stores.layout import BESIDE, lock_of, log_of
 from disobey.stores.manifest import Manifest
-from disobey.study.jobs import Plan, PlannedJob
+from disobey.study.jobs import Name, Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, why
 from disobey.tools import argument_parser, tool
-
-Name = tuple[str, str]  # stage and key
 
 TAIL = 64 << 10  # bytes: errors and the last state of a bar are at the end of a log
 # ``43%|####3     | 86/200 [00:12<00:16, 7.03step/s, loss=0.4]``, as tqdm writes it

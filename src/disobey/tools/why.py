@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,11 @@ from disobey.errors import UserError
 from disobey.lease import looking_around
 from disobey.stores.layout import ROOT
 from disobey.stores.manifest import Manifest, manifest_for, upstream, write_manifest
-from disobey.study.jobs import Plan
+from disobey.study.jobs import Name, Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, stale_by_code, why
 from disobey.tools import argument_parser, tool
-
-Name = tuple[str, str]
 
 # Reasons that are printed of one job: a report has an input for each table, figure and analysis.
 SHOWN = 5
@@ -80,10 +78,7 @@ def accept_main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def accept(
-    plan: Plan, names: Sequence[Name] | dict[Name, list[str]], digests: CodeDigests,
-    manifests: Manifests,
-) -> None:  # fmt: skip
+def accept(plan: Plan, names: Iterable[Name], digests: CodeDigests, manifests: Manifests) -> None:
     """Give the manifests of finished jobs the digests of today's code."""
     signature = {
         "by": _who(),
@@ -175,9 +170,11 @@ def explain_main(arguments: Sequence[str]) -> int:
 def explain(file: Path) -> list[str]:
     """Return the lines that say what ``file`` is and what it came from."""
     manifest = manifest_for(file)
-    lines = [f"{manifest.store}", *(f"  {line}" for line in _own(manifest)), "made from:"]
-    root = _root(manifest)
-    for depth, path, found in upstream(manifest, root):
+    about = [f"{manifest.store}", *(f"  {line}" for line in _own(manifest))]
+    lines = []
+    folders = manifest.path.absolute().parents
+    root = next((folder.parent for folder in folders if folder.name == ROOT), Path())
+    for depth, path, found in upstream(manifest, root):  # records name inputs from there
         indent = "  " * depth
         if found is None:
             lines.append(f"{indent}{path}: is gone or cannot be read")
@@ -185,9 +182,7 @@ def explain(file: Path) -> list[str]:
             recorded = manifest.record["inputs"].get(path, found.content)
             changed = "" if recorded == found.content else "  (made again since)"
             lines.append(f"{indent}{_as_typed(found.store)}  {_when(found)}{changed}")
-    if len(lines) and lines[-1] == "made from:":
-        lines[-1] = "made from: nothing upstream"
-    return lines
+    return [*about, "made from:", *lines] if lines else [*about, "made from: nothing upstream"]
 
 
 def _as_typed(store: Path) -> Path:
@@ -227,11 +222,3 @@ def _git(state: dict[str, object]) -> str:
 def _when(manifest: Manifest) -> str:
     record = manifest.record
     return f"{record['written']} on {record['host']} in {record['seconds']} s"
-
-
-def _root(manifest: Manifest) -> Path:
-    """Return the folder that holds ``results/``; manifests name their inputs from there."""
-    for parent in manifest.path.absolute().parents:
-        if parent.name == ROOT:
-            return parent.parent
-    return Path()
