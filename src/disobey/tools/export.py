@@ -21,7 +21,6 @@ import pandas as pd
 from disobey.analysis.intervals import LEVEL, normal_quantile
 from disobey.errors import UserError
 from disobey.models.checkpoint import PREPROCESSOR
-from disobey.numbers import FLOAT_FORMAT
 from disobey.opening import data_of_run, load_run, manifest_of_run
 from disobey.stores import layout
 from disobey.stores.manifest import Manifest, read_manifest
@@ -335,7 +334,7 @@ def points_of(run: Manifest) -> pd.DataFrame:
 def _to_csv(found: pd.DataFrame, folder: Path, output: Path | None) -> Path:
     path = output or folder / "curves.csv"
     with atomic(path) as temporary:
-        found.to_csv(temporary, index=False, float_format=FLOAT_FORMAT)
+        found.to_csv(temporary, index=False)
     return path
 
 
