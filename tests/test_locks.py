@@ -10,7 +10,7 @@ import textwrap
 
 import pytest
 
-from disobey.locks import Lock
+from disobey.locks import Lock, Seen, look_at
 
 
 def process(code, *words, **environment):
@@ -135,6 +135,23 @@ def test_a_file_system_without_locks_is_no_obstacle(number, path, monkeypatch):
     assert lock.try_take()
     assert not lock.real
     lock.release(remove=True)
+
+
+def test_a_file_that_another_machine_removed_is_opened_again(path, monkeypatch):
+    real, calls = fcntl.flock, []
+
+    def stale_once(file, how):
+        calls.append(how)
+        if len(calls) == 1:
+            raise OSError(errno.ESTALE, "stale file handle")
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", stale_once)
+    lock = Lock(path)
+    assert lock.try_take() and lock.real
+    lock.release()
+    calls.clear()
+    assert look_at(path) == Seen()
 
 
 def test_other_failures_are_not_taken_for_a_lock(path, monkeypatch):

@@ -69,6 +69,8 @@ class Lock:
                 return False
             except OSError as error:
                 os.close(file)
+                if error.errno == errno.ESTALE:  # NFS: another machine removed it after open
+                    continue
                 if error.errno not in WITHOUT_LOCKS:
                     raise
                 self.real = False
@@ -163,6 +165,8 @@ def look_at(path: Path) -> Seen:
     except BlockingIOError:
         return Seen(held=True, holder=Lock(path).holder())
     except OSError as error:
+        if error.errno == errno.ESTALE:  # NFS: another machine removed it after open
+            return Seen()
         if error.errno not in WITHOUT_LOCKS:
             raise
         return Seen(real=False)
