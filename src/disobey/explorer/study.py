@@ -55,8 +55,8 @@ class Setting:
     data: str
     labels: str | None
     seeds: Sequence[SeedRuns]
-    splits: Sequence[str] = SPLITS
-    teachers: int = 1
+    splits: Sequence[str]
+    teachers: int
 
     def runs(self) -> Iterable[str]:
         """Return every run once."""
