@@ -11,9 +11,10 @@ from disobey.errors import UserError
 from disobey.job import Job
 from disobey.numbers import duration
 from disobey.report.gallery import gallery, relative
-from disobey.report.history import by_stage, elapsed, machines, stage, versions, walk
+from disobey.report.history import add_up, by_machine, by_stage, elapsed, versions, walk
 from disobey.report.lead import sentences
 from disobey.report.verdicts import accuracies, claims, read_table
+from disobey.stores.layout import STAGES
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
@@ -57,10 +58,11 @@ def content(job: "Job") -> dict[str, Any]:
         "accuracies": accuracies(rows["accuracy"], spec["settings"]),
         "settings": [(manifest.id, manifest.spec["about"]) for manifest in analyses],
         "resamples": sorted({m.spec["analysis"]["resamples"] for m in analyses}),
+        "makes": STAGES,
         "stages": by_stage(found),
-        "total": stage("total", records),
+        "total": add_up("total", records),
         "elapsed": elapsed(records),
-        "machines": machines(found),
+        "machines": by_machine(found),
         "study_file": study_file(job),
         "versions": versions(found),
         "missing": missing,
