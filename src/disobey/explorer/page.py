@@ -98,7 +98,7 @@ def render(told: dict[str, Any], columns: Columns) -> str:
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined
     )
-    values = {name: Markup(_text(file)) for name, file in PARTS.items()}
+    values: dict[str, str] = {name: Markup(_text(file)) for name, file in PARTS.items()}
     values |= {"index": Markup(_json(index)), "numbers": Markup(columns.packed())}
     values |= {"name": told["name"], "report": told["report"], "licence": _text(LICENCE)}
     return environment.get_template(TEMPLATE).render(values) + "\n"

@@ -54,7 +54,7 @@ def add_up(name: str, records: Sequence[Mapping[str, Any]]) -> Jobs:
         len(records),
         sum(record["seconds"] for record in records),
         sum(record["cpu_seconds"] for record in records),
-        sorted({name for record in records if (name := record.get("device"))}),
+        sorted({record["device"] for record in records if record.get("device")}),
         sorted({commit(record["git"]) for record in records}),
         written[0],
         written[-1],
