@@ -87,20 +87,15 @@ def _sheet(given: RawExamples, positions: np.ndarray) -> dict[str, Any]:
     """Return all pictures as one, and their layout in it."""
     from PIL import Image
 
-    columns = max(1, math.isqrt(len(positions)))
-    sheet: Image.Image | None = None
-    height = width = 1
-    for place, picture in enumerate(_pictures(given, positions)):
-        if sheet is None:
-            width, height = picture.size
-            rows = math.ceil(len(positions) / columns)
-            sheet = Image.new(picture.mode, (columns * width, rows * height))
+    pictures = list(_pictures(given, positions))
+    columns, (width, height) = math.isqrt(len(pictures)), pictures[0].size
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new(pictures[0].mode, (columns * width, rows * height))
+    for place, picture in enumerate(pictures):
         sheet.paste(picture, (place % columns * width, place // columns * height))
-    uri = ""
-    if sheet is not None:
-        stream = io.BytesIO()
-        sheet.save(stream, "WEBP", lossless=sheet.mode == "L", quality=QUALITY)
-        uri = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+    stream = io.BytesIO()
+    sheet.save(stream, "WEBP", lossless=sheet.mode == "L", quality=QUALITY)
+    uri = "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
     return {"sheet": uri, "columns": columns, "width": width, "height": height}
 
 

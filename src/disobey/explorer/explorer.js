@@ -3,8 +3,6 @@
 // the page: #index (names, JSON) and #numbers (columns, deflated typed arrays).
 "use strict";
 
-const CROWD = 5000; // above this number of points, a density is drawn; the pointer still finds each point
-const CELL = 4; // size of a cell of that density, in pixels
 const REACH = 16; // the pointer finds a point within this distance, in pixels
 const DRAG = 5; // pixels; a shorter movement is a click
 const PAGE = 48; // number of examples added to the gallery at a time
@@ -370,34 +368,21 @@ function area() {
   };
 }
 
-// Return positions of values on the canvas, in its own pixels.
-function placing({ left, top, width, height }) {
-  const [[leftmost, rightmost], [lowest, highest]] = [view.rangeX, view.rangeY];
-  return {
-    x: (value) => left + ((value - leftmost) / (rightmost - leftmost)) * width,
-    y: (value) => top + ((highest - value) / (highest - lowest)) * height,
-  };
-}
+// Convert values to pixels of the canvas, and to those of the plotting area as the page counts them, and back.
+const onCanvas = (x, y) => [plot.valToPos(x, "x", true), plot.valToPos(y, "y", true)];
+const toPixel = (x, y) => [plot.valToPos(x, "x"), plot.valToPos(y, "y")];
+const toValue = (x, y) => [plot.posToVal(x, "x"), plot.posToVal(y, "y")];
 
 function drawPoints({ ctx, bbox }) {
-  const place = placing(bbox);
   ctx.save();
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();
-  const colour = INDEX.roles[state.model].colour;
-  if (view.density) drawStored(ctx, place, colour);
-  const { drawn } = view;
-  const crowded = drawn.length > CROWD;
-  if (crowded) drawCells(ctx, place, colour, bbox);
-  drawDiagonal(ctx, place);
-  const [plain, ...marked] = groups();
-  if (!crowded) drawMarks(ctx, place, drawn.filter(plain.has), plain.glyph, plain.colour);
-  if (drawn.filter((i) => !plain.has(i)).length <= CROWD) {
-    for (const { has, glyph, colour } of marked) drawMarks(ctx, place, drawn.filter(has), glyph, colour);
-  }
+  if (view.density) drawDensity(ctx, INDEX.roles[state.model].colour);
+  drawDiagonal(ctx);
+  for (const { has, glyph, colour } of groups()) drawMarks(ctx, view.drawn.filter(has), glyph, colour);
   const added = view.shown.filter((i) => view.added[i]);
-  for (const { has, colour } of [plain, ...marked]) drawCrosses(ctx, place, added.filter(has), colour);
+  for (const { has, colour } of groups()) drawCrosses(ctx, added.filter(has), colour);
   ctx.restore();
 }
 
@@ -421,26 +406,26 @@ function groups() {
   ];
 }
 
-function drawDiagonal(ctx, place) {
+function drawDiagonal(ctx) {
   const low = Math.min(view.rangeX[0], view.rangeY[0]);
   const high = Math.max(view.rangeX[1], view.rangeY[1]);
   ctx.strokeStyle = INK;
   ctx.lineWidth = devicePixelRatio;
   ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
   ctx.beginPath();
-  ctx.moveTo(place.x(low), place.y(low));
-  ctx.lineTo(place.x(high), place.y(high));
+  ctx.moveTo(...onCanvas(low, low));
+  ctx.lineTo(...onCanvas(high, high));
   ctx.stroke();
   ctx.setLineDash([]);
 }
 
 // Draw all points of a mark as two paths: filled for clean examples, hollow for mislabelled ones.
-function drawMarks(ctx, place, positions, glyph, colour) {
+function drawMarks(ctx, positions, glyph, colour) {
   const radius = (glyph === "●" ? 2.5 : 4.5) * (plot.width < 500 ? 0.75 : 1) * devicePixelRatio;
   const [filled, hollow] = [new Path2D(), new Path2D()];
   for (const i of positions) {
     const path = view.given[i] === view.clean[i] ? filled : hollow;
-    const [x, y] = [place.x(view.x[i]), place.y(view.y[i])];
+    const [x, y] = onCanvas(view.x[i], view.y[i]);
     if (glyph === "●") {
       path.moveTo(x + radius, y);
       path.arc(x, y, radius, 0, 2 * Math.PI);
@@ -461,11 +446,11 @@ function drawMarks(ctx, place, positions, glyph, colour) {
 }
 
 // Draw added examples thin: there are more of them at the edges than in a random sample.
-function drawCrosses(ctx, place, positions, colour) {
+function drawCrosses(ctx, positions, colour) {
   const arm = 2.5 * devicePixelRatio;
   ctx.beginPath();
   for (const i of positions) {
-    const [x, y] = [place.x(view.x[i]), place.y(view.y[i])];
+    const [x, y] = onCanvas(view.x[i], view.y[i]);
     ctx.moveTo(x - arm, y - arm);
     ctx.lineTo(x + arm, y + arm);
     ctx.moveTo(x - arm, y + arm);
@@ -477,49 +462,26 @@ function drawCrosses(ctx, place, positions, colour) {
 }
 
 // Draw the density of all examples, of which the points are a sample.
-function drawStored(ctx, place, colour) {
+function drawDensity(ctx, colour) {
   const { cells, extent } = view.density;
   const levels = column(view.densityName);
   const [left, right, bottom, top] = extent;
-  const x = (cell) => place.x(left + ((right - left) * cell) / cells);
-  const y = (cell) => place.y(bottom + ((top - bottom) * cell) / cells);
+  const corner = (i, j) => onCanvas(left + ((right - left) * i) / cells, bottom + ((top - bottom) * j) / cells);
   ctx.fillStyle = colour;
   levels.forEach((level, cell) => {
     if (!level) return;
     const [i, j] = [Math.floor(cell / cells), cell % cells];
     ctx.globalAlpha = 0.06 + (0.4 * level) / 255;
-    ctx.fillRect(x(i), y(j + 1), x(i + 1) - x(i), y(j) - y(j + 1));
-  });
-  ctx.globalAlpha = 1;
-}
-
-// Draw the density of the points themselves, if there are too many to distinguish.
-function drawCells(ctx, place, colour, bbox) {
-  const cell = Math.round(CELL * devicePixelRatio);
-  const columns = Math.ceil(bbox.width / cell);
-  const counts = new Uint32Array(columns * Math.ceil(bbox.height / cell));
-  for (const i of view.drawn) {
-    const x = Math.floor((place.x(view.x[i]) - bbox.left) / cell);
-    counts[x + columns * Math.floor((place.y(view.y[i]) - bbox.top) / cell)] += 1;
-  }
-  const most = Math.log1p(counts.reduce((a, b) => Math.max(a, b), 1));
-  ctx.fillStyle = colour;
-  counts.forEach((number, i) => {
-    if (!number) return;
-    ctx.globalAlpha = 0.15 + (0.75 * Math.log1p(number)) / most;
-    ctx.fillRect(bbox.left + cell * (i % columns), bbox.top + cell * Math.floor(i / columns), cell, cell);
+    ctx.fillRect(...rectangle(corner(i, j), corner(i + 1, j + 1)));
   });
   ctx.globalAlpha = 1;
 }
 
 function drawLegend() {
-  const crowded = view.drawn.length > CROWD;
-  const [plain, ...marked] = groups();
-  const many = ["●", INDEX.roles[state.model].colour, "examples, darker where there are more"];
+  const marked = groups().map(({ glyph, colour, text }) => [glyph, colour, text]);
+  const [[glyph, colour]] = marked;
   const marks = [
-    crowded ? many : [plain.glyph, plain.colour, view.of.labels ? plain.text : "examples"],
-    ...(view.of.labels ? marked.map(({ glyph, colour, text }) => [glyph, colour, text]) : []),
-    ...(view.of.labels ? [["○", INK, "hollow: mislabelled"]] : []),
+    ...(view.of.labels ? [...marked, ["○", INK, "hollow: mislabelled"]] : [[glyph, colour, "examples"]]),
     ["╌", INK, `as confident as the teacher${view.equal ? "" : " (the axes differ in scale)"}`],
     ...(view.told.added ? [["×", INK, "added for its great gap in some plot"]] : []),
   ];
@@ -532,28 +494,11 @@ function drawLegend() {
 
 // --- pointing and brushing -----------------------------------------------------------------------
 
-// Convert values to pixels of the plotting area, as the page counts them, and back.
-const onPage = () => placing({ left: 0, top: 0, width: plot.over.clientWidth, height: plot.over.clientHeight });
-
-function toPixel(x, y) {
-  const place = onPage();
-  return [place.x(x), place.y(y)];
-}
-
-function toValue(x, y) {
-  const { clientWidth, clientHeight } = plot.over;
-  const [[leftmost, rightmost], [lowest, highest]] = [view.rangeX, view.rangeY];
-  return [
-    leftmost + (x / clientWidth) * (rightmost - leftmost),
-    highest - (y / clientHeight) * (highest - lowest),
-  ];
-}
-
 function nearest(x, y) {
-  const place = onPage(); // called once, since the browser may have to lay out the page
   let [found, least] = [-1, REACH * REACH];
   for (const i of view.shown) {
-    const distance = (place.x(view.x[i]) - x) ** 2 + (place.y(view.y[i]) - y) ** 2;
+    const [left, top] = toPixel(view.x[i], view.y[i]);
+    const distance = (left - x) ** 2 + (top - y) ** 2;
     if (distance < least) [found, least] = [i, distance];
   }
   return found;

@@ -14,8 +14,10 @@ from disobey.figures.style import ROLES
 FOLDER = Path(__file__).parent
 TEMPLATE = "explorer.html.jinja"
 # Files that the page contains, by the template's names.
-SCRIPTS = {"library": "vendor/uPlot.iife.min.js", "script": "explorer.js"}
-STYLES = {"library_style": "vendor/uPlot.min.css", "style": "explorer.css"}
+PARTS = {
+    "library": "vendor/uPlot.iife.min.js", "library_style": "vendor/uPlot.min.css",
+    "script": "explorer.js", "style": "explorer.css",
+}  # fmt: skip
 LICENCE = "vendor/uPlot.LICENSE"
 # Typed arrays of a browser must start at a multiple of their item's size.
 ALIGNED = 8
@@ -96,13 +98,10 @@ def render(told: dict[str, Any], columns: Columns) -> str:
     environment = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined
     )
-    parts = {name: _text(file) for name, file in (SCRIPTS | STYLES).items()}
-    values = {name: Markup(text) for name, text in parts.items()}  # our own files
+    values: dict[str, str] = {name: Markup(_text(file)) for name, file in PARTS.items()}
     values |= {"index": Markup(_json(index)), "numbers": Markup(columns.packed())}
-    html = environment.get_template(TEMPLATE).render(
-        values, name=told["name"], report=told["report"], licence=_text(LICENCE)
-    )
-    return html + "\n"
+    values |= {"name": told["name"], "report": told["report"], "licence": _text(LICENCE)}
+    return environment.get_template(TEMPLATE).render(values) + "\n"
 
 
 def _text(file: str) -> str:

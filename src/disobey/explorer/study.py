@@ -55,8 +55,8 @@ class Setting:
     data: str
     labels: str | None
     seeds: Sequence[SeedRuns]
-    splits: Sequence[str] = SPLITS
-    teachers: int = 1
+    splits: Sequence[str]
+    teachers: int
 
     def runs(self) -> Iterable[str]:
         """Return every run once."""
@@ -82,7 +82,7 @@ class Sources:
     data: Mapping[str, Path]
 
 
-def sources_of(job: Job) -> Sources:
+def sources_of(job: "Job") -> Sources:
     """Return the settings that a job's spec names, in its order, with their stores, verified."""
     analyses = {name: job.input(name, "confidence").spec for name in job.spec["settings"]}
     seeds = {name: seeds_of(analysis) for name, analysis in analyses.items()}
@@ -120,7 +120,7 @@ def _examples_of(logits: Manifest) -> tuple[str, str]:
 
 
 def content(
-    job: Job, most: int = MOST_EXAMPLES, budget: float = BUDGET
+    job: "Job", most: int = MOST_EXAMPLES, budget: float = BUDGET
 ) -> tuple[dict[str, Any], Columns]:
     """Return the index of a study's page, and the numbers; see `content_of`."""
     spec = job.spec

@@ -21,7 +21,14 @@ from disobey.analysis.names import PAIRS, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 from disobey.figures import style
 from disobey.figures.cells import only
-from disobey.figures.series import MOST_BARS, NO_CHANGE, Series, draw_lines, progress_ratio
+from disobey.figures.series import (
+    MOST_BARS,
+    NO_CHANGE,
+    Series,
+    draw_lines,
+    numbers_of,
+    progress_ratio,
+)
 from disobey.figures.sheet import (
     RIGHT,
     ROOM,
@@ -143,10 +150,10 @@ def _ratios(sheet: Sheet, chosen: list[Unit]) -> None:
     width = (sheet.width - INDENT) / columns - SHARED_LEFT - RIGHT
     made = grid(sheet, heads, columns, height=HEIGHT, left=SHARED_LEFT, below=BELOW, indent=INDENT)
     lines = [_ratio_lines(*unit) for unit in chosen]
-    known = [value for of_unit in lines for value in _shown(of_unit) if math.isfinite(value)]
+    known = [value for of_unit in lines for value in numbers_of(of_unit) if math.isfinite(value)]
     for place, (axes, (bias, layer), of_unit) in enumerate(zip(made, chosen, lines, strict=True)):
         axes.set_xlabel("rank k of the eigendirection")
-        if any(map(math.isfinite, _shown(of_unit))):
+        if any(map(math.isfinite, numbers_of(of_unit))):
             _draw_ratios(axes, of_unit, width)
             scale(axes, "y", [*known, NO_CHANGE], log=True)
             theorem = np.exp(bias.layers[layer].theorem.values[1:])
@@ -170,10 +177,6 @@ def _ratio_lines(bias: Bias, layer: str) -> list[Series]:
         name = f"ratio/{model}/{bias.setting}/{layer}"
         lines.append(Series(name, style.role_of(model), ranks, numbers))
     return lines
-
-
-def _shown(lines: Sequence[Series]) -> list[float]:
-    return [value for line in lines for numbers in line.numbers for value in numbers]
 
 
 def _draw_ratios(axes: Axes, lines: Sequence[Series], width: float) -> None:

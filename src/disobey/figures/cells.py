@@ -16,6 +16,8 @@ from disobey.figures import style
 from disobey.figures.sheet import even_ticks, put_ticks, say
 from disobey.numbers import NBSP, interval
 
+# The names of the axes.
+X, Y = "teacher (logit)", "model (logit)"
 # The student first: the reference is its control.
 MODELS = (STUDENT, REFERENCE)
 # Share of the examples beyond either end of a scale, and room on either side of the rest.
@@ -160,13 +162,11 @@ def limits_of(edges: np.ndarray, cells: Sequence[np.ndarray]) -> tuple[float, fl
     return low - margin, high + margin
 
 
-def square_scale(
-    axes: Axes, limits: tuple[float, float], *, left: bool = True, below: bool = True
-) -> None:
-    """Give both axes the same limits and few ticks, labelled on the given sides."""
+def square_scale(axes: Axes, limits: tuple[float, float], *, left: bool = True) -> None:
+    """Give both axes the same limits and few ticks, labelled at the ``left`` or only below."""
     margin = INSET * (limits[1] - limits[0])
     ticks = even_ticks(limits[0] + margin, limits[1] - margin, MAX_TICKS)
     axes.set(xlim=limits, ylim=limits)
     for which in "xy":
         put_ticks(axes, which, ticks)
-    axes.tick_params(labelleft=left, labelbottom=below)
+    axes.tick_params(labelleft=left)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from disobey.analysis.names import REFERENCE, STUDENT
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
-from disobey.figures.cells import printed, shown_in
+from disobey.figures.cells import X, Y, printed, shown_in
 from disobey.figures.series import families, snapshots_of, unswitched
 from disobey.figures.sheet import GAP, MARGIN, Sheet
 from disobey.figures.style import ONE_HOT_FIRST
@@ -22,7 +22,6 @@ from disobey.numbers import NBSP, number
 BOTTOM_GAP, SLOPE = "plot_gap_bottom_decile", "plot_slope"
 # Inches: between the axes, and the longest side; a longer one shows nothing more.
 LEFT, BETWEEN_PAIRS, WITHIN_PAIR, TICKS, BELOW, LONGEST = 0.3, 0.19, 0.06, 0.13, 0.26, 1.35
-X, Y = "teacher (logit)", "model (logit)"
 
 
 @style.styled
@@ -136,7 +135,7 @@ def _numbers(analysis: Analysis, split: str, model: str, width: float) -> list[s
     return lines if np.isnan(slope[0]) else [*lines, f"slope {number(slope[0])}"]
 
 
-def _write_above(axes: Axes, text: str, lines: int, **options: Any) -> None:  # noqa: ANN401
+def _write_above(axes: Axes, text: str, lines: int, **options: Any) -> None:
     """Write above axes and ``lines`` lines of small text."""
     up = 2 + style.line_height(style.SMALL_SIZE, lines) / style.POINT
     style.write(axes, text, aside=(0, up), **options)

@@ -26,6 +26,7 @@ from disobey.figures.series import (
     Series,
     draw_lines,
     families,
+    numbers_of,
     ramp_of,
     unswitched,
 )
@@ -283,8 +284,7 @@ def _draw_switched(levels: dict[str, Numbers], lines: Sequence[Series], axes: Ax
             axes.axhspan(low, high, color=colour, alpha=style.SHADE, linewidth=0, zorder=0)
     draw_lines(axes, lines)
     scale(axes, "x", [0, 1])
-    every = [*levels.values(), *chain.from_iterable(line.numbers for line in lines)]
-    scale(axes, "y", chain.from_iterable(every))
+    scale(axes, "y", [*chain.from_iterable(levels.values()), *numbers_of(lines)])
 
 
 def _lines(

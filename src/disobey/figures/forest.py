@@ -71,13 +71,12 @@ class Panel:
     Attributes
     ----------
     statistic : str
-        See `disobey.analysis.names`; its record gives the null.
+        See `disobey.analysis.names`; its record gives the value without a deviation, which a line
+        marks.
     label : str
         Of the axis, with its unit; the record's label without it.
     models : tuple of str
         One lane for each, from top to bottom.
-    null : float, optional
-        The value without a deviation, where it is not the record's; marked by a line.
     seeds : bool
         Whether each seed is shown as a dot.
     paper : bool
@@ -88,7 +87,6 @@ class Panel:
     statistic: str
     label: str = ""
     models: tuple[str, ...] = COMPARED
-    null: float | None = None
     seeds: bool = False
     paper: bool = False
     split: str = "test"
@@ -103,8 +101,6 @@ class Panel:
     @property
     def marked(self) -> float:
         """The value that is marked, or NaN."""
-        if self.null is not None:
-            return self.null
         return statistic_of(self.statistic).null_of(self.models[0])
 
     @property
@@ -197,11 +193,11 @@ FORESTS = {
     "losses": Forest(
         "Students by different losses",
         (
-            Panel(EXAGGERATION, "exaggeration A\n(ratio)", null=1.0),
-            Panel(INHERITANCE, "idiosyncrasy, B\n(ratio)", null=0.0),
-            Panel("brier_payoff", "pay-off\n(Brier, ratio)", null=0.0),
-            Panel("accuracy", "accuracy gain\n(share)", (EFFECT,), null=0.0),
-            Panel(EQUAL_ACCURACY, "gain at equal\ntrain accuracy", (EFFECT,), null=0.0),
+            Panel(EXAGGERATION, "exaggeration A\n(ratio)"),
+            Panel(INHERITANCE, "idiosyncrasy, B\n(ratio)"),
+            Panel("brier_payoff", "pay-off\n(Brier, ratio)"),
+            Panel("accuracy", "accuracy gain\n(share)", (EFFECT,)),
+            Panel(EQUAL_ACCURACY, "gain at equal\ntrain accuracy", (EFFECT,)),
         ),
     ),
 }  # fmt: skip
@@ -298,9 +294,7 @@ def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
             shown += [*three, *each, reported]
         axes.axhspan(row.top, row.bottom, color=style.BAND, linewidth=0, zorder=0)
         if not any(math.isfinite(three[0]) for three, _, _ in lanes.values()):
-            at = 0.5, 1 - row.middle / rows[-1].bottom
-            look: dict[str, Any] = {"color": style.FAINT, "ha": "center", "va": "center"}
-            style.write(axes, "no estimate", at, (0, 0), **look)
+            say(axes, at=(0.5, 1 - row.middle / rows[-1].bottom))
             continue
         if math.isfinite(panel.marked):
             axes.vlines(panel.marked, row.top, row.bottom, style.INK, linewidth=style.MEDIUM)

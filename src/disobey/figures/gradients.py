@@ -184,4 +184,4 @@ def _draw_logits(axes: Axes, analysis: Analysis) -> None:
         say(axes, "no training split")
         return
     cells.draw_models(axes, data)
-    axes.set(xlabel="teacher (logit)", ylabel="model (logit)")
+    axes.set(xlabel=cells.X, ylabel=cells.Y)

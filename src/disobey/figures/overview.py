@@ -50,12 +50,9 @@ def telling(analyses: dict[str, Analysis]) -> Analysis:
     """
     noisy = [analysis for analysis in analyses.values() if analysis.about.get("label_noise")]
     candidates = noisy or list(analyses.values())
-
-    def effect(analysis: Analysis) -> float:
-        split = next(iter(analysis.splits))
-        return analysis.number(plot.BOTTOM_GAP, EFFECT, split)[0]
-
-    effects = np.array([effect(analysis) for analysis in candidates])
+    effects = np.array(
+        [one.number(plot.BOTTOM_GAP, EFFECT, next(iter(one.splits)))[0] for one in candidates]
+    )
     return candidates[int(np.nanargmin(effects)) if np.isfinite(effects).any() else 0]
 
 

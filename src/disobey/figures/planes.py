@@ -73,7 +73,7 @@ class Point:
         filled: bool,
         bars: Mapping[str, Any],
         least: float = -math.inf,
-        **look: Any,  # noqa: ANN401 - whatever Line2D takes
+        **look: Any,
     ) -> None:
         """Draw the marker and both intervals, from ``least`` on."""
         (x, left, right), (y, low, high) = (self.numbers[what] for what in plane)
@@ -200,7 +200,6 @@ def _draw_plane(axes: Axes, plane: Plane, points: list[Point], size: np.ndarray)
 
 
 def _label(name: str) -> str:
-    """Return the label of an axis."""
     of, model = STATISTICS[name]
     if of == BIAS:
         return "progress ratio (log scale)"
@@ -208,7 +207,6 @@ def _label(name: str) -> str:
 
 
 def _null(name: str) -> float:
-    """Return the value of no effect."""
     of, model = STATISTICS[name]
     return NO_CHANGE if of == BIAS else statistic_of(of).null_of(model)
 
@@ -227,11 +225,11 @@ ROOM, EDGE = 1.08, 0.94
 COLUMNS = 3
 
 
-def _root(values: Any) -> Any:  # noqa: ANN401 - of arrays and numbers
+def _root(values: Any) -> Any:
     return np.sign(values) * np.sqrt(np.abs(values))
 
 
-def _square(values: Any) -> Any:  # noqa: ANN401
+def _square(values: Any) -> Any:
     return np.sign(values) * np.square(values)
 
 

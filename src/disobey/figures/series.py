@@ -272,6 +272,11 @@ def panel(statistic: str, model: str, lines: Sequence[Series], across: Across) -
     return SeriesPanel(how.axis(of), tuple(lines), across, known)
 
 
+def numbers_of(lines: Sequence[Series]) -> list[float]:
+    """Return all estimates and ends of intervals of some lines."""
+    return [value for line in lines for numbers in line.numbers for value in numbers]
+
+
 def draw_series(
     sheet: Sheet, panels: Sequence[SeriesPanel], columns: int = 2, height: float = HEIGHT
 ) -> list[Axes]:
@@ -286,8 +291,8 @@ def draw_series(
 def draw_panel(axes: Axes, panel: SeriesPanel, width: float) -> None:
     """Draw one panel; ``width`` is that of the axes in inches."""
     axes.set_xlabel(panel.across.label)
-    shown = [value for line in panel.series for numbers in line.numbers for value in numbers]
-    if not any(math.isfinite(value) for value in shown):
+    shown = numbers_of(panel.series)
+    if not any(map(math.isfinite, shown)):
         say(axes)
         return
     if panel.null is not None:

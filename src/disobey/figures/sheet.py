@@ -204,10 +204,10 @@ def write_head(axes: Axes, head: str, left: float, letter: str = "", up: float =
     style.write(axes, head, aside=(-left / style.POINT, height))
 
 
-def say(axes: Axes, text: str = "no estimate") -> None:
-    """Write in an empty panel why it is empty."""
+def say(axes: Axes, text: str = "no estimate", at: tuple[float, float] = (0.5, 0.5)) -> None:
+    """Write in an empty panel, or an empty part of it, why it is empty."""
     axes.set(xticks=[], yticks=[])
-    style.write(axes, text, (0.5, 0.5), (0, 0), color=style.FAINT, ha="center", va="center")
+    style.write(axes, text, at, (0, 0), color=style.FAINT, ha="center", va="center")
 
 
 # --- scales: few ticks, short labels ----------------------------------------------------------

@@ -210,7 +210,7 @@ def role_of(model: str) -> Role:
     return (ROLES | PLACEBO_ROLES | CONTROL_ROLES)[model]
 
 
-def handle(model: str, **options: Any) -> Line2D:  # noqa: ANN401 - whatever Line2D takes
+def handle(model: str, **options: Any) -> Line2D:
     """Return the legend's entry of a model."""
     role = role_of(model)
     drawn = {"color": role.colour, "marker": role.marker, "label": role.label} | options
@@ -223,44 +223,28 @@ def null_line(axes: Axes, which: str, value: float, linewidth: float = MEDIUM) -
     draw(value, color=INK, linewidth=linewidth, linestyle=DASHED, zorder=1)
 
 
-def band(axes: Axes, x: Any, low: Any, high: Any, colour: str, **options: Any) -> None:  # noqa: ANN401
+def band(axes: Axes, x: Any, low: Any, high: Any, colour: str, **options: Any) -> None:
     """Draw an interval along ``x`` as a shaded band."""
     look: dict[str, Any] = {"color": colour, "alpha": SHADE, "linewidth": 0} | options
     axes.fill_between(x, low, high, **look)
 
 
 def curve(
-    axes: Axes,
-    x: np.ndarray,
-    ends: np.ndarray,
-    role: Role,
-    gid: str,
-    **options: Any,  # noqa: ANN401 - whatever Line2D takes
+    axes: Axes, x: np.ndarray, ends: np.ndarray, role: Role, gid: str, **options: Any
 ) -> None:
     """Draw a mean along ``x`` with its interval; ``ends`` are estimate, low and high (3, point)."""
     band(axes, x, ends[1], ends[2], role.colour)
-    look: dict[str, Any] = {
-        "linewidth": MEDIUM,
-        "marker": role.marker,
-        "markersize": SEED_SIZE,
-    } | options
-    axes.plot(x, ends[0], color=role.colour, gid=gid, **look)
+    look: dict[str, Any] = {"linewidth": MEDIUM, "marker": role.marker, "markersize": SEED_SIZE}
+    axes.plot(x, ends[0], color=role.colour, gid=gid, **look | options)
 
 
 def estimate(
-    axes: Axes,
-    x: float,
-    y: float,
-    role: Role,
-    gid: str,
-    *,
-    filled: bool,
-    **options: Any,  # noqa: ANN401 - whatever Line2D takes
+    axes: Axes, x: float, y: float, role: Role, gid: str, *, filled: bool, **options: Any
 ) -> None:
     """Draw the marker of a model; hollow where it has no interval."""
-    look: dict[str, Any] = {"markeredgewidth": MEDIUM, "markersize": MARKER_SIZE} | options
-    face = role.colour if filled else HOLLOW
-    axes.plot([x], [y], role.marker, color=role.colour, markerfacecolor=face, gid=gid, **look)
+    look: dict[str, Any] = {"color": role.colour, "markersize": MARKER_SIZE, "gid": gid}
+    look |= {"markerfacecolor": role.colour if filled else HOLLOW, "markeredgewidth": MEDIUM}
+    axes.plot([x], [y], role.marker, **look | options)
 
 
 def write(
@@ -268,7 +252,7 @@ def write(
     text: str,
     at: tuple[float, float] = (0, 1),
     aside: tuple[float, float] = (0, 2),
-    **options: Any,  # noqa: ANN401 - whatever Text takes
+    **options: Any,
 ) -> None:
     """Write small text ``aside`` points from a place that is a share of the axes' size."""
     look: dict[str, Any] = {"size": SMALL_SIZE, "va": "bottom", "linespacing": LINE_SPACING}
@@ -276,6 +260,7 @@ def write(
     axes.annotate(text, xy=at, xytext=aside, **where, **look | options)
 
 
+@styled
 def save(figure: Figure, pdf: Path, png: Path) -> None:
     """Write a figure as PDF and as PNG, without dates: the same figure gives the same bytes.
 
@@ -283,7 +268,7 @@ def save(figure: Figure, pdf: Path, png: Path) -> None:
     files' names may have any suffix, a temporary one for example.
     """
     rasterise_crowds(figure)
-    with matplotlib.rc_context(DEFAULTS | RC), _small_images():
+    with _small_images():
         undated = {"CreationDate": None, "Creator": None, "Producer": None}
         figure.savefig(pdf, format="pdf", dpi=DPI, metadata=undated)
         figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
@@ -298,7 +283,7 @@ def _small_images() -> Iterator[None]:
     """
     draw_image = RendererPdf.draw_image
 
-    def draw_copy(self: RendererPdf, gc: Any, x: float, y: float, image: Any, *more: Any) -> None:  # noqa: ANN401
+    def draw_copy(self: RendererPdf, gc: Any, x: float, y: float, image: Any, *more: Any) -> None:
         draw_image(self, gc, x, y, image.copy(), *more)
 
     RendererPdf.draw_image = draw_copy  # type: ignore[method-assign]

@@ -23,12 +23,11 @@ from disobey.analysis.names import (
 )
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
-from disobey.figures.cells import printed, with_glyph
+from disobey.figures.cells import X, Y, printed, with_glyph
 from disobey.figures.sheet import RIGHT, Sheet, grid, say, scale
 from disobey.numbers import NBSP, number
 
 TRAIN = "train"
-X, Y = "teacher (logit)", "model (logit)"
 # Who ranks the examples, by statistic.
 AUCS = {PLOT_MISLABELLED_AUC: "by teacher", MISLABELLED_AUC: "at the label, by replicate"}
 LABEL_GAPS = {LABEL_GAP: "by teacher", f"{LABEL_GAP}{BY_REPLICATE}": "by replicate"}

@@ -137,8 +137,7 @@ def _fill_in(text: str, path: Path, figure: Manifest) -> str:
 
 def to_html(text: str, path: Path) -> Caption:
     """Turn reStructuredText into HTML; ``path`` is only named in errors."""
-    from docutils.core import publish_doctree, publish_parts
-    from docutils.nodes import paragraph
+    from docutils.core import publish_parts
     from docutils.utils import SystemMessage
     from docutils.writers.html5_polyglot import Writer
     from markupsafe import Markup
@@ -155,10 +154,8 @@ def to_html(text: str, path: Path) -> Caption:
     }
     try:
         parts = publish_parts(text, writer=Writer(), settings_overrides=settings)
-        tree = publish_doctree(text, settings_overrides=settings)
     except SystemMessage as error:
         raise UserError(f"{path}: is not well-formed reStructuredText: {error}") from None
-    first = next((node.astext() for node in tree.findall(paragraph)), "")
-    sentence = re.split(r"(?<=[.])\s", " ".join(first.split()), maxsplit=1)[0]
-    shown, end, folded = parts["body"].partition("</p>\n")
-    return Caption(Markup(parts["title"]).unescape(), Markup(shown + end), Markup(folded), sentence)
+    shown, end, folded = map(Markup, parts["body"].partition("</p>\n"))
+    sentence = re.split(r"(?<=[.])\s", shown.striptags(), maxsplit=1)[0]
+    return Caption(Markup(parts["title"]).unescape(), shown + end, folded, sentence)

@@ -30,44 +30,53 @@ def walk(manifests: Iterable[Manifest], root: Path) -> tuple[list[Manifest], lis
 
 
 @dataclass(frozen=True)
-class Stage:
-    """All jobs of one stage, what it makes out of what, and when its stores were written."""
+class Jobs:
+    """Some jobs together, and when the first and the last of their stores was written.
+
+    ``devices`` are those of jobs that run a model, if any job said so.
+    """
 
     name: str
-    what: str
     jobs: int
     seconds: float
     cpu_seconds: float
-    hosts: list[str]
+    devices: list[str]
     commits: list[str]
     first: str
     last: str
 
 
-def by_stage(manifests: Iterable[Manifest]) -> list[Stage]:
-    """Return one entry per stage, from the data down to the figures."""
-    records: dict[str, list[Mapping[str, Any]]] = {}
-    for manifest in manifests:
-        records.setdefault(manifest.record["stage"], []).append(manifest.record)
-    order = list(STAGES)
-    known = sorted(records, key=lambda name: order.index(name) if name in order else len(order))
-    return [stage(name, records[name]) for name in known]
-
-
-def stage(name: str, records: Sequence[Mapping[str, Any]]) -> Stage:
-    """Add up the records of one stage."""
+def add_up(name: str, records: Sequence[Mapping[str, Any]]) -> Jobs:
+    """Add up the records of some jobs."""
     written = sorted(record["written"] for record in records)
-    return Stage(
+    return Jobs(
         name,
-        STAGES.get(name, ""),
         len(records),
         sum(record["seconds"] for record in records),
         sum(record["cpu_seconds"] for record in records),
-        sorted({record["host"] for record in records}),
+        sorted({record["device"] for record in records if record.get("device")}),
         sorted({commit(record["git"]) for record in records}),
         written[0],
         written[-1],
     )
+
+
+def by_stage(manifests: Iterable[Manifest]) -> list[Jobs]:
+    """Return the jobs of each stage, from the data down to the figures."""
+    records: dict[str, list[Mapping[str, Any]]] = {name: [] for name in STAGES}
+    for manifest in manifests:
+        records.setdefault(manifest.record["stage"], []).append(manifest.record)
+    return [add_up(name, of_stage) for name, of_stage in records.items() if of_stage]
+
+
+def by_machine(manifests: Iterable[Manifest]) -> list[Jobs]:
+    """Return the jobs of each machine, named ``<host>: <what it is>``, the most seconds first."""
+    records: dict[str, list[Mapping[str, Any]]] = {}
+    for manifest in manifests:
+        record = manifest.record
+        records.setdefault(f"{record['host']}: {record['machine']}", []).append(record)
+    made = [add_up(name, of_machine) for name, of_machine in records.items()]
+    return sorted(made, key=lambda machine: -machine.seconds)
 
 
 def elapsed(records: Iterable[Mapping[str, Any]]) -> float:
@@ -85,36 +94,6 @@ def elapsed(records: Iterable[Mapping[str, Any]]) -> float:
         total += max(end - max(start, until), timedelta())
         until = max(until, end)
     return total.total_seconds()
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A machine, what ran on it, and the devices of jobs that run a model, if any job said so."""
-
-    host: str
-    words: str
-    devices: list[str]
-    jobs: int
-    seconds: float
-
-
-def machines(manifests: Iterable[Manifest]) -> list[Machine]:
-    """Return where jobs ran, the machine that did most first."""
-    records: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for manifest in manifests:
-        record = manifest.record
-        records.setdefault((record["host"], record["machine"]), []).append(record)
-    made = [
-        Machine(
-            host,
-            words,
-            sorted({name for record in of if (name := record.get("device"))}),
-            len(of),
-            sum(record["seconds"] for record in of),
-        )
-        for (host, words), of in records.items()
-    ]
-    return sorted(made, key=lambda machine: -machine.seconds)
 
 
 def commit(git: Mapping[str, Any]) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-from disobey.analysis.claims.claim import Claim
 from disobey.analysis.names import EFFECT, MODELS, PERCENT, REFERENCE
 from disobey.analysis.statistics import statistic_of
 from disobey.numbers import NBSP, interval, number, parse
@@ -33,11 +32,11 @@ class Reading:
     counts: Cells
 
     @classmethod
-    def of(cls, claim: Claim, counts: Cells) -> Self:
+    def of(cls, claim: Cells, counts: Cells) -> Self:
         """Return the reading of a claim, in the words of its statistic's record."""
-        how, null = statistic_of(claim.statistic), claim.null
-        model, null_printed = _printed(claim.model), f"{how.scale * null:g}"
-        words = (claim.reading, how.printed, how.printed_unit, model, claim.side, null_printed)
+        how = statistic_of(claim["statistic"])
+        model, null = _printed(claim["model"]), f"{how.scale * parse(claim['null']):g}"
+        words = (claim["reading"], how.printed, how.printed_unit, model, claim["side"], null)
         return cls(*words, counts)
 
 
@@ -100,6 +99,13 @@ class Held:
         return shown
 
     @property
+    def columns(self) -> list[str]:
+        """The heads of all readings, those of their controls among them."""
+        shown = self.controlled
+        heads = ([name or "verdict"] + ["control"] * (name in shown) for name in self.readings)
+        return [head.capitalize() for of_reading in heads for head in of_reading]
+
+    @property
     def remarks(self) -> bool:
         """Whether any setting has a remark."""
         return any(row.remark for row in self.rows)
@@ -151,34 +157,24 @@ def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Verdicts]:
     shared: dict[tuple[str, ...], Row] = {}
     for cells in rows:
         name, split, reading = _which(cells)
-        claim = _claim(cells)
-        words = _unbroken(claim.text), claim.source, claim.paper
+        words = _unbroken(cells["text"]), cells["source"], cells["paper"]
         verdicts = found.setdefault(name, Verdicts(name, *words))
         if (name, split) not in helds:
-            helds[name, split] = Held(split, _where(split, claim.subset))
+            helds[name, split] = Held(split, _where(split, cells["subset"]))
             verdicts.held.append(helds[name, split])
         held = helds[name, split]
-        held.readings.setdefault(reading, Reading.of(claim, counts[name, split, reading]))
+        held.readings.setdefault(reading, Reading.of(cells, counts[name, split, reading]))
         key = (name, split, *(cells[part] for part in ("setting", "layer", "placebo", "counted")))
         if key not in shared or reading in shared[key].decisions:
             shared[key] = _row(cells)
             held.rows.append(shared[key])
-        shared[key].decisions[reading] = _decision(cells, statistic_of(claim.statistic).scale)
+        shared[key].decisions[reading] = _decision(cells)
         shared[key].remarks += filter(None, [_unbroken(cells["remark"])])
     return list(found.values())
 
 
 def _which(cells: Cells) -> tuple[str, str, str]:
     return cells["claim"], cells["split"], cells["reading"]
-
-
-def _claim(cells: Cells) -> Claim:
-    """Return the claim of a row of the table ``claims``."""
-    return Claim(
-        cells["claim"], cells["text"], cells["source"], cells["paper"], cells["statistic"],
-        cells["model"], parse(cells["null"]), cells["side"], cells["split"], cells["subset"],
-        cells["reading"],
-    )  # fmt: skip
 
 
 def _row(cells: Cells) -> Row:
@@ -192,18 +188,15 @@ def _row(cells: Cells) -> Row:
     )
 
 
-def _decision(cells: Cells, scale: float) -> Decision:
+def _decision(cells: Cells) -> Decision:
+    scale = statistic_of(cells["statistic"]).scale
     value, low, high, null, control = (
         scale * parse(cells[name]) for name in ("value", "low", "high", "null", "control")
     )
-    beside = _control(cells["control_name"], control) if cells["control"] else ""
+    beside = number(control) if cells["control"] else ""
+    if beside and cells["control_name"] != REFERENCE:
+        beside += f" ({cells['control_name']})"
     return Decision(interval(value, low, high, null), beside, cells["verdict"])
-
-
-def _control(name: str, value: float) -> str:
-    """Return the control, with its name where it is not the reference."""
-    text = number(value)
-    return text if name == REFERENCE else f"{text} ({name})"
 
 
 def _where(split: str, subset: str) -> str:

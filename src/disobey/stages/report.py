@@ -11,10 +11,10 @@ from disobey.errors import UserError
 from disobey.job import Job
 from disobey.numbers import duration
 from disobey.report.gallery import gallery, relative
-from disobey.report.history import by_stage, elapsed, machines, stage, versions, walk
-from disobey.report.lead import sentences
+from disobey.report.history import add_up, by_machine, by_stage, elapsed, versions, walk
+from disobey.report.lead import IN_WORDS, sentences
 from disobey.report.verdicts import accuracies, claims, read_table
-from disobey.stores.layout import CAPTIONS
+from disobey.stores.layout import CAPTIONS, STAGES
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
@@ -51,6 +51,7 @@ def content(job: "Job") -> dict[str, Any]:
         "sentences": sentences(rows["summary"])[:SENTENCES],
         "splits": SPLITS,
         "readings": READINGS,
+        "in_words": IN_WORDS,
         "one_seed": list(dict.fromkeys(row.setting for row in every if row.seeds == 1)),
         "two_seeds": TWO_SEEDS if any(row.seeds == 2 for row in every) else "",
         "lead": next((group for group in groups if group.kind == LEAD), None),
@@ -58,10 +59,11 @@ def content(job: "Job") -> dict[str, Any]:
         "accuracies": accuracies(rows["accuracy"], spec["settings"]),
         "settings": [(manifest.id, manifest.spec["about"]) for manifest in analyses],
         "resamples": sorted({m.spec["analysis"]["resamples"] for m in analyses}),
+        "makes": STAGES,
         "stages": by_stage(found),
-        "total": stage("total", records),
+        "total": add_up("total", records),
         "elapsed": elapsed(records),
-        "machines": machines(found),
+        "machines": by_machine(found),
         "study_file": study_file(job),
         "versions": versions(found),
         "missing": missing,

@@ -15,7 +15,7 @@ import yaml
 from disobey.analysis.names import PAPER
 from disobey.errors import UserError
 from disobey.numbers import NBSP, duration
-from disobey.report.history import by_stage, elapsed, stage, walk
+from disobey.report.history import add_up, by_stage, elapsed, walk
 from disobey.report.lead import counted, markdown, matrix, sentences
 from disobey.report.verdicts import (
     Accuracies,
@@ -153,7 +153,7 @@ def _provenance(report: Manifest) -> Iterator[str]:
     found, missing = walk(inputs, Path())
     if missing:
         raise UserError(f"{missing[0]}: is gone; call snakemake to make it again")
-    total = stage("all", [manifest.record for manifest in found])
+    total = add_up("all", [manifest.record for manifest in found])
     machines = sorted({m.record["machine"] for m in found})
     working = duration(elapsed(manifest.record for manifest in found))
     yield (
