@@ -1,6 +1,6 @@
 """Write the chosen rows of a split into a data store, block by block."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -14,16 +14,8 @@ from disobey.stores.writer import NetcdfWriter
 IMAGE = ("example", "y", "x", "channel")
 
 
-class Chosen(NamedTuple):
-    """Some chosen rows: their first position in the store, their row numbers and their inputs."""
-
-    position: int
-    rows: np.ndarray
-    inputs: Inputs
-
-
-def chosen_blocks(split: RawSplit, rows: np.ndarray) -> Iterator[Chosen]:
-    """Yield the chosen rows of each block that has any.
+def chosen_blocks(split: RawSplit, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray, Inputs]]:
+    """Yield of each block the chosen rows, if any: first position in the store, rows and inputs.
 
     Parameters
     ----------
@@ -38,7 +30,7 @@ def chosen_blocks(split: RawSplit, rows: np.ndarray) -> Iterator[Chosen]:
         if inside.size:
             whole = len(inside) == len(block)
             inputs = block.inputs if whole else _taken(block.inputs, inside)
-            yield Chosen(int(first), inside + start, inputs)
+            yield int(first), inside + start, inputs
         start += len(block)
 
 
@@ -71,15 +63,24 @@ def _columns_of(inputs: Inputs) -> list[list[str]]:
     return [list(inputs)]
 
 
-def write_features(writer: NetcdfWriter, name: str, split: RawSplit, rows: np.ndarray) -> None:
-    """Write ``feature(example, component)``, float32."""
+def write_features(
+    writer: NetcdfWriter, name: str, examples: int, blocks: Iterable[np.ndarray]
+) -> None:
+    """Write ``feature(example, component)``, float32, of a split that comes in blocks."""
     feature: Any = None
-    for position, _, inputs in chosen_blocks(split, rows):
-        block = np.asarray(inputs)
+    first = 0
+    for block in blocks:
         if feature is None:
-            shape = (len(rows), block.shape[1])
+            shape = (examples, block.shape[1])
             feature = writer.declare(name, "feature", ("example", "component"), shape, "f4")
-        feature[position : position + len(block)] = block
+        feature[first : first + len(block)] = block
+        first += len(block)
+
+
+def features_in(split: RawSplit, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the chosen rows of numbers, block by block."""
+    for _, _, inputs in chosen_blocks(split, rows):
+        yield np.asarray(inputs)
 
 
 class Moments:
@@ -105,20 +106,18 @@ class Moments:
 
 
 class ImageForm(NamedTuple):
-    """The form of image arrays: width, height, and whether they have one channel."""
+    """The form of images in the store: shape, (y, x, channel), and the side that they are cut to.
 
-    width: int
-    height: int
-    grey: bool
+    ``size`` is None where they are kept as they are.
+    """
+
+    shape: tuple[int, int, int]
     size: int | None = None
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """The shape of one image in the store, (y, x, channel)."""
-        channels = 1 if self.grey else 3
-        if self.size is not None:
-            return self.size, self.size, channels
-        return self.height, self.width, channels
+    def grey(self) -> bool:
+        """Whether they have one channel; else three."""
+        return self.shape[-1] == 1
 
     def array(self, image: Any) -> np.ndarray:  # noqa: ANN401 - bytes or an array
         """Return one image as uint8 of `shape`."""
@@ -145,9 +144,9 @@ def image_form(
     first = headers["train"]
     assert first is not None
     grey = all(header.grey for header in headers.values() if header is not None)
-    size = spec.get("size")
+    size, channels = spec.get("size"), 1 if grey else 3
     if size is not None:
-        return ImageForm(first.width, first.height, grey, size)
+        return ImageForm((size, size, channels), size)
     for split, survey in surveys.items():
         row, header = survey.other or (0, survey.header)
         if header is not None and header[:2] != first[:2]:
@@ -161,7 +160,7 @@ def image_form(
             f"{name}: images of {first.width} x {first.height} are too large to be kept as they "
             f"are; add size: 224 to the data set, or another side of a square"
         )
-    return ImageForm(first.width, first.height, grey)
+    return ImageForm((first.height, first.width, channels))
 
 
 def write_images(

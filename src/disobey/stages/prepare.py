@@ -6,7 +6,7 @@ Memory holds one block of rows.
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from disobey.data.sources import module_of
 from disobey.data.tokens import TextTokenizer, tokenizer_of
 from disobey.data.writing import (
     Moments,
+    features_in,
     image_form,
     texts_in,
     write_columns,
@@ -52,7 +53,8 @@ def run(job: "Job") -> None:
             writer.write("/", "direction", ("class", "dimension"), raw.direction)
         if any(are_features(block.inputs) for block in raw.train.blocks()):
             for split in SPLITS:
-                write_features(writer, split, raw.split(split), rows[split])
+                blocks = features_in(raw.split(split), rows[split])
+                write_features(writer, split, len(rows[split]), blocks)
         elif surveys["train"].header is None:
             tokenizer = tokenizer_of(job, texts_in(raw.train, rows["train"]))
             _write_texts(writer, raw, rows, tokenizer)
@@ -80,13 +82,12 @@ def _write_random_features(
     random = importlib.import_module(RANDOM_FEATURES)
     features = random.RandomRelu(spec["features"])
     for split in SPLITS:
-        blocks = random.vectors(raw.split(split), rows[split])
+        blocks: Iterable[Any] = features_in(raw.split(split), rows[split])
         if surveys["train"].header is not None:
             form = image_form(surveys, spec, name, LARGEST_STORED)
             what = (writer, split, raw.split(split), rows[split])
-            image = write_images(*what, form, f"{name}: {split}", Moments())
-            blocks = random.stored(image, len(rows[split]))
-        features.write(writer, split, len(rows[split]), blocks)
+            blocks = [write_images(*what, form, f"{name}: {split}", Moments())]
+        write_features(writer, split, len(rows[split]), features.of(blocks))
 
 
 def _write_texts(
