@@ -20,7 +20,7 @@ from torch import nn
 
 from disobey.errors import UserError
 from disobey.training.loop import Training
-from disobey.training.schedules import distillation_weight, passed_before
+from disobey.training.schedules import distillation_weights
 
 
 def compiled_forward(
@@ -117,15 +117,6 @@ def captured(work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
     with torch.cuda.graph(graph):
         found = work()
     return found, graph.replay
-
-
-def distillation_weights(distill: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
-    """Return the weight of the teacher's term in each step; shape (step,), 0 without a teacher."""
-    switch = distill.get("switch")
-    if switch is None:
-        return np.full(len(rates), distill.get("weight", 0.0))
-    passed = passed_before(switch, rates)
-    return np.array([distillation_weight(distill["weight"], switch, share) for share in passed])
 
 
 def graphed_training(

@@ -114,9 +114,9 @@ class DistributedTraining(Training):
     ) -> None:
         self._ranks, self._weight = ranks, 1.0
 
-        def weighted(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
+        def weighted(logits: torch.Tensor, index: torch.Tensor, step: int) -> torch.Tensor:
             # DistributedDataParallel divides the sum of the ranks' gradients by their number.
-            return objective(logits, index, spent) * (self._weight * ranks.count)
+            return objective(logits, index, step) * (self._weight * ranks.count)
 
         if "ahead" in more:
             whole = more["ahead"]

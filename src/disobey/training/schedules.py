@@ -7,9 +7,8 @@ by the training before its first step, and all else where the study file is read
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -216,37 +215,19 @@ def _words(duration: Duration) -> str:
     return f"{number} {unit if number != 1 else unit.removesuffix('s')}"
 
 
-def distillation_weight(weight: float, switch: Mapping[str, Any], passed: float) -> float:
-    """Return w of the distillation loss.
+def distillation_weights(distill: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
+    """Return the weight w of the distillation loss in each step; 0 without a teacher.
+
+    Where learning rates are added up, that is what a training's progress depends on: under a
+    one-cycle schedule .03 of their sum are left after .75 of the steps.
 
     Parameters
     ----------
-    weight : float
-        w while the student is distilled; it is 0 while it learns one-hot labels.
-    switch : mapping
-        ``order`` (``distillation_first`` or ``one_hot_first``), ``at`` and, where the change is
-        linear over a stretch centred on ``at``, its length ``ramp``; both are shares of what
-        `passed_before` counts.
-    passed : float
-        The share of the training that has passed, in [0, 1).
-    """
-    ramp = switch.get("ramp", 0.0)
-    if ramp:
-        second = min(max((passed - switch["at"]) / ramp + 0.5, 0.0), 1.0)
-    else:
-        second = float(passed >= switch["at"])
-    return weight * (second if switch["order"] == "one_hot_first" else 1 - second)
-
-
-def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
-    """Return the share of a training before each step, in the unit of a switch.
-
-    Parameters
-    ----------
-    switch : mapping
-        With ``unit: steps`` steps are counted. Else learning rates are added up, which is what a
-        training's progress depends on: under a one-cycle schedule .03 of their sum are left after
-        .75 of the steps.
+    distill : mapping
+        ``weight``, w while the student is distilled. It is 0 while it learns one-hot labels, if
+        there is a ``switch``: ``order`` (``distillation_first`` or ``one_hot_first``), ``at`` and,
+        where the change is linear over a stretch centred on ``at``, its length ``ramp``; both are
+        shares of the sum of all learning rates or, with ``unit: steps``, of all steps.
     rates : ndarray, shape (step,)
         Learning rates.
 
@@ -254,27 +235,22 @@ def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
     -------
     ndarray of float64, shape (step,)
     """
+    weight, switch = distill.get("weight", 0.0), distill.get("switch")
+    if switch is None:
+        return np.full(len(rates), weight)
     if switch.get("unit") == "steps":
-        return np.arange(len(rates)) / len(rates)
-    passed: np.ndarray = (np.cumsum(rates) - rates) / rates.sum()
-    return passed
+        passed = np.arange(len(rates)) / len(rates)
+    else:
+        passed = (np.cumsum(rates) - rates) / rates.sum()
+    second = (passed >= switch["at"]).astype(float)
+    if switch.get("ramp"):
+        second = np.clip((passed - switch["at"]) / switch["ramp"] + 0.5, 0.0, 1.0)
+    weights: np.ndarray = weight * (second if switch["order"] == "one_hot_first" else 1 - second)
+    return weights
 
 
-def switched_weight(spec: Mapping[str, Any], examples: int) -> Callable[[float], float]:
-    """Return w as a function of the share of the cumulative learning rate that is spent.
-
-    Parameters
-    ----------
-    spec : mapping
-        Spec of a run whose ``distill`` has a ``switch``.
-    examples : int
-        Number of training examples.
-    """
-    switch, recipe = spec["distill"]["switch"], spec["recipe"]
-    weight_of = partial(distillation_weight, spec["distill"]["weight"], switch)
-    if "unit" not in switch:
-        return weight_of
-    rates = learning_rates(recipe, steps_per_epoch(examples, recipe["batch"]))
-    spent, passed = passed_before({}, rates), passed_before(switch, rates)
-    # A training tells its step by what it has spent.
-    return lambda share: weight_of(float(passed[int(np.searchsorted(spent, share))]))
+def switched_weights(spec: Mapping[str, Any], examples: int) -> list[float]:
+    """Return the weight in each step of a run whose ``distill`` has a ``switch``."""
+    rates = learning_rates(spec["recipe"], steps_per_epoch(examples, spec["recipe"]["batch"]))
+    weights: list[float] = distillation_weights(spec["distill"], rates).tolist()
+    return weights
