@@ -168,20 +168,16 @@ def look_at(split: RawSplit, where: str) -> Survey:
     UserError
         For an image that cannot be opened, with row and column.
     """
-    labels, ids, empty, sizes = [], [], [], []
+    found = []
     images = _Images(where, split)
     row = 0
     for block in split.blocks():
-        labels.append(block.label)
-        ids.append(block.example_id)
-        empty.append(_empty(block))
-        sizes.append(images.add(block, row))
+        found.append((block.label, block.example_id, _empty(block), images.add(block, row)))
         row += len(block)
     if not row:
         raise UserError(f"{where}: the split is empty")
-    label, example_id = np.concatenate(labels), np.concatenate(ids)
-    columns = (label, example_id, np.concatenate(empty), np.concatenate(sizes))
-    return Survey(*columns, images.header(), images.other)
+    label, example_id, empty, size = map(np.concatenate, zip(*found, strict=True))
+    return Survey(label, example_id, empty, size, images.header(), images.other)
 
 
 def _empty(block: Block) -> np.ndarray:

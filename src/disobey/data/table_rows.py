@@ -297,11 +297,8 @@ def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:  # noqa: A
                 f"or give images as a folder with one folder for each class"
             )
         return Path(value["path"]).read_bytes()
-    raise UserError(f"{place}: {'is empty' if value is None else _no_image(value)}")
-
-
-def _no_image(value: object) -> str:
-    return f"is not an image but {type(value).__name__}"
+    said = "is empty" if value is None else f"is not an image but {type(value).__name__}"
+    raise UserError(f"{place}: {said}")
 
 
 def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str]:
