@@ -8,7 +8,6 @@ by the training before its first step, and all else where the study file is read
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -150,54 +149,49 @@ def misfit(recipe: Mapping[str, Any], per_epoch: int | None = None) -> str | Non
     per_epoch : int, optional
         Steps of an epoch; without it only what can be compared without it is.
     """
-    unit = STEPS if STEPS in recipe else EPOCHS
-    found = next(_misfits(recipe, _Ruler({unit: recipe[unit]}, per_epoch)), None)
+    found = next(_misfits(recipe, per_epoch), None)
     if found is None or per_epoch is None:
         return found
     return f"{found}; an epoch of this data has {_words({STEPS: per_epoch})}"
 
 
-@dataclass(frozen=True)
-class _Ruler:
-    """Compares durations of a training that ends at ``end``, as far as that can be known."""
-
-    end: Mapping[str, int]
-    per_epoch: int | None
-
-    def reaches(self, one: Duration, other: Duration) -> bool:
-        """Return whether ``one`` is known to last at least as long as ``other``."""
-        if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
-            return _number(one) >= _number(other)
-        shares = self._share(one), self._share(other)
-        return shares[0] is not None and shares[1] is not None and shares[0] >= shares[1]
-
-    def _share(self, duration: Duration) -> float | None:
-        """Return a duration as a share of all steps; None where only the data tell."""
-        if self.per_epoch is not None:
-            return share_of(duration, self.per_epoch, total_steps(self.end, self.per_epoch))
-        if isinstance(duration, Mapping) and duration.keys() != self.end.keys():
-            return None
-        return share_of(duration, 1, *self.end.values())  # in the unit of the end
+def _measured(
+    duration: Duration, end: Mapping[str, int], per_epoch: int | None
+) -> tuple[str, float]:
+    """Return a duration's unit and length: a share of all steps, unless only the data tell it."""
+    if per_epoch is not None:
+        return "share", share_of(duration, per_epoch, total_steps(end, per_epoch))
+    if isinstance(duration, Mapping) and duration.keys() != end.keys():
+        ((unit, number),) = duration.items()
+        return unit, number
+    return "share", share_of(duration, 1, *end.values())  # in the unit of the end
 
 
-def _misfits(recipe: Mapping[str, Any], ruler: _Ruler) -> Iterator[str]:
+def _misfits(recipe: Mapping[str, Any], per_epoch: int | None) -> Iterator[str]:
     """Yield the misfits in words."""
     warmup, milestones = recipe.get("warmup", 0.0), milestones_of(recipe)
-    (unit,) = ruler.end
-    if warmup and ruler.reaches(warmup, ruler.end):
+    unit = STEPS if STEPS in recipe else EPOCHS
+    end = {unit: recipe[unit]}
+
+    def reaches(one: Duration, other: Duration) -> bool:
+        """Return whether ``one`` is known to last at least as long as ``other``."""
+        measured = [_measured(duration, end, per_epoch) for duration in (one, other)]
+        return measured[0][0] == measured[1][0] and measured[0][1] >= measured[1][1]
+
+    if warmup and reaches(warmup, end):
         yield (
-            f"a warm-up of {_words(warmup)} leaves nothing of a training of {_words(ruler.end)}; "
+            f"a warm-up of {_words(warmup)} leaves nothing of a training of {_words(end)}; "
             f"shorten warmup, or write more {unit}"
         )
-    if any(ruler.reaches(one, other) for one, other in pairwise(milestones)):
+    if any(reaches(one, other) for one, other in pairwise(milestones)):
         yield f"milestones must rise, got {[_number(milestone) for milestone in milestones]}"
     for milestone in milestones:
-        if ruler.reaches(milestone, ruler.end):
+        if reaches(milestone, end):
             yield (
                 f"the milestone at {_words(milestone)} is not inside a training of "
-                f"{_words(ruler.end)}; remove it, or write more {unit}"
+                f"{_words(end)}; remove it, or write more {unit}"
             )
-        if warmup and ruler.reaches(warmup, milestone):
+        if warmup and reaches(warmup, milestone):
             yield (
                 f"the milestone at {_words(milestone)} is not after the warm-up of "
                 f"{_words(warmup)}; write a later one, or shorten warmup"
