@@ -40,12 +40,18 @@ def raw_data(spec: Mapping[str, Any], train: Table, test: Table) -> RawData:
     Raises
     ------
     UserError
-        For a column that is not there, or labels that differ between the splits.
+        For a column that is not there, labels that differ between the splits, or fewer than two
+        classes.
     """
     columns = spec["columns"]
     for table in (train, test):
         _check_columns(columns, table)
     names = class_names(spec, train, test)
+    if len(names) < 2:
+        raise UserError(
+            f"{train.where}: column {columns['label']}: two classes are needed at least, found "
+            f"{shortened(names) or 'none'}"
+        )
     splits = [
         _split(columns, Labels(names, columns["label"], table, given="classes" in spec), table, ids)
         for table, ids in ((train, 0), (test, TEST_IDS_FROM))
@@ -77,19 +83,8 @@ def class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]
     Raises
     ------
     UserError
-        When the splits say different names, the user's names fit neither, or there are fewer than
-        two classes.
+        When the splits say different names, or the user's names fit neither.
     """
-    names = _class_names(spec, train, test)
-    if len(names) < 2:
-        raise UserError(
-            f"{train.where}: column {spec['columns']['label']}: two classes are needed at least, "
-            f"found {shortened(names) or 'none'}"
-        )
-    return names
-
-
-def _class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]:
     column, given = spec["columns"]["label"], spec.get("classes")
     said = [table.class_names(column) for table in (train, test)]
     if given is not None:
