@@ -222,6 +222,11 @@ class Snapshots:
         The training's checkpoint folder.
     training : Training
 
+    Attributes
+    ----------
+    files : dict of int to Path
+        The saved weights by epoch.
+
     Raises
     ------
     UserError
@@ -237,17 +242,11 @@ class Snapshots:
                 f"{steps} steps, of which an epoch of this data has {training.per_epoch}; remove "
                 f"it from snapshots, or write more steps"
             )
-        self._steps = {
-            epoch * training.per_epoch: folder / SNAPSHOT.format(epoch=epoch) for epoch in epochs
-        }
+        self.files = {epoch: folder / SNAPSHOT.format(epoch=epoch) for epoch in epochs}
 
     def after_step(self) -> None:
         """Save, if an epoch that is asked for has just ended."""
-        path = self._steps.get(self.training.step)
-        if path is not None:
-            with atomic(path) as temporary:
+        epoch, begun = divmod(self.training.step, self.training.per_epoch)
+        if epoch in self.files and not begun:
+            with atomic(self.files[epoch]) as temporary:
                 save_weights(self.training.model, temporary)
-
-    def files(self) -> dict[int, Path]:
-        """Return the saved weights by epoch."""
-        return {step // self.training.per_epoch: path for step, path in self._steps.items()}
