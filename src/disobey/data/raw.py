@@ -294,12 +294,16 @@ class Kept:
             first, last = np.searchsorted(self.rows, [start, start + len(block)])
             inside = self.rows[first:last] - start
             if inside.size:
-                inputs = block.inputs
-                if len(inside) < len(block):
-                    as_array = isinstance(inputs, np.ndarray)
-                    inputs = inputs[inside] if as_array else [inputs[i] for i in inside]
+                whole = len(inside) == len(block)
+                inputs = block.inputs if whole else _taken(block.inputs, inside)
                 yield int(first), inside + start, inputs
             start += len(block)
+
+
+def _taken(inputs: Inputs, index: np.ndarray) -> Inputs:
+    if isinstance(inputs, np.ndarray):
+        return inputs[index]
+    return [inputs[i] for i in index]
 
 
 def kept_rows(

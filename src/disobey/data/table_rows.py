@@ -185,11 +185,9 @@ def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table 
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     if missing or (isinstance(value, str) and not value.strip()):
         raise UserError(f"{where}: is empty{NO_LABELS}")
-    if isinstance(value, bool):
-        return str(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, int):
+    if isinstance(value, int):  # True and False, too
         return str(value)
     if isinstance(value, str):
         _check_storable(value, where)
