@@ -144,8 +144,10 @@ def test_layers_that_can_be_tracked_are_there_and_have_a_matrix(name):
 
     options = MODEL.validate_python(SMALL_SPECS[name])
     model = build_model(SMALL_SPECS[name], images(32, 5))
-    for layer in options.trackable():
-        assert weight_of(model, layer).flatten(1).ndim == 2
+    for name, layer in options.trackable().items():
+        weight = weight_of(model, name)
+        assert weight.flatten(1).ndim == 2
+        assert layer.kernel is None or weight.shape[2:] == (layer.kernel, layer.kernel)
     kinds = (torch.nn.Conv2d, torch.nn.Linear)
     matrices = {
         name

@@ -21,7 +21,7 @@ from disobey.training.checkpoint import (
 from disobey.training.inputs import ImageInputs, TokenInputs
 from disobey.training.loop import Training
 from disobey.training.objective import Targets, build_objective
-from disobey.training.progress import Basis, TrackedLayer, Tracker
+from disobey.training.progress import Basis, LayerTracker, TrackedLayer
 
 from .conftest import raw_images
 
@@ -94,7 +94,7 @@ def tracker(model):
     """Follow the first convolution along the axes of its patches."""
     basis = Basis(np.arange(1, 10), np.arange(9, 0, -1.0), np.eye(9), None, 45.0)
     layer = TrackedLayer(model.get_submodule("stem.convolution").weight, basis, unit_norm=True)
-    return lambda steps: Tracker({"stem.convolution": layer}, steps, "axes")
+    return lambda steps: LayerTracker({"stem.convolution": layer}, steps, "axes")
 
 
 def outcome(done):

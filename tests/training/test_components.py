@@ -22,7 +22,7 @@ SWITCH = {"order": "one_hot_first", "at": 0.5}
         (RECIPE | {"distill": DISTILL}, ["losses:kl", "teachers:stored_logits"]),
         (
             RECIPE | {"distill": DISTILL | {"switch": SWITCH}},
-            ["losses:kl", "schedules:switched_weight", "teachers:stored_logits"],
+            ["losses:kl", "schedules:switched_weights", "teachers:stored_logits"],
         ),
         (
             RECIPE | {"distill": {"loss": "label_smoothing", "weight": 0.1}},

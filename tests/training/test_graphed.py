@@ -14,8 +14,9 @@ from torch.utils._pytree import tree_leaves
 
 from disobey.errors import UserError
 from disobey.training import compiled as graphed
-from disobey.training.compiled import WARM_UP, GraphedTraining, distillation_weights
+from disobey.training.compiled import WARM_UP, GraphedTraining
 from disobey.training.loop import Training
+from disobey.training.schedules import distillation_weights
 
 from .conftest import raw_images
 from .test_augmented import Distilled, both_blocks

@@ -28,7 +28,7 @@ def objective(teacher, label, recipe=None, **distill):
     """Return the objective of a student, of all examples at once."""
     spec = {"recipe": recipe or {}, "distill": {"weight": 1.0} | distill}
     found = build_objective(spec, Targets(label, StoredLogits(teacher)))
-    return lambda student: found(student, torch.arange(len(label)), 0.0)
+    return lambda student: found(student, torch.arange(len(label)), 0)
 
 
 def distillation(student, teacher, label, temperature, weight):
@@ -38,7 +38,7 @@ def distillation(student, teacher, label, temperature, weight):
 def one_hot(student, label, smoothing=0.0, temperature=1.0):
     recipe = {"label_smoothing": smoothing, "one_hot_temperature": temperature}
     found = build_objective({"recipe": recipe}, Targets(label))
-    return found(student, torch.arange(len(label)), 0.0)
+    return found(student, torch.arange(len(label)), 0)
 
 
 def softmax(z):
@@ -227,11 +227,11 @@ def test_an_objective_pairs_each_example_with_its_own_teacher_row():
     index = torch.tensor([5, 0, 3])
     targets = Targets(label, StoredLogits(teacher))
     spec = {"distill": {"temperature": 2.0, "weight": 0.6}, "recipe": {}}
-    found = build_objective(spec, targets)(student[index], index, 0.0)
+    found = build_objective(spec, targets)(student[index], index, 0)
     expected = by_hand(student[index], teacher[index], label[index], 2.0, 0.6)
     assert found.item() == pytest.approx(expected, rel=1e-4)
     spec = {"recipe": {"label_smoothing": 0.1}}
-    found = build_objective(spec, targets)(student[index], index, 0.0)
+    found = build_objective(spec, targets)(student[index], index, 0)
     assert float(found) == pytest.approx(float(one_hot(student[index], label[index], 0.1)))
 
 

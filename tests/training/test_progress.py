@@ -15,13 +15,13 @@ from disobey.training.inputs import device_inputs
 from disobey.training.loop import Training
 from disobey.training.objective import Targets, build_objective
 from disobey.training.progress import (
+    POINTS,
     Basis,
+    LayerTracker,
     TrackedLayer,
-    Tracker,
     default_ranks,
-    recorded_steps,
 )
-from disobey.training.schedules import distillation_weight
+from disobey.training.schedules import distillation_weights, logarithmic_steps
 from disobey.training.teachers import StoredLogits
 from disobey.training.weights import weight_of
 from tests.training.conftest import raw_images
@@ -188,12 +188,12 @@ def test_the_length_of_a_filter_before_batch_normalisation_is_no_progress():
 
 
 def test_steps_are_logarithmically_spaced_from_the_first_to_the_last():
-    steps = recorded_steps(5000)
+    steps = logarithmic_steps(5000, POINTS)
     assert steps[0] == 1 and steps[-1] == 5000 and (np.diff(steps) > 0).all()
     late = steps[steps > 100]
     ratio = late[1:] / late[:-1]
     np.testing.assert_allclose(ratio, ratio.mean(), rtol=0.02)
-    assert recorded_steps(1).tolist() == [1]
+    assert logarithmic_steps(1, POINTS).tolist() == [1]
 
 
 def test_default_directions_are_one_and_one_more_than_each_power_of_two():
@@ -216,7 +216,7 @@ def test_a_restored_tracker_goes_on_with_what_was_recorded():
     def tracker():
         torch.manual_seed(0)
         layer = nn.Linear(3, 2)
-        return layer, Tracker(
+        return layer, LayerTracker(
             {"a": TrackedLayer(layer.weight, basis_of(np.eye(3)), unit_norm=False)}, 5, "basis"
         )
 
@@ -325,12 +325,14 @@ def test_a_direction_beyond_the_rank_is_refused_before_training(workplace, monke
 )
 def test_a_hard_switch_changes_the_weight_at_once(order, expected):
     switch = {"order": order, "at": 0.5}
-    assert [distillation_weight(0.8, switch, s) for s in (0, 0.499, 0.5, 0.99)] == expected
+    weights = distillation_weights({"weight": 0.8, "switch": switch}, np.ones(1000))
+    assert weights[[0, 499, 500, 990]].tolist() == expected
 
 
 def test_a_ramp_is_linear_and_centred_on_the_switch_point():
     switch = {"order": "one_hot_first", "at": 0.5, "ramp": 0.2}
-    found = [distillation_weight(1.0, switch, s) for s in (0.39, 0.4, 0.45, 0.5, 0.6, 0.7)]
+    weights = distillation_weights({"weight": 1.0, "switch": switch}, np.ones(100))
+    found = weights[[39, 40, 45, 50, 60, 70]]
     np.testing.assert_allclose(found, [0, 0, 0.25, 0.5, 1, 1], atol=1e-12)
 
 
@@ -341,14 +343,15 @@ def test_a_switched_students_loss_is_the_one_on_its_side_of_the_switch(order):
     targets = Targets(torch.tensor([0, 1, 2, 0]), StoredLogits(teacher))
     distill = {"teacher": "t", "temperature": 2.0, "weight": 0.7}
     plain = {"distill": distill, "recipe": {}}
-    switched = {"distill": distill | {"switch": {"order": order, "at": 0.5}}, "recipe": {}}
+    recipe = {"lr": 0.1, "schedule": "constant", "steps": 2, "batch": 4}
+    switched = {"distill": distill | {"switch": {"order": order, "at": 0.5}}, "recipe": recipe}
     index = torch.tensor([3, 1, 2])
     sides = [build_objective(plain, targets), build_objective({"recipe": {}}, targets)]
     before, after = sides if order == "distillation_first" else reversed(sides)
     found = build_objective(switched, targets)
-    for spent, side in ((0.49, before), (0.5, after)):
-        expected = side(logits[index], index, spent)
-        torch.testing.assert_close(found(logits[index], index, spent), expected)
+    for step, side in ((0, before), (1, after)):
+        expected = side(logits[index], index, step)
+        torch.testing.assert_close(found(logits[index], index, step), expected)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "linear"])
@@ -366,9 +369,9 @@ def test_a_switch_in_steps_changes_the_loss_at_its_share_of_the_steps(toy, sched
         spec = {"recipe": recipe, "distill": distill | {"switch": switch}}
         objective, found = build_objective(spec, targets), []
 
-        def watched(logits, index, spent):
-            loss = objective(logits, index, spent)
-            label, soft = (one(logits, index, spent) for one in (of_label, of_teacher))
+        def watched(logits, index, step):
+            loss = objective(logits, index, step)
+            label, soft = (one(logits, index, step) for one in (of_label, of_teacher))
             found.append(((loss - label) / (soft - label)).item())
             return loss
 

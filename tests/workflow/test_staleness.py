@@ -654,7 +654,7 @@ def with_snapshots(plan: Plan) -> set[tuple[str, str]]:
 
 @row("how snapshots are kept", with_snapshots)
 def _(scene):
-    scene.code("training/checkpoint.py", "path is not None", "path")
+    scene.code("training/checkpoint.py", "and not begun", "and begun == 0")
 
 
 # The weights in between are gone: each run of the recipe is trained again.

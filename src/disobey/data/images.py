@@ -55,7 +55,7 @@ def decode(encoded: bytes, *, grey: bool) -> np.ndarray:
     ValueError
         In words, when the bytes are damaged.
     """
-    return _array(_loaded(encoded), grey=grey)
+    return _array(_loaded(_opened(encoded)), grey=grey)
 
 
 def decode_square(encoded: bytes, side: int, scaled: int, *, grey: bool) -> np.ndarray:
@@ -74,8 +74,8 @@ def decode_square(encoded: bytes, side: int, scaled: int, *, grey: bool) -> np.n
     image = _opened(encoded)
     # JPEG can be decoded at half, a quarter, an eighth of its size, which is much less work.
     image.draft(None, (2 * scaled, 2 * scaled))
-    image = _loaded(image)
-    return _array(_cut(image.convert("L" if grey else "RGB"), side, scaled), grey=grey)
+    image = _loaded(image).convert("L" if grey else "RGB")
+    return _array(_cut(image, side, scaled), grey=grey)
 
 
 def square(image: np.ndarray, side: int) -> np.ndarray:
@@ -123,12 +123,11 @@ def _opened(encoded: bytes) -> Any:  # noqa: ANN401 - an image of Pillow
 
 
 def _loaded(image: Any) -> Any:  # noqa: ANN401
-    opened = _opened(image) if isinstance(image, bytes) else image
     try:
-        opened.load()
+        image.load()
     except (OSError, ValueError, SyntaxError) as error:  # SyntaxError: a broken PNG
         raise ValueError(f"cannot be decoded: {error}") from None
-    return opened
+    return image
 
 
 def _array(image: Any, *, grey: bool) -> np.ndarray:  # noqa: ANN401
@@ -165,14 +164,9 @@ class EncodedImages:
         return self.shape[0]
 
     @property
-    def side(self) -> int:
-        """Side of the shown square, in pixels."""
-        return self.shape[1]
-
-    @property
     def scaled(self) -> int:
         """Length of an image's shorter side, in pixels, before its middle is cut out."""
-        return round(self.side / SHOWN)
+        return round(self.shape[1] / SHOWN)
 
     def read(self, index: np.ndarray, border: int = 0) -> np.ndarray:
         """Return images as uint8, (index, side + 2 border, side + 2 border, channel).
@@ -191,7 +185,7 @@ class EncodedImages:
         Parameters and the awaited images are those of `read`.
         """
         encoded = self._bytes(index.tolist())
-        side, grey = self.side + 2 * border, self.shape[-1] == 1
+        side, grey = self.shape[1] + 2 * border, self.shape[-1] == 1
         cut = partial(decode_square, side=side, scaled=self.scaled, grey=grey)
         self._pool = self._pool or ThreadPoolExecutor(self.threads)
         decoded = self._pool.map(cut, encoded)

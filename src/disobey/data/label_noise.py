@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from disobey.seeds import stream
+
 # The draw of the examples that students with a `student_share` see [our choice]: one for all seeds
 # of a study, as that of label noise. No subset of a study file can have this seed.
 SHARE_DRAW = 1_000_000
@@ -43,7 +45,7 @@ def stratified(label: np.ndarray, total: int, seed: int) -> np.ndarray:
     -------
     ndarray of int, shape (total,)
     """
-    rng = np.random.default_rng(np.random.SeedSequence([seed, *b"subset"]))
+    rng = stream(seed, "subset")
     taken = share_by_class(np.bincount(label), total)
     chosen = [
         rng.choice(np.flatnonzero(label == one), number, replace=False)
@@ -98,7 +100,7 @@ def noisy_labels(label: np.ndarray, classes: int, rate: float, seed: int) -> np.
     """
     if classes < 2:
         raise ValueError("label noise needs two classes at least")
-    rng = np.random.default_rng(np.random.SeedSequence([seed, *b"label noise"]))
+    rng = stream(seed, "label noise")
     counts = np.bincount(label, minlength=classes)
     moved = share_by_class(counts, round(rate * len(label)))
     noisy = label.astype(np.int64)

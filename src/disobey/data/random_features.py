@@ -10,10 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from disobey.data.raw import RawSplit
-from disobey.data.writing import chosen_blocks
 from disobey.seeds import stream
-from disobey.stores.writer import NetcdfWriter
 
 ROWS_AT_ONCE = 1000
 
@@ -48,26 +45,8 @@ class RandomRelu:
             self._weights = rng.standard_normal(shape) / np.sqrt(dimensions)
         return self._weights
 
-    def write(
-        self, writer: NetcdfWriter, name: str, examples: int, blocks: Iterable[np.ndarray]
-    ) -> None:
-        """Write ``feature(example, component)``, float32, of a split that comes in blocks."""
-        shape, first = (examples, self.options["number"]), 0
-        feature = writer.declare(name, "feature", ("example", "component"), shape, "f4")
+    def of(self, blocks: Iterable[Any]) -> Iterator[np.ndarray]:
+        """Yield the features of blocks of examples, arrays or variables of a store."""
         for block in blocks:
             for start in range(0, len(block), ROWS_AT_ONCE):
-                part = self(block[start : start + ROWS_AT_ONCE])
-                feature[first : first + len(part)] = part
-                first += len(part)
-
-
-def stored(images: Any, examples: int) -> Iterator[np.ndarray]:  # noqa: ANN401 - of netCDF4
-    """Yield the images of a variable (example, y, x, channel), block by block."""
-    for start in range(0, examples, ROWS_AT_ONCE):
-        yield np.asarray(images[start : start + ROWS_AT_ONCE])
-
-
-def vectors(split: RawSplit, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the chosen vectors of a split, block by block."""
-    for _, _, inputs in chosen_blocks(split, rows):
-        yield np.asarray(inputs)
+                yield self(np.asarray(block[start : start + ROWS_AT_ONCE]))

@@ -1,6 +1,6 @@
 """Raw data of a source in blocks of rows, and a first pass that refuses bad rows."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,20 +168,16 @@ def look_at(split: RawSplit, where: str) -> Survey:
     UserError
         For an image that cannot be opened, with row and column.
     """
-    labels, ids, empty, sizes = [], [], [], []
+    found = []
     images = _Images(where, split)
     row = 0
     for block in split.blocks():
-        labels.append(block.label)
-        ids.append(block.example_id)
-        empty.append(_empty(block))
-        sizes.append(images.add(block, row))
+        found.append((block.label, block.example_id, _empty(block), images.add(block, row)))
         row += len(block)
     if not row:
         raise UserError(f"{where}: the split is empty")
-    label, example_id = np.concatenate(labels), np.concatenate(ids)
-    columns = (label, example_id, np.concatenate(empty), np.concatenate(sizes))
-    return Survey(*columns, images.header(), images.other)
+    label, example_id, empty, size = map(np.concatenate, zip(*found, strict=True))
+    return Survey(label, example_id, empty, size, images.header(), images.other)
 
 
 def _empty(block: Block) -> np.ndarray:
@@ -269,10 +265,51 @@ def _check_ids(raw: RawData, surveys: Mapping[str, Survey], name: str) -> None:
     )
 
 
-def chosen_rows(
+@dataclass(frozen=True)
+class Kept:
+    """The rows of a split that a data store keeps.
+
+    Attributes
+    ----------
+    where : str
+        Data set and split, for messages.
+    split : RawSplit
+    survey : Survey
+    rows : ndarray of int, rising
+        Counted over all blocks.
+    """
+
+    where: str
+    split: RawSplit
+    survey: Survey
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def blocks(self) -> Iterator[tuple[int, np.ndarray, Inputs]]:
+        """Yield of each block the kept rows, if any: first position in the store, rows, inputs."""
+        start = 0
+        for block in self.split.blocks():
+            first, last = np.searchsorted(self.rows, [start, start + len(block)])
+            inside = self.rows[first:last] - start
+            if inside.size:
+                whole = len(inside) == len(block)
+                inputs = block.inputs if whole else _taken(block.inputs, inside)
+                yield int(first), inside + start, inputs
+            start += len(block)
+
+
+def _taken(inputs: Inputs, index: np.ndarray) -> Inputs:
+    if isinstance(inputs, np.ndarray):
+        return inputs[index]
+    return [inputs[i] for i in index]
+
+
+def kept_rows(
     raw: RawData, surveys: Mapping[str, Survey], spec: Mapping[str, Any], name: str
-) -> dict[str, np.ndarray]:
-    """Return the rows of each split that the spec keeps, rising.
+) -> dict[str, Kept]:
+    """Return the rows of each split that the spec keeps.
 
     Raises
     ------
@@ -283,12 +320,15 @@ def chosen_rows(
     wanted = spec.get("first_classes", 0)
     if wanted > len(raw.class_names):
         raise UserError(f"{name}: first_classes: {wanted}, but there are {len(raw.class_names)}")
-    kept = {split: _kept(raw, surveys[split], spec, f"{name}: {split}", split) for split in SPLITS}
+    kept = {}
+    for split in SPLITS:
+        of_split = (f"{name}: {split}", raw.split(split), surveys[split])
+        kept[split] = Kept(*of_split, _rows(*of_split, spec, spec.get("subset", {}).get(split)))
     for split in SPLITS:
         if not len(kept[split]):
             raise UserError(f"{name}: {split}: no row is left of {len(surveys[split]):,}")
     classes = spec.get("first_classes", len(raw.class_names))
-    missing = set(range(classes)) - set(surveys["train"].label[kept["train"]].tolist())
+    missing = set(range(classes)) - set(surveys["train"].label[kept["train"].rows].tolist())
     if missing:
         first = min(missing)
         raise UserError(
@@ -298,14 +338,13 @@ def chosen_rows(
     return kept
 
 
-def _kept(
-    raw: RawData, survey: Survey, spec: Mapping[str, Any], where: str, split: str
+def _rows(
+    where: str, split: RawSplit, survey: Survey, spec: Mapping[str, Any], wanted: int | None
 ) -> np.ndarray:
     keep = np.ones(len(survey), bool)
     if survey.empty.any():
         if not spec.get("drop_empty"):
-            source = raw.split(split)
-            columns = filter(None, (source.column("inputs"), source.columns.get("text_pair")))
+            columns = filter(None, (split.column("inputs"), split.columns.get("text_pair")))
             raise UserError(
                 f"{where} row {np.flatnonzero(survey.empty)[0]}, column {' or '.join(columns)}: is "
                 f"empty ({survey.empty.sum():,} such rows); correct them, or add drop_empty: true"
@@ -314,7 +353,6 @@ def _kept(
     if "first_classes" in spec:
         keep &= survey.label < spec["first_classes"]
     rows = np.flatnonzero(keep)
-    wanted = spec.get("subset", {}).get(split)
     if wanted is None:
         return rows
     if wanted > len(rows):

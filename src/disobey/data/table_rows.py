@@ -40,12 +40,18 @@ def raw_data(spec: Mapping[str, Any], train: Table, test: Table) -> RawData:
     Raises
     ------
     UserError
-        For a column that is not there, or labels that differ between the splits.
+        For a column that is not there, labels that differ between the splits, or fewer than two
+        classes.
     """
     columns = spec["columns"]
     for table in (train, test):
         _check_columns(columns, table)
     names = class_names(spec, train, test)
+    if len(names) < 2:
+        raise UserError(
+            f"{train.where}: column {columns['label']}: two classes are needed at least, found "
+            f"{shortened(names) or 'none'}"
+        )
     splits = [
         _split(columns, Labels(names, columns["label"], table, given="classes" in spec), table, ids)
         for table, ids in ((train, 0), (test, TEST_IDS_FROM))
@@ -77,19 +83,8 @@ def class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]
     Raises
     ------
     UserError
-        When the splits say different names, the user's names fit neither, or there are fewer than
-        two classes.
+        When the splits say different names, or the user's names fit neither.
     """
-    names = _class_names(spec, train, test)
-    if len(names) < 2:
-        raise UserError(
-            f"{train.where}: column {spec['columns']['label']}: two classes are needed at least, "
-            f"found {shortened(names) or 'none'}"
-        )
-    return names
-
-
-def _class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]:
     column, given = spec["columns"]["label"], spec.get("classes")
     said = [table.class_names(column) for table in (train, test)]
     if given is not None:
@@ -190,11 +185,9 @@ def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table 
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     if missing or (isinstance(value, str) and not value.strip()):
         raise UserError(f"{where}: is empty{NO_LABELS}")
-    if isinstance(value, bool):
-        return str(value)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, int):
+    if isinstance(value, int):  # True and False, too
         return str(value)
     if isinstance(value, str):
         _check_storable(value, where)
@@ -297,11 +290,8 @@ def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:  # noqa: A
                 f"or give images as a folder with one folder for each class"
             )
         return Path(value["path"]).read_bytes()
-    raise UserError(f"{place}: {'is empty' if value is None else _no_image(value)}")
-
-
-def _no_image(value: object) -> str:
-    return f"is not an image but {type(value).__name__}"
+    said = "is empty" if value is None else f"is not an image but {type(value).__name__}"
+    raise UserError(f"{place}: {said}")
 
 
 def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +151,9 @@ def features_table(
         When a file is not what its name says. Errors of the hub pass.
     """
     import datasets
+    import pyarrow
 
-    reading = (datasets.exceptions.DatasetGenerationError, *_arrow_errors())
+    reading = (datasets.exceptions.DatasetGenerationError, pyarrow.ArrowException)
     try:
         rows = datasets.load_dataset(builder, **options)
     except reading as error:
@@ -171,16 +172,9 @@ def features_table(
             raise UserError(f"{where}: cannot be read: {error}") from None
 
     def class_names(column: str) -> Sequence[str] | None:
-        names: Sequence[str] | None = getattr(features.get(column), "names", None)
-        return names
+        return getattr(features.get(column), "names", None)
 
     return Table(where, tuple(features), class_names, batches, by_path)
-
-
-def _arrow_errors() -> tuple[type[Exception], ...]:
-    import pyarrow
-
-    return (pyarrow.ArrowException,)
 
 
 def _by_rows(where: str, columns: Sequence[str], rows: Callable[[], Iterable[Row]]) -> Table:
@@ -390,11 +384,6 @@ def _values(where: str, name: str, array: np.ndarray) -> Any:  # noqa: ANN401
 
 
 def _batched(rows: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    some: list[Any] = []
-    for row in rows:
-        some.append(row)
-        if len(some) == size:
-            yield some
-            some = []
-    if some:
+    iterator = iter(rows)
+    while some := list(islice(iterator, size)):
         yield some

@@ -1,12 +1,12 @@
-"""Write the chosen rows of a split into a data store, block by block."""
+"""Write the kept rows of a split into a data store, block by block."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from disobey.data.images import check_whole, decode, decode_square, square
-from disobey.data.raw import Inputs, RawSplit, Survey
+from disobey.data.raw import Inputs, Kept
 from disobey.data.tokens import Text, TextTokenizer
 from disobey.errors import UserError
 from disobey.stores.writer import NetcdfWriter
@@ -14,53 +14,17 @@ from disobey.stores.writer import NetcdfWriter
 IMAGE = ("example", "y", "x", "channel")
 
 
-class Chosen(NamedTuple):
-    """Some chosen rows: their first position in the store, their row numbers and their inputs."""
-
-    position: int
-    rows: np.ndarray
-    inputs: Inputs
-
-
-def chosen_blocks(split: RawSplit, rows: np.ndarray) -> Iterator[Chosen]:
-    """Yield the chosen rows of each block that has any.
-
-    Parameters
-    ----------
-    split : RawSplit
-    rows : ndarray of int, rising
-        Counted over all blocks.
-    """
-    start = 0
-    for block in split.blocks():
-        first, last = np.searchsorted(rows, [start, start + len(block)])
-        inside = rows[first:last] - start
-        if inside.size:
-            whole = len(inside) == len(block)
-            inputs = block.inputs if whole else _taken(block.inputs, inside)
-            yield Chosen(int(first), inside + start, inputs)
-        start += len(block)
-
-
-def _taken(inputs: Inputs, index: np.ndarray) -> Inputs:
-    if isinstance(inputs, np.ndarray):
-        return inputs[index]
-    return [inputs[i] for i in index]
-
-
-def write_text(
-    writer: NetcdfWriter, name: str, split: RawSplit, rows: np.ndarray, tokenizer: TextTokenizer
-) -> None:
+def write_text(writer: NetcdfWriter, name: str, kept: Kept, tokenizer: TextTokenizer) -> None:
     """Write ``token(example, position)`` and the texts themselves, ``text_pair`` too for pairs."""
     length, columns = tokenizer.max_tokens, None
-    token = writer.declare(name, "token", ("example", "position"), (len(rows), length), "i4")
-    for position, _, inputs in chosen_blocks(split, rows):
+    token = writer.declare(name, "token", ("example", "position"), (len(kept), length), "i4")
+    for position, _, inputs in kept.blocks():
         place = slice(position, position + len(inputs))
         token[place] = tokenizer.encode(cast(Sequence[Text], inputs))
         parts = _columns_of(inputs)
         if columns is None:
             names = ("text", "text_pair")[: len(parts)]
-            columns = [writer.declare(name, n, ("example",), (len(rows),), str) for n in names]
+            columns = [writer.declare(name, n, ("example",), (len(kept),), str) for n in names]
         for column, part in zip(columns, parts, strict=True):
             column[place] = np.array(part, dtype=object)
 
@@ -71,15 +35,24 @@ def _columns_of(inputs: Inputs) -> list[list[str]]:
     return [list(inputs)]
 
 
-def write_features(writer: NetcdfWriter, name: str, split: RawSplit, rows: np.ndarray) -> None:
-    """Write ``feature(example, component)``, float32."""
+def write_features(
+    writer: NetcdfWriter, name: str, examples: int, blocks: Iterable[np.ndarray]
+) -> None:
+    """Write ``feature(example, component)``, float32, of a split that comes in blocks."""
     feature: Any = None
-    for position, _, inputs in chosen_blocks(split, rows):
-        block = np.asarray(inputs)
+    first = 0
+    for block in blocks:
         if feature is None:
-            shape = (len(rows), block.shape[1])
+            shape = (examples, block.shape[1])
             feature = writer.declare(name, "feature", ("example", "component"), shape, "f4")
-        feature[position : position + len(block)] = block
+        feature[first : first + len(block)] = block
+        first += len(block)
+
+
+def features_in(kept: Kept) -> Iterator[np.ndarray]:
+    """Yield rows of numbers, block by block."""
+    for _, _, inputs in kept.blocks():
+        yield np.asarray(inputs)
 
 
 class Moments:
@@ -105,20 +78,18 @@ class Moments:
 
 
 class ImageForm(NamedTuple):
-    """The form of image arrays: width, height, and whether they have one channel."""
+    """The form of images in the store: shape, (y, x, channel), and the side that they are cut to.
 
-    width: int
-    height: int
-    grey: bool
+    ``size`` is None where they are kept as they are.
+    """
+
+    shape: tuple[int, int, int]
     size: int | None = None
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """The shape of one image in the store, (y, x, channel)."""
-        channels = 1 if self.grey else 3
-        if self.size is not None:
-            return self.size, self.size, channels
-        return self.height, self.width, channels
+    def grey(self) -> bool:
+        """Whether they have one channel; else three."""
+        return self.shape[-1] == 1
 
     def array(self, image: Any) -> np.ndarray:  # noqa: ANN401 - bytes or an array
         """Return one image as uint8 of `shape`."""
@@ -132,7 +103,7 @@ class ImageForm(NamedTuple):
 
 
 def image_form(
-    surveys: Mapping[str, Survey], spec: Mapping[str, Any], name: str, largest: int
+    kept: Mapping[str, Kept], spec: Mapping[str, Any], name: str, largest: int
 ) -> ImageForm:
     """Return the form of all images of a data set.
 
@@ -141,13 +112,13 @@ def image_form(
     UserError
         Where images differ in size, or are large, and the data set says no ``size``.
     """
-    headers = {split: survey.header for split, survey in surveys.items()}
-    first = headers["train"]
+    surveys = {split: of_split.survey for split, of_split in kept.items()}
+    first = surveys["train"].header
     assert first is not None
-    grey = all(header.grey for header in headers.values() if header is not None)
-    size = spec.get("size")
+    grey = all(survey.header.grey for survey in surveys.values() if survey.header is not None)
+    size, channels = spec.get("size"), 1 if grey else 3
     if size is not None:
-        return ImageForm(first.width, first.height, grey, size)
+        return ImageForm((size, size, channels), size)
     for split, survey in surveys.items():
         row, header = survey.other or (0, survey.header)
         if header is not None and header[:2] != first[:2]:
@@ -161,76 +132,62 @@ def image_form(
             f"{name}: images of {first.width} x {first.height} are too large to be kept as they "
             f"are; add size: 224 to the data set, or another side of a square"
         )
-    return ImageForm(first.width, first.height, grey)
+    return ImageForm((first.height, first.width, channels))
 
 
 def write_images(
-    writer: NetcdfWriter,
-    name: str,
-    split: RawSplit,
-    rows: np.ndarray,
-    form: ImageForm,
-    where: str,
-    moments: Moments,
+    writer: NetcdfWriter, name: str, kept: Kept, form: ImageForm, moments: Moments
 ) -> Any:  # noqa: ANN401 - netCDF4's variable
     """Write ``image(example, y, x, channel)``, decoded; add what they hold to ``moments``."""
-    image = writer.declare(name, "image", IMAGE, (len(rows), *form.shape), "u1")
-    for position, numbers, inputs in chosen_blocks(split, rows):
+    image = writer.declare(name, "image", IMAGE, (len(kept), *form.shape), "u1")
+    for position, rows, inputs in kept.blocks():
         block = np.empty((len(inputs), *form.shape), np.uint8)
-        for i, (row, one) in enumerate(zip(numbers, inputs, strict=True)):
+        for i, (row, one) in enumerate(zip(rows, inputs, strict=True)):
             try:
                 block[i] = form.array(one)
             except ValueError as error:
-                raise _undecodable(where, row, split, error) from None
+                raise _undecodable(kept, row, error) from None
         image[position : position + len(inputs)] = block
         moments.add(block)
     return image
 
 
 def write_encoded(
-    writer: NetcdfWriter,
-    name: str,
-    split: RawSplit,
-    rows: np.ndarray,
-    survey: Survey,
-    form: ImageForm,
-    where: str,
-    moments: Moments,
-    sampled: int,
+    writer: NetcdfWriter, name: str, kept: Kept, form: ImageForm, moments: Moments, sampled: int
 ) -> None:
     """Write images as their files hold them: ``encoded(byte)``, and ``start(boundary)`` of each.
 
     Each is read to its end once; about ``sampled`` of them are decoded for ``moments``.
     """
-    start = np.concatenate([[0], np.cumsum(survey.size[rows])])
+    start = np.concatenate([[0], np.cumsum(kept.survey.size[kept.rows])])
     writer.write(name, "start", ("boundary",), start)
     encoded = writer.declare(name, "encoded", ("byte",), (int(start[-1]),), "u1")
-    every = max(1, len(rows) // sampled)
+    every = max(1, len(kept) // sampled)
     assert form.size is not None
-    for position, numbers, inputs in chosen_blocks(split, rows):
-        for i, (row, one) in enumerate(zip(numbers, inputs, strict=True), position):
+    for position, rows, inputs in kept.blocks():
+        for i, (row, one) in enumerate(zip(rows, inputs, strict=True), position):
             try:
                 check_whole(one)
                 if i % every == 0:
                     moments.add(decode_square(one, form.size, form.size, grey=form.grey)[None])
             except ValueError as error:
-                raise _undecodable(where, row, split, error) from None
+                raise _undecodable(kept, row, error) from None
         joined = np.frombuffer(b"".join(cast(Sequence[bytes], inputs)), np.uint8)
         encoded[start[position] : start[position + len(inputs)]] = joined
 
 
-def _undecodable(where: str, row: int, split: RawSplit, error: ValueError) -> UserError:
-    return UserError(f"{where} {split.place(row)}: {error}")
+def _undecodable(kept: Kept, row: int, error: ValueError) -> UserError:
+    return UserError(f"{kept.where} {kept.split.place(row)}: {error}")
 
 
-def texts_in(split: RawSplit, rows: np.ndarray) -> Iterator[str]:
-    """Yield the texts of the chosen rows, both of a pair: what a tokenizer is trained on."""
-    for _, _, inputs in chosen_blocks(split, rows):
+def texts_in(kept: Kept) -> Iterator[str]:
+    """Yield texts, both of a pair: what a tokenizer is trained on."""
+    for _, _, inputs in kept.blocks():
         for text in inputs:
             yield from text if isinstance(text, tuple) else (text,)
 
 
-def write_columns(writer: NetcdfWriter, name: str, survey: Survey, rows: np.ndarray) -> None:
-    """Write ``label`` and ``example_id`` of the chosen rows."""
-    writer.write(name, "label", ("example",), survey.label[rows])
-    writer.write(name, "example_id", ("example",), survey.example_id[rows])
+def write_columns(writer: NetcdfWriter, name: str, kept: Kept) -> None:
+    """Write ``label`` and ``example_id``."""
+    writer.write(name, "label", ("example",), kept.survey.label[kept.rows])
+    writer.write(name, "example_id", ("example",), kept.survey.example_id[kept.rows])

@@ -186,25 +186,18 @@ def _on_disk(job: "Job", files: Sequence[str]) -> Path:
 
 def _on_the_hub(job: "Job", files: Sequence[str]) -> Path:
     """Return the folder of the hub's cache that holds the checkpoint; fetch what is not there."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import errors, snapshot_download
 
     name, revision = job.spec["checkpoint"], job.spec.get("revision")
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
-    except RevisionNotFoundError:
+    except errors.RevisionNotFoundError:
         raise UserError(f"{name} has no revision '{revision}' on the hub; correct it") from None
-    except GatedRepoError:
+    except errors.GatedRepoError:
         raise UserError(f"{name}: its terms must be accepted on the hub first") from None
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         raise UserError(f"{name}: the hub has no such checkpoint; correct the name") from None
-    except (LocalEntryNotFoundError, HfHubHTTPError, ConnectionError) as error:
+    except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, ConnectionError) as error:
         raise UserError(_offline(job, name, revision, error)) from None
     print(f"{name} is at commit {folder.name}")
     try:

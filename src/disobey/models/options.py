@@ -6,7 +6,7 @@ Free of torch, so that a dry run stays fast. Networks get plain values out of th
 import importlib.util
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -124,6 +124,49 @@ class SmallResnet(Strict):
         return found | {"classifier": Layer()}
 
 
+# Of each stage of a residual network: blocks, channels inside and behind one.
+Stages = Sequence[tuple[int, int, int]]
+
+
+def _blocks(stages: Stages, before: int) -> Iterator[tuple[int, int, tuple[int, int, int], bool]]:
+    """Yield each block's stage and number, its channels, and whether its shortcut has weights."""
+    for stage, (blocks, inner, outer) in enumerate(stages, 1):
+        for block in range(1, blocks + 1):
+            changes = before != outer or (block == 1 and stage > 1)
+            yield stage, block, (before, inner, outer), changes
+            before = outer
+
+
+def _blocks_cost(stages: Stages, before: int, y: int, x: int, *, pre_activation: bool) -> Cost:
+    """Return the cost of the blocks, as if a block's stride came first."""
+    total = Cost()
+    for stage, _, (channels, inner, outer), changes in _blocks(stages, before):
+        pixels = -(-y // 2 ** (stage - 1)) * -(-x // 2 ** (stage - 1))
+        if changes:
+            total += convolution(channels, outer, 1, pixels)
+            if pre_activation:  # its shortcut shares the block's normalisation
+                total += Cost(parameters=-2 * outer)
+        parts = [(channels, outer, 3), (outer, outer, 3)]
+        if inner != outer:  # a bottleneck
+            parts = [(channels, inner, 1), (inner, inner, 3), (inner, outer, 1)]
+        for part in parts:
+            total += convolution(*part, pixels)
+    return total
+
+
+def _before_activation(stages: Stages, before: int, kernel: int) -> dict[str, Layer]:
+    """Return trackable layers where normalisation follows a convolution only inside a block."""
+    found = {"stem.convolution": Layer(first=True, kernel=kernel)}
+    for stage, block, (_, inner, outer), changes in _blocks(stages, before):
+        last = 2 if inner == outer else 3
+        for part in range(1, last + 1):
+            name = f"stage_{stage}.block_{block}.convolution_{part}"
+            found[name] = Layer(unit_norm=part < last)
+        if changes:
+            found[f"stage_{stage}.block_{block}.shortcut"] = Layer()
+    return found | {"classifier": Layer()}
+
+
 class CifarResnet(Strict):
     """A residual network for 32 x 32 images, of depth 6n + 2 (He et al. 2015)."""
 
@@ -154,40 +197,23 @@ class CifarResnet(Strict):
         """Return size and work, for asking a cluster."""
         y, x, channels = shape.inputs
         total = convolution(channels, self.widths[0], 3, y * x)
-        before = self.widths[0]
-        for stage, width in enumerate(self.widths):
-            pixels = -(-y // 2**stage) * -(-x // 2**stage)
-            total += convolution(before, width, 3, pixels) + convolution(width, width, 3, pixels)
-            if before != width or stage:
-                total += convolution(before, width, 1, pixels)
-                if self.pre_activation:  # its shortcut shares the block's normalisation
-                    total += Cost(parameters=-2 * width)
-            for _ in range(2 * ((self.depth - 2) // 6 - 1)):
-                total += convolution(width, width, 3, pixels)
-            before = width
+        total += _blocks_cost(
+            self._stages(), self.widths[0], y, x, pre_activation=self.pre_activation
+        )
         return total + linear(self.widths[-1], shape.classes)
 
     def trackable(self) -> dict[str, Layer]:
         """Return the layers that can be tracked, by their names in the model."""
-        # Before activation a filter's scale is normalised away only where normalisation follows.
-        unit = not self.pre_activation
-        found = {"stem.convolution": Layer(first=True, unit_norm=unit, kernel=3)}
-        for stage, width in enumerate(self.widths, 1):
-            before = self.widths[max(stage - 2, 0)]
-            for block in range(1, (self.depth - 2) // 6 + 1):
-                changes = block == 1 and (stage > 1 or width != before)
-                names = self._convolutions(changes)
-                found |= {f"stage_{stage}.block_{block}.{name}": Layer(unit_norm=norm)
-                          for name, norm in names.items()}  # fmt: skip
+        if self.pre_activation:
+            return _before_activation(self._stages(), self.widths[0], kernel=3)
+        found = {"stem.convolution": Layer(first=True, unit_norm=True, kernel=3)}
+        for stage, block, _, changes in _blocks(self._stages(), self.widths[0]):
+            for part in ("first", "second", *(["shortcut"] if changes else [])):
+                found[f"stage_{stage}.block_{block}.{part}.convolution"] = Layer(unit_norm=True)
         return found | {"classifier": Layer()}
 
-    def _convolutions(self, changes: bool) -> dict[str, bool]:
-        """Return a block's convolutions, and whether normalisation follows each."""
-        if self.pre_activation:
-            names = {"convolution_1": True, "convolution_2": False}
-            return names | ({"shortcut": False} if changes else {})
-        names = {"first.convolution": True, "second.convolution": True}
-        return names | ({"shortcut.convolution": True} if changes else {})
+    def _stages(self) -> Stages:
+        return [((self.depth - 2) // 6, width, width) for width in self.widths]
 
 
 class Resnet(Strict):
@@ -221,57 +247,26 @@ class Resnet(Strict):
         else:
             total = convolution(channels, RESNET_STEM, 7, -(-y // 2) * -(-x // 2))
             y, x = -(-y // 4), -(-x // 4)
-        before = RESNET_STEM
-        for stage, (blocks, inner, outer) in enumerate(
-            zip(*RESNET_STAGES[self.depth], strict=True)
-        ):
-            pixels = -(-y // 2**stage) * -(-x // 2**stage)
-            if before != outer or stage:
-                total += convolution(before, outer, 1, pixels)
-                if self.pre_activation:  # its shortcut shares the block's normalisation
-                    total += Cost(parameters=-2 * outer)
-            for _ in range(blocks):
-                total += self._block(before, inner, outer, pixels)
-                before = outer
-        return total + linear(before, shape.classes)
-
-    def _block(self, before: int, inner: int, outer: int, pixels: int) -> Cost:
-        """Return the cost of a block without its shortcut, as if its stride came first."""
-        if self.depth < BOTTLENECK_FROM:
-            return convolution(before, outer, 3, pixels) + convolution(outer, outer, 3, pixels)
-        narrow = convolution(before, inner, 1, pixels) + convolution(inner, inner, 3, pixels)
-        return narrow + convolution(inner, outer, 1, pixels)
+        stages = self._stages()
+        total += _blocks_cost(stages, RESNET_STEM, y, x, pre_activation=self.pre_activation)
+        return total + linear(stages[-1][-1], shape.classes)
 
     def trackable(self) -> dict[str, Layer]:
         """Return the layers that can be tracked, by their names in the model."""
+        kernel = 3 if self.small_images else 7
         if self.pre_activation:
-            return self._trackable_before_activation()
+            return _before_activation(self._stages(), RESNET_STEM, kernel)
         stem = "resnet.resnet.embedder.embedder.convolution"
-        found = {stem: Layer(first=True, unit_norm=True, kernel=7)}
-        before = RESNET_STEM
-        for stage, (blocks, _, outer) in enumerate(zip(*RESNET_STAGES[self.depth], strict=True)):
-            for block in range(blocks):
-                place = f"resnet.resnet.encoder.stages.{stage}.layers.{block}"
-                parts = [f"layer.{i}" for i in range(2 if self.depth < BOTTLENECK_FROM else 3)]
-                if block == 0 and (stage or before != outer):
-                    parts.append("shortcut")
-                found |= {f"{place}.{part}.convolution": Layer(unit_norm=True) for part in parts}
-            before = outer
+        found = {stem: Layer(first=True, unit_norm=True, kernel=kernel)}
+        parts = [f"layer.{i}" for i in range(2 if self.depth < BOTTLENECK_FROM else 3)]
+        for stage, block, _, changes in _blocks(self._stages(), RESNET_STEM):
+            place = f"resnet.resnet.encoder.stages.{stage - 1}.layers.{block - 1}"
+            for part in (*parts, *(["shortcut"] if changes else [])):
+                found[f"{place}.{part}.convolution"] = Layer(unit_norm=True)
         return found | {"resnet.classifier.1": Layer()}
 
-    def _trackable_before_activation(self) -> dict[str, Layer]:
-        """Return them where normalisation follows a convolution only inside a block."""
-        found = {"stem.convolution": Layer(first=True, kernel=3 if self.small_images else 7)}
-        before, last = RESNET_STEM, 2 if self.depth < BOTTLENECK_FROM else 3
-        for stage, (blocks, _, outer) in enumerate(zip(*RESNET_STAGES[self.depth], strict=True), 1):
-            for block in range(1, blocks + 1):
-                place = f"stage_{stage}.block_{block}"
-                for part in range(1, last + 1):
-                    found[f"{place}.convolution_{part}"] = Layer(unit_norm=part < last)
-                if block == 1 and (stage > 1 or before != outer):
-                    found[f"{place}.shortcut"] = Layer()
-            before = outer
-        return found | {"classifier": Layer()}
+    def _stages(self) -> Stages:
+        return list(zip(*RESNET_STAGES[self.depth], strict=True))
 
 
 class MobilenetV2(Strict):

@@ -15,7 +15,7 @@ from disobey.errors import UserError
 from disobey.job import Job
 from disobey.stores.layout import HISTORY
 from disobey.stores.reader import read_arrays, read_attributes, read_groups
-from disobey.training.schedules import distillation_weight, learning_rates, passed_before
+from disobey.training.schedules import distillation_weights, learning_rates
 
 EVALUATE = "evaluate"
 ACCURACIES = ("train_accuracy", "test_accuracy")
@@ -93,8 +93,7 @@ def switch_steps(run: Mapping[str, Any], steps: int) -> list[int] | None:
         if "epochs" not in recipe and _in_epochs(recipe):
             return None
         rates = learning_rates(recipe, steps // recipe.get("epochs", 1))
-    passed = passed_before(switch, rates)
-    weight = np.array([distillation_weight(1.0, switch, share) for share in passed])
+    weight = distillation_weights({"weight": 1.0, "switch": switch}, rates)
     return [int((weight != weight[0]).argmax()), int((weight == weight[-1]).argmax())]
 
 

@@ -6,17 +6,18 @@ Memory holds one block of rows.
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from disobey.data.images import LARGEST_STORED
-from disobey.data.raw import SPLITS, RawData, Survey, are_features, chosen_rows, surveys_of
+from disobey.data.raw import SPLITS, Kept, RawData, are_features, kept_rows, surveys_of
 from disobey.data.sources import module_of
-from disobey.data.tokens import TextTokenizer, tokenizer_of
+from disobey.data.tokens import tokenizer_of
 from disobey.data.writing import (
     Moments,
+    features_in,
     image_form,
     texts_in,
     write_columns,
@@ -38,26 +39,27 @@ def run(job: "Job") -> None:
     spec = job.spec
     name = spec.get("name") or spec["path"]
     raw = opened(job)
-    surveys = surveys_of(raw, name)
-    rows = chosen_rows(raw, surveys, spec, name)
+    kept = kept_rows(raw, surveys_of(raw, name), spec, name)
     classes = raw.class_names[: spec.get("first_classes")]
     with job.netcdf({"class_names": json.dumps(classes)}) as writer:
         writer.write("/", "class", ("class",), classes)
         for split in SPLITS:
-            write_columns(writer, split, surveys[split], rows[split])
+            write_columns(writer, split, kept[split])
         if "features" in spec:
-            _write_random_features(writer, raw, surveys, rows, spec, name)
+            _write_random_features(writer, kept, spec, name)
             return
         if raw.direction is not None:
             writer.write("/", "direction", ("class", "dimension"), raw.direction)
         if any(are_features(block.inputs) for block in raw.train.blocks()):
             for split in SPLITS:
-                write_features(writer, split, raw.split(split), rows[split])
-        elif surveys["train"].header is None:
-            tokenizer = tokenizer_of(job, texts_in(raw.train, rows["train"]))
-            _write_texts(writer, raw, rows, tokenizer)
+                write_features(writer, split, len(kept[split]), features_in(kept[split]))
+        elif kept["train"].survey.header is None:
+            tokenizer = tokenizer_of(job, texts_in(kept["train"]))
+            writer.annotate("/", **tokenizer.attributes)
+            for split in SPLITS:
+                write_text(writer, split, kept[split], tokenizer)
         else:
-            _write_images(writer, raw, surveys, rows, spec, name)
+            _write_images(writer, kept, spec, name)
 
 
 def opened(job: "Job") -> RawData:
@@ -69,52 +71,30 @@ def opened(job: "Job") -> RawData:
 
 
 def _write_random_features(
-    writer: NetcdfWriter,
-    raw: RawData,
-    surveys: Mapping[str, Survey],
-    rows: Mapping[str, np.ndarray],
-    spec: Mapping[str, Any],
-    name: str,
+    writer: NetcdfWriter, kept: Mapping[str, Kept], spec: Mapping[str, Any], name: str
 ) -> None:
     """Write random features of images or vectors; the images too, to be looked at."""
     random = importlib.import_module(RANDOM_FEATURES)
     features = random.RandomRelu(spec["features"])
     for split in SPLITS:
-        blocks = random.vectors(raw.split(split), rows[split])
-        if surveys["train"].header is not None:
-            form = image_form(surveys, spec, name, LARGEST_STORED)
-            what = (writer, split, raw.split(split), rows[split])
-            image = write_images(*what, form, f"{name}: {split}", Moments())
-            blocks = random.stored(image, len(rows[split]))
-        features.write(writer, split, len(rows[split]), blocks)
-
-
-def _write_texts(
-    writer: NetcdfWriter, raw: RawData, rows: Mapping[str, np.ndarray], tokenizer: TextTokenizer
-) -> None:
-    writer.annotate("/", **tokenizer.attributes)
-    for split in SPLITS:
-        write_text(writer, split, raw.split(split), rows[split], tokenizer)
+        blocks: Iterable[Any] = features_in(kept[split])
+        if kept["train"].survey.header is not None:
+            form = image_form(kept, spec, name, LARGEST_STORED)
+            blocks = [write_images(writer, split, kept[split], form, Moments())]
+        write_features(writer, split, len(kept[split]), features.of(blocks))
 
 
 def _write_images(
-    writer: NetcdfWriter,
-    raw: RawData,
-    surveys: Mapping[str, Survey],
-    rows: Mapping[str, np.ndarray],
-    spec: Mapping[str, Any],
-    name: str,
+    writer: NetcdfWriter, kept: Mapping[str, Kept], spec: Mapping[str, Any], name: str
 ) -> None:
-    form = image_form(surveys, spec, name, LARGEST_STORED)
+    form = image_form(kept, spec, name, LARGEST_STORED)
     of_training = Moments()
     for split in SPLITS:
         moments = of_training if split == "train" else Moments()
-        what = (writer, split, raw.split(split), rows[split])
-        where = f"{name}: {split}"
         if (form.size or 0) > LARGEST_STORED:
-            write_encoded(*what, surveys[split], form, where, moments, SAMPLED)
+            write_encoded(writer, split, kept[split], form, moments, SAMPLED)
         else:
-            write_images(*what, form, where, moments)
+            write_images(writer, split, kept[split], form, moments)
     if (form.size or 0) > LARGEST_STORED:
         writer.annotate("/", encoded_shape=np.array(form.shape))
     writer.annotate("/", **of_training.attributes())

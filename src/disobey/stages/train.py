@@ -128,7 +128,7 @@ def write_store(job: "Job", training: Training, snapshots: "Snapshots | None") -
     with job.netcdf(path=job.store / HISTORY) as writer:
         write_history(training.history, writer)
         training.tracker.write(writer)
-    for epoch, kept in (snapshots.files() if snapshots else {}).items():
+    for epoch, kept in (snapshots.files if snapshots else {}).items():
         with job.write(job.store / SNAPSHOT.format(epoch=epoch)) as path:
             shutil.copyfile(kept, path)
 

@@ -51,7 +51,7 @@ class Checkpoints:
         begun = copy.deepcopy(training.state()) if found else {}
         for path in found:
             try:
-                self.restore(training, path)
+                training.restore(torch.load(path, map_location="cpu", weights_only=True))
             except Exception as error:  # whatever a damaged file makes torch raise
                 training.restore(begun)  # of what was restored before the error nothing stays
                 print(f"{path}: cannot be read ({error}); trying an older one", file=sys.stderr)
@@ -62,11 +62,6 @@ class Checkpoints:
     def file(self, step: int) -> Path:
         """Return the path of the state after ``step`` steps."""
         return self.folder / f"{step:012}.pt"
-
-    @staticmethod
-    def restore(training: Training, path: Path) -> None:
-        """Restore the state in a file."""
-        training.restore(torch.load(path, map_location="cpu", weights_only=True))
 
     def save(self, training: Training) -> bool:
         """Write the state in one step and drop all but the last `KEPT`.
@@ -227,6 +222,11 @@ class Snapshots:
         The training's checkpoint folder.
     training : Training
 
+    Attributes
+    ----------
+    files : dict of int to Path
+        The saved weights by epoch.
+
     Raises
     ------
     UserError
@@ -242,19 +242,11 @@ class Snapshots:
                 f"{steps} steps, of which an epoch of this data has {training.per_epoch}; remove "
                 f"it from snapshots, or write more steps"
             )
-        self._steps = {epoch * training.per_epoch: self._file(folder, epoch) for epoch in epochs}
+        self.files = {epoch: folder / SNAPSHOT.format(epoch=epoch) for epoch in epochs}
 
     def after_step(self) -> None:
         """Save, if an epoch that is asked for has just ended."""
-        path = self._steps.get(self.training.step)
-        if path is not None:
-            with atomic(path) as temporary:
+        epoch, begun = divmod(self.training.step, self.training.per_epoch)
+        if epoch in self.files and not begun:
+            with atomic(self.files[epoch]) as temporary:
                 save_weights(self.training.model, temporary)
-
-    def files(self) -> dict[int, Path]:
-        """Return the saved weights by epoch."""
-        return {step // self.training.per_epoch: path for step, path in self._steps.items()}
-
-    @staticmethod
-    def _file(folder: Path, epoch: int) -> Path:
-        return folder / SNAPSHOT.format(epoch=epoch)

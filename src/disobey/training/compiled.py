@@ -20,7 +20,7 @@ from torch import nn
 
 from disobey.errors import UserError
 from disobey.training.loop import Training
-from disobey.training.schedules import distillation_weight, passed_before
+from disobey.training.schedules import distillation_weights
 
 
 def compiled_forward(
@@ -79,30 +79,29 @@ class GraphedTraining(Training):
         self._weights = distillation_weights(distill, self.rates)
         self._index = torch.zeros(self.recipe["batch"], dtype=torch.int64, device=self.device)
         self._weight, self._alike = np.nan, 0  # of the steps before, and how many had it
-        self._replay: Callable[[], None] | None = None
-        self._found: Found | None = None
-        self._captured: list[torch.Tensor | None] = []
+        # What a graph returns, what replays it, and the gradients that it fills.
+        self._graph: tuple[Found, Callable[[], None], list[torch.Tensor | None]] | None = None
 
     def _gradients(self, index: torch.Tensor) -> Found:
         if len(index) != len(self._index):
             return super()._gradients(index)
         if self._weights[self.step] != self._weight:
             self._weight, self._alike = self._weights[self.step], 0
-            self._replay = self._found = None  # frees the graph's memory
-            self._captured = []
+            self._graph = None  # frees its memory
         self._alike += 1
         if self._alike <= WARM_UP:
             return super()._gradients(index)
         self._index.copy_(index, non_blocking=True)
-        if self._replay is None:
-            self._found, self._replay = self._capture(partial(super()._gradients, self._index))
-            self._captured = [parameter.grad for parameter in self.model.parameters()]
-        self._replay()
+        if self._graph is None:
+            captured = self._capture(partial(super()._gradients, self._index))
+            gradients = [parameter.grad for parameter in self.model.parameters()]
+            self._graph = (*captured, gradients)
+        found, replay, gradients = self._graph
+        replay()
         # The graph writes to the tensors of its capture; the optimizer shall read these.
-        for parameter, gradient in zip(self.model.parameters(), self._captured, strict=True):
+        for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
             parameter.grad = gradient
-        assert self._found is not None
-        return self._found
+        return found
 
 
 def captured(work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
@@ -117,15 +116,6 @@ def captured(work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
     with torch.cuda.graph(graph):
         found = work()
     return found, graph.replay
-
-
-def distillation_weights(distill: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
-    """Return the weight of the teacher's term in each step; shape (step,), 0 without a teacher."""
-    switch = distill.get("switch")
-    if switch is None:
-        return np.full(len(rates), distill.get("weight", 0.0))
-    passed = passed_before(switch, rates)
-    return np.array([distillation_weight(distill["weight"], switch, share) for share in passed])
 
 
 def graphed_training(

@@ -21,7 +21,7 @@ def components(spec: Mapping[str, Any]) -> dict[str, str]:
     stored = "stored_views" if "augment" in spec else "stored_logits"
     places = {
         "loss": (f"{loss.__module__}:{loss.__name__}", bool(distill)),
-        "switch": (f"{PACKAGE}.schedules:switched_weight", "switch" in distill),
+        "switch": (f"{PACKAGE}.schedules:switched_weights", "switch" in distill),
         "progress": (f"{PACKAGE}.progress:make_tracker", "progress" in spec),
         "evaluate": (f"{PACKAGE}.evaluation:make_evaluation", recipe.get("evaluate")),
         "snapshots": (f"{PACKAGE}.checkpoint:Snapshots", recipe.get("snapshots")),

@@ -9,7 +9,7 @@ are summed and for dropout, whose masks each rank draws for its own part of a ba
 import atexit
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,6 @@ from disobey.training.ranks import Ranks
 # Seconds in which rank 0 may report an error; torchrun ends all processes after thirty.
 REPORT_SECONDS = 25.0
 BEGUN, ENDED = "disobey/begun", "disobey/ended"
-
-
-def all_reduce_sum(values: torch.Tensor) -> torch.Tensor:
-    """Return ``values`` summed over the ranks, in place; the same bits on each."""
-    distributed.all_reduce(values)
-    return values
 
 
 def all_reduce_max(number: int) -> int:
@@ -114,9 +108,9 @@ class DistributedTraining(Training):
     ) -> None:
         self._ranks, self._weight = ranks, 1.0
 
-        def weighted(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
+        def weighted(logits: torch.Tensor, index: torch.Tensor, step: int) -> torch.Tensor:
             # DistributedDataParallel divides the sum of the ranks' gradients by their number.
-            return objective(logits, index, spent) * (self._weight * ranks.count)
+            return objective(logits, index, step) * (self._weight * ranks.count)
 
         if "ahead" in more:
             whole = more["ahead"]
@@ -139,7 +133,9 @@ class DistributedTraining(Training):
         part, self._weight = split_batch(index, self._ranks.rank, self._ranks.count)
         loss, correct = super()._gradients(part)
         counted = (correct * (self._weight > 0)).to(loss.dtype)
-        loss, correct = all_reduce_sum(torch.stack([loss / self._ranks.count, counted]))
+        summed = torch.stack([loss / self._ranks.count, counted])
+        distributed.all_reduce(summed)
+        loss, correct = summed
         return loss, correct.long()
 
 
@@ -220,22 +216,16 @@ def make_distributed(job: Job, run: Run, make: Callable[[Job, Run], None]) -> No
 def _follow(job: Job, ranks: Ranks, run: Run) -> None:
     """Train in silence; rank 0 reports an error that all ranks raise."""
     try:
-        with _silence():
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
             run(job)
     except UserError:
         if ranks.wait_for(ENDED, seconds=REPORT_SECONDS):
             raise SystemExit(2) from None
         raise
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    with (
-        open(os.devnull, "w", encoding="utf-8") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-    ):
-        yield
 
 
 def _refuse_others(job: Job) -> None:

@@ -16,7 +16,7 @@ from disobey.data.prepared import Prepared
 from disobey.seeds import stream
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.inputs import Inputs, device_inputs
-from disobey.training.loop import NullTracker, Tracker
+from disobey.training.loop import Tracker
 from disobey.training.predictions import predictions
 from disobey.training.schedules import logarithmic_steps
 
@@ -78,7 +78,7 @@ class Chosen:
         return right / len(self.label)
 
 
-class Evaluation:
+class Evaluation(Tracker):
     """Records accuracies beside what else follows the weights of a training.
 
     Parameters
@@ -158,7 +158,7 @@ def make_evaluation(
         splits[name] = Chosen(inputs, split.label, how["examples"], name, split.seen)
 
     def tracker(steps: int) -> Evaluation:
-        beside = NullTracker() if track is None else track(steps)
+        beside = Tracker() if track is None else track(steps)
         return Evaluation(model, splits, how["points"], steps, beside)
 
     return tracker

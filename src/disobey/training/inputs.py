@@ -26,7 +26,7 @@ class Inputs(Protocol):
         Length of each text; None if all examples have one size.
     """
 
-    length: np.ndarray | None
+    length: np.ndarray | None = None
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return the model's input for the examples ``index`` (batch,), on the device.
@@ -35,11 +35,7 @@ class Inputs(Protocol):
         """
 
 
-class _OfOneSize:
-    length: np.ndarray | None = None
-
-
-class ImageInputs(_OfOneSize):
+class ImageInputs(Inputs):
     """Images as bytes on the device, normalised batch by batch.
 
     Parameters
@@ -97,7 +93,7 @@ class TokenInputs:
         return self._tokens[index, :longest].long()
 
 
-class FeatureInputs(_OfOneSize):
+class FeatureInputs(Inputs):
     """Features on the device, as they are: neither centred nor scaled."""
 
     def __init__(self, split: Split, device: torch.device) -> None:
@@ -222,7 +218,7 @@ class AugmentedImages(ImageInputs):
         return self.normalise(self.shown.cut(self._images, index, index))
 
 
-class EncodedInputs(_OfOneSize):
+class EncodedInputs(Inputs):
     """The middle of each image, normalised.
 
     Parameters

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,37 +26,21 @@ from disobey.training.objective import Objective, Targets
 from disobey.training.schedules import learning_rates, steps_per_epoch
 
 
-class Tracker(Protocol):
-    """Follows the weights of one training; see `disobey.training.progress`."""
+class Tracker:
+    """Follows the weights of one training; this one records nothing."""
 
     def after_step(self, step: int) -> None:
         """Record, if ``step`` steps are one of the points."""
 
     def state(self) -> dict[str, Any]:
         """Return the state for a resumed training."""
+        return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved `state`."""
 
     def write(self, writer: NetcdfWriter) -> None:
-        """Write the group ``progress`` of a run's history."""
-
-
-class NullTracker:
-    """Records nothing."""
-
-    def after_step(self, step: int) -> None:
-        """Do nothing."""
-
-    def state(self) -> dict[str, Any]:
-        """Return an empty state."""
-        return {}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Do nothing."""
-
-    def write(self, writer: NetcdfWriter) -> None:
-        """Write an empty group: each history has one."""
+        """Write the group ``progress`` of a run's history: each history has one."""
         writer.annotate("progress", basis="")
 
 
@@ -159,10 +143,8 @@ class Training:
         self.device = targets.label.device
         self.per_epoch = steps_per_epoch(len(targets), recipe["batch"])
         self.rates = learning_rates(recipe, self.per_epoch)
-        # Before each step, the spent share of all learning rates.
-        self.spent = (np.cumsum(self.rates) - self.rates) / self.rates.sum()
         self.optimizer = make_optimizer(model, recipe)
-        self.tracker = NullTracker() if track is None else track(len(self.rates))
+        self.tracker = Tracker() if track is None else track(len(self.rates))
         self.history = History()
         self.step = 0
         # Sums of the current epoch; kept on the device, since reading a number back in every step
@@ -274,7 +256,7 @@ class Training:
             logits = self.forward(inputs)
         if self.targets.teacher is not None:
             self.targets.teacher.look(inputs)
-        loss = self.objective(logits, index, float(self.spent[self.step]))
+        loss = self.objective(logits, index, self.step)
         loss.backward()
         return loss.detach(), (logits.detach().argmax(1) == self.targets.label[index]).sum()
 

@@ -12,7 +12,6 @@ where ``squared_temperature`` is set: a convention that equalises gradients as T
 -inf masks a class: its probability is 0.
 """
 
-import importlib
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -135,7 +134,6 @@ def loss(
 
 def losses() -> Mapping[str, Loss]:
     """Return all losses by name, the default first."""
-    importlib.import_module("disobey.training.losses")
     return _LOSSES
 
 

@@ -12,9 +12,8 @@ from disobey.errors import UserError
 from disobey.training.components import component
 from disobey.training.losses import LABEL, STUDENT, TEACHER, TEMPERATURE, loss_of
 
-# (student_logits (batch, class), index of the batch's examples (batch,), spent share of the
-# cumulative learning rate) -> scalar loss
-Objective = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
+# (student_logits (batch, class), index of the batch's examples (batch,), step) -> scalar loss
+Objective = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
 class Teacher:
@@ -81,14 +80,13 @@ def build_objective(spec: Mapping[str, Any], targets: Targets) -> Objective:
 
     if "distill" not in spec:
         return lambda logits, index, _: label_temperature**2 * given(logits, targets.label[index])
-    term, weight_at = _loss_term(spec["distill"], targets), lambda spent: spec["distill"]["weight"]
-    switch = component(spec, "switch")
-    if switch is not None:
-        weight_at = switch(spec, len(targets))
+    term, switched = _loss_term(spec["distill"], targets), component(spec, "switch")
+    weights = None if switched is None else switched(spec, len(targets))
     scale = loss_of(spec["distill"]).scale(spec["distill"].get(TEMPERATURE, 1.0))
 
-    def objective(logits: torch.Tensor, index: torch.Tensor, spent: float) -> torch.Tensor:
-        label, weight = targets.label[index], weight_at(spent)
+    def objective(logits: torch.Tensor, index: torch.Tensor, step: int) -> torch.Tensor:
+        label = targets.label[index]
+        weight = spec["distill"]["weight"] if weights is None else weights[step]
         loss = weight * scale * term(logits, index, label).mean()
         if weight == 1:
             return loss

@@ -19,6 +19,7 @@ from torch import nn
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays
 from disobey.stores.writer import NetcdfWriter
+from disobey.training.loop import Tracker
 from disobey.training.schedules import logarithmic_steps
 from disobey.training.weights import weight_of
 
@@ -87,11 +88,6 @@ def default_ranks(eigenvalue: np.ndarray) -> list[int]:
     return [rank for rank in ranks if rank <= min(last, len(eigenvalue))]
 
 
-def recorded_steps(steps: int) -> np.ndarray:
-    """Return after which steps progress is recorded: `POINTS` of them, the first and the last."""
-    return logarithmic_steps(steps, POINTS)
-
-
 @dataclass
 class Record:
     """The record of one layer: a row for each recorded step."""
@@ -143,7 +139,7 @@ class TrackedLayer:
         return nn.functional.normalize(rows, dim=1) if self.unit_norm else rows.clone()
 
 
-class Tracker:
+class LayerTracker(Tracker):
     """The tracked layers of one training.
 
     Parameters
@@ -158,7 +154,7 @@ class Tracker:
 
     def __init__(self, layers: Mapping[str, TrackedLayer], steps: int, basis: str) -> None:
         self.layers, self.basis = layers, basis
-        self.steps = recorded_steps(steps)
+        self.steps = logarithmic_steps(steps, POINTS)
         self._wanted = set(self.steps.tolist())
 
     def after_step(self, step: int) -> None:
@@ -196,7 +192,9 @@ class Tracker:
             )
 
 
-def make_tracker(model: nn.Module, spec: Mapping[str, Any], store: Path, steps: int) -> Tracker:
+def make_tracker(
+    model: nn.Module, spec: Mapping[str, Any], store: Path, steps: int
+) -> LayerTracker:
     """Return the tracker of a run's spec.
 
     Parameters
@@ -222,4 +220,4 @@ def make_tracker(model: nn.Module, spec: Mapping[str, Any], store: Path, steps: 
         )
         for name, how in spec["layers"].items()
     }
-    return Tracker(layers, steps, spec["basis"])
+    return LayerTracker(layers, steps, spec["basis"])

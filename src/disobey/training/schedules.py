@@ -7,9 +7,7 @@ by the training before its first step, and all else where the study file is read
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -151,54 +149,49 @@ def misfit(recipe: Mapping[str, Any], per_epoch: int | None = None) -> str | Non
     per_epoch : int, optional
         Steps of an epoch; without it only what can be compared without it is.
     """
-    unit = STEPS if STEPS in recipe else EPOCHS
-    found = next(_misfits(recipe, _Ruler({unit: recipe[unit]}, per_epoch)), None)
+    found = next(_misfits(recipe, per_epoch), None)
     if found is None or per_epoch is None:
         return found
     return f"{found}; an epoch of this data has {_words({STEPS: per_epoch})}"
 
 
-@dataclass(frozen=True)
-class _Ruler:
-    """Compares durations of a training that ends at ``end``, as far as that can be known."""
-
-    end: Mapping[str, int]
-    per_epoch: int | None
-
-    def reaches(self, one: Duration, other: Duration) -> bool:
-        """Return whether ``one`` is known to last at least as long as ``other``."""
-        if isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys():
-            return _number(one) >= _number(other)
-        shares = self._share(one), self._share(other)
-        return shares[0] is not None and shares[1] is not None and shares[0] >= shares[1]
-
-    def _share(self, duration: Duration) -> float | None:
-        """Return a duration as a share of all steps; None where only the data tell."""
-        if self.per_epoch is not None:
-            return share_of(duration, self.per_epoch, total_steps(self.end, self.per_epoch))
-        if isinstance(duration, Mapping) and duration.keys() != self.end.keys():
-            return None
-        return share_of(duration, 1, *self.end.values())  # in the unit of the end
+def _measured(
+    duration: Duration, end: Mapping[str, int], per_epoch: int | None
+) -> tuple[str, float]:
+    """Return a duration's unit and length: a share of all steps, unless only the data tell it."""
+    if per_epoch is not None:
+        return "share", share_of(duration, per_epoch, total_steps(end, per_epoch))
+    if isinstance(duration, Mapping) and duration.keys() != end.keys():
+        ((unit, number),) = duration.items()
+        return unit, number
+    return "share", share_of(duration, 1, *end.values())  # in the unit of the end
 
 
-def _misfits(recipe: Mapping[str, Any], ruler: _Ruler) -> Iterator[str]:
+def _misfits(recipe: Mapping[str, Any], per_epoch: int | None) -> Iterator[str]:
     """Yield the misfits in words."""
     warmup, milestones = recipe.get("warmup", 0.0), milestones_of(recipe)
-    (unit,) = ruler.end
-    if warmup and ruler.reaches(warmup, ruler.end):
+    unit = STEPS if STEPS in recipe else EPOCHS
+    end = {unit: recipe[unit]}
+
+    def reaches(one: Duration, other: Duration) -> bool:
+        """Return whether ``one`` is known to last at least as long as ``other``."""
+        measured = [_measured(duration, end, per_epoch) for duration in (one, other)]
+        return measured[0][0] == measured[1][0] and measured[0][1] >= measured[1][1]
+
+    if warmup and reaches(warmup, end):
         yield (
-            f"a warm-up of {_words(warmup)} leaves nothing of a training of {_words(ruler.end)}; "
+            f"a warm-up of {_words(warmup)} leaves nothing of a training of {_words(end)}; "
             f"shorten warmup, or write more {unit}"
         )
-    if any(ruler.reaches(one, other) for one, other in pairwise(milestones)):
+    if any(reaches(one, other) for one, other in pairwise(milestones)):
         yield f"milestones must rise, got {[_number(milestone) for milestone in milestones]}"
     for milestone in milestones:
-        if ruler.reaches(milestone, ruler.end):
+        if reaches(milestone, end):
             yield (
                 f"the milestone at {_words(milestone)} is not inside a training of "
-                f"{_words(ruler.end)}; remove it, or write more {unit}"
+                f"{_words(end)}; remove it, or write more {unit}"
             )
-        if warmup and ruler.reaches(warmup, milestone):
+        if warmup and reaches(warmup, milestone):
             yield (
                 f"the milestone at {_words(milestone)} is not after the warm-up of "
                 f"{_words(warmup)}; write a later one, or shorten warmup"
@@ -216,37 +209,19 @@ def _words(duration: Duration) -> str:
     return f"{number} {unit if number != 1 else unit.removesuffix('s')}"
 
 
-def distillation_weight(weight: float, switch: Mapping[str, Any], passed: float) -> float:
-    """Return w of the distillation loss.
+def distillation_weights(distill: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
+    """Return the weight w of the distillation loss in each step; 0 without a teacher.
+
+    Where learning rates are added up, that is what a training's progress depends on: under a
+    one-cycle schedule .03 of their sum are left after .75 of the steps.
 
     Parameters
     ----------
-    weight : float
-        w while the student is distilled; it is 0 while it learns one-hot labels.
-    switch : mapping
-        ``order`` (``distillation_first`` or ``one_hot_first``), ``at`` and, where the change is
-        linear over a stretch centred on ``at``, its length ``ramp``; both are shares of what
-        `passed_before` counts.
-    passed : float
-        The share of the training that has passed, in [0, 1).
-    """
-    ramp = switch.get("ramp", 0.0)
-    if ramp:
-        second = min(max((passed - switch["at"]) / ramp + 0.5, 0.0), 1.0)
-    else:
-        second = float(passed >= switch["at"])
-    return weight * (second if switch["order"] == "one_hot_first" else 1 - second)
-
-
-def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
-    """Return the share of a training before each step, in the unit of a switch.
-
-    Parameters
-    ----------
-    switch : mapping
-        With ``unit: steps`` steps are counted. Else learning rates are added up, which is what a
-        training's progress depends on: under a one-cycle schedule .03 of their sum are left after
-        .75 of the steps.
+    distill : mapping
+        ``weight``, w while the student is distilled. It is 0 while it learns one-hot labels, if
+        there is a ``switch``: ``order`` (``distillation_first`` or ``one_hot_first``), ``at`` and,
+        where the change is linear over a stretch centred on ``at``, its length ``ramp``; both are
+        shares of the sum of all learning rates or, with ``unit: steps``, of all steps.
     rates : ndarray, shape (step,)
         Learning rates.
 
@@ -254,27 +229,22 @@ def passed_before(switch: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
     -------
     ndarray of float64, shape (step,)
     """
+    weight, switch = distill.get("weight", 0.0), distill.get("switch")
+    if switch is None:
+        return np.full(len(rates), weight)
     if switch.get("unit") == "steps":
-        return np.arange(len(rates)) / len(rates)
-    passed: np.ndarray = (np.cumsum(rates) - rates) / rates.sum()
-    return passed
+        passed = np.arange(len(rates)) / len(rates)
+    else:
+        passed = (np.cumsum(rates) - rates) / rates.sum()
+    second = (passed >= switch["at"]).astype(float)
+    if switch.get("ramp"):
+        second = np.clip((passed - switch["at"]) / switch["ramp"] + 0.5, 0.0, 1.0)
+    weights: np.ndarray = weight * (second if switch["order"] == "one_hot_first" else 1 - second)
+    return weights
 
 
-def switched_weight(spec: Mapping[str, Any], examples: int) -> Callable[[float], float]:
-    """Return w as a function of the share of the cumulative learning rate that is spent.
-
-    Parameters
-    ----------
-    spec : mapping
-        Spec of a run whose ``distill`` has a ``switch``.
-    examples : int
-        Number of training examples.
-    """
-    switch, recipe = spec["distill"]["switch"], spec["recipe"]
-    weight_of = partial(distillation_weight, spec["distill"]["weight"], switch)
-    if "unit" not in switch:
-        return weight_of
-    rates = learning_rates(recipe, steps_per_epoch(examples, recipe["batch"]))
-    spent, passed = passed_before({}, rates), passed_before(switch, rates)
-    # A training tells its step by what it has spent.
-    return lambda share: weight_of(float(passed[int(np.searchsorted(spent, share))]))
+def switched_weights(spec: Mapping[str, Any], examples: int) -> list[float]:
+    """Return the weight in each step of a run whose ``distill`` has a ``switch``."""
+    rates = learning_rates(spec["recipe"], steps_per_epoch(examples, spec["recipe"]["batch"]))
+    weights: list[float] = distillation_weights(spec["distill"], rates).tolist()
+    return weights

@@ -36,32 +36,21 @@ class StoredLogits(Teacher):
 
 
 def stored_logits(job: "Job", data: Prepared, inputs: Inputs, device: torch.device) -> StoredLogits:
-    """Return the teacher that a student's spec names, out of its logits."""
-    del inputs
-    id, variable = store_and_variable(job.spec["distill"]["teacher"])
-    return StoredLogits(training_logits(job.input(id).file(), data, variable).to(device))
-
-
-def training_logits(store: Path, data: Prepared, variable: str = "logits") -> torch.Tensor:
-    """Return a teacher's training logits: float32, (example, class), row by row those of ``data``.
-
-    Parameters
-    ----------
-    store : Path
-    data : Prepared
-    variable : str
-        The teacher's variable, where a store holds several external teachers.
+    """Return the teacher that a student's spec names, out of its logits on the rows of ``data``.
 
     Raises
     ------
     UserError
         When the store holds other examples, or another number of classes.
     """
+    del inputs
+    id, variable = store_and_variable(job.spec["distill"]["teacher"])
+    store = job.input(id).file()
     arrays = read_arrays(store, "train", variable, "example_id")
     if not np.array_equal(arrays["example_id"], data.train.example_id):
         raise UserError(f"{store}: holds other examples than the student's data set")
     check_classes(store, arrays[variable].shape[1], data)
-    return torch.from_numpy(arrays[variable])
+    return StoredLogits(torch.from_numpy(arrays[variable]).to(device))
 
 
 def check_classes(store: Path, classes: int, data: Prepared) -> None:

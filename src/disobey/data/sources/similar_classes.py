@@ -23,6 +23,7 @@ import numpy as np
 
 from disobey.data.raw import RawData, in_memory
 from disobey.data.sources import Source
+from disobey.seeds import stream
 
 CLASSES, DIMENSIONS, SIMILAR = 10, 100, 3
 TRAIN, TEST = 512, 4000
@@ -43,7 +44,7 @@ def load(spec: Mapping[str, Any], *unused: object) -> RawData:
         ``draw``: ``seed`` and ``scaling``, of all that is random here.
     """
     draw = spec["draw"]
-    rng = np.random.default_rng(np.random.SeedSequence([draw["seed"], *b"similar-classes"]))
+    rng = stream(draw["seed"], "similar-classes")
     direction = rng.standard_normal((CLASSES, DIMENSIONS))
     splits, first = [], 0
     for examples in (TRAIN, TEST):
