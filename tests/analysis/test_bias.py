@@ -9,12 +9,12 @@ from disobey.analysis.bias import (
     LEVELS,
     LINEAR_STOP,
     SHARES,
-    LayerProgress,
     analyse,
+    at_first_passage,
     common_range,
-    first_passage,
     log_ratio_at,
     points_inside,
+    recorded,
     steps_at,
 )
 
@@ -34,7 +34,7 @@ def layer(progress, models=("reference", "student")):
     """Wrap progress of shape (model, seed, point, direction)."""
     progress = np.asarray(progress, float)
     points, directions = progress.shape[2:]
-    return LayerProgress(
+    return recorded(
         tuple(models),
         tuple(range(progress.shape[1])),
         np.arange(1, points + 1),
@@ -50,25 +50,24 @@ def layer(progress, models=("reference", "student")):
 
 
 def test_a_level_is_reached_between_two_recorded_points():
-    passage = first_passage(np.array([0.0, 1, 3]), np.array([0.5, 1, 2]))
-    np.testing.assert_array_equal(passage.point, [1, 1, 2])
-    np.testing.assert_allclose(passage.fraction, [0.5, 1, 0.5])
+    point = at_first_passage(np.arange(3), np.array([0.0, 1, 3]), np.array([0.5, 1, 2]))
+    np.testing.assert_allclose(point, [0.5, 1, 1.5])
 
 
 def test_a_level_counts_when_it_is_reached_first_also_if_leading_progress_falls_back():
     leading = np.array([0.0, 1, 3, 2, 5, 4])
-    passage = first_passage(leading, np.array([2.5, 4.0, 5.0]))
-    np.testing.assert_array_equal(passage.point, [2, 4, 4])
+    levels = np.array([2.5, 4.0, 5.0])
     # From 2, where it had fallen back to, up to 5: not from the highest so far, 3.
-    np.testing.assert_allclose(passage.fraction, [0.75, 2 / 3, 1])
-    other = np.array([0.0, 1, 2, 10, 4, 7])
-    np.testing.assert_allclose(passage.of(other), [1.75, 10 - 6 * 2 / 3, 4])
+    point = at_first_passage(np.arange(6), leading, levels)
+    np.testing.assert_allclose(point, [1.75, 3 + 2 / 3, 4])
+    other = at_first_passage(np.array([0.0, 1, 2, 10, 4, 7]), leading, levels)
+    np.testing.assert_allclose(other, [1.75, 10 - 6 * 2 / 3, 4])
 
 
 @pytest.mark.parametrize("level", [0.0, -1.0, 3.1])
 def test_a_level_that_is_not_reached_is_refused_with_what_is(level):
     with pytest.raises(ValueError, match=r"above the start, 0, and up to the largest .* 3; got"):
-        first_passage(np.array([0.0, 3.0, 2.0]), np.array([level]))
+        at_first_passage(np.arange(3), np.array([0.0, 3.0, 2.0]), np.array([level]))
 
 
 def test_the_common_range_ends_where_the_shorter_path_does():
@@ -120,7 +119,7 @@ def test_the_ratio_ignores_how_fast_a_run_goes_and_where_it_was_recorded(seed):
         atol=1e-10,
     )
     slow, fast = layer([[reference], [student]]), layer([[reference], [student]])
-    fast.step[:] = fast.step**2
+    fast["step"] = fast.step**2
     changed = analyse(slow, RANGE).drop_vars(["step", "steps"])
     assert changed.identical(analyse(fast, RANGE).drop_vars(["step", "steps"]))
 

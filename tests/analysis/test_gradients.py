@@ -13,8 +13,8 @@ from disobey.analysis.gradients import (
     margins,
     right_first_gradients,
     right_signs,
-    softened,
 )
+from disobey.analysis.quality import softened
 from disobey.data.sources.similar_classes import examples_of
 from disobey.models.registry import build_model
 

@@ -14,11 +14,10 @@ from disobey.analysis.leak import (
     BEFORE_NOISE,
     GIVEN,
     LEAK_AND_MEMORY,
-    REMEMBERED,
     TOP1,
     enter_held_out,
 )
-from disobey.analysis.names import COMPARED, EFFECT, MISLABELLED, TEACHER
+from disobey.analysis.names import COMPARED, EFFECT, MISLABELLED, TEACHER, UNJUDGED
 from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.stores.reader import ChosenRows
@@ -138,8 +137,8 @@ def simulated(study, copied=0.0):
 
     found = np.stack([models(seen), models(np.maximum(seen, copied))])
     counts = np.ones((1, len(label)))
-    names = {"statistic": list(BASE), "model": list(COMPARED), "subset": list(REMEMBERED)}
-    subsets = dict(zip(REMEMBERED, (wrong | True, ~wrong, wrong), strict=True))
+    names = {"statistic": list(BASE), "model": list(COMPARED), "subset": list(UNJUDGED)}
+    subsets = dict(zip(UNJUDGED, (wrong | True, ~wrong, wrong), strict=True))
     fitted = [base(found, label, clean, seen & of, counts)[..., 0] for of in subsets.values()]
     known = xr.Dataset({"value": ((*names, "seed"), np.stack(fitted, 2))}, names)
     drawn = next(Resamples(EXAMPLES, RESAMPLES, study).blocks(EXAMPLES))[1]

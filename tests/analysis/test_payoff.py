@@ -24,6 +24,7 @@ from disobey.analysis.payoff import (
     deviations,
     gains_of,
     kappa,
+    mean_gains,
 )
 from disobey.analysis.quality import Block, Outputs, kl_divergence, mean_teacher
 from disobey.analysis.resampling import Resamples, gather, mean_of
@@ -46,7 +47,7 @@ def rows_of(models, label, resamples, seed=0):
     compared = [name for name in models if not name.startswith(("teacher", "other"))]
     kinds = {"labelled": True, "replicated": bool(replicates)}
     classes, gains = models["teacher"].shape[1], {}
-    of = {name: deviations(["all"], classes, **kinds) for name in compared}
+    of = {name: [mean_gains(), *deviations(classes, **kinds)] for name in compared}
     for name in compared:
         gains[name, 0] = gains_of(outputs[name], teacher, label)
         kl = kl_divergence(teacher, outputs[name])

@@ -18,7 +18,7 @@ from synthetic_bias import (
     with_bias,
 )
 
-from disobey.analysis.bias import Bias, LayerProgress, analyse
+from disobey.analysis.bias import Bias, analyse, recorded
 from disobey.analysis.names import COMPARED, EFFECT, PLACEBOS, REFERENCE, STUDENT, TEACHER
 from disobey.figures import drawer, style
 
@@ -355,7 +355,7 @@ def analysed():
     start = np.ones((len(models), 3, len(RANKS)))
     norm = np.hypot(progress, 1)
     step = made.step.values
-    runs = LayerProgress(
+    runs = recorded(
         models, (0, 1, 2), step, progress, norm, start, rank=RANKS, eigenvalue=eigenvalue
     )
     return analyse(runs, (0.2, 0.7))

@@ -14,15 +14,21 @@ The paper does not say how it summarises over a network's units: norm, clock, ra
 our choice [C].
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from disobey.analysis import linear
-from disobey.analysis.intervals import Interval, interval_in, names_along, over_seeds
+from disobey.analysis.intervals import (
+    Interval,
+    interval_in,
+    names_along,
+    over_seeds,
+    with_intervals,
+)
 from disobey.analysis.names import LOG_RATIO as LN_RATIO
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER, Statistic
 
@@ -60,26 +66,11 @@ BANDS = {"2 to 9": (2, 9), "10 to 60": (10, 60), "beyond 60": (61, np.inf)}
 LEAST_POINTS = 2
 
 
-@dataclass(frozen=True)
-class Passage:
-    """The times at which a run's c_1 first reaches some levels, between recorded points.
+def at_first_passage(values: np.ndarray, leading: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return recorded values where c_1 first reaches some levels, linear in c_1 between points.
 
-    ``point`` is the recorded point at or after the passage, ``fraction`` how far from the point
-    before it to this one, above 0 and up to 1; both have the shape (level,).
-    """
-
-    point: np.ndarray
-    fraction: np.ndarray
-
-    def of(self, values: np.ndarray) -> np.ndarray:
-        """Return recorded ``values(point, ...)`` at the passages, linear in c_1: (level, ...)."""
-        before, after = values[self.point - 1], values[self.point]
-        fraction = self.fraction.reshape(-1, *[1] * (values.ndim - 1))
-        return before + fraction * (after - before)
-
-
-def first_passage(leading: np.ndarray, levels: np.ndarray) -> Passage:
-    """Return where c_1, (point,), which is 0 at first, first reaches each level, (level,).
+    ``values`` has the shape (point, ...), ``leading``, which is c_1 and 0 at first, (point,), and
+    ``levels`` (level,); the result (level, ...).
 
     Raises
     ------
@@ -94,8 +85,9 @@ def first_passage(leading: np.ndarray, levels: np.ndarray) -> Passage:
         )
     point = np.searchsorted(running, levels)
     # The point before need not be the running maximum: c_1 may have fallen back in between.
-    before, after = leading[point - 1], leading[point]
-    return Passage(point, (levels - before) / (after - before))
+    fraction = (levels - leading[point - 1]) / (leading[point] - leading[point - 1])
+    before, after = values[point - 1], values[point]
+    return np.asarray(before + fraction.reshape(-1, *[1] * (values.ndim - 1)) * (after - before))
 
 
 def from_start(recorded: np.ndarray) -> np.ndarray:
@@ -126,15 +118,15 @@ def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray
     levels = shares * common_range(compared, reference)
     logs = []
     for progress in map(from_start, (compared, reference)):
-        logs.append(np.log(first_passage(progress[:, 0], levels).of(progress)))
+        logs.append(np.log(at_first_passage(progress, progress[:, 0], levels)))
     ratio = logs[0] - logs[1]
     ratio[:, 0] = 0  # equal by construction: what is left is rounding
     return ratio
 
 
 def steps_at(progress: np.ndarray, step: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Return the steps taken when c_1 first reaches each level, shape (level,); see `Passage`."""
-    return first_passage(from_start(progress[:, 0]), levels).of(from_start(step))
+    """Return the steps taken when c_1 first reaches each level, shape (level,)."""
+    return at_first_passage(from_start(step), from_start(progress[:, 0]), levels)
 
 
 def points_inside(progress: np.ndarray, low: float, high: float) -> int:
@@ -144,50 +136,38 @@ def points_inside(progress: np.ndarray, low: float, high: float) -> int:
     return int(((leading > before) & (leading >= low) & (leading <= high)).sum())
 
 
-@dataclass(frozen=True)
-class LayerProgress:
-    """Progress of all runs of a setting in one layer.
+def recorded(
+    models: Sequence[str],
+    seeds: Sequence[int],
+    step: np.ndarray,
+    progress: np.ndarray,
+    norm: np.ndarray,
+    norm_start: np.ndarray,
+    rank: np.ndarray,
+    eigenvalue: np.ndarray,
+) -> xr.Dataset:
+    """Return what the runs of a setting recorded in one layer; see `Bias` for all shapes.
 
-    Attributes
-    ----------
-    models : tuple of str
-        The teacher, where it was tracked; reference, student, then placebos.
-    seeds : tuple of int
-    step : ndarray of int, shape (point,)
-    progress, norm : ndarray, shape (model, seed, point, direction)
-        ||(W - W(0)) v_k||, and ||W v_k||.
-    norm_start : ndarray, shape (model, seed, direction)
-        ||W(0) v_k||.
-    rank, eigenvalue : ndarray, shape (direction,)
-        The leading one first.
+    ``models`` are the teacher, where it was tracked; reference, student, then placebos.
     """
-
-    models: tuple[str, ...]
-    seeds: tuple[int, ...]
-    step: np.ndarray
-    progress: np.ndarray
-    norm: np.ndarray
-    norm_start: np.ndarray
-    rank: np.ndarray
-    eigenvalue: np.ndarray
-
-    def without(self, model: str) -> Self:
-        """Return the same without one of the models."""
-        kept = [i for i, name in enumerate(self.models) if name != model]
-        return replace(
-            self,
-            models=tuple(self.models[i] for i in kept),
-            progress=self.progress[kept],
-            norm=self.norm[kept],
-            norm_start=self.norm_start[kept],
-        )
+    return xr.Dataset(
+        {
+            "step": ("point", step),
+            "rank": ("direction", rank),
+            "eigenvalue": ("direction", eigenvalue),
+            "progress": (("model", "seed", "point", "direction"), progress),
+            "norm": (("model", "seed", "point", "direction"), norm),
+            "norm_start": (("model", "seed", "direction"), norm_start),
+        },
+        coords={"model": list(models), "seed": list(seeds), "share": SHARES},
+    )
 
 
-def analyse(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
+def analyse(layer: xr.Dataset, matched: tuple[float, float]) -> xr.Dataset:
     """Compare student and placebos with the reference, seed by seed; see `Bias` for the dataset.
 
-    ``matched`` is the beginning and the end of the matched range, as shares of the common range of
-    c_1.
+    ``layer`` is that of `recorded`, ``matched`` the beginning and the end of the matched range, as
+    shares of the common range of c_1.
 
     Raises
     ------
@@ -197,65 +177,52 @@ def analyse(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
     """
     if not 0 < matched[0] < matched[1] <= 1:
         raise ValueError(f"range must be two shares, 0 < beginning < end <= 1, got {matched}")
-    recorded, layer = _recorded(layer), layer.without(TEACHER)
-    if layer.models[:2] != (REFERENCE, STUDENT) or len(layer.rank) < 2:
+    compared = layer.drop_sel(model=TEACHER, errors="ignore")  # it may start anywhere
+    models, directions = names_along(compared, "model"), layer.sizes["direction"]
+    if models[:2] != (REFERENCE, STUDENT) or directions < 2:
         raise ValueError(
             f"models must begin with reference and student and directions must be two at least, "
-            f"got {layer.models} and {len(layer.rank)}"
+            f"got {models} and {directions}"
         )
-    found = recorded.merge(_compared(layer, matched))
-    if len(layer.models) > 2:
-        found = found.merge(_against_placebos(layer, matched))
-    return found.merge(theory(layer.eigenvalue, matched)).assign_attrs(range=list(matched))
+    found = layer.merge(_compared(compared, matched))
+    if len(models) > 2:
+        found = found.merge(_against_placebos(compared, matched))
+    return found.merge(theory(layer.eigenvalue.values, matched)).assign_attrs(range=list(matched))
 
 
-def _recorded(layer: LayerProgress) -> xr.Dataset:
-    return xr.Dataset(
-        {
-            "step": ("point", layer.step),
-            "rank": ("direction", layer.rank),
-            "eigenvalue": ("direction", layer.eigenvalue),
-            "progress": (("model", "seed", "point", "direction"), layer.progress),
-            "norm": (("model", "seed", "point", "direction"), layer.norm),
-            "norm_start": (("model", "seed", "direction"), layer.norm_start),
-        },
-        coords={"model": list(layer.models), "seed": list(layer.seeds), "share": SHARES},
-    )
-
-
-def _compared(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
+def _compared(layer: xr.Dataset, matched: tuple[float, float]) -> xr.Dataset:
     """Return curves, their means over the range, trends, steps, and intervals over seeds."""
-    reference, *others = layer.progress
-    inside = _of_pairs(others, reference, np.linspace(*matched, LEVELS))
+    reference, *others = layer.progress.values
+    shares = np.linspace(*matched, LEVELS)
+    inside = by_seed(lambda c, r: log_ratio_at(c, r, shares), others, reference)
     log_ratio, change = inside.mean(2), inside[:, :, -1] - inside[:, :, 0]
-    curve = np.moveaxis(_of_pairs(others, reference, SHARES), 2, 3)
+    curve = by_seed(lambda c, r: log_ratio_at(c, r, SHARES).T, others, reference)
     dataset = xr.Dataset(
         {
             "log_ratio_curve": (("compared", "seed", "direction", "share"), curve),
             "log_ratio": (("compared", "seed", "direction"), log_ratio),
             "overall": (("compared", "seed"), overall(log_ratio)),
-            "band_overall": (("compared", "seed", "band"), by_band(log_ratio, layer.rank)),
+            "band_overall": (
+                ("compared", "seed", "band"),
+                by_band(log_ratio, layer["rank"].values),
+            ),
             "trend": (("compared", "seed"), overall(change)),
             "steps": (("compared", "seed", "side", "end"), _steps(layer, matched)),
         },
-        coords={"compared": list(layer.models[1:]), "band": list(BANDS)},
+        coords={"compared": list(layer.model.values[1:]), "band": list(BANDS)},
     )
     dataset = dataset.assign(over_seeds(dataset.log_ratio))
-    return _with_intervals(dataset, OVERALL, BAND_OVERALL, TREND)
+    return with_intervals(dataset, names=(OVERALL, BAND_OVERALL, TREND))
 
 
-def _with_intervals(dataset: xr.Dataset, *names: str) -> xr.Dataset:
-    for name in names:
-        dataset = dataset.assign(over_seeds(dataset[name], f"{name}_"))
-    return dataset
-
-
-def _of_pairs(
-    compared: Sequence[np.ndarray], against: np.ndarray, shares: np.ndarray
+def by_seed(
+    of_pair: Callable[[np.ndarray, np.ndarray], Any],
+    compared: Iterable[np.ndarray],
+    against: np.ndarray,
 ) -> np.ndarray:
-    """Return `log_ratio_at` of models against one, seed by seed, (compared, seed, share, ...)."""
+    """Return ``of_pair`` of models and one other in each seed, shape (compared, seed, ...)."""
     pairs = [zip(model, against, strict=True) for model in compared]
-    return np.array([[log_ratio_at(c, a, shares) for c, a in of_model] for of_model in pairs])
+    return np.array([[of_pair(*pair) for pair in of_model] for of_model in pairs])
 
 
 def overall(log_ratio: np.ndarray) -> np.ndarray:
@@ -271,33 +238,34 @@ def by_band(log_ratio: np.ndarray, rank: np.ndarray) -> np.ndarray:
     return np.stack(means, axis=-1)
 
 
-def _steps(layer: LayerProgress, matched: tuple[float, float]) -> np.ndarray:
+def _steps(layer: xr.Dataset, matched: tuple[float, float]) -> np.ndarray:
     """Return steps taken at both ends of the range, (compared, seed, side, end)."""
-    reference, *others = layer.progress
-    ends = np.array(matched)
+    reference, *others = layer.progress.values
 
-    def of_pair(compared: np.ndarray, one_hot: np.ndarray) -> list[np.ndarray]:
-        levels = ends * common_range(compared, one_hot)
-        return [steps_at(progress, layer.step, levels) for progress in (compared, one_hot)]
+    def of_pair(*pair: np.ndarray) -> list[np.ndarray]:
+        levels = np.array(matched) * common_range(*pair)
+        return [steps_at(progress, layer.step.values, levels) for progress in pair]
 
-    pairs = [[of_pair(c, r) for c, r in zip(model, reference, strict=True)] for model in others]
-    return np.array(pairs)
+    return by_seed(of_pair, others, reference)
 
 
-def _against_placebos(layer: LayerProgress, matched: tuple[float, float]) -> xr.Dataset:
+def _against_placebos(layer: xr.Dataset, matched: tuple[float, float]) -> xr.Dataset:
     """Return the student's log ratio minus each placebo's, which is that of the two, by seed."""
-    _, student, *placebos = layer.progress
+    _, student, *placebos = layer.progress.values
     shares = np.linspace(*matched, LEVELS)
-    difference = np.concatenate([_of_pairs([student], one, shares) for one in placebos]).mean(2)
+    difference = by_seed(lambda p, s: log_ratio_at(s, p, shares), placebos, student).mean(2)
     dataset = xr.Dataset(
         {
             "difference": (("placebo", "seed", "direction"), difference),
             "overall_difference": (("placebo", "seed"), overall(difference)),
-            "band_difference": (("placebo", "seed", "band"), by_band(difference, layer.rank)),
+            "band_difference": (
+                ("placebo", "seed", "band"),
+                by_band(difference, layer["rank"].values),
+            ),
         },
-        coords={"placebo": list(layer.models[2:]), "band": list(BANDS)},
+        coords={"placebo": list(layer.model.values[2:]), "band": list(BANDS)},
     )
-    return _with_intervals(dataset, "difference", OVERALL_DIFFERENCE, BAND_DIFFERENCE)
+    return with_intervals(dataset)
 
 
 def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:

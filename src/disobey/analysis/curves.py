@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.bias import first_passage
+from disobey.analysis.bias import at_first_passage
 from disobey.analysis.intervals import Beside, names_along, with_intervals
 from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 
@@ -57,7 +57,7 @@ def at_levels(
     found = np.full(len(levels), np.nan)
     passed = (levels > train_accuracy[0]) & (levels <= train_accuracy.max())
     if passed.any():
-        found[passed] = first_passage(train_accuracy, levels[passed]).of(values)
+        found[passed] = at_first_passage(values, train_accuracy, levels[passed])
     return found
 
 

@@ -24,20 +24,13 @@ import xarray as xr
 
 from disobey.analysis.intervals import Beside, names_along, with_intervals
 from disobey.analysis.names import STUDENT, TEACHER
+from disobey.analysis.quality import softened
 
 ONE_HOT = "one_hot"
 TARGETS = (ONE_HOT, TEACHER)
 RIGHT_SIGNS, RIGHT_FIRST_GRADIENTS = SHARES = ("right_signs", "right_first_gradients")
 COSINE, MEAN_COSINE = "cosine", "mean_cosine"
 MEAN_COSINE_DIFFERENCE = "mean_cosine_difference"
-
-
-def softened(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / temperature) over the last axis, in float64."""
-    scaled = logits.astype(np.float64) / temperature
-    exponential = np.exp(scaled - scaled.max(-1, keepdims=True))
-    probabilities: np.ndarray = exponential / exponential.sum(-1, keepdims=True)
-    return probabilities
 
 
 def margins(channels: np.ndarray, direction: np.ndarray) -> np.ndarray:

@@ -4,59 +4,31 @@ A check raises a `UserError` that names the runs and how they differ.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from disobey.analysis.bias import LEAST_POINTS, common_range, points_inside
 from disobey.errors import UserError, nearest
 from disobey.stores.manifest import Manifest
-from disobey.stores.reader import read_arrays, read_attributes, read_groups
+from disobey.stores.reader import read_attributes, read_groups
 
 PROGRESS = "progress"
-VARIABLES = ("step", "progress", "norm", "norm_start", "rank", "eigenvalue")
+VARIABLES = ["step", "progress", "norm", "norm_start", "rank", "eigenvalue"]
 
 
-@dataclass(frozen=True)
-class Recording:
-    """The progress of one run in one layer.
-
-    ``basis`` is the id of the store of the eigendirections, ``initialisation`` a hash of W(0), and
-    ``total_variance`` that of the layer's input; with ``unit_norm`` filters were normalised before
-    their progress was taken. ``progress``, ||(W - W(0)) v_k||, and ``norm``, ||W v_k||, have the
-    shape (point, direction).
-    """
-
-    run: str
-    layer: str
-    basis: str
-    initialisation: str
-    unit_norm: bool
-    total_variance: float
-    step: np.ndarray
-    progress: np.ndarray
-    norm: np.ndarray
-    norm_start: np.ndarray
-    rank: np.ndarray
-    eigenvalue: np.ndarray
-
-    def along(self, ranks: np.ndarray) -> "Recording":
-        """Return the recording along some ranks."""
-        kept = np.isin(self.rank, ranks)
-        return replace(
-            self,
-            progress=self.progress[:, kept],
-            norm=self.norm[:, kept],
-            norm_start=self.norm_start[kept],
-            rank=self.rank[kept],
-            eigenvalue=self.eigenvalue[kept],
-        )
-
-
-def read_recording(history: Path, run: str, layer: str) -> Recording:
+def read_recording(history: Path, run: str, layer: str) -> xr.Dataset:
     """Read one layer's progress from a run's history.
+
+    Returns
+    -------
+    xarray.Dataset
+        The `VARIABLES` of one run, as in `disobey.analysis.bias.Bias`. Attributes: ``run`` and
+        ``layer``; ``basis``, the id of the store of the eigendirections; ``initialisation``, a hash
+        of W(0); ``unit_norm``, whether filters were normalised before their progress was taken; and
+        ``total_variance``, that of the layer's input.
 
     Raises
     ------
@@ -70,48 +42,38 @@ def read_recording(history: Path, run: str, layer: str) -> Recording:
             f"{run}: layer {layer!r} was not tracked in training; write a tracked layer instead, "
             f"{nearest(layer, tracked)}"
         )
-    group = f"{PROGRESS}/{layer}"
-    arrays = read_arrays(history, group, *VARIABLES)
-    attributes = read_attributes(history, group)
-    recording = Recording(
-        run,
-        layer,
-        str(read_attributes(history, PROGRESS)["basis"]),
-        str(attributes["initialisation"]),
-        bool(attributes["unit_norm"]),
-        float(attributes["total_variance"]),
-        **arrays,
-    )
+    stored = xr.load_dataset(history, group=f"{PROGRESS}/{layer}", engine="netcdf4")
+    basis = read_attributes(history, PROGRESS)["basis"]
+    recording = stored[VARIABLES].assign_attrs(run=run, layer=layer, basis=basis)
     _check_movement(recording)
     return recording
 
 
-def _check_movement(recording: Recording) -> None:
-    progress, step = recording.progress, recording.step
+def _check_movement(recording: xr.Dataset) -> None:
+    progress, step, rank = (recording[name].values for name in ("progress", "step", "rank"))
     where = f"{recording.run}, layer {recording.layer}"
     if not np.isfinite(progress).all():
         point, direction = np.argwhere(~np.isfinite(progress))[0]
         raise UserError(
-            f"{where}: progress along rank {recording.rank[direction]} is "
-            f"{progress[point, direction]} at step {step[point]}: the training diverged; "
-            f"lower its learning rate"
+            f"{where}: progress along rank {rank[direction]} is {progress[point, direction]} at "
+            f"step {step[point]}: the training diverged; lower its learning rate"
         )
-    if len(recording.rank) == 1:
+    if len(rank) == 1:
         raise UserError(
             f"{where}: only the leading direction was tracked; track a second rank to compare"
         )
     moving = progress[:, 0] > 0
     if not moving.any():
         raise UserError(
-            f"{where}: never moves along its leading direction (rank {recording.rank[0]}), by "
-            f"which runs are matched; write a layer that is trained"
+            f"{where}: never moves along its leading direction (rank {rank[0]}), by which runs "
+            f"are matched; write a layer that is trained"
         )
     still = np.argwhere((progress == 0) & moving[:, None])
     if len(still):
         point, direction = still[0]
         raise UserError(
-            f"{where}: has not moved along rank {recording.rank[direction]} at step {step[point]}, "
-            f"so there is no ratio; leave this rank out"
+            f"{where}: has not moved along rank {rank[direction]} at step {step[point]}, so there "
+            f"is no ratio; leave this rank out"
         )
 
 
@@ -146,27 +108,29 @@ DIFFERENCES: dict[str, tuple[str, Callable[[Any], str]]] = {
 }  # fmt: skip
 
 
-def check_same(recordings: Iterable[Recording], *names: str) -> None:
+def check_same(recordings: Iterable[xr.Dataset], *names: str) -> None:
     """Refuse recordings that differ from the first one in some of `DIFFERENCES`."""
     first, *others = recordings
     for other in others:
         for name in names:
-            pair = getattr(other, name), getattr(first, name)
-            if not np.array_equal(*pair):
+            given, expected = (
+                one[name].values if name in one else one.attrs[name] for one in (other, first)
+            )
+            if not np.array_equal(given, expected):
                 words, printed = DIFFERENCES[name]
                 which = f"{other.run} and {first.run}: layer {other.layer}"
-                raise UserError(f"{which} {words.format(*map(printed, pair))}")
+                raise UserError(f"{which} {words.format(printed(given), printed(expected))}")
 
 
-def common_ranks(references: Iterable[Recording]) -> np.ndarray:
+def common_ranks(references: Iterable[xr.Dataset]) -> np.ndarray:
     """Return the ranks that were tracked in every seed, in order.
 
     A deeper layer's input comes from the seed's own teacher, and so do basis and number of ranks.
     """
     first, *others = references
-    ranks = first.rank
+    ranks: np.ndarray = first["rank"].values
     for other in others:
-        ranks = ranks[np.isin(ranks, other.rank)]
+        ranks = ranks[np.isin(ranks, other["rank"])]
     if len(ranks) == 1:
         raise UserError(
             f"{first.run}, layer {first.layer}: has no rank but {ranks[0]} in common with the "
@@ -175,7 +139,7 @@ def common_ranks(references: Iterable[Recording]) -> np.ndarray:
     return ranks
 
 
-def check_same_start(compared: Recording, reference: Recording, seed: int) -> None:
+def check_same_start(compared: xr.Dataset, reference: xr.Dataset, seed: int) -> None:
     """Refuse a run that does not start from the reference's W(0)."""
     if compared.initialisation != reference.initialisation:
         raise UserError(
@@ -185,12 +149,12 @@ def check_same_start(compared: Recording, reference: Recording, seed: int) -> No
         )
 
 
-def check_points(compared: Recording, against: Recording, matched: tuple[float, float]) -> None:
+def check_points(compared: xr.Dataset, against: xr.Dataset, matched: tuple[float, float]) -> None:
     """Refuse a pair with fewer than `LEAST_POINTS` recorded points inside the matched range."""
-    top = common_range(compared.progress, against.progress)
+    top = common_range(compared.progress.values, against.progress.values)
     low, high = (share * top for share in matched)
     for recording in (compared, against):
-        count = points_inside(recording.progress, low, high)
+        count = points_inside(recording.progress.values, low, high)
         if count < LEAST_POINTS:
             raise UserError(
                 f"{recording.run}, layer {recording.layer}: {count} recorded points are inside "

@@ -85,13 +85,17 @@ def over_seeds(
     return {name: like.copy(data=number) for name, number in zip(names, numbers, strict=True)}
 
 
-def with_intervals(found: xr.Dataset, within: Callable[[str], tuple[float, float]]) -> xr.Dataset:
-    """Return a dataset with the intervals of all its variables along ``seed``, see `over_seeds`.
+def with_intervals(
+    found: xr.Dataset,
+    within: Callable[[str], tuple[float, float]] = lambda name: (-np.inf, np.inf),
+    names: Sequence[str] = (),
+) -> xr.Dataset:
+    """Return a dataset with the intervals of its variables along ``seed``, see `over_seeds`.
 
-    ``within`` gives the smallest and the largest value of the variable of a name.
+    ``within`` gives the smallest and the largest value of the variable of a name; without ``names``
+    all have intervals.
     """
-    numbers = [str(name) for name in found.data_vars if "seed" in found[name].dims]
-    for name in numbers:
+    for name in names or [str(name) for name in found.data_vars if "seed" in found[name].dims]:
         found = found.assign(over_seeds(found[name], f"{name}_", within(name)))
     return found
 
@@ -144,15 +148,15 @@ def verdict(low: float, high: float, null: float) -> str:
     return CONTRARY if high < null else UNDECIDED
 
 
-def holm(p_values: Sequence[float], level: float = 1 - LEVEL) -> list[bool]:
-    """Return which hypotheses Holm's step-down procedure rejects at family-wise ``level``.
+def holm(p_values: Sequence[float]) -> list[bool]:
+    """Return which hypotheses Holm's step-down procedure rejects at family-wise 5 %.
 
     NaN, a claim without a test, is never rejected and does not count.
     """
     tested = sorted((p, i) for i, p in enumerate(p_values) if np.isfinite(p))
     rejected = [False] * len(p_values)
     for rank, (p, i) in enumerate(tested):
-        if p > level / (len(tested) - rank):
+        if p > (1 - LEVEL) / (len(tested) - rank):
             break
         rejected[i] = True
     return rejected

@@ -11,13 +11,12 @@ import numpy as np
 import xarray as xr
 
 from disobey.analysis.names import (
-    ALL,
-    CLEAN,
     MISLABELLED,
     PROBABILITY,
     PROBABILITY_DIFFERENCE,
     SHARE,
     SHARE_DIFFERENCE,
+    UNJUDGED,
     Statistic,
 )
 
@@ -46,8 +45,6 @@ LEAK_AND_MEMORY = (
         SHARE_DIFFERENCE,
     ),
 )  # fmt: skip
-# No model decides who belongs to these.
-REMEMBERED = (ALL, CLEAN, MISLABELLED)
 
 
 def enter_held_out(
@@ -77,7 +74,7 @@ def enter_held_out(
         leaked[row[name], places] = leaked[row[of], places]
     chance = (1 - leaked[row[BEFORE_NOISE], places]) / (classes - 1)
     leaked[row[LEAK_EXCESS], places] = leaked[row[GIVEN], places] - chance
-    for subset in REMEMBERED:
+    for subset in UNJUDGED:
         for name, of in ((MEMORY, GIVEN), (MEMORY_TOP1, TOP1)):
             known = seen.value.sel(statistic=of, subset=subset, model=list(models))
             fitted = known.transpose("model", "seed").values[..., None]

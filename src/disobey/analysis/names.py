@@ -30,6 +30,7 @@ PLACEBOS = (
 DOUBLE_LENGTH, STUDENT_AT_1 = "double_length", "student_at_1"
 CONTROLS = (*PLACEBOS, DOUBLE_LENGTH, STUDENT_AT_1)
 
+SPLITS = TRAIN, TEST = ("train", "test")
 # The split of training examples that student and reference did not see (``student_share``); where
 # there are any, the split train is of the others.
 HELD_OUT = "held_out"
@@ -44,6 +45,8 @@ SUBSET_WORDS = {
     MISLABELLED: "those whose label was moved to another class",
 }
 SUBSETS = tuple(SUBSET_WORDS)
+# No model decides who belongs to these.
+UNJUDGED = (ALL, CLEAN, MISLABELLED)
 
 # Readings of a claim on confidence: as in the paper, with class and rank by the student's own
 # teacher; the same of student minus reference, paired by seed; conditioned on a teacher of another

@@ -8,7 +8,6 @@ the teacher: on average of the logarithm, at levels between 10 and 90 % of the t
 the top direction [our choice]. A second model of the same law counts in half of the pairs.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +18,11 @@ from disobey.analysis.bias import (
     PAIR_LOG_RATIO,
     PAIRS_DRAWN,
     PAIRS_EXPECTED,
-    LayerProgress,
-    first_passage,
+    at_first_passage,
+    by_seed,
     from_start,
 )
-from disobey.analysis.intervals import over_seeds
+from disobey.analysis.intervals import names_along, over_seeds
 from disobey.analysis.names import PAIRS, TEACHER
 from disobey.seeds import stream
 
@@ -86,7 +85,7 @@ def log_ratio_at_equal_top(
         levels = levels[reached & (levels > max(start, compared[0, top]))]
         if len(levels):
             logs = [
-                np.log(first_passage(path[:, top], levels).of(path[:, bottoms]))
+                np.log(at_first_passage(path[:, bottoms], path[:, top], levels))
                 for path in (compared, teacher)
             ]
             found[i] = (logs[0] - logs[1]).mean(0)
@@ -101,58 +100,46 @@ def counted(log_ratio: np.ndarray) -> np.ndarray:
     return np.where(log_ratio < 0, 1.0, np.where(log_ratio > 0, 0.0, 0.5))
 
 
-def count(log_ratio: np.ndarray, pairs: Pairs) -> tuple[float, float]:
-    """Return in how many of the drawn pairs the compared model has learnt less.
+def count(log_ratio: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Return in how many of the drawn pairs the compared model has learnt less, shape (...).
 
     First the mean over all draws, then the count of the one draw. ``log_ratio`` is that of all
-    pairs, (top, bottom).
+    pairs, (..., top, bottom).
     """
     less = counted(log_ratio)
     top, bottom = (pairs.drawn() - [1, pairs.bottom[0]]).T
-    return float(PAIRS * less.mean()), float(less[top, bottom].sum())
+    return PAIRS * less.mean((-2, -1)), less[..., top, bottom].sum(-1)
 
 
-def analyse_pairs(layer: LayerProgress, pairs: Pairs, *, same_start: bool) -> xr.Dataset:
+def analyse_pairs(layer: xr.Dataset, pairs: Pairs, *, same_start: bool) -> xr.Dataset:
     """Count pairs of every model against the teacher, seed by seed; see `Bias`.
 
-    The teacher must be among the models, and every rank of ``pairs`` among the directions. Norms
-    are counted only where all models start where the teacher does (``same_start``).
+    ``layer`` is that of `disobey.analysis.bias.recorded`; the teacher must be among the models, and
+    every rank of ``pairs`` among the directions. Norms are counted only where all models start
+    where the teacher does (``same_start``).
     """
-    paths = {"": np.array([[from_start(one) for one in of] for of in layer.progress])}
+    paths = {"": np.array([[from_start(one) for one in of] for of in layer.progress.values])}
     if same_start:
-        paths[OF_NORMS] = np.concatenate([layer.norm_start[:, :, None], layer.norm], axis=2)
+        start = layer.norm_start.values[:, :, None]
+        paths[OF_NORMS] = np.concatenate([start, layer.norm.values], axis=2)
+    tops, bottoms = (np.searchsorted(layer["rank"], of) for of in (pairs.tops, pairs.bottoms))
+    teacher = names_along(layer, "model").index(TEACHER)
     top, bottom = pairs.drawn().T
     found = xr.Dataset({"pair_top": ("pair", top), "pair_bottom": ("pair", bottom)})
     for prefix, of_models in paths.items():
-        log_ratio = _log_ratios(layer, of_models, pairs)
+        log_ratio = by_seed(
+            lambda one, its_teacher: log_ratio_at_equal_top(one, its_teacher, tops, bottoms),
+            of_models,
+            of_models[teacher],
+        )
         of_drawn = log_ratio[..., top - 1, bottom - pairs.bottom[0]]
         found[prefix + PAIR_LOG_RATIO] = ("model", "seed", "pair"), of_drawn
-        counts = _counts(layer.models, log_ratio, pairs)
-        for index, name in enumerate((PAIRS_EXPECTED, PAIRS_DRAWN)):
+        for name, counts in zip(
+            (PAIRS_EXPECTED, PAIRS_DRAWN), count(log_ratio, pairs), strict=True
+        ):
             called = f"{prefix}{name}"
-            found[called] = ("model", "seed"), counts[..., index]
+            counts[teacher] = np.nan
+            found[called] = ("model", "seed"), counts
             # A count has ends of its own, of which a t interval knows nothing.
             found = found.assign(over_seeds(found[called], f"{called}_", (0, PAIRS)))
     return found
-
-
-def _log_ratios(layer: LayerProgress, paths: np.ndarray, pairs: Pairs) -> np.ndarray:
-    """Return every model's log ratios to the teacher, (model, seed, top, bottom)."""
-    tops, bottoms = (np.searchsorted(layer.rank, ranks) for ranks in (pairs.tops, pairs.bottoms))
-    teachers = paths[layer.models.index(TEACHER)]
-    return np.array(
-        [
-            [
-                log_ratio_at_equal_top(one, teacher, tops, bottoms)
-                for one, teacher in zip(of_model, teachers, strict=True)
-            ]
-            for of_model in paths
-        ]
-    )
-
-
-def _counts(models: Sequence[str], log_ratio: np.ndarray, pairs: Pairs) -> np.ndarray:
-    """Return expected and drawn counts, (model, seed, 2); NaN for the teacher itself."""
-    counts = np.array([[count(one, pairs) for one in of_model] for of_model in log_ratio])
-    counts[list(models).index(TEACHER)] = np.nan
-    return counts

@@ -5,7 +5,7 @@ t is a student's teacher, m the model compared with it (student or reference), o
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -29,8 +29,8 @@ from disobey.analysis.quality import (
     binned_gap,
     kl_divergence,
 )
-from disobey.analysis.readings import PANEL_WORDS, SUBSETS, panel_of
-from disobey.analysis.resampling import Averages
+from disobey.analysis.readings import PANEL_WORDS, panel_of
+from disobey.analysis.resampling import Averages, by_subset
 
 SCORES = ("brier", "nll")
 # Per example, in the order of `gains_of`.
@@ -39,7 +39,7 @@ INHERITED = MISTAKES_INHERITED, CORRECTNESS_INHERITED = (
     "mistakes_inherited", "correctness_inherited",
 )  # fmt: skip
 # The same beyond the reference, see `beyond_reference`.
-COPIED = MISTAKES_COPIED, CORRECTNESS_COPIED = "mistakes_copied", "correctness_copied"
+COPIED = ("mistakes_copied", "correctness_copied")
 
 # The gain is what m's deviation from t is worth, the misfit how large it is.
 PAYOFF = (
@@ -196,61 +196,48 @@ def _inherited(block: Block) -> np.ndarray:
 # --- over examples -----------------------------------------------------------------------------
 
 
-def deviations(
-    subsets: Sequence[str], classes: int, *, labelled: bool, replicated: bool
-) -> list[Averages]:
-    """Return what the deviations of one model from its teacher are worth, and what it inherits.
+def mean_gains() -> Averages:
+    """Return `PAYOFF` by subset; blocks as in `disobey.analysis.quality.example_means`."""
+    return by_subset(
+        lambda block: block.gains,
+        lambda means: dict(zip(GAINS, means.T, strict=True)) | payoffs(means),
+    )
 
-    Blocks are added, and statistics are by subset, as in `disobey.analysis.quality.example_means`.
-    `PAYOFF` is of all ``subsets``, everything else of those that no model decides
-    (`disobey.analysis.readings.SUBSETS`); without labels there is `MUTUAL` alone.
+
+def deviations(classes: int, *, labelled: bool, replicated: bool) -> list[Averages]:
+    """Return how one model deviates from its teacher, and what it inherits, by subset.
+
+    Blocks are added as in `disobey.analysis.quality.example_means`. Without labels there is
+    `MUTUAL` alone.
     """
-    read = [place for place, name in enumerate(subsets) if name in SUBSETS]
-    panels = np.arange(len(PANELS))
+    found = [by_subset(_mutual, _mutual_statistics)]
+    if labelled:
+        found += [_cells(), by_subset(_agreement, lambda means: _kappas(means, classes))]
+    if labelled and replicated:
+        found.append(by_subset(_inherited, _inherited_statistics))
+    return found
 
-    def by_place(found: Iterable[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        places = dict(zip(read, found, strict=True))
-        return [places.get(place, {}) for place in range(len(subsets))]
 
-    def over_read(
-        columns: Callable[[Block], np.ndarray], of: Callable[[np.ndarray], dict[str, np.ndarray]]
-    ) -> Averages:
-        return Averages(
-            lambda means: by_place(map(of, np.moveaxis(means, 1, 0))),
-            lambda block, where: (columns(block), where[:, read]),
-        )
+def _cells() -> Averages:
+    """Return the pay-off in each of `PANELS`."""
 
     def cells(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         panel = panel_of(block.teacher.predicted == block.label, block.correct)
-        inside = where[:, read, None] & (panel[:, None, None] == panels)
+        inside = where[:, :, None] & (panel[:, None, None] == np.arange(len(PANELS)))
         return block.gains, inside.reshape(len(panel), -1)
 
-    def of_cells(means: np.ndarray) -> list[dict[str, np.ndarray]]:
-        by_cell = payoffs(means.reshape(len(means), len(read), len(PANELS), -1))
-        return by_place(
-            {
-                f"{panel}_{name}": v[:, k, j]
-                for j, panel in enumerate(PANELS)
-                for name, v in by_cell.items()
-            }
-            for k in range(len(read))
-        )
-
-    def of_gains(means: np.ndarray) -> list[dict[str, np.ndarray]]:
+    def finish(means: np.ndarray) -> list[dict[str, np.ndarray]]:
+        by_cell = payoffs(means.reshape(len(means), -1, len(PANELS), len(GAINS)))
         return [
-            dict(zip(GAINS, of.T, strict=True)) | payoffs(of) for of in np.moveaxis(means, 1, 0)
+            {
+                f"{panel}_{name}": of[:, subset, k]
+                for k, panel in enumerate(PANELS)
+                for name, of in by_cell.items()
+            }
+            for subset in range(means.shape[1] // len(PANELS))
         ]
 
-    found = [over_read(_mutual, _mutual_statistics)]
-    if labelled:
-        found += [
-            Averages(of_gains, lambda block, where: (block.gains, where)),
-            Averages(of_cells, cells),
-            over_read(_agreement, lambda means: _kappas(means, classes)),
-        ]
-    if labelled and replicated:
-        found.append(over_read(_inherited, _inherited_statistics))
-    return found
+    return Averages(finish, cells)
 
 
 def payoffs(means: np.ndarray) -> dict[str, np.ndarray]:

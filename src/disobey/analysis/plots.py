@@ -32,6 +32,7 @@ class Points:
         self.teacher, self.models = teacher, models
         self.edges = _edges(np.concatenate([teacher, *models])) if edges is None else edges
         # Cells are numbered from 0 to CELLS^2 - 1; points outside all of them have number -1.
+        # Not with np.histogram2d, which takes more memory than the rest of the analysis.
         row, outside, self._cell = _side(teacher, self.edges), np.int16(-1), []
         for model in models:
             column = _side(model, self.edges)
@@ -64,17 +65,15 @@ class Points:
         return np.array([of_teacher] * len(models)), np.array(of_models)
 
 
-def binned_means(
-    order: np.ndarray, values: Sequence[np.ndarray], bins: int = QUANTILES
-) -> np.ndarray:
+def binned_means(order: np.ndarray, values: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean of each of ``values`` within quantile bins of ``order``, (value, bin).
 
     NaN in a bin without a point.
     """
-    inside = quantile_bin(order, np.ones(len(order), bool), bins)
-    number = np.bincount(inside, minlength=bins)
+    inside = quantile_bin(order, np.ones(len(order), bool), QUANTILES)
+    number = np.bincount(inside, minlength=QUANTILES)
     with np.errstate(invalid="ignore"):
-        return np.array([np.bincount(inside, each, minlength=bins) / number for each in values])
+        return np.array([np.bincount(inside, each, QUANTILES) / number for each in values])
 
 
 def student_teacher_plot(compared: Sequence[str], points: Points) -> xr.Dataset:

@@ -8,7 +8,7 @@ import numpy as np
 
 from disobey.analysis.confidence import confidence_logit
 from disobey.analysis.names import NATS, PROBABILITY, SHARE, SQUARED_PROBABILITY, Statistic
-from disobey.analysis.resampling import Averages
+from disobey.analysis.resampling import Averages, by_subset
 
 ECE_BINS = 15
 # The confidence logit beyond which a softmax in float32 gives a probability of 1.
@@ -19,6 +19,14 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Return log-probabilities in float64, (example, class)."""
     shifted = logits.astype(np.float64) - logits.max(1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def softened(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Return softmax(logits / temperature) over the last axis, in float64."""
+    scaled = logits.astype(np.float64) / temperature
+    exponential = np.exp(scaled - scaled.max(-1, keepdims=True))
+    probabilities: np.ndarray = exponential / exponential.sum(-1, keepdims=True)
+    return probabilities
 
 
 class Outputs:
@@ -182,15 +190,10 @@ def example_means(statistics: Sequence[Statistic]) -> Averages:
     Each block is added as a `Block` and the subsets, bool of shape (example, subset).
     """
     averaged = {one.name: one.of for one in statistics if one.of is not None}
-
-    def columns(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.column_stack([of(block) for of in averaged.values()]), where
-
-    def finish(means: np.ndarray) -> list[dict[str, np.ndarray]]:
-        by_subset = np.moveaxis(means, 1, 0)
-        return [dict(zip(averaged, of_subset.T, strict=True)) for of_subset in by_subset]
-
-    return Averages(finish, columns)
+    return by_subset(
+        lambda block: np.column_stack([of(block) for of in averaged.values()]),
+        lambda means: dict(zip(averaged, means.T, strict=True)),
+    )
 
 
 def calibration() -> Averages:
@@ -200,8 +203,8 @@ def calibration() -> Averages:
     of the model's confidence in its own prediction.
     """
 
-    def gaps(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def gaps(block: Block) -> np.ndarray:
         confidence = 1 / (1 + np.exp(-block.model.phi_own))
-        return binned_gap(confidence, confidence - block.correct), where
+        return binned_gap(confidence, confidence - block.correct)
 
-    return Averages(lambda means: [{"ece": ece} for ece in np.abs(means).sum(2).T], gaps)
+    return by_subset(gaps, lambda means: {"ece": np.abs(means).sum(1)})

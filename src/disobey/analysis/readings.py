@@ -14,12 +14,9 @@ import numpy as np
 
 from disobey.analysis.confidence import QUARTER, TENTH, moments_of, quantile_of, slope_of
 from disobey.analysis.names import (
-    ALL,
     BY_REPLICATE,
-    CLEAN,
     LABEL_GAP,
     LOGITS,
-    MISLABELLED,
     MISLABELLED_AUC,
     PANELS,
     PLOT_MISLABELLED_AUC,
@@ -32,8 +29,6 @@ from disobey.analysis.names import (
 from disobey.analysis.quality import Outputs, entropy
 from disobey.analysis.resampling import Averages
 
-# The subsets of these readings: no model decides who belongs to them.
-SUBSETS = (ALL, CLEAN, MISLABELLED)
 # Statistics of `label_class`, in its order; with `BY_REPLICATE` appended where a replicate ranks.
 LABEL = ("label_slope", LABEL_GAP, "label_gap_top_decile", "label_share_below_diagonal")
 PANEL_WORDS = dict(

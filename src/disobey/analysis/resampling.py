@@ -123,6 +123,19 @@ class Averages:
             return self._finish(*means)
 
 
+def by_subset(
+    columns: Callable[[Any], np.ndarray], of: Callable[[np.ndarray], dict[str, np.ndarray]]
+) -> Averages:
+    """Return statistics of each subset: ``of`` the means, (1 + resample, feature), of ``columns``.
+
+    A block is added as whatever ``columns`` takes and the subsets, (example, subset).
+    """
+    return Averages(
+        lambda means: list(map(of, np.moveaxis(means, 1, 0))),
+        lambda block, where: (columns(block), where),
+    )
+
+
 class Gathered(Protocol):
     """Statistics that are made of means: gathered block by block, then computed."""
 

@@ -29,6 +29,7 @@ from disobey.analysis.names import (
     STUDENT,
     SUBSETS,
     TEACHER,
+    UNJUDGED,
     WRONG,
 )
 from disobey.analysis.payoff import (
@@ -39,6 +40,7 @@ from disobey.analysis.payoff import (
     beyond_reference,
     deviations,
     gains_of,
+    mean_gains,
 )
 from disobey.analysis.plots import plots
 from disobey.analysis.quality import (
@@ -51,7 +53,6 @@ from disobey.analysis.quality import (
     kl_divergence,
     mean_teacher,
 )
-from disobey.analysis.readings import SUBSETS as READ
 from disobey.analysis.readings import Kept, readings
 from disobey.analysis.resampling import Averages, Gathered, Resamples, gather, mean_of
 from disobey.analysis.statistics import STATISTICS
@@ -195,11 +196,7 @@ class SplitAnalysis:
     def _read(self) -> dict[Judged, dict[Model, np.ndarray]]:
         """Read all logits; keep predictions and confidence logits, enter what they complete.
 
-        Returns
-        -------
-        dict of dict of ndarray of float64, shape (class,)
-            For each subset the class means of each model's logits, centred within each example;
-            empty without replicates.
+        Returns class means, (class,), of each model's centred logits; none without replicates.
         """
         means = {(role, i): self._means_of(role, i) for i in self.seeds for role in self.roles}
         sums: dict[Model, np.ndarray | float] = dict.fromkeys(self.models, 0.0)
@@ -212,24 +209,29 @@ class SplitAnalysis:
             for seed in self.seeds:
                 where = np.column_stack([self.subset(name, seed, rows) for name in self.subsets])
                 for role, block in self._blocks(seed, logits, teachers, rows).items():
-                    for one in means[role, seed]:
-                        one.add(counts, block, where)
+                    for subsets, one in means[role, seed]:
+                        one.add(counts, block, where[:, np.isin(self.subsets, subsets)])
             if self.replicated:
                 inside = np.array([self.subset(*judged, rows) for judged in self._judged()], float)
                 for model in self.models:
                     sums[model] += inside @ CentredLogits(logits[model])[slice(None)]
-        for model, one in ((model, one) for model, found in means.items() for one in found):
-            for subset, statistics in zip(self.subsets, one.statistics(), strict=True):
+        for model, found in means.items():
+            by_subset = [zip(subsets, one.statistics(), strict=True) for subsets, one in found]
+            for subset, statistics in itertools.chain.from_iterable(by_subset):
                 self._enter(subset, model, statistics)
         return self._class_means(sums) if self.replicated else {}
 
-    def _means_of(self, role: str, seed: int) -> list[Averages]:
-        """Return what is averaged over the examples of a model."""
-        found = [example_means(QUALITY), calibration()] if self.labelled else []
+    def _means_of(self, role: str, seed: int) -> list[tuple[list[str], Averages]]:
+        """Return what is averaged over the examples of a model, and in which subsets."""
+        everywhere = [example_means(QUALITY), calibration()] if self.labelled else []
+        of_unjudged = []
         if role in self.compared:
+            everywhere += [example_means(FIDELITY), *([mean_gains()] if self.labelled else [])]
             kinds = {"labelled": self.labelled, "replicated": bool(self._others(seed))}
-            found += [example_means(FIDELITY), *deviations(self.subsets, self.classes, **kinds)]
-        return found
+            of_unjudged = deviations(self.classes, **kinds)
+        unjudged = [name for name in self.subsets if name in UNJUDGED]
+        found = [(self.subsets, one) for one in everywhere]
+        return found + [(unjudged, one) for one in of_unjudged]
 
     def _blocks(
         self,
@@ -282,7 +284,7 @@ class SplitAnalysis:
                 by_replicate.append(primary(m, t, r, where[self._judge(name, other)]))
             inside = where[self._judge(name, seed)]
             groups[name, (role, seed)] = [[plotted(*own, inside)], by_replicate]
-            if self.labelled and name in READ:
+            if self.labelled and name in UNJUDGED:
                 wrong = ~self.subset(CLEAN, 0) if self.noisy and name == ALL else None
                 found = readings(self.kept, own, (role, seed), self._others(seed), inside, wrong)
                 groups[name, (role, seed)] += found

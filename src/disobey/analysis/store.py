@@ -49,13 +49,12 @@ import xarray as xr
 from disobey.analysis.bias import Bias
 from disobey.analysis.curves import Curves
 from disobey.analysis.gradients import Gradients
-from disobey.analysis.names import EFFECT, HELD_OUT, REFERENCE, STUDENT, TEACHER
+from disobey.analysis.names import EFFECT, HELD_OUT, REFERENCE, SPLITS, STUDENT, TEACHER
 from disobey.analysis.statistics import STATISTICS
 from disobey.errors import UserError
 from disobey.stores.manifest import Manifest
 from disobey.stores.reader import read_groups
 
-SPLITS = ("train", "test")
 # The stores of `disobey.stores.layout.BESIDE`.
 BESIDE = {"bias": Bias, "curves": Curves, "gradients": Gradients}
 # Variables of a split that tables and claims read; figures read others, too.

@@ -3,6 +3,7 @@
 A check raises a `disobey.errors.UserError` that names file, array and row.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -71,9 +72,7 @@ class Aligned:
     missing_mass: np.ndarray | None = None
 
 
-def align(
-    models: Sequence[Source], labels: Source | None = None, probabilities: bool = False
-) -> Aligned:
+def align(models: Sequence[Source], labels: Source | None, probabilities: bool) -> Aligned:
     """Check every array and put all rows into one order.
 
     That is the order of the labels' ids, or else of the first model that has some. Rows of a file
@@ -237,13 +236,13 @@ def _agreed(
 
 def _refuse_twice(models: Sequence[Source], ordered: Sequence[Columns]) -> None:
     """Refuse one model in two places: it would be its own replicate, and share its own noise."""
-    for k, model in enumerate(models):
-        for before, other in enumerate(models[:k]):
-            if np.array_equal(ordered[k][LOGITS], ordered[before][LOGITS]):
-                raise UserError(
-                    f"{model.place(LOGITS)}: is the same as {other.place(LOGITS)}; teacher, "
-                    f"student, reference and every replicate are models of their own"
-                )
+    pairs = itertools.combinations(zip(models, ordered, strict=True), 2)
+    for (other, columns), (model, same) in pairs:
+        if np.array_equal(columns[LOGITS], same[LOGITS]):
+            raise UserError(
+                f"{model.place(LOGITS)}: is the same as {other.place(LOGITS)}; teacher, student, "
+                f"reference and every replicate are models of their own"
+            )
 
 
 # --- checks ------------------------------------------------------------------------------------

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from disobey.analysis.names import SPLITS, TEST, TRAIN
+from disobey.analysis.quality import softened
 from disobey.errors import UNREADABLE_ARRAYS, UserError, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TRAIN, TEST = "train", "test"
-SPLITS = (TRAIN, TEST)
 # The split of arrays that do not say which one they are of.
 UNNAMED = ""
 LOGITS, LABEL, CLEAN_LABEL, ID, CLASS_NAME = (
@@ -64,14 +64,12 @@ def read_file(path: Path, main: str = LOGITS) -> Splits:
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
-    try:
-        reader = READERS[path.suffix.lower()]
-    except KeyError:
+    if path.suffix.lower() not in READERS:
         raise UserError(
             f"{path}: what format is this? Files end in {', '.join(READERS)}; from any framework: "
             f"numpy.savez('model.npz', test=logits), an array (example, class)"
-        ) from None
-    splits = reader(path, main)
+        )
+    splits = READERS[path.suffix.lower()](path, main)
     for split, columns in splits.items():
         _complete(f"{path}, {split}" if split else str(path), columns)
     if not any(main in columns for columns in splits.values()):
@@ -458,10 +456,8 @@ def spread_share(logits: np.ndarray, given: np.ndarray, temperature: float) -> f
 
     ``logits`` are those of `completed`, ``given`` the top classes, (example, k).
     """
-    scaled = logits / temperature
-    softened = np.exp(scaled - scaled.max(1, keepdims=True))
-    softened /= softened.sum(1, keepdims=True)
-    return float(1 - np.take_along_axis(softened, given.astype(np.int64), 1).sum(1).mean())
+    p = softened(logits, temperature)
+    return float(1 - np.take_along_axis(p, given.astype(np.int64), 1).sum(1).mean())
 
 
 # --- what can be told before anything is made of them: for planning --------------------------

@@ -6,9 +6,8 @@ import sys
 import numpy as np
 import xarray as xr
 
-from disobey.analysis.bias import LayerProgress, analyse
+from disobey.analysis.bias import analyse, recorded
 from disobey.analysis.histories import (
-    Recording,
     check_points,
     check_same,
     check_same_data,
@@ -22,7 +21,7 @@ from disobey.errors import UserError
 from disobey.job import Job
 from disobey.stores.layout import HISTORY
 
-Recordings = dict[str, list[Recording]]
+Recordings = dict[str, list[xr.Dataset]]
 
 
 def run(job: "Job") -> None:
@@ -67,7 +66,10 @@ def read_layer(job: "Job", layer: str) -> Recordings:
     _check(found, seeds, _range(job))
     ranks = common_ranks(found[REFERENCE])
     _check_pairs(job, layer, ranks)
-    return {name: [one.along(ranks) for one in of_model] for name, of_model in found.items()}
+    return {
+        name: [one.isel(direction=np.isin(one["rank"], ranks)) for one in of_model]
+        for name, of_model in found.items()
+    }
 
 
 def _check_pairs(job: "Job", layer: str, ranks: np.ndarray) -> None:
@@ -83,7 +85,7 @@ def _check_pairs(job: "Job", layer: str, ranks: np.ndarray) -> None:
         )
 
 
-def _recording(job: "Job", id: str, layer: str) -> Recording:
+def _recording(job: "Job", id: str, layer: str) -> xr.Dataset:
     return read_recording(job.input(id).file(f"{id}/{HISTORY}"), id, layer)
 
 
@@ -113,14 +115,14 @@ def analyse_layer(
     """Return the group of one layer; see `disobey.analysis.bias`."""
     references = recordings[REFERENCE]
     first = references[0]
-    eigenvalue = np.mean([reference.eigenvalue for reference in references], 0)
+    eigenvalue = np.mean([reference.eigenvalue.values for reference in references], 0)
     progress, norm, norm_start = (
-        np.array([[getattr(one, name) for one in of_model] for of_model in recordings.values()])
+        np.array([[one[name].values for one in of_model] for of_model in recordings.values()])
         for name in ("progress", "norm", "norm_start")
     )
-    layer = LayerProgress(
-        tuple(recordings), tuple(seeds), first.step, progress, norm, norm_start, first.rank,
-        eigenvalue,
+    layer = recorded(
+        list(recordings), seeds, first.step.values, progress, norm, norm_start,
+        first["rank"].values, eigenvalue,
     )  # fmt: skip
     found = analyse(layer, matched)
     if pairs is not None:

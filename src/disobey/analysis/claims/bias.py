@@ -5,7 +5,7 @@ accuracies where they fit their training labels equally well.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,7 @@ from disobey.analysis.gradients import (
     RIGHT_SIGNS,
     Gradients,
 )
-from disobey.analysis.intervals import HOLDS, UNDECIDED, verdict
+from disobey.analysis.intervals import HOLDS, UNDECIDED, names_along, verdict
 from disobey.analysis.names import PAIRS, PAPER, REFERENCE, SECOND_SEED, STUDENT, TEACHER
 from disobey.analysis.store import Analysis
 
@@ -117,31 +117,40 @@ NO_CONTROLS = (
 )
 TOO_FEW = "both reach too few levels of train accuracy in some seed"
 ANY = (-math.inf, math.inf)
+SHARES = (-1.0, 1.0)  # differences of two shares
+# By control: the student's number minus its own, (seed,), and its own.
+Controls = Mapping[str, tuple[np.ndarray, float]]
+
+
+def _controls(
+    data: xr.Dataset, difference: str, own: str, along: str = "placebo", models: str = "compared"
+) -> Controls:
+    """Return all controls ``along`` a dimension, whose own numbers are along ``models``."""
+    return {
+        one: (data[difference].sel({along: one}).values, float(data[own].sel({models: one})))
+        for one in names_along(data, along)
+    }
 
 
 def _against(
     claim: Claim,
     setting: str,
-    control: str,
-    per_seed: np.ndarray,
+    controls: Controls,
     called: str,
-    beside: float = NAN,
     within: tuple[float, float] = ANY,
-    layer: str = "",
-) -> Finding:
-    """Return the finding against one control, which is not counted.
+    **about: Any,  # noqa: ANN401 - further attributes
+) -> list[Finding]:
+    """Return the finding against each control, which is not counted.
 
-    ``per_seed`` is student minus control, (seed,), ``called`` the name of ``beside``, the control's
-    own number.
+    ``called`` is the name of the controls' own numbers, empty where they have none.
     """
-    name = f"{called} of {control}" if called else ""
-    about: dict[str, Any] = {
-        "control_name": name,
-        "control": beside,
-        "layer": layer,
-        "placebo": control,
-    }
-    return Finding.of(claim, setting, Number.of(per_seed, within=within), counted=False, **about)
+    return [
+        Finding.of(
+            claim, setting, Number.of(difference, within=within), counted=False, placebo=control,
+            control_name=f"{called} of {control}" if called else "", control=own, **about,
+        )
+        for control, (difference, own) in controls.items()
+    ]  # fmt: skip
 
 
 # --- the bias against placebos ----------------------------------------------------------------
@@ -149,18 +158,15 @@ def _against(
 
 def _against_placebos(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
     """Yield the finding over all placebos, which is the verdict; then each, then by band."""
-    dataset, placebos = bias.layers[layer], bias.placebos(layer)
-    differences = [dataset[OVERALL_DIFFERENCE].sel(placebo=one).values for one in placebos]
-    controls = [float(dataset[f"{OVERALL}_estimate"].sel(compared=one)) for one in placebos]
+    dataset, what = bias.layers[layer], (claim, bias, layer, "log ratio")
+    controls = _controls(dataset, OVERALL_DIFFERENCE, f"{OVERALL}_estimate")
     alone = dataset[OVERALL].sel(compared=STUDENT).values
-    what = claim, bias, layer, placebos, "log ratio"
-    yield from _compared(*what, differences, controls, alone)
+    yield from _compared(*what, controls, alone)
     for band in map(str, dataset.band.values):
-        here = dataset.sel(band=band)
-        numbers = [here[BAND_DIFFERENCE].sel(placebo=one).values for one in placebos]
-        beside = [float(here[f"{BAND_OVERALL}_estimate"].sel(compared=one)) for one in placebos]
-        if placebos and not np.isnan(numbers).any():
-            over_all, *_ = _compared(*what, numbers, beside, alone)
+        controls = _controls(dataset.sel(band=band), BAND_DIFFERENCE, f"{BAND_OVERALL}_estimate")
+        tracked = not any(np.isnan(difference).any() for difference, _ in controls.values())
+        if controls and tracked:
+            over_all, *_ = _compared(*what, controls, alone)
             yield replace(over_all, band=band, counted=False)
 
 
@@ -168,10 +174,8 @@ def _compared(
     claim: Claim,
     bias: Bias,
     layer: str,
-    controls: Sequence[str],
     called: str,
-    differences: Sequence[np.ndarray],
-    beside: Sequence[float],
+    controls: Controls,
     alone: np.ndarray,
     within: tuple[float, float] = ANY,
 ) -> Iterator[Finding]:
@@ -181,14 +185,12 @@ def _compared(
     """
     counted = layer == bias.first
     if not bias.placebos(layer):
-        about: dict[str, Any] = {"layer": layer, "remark": NO_PLACEBOS.format("the study names")}
-        number = Number.of(alone)
-        yield Finding.of(claim, bias.setting, number, withheld=True, counted=counted, **about)
+        yield Finding.of(
+            claim, bias.setting, Number.of(alone), withheld=True, layer=layer, counted=counted,
+            remark=NO_PLACEBOS.format("the study names"),
+        )  # fmt: skip
         return
-    each = [
-        _against(claim, bias.setting, one, difference, called, of, within, layer)
-        for one, difference, of in zip(controls, differences, beside, strict=True)
-    ]
+    each = _against(claim, bias.setting, controls, called, within, layer=layer)
     yield against_all(each, f"mean {called} of placebos", counted=counted)
     yield from each
 
@@ -213,15 +215,12 @@ def _pairs_against_controls(claim: Claim, bias: Bias, layer: str) -> Iterator[Fi
     dataset = bias.layers[layer]
     if PAIRS_EXPECTED not in dataset:
         return
-    controls = (REFERENCE, *bias.placebos(layer))
-    student, *others = (
-        dataset[PAIRS_EXPECTED].sel(model=one).values for one in (STUDENT, *controls)
-    )
-    differences = [student - other for other in others]
-    beside = [float(other.mean()) for other in others]
-    yield from _compared(
-        claim, bias, layer, controls, "pairs", differences, beside, differences[0], (-PAIRS, PAIRS)
-    )
+    expected = dataset[PAIRS_EXPECTED]
+    student = expected.sel(model=STUDENT).values
+    counts = {one: expected.sel(model=one).values for one in (REFERENCE, *bias.placebos(layer))}
+    controls = {one: (student - count, float(count.mean())) for one, count in counts.items()}
+    alone, _ = controls[REFERENCE]
+    yield from _compared(claim, bias, layer, "pairs", controls, alone, (-PAIRS, PAIRS))
 
 
 # --- the bias against the theorem -------------------------------------------------------------
@@ -267,7 +266,7 @@ def _agreement(number: Number, theorem: float) -> str:
 
 
 def _signs(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
-    number = Number.of(gradients.data[claim.statistic].values, within=(-1.0, 1.0))
+    number = Number.of(gradients.data[claim.statistic].values, within=SHARES)
     first = Number.of(gradients.data[f"{RIGHT_FIRST_GRADIENTS}_difference"].values)
     yield Finding.of(
         claim, gradients.setting, number, control_name=f"share under {ONE_HOT} labels",
@@ -278,16 +277,12 @@ def _signs(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
 
 def _directions(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
     """Yield the finding against all controls, which is the verdict, then those against each."""
-    setting, differences = gradients.setting, gradients.data[MEAN_COSINE_DIFFERENCE]
-    each = [
-        _against(
-            claim, setting, control, differences.sel(control=control).values, MEAN_COSINE,
-            gradients.number(MEAN_COSINE, model=control)[0],
-        )
-        for control in gradients.controls
-    ]  # fmt: skip
+    own = f"{MEAN_COSINE}_estimate"
+    controls = _controls(gradients.data, claim.statistic, own, "control", "model")
+    each = _against(claim, gradients.setting, controls, MEAN_COSINE)
     if len(each) == 1:
-        yield Finding.of(claim, setting, each[0].number, withheld=True, remark=NO_CONTROLS)
+        only = each[0].number
+        yield Finding.of(claim, gradients.setting, only, withheld=True, remark=NO_CONTROLS)
         return
     yield against_all(each, f"mean of {MEAN_COSINE} of controls")
     yield from each
@@ -299,16 +294,15 @@ def _directions(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
 def _equal_accuracy(claim: Claim, curves: Curves) -> Iterator[Finding]:
     """Yield the finding against reference and placebos, which counts, then those against each."""
     to_reference = curves.data[EQUAL_ACCURACY].sel(compared=STUDENT).values
-    each = [_against(claim, curves.setting, REFERENCE, to_reference, "", within=(-1.0, 1.0))]
-    for placebo in curves.placebos:
-        difference = curves.data[EQUAL_ACCURACY_DIFFERENCE].sel(placebo=placebo).values
-        beside, _, _ = curves.number(EQUAL_ACCURACY, compared=placebo)
-        what = claim, curves.setting, placebo, difference, EQUAL_ACCURACY
-        each.append(_against(*what, beside, (-1.0, 1.0)))
+    placebos = _controls(curves.data, claim.statistic, f"{EQUAL_ACCURACY}_estimate")
+    each = [
+        *_against(claim, curves.setting, {REFERENCE: (to_reference, NAN)}, "", SHARES),
+        *_against(claim, curves.setting, placebos, EQUAL_ACCURACY, SHARES),
+    ]
     each = [replace(one, examples=curves.test_examples) for one in each]
     few: dict[str, Any] = {"verdict": WITHHELD, "remark": TOO_FEW}
     each = [one if math.isfinite(one.number.estimate) else replace(one, **few) for one in each]
-    if curves.placebos:
+    if placebos:
         yield against_all(each, f"mean {EQUAL_ACCURACY} of placebos")
         yield from each
     else:

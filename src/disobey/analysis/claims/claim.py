@@ -194,12 +194,15 @@ def decide(claim: Claim, number: Number) -> tuple[str, float]:
     above = one_sided_p(
         number.estimate, claim.null, number.seed_variance, number.seeds, number.example_variance
     )
-    side = verdict(number.low, number.high, claim.null)
-    if claim.side == ABOVE:
-        return side, above
-    if claim.side == BELOW:
-        return {HOLDS: CONTRARY, CONTRARY: HOLDS}.get(side, UNDECIDED), 1 - above
-    return HOLDS if side != UNDECIDED else UNDECIDED, 2 * min(above, 1 - above)
+    p = {ABOVE: above, BELOW: 1 - above, CLEAR_OF: 2 * min(above, 1 - above)}[claim.side]
+    return _side(claim, number.low, number.high), p
+
+
+def _side(claim: Claim, low: float, high: float) -> str:
+    side = verdict(low, high, claim.null)
+    if claim.side == CLEAR_OF:
+        return side if side == UNDECIDED else HOLDS
+    return side if claim.side == ABOVE else {HOLDS: CONTRARY, CONTRARY: HOLDS}.get(side, side)
 
 
 def two_sided(claim: Claim, p: float) -> float:
@@ -231,13 +234,11 @@ def find(claim: Claim, analysis: Analysis) -> Finding:
     control = NAN
     if claim.control is not None:
         control = number_of(analysis, claim.statistic, claim.control, *where).estimate
-    about: dict[str, Any] = {
-        "control_name": claim.control or "",
-        "control": control,
-        "remark": missing,
-    }
-    found = Finding.of(claim, analysis.setting, number, examples_of(analysis, *where), **about)
-    return replace(found, verdict=WITHHELD) if missing in NOT_GIVEN else found
+    return Finding.of(
+        claim, analysis.setting, number, examples_of(analysis, *where),
+        withheld=missing in NOT_GIVEN, control_name=claim.control or "", control=control,
+        remark=missing,
+    )  # fmt: skip
 
 
 def what_is_missing(claim: Claim, analysis: Analysis) -> str:
@@ -308,19 +309,18 @@ def against_all(each: list[Finding], control_name: str, *, counted: bool = True)
     if unknown is not None:
         remark = f"against {unknown.placebo}: {unknown.remark}"
         return replace(unknown, placebo=ALL_PLACEBOS, counted=counted, remark=remark)
-    above = first.claim.side == ABOVE
     low, high = min(n.low for n in numbers), max(n.high for n in numbers)
-    side = verdict(low, high, first.claim.null)
     estimate = sum(n.estimate for n in numbers) / len(numbers)
     controls = [found.control for found in each if not math.isnan(found.control)]
-    closest = (min if above else max)(each, key=lambda found: found.number.estimate)
+    nearest = min if first.claim.side == ABOVE else max
+    closest = nearest(each, key=lambda found: found.number.estimate)
     kept = sum(found.verdict == HOLDS for found in each)
     spans = ", whose intervals this one spans" if len(each) > 1 else ""
     return Finding(
         first.claim,
         first.setting,
         Number(estimate, low, high, NAN, NAN, first.seeds),
-        side if above else {CONTRARY: HOLDS, HOLDS: CONTRARY}.get(side, UNDECIDED),
+        _side(first.claim, low, high),
         NAN if first.seeds < 2 else _joint_p([found.p for found in each]),
         first.examples,
         control_name,
