@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from disobey.data.images import EncodedImages
+from disobey.data.raw import SPLITS
 from disobey.errors import UserError
 from disobey.job import Job
 from disobey.stores.reader import OpenFile, read_arrays, read_attributes
 
-SPLITS = ("train", "test")
 ENCODED = "encoded"  # a kind of images
 
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from disobey.data.prepared import SPLITS, prepared_data
+from disobey.data.prepared import prepared_data
+from disobey.data.raw import SPLITS
 from disobey.job import Job
 from disobey.training.device import choose_device, compute_threads
 from disobey.training.inputs import device_inputs

@@ -13,14 +13,13 @@ import torch
 from torch import nn
 
 from disobey.data.prepared import Prepared
+from disobey.data.raw import SPLITS
 from disobey.seeds import stream
 from disobey.stores.writer import NetcdfWriter
 from disobey.training.inputs import Inputs, device_inputs
 from disobey.training.loop import Tracker
 from disobey.training.predictions import predictions
 from disobey.training.schedules import logarithmic_steps
-
-SPLITS = ("train", "test")
 
 
 class Chosen:
