@@ -193,7 +193,8 @@ def test_a_time_between_looks_that_nobody_can_wait_is_refused(study, seconds, ca
     with pytest.raises(SystemExit) as left:
         main(["study.yaml", "--watch", seconds])
     assert left.value.code == 2
-    assert "--watch" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith(f"argument --watch: '{seconds}' is not a whole number from 1 to 86,400")
 
 
 def test_json_counts_every_job_once_and_a_shared_one_in_each_setting(study, capsys):

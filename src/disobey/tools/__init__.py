@@ -18,6 +18,19 @@ def argument_parser(name: str, doc: str | None, **options: Any) -> argparse.Argu
     return argparse.ArgumentParser(f"python -m disobey {name}", description=description, **options)
 
 
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return the reader of an option; argparse's ``choices`` would list each number in an error."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"'{text}' is not a whole number from {least:,} to {most:,}"
+            )
+        return int(text)
+
+    return read
+
+
 def tool(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int]:
     """Decorate the main function of a tool: a user's mistake is printed, and the status is 2."""
 

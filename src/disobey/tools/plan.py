@@ -18,7 +18,7 @@ from disobey.study.plan import make_plan
 from disobey.study.resources import RUN_A_MODEL, Need, need_of
 from disobey.study.runs import seen_teacher
 from disobey.study.staleness import CodeDigests
-from disobey.tools import argument_parser, tool
+from disobey.tools import argument_parser, tool, whole_number
 from disobey.training.losses import DEFAULT, TEMPERATURE
 
 LISTED = 10  # names in an error
@@ -113,7 +113,7 @@ def run_main(arguments: Sequence[str]) -> int:
     parser.add_argument("job", nargs="+", help="part of the job's name, for example: train digits")
     parser.add_argument("--study", default="config.yaml", help="the study file")
     parser.add_argument("--pdb", action="store_true", help="debug where an exception is raised")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=whole_number(1, 1024), default=1)
     options = parser.parse_intermixed_args(arguments)
     study = load_study(options.study)
     plan = make_plan(study)
@@ -141,13 +141,14 @@ def find_job(plan: Plan, parts: Sequence[str]) -> PlannedJob:
         return plan.jobs[names[whole]]
     found = [name for name in names if all(part in name for part in parts)]
     if not found:
-        raise UserError(f"study '{plan.study}' has no job '{whole}'; {nearest(whole, list(names))}")
+        hint = nearest(whole, names)
+        if not hint.startswith("did you mean"):  # a study has hundreds of jobs
+            hint = "`python -m disobey why` names the jobs that would run, `status --json` all"
+        raise UserError(f"study '{plan.study}' has no job '{whole}'; {hint}")
     if len(found) > 1:
         more = f"\n  and {len(found) - LISTED} more" if len(found) > LISTED else ""
         listed = "".join(f"\n  {name}" for name in found[:LISTED])
-        raise UserError(
-            f"'{whole}' is part of {len(found)} names; write more of one:{listed}{more}"
-        )
+        raise UserError(f"'{whole}' fits {len(found)} names; write more of one:{listed}{more}")
     return plan.jobs[names[found[0]]]
 
 

@@ -26,7 +26,7 @@ from disobey.study.jobs import Name, Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, why
-from disobey.tools import argument_parser, tool
+from disobey.tools import argument_parser, tool, whole_number
 
 TAIL = 64 << 10  # bytes: errors and the last state of a bar are at the end of a log
 # ``43%|####3     | 86/200 [00:12<00:16, 7.03step/s, loss=0.4]``, as tqdm writes it
@@ -233,7 +233,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("study", nargs="?", default="config.yaml")
     parser.add_argument("--json", action="store_true", help="all jobs, for scripts")
     parser.add_argument(
-        "--watch", nargs="?", type=int, choices=range(1, 86_401), const=10, metavar="SECONDS",
+        "--watch", nargs="?", type=whole_number(1, 86_400), const=10, metavar="SECONDS",
         help="look again every so often, until Ctrl-C (default: 10)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
