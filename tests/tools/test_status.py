@@ -2,6 +2,7 @@
 
 import errno
 import json
+import platform
 import re
 import time
 from pathlib import Path
@@ -253,7 +254,158 @@ def test_a_lock_can_be_taken_while_it_is_looked_at_again_and_again(tmp_path):
     assert not lock.path.exists()
 
 
+@pytest.mark.parametrize("json_too", [False, True])
+def test_watch_looks_again_until_ctrl_c(study, monkeypatch, capsys, json_too):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        make(first(study[0], "prepare"), study[1])
+        if len(slept) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", sleep)
+    assert main(["study.yaml", "--watch", "3", *(["--json"] if json_too else [])]) == 0
+    assert slept == [3, 3]
+    shown = capsys.readouterr().out
+    if json_too:
+        looks = [json.loads(text + "}") for text in shown.split("\n}\n")[:-1]]
+        assert [look["counts"]["done"] for look in looks] == [0, 1]
+    else:
+        jobs = len(study[0].jobs)
+        head = rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\nstudy small: {jobs} jobs: "
+        assert re.match(f"{head}{jobs} missing\n", shown)
+        assert re.search(f"\n{head}1 done, {jobs - 1} missing\n", shown)
+        assert "\033" not in shown  # into a file
+
+
+def test_on_a_terminal_each_look_takes_the_place_of_the_one_before(study, monkeypatch, capsys):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert main(["study.yaml", "--watch"]) == 0
+    assert slept == [10]
+    home, whole_screen, what_was_scrolled = "\033[H", "\033[2J", "\033[3J"
+    assert capsys.readouterr().out.startswith(home + whole_screen + what_was_scrolled)
+
+
+# --- running jobs ---------------------------------------------------------------------------
+
+NOW = 1_767_225_600.0  # 2026-01-01 00:00:00 UTC
+
+
+def ago(seconds, form="%Y-%m-%d %H:%M:%S UTC"):
+    """Return when that was, before `NOW`, as locks name it."""
+    return time.strftime(form, time.gmtime(NOW - seconds))
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Return the function that lets a process hold a lock, since some seconds ago."""
+    monkeypatch.setattr("time.time", lambda: NOW)
+    locks = []
+
+    def hold(path, seconds, host="node7"):
+        lock = Lock(Path(path))
+        assert lock.try_take()
+        locks.append(lock)
+        lock.path.write_text(json.dumps(vars(Holder(123, host, ago(seconds)))))
+
+    yield hold
+    for lock in locks:
+        lock.release(remove=True)
+
+
+@pytest.mark.parametrize(
+    ("log", "host", "said"),
+    [
+        ("", "node7", " on node7"),
+        ("  0%|          | 0/9000 [00:00<?, ?step/s]", "node7", " (0 of 9,000 steps) on node7"),
+        (BARS, "node7", " (30 of 90 steps, 20.0 s left) on node7"),
+        (BARS, platform.node(), " (30 of 90 steps, 20.0 s left)"),
+    ],
+)
+def test_a_running_job_is_named_with_its_steps_and_another_machine(study, held, log, host, said):
+    job = first(study[0], "train")
+    write_log(job, log)
+    held(lock_of(job.manifest), 5, host)
+    shown = list(lines(study_status(*study)))
+    place = shown.index(f"running: train {job.key}{said}")
+    assert shown[place - 1] == shown[place + 1] == ""
+
+
+def test_of_many_failed_jobs_ten_are_named(study):
+    failed = list(study[0].jobs.values())[:12]
+    for job in failed:
+        write_log(job, f"disobey {job.stage}: no")
+    shown = [line for line in lines(study_status(*study)) if line.startswith(("failed", "  and"))]
+    assert shown == [*(f"failed: {job.stage} {job.key}" for job in failed[:10]), "  and 2 more"]
+
+
+def test_the_snakemake_at_work_is_named(study, held):
+    held(".snakemake/lease", 60)
+    said = f"snakemake is at work: process 123 on node7 since {ago(60)}"
+    assert list(lines(study_status(*study)))[1] == said
+    Path(".snakemake/lease").write_text("")
+    unknown = "snakemake is at work: its process is unknown"
+    assert list(lines(study_status(*study)))[1] == unknown
+
+
 # --- time left ------------------------------------------------------------------------------
+
+
+def one_hot(plan):
+    return [job for (stage, key), job in plan.jobs.items() if stage == "train" and "onehot" in key]
+
+
+@pytest.mark.parametrize(("since", "left"), [(3, SECONDS - 3), (20, 0.0)])
+def test_of_a_running_job_without_a_bar_the_rest_of_its_usual_time_is_left(
+    study, held, since, left
+):
+    plan, digests = study
+    for stage in ("prepare", "labels", "train"):
+        make(first(plan, stage), digests)
+    _, running, *others = one_hot(plan)
+    held(lock_of(running.manifest), since)
+    assert study_status(plan, digests).left.seconds == SECONDS * len(others) + left
+
+
+def test_time_left_is_at_the_rate_of_the_run_that_is_at_work(study, held):
+    plan, digests = study
+    make(first(plan, "prepare"), digests, written=ago(101, "%Y-%m-%dT%H:%M:%SZ"))  # by another run
+    for stage in ("labels", "train"):
+        make(first(plan, stage), digests, written=ago(40, "%Y-%m-%dT%H:%M:%SZ"))
+    held(".snakemake/lease", 100)
+    _, new, old, *others = one_hot(plan)
+    held(lock_of(new.manifest), 30)
+    held(lock_of(old.manifest), 150)  # left by the run before: since then it works for this one
+    status = study_status(plan, digests)
+    assert status.at_once == (2 * SECONDS + 30 + 100) / 100
+    assert status.left.seconds == SECONDS * len(others) == 24
+    words = r"left: \d+ jobs, at least 16\.4 s, without .*; at the rate of this run"  # 24 / 1.46
+    assert re.fullmatch(words, left_in_words(status))
+
+
+def test_a_run_that_has_just_begun_has_no_rate(study, held):
+    make(first(study[0], "prepare"), study[1])
+    held(".snakemake/lease", 0)
+    assert study_status(*study).at_once is None
+
+
+def test_a_run_that_was_killed_has_no_rate(study):
+    for stage in ("prepare", "labels", "train"):
+        make(first(study[0], stage), study[1])
+    lease = Path(".snakemake/lease")
+    lease.parent.mkdir()
+    lease.write_text(json.dumps(vars(Holder(123, "node7", "2025-12-31 00:00:00 UTC"))))
+    status = study_status(*study)
+    assert status.at_once is None and not status.snakemake.held
+    assert left_in_words(status).endswith("; one job after another")
 
 
 def test_time_left_is_of_like_jobs_and_says_what_is_unlike_all(study):
@@ -263,11 +415,9 @@ def test_time_left_is_of_like_jobs_and_says_what_is_unlike_all(study):
     status = study_status(plan, digests)
     # The teacher of seed 0 is there: like it are the other teacher and the references, which are
     # one-hot too; students are not.
-    one_hot = [
-        job for (stage, key), job in plan.jobs.items() if stage == "train" and "onehot" in key
-    ]
-    assert status.left.seconds == SECONDS * (len(one_hot) - 1)
-    assert status.left.unknown == status.left.jobs - (len(one_hot) - 1)
+    like = len(one_hot(plan)) - 1
+    assert status.left.seconds == SECONDS * like
+    assert status.left.unknown == status.left.jobs - like
     words = r"left: \d+ jobs, at least 40\.0 s, without \d+ jobs like none measured"
     assert re.match(words, left_in_words(status))
 
