@@ -1,5 +1,7 @@
 """``explain`` names what a file is and everything it came from, for every kind of file."""
 
+import json
+
 import pytest
 
 from disobey.__main__ import main
@@ -59,6 +61,26 @@ def test_one_file_of_a_run_is_explained_by_the_run(folder, capsys):
     root, _, teacher = folder
     text = explained(root, capsys, f"results/runs/{teacher}/model.safetensors")
     assert text.startswith(f"results/runs/{teacher}\n") and "stage     train" in text
+
+
+@pytest.mark.parametrize(
+    ("git", "said"),
+    [
+        ({"commit": None, "dirty": False}, "git       not a git checkout\n"),
+        ({"commit": "abc", "dirty": False}, "git       abc\n"),
+        ({"commit": "abc", "dirty": True}, "git       abc, with uncommitted changes\n"),
+    ],
+)
+def test_the_commit_is_named_where_there_was_one(folder, capsys, git, said):
+    root, plan, _ = folder
+    data = next(job for job in plan.jobs.values() if job.stage == "prepare")
+    path = root / data.manifest
+    kept = path.read_text()
+    try:
+        path.write_text(json.dumps(json.loads(kept) | {"git": git}))
+        assert f"\n  {said}" in explained(root, capsys, data.manifest)
+    finally:
+        path.write_text(kept)
 
 
 def test_a_store_without_upstream_says_so(folder, capsys):

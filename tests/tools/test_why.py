@@ -1,15 +1,23 @@
-"""``why`` says in plain words what changed; which jobs it names is held to Snakemake elsewhere."""
+"""``why`` says in plain words what changed, and ``accept`` who vouches that it changes no number.
 
+Which jobs they name is held to Snakemake elsewhere.
+"""
+
+import getpass
+import json
 import os
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from disobey import code_digest
+from disobey.__main__ import main as disobey
+from disobey.locks import Lock
 from disobey.stages.command import main as run_stage
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
@@ -105,3 +113,119 @@ def test_a_page_with_many_inputs_is_one_line_that_can_be_read(capsys, tmp_path, 
     assert main([str(REPOSITORY / "config.yaml")]) == 0
     line = next(row for row in capsys.readouterr().out.splitlines() if row.startswith("report "))
     assert line.count(";") == SHOWN and re.search(r"; and \d+ more$", line)
+
+
+# --- accept
+
+
+@pytest.fixture
+def stale(made):
+    """The manifest of labels that stand on other code than today's, and today's digest."""
+    _, digests, jobs = made
+    path = Path(jobs["labels"].manifest)
+    record = json.loads(path.read_text())
+    assert record["code"] == digests.of(jobs["labels"])
+    path.write_text(json.dumps(record | {"code": "earlier"}))
+    return path, record["code"]
+
+
+def accepted(path):
+    """Return the code that a manifest names, and the changes of it that were accepted."""
+    record = json.loads(path.read_text())
+    return record["code"], record.get("accepted", [])
+
+
+def answer(monkeypatch, said):
+    """Let somebody at a terminal type something, or Ctrl-D; return what was asked."""
+    asked = []
+
+    def typed(question):
+        asked.append(question)
+        if said is None:
+            raise EOFError
+        return said
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("builtins.input", typed)
+    return asked
+
+
+@pytest.mark.parametrize("said", ["", "n", "No", "yesterday", None])
+def test_without_a_yes_nothing_is_accepted(stale, monkeypatch, capsys, said):
+    path, _ = stale
+    asked = answer(monkeypatch, said)
+    assert disobey(["accept", "study.yaml"]) == 1
+    assert asked == ["Do these edits change no number of these 1 jobs? [y/N] "]
+    shown = capsys.readouterr().out
+    assert shown.startswith("labels: ") and shown.endswith("\nnothing was accepted\n")
+    assert accepted(path) == ("earlier", [])
+
+
+@pytest.mark.parametrize("said", ["y", " YES "])
+def test_after_a_yes_the_job_is_up_to_date(stale, made, monkeypatch, capsys, said):
+    path, code = stale
+    time = path.stat().st_mtime_ns
+    answer(monkeypatch, said)
+    assert disobey(["accept", "study.yaml"]) == 0
+    assert capsys.readouterr().out.endswith("\naccepted 1 jobs\n")
+    found, (change,) = accepted(path)
+    assert found == code and (change["from"], change["to"]) == ("earlier", code)
+    assert path.stat().st_mtime_ns == time
+    assert reasons(made[0], CodeDigests(), "labels") is None
+    assert disobey(["accept", "study.yaml"]) == 0
+    nothing = "no finished job is stale for its code alone; nothing to accept\n"
+    assert capsys.readouterr().out == nothing
+
+
+def test_nothing_is_accepted_while_snakemake_works(stale, capsys):
+    lease = Lock(Path(".snakemake/lease"))
+    assert lease.try_take()
+    assert disobey(["accept", "study.yaml", "--yes"]) == 2
+    lease.release()
+    assert "another snakemake works in this folder" in capsys.readouterr().err
+    assert accepted(stale[0]) == ("earlier", [])
+
+
+def git(monkeypatch, name):
+    """Let git know a name, or fail in some way."""
+    real = subprocess.run
+
+    def run(command, **options):
+        if command[-1] != "user.name":
+            return real(command, **options)
+        if isinstance(name, Exception):
+            raise name
+        return subprocess.CompletedProcess(command, 0 if name else 1, f"{name}\n")
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+@pytest.mark.parametrize(
+    ("name", "by"),
+    [
+        ("Ada Lovelace", "Ada Lovelace"),
+        ("", "ada"),
+        (FileNotFoundError("git"), "ada"),
+        (subprocess.TimeoutExpired("git", 20), "ada"),
+    ],
+)
+def test_a_change_is_accepted_by_the_name_that_git_knows_or_the_login(
+    stale, monkeypatch, capsys, name, by
+):
+    git(monkeypatch, name)
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+    assert disobey(["accept", "study.yaml", "--yes"]) == 0
+    assert accepted(stale[0])[1][0]["by"] == by
+    assert disobey(["explain", str(stale[0])]) == 0
+    assert f" by {by} at " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [KeyError("uid not found"), OSError("No username set")])
+def test_a_change_is_accepted_where_the_user_has_neither_name_nor_login(stale, monkeypatch, error):
+    def nobody():
+        raise error
+
+    git(monkeypatch, "")
+    monkeypatch.setattr(getpass, "getuser", nobody)
+    assert disobey(["accept", "study.yaml", "--yes"]) == 0
+    assert accepted(stale[0])[1][0]["by"] == f"user {os.getuid()}"

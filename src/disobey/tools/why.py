@@ -1,5 +1,6 @@
 """``python -m disobey why [STUDY]``: the jobs that would run now, with the reasons."""
 
+import contextlib
 import getpass
 import json
 import os
@@ -137,18 +138,24 @@ def _agreed(count: int) -> bool:
     if not sys.stdin.isatty():
         raise UserError("standard input is not a terminal: add --yes to accept without a question")
     question = f"Do these edits change no number of these {count} jobs? [y/N] "
-    return input(question).strip().lower() in ("y", "yes")
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        print()
+        return False
 
 
 def _who() -> str:
-    """Return the name that git knows, or the login."""
+    """Return the name that git knows, else the login, else the number that a container may give."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        command = ["git", "config", "user.name"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        if done.stdout.strip():
+            return done.stdout.strip()
     try:
-        done = subprocess.run(
-            ["git", "config", "user.name"], capture_output=True, text=True, timeout=20
-        )
-    except OSError:
         return getpass.getuser()
-    return done.stdout.strip() or getpass.getuser()
+    except (OSError, KeyError):  # KeyError before Python 3.13
+        return f"user {os.getuid()}"
 
 
 # --- explain -------------------------------------------------------------------------------------
