@@ -1,11 +1,13 @@
 """``prune``: what nobody asks for is listed; what somebody might need stays."""
 
+import errno
+import json
 from pathlib import Path
 
 import pytest
 from made_stores import everything, make
 
-from disobey.locks import Lock
+from disobey.locks import Holder, Lock
 from disobey.stores.layout import lock_of, states_of
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
@@ -125,6 +127,34 @@ def test_what_a_running_job_holds_stays(made, capsys):
     assert not Path(run.manifest).exists() and not log.exists()
 
 
+def test_the_lock_of_a_killed_job_goes_with_what_it_left(made, capsys):
+    before, now = made
+    run = next(job for name, job in before.jobs.items() if name not in now.jobs)
+    lock = lock_of(run.manifest)
+    lock.write_text(json.dumps(vars(Holder(123, "node7", "2026-01-01 00:00:00 UTC"))))
+    assert main(["--delete"]) == 0
+    assert not lock.exists() and not Path(run.manifest).exists()
+
+
+@pytest.mark.parametrize("lock_there", [False, True])
+def test_nothing_is_deleted_where_nobody_can_tell_which_jobs_run(
+    made, tmp_path, monkeypatch, capsys, lock_there
+):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    before, now = made
+    gone = [job for name, job in before.jobs.items() if name not in now.jobs]
+    if lock_there:
+        lock_of(gone[-1].manifest).touch()
+    kept = set(everything(tmp_path / "results"))
+    monkeypatch.setattr("disobey.locks.fcntl.flock", no_locks)
+    assert main(["--delete"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "this file system has no locks" in said and "delete by hand what is listed" in said
+    assert set(everything(tmp_path / "results")) == kept
+
+
 def test_nothing_is_deleted_while_snakemake_works(made, tmp_path, capsys):
     lease = Lock(Path(".snakemake/lease"))
     assert lease.try_take()
@@ -156,10 +186,11 @@ def test_a_study_that_does_not_load_makes_nothing_an_orphan(made, capsys):
 
 
 def called_with(path):
-    """Let Snakemake have been called here with a study."""
+    """Let Snakemake have been called here with a study, and then once without any."""
     log = Path(".snakemake/log/2026-01-01T000000.000000.snakemake.log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(f"SNAKEMAKE\n  Config file(s): [PosixPath('{path.absolute()}')]\n")
+    log.write_text(f"SNAKEMAKE\n  Config file(s): {[path.absolute()]}\n")
+    log.with_name("2026-01-02T000000.000000.snakemake.log").write_text("SNAKEMAKE\n")
 
 
 def test_a_study_under_way_is_kept_though_another_one_is_named(made, digests, capsys):
@@ -177,6 +208,36 @@ def test_a_study_under_way_is_kept_though_another_one_is_named(made, digests, ca
     other.write_text("study: other\nsettings: 3\n")
     assert main(["config.yaml"]) == 2
     assert "other.yaml:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["it's mine.yaml", 'a "b" c\'s.yaml', "ä\\b.yaml"])
+def test_a_study_counts_however_its_file_is_called(made, capsys, name):
+    Path(name).write_text(STUDY)
+    called_with(Path(name))
+    assert prune.configfiles() == [Path(name).absolute()]
+    assert main([]) == 0
+    assert listed(capsys) == set()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"id": "a"}', '{"inputs": 3}', "\udcff"])
+def test_a_file_that_is_no_manifest_makes_no_study(made, capsys, text):
+    path = Path("results/mine/notes.json")
+    path.parent.mkdir()
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    assert main(["--delete"]) == 0
+    assert "results/mine" not in capsys.readouterr().out
+    assert path.exists()
+
+
+def test_bytes_of_an_orphan_are_those_of_all_that_is_there(tmp_path):
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    (folder / "within").mkdir(parents=True)
+    for path, size in ((folder / "a", 3), (folder / "within" / "b", 40), (tmp_path / "c", 500)):
+        path.write_bytes(b"x" * size)
+    link.symlink_to(folder)  # as long as the name that it holds
+    parts = (folder, tmp_path / "c", link, tmp_path / "gone meanwhile")
+    orphan = prune.Orphan("store", folder, parts, tmp_path / "lock")
+    assert orphan.bytes() == 3 + 40 + 500 + len(str(folder))
 
 
 def test_a_study_whose_own_files_are_missing_makes_nothing_an_orphan(made, capsys):
@@ -247,7 +308,15 @@ def test_states_of_other_code_or_data_are_orphans_and_those_to_go_on_from_are_no
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")]
+    ("number", "words"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1500, "1.5 kB"),
+        (2.5e9, "2.5 GB"),
+        (1.5e12, "1.5 TB"),
+        (2.5e15, "2,500.0 TB"),
+    ],
 )
 def test_sizes_in_words(number, words):
     assert prune.size(number) == words

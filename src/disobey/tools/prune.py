@@ -9,6 +9,7 @@ with a manifest in the folder of a study.
 """
 
 import argparse
+import ast
 import contextlib
 import itertools
 import json
@@ -64,9 +65,16 @@ class Orphan:
 
     def delete(self) -> bool:
         """Delete it unless a job holds the lock of its store; return whether it is gone."""
-        lock = Lock(self.lock)
+        lock, was_there = Lock(self.lock), self.lock.exists()
         if not lock.try_take():
             return False
+        if not lock.real:
+            if not was_there:
+                self.lock.unlink(missing_ok=True)
+            raise UserError(
+                f"{self.path.parent}: this file system has no locks, so nobody can tell which jobs "
+                f"run; delete by hand what is listed"
+            )
         try:
             for path in self.files:
                 if path.is_dir() and not path.is_symlink():
@@ -183,6 +191,7 @@ def _size(path: Path) -> int:
 
 HEAD = 8 << 10  # characters of a log: Snakemake says there what it was called with
 CONFIG = re.compile(r"^  Config file\(s\): \[(.+)\]$", re.M)
+PATH = re.compile(r"""Path\(('(?:[^'\\]|\\.)+'|"(?:[^"\\]|\\.)+")\)""")  # as repr writes it
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -240,7 +249,8 @@ def configfiles() -> list[Path]:
         with contextlib.suppress(OSError), open(log, encoding="utf-8", errors="replace") as stream:
             told = CONFIG.search(stream.read(HEAD))
             if told:
-                found |= dict.fromkeys(map(Path, re.findall(r"Path\('([^']+)'\)", told[1])))
+                names = map(ast.literal_eval, PATH.findall(told[1]))
+                found |= dict.fromkeys(map(Path, names))
     return list(found)
 
 
@@ -318,11 +328,6 @@ def _delete(orphans: Sequence[Orphan]) -> int:
     """Delete orphans; 1 where some had to stay."""
     left = 0
     for orphan in orphans:
-        if not look_at(orphan.lock).real:
-            raise UserError(
-                f"{orphan.path.parent}: this file system has no locks, so nobody can tell which "
-                f"jobs run; delete by hand what is listed"
-            )
         if not orphan.delete():
             left += 1
             print(f"{orphan.path}: a running job holds it; it stays")
