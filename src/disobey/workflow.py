@@ -241,7 +241,7 @@ class Jobs:
         except KeyError:
             known = [other for kind, other in self.plan.jobs if kind == stage]
             raise UserError(
-                f"study '{self.plan.study}' has no {stage} job '{key}'; {nearest(key, known[:200])}"
+                f"study '{self.plan.study}' has no {stage} job '{key}'; {nearest(key, known, 0)}"
             ) from None
 
 
