@@ -1,10 +1,13 @@
 """GPUs are given out between real processes; only their names are made up."""
 
+import errno
+import fcntl
 import os
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 
@@ -12,7 +15,8 @@ import pytest
 
 from disobey import gpus as cards_module
 from disobey.errors import UserError
-from disobey.gpus import PLACES, Listing, gpus_seen, listing, take_cards
+from disobey.gpus import PLACES, Listing, gpus_seen, listing, take_card, take_cards
+from disobey.locks import Lock
 
 CARD = """
     import sys
@@ -163,6 +167,86 @@ def test_jobs_of_two_gpus_never_wait_for_each_other(job):
 def test_more_gpus_than_a_job_sees_are_refused():
     with pytest.raises(UserError, match=r"gpus: 2, but a job sees 1 here \(GPU-8f3a\); write"):
         take_cards(CARDS[:1], 2)
+
+
+# --- in one process, whose locks exclude each other as those of two do ------------------------
+
+
+@pytest.fixture
+def taken(tmp_path, monkeypatch):
+    """Return the places that are taken on a GPU; ``taken.by_others`` takes some."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cards_module._shared.cache_clear()
+    cards_module._whole.cache_clear()
+
+    def path(card, place):
+        return cards_module.lock_folder() / f"{card}.{place}.lock"
+
+    def places(card):
+        return [place for place in range(PLACES) if Lock(path(card, place)).held_by()]
+
+    def by_others(card, *places):
+        locks = [Lock(path(card, place)) for place in places]
+        assert all(lock.try_take() for lock in locks)
+        return locks
+
+    places.by_others = by_others
+    return places
+
+
+def when_it_waits(monkeypatch, *locks):
+    """Let go of a lock whenever the process sleeps."""
+    waiting = iter(locks)
+    monkeypatch.setattr(time, "sleep", lambda seconds: next(waiting).release())
+
+
+def test_a_small_job_takes_its_places_together_and_none_of_a_part_that_is_taken(taken):
+    taken.by_others("GPU-8f3a", 1)
+    assert take_card(CARDS[:1], 4) == 0
+    assert taken("GPU-8f3a") == [1, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("places", [0, PLACES, 2 * PLACES])
+def test_any_other_job_takes_a_whole_gpu(places, taken):
+    taken.by_others("GPU-8f3a", 0)
+    assert take_card(CARDS, places) == 1
+    assert taken("GPU-4e28") == list(range(PLACES)) and taken("GPU-8f3a") == [0]
+
+
+def test_a_small_job_waits_for_places_on_any_gpu(taken, monkeypatch, capsys):
+    holder = taken.by_others("GPU-8f3a", 1, 5)[0].holder()
+    last = taken.by_others("GPU-4e28", 2, 6)[-1]
+    when_it_waits(monkeypatch, last)
+    assert take_card(CARDS, 4) == 1
+    assert capsys.readouterr().err == (
+        f"all 2 GPUs are taken, by {holder}; waiting. jobs_per_gpu: 2 in the study file "
+        "lets two jobs share a GPU\nGPU 2 of 2: GPU-4e28\n"
+    )
+    assert taken("GPU-4e28") == [2, 4, 5, 6, 7]
+
+
+def test_a_job_waits_its_turn_and_then_for_the_places_of_its_gpu(taken, monkeypatch, capsys):
+    turn = Lock(cards_module.lock_folder() / "whole.lock")
+    assert turn.try_take()
+    holder = turn.holder()
+    locks = taken.by_others("GPU-8f3a", *range(PLACES))
+    when_it_waits(monkeypatch, turn, *locks)
+    assert take_cards(CARDS[:1], 1) == [0]
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"{holder} is waiting for a whole GPU; waiting for that"
+    assert said[1].startswith(f"the GPU is taken, by {holder}; waiting. ")
+    assert said[-1] == "GPU 1 of 1: GPU-8f3a" and taken("GPU-8f3a") == list(range(PLACES))
+    assert turn.try_take()  # the next one's
+
+
+def test_without_locks_a_job_says_so_and_takes_the_first_gpu(taken, monkeypatch, capsys):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert take_card(CARDS, 4) == 0
+    said = capsys.readouterr().err
+    assert f"{cards_module.lock_folder()}: this file system has no locks" in said
 
 
 SMI = {

@@ -129,7 +129,7 @@ TURN = "turn"
 BEGAN = "DISOBEY_RUN_BEGAN"
 
 
-def run_groups(workflow: Any, groups: Mapping[Name, str], plan: Plan) -> None:  # noqa: ANN401
+def run_groups(workflow: Any, groups: Mapping[Name, str]) -> None:  # noqa: ANN401
     """Let ``workflow`` run each group as one job of the cluster.
 
     Snakemake has its settings when it calls `execute`, and not while the Snakefile is read. It does
@@ -148,7 +148,7 @@ def run_groups(workflow: Any, groups: Mapping[Name, str], plan: Plan) -> None:  
         if workflow.remote_exec:
             # A member that fails does not keep the others from their turn.
             workflow.execution_settings.keep_going = True
-            _leave_out_finished(workflow.dag_settings, plan)
+            _leave_out_finished(workflow)
             return run()
         os.environ[BEGAN] = repr(_now())
         try:
@@ -165,21 +165,28 @@ def manifests_to_make(workflow: Any, *, left: bool = False) -> set[str]:  # noqa
     return {str(job.output[-1]) for job in jobs if job.output}
 
 
-def made_in_this_run(manifest: str) -> bool:
-    """Return whether a store was finished since the Snakemake that submits jobs began."""
-    path, began = Path(manifest), os.environ.get(BEGAN)
-    if began is None or not path.exists():
+def made_in_this_run(output: Sequence[object]) -> bool:
+    """Return whether a job's store was finished since the Snakemake that submits jobs began.
+
+    Its manifest is the last ``output``. Rules of a workflow that uses this one as a module may have
+    no output at all, or a folder.
+    """
+    began = os.environ.get(BEGAN)
+    if began is None or not output:
         return False
-    return path.stat().st_mtime >= float(began) and broken_store(path) is None
+    path = Path(str(output[-1]))
+    return path.is_file() and path.stat().st_mtime >= float(began) and broken_store(path) is None
 
 
-def _leave_out_finished(settings: Any, plan: Plan) -> None:  # noqa: ANN401
+def _leave_out_finished(workflow: Any) -> None:  # noqa: ANN401
     """Leave out what an attempt before this one has finished; end where nothing is left to do."""
+    settings = workflow.dag_settings
     targets = list(settings.target_jobs)
 
     def finished(target: Any) -> bool:  # noqa: ANN401
-        job = plan.jobs.get((target.rulename, "/".join(target.wildcards_dict.values())))
-        return job is not None and made_in_this_run(job.manifest)
+        # Not by the rule's name, which is another one where this workflow is a module.
+        rule = workflow.get_rule(target.rulename)
+        return made_in_this_run(rule.expand_output(target.wildcards_dict)[0])
 
     left = [target for target in targets if not finished(target)]
     if len(left) < len(targets):
@@ -197,7 +204,7 @@ def _keep_what_is_finished() -> None:
     cleanup = Job.cleanup
 
     async def cleanup_unfinished(job: Any, skip_outputs: Any) -> None:  # noqa: ANN401
-        if not made_in_this_run(str(job.output[-1])):
+        if not made_in_this_run(job.output):
             await cleanup(job, skip_outputs)
 
     Job.cleanup = cleanup_unfinished
@@ -206,7 +213,7 @@ def _keep_what_is_finished() -> None:
 def _note_what_is_finished(workflow: Any) -> None:  # noqa: ANN401
     """Let Snakemake note of members of groups that were cancelled what they were made from."""
     for job in list(workflow.dag.needrun_jobs()):
-        if job.output and made_in_this_run(str(job.output[-1])):
+        if made_in_this_run(job.output):
             workflow.async_run(workflow.persistence.finished(job))
 
 

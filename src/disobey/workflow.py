@@ -241,7 +241,7 @@ class Jobs:
         except KeyError:
             known = [other for kind, other in self.plan.jobs if kind == stage]
             raise UserError(
-                f"study '{self.plan.study}' has no {stage} job '{key}'; {nearest(key, known[:200])}"
+                f"study '{self.plan.study}' has no {stage} job '{key}'; {nearest(key, known, 0)}"
             ) from None
 
 
@@ -267,7 +267,7 @@ def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: AN
         raise WorkflowError(f"the study file cannot be used.\n{error}") from None
     _prepare_children(workflow)
     if jobs.groups:
-        run_groups(workflow, jobs.groups, jobs.plan)
+        run_groups(workflow, jobs.groups)
     if workflow.is_main_process:
         with looking_around() as nobody_works:
             for line in remove_broken_manifests(jobs.plan.manifests()) if nobody_works else ():

@@ -8,6 +8,7 @@ normalisation across processes needs GPUs: tests/gpu.
 import os
 import re
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,17 +21,22 @@ from disobey.errors import UserError
 from disobey.locks import Lock
 from disobey.provenance import spec_id
 from disobey.training import distributed
+from disobey.training.checkpoint import Checkpoints
 from disobey.training.distributed import (
     BEGUN,
     ENDED,
+    DistributedCheckpoints,
     DistributedSaver,
+    DistributedTraining,
     split_batch,
     with_synchronised_statistics,
 )
+from disobey.training.objective import Targets, build_objective
 from disobey.training.ranks import Ranks
 
 from .conftest import raw_images, raw_texts
 from .distributed_runs import PATIENCE, ForkedRun, Run, wait_until
+from .test_checkpoint import training
 
 pytestmark = pytest.mark.slow
 
@@ -202,6 +208,73 @@ def test_the_others_begin_when_the_first_says_so(two_ranks):
     assert second.wait_for(ENDED, seconds=0) is None
     first.announce(ENDED)
     assert second.wait_for(ENDED, seconds=0) == ENDED
+
+
+@pytest.mark.parametrize("other", [9, 5])
+def test_ranks_that_would_go_on_from_different_states_are_refused(other, monkeypatch, tmp_path):
+    saved = training("image")
+    saved.run()
+    assert Checkpoints(tmp_path).save(saved) and saved.step == 9
+    numbers = iter((other, -other))  # what the other rank says
+    monkeypatch.setattr(
+        torch.distributed, "all_reduce",
+        lambda value, operation: value.clamp_(min=next(numbers)),
+    )  # fmt: skip
+    resumed, states = training("image"), DistributedCheckpoints(Ranks(1, 2, None), tmp_path)
+    if other == saved.step:
+        states.resume(resumed)
+        assert resumed.step == saved.step
+    else:
+        with pytest.raises(RuntimeError, match=f"{tmp_path}: the processes resume from different"):
+            states.resume(resumed)
+
+
+@pytest.mark.parametrize(("announced", "raised"), [([ENDED], SystemExit), ([], UserError)])
+def test_a_follower_leaves_an_error_to_the_first_one_if_that_reports_it(
+    announced, raised, two_ranks, monkeypatch, capsys
+):
+    monkeypatch.setattr(distributed, "REPORT_SECONDS", 0.0)
+    first, second = two_ranks
+    for key in announced:
+        first.announce(key)
+
+    def run(job):
+        print("epoch 1")
+        raise UserError("the loss became nan")
+
+    with pytest.raises(raised, match="2" if announced else "the loss became nan"):
+        distributed._follow(None, second, run)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def one_process():
+    """A group of processes that is this one alone."""
+    store = torch.distributed.HashStore()
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_begins_to_decode_its_own_part_of_a_batch_and_no_other(rank, one_process):
+    """Two ranks share 7 examples in batches of 3: parts of 2 and 1, of 2 and 1, and of 1 and 0."""
+    begun, asked = [], []
+
+    def batch(index):
+        asked.append(index.tolist())
+        return torch.eye(7)[index]
+
+    inputs = SimpleNamespace(length=None, batch=batch)
+    recipe = {"optimizer": "sgd", "lr": 0.1, "epochs": 1, "batch": 3, "schedule": "constant"}
+    targets = Targets(torch.zeros(7, dtype=torch.int64))
+    DistributedTraining(
+        Ranks(rank, 2, None), nn.Linear(7, 2), inputs, targets,
+        build_objective({"recipe": recipe}, targets), recipe, 0,
+        ahead=lambda index: begun.append(index.tolist()),
+    ).run()  # fmt: skip
+    assert begun == asked
+    assert list(map(len, asked)) == ([2, 2, 1] if rank == 0 else [1, 1, 1])
 
 
 # --- what several processes do not do ---------------------------------------------------------

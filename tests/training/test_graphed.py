@@ -16,6 +16,7 @@ from disobey.errors import UserError
 from disobey.training import compiled as graphed
 from disobey.training.compiled import WARM_UP, GraphedTraining
 from disobey.training.loop import Training
+from disobey.training.objective import Targets
 from disobey.training.schedules import distillation_weights
 
 from .conftest import raw_images
@@ -148,6 +149,15 @@ def test_the_cpu_trains_without_a_graph_and_says_so(workplace, monkeypatch, caps
 def test_several_processes_are_refused():
     with pytest.raises(UserError, match="needs a training on one GPU; write gpus: 1"):
         graphed.graphed_training({}, torch.device("cuda"), partial(Training))
+
+
+def test_a_gpu_trains_with_a_graph_for_each_weight_of_distillation(toy):
+    spec, targets = {"distill": {"weight": 0.8}}, Targets(toy.label)
+    recipe = {"optimizer": "sgd", "lr": 0.1, "epochs": 2, "batch": 5, "schedule": "constant"}
+    kind = graphed.graphed_training(spec, torch.device("cuda"), Training)
+    found = kind(torch.nn.Linear(5, 3), toy.inputs, targets, None, recipe, 0)
+    assert isinstance(found, GraphedTraining) and found._capture is graphed.captured
+    assert found._weights.tolist() == 4 * [0.8]
 
 
 def test_weights_before_each_step_are_those_of_the_switch():

@@ -1,13 +1,17 @@
 """The workflow from another folder: as a module of another workflow, and by its path."""
 
 import os
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from disobey.errors import UserError
-from disobey.workflow import default_study, study_file_of
+from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+from disobey.workflow import default_study, open_workflow, study_file_of
 
 from . import forked
 from .conftest import NO_SLURM, PATIENCE, REPOSITORY, SMALL, jobs_in
@@ -89,3 +93,48 @@ def test_a_module_takes_its_study_from_one_file(tmp_path):
 def test_the_main_workflow_refuses_values_on_the_command_line():
     with pytest.raises(UserError, match="a study is one file"):
         study_file_of(outer(SMALL, main=True, config={"seeds": [0]}), {})
+
+
+def test_the_main_workflow_refuses_two_studies():
+    words = f"--configfile {SMALL} b.yaml: a study is one file; name one of them"
+    with pytest.raises(UserError, match=re.escape(words)):
+        study_file_of(outer(SMALL, "b.yaml", main=True), {})
+
+
+def test_modules_of_one_workflow_run_one_study():
+    from snakemake.exceptions import WorkflowError
+
+    workflow, jobs = outer(), object()
+    workflow.disobey = {Path("a.yaml"): jobs}
+    assert open_workflow(workflow, {"study_file": "a.yaml"}) is jobs
+    with pytest.raises(WorkflowError, match=r"b\.yaml: a workflow runs one study, and a\.yaml is"):
+        open_workflow(workflow, {"study_file": "b.yaml"})
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_only_the_snakemake_that_the_user_calls_tidies_up(main, tmp_path, monkeypatch, capsys):
+    """In that of a job nothing is removed, and what it executes is executed as it is."""
+    from snakemake.resources import Resources
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("disobey.workflow._prepare_children", lambda workflow: None)
+    plan = make_plan(load_study(SMALL))
+    broken = next(job.manifest for job in plan.jobs.values())
+    (tmp_path / broken).parent.mkdir(parents=True)
+    (tmp_path / broken).write_text("{")
+
+    def execute():
+        pass
+
+    workflow = outer(SMALL, main=True)
+    vars(workflow).update(
+        is_main_process=main, remote_exec=False, check_envvars=False, execute=execute,
+        _prepare_dag=execute, global_resources=Resources(),
+        deployment_settings=SimpleNamespace(deployment_method=()),
+        resource_settings=SimpleNamespace(default_resources=None, nodes=None),
+    )  # fmt: skip
+    assert open_workflow(workflow, {}).plan.jobs == plan.jobs
+    said = f"disobey: will be made again: {broken}: is not a manifest\n"
+    assert capsys.readouterr().err == (said if main else "")
+    assert (tmp_path / broken).exists() != main
+    assert (workflow.execute is execute) != main and (workflow._prepare_dag is execute) != main

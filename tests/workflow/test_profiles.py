@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -388,13 +389,60 @@ def test_memory_and_time_grow_with_the_attempt(tmp_path):
         assert minutes == [minutes[0], 2 * minutes[0], 3 * minutes[0]]
 
 
-def test_jobs_of_a_cluster_stay_off_the_hub(monkeypatch):
+@pytest.fixture
+def process(monkeypatch):
+    """Put back what Snakemake's process is prepared with: its environment, signals and shell."""
+    from snakemake.shell import shell
+
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(bridge, "_outlive_signals", lambda: None)
     for name in ("PYTHONPATH", "PYTHONSAFEPATH", "HDF5_USE_FILE_LOCKING", *bridge.OF_TORCHRUN):
         monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.setattr(shell, "_process_prefix", shell._process_prefix)
+    handler = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, handler)
+    os.environ.pop("HF_HUB_OFFLINE", None)
+
+
+def test_jobs_of_a_cluster_stay_off_the_hub(process):
     bridge._prepare_children(SimpleNamespace(remote_exec=False, basedir=str(REPOSITORY)))
     assert "HF_HUB_OFFLINE" not in os.environ
     bridge._prepare_children(SimpleNamespace(remote_exec=True, basedir=str(REPOSITORY)))
     assert os.environ["HF_HUB_OFFLINE"] == "1"
-    monkeypatch.delenv("HF_HUB_OFFLINE")
+
+
+@pytest.mark.parametrize("name", ["TERM", "USR1"])
+def test_the_shell_around_a_training_outlives_the_signals_of_a_cluster(name, process, tmp_path):
+    """It goes on when they come, and a command that fails ends it as before."""
+    from snakemake.shell import shell
+
+    bridge._prepare_children(SimpleNamespace(remote_exec=True))
+    shell(f"kill -{name} $$; touch {tmp_path}/lived")
+    assert (tmp_path / "lived").exists()
+    with pytest.raises(subprocess.CalledProcessError):
+        shell(f"false | cat; touch {tmp_path}/after")
+    assert not (tmp_path / "after").exists()
+
+
+@pytest.mark.parametrize(("folder", "expected"), [("src", "{0}/src:before"), ("lib", "before")])
+def test_jobs_find_the_package_of_a_checkout(folder, expected, process, monkeypatch, tmp_path):
+    """An installed one is found without: its folder would hide other packages."""
+    monkeypatch.setenv("PYTHONPATH", "before")
+    monkeypatch.setattr(bridge, "__file__", str(tmp_path / folder / "disobey/workflow.py"))
+    bridge._prepare_children(SimpleNamespace(remote_exec=False))
+    assert os.environ["PYTHONPATH"] == expected.format(tmp_path)
+
+
+def test_an_unknown_job_is_refused_with_the_nearest_name():
+    from disobey.study.loader import load_study
+    from disobey.study.plan import make_plan
+
+    study = load_study(REPOSITORY / "tests/workflow/tiny.yaml")
+    jobs = bridge.Jobs(study, make_plan(study), "python")
+    *_, last = (key for stage, key in jobs.plan.jobs if stage == "train")
+    for function in (jobs.inputs, jobs.spec, jobs.code):
+        words = f"study 'tiny' has no train job '{last}x'; did you mean '{last}'?"
+        with pytest.raises(UserError, match=re.escape(words)):
+            function("train")([f"{last}x"])
+    with pytest.raises(UserError, match=r"no dump job 'runs/mlp'; did you mean '\S+'\?$"):
+        jobs.inputs("dump")(["runs", "mlp"])
