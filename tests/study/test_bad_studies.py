@@ -855,6 +855,23 @@ def test_steps_where_only_the_data_tell_the_number_of_epochs_are_refused(study_f
     assert load_study(study_file((DIGITS, f"{DIGITS}\n  unknown: {drawn}"), *edits[1:]))
 
 
+@pytest.mark.parametrize("more", ["", "classes: [a, b, c]", "subset: {train: 2000}"])
+def test_a_share_is_not_refused_by_a_guess(study_file, refused, more):
+    """Of rows or of classes that reading counts; where the study tells both, it is refused."""
+
+    def file(more):
+        hub = f"hub: {{source: hub, path: a/b, columns: {{image: a}}, {more}}}"
+        new = (
+            "new: {dataset: hub, teacher: mlp, student: mlp, recipe: image, student_share: 0.00001"
+        )
+        setting = f"settings:\n  {new}, distill: {{temperature: 4}}}}\n"
+        return study_file((DIGITS, f"{DIGITS}\n  {hub}"), ("settings:\n", setting))
+
+    assert load_study(file(more))
+    both = file("classes: [a, b, c], subset: {train: 2000}")
+    refused(both, "23: settings.new.student_share", "write 0.01 or more")
+
+
 def test_arrays_cannot_be_cut_to_a_size_that_stays_encoded(
     tmp_path, monkeypatch, study_file, capsys
 ):

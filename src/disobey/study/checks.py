@@ -221,7 +221,7 @@ def _share(study: Study, setting: Setting, earlier: list[str]) -> Iterator[Mista
     given = f"{share:g} of {data.train:,} training examples are"
     if not data.exact:
         return  # the draw itself refuses what is too small
-    if seen < classes:
+    if data.named and seen < classes:
         least = math.ceil(100 * classes / data.train) / 100
         words = f"{seen}, which leaves out some of {classes} classes; write {least:g} or more"
         yield ("student_share",), f"{given} {words}"
