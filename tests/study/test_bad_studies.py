@@ -32,6 +32,10 @@ FAMILIES = ", ".join(
         for name in get_args(options.model_fields["family"].annotation)
     )
 )
+COMPARED = (
+    "{source: huggingface, dataset: digits, teachers: [{checkpoint: a/t}, {checkpoint: a/u}], "
+    "students: [{checkpoint: a/r}, {checkpoint: a/s}]"
+)
 NAME = "may hold only letters, digits, '_', '.' and '-', a letter or digit first; rename it"
 
 UNKNOWN_KEYS = [
@@ -287,6 +291,13 @@ NAMES = [
     ),
     (
         DIGITS,
+        "digits: {source: hub, path: a/b, columns: {image: a}, classes: [cat, dog], "
+        "first_classes: 3}",
+        "4: datasets.digits",
+        "up to 2",
+    ),
+    (
+        DIGITS,
         "digits: {source: hub, path: a/b, columns: {image: a}, size: 224, centre: pixel}",
         "4: datasets.digits",
         "centre",
@@ -336,6 +347,13 @@ NAMES = [
     ("  wide: {", "  wi/de: {", "15: models.wi/de", ""),
     ("study: small", "study: " + 61 * "a", "1: study", "it"),
     ("study: small", "study: runs", "1: study", ""),
+    (ANALYSIS, f"comparisons:\n  self: {COMPARED}}}\n{ANALYSIS}", "35: comparisons.self", "rename"),
+    (
+        ANALYSIS,
+        f"comparisons:\n  new: {COMPARED}, splits: [test, test]}}\n{ANALYSIS}",
+        "35: comparisons.new",
+        "test, test",
+    ),
 ]
 
 VALUES = [
@@ -589,6 +607,12 @@ MISFITS = [
     ),
     *DURATIONS,
     ("heads: 2", "heads: 3", "17: models.roberta", "hidden: 15"),
+    (
+        "recipes:\n",
+        "recipes:\n  worse: 5\n  odd: {base: worse, optimizer: sgd, lr: 0.1, epochs: 2}\n",
+        "19: recipes.worse",
+        "mapping",
+    ),
 ]
 
 MISSING = [
@@ -681,6 +705,16 @@ def test_a_control_that_is_the_student_itself_is_refused(study_file, refused):
     setting = "distill: {temperature: 1}\n    controls: [student_at_1]"
     path = study_file((SGD, recipe), (DISTILL, setting))
     refused(path, "28: settings.self.controls", "")
+
+
+@pytest.mark.parametrize(
+    ("option", "control"),
+    [("label_smoothing: 0.1", "label_smoothing"), ("one_hot_temperature: 2", "one_hot_at_T")],
+)
+def test_a_control_that_the_recipe_is_already_is_refused(study_file, refused, option, control):
+    recipe = f"{{optimizer: sgd, lr: 0.05, epochs: 2, evaluate: {{points: 2}}, {option}}}"
+    path = study_file((SGD, recipe), (DISTILL, f"{DISTILL}\n    controls: [half_lr, {control}]"))
+    refused(path, "28: settings.self.controls", f"remove {control}")
 
 
 def test_a_bias_has_placebos_of_its_own(study_file, refused):
@@ -819,6 +853,7 @@ def test_command_line_exits_2_without_a_traceback(study_file):
         ("[some.csv, some.npz]", "csv and npz"),
         ("[some.csv, s*.csv]", "given twice"),
         ("empty", "empty"),
+        ("[empty, other]", "one folder"),
         ("''", "must not be empty"),
     ],
 )
@@ -828,7 +863,8 @@ def test_files_that_are_not_there_or_of_no_known_format_are_refused(
     monkeypatch.chdir(tmp_path)
     for name in ("some.csv", "some.npz", "some.txt"):
         (tmp_path / name).touch()
-    (tmp_path / "empty").mkdir()
+    for name in ("empty", "other"):
+        (tmp_path / name).mkdir()
     files = f"mine: {{source: files, name: w, train: {train}, test: {train}, columns: "
     edits = (
         ("study: small", "study: small\ndata_root: ."),
