@@ -691,6 +691,21 @@ def test_models_of_channels_need_features(study_file, refused):
     refused(path, "26: settings.self.student", "mlp, wide, resnet")
 
 
+def test_a_model_of_channels_has_no_layer_to_track(study_file, refused):
+    """Its weights of one class and of another read different channels."""
+    edits = [
+        (DIGITS, "digits: {source: builtin, name: similar-classes}"),
+        (MLP, f"{MLP}\n  channels: {{family: channel_linear}}"),
+        (SGD, "{optimizer: sgd, lr: 0.05, epochs: 2}"),
+        (
+            f"{SELF}    {DISTILL}",
+            SELF.replace("noisy", "digits").replace("mlp", "channels")
+            + f"    {DISTILL}\n    bias: {{layers: [classifier]}}",
+        ),
+    ]
+    refused(study_file(*edits), "29: settings.self.bias.layers[0]", "there are none")
+
+
 def test_random_features_need_a_model_of_features(study_file, refused):
     features, model = f"{NOISE}\n    {RELU}", f"{MLP}\n  channels: {{family: channel_linear}}"
     path = study_file((NOISE, features), ("    student: mlp", "    student: resnet"))
