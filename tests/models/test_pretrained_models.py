@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from disobey.data.prepared import Prepared, Split
 from disobey.data.tokens import plain_tokenizer, stored_tokenizer
 from disobey.errors import UserError
 from disobey.models.options import encoder_cost
-from disobey.models.pretrained import _drop, build, token_types
+from disobey.models.pretrained import _drop, build, load_checkpoint, token_types
 from disobey.models.shapes import Shape
 from disobey.stages.pretrained import _encoder
 from tests.checkpoints import save_checkpoint, tokenizer_of
@@ -31,6 +32,7 @@ TINY_BERT = {
     "model_type": "bert", "hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2,
     "intermediate_size": 12, "max_position_embeddings": 16, "vocab_size": 30, "pad_token_id": 0,
 }  # fmt: skip
+TINY_GPT = TINY_BERT | {"num_key_value_heads": 2, "vocab_size": 40}
 TOKENS = 12
 
 
@@ -113,6 +115,69 @@ def test_an_architecture_of_unknown_names_has_nothing_to_track(tmp_path):
 def test_more_layers_than_there_are_are_refused(store):
     with pytest.raises(UserError, match="p has 3 layers, fewer than layers: 4"):
         built(store(TINY_BERT, "bert"), layers=4)
+
+
+def test_a_model_whose_layers_have_types_loses_the_types_of_those_cut_away(store):
+    """Its configuration says of each layer which attention it has."""
+    types = ["full_attention", "sliding_attention", "full_attention"]
+    config = TINY_GPT | {"model_type": "qwen2", "layer_types": types, "use_sliding_window": True}
+    model = built(store(config, "bert"), layers=2)
+    assert model.network.config.layer_types == types[:2]
+    assert len(model.network.base_model.layers) == 2
+
+
+def test_a_model_without_a_padding_token_takes_the_data_s(store):
+    """It reads the class off the last token that is none, so padding changes no logit."""
+    made = store(TINY_GPT | {"model_type": "qwen2", "pad_token_id": None}, "bert")
+    data = data_for(made)
+    model = build({"pretrained": "p"}, data, [made]).eval()
+    pad = data.attributes["pad"]
+    assert model.network.config.pad_token_id == pad
+    short = torch.tensor([[2, 7, 9, 3]])
+    padded = torch.nn.functional.pad(short, (0, 5), value=pad)
+    with torch.no_grad():
+        torch.testing.assert_close(model(padded), model(short))
+        batch = model(torch.cat([padded, torch.full_like(padded, 8)]))
+        torch.testing.assert_close(batch[:1], model(short))
+
+
+def test_a_model_is_not_built_without_its_checkpoint_s_store(store):
+    made = store(TINY_BERT, "bert")
+    other = SimpleNamespace(id="p", record={"stage": "train"}, file=made.file)
+    with pytest.raises(UserError, match="the model needs p, which is not among --inputs"):
+        build({"pretrained": "p"}, data_for(made), [other])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda weights: weights.pop("encoder.layer.1.output.dense.bias"),
+         r"p lacks encoder.layer.1.output.dense.bias \(1 such weights\)"),
+        (lambda weights: weights.update({"decoder.weight": torch.zeros(1)}),
+         r"p holds, for no layer, decoder.weight \(1 such weights\)"),
+        (lambda weights: weights.pop("pooler.dense.weight"), None),
+        (lambda weights: weights.pop("encoder.layer.2.output.dense.bias"), None),
+    ],
+    ids=["lacking", "left over", "of the head", "cut away"],
+)  # fmt: skip
+def test_weights_of_a_store_are_all_those_of_the_layers_that_are_kept(
+    store, tmp_path, change, message
+):
+    made, options = store(TINY_BERT, "bert"), {"pretrained": "p", "layers": 2}
+    whole = build({"pretrained": "p"}, data_for(made), [made])
+    weights = dict(whole.network.base_model.state_dict())
+    change(weights)
+    save_file(weights, tmp_path / "p/model.safetensors")
+    model = build(options, data_for(made), [made])
+    if message is not None:
+        with pytest.raises(UserError, match=message):
+            load_checkpoint(model, options, [made])
+        return
+    load_checkpoint(model, options, [made])
+    kept = model.network.base_model.encoder.layer
+    assert len(kept) == 2
+    name = "encoder.layer.1.output.dense.weight"
+    assert torch.equal(kept[1].output.dense.weight, whole.network.base_model.state_dict()[name])
 
 
 def test_dropout_reaches_every_module(store):

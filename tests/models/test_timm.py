@@ -10,6 +10,8 @@ from disobey.errors import UserError
 from disobey.models.exported import _shaped
 from disobey.models.timm import build
 from disobey.study.loader import load_study
+from disobey.study.plan import make_plan
+from disobey.study.resources import need_of
 
 
 @pytest.fixture
@@ -38,6 +40,36 @@ def test_timm_makes_a_model_for_the_channels_and_classes_of_the_data(stand_in):
 def test_a_name_that_timm_does_not_know_is_refused(stand_in):
     with pytest.raises(UserError, match=r"timm cannot make tniy: Unknown model \(tniy\)"):
         made("tniy")
+
+
+def test_a_model_of_timm_is_planned_without_being_made(tmp_path, monkeypatch):
+    """Its cost is a ResNet-50's, and none of its layers is known."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    setting = (
+        "{dataset: d, teacher: MODEL, student: MODEL, recipe: r, distill: {temperature: 4}BIAS}"
+    )
+    text = (
+        "study: s\nseeds: [0]\ndevice: cpu\n"
+        "datasets: {d: {source: builtin, name: mnist5k, centre: pixel}}\n"
+        "models:\n  vit: {family: timm, model: vit_tiny_patch16_224}\n"
+        "  resnet: {family: resnet, depth: 50, small_images: true}\n"
+        "recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}\n"
+        f"settings:\n  s: {setting}\n"
+    )
+    needs = []
+    for model, label in (("vit", "vit-tiny-patch16-224"), ("resnet", "resnet50")):
+        (tmp_path / "s.yaml").write_text(text.replace("MODEL", model).replace("BIAS", ""))
+        plan = make_plan(load_study(tmp_path / "s.yaml"))
+        (run,) = plan.settings["s"].teachers
+        assert run.startswith(f"mnist5k-{label}-")
+        needs.append(need_of(plan, "train", run))
+    assert needs[0] == needs[1]
+    bias = ", bias: {layers: [blocks.0.mlp.fc1]}"
+    (tmp_path / "s.yaml").write_text(text.replace("MODEL", "vit").replace("BIAS", bias))
+    with pytest.raises(
+        UserError, match=r"layers\[0\]: model 'vit' has no layer .*; there are none"
+    ):
+        load_study(tmp_path / "s.yaml")
 
 
 def test_a_study_with_a_model_of_timm_is_refused_where_timm_is_not_installed(tmp_path, monkeypatch):

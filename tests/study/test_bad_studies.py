@@ -32,6 +32,10 @@ FAMILIES = ", ".join(
         for name in get_args(options.model_fields["family"].annotation)
     )
 )
+COMPARED = (
+    "{source: huggingface, dataset: digits, teachers: [{checkpoint: a/t}, {checkpoint: a/u}], "
+    "students: [{checkpoint: a/r}, {checkpoint: a/s}]"
+)
 NAME = "may hold only letters, digits, '_', '.' and '-', a letter or digit first; rename it"
 
 UNKNOWN_KEYS = [
@@ -287,6 +291,13 @@ NAMES = [
     ),
     (
         DIGITS,
+        "digits: {source: hub, path: a/b, columns: {image: a}, classes: [cat, dog], "
+        "first_classes: 3}",
+        "4: datasets.digits",
+        "up to 2",
+    ),
+    (
+        DIGITS,
         "digits: {source: hub, path: a/b, columns: {image: a}, size: 224, centre: pixel}",
         "4: datasets.digits",
         "centre",
@@ -336,6 +347,13 @@ NAMES = [
     ("  wide: {", "  wi/de: {", "15: models.wi/de", ""),
     ("study: small", "study: " + 61 * "a", "1: study", "it"),
     ("study: small", "study: runs", "1: study", ""),
+    (ANALYSIS, f"comparisons:\n  self: {COMPARED}}}\n{ANALYSIS}", "35: comparisons.self", "rename"),
+    (
+        ANALYSIS,
+        f"comparisons:\n  new: {COMPARED}, splits: [test, test]}}\n{ANALYSIS}",
+        "35: comparisons.new",
+        "test, test",
+    ),
 ]
 
 VALUES = [
@@ -589,6 +607,12 @@ MISFITS = [
     ),
     *DURATIONS,
     ("heads: 2", "heads: 3", "17: models.roberta", "hidden: 15"),
+    (
+        "recipes:\n",
+        "recipes:\n  worse: 5\n  odd: {base: worse, optimizer: sgd, lr: 0.1, epochs: 2}\n",
+        "19: recipes.worse",
+        "mapping",
+    ),
 ]
 
 MISSING = [
@@ -667,6 +691,21 @@ def test_models_of_channels_need_features(study_file, refused):
     refused(path, "26: settings.self.student", "mlp, wide, resnet")
 
 
+def test_a_model_of_channels_has_no_layer_to_track(study_file, refused):
+    """Its weights of one class and of another read different channels."""
+    edits = [
+        (DIGITS, "digits: {source: builtin, name: similar-classes}"),
+        (MLP, f"{MLP}\n  channels: {{family: channel_linear}}"),
+        (SGD, "{optimizer: sgd, lr: 0.05, epochs: 2}"),
+        (
+            f"{SELF}    {DISTILL}",
+            SELF.replace("noisy", "digits").replace("mlp", "channels")
+            + f"    {DISTILL}\n    bias: {{layers: [classifier]}}",
+        ),
+    ]
+    refused(study_file(*edits), "29: settings.self.bias.layers[0]", "there are none")
+
+
 def test_random_features_need_a_model_of_features(study_file, refused):
     features, model = f"{NOISE}\n    {RELU}", f"{MLP}\n  channels: {{family: channel_linear}}"
     path = study_file((NOISE, features), ("    student: mlp", "    student: resnet"))
@@ -681,6 +720,16 @@ def test_a_control_that_is_the_student_itself_is_refused(study_file, refused):
     setting = "distill: {temperature: 1}\n    controls: [student_at_1]"
     path = study_file((SGD, recipe), (DISTILL, setting))
     refused(path, "28: settings.self.controls", "")
+
+
+@pytest.mark.parametrize(
+    ("option", "control"),
+    [("label_smoothing: 0.1", "label_smoothing"), ("one_hot_temperature: 2", "one_hot_at_T")],
+)
+def test_a_control_that_the_recipe_is_already_is_refused(study_file, refused, option, control):
+    recipe = f"{{optimizer: sgd, lr: 0.05, epochs: 2, evaluate: {{points: 2}}, {option}}}"
+    path = study_file((SGD, recipe), (DISTILL, f"{DISTILL}\n    controls: [half_lr, {control}]"))
+    refused(path, "28: settings.self.controls", f"remove {control}")
 
 
 def test_a_bias_has_placebos_of_its_own(study_file, refused):
@@ -819,6 +868,7 @@ def test_command_line_exits_2_without_a_traceback(study_file):
         ("[some.csv, some.npz]", "csv and npz"),
         ("[some.csv, s*.csv]", "given twice"),
         ("empty", "empty"),
+        ("[empty, other]", "one folder"),
         ("''", "must not be empty"),
     ],
 )
@@ -828,7 +878,8 @@ def test_files_that_are_not_there_or_of_no_known_format_are_refused(
     monkeypatch.chdir(tmp_path)
     for name in ("some.csv", "some.npz", "some.txt"):
         (tmp_path / name).touch()
-    (tmp_path / "empty").mkdir()
+    for name in ("empty", "other"):
+        (tmp_path / name).mkdir()
     files = f"mine: {{source: files, name: w, train: {train}, test: {train}, columns: "
     edits = (
         ("study: small", "study: small\ndata_root: ."),
@@ -853,6 +904,23 @@ def test_steps_where_only_the_data_tell_the_number_of_epochs_are_refused(study_f
     refused(study_file(*edits), "24: settings.new.recipe", "subset: {train: ...}")
     drawn = unknown.replace("augment", "subset: {train: 100}, augment")
     assert load_study(study_file((DIGITS, f"{DIGITS}\n  unknown: {drawn}"), *edits[1:]))
+
+
+@pytest.mark.parametrize("more", ["", "classes: [a, b, c]", "subset: {train: 2000}"])
+def test_a_share_is_not_refused_by_a_guess(study_file, refused, more):
+    """Of rows or of classes that reading counts; where the study tells both, it is refused."""
+
+    def file(more):
+        hub = f"hub: {{source: hub, path: a/b, columns: {{image: a}}, {more}}}"
+        new = (
+            "new: {dataset: hub, teacher: mlp, student: mlp, recipe: image, student_share: 0.00001"
+        )
+        setting = f"settings:\n  {new}, distill: {{temperature: 4}}}}\n"
+        return study_file((DIGITS, f"{DIGITS}\n  {hub}"), ("settings:\n", setting))
+
+    assert load_study(file(more))
+    both = file("classes: [a, b, c], subset: {train: 2000}")
+    refused(both, "23: settings.new.student_share", "write 0.01 or more")
 
 
 def test_arrays_cannot_be_cut_to_a_size_that_stays_encoded(

@@ -164,6 +164,20 @@ def test_weights_in_a_pickle_are_refused_with_how_to_convert_them(study_file, fo
     assert "save_pretrained('converted')" in str(error.value)
 
 
+def test_a_folder_without_a_configuration_is_no_checkpoint(study_file, folder):
+    (folder / "bert/config.json").unlink()
+    with pytest.raises(UserError, match=r"models.base.folder: bert: holds no config.json, so it"):
+        load_study(study_file(*using(FOLDER)))
+
+
+def test_a_checkpoint_without_positions_takes_texts_of_any_length(study, folder):
+    """As T5's and BLOOM's, whose attention knows distances alone."""
+    without = {key: value for key, value in CONFIG.items() if "position" not in key}
+    (folder / "bert/config.json").write_text(json.dumps(without))
+    long = "{of: base, max_tokens: 5000}"
+    assert study(*using(FOLDER, tokenizer=long)).models["base"].config() == without
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

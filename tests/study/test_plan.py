@@ -441,6 +441,18 @@ def test_a_thousand_settings_of_five_seeds_fit_into_their_commands(study):
     assert max(read[stage] for stage in others) < 4000
 
 
+def test_more_files_than_a_command_line_names_are_refused(plan, tmp_path):
+    """As a rule's command would be: hundreds of files with long names for one data set."""
+    mine = "mine: {source: files, name: m, train: '%s', test: '%s', columns: {text: a}}"
+    for number in range(250):
+        (tmp_path / f"{number:0200}.csv").write_text("a,label\nword,0\n")
+    edits = [("datasets:\n", f"datasets:\n  {mine % (2 * ('*.csv',))}\n"), *TO_IMAGES]
+    root = ("study: small", f"study: small\ndata_root: {tmp_path}")
+    text = ("    dataset: words", "    dataset: mine")
+    with pytest.raises(UserError, match=r"'mine' is 500 files, .* command line .*; join them"):
+        plan(root, edits[0], text)
+
+
 def test_two_specs_of_one_id_are_refused(plan, monkeypatch):
     two = ("settings:\n", f"settings:\n{COLDER}"), ("temperature: 1", "temperature: 4")
     assert plan(*two)

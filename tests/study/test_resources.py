@@ -19,7 +19,7 @@ from disobey.models.registry import build_model
 from disobey.models.shapes import Shape
 from disobey.progress import Durations
 from disobey.strict import spec_of
-from disobey.study.datasets import Builtin
+from disobey.study.datasets import Builtin, Hub
 from disobey.study.plan import make_plan
 from disobey.study.resources import DUMP_BATCH, LONGEST_MINUTES, MODEL, need_of
 from disobey.study.sizes import BUILTIN, Data, sizes_of
@@ -62,6 +62,19 @@ def test_parameters_of_an_image_model_are_those_of_the_real_one(spec, name):
     model = build_model(spec, prepared(np.zeros((1, *shape.inputs), np.uint8), shape.classes))
     counted = sum(parameter.numel() for parameter in model.parameters())
     assert MODEL.validate_python(spec).cost(shape).parameters == counted
+
+
+def test_sizes_are_those_of_the_classes_and_rows_that_are_kept():
+    """A hundred classes are guessed of a repository that is not known, and 100,000 rows."""
+    given = {"source": "hub", "path": "a/b", "columns": {"image": "a"}}
+    whole = sizes_of(Hub.model_validate(given))
+    assert (whole.train, whole.shape.classes) == (100_000, 100)
+    named = sizes_of(Hub.model_validate(given | {"classes": ["cat", "dog"]}))
+    assert (named.train, named.shape.classes) == (100_000, 2)
+    first = sizes_of(Hub.model_validate(given | {"classes": list("abcd"), "first_classes": 3}))
+    assert (first.train, first.shape.classes, first.exact) == (75_000, 3, False)
+    tested = sizes_of(Hub.model_validate(given | {"subset": {"test": 500}}))
+    assert (tested.train, tested.test, tested.exact) == (100_000, 500, False)
 
 
 def test_parameters_of_a_text_model_are_those_of_the_real_one():

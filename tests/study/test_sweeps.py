@@ -423,6 +423,17 @@ def paired(options):
         ([PAIRS, ("teacher_recipe: bias", "teacher_recipe: faster")],
          "23: settings.self.bias.pairs: pairs compare the student with a teacher of the same recipe; "
          "remove teacher_recipe, or pairs"),
+        ([PAIRS, ("teacher: mlp\n    student: mlp\n    recipe: bias\n    teacher_recipe: bias",
+                  "teacher: conv\n    student: conv\n    recipe: bias\n    teacher_recipe: bias"),
+          ("[hidden_1]", "[stem.convolution]")],
+         "23: settings.self.bias.pairs.bottom: the input of 'stem.convolution' has 9 directions at most; "
+         "pairs need 30; track another layer, or remove pairs"),
+        ([PAIRS, ("centre: pixel, label_noise", "centre: pixel, subset: {train: 31}, label_noise")],
+         "23: settings.self.bias.pairs.bottom: the input of 'hidden_1' has 30 directions at most; write a "
+         "last rank up to 30 (now 60), or pairs of another layer"),
+        ([PAIRS, ("layers: [hidden_1]", "layers: [hiden_1]")],
+         "23: settings.self.bias.layers[0]: model 'mlp' has no layer 'hiden_1' with a matrix of weights; "
+         "did you mean 'hidden_1'? (known: hidden_1, classifier)"),
         ([PAIRS, ("layers: [hidden_1]", "layers: [classifier]")],
          "23: settings.self.bias.layers[0]: 'classifier' reads activations of the trained teacher, whose "
          "own way along them cannot be tracked; track a layer that reads the data, or remove pairs"),
@@ -450,16 +461,31 @@ def test_pairs_need_no_centred_images_and_their_mean_is_then_no_direction_apart(
     assert not [f for f in figures_of(load()) if f.kind == "trajectories"]
 
 
-def test_a_recipe_with_a_one_hot_temperature_has_no_placebo_of_one(load):
+@pytest.mark.parametrize(
+    ("option", "placebo"),
+    [("one_hot_temperature: 2", "one_hot_at_T"), ("label_smoothing: 0.1", "label_smoothing")],
+)
+def test_a_recipe_that_is_a_placebo_already_has_none_of_its_kind(load, option, placebo):
     with_one = (
         "  bias: {optimizer: sgd, lr: 0.1, epochs: 5",
-        "  bias: {optimizer: sgd, lr: 0.1, one_hot_temperature: 2, epochs: 5",
+        f"  bias: {{optimizer: sgd, lr: 0.1, {option}, epochs: 5",
     )
-    placebo = ("placebos: [batch_order, half_lr]", "placebos: [one_hot_at_T]")
-    assert refusal(load, with_one, placebo).splitlines()[0] == (
-        "23: settings.self.bias.placebos: recipe 'bias' has a one_hot_temperature already; remove "
-        "it, or name placebos without one_hot_at_T"
+    named = ("placebos: [batch_order, half_lr]", f"placebos: [half_lr, {placebo}]")
+    key = option.partition(":")[0]
+    assert refusal(load, with_one, named).splitlines()[0] == (
+        f"23: settings.self.bias.placebos: recipe 'bias' has a {key} already; remove it, or name "
+        f"placebos without {placebo}"
     )
+
+
+def test_directions_that_are_named_are_tracked_whatever_pairs_need(plan):
+    """A teacher along those of the pairs alone could not be drawn beside its student."""
+    named = [*range(1, 61), 64]
+    sweep = ("  lr: {base: self, vary: {distill.temperature: [1], recipe: [faster]}}\n", "")
+    options = (PAIRS[0], f"placebos: [half_lr], pairs: {{}}, directions: {named}}}")
+    planned = plan(options, sweep)
+    for run in (planned.settings["self"].teachers[0], planned.settings["self"].students[0]):
+        assert json.loads(planned.jobs["train", run].spec)["progress"]["directions"] == named
 
 
 def test_over_training_needs_snapshots(load):

@@ -11,12 +11,13 @@ import pytest
 import torch
 import transformers
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from scipy.special import ndtri
 
 import disobey
 from disobey.__main__ import main
 from disobey.errors import UserError
-from disobey.models.exported import MEAN, load
+from disobey.models.exported import MEAN, classifier, load
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from tests.checkpoints import WORDS, save_checkpoint
@@ -160,6 +161,37 @@ def test_weights_that_are_cut_off_are_refused(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"cut off")
     with pytest.raises(UserError, match=r"model.safetensors: cannot be read: .*; export it again"):
         load(tmp_path)
+
+
+def test_weights_of_another_model_are_refused(runs, tmp_path):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes(Path("digits", name).read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["disobey"]["model"]["hidden"] = [9]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"its weights do not fit config.json: .*(?s:.*)hidden_1"):
+        load(tmp_path)
+
+
+def test_images_of_another_shape_are_refused_with_both_shapes(runs):
+    _, classify = classifier(Path("digits"), torch.device("cpu"), 2)
+    images = [np.zeros((8, 8, 1), np.uint8)] * 3
+    assert classify(images).shape == (3, 10)
+    with pytest.raises(UserError) as refused:
+        classify([*images[:2], np.zeros((28, 28, 1), np.uint8)])
+    said = str(refused.value)
+    assert "digits: reads images of (8, 8, 1) (y, x, channel), the data has (28, 28, 1); " in said
+
+
+def test_a_model_of_features_cannot_be_shown_images(runs, tmp_path):
+    """Only this package can make its features."""
+    config = json.loads(Path("digits/config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    weights = load_file("digits/model.safetensors")
+    kept = {name: one for name, one in weights.items() if not name.startswith("normalise.")}
+    save_file(kept, tmp_path / "model.safetensors")
+    with pytest.raises(UserError, match="reads features of this package, so it cannot read images"):
+        classifier(tmp_path, torch.device("cpu"), 2)
 
 
 def test_the_card_says_what_made_the_model_and_its_accuracy_with_wilson_s_interval(runs):

@@ -4,6 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import huggingface_hub
 import netCDF4
 import numpy as np
 import pytest
@@ -232,6 +233,11 @@ def test_a_folder_that_has_changed_since_planning_is_refused(workplace, in_folde
     assert f"{folder}: has changed since the study was planned" in words
 
 
+def test_a_content_without_a_place_is_refused_with_the_option_that_names_it(workplace, capsys):
+    words = refusal(workplace, {"content": "0" * 64}, capsys)
+    assert "the spec names a content, not a place; add --source FOLDER" in words
+
+
 def test_weights_that_do_not_fit_the_configuration_are_refused(workplace, in_folder, capsys):
     folder = save_checkpoint(in_folder / "c", "bert")
     saved = load_file(folder / "model.safetensors")
@@ -284,6 +290,27 @@ def test_a_checkpoint_of_the_hub_is_read_from_where_the_hub_puts_it(
     spec = {"checkpoint": "somebody/bert"}
     workplace.made("pretrained", "pretrained", spec_id("bert", spec), spec)
     assert asked == [("somebody/bert", None)]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("RevisionNotFoundError", "somebody/bert has no revision 'abc' on the hub; correct it"),
+        ("GatedRepoError", "somebody/bert: its terms must be accepted on the hub first"),
+        ("RepositoryNotFoundError", "somebody/bert: the hub has no such checkpoint; correct the"),
+    ],
+)
+def test_what_the_hub_says_of_a_name_is_told_with_what_to_do(
+    workplace, monkeypatch, capsys, error, message
+):
+    kind = getattr(huggingface_hub.errors, error)
+
+    def refuse(*_, **__):
+        raise kind.__new__(kind)  # what it is made from differs between versions
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    words = refusal(workplace, {"checkpoint": "somebody/bert", "revision": "abc"}, capsys)
+    assert message in words and "hub's cache" not in words
 
 
 def test_a_checkpoint_of_the_hub_without_safetensors_is_refused(

@@ -4,7 +4,7 @@ import importlib.util
 import math
 from collections.abc import Iterator
 
-from disobey.analysis.names import ONE_HOT_AT_T, STUDENT_AT_1
+from disobey.analysis.names import ONE_HOT_AT_T, PAIRS, STUDENT_AT_1
 from disobey.data.label_noise import number_seen
 from disobey.errors import nearest
 from disobey.models.options import ChannelLinear, Layer, Timm
@@ -221,7 +221,7 @@ def _share(study: Study, setting: Setting, earlier: list[str]) -> Iterator[Mista
     given = f"{share:g} of {data.train:,} training examples are"
     if not data.exact:
         return  # the draw itself refuses what is too small
-    if seen < classes:
+    if data.named and seen < classes:
         least = math.ceil(100 * classes / data.train) / 100
         words = f"{seen}, which leaves out some of {classes} classes; write {least:g} or more"
         yield ("student_share",), f"{given} {words}"
@@ -302,8 +302,8 @@ def _bias(study: Study, setting: Setting) -> Iterator[Mistake]:
         words = "has a one_hot_temperature already; remove it, or name placebos without"
         yield ("bias", "placebos"), f"{called} {words} {ONE_HOT_AT_T}"
     if recipe.label_smoothing and "label_smoothing" in setting.placebos:
-        words = "smooths labels already; remove label_smoothing from one"
-        yield ("bias", "placebos"), f"{called} {words}"
+        words = "has a label_smoothing already; remove it, or name placebos without"
+        yield ("bias", "placebos"), f"{called} {words} label_smoothing"
 
 
 def _controls(study: Study, setting: Setting) -> Iterator[Mistake]:
@@ -377,8 +377,11 @@ def _pairs(study: Study, setting: Setting) -> Iterator[Mistake]:
                 f"cannot be tracked; track a layer that reads the data, or remove pairs",
             )
         elif (rank := _largest_rank(study, setting, known[layer])) < last:
-            words = f"the input of '{layer}' has {rank} directions at most; write a last rank up to"
-            yield (*here, "bottom"), f"{words} {rank} (now {last}), or pairs of another layer"
+            remedy = f"write a last rank up to {rank} (now {last}), or pairs of another layer"
+            if rank < 2 * PAIRS:  # no ranks of both ends can be written
+                remedy = f"pairs need {2 * PAIRS}; track another layer, or remove pairs"
+            words = f"the input of '{layer}' has {rank} directions at most"
+            yield (*here, "bottom"), f"{words}; {remedy}"
 
 
 def _largest_rank(study: Study, setting: Setting, layer: Layer) -> int:

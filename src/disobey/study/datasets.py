@@ -1,6 +1,7 @@
 """Options of data sets in study files."""
 
 import re
+from abc import abstractmethod
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PositiveInt, StringConstraints, Tag, model_validator
@@ -141,9 +142,9 @@ class _Dataset(Strict):
     tokenizer: AnyTokenizer | None = Field(None, description="of text; if not given, a small one")
 
     @property
+    @abstractmethod
     def rows(self) -> str:
         """The kind of its rows: ``image``, ``text`` or ``feature``."""
-        raise NotImplementedError
 
     @property
     def kind(self) -> str:
@@ -276,7 +277,9 @@ class _Table(_Dataset):
         if len(set(names)) < len(names):
             raise ValueError(f"classes must differ, got {', '.join(names)}")
         if self.classes and self.first_classes and self.first_classes > len(names):
-            raise ValueError(f"first_classes: {self.first_classes}, but classes has {len(names)}")
+            given, known = self.first_classes, len(names)
+            words = f"first_classes is {given}, but classes has {known}"
+            raise ValueError(f"{words}; write up to {known}")
         return self
 
 

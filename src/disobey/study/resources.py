@@ -101,8 +101,8 @@ class Planned:
         of_run = self.spec if run is None else json.loads(self.plan.jobs["train", run].spec)
         model, shape = of_run["model"], self.data.shape
         if "pretrained" in model:
-            config = self.plan.pretrained[model["pretrained"]].config() or ROBERTA_BASE
-            return encoder_cost(config, model.get("layers"), shape)
+            whole = self.plan.pretrained[model["pretrained"]]
+            return whole.model_copy(update={"layers": model.get("layers")}).cost(shape)
         return MODEL.validate_python(model).cost(shape)
 
     def inference(self, cost: Cost, examples: int) -> float:

@@ -176,7 +176,8 @@ class Data:
     """Sizes of a data set: examples of both splits, shape, bytes of one number in memory.
 
     Encoded images have an ``itemsize`` of 0. ``exact`` says that the training examples are counted,
-    not estimated. Random features are made of ``given`` numbers per example.
+    not estimated; ``named`` says so of the classes. Random features are made of ``given`` numbers
+    per example.
     """
 
     train: int
@@ -185,6 +186,7 @@ class Data:
     itemsize: int
     exact: bool = True
     given: int = 0
+    named: bool = True
 
     @property
     def encoded(self) -> bool:
@@ -250,7 +252,8 @@ def _guessed(
 ) -> Data:
     image = dataset.rows == "image"
     inputs = (UNKNOWN_SIDE, UNKNOWN_SIDE, COLOURS) if image else (0,)
-    return Data(train, test, Shape(inputs, classes or UNKNOWN_CLASSES), BYTE if image else TOKEN)
+    shape = Shape(inputs, classes or UNKNOWN_CLASSES)
+    return Data(train, test, shape, BYTE if image else TOKEN, named=classes is not None)
 
 
 def _shaped(data: Data, dataset: Dataset) -> Data:
@@ -275,7 +278,8 @@ def _reduced(data: Data, dataset: Dataset) -> Data:
     """Return the sizes of what is kept of a data set."""
     if not isinstance(dataset, Builtin):
         if dataset.classes:
-            data = replace(data, shape=replace(data.shape, classes=len(dataset.classes)))
+            shape = replace(data.shape, classes=len(dataset.classes))
+            data = replace(data, shape=shape, named=True)
         kept = dataset.first_classes
         if kept is not None and kept < data.shape.classes:
             share = kept / data.shape.classes

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -197,11 +197,9 @@ def _unknown_value(given: object, choices: Sequence[str]) -> str:
     return f"unknown value '{given}'; {hint}" + ("" if known in hint else f" (known: {known})")
 
 
-def _tag_mistake(location: Location, context: dict[str, Any], given: object) -> Mistake:
+def _tag_mistake(location: Location, context: dict[str, Any], given: Mapping[str, Any]) -> Mistake:
     """Word the error of a mapping whose kind is chosen by one of its keys."""
     tag = context["discriminator"].strip("'()")
-    if not isinstance(given, dict):
-        return location, f"{WORDS['dict_type']}, got {shown(given)}"
     if "tag" in context:
         choices = [choice.strip("' ") for choice in context["expected_tags"].split(",")]
         return (*location, tag), _unknown_value(given[tag], choices)
