@@ -5,11 +5,12 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from disobey.analysis import setting
+from disobey.analysis import curves, setting
 from disobey.analysis.bias import Bias
 from disobey.analysis.claims import bias, confidence, switching
 from disobey.analysis.claims.claim import Claim, Number, contrast, decide
 from disobey.analysis.claims.registry import CLAIMS, findings, settings_of_claims, summaries
+from disobey.analysis.curves import Curves
 from disobey.analysis.names import PROBABILITY, SHARE
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.analysis.statistics import STATISTICS
@@ -323,7 +324,9 @@ def make():
     given = np.where(np.arange(EXAMPLES) < 40, (clean + 1) % CLASSES, clean)
 
     def made(name, about, scale=1.0, fit=40.0, seeds=3, trust=0.0):
-        noise = rng.normal(size=(3, seeds, EXAMPLES, CLASSES))
+        # Of its own name, so that no test depends on those before it.
+        own = np.random.default_rng(list(name.encode()))
+        noise = own.normal(size=(3, seeds, EXAMPLES, CLASSES))
         logits = dict(zip(("teacher", "reference", "student"), signal + noise, strict=True))
         logits["student"] += (scale - 1) * signal
         test = SplitLogits({k: list(v) for k, v in logits.items()}, clean, clean)
@@ -432,6 +435,16 @@ def test_what_switching_does_is_compared_between_teachers(make):
     assert gain.number.estimate == pytest.approx((gains[0] - gains[1]).mean())
 
 
+def test_switching_is_not_compared_between_teachers_without_both_unswitched_settings(make):
+    settings = table(
+        make("tight-switch", FITS | SWITCH),
+        make("loose", MISSES, fit=0.0), make("loose-switch", MISSES | SWITCH, fit=0.0),
+    )  # fmt: skip
+    assert list(switching.findings(switching.SWITCHING_DEPENDS, settings)) == []
+    said = {f.setting: f.remark for f in switching.findings(switching.SWITCHING, settings)}
+    assert "no setting of the study is the same without the switch" in said["tight-switch"]
+
+
 def test_switches_of_other_order_or_point_are_not_compared_between_teachers(make):
     later = {"switch": SWITCH["switch"] | {"at": 0.75}}
     settings = table(
@@ -451,6 +464,37 @@ def test_a_teacher_of_the_same_architecture_is_preferred(make):
     assert [(f.setting, f.control_name, f.counted) for f in found] == [
         ("loose", "big", True), ("tiny", "small", True), ("tiny", "big", False),
     ]  # fmt: skip
+
+
+# --- accuracies along training -------------------------------------------------------------------
+
+
+def made_curves(*placebos):
+    """Return curves in which each model's test accuracy is its train accuracy minus a constant."""
+    rng, step = np.random.default_rng(0), np.arange(1, 41)
+    train = np.linspace(0.1, 0.95, len(step)) + 0.002 * rng.normal(size=(3, len(step)))
+    below = {"reference": 0.09, "student": 0.05} | dict(placebos)
+    return Curves("made", {}, curves.analyse(
+        {name: curves.Recorded(step, train, train - b) for name, b in below.items()}, range(3)
+    ).assign_attrs(test_examples=500))  # fmt: skip
+
+
+def test_equal_accuracy_is_held_against_the_reference_and_each_placebo():
+    made = made_curves(("half_lr", 0.07), ("double_lr", 0.04))
+    every, *each = bias.findings(bias.BETTER, table(Analysis("made", {}, {}, curves=made)))
+    assert {f.placebo: round(f.number.estimate, 9) for f in each} == {
+        "reference": 0.04, "half_lr": 0.02, "double_lr": -0.01,
+    }  # fmt: skip
+    assert [f.verdict for f in each] == ["holds", "holds", "contrary"]
+    assert (every.verdict, every.examples) == ("undecided", 500)
+    assert every.number.estimate == pytest.approx(0.05 / 3)
+
+
+def test_equal_accuracy_without_placebos_is_withheld_and_says_what_to_add():
+    (found,) = bias.findings(bias.BETTER, table(Analysis("made", {}, {}, curves=made_curves())))
+    assert found.number.estimate == pytest.approx(0.04)
+    assert (found.verdict, found.placebo, found.counted) == ("withheld", "reference", True)
+    assert np.isnan(found.p) and "add placebos to the setting's bias" in found.remark
 
 
 # --- noise, and everything together ----------------------------------------------------------
@@ -519,6 +563,14 @@ def test_few_test_examples_give_no_verdict(make):
         found = findings(table(few))
         assert {f.verdict == "withheld" for f in found} == {withheld}
     assert found[0].remark == "test has 199 examples, fewer than 200: give it more for a verdict"
+
+
+def test_a_comparison_of_training_examples_alone_has_verdicts(make):
+    alone = make("alone", {})
+    del alone.splits["test"]
+    found = findings(table(alone))
+    assert {f.claim.split for f in found} == {"train"}
+    assert all(f.verdict != "withheld" and f.remark == "" for f in found)
 
 
 def test_a_contrast_with_a_degenerate_setting_has_no_verdict(make):

@@ -83,6 +83,11 @@ def test_the_first_of_several_passages_counts():
     np.testing.assert_allclose(found, [5, 10, 30 + 10 * 0.18 / 0.28, np.nan, np.nan])
 
 
+@pytest.mark.parametrize("train", [[0.05, 0.1, 0.15], [0.96, 0.97, 0.99]])
+def test_a_run_below_or_above_all_levels_passes_none(train):
+    assert np.isnan(at_levels(np.array(train), np.arange(3.0))).all()
+
+
 def test_levels_that_one_never_reaches_are_left_out_of_the_mean():
     rng = np.random.default_rng(0)
     low = make(rng, noise=0)

@@ -100,6 +100,18 @@ def test_the_table_has_every_number_once(tmp_path):
     assert steps.level.notna().all() and steps.step.isna().all()
 
 
+def test_the_table_has_the_steps_of_a_shorter_training_and_no_others(tmp_path):
+    shorter = {f"half_lr-{seed}": {"step": STEP[:4]} for seed in SEEDS}
+    _, output = run_curves(tmp_path, ROLES[1:], shorter)
+    curves = read_curves(read_manifest(output))
+    found = curves_table("small", {"noisy": Analysis("noisy", {}, {}, curves=curves)})
+    along = found[(found.statistic == "train_accuracy") & (found.seed == "8")]
+    steps = {name: rows.step.tolist() for name, rows in along.groupby("compared")}
+    assert steps["half_lr"] == list(STEP[:4])
+    assert steps["student"] == steps["reference"] == list(STEP)
+    assert along.value.notna().all()
+
+
 REFUSALS = {
     "nothing recorded": (
         {"student-8": {"evaluate": False}},

@@ -1,6 +1,7 @@
 """Logits are read in blocks: that changes no number, and memory does not grow with the logits."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from disobey.analysis.resampling import Resamples
 from disobey.analysis.setting import SplitLogits, analyse
 from disobey.errors import UserError
 from disobey.stages.command import main
+from disobey.stages.confidence import open_split
 from disobey.stores.manifest import read_manifest
 from disobey.stores.reader import StoredRows, read_columns
 
@@ -24,6 +26,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES, CLASSES, SEEDS = 101, 5, 3
 ROLES = ("teacher", "reference", "student")
+SEEN = np.array([1, 1, 1, 1, 1, 0, 0, 0])
 
 
 def simulated(mislabelled=20):
@@ -130,6 +133,43 @@ def test_an_analysis_by_code_that_knew_fewer_statistics_is_refused(tmp_path, mon
     monkeypatch.setitem(store.STATISTICS, "a_new_one", None)
     with pytest.raises(UserError, match=r"s\.nc, group train: lacks a_new_one, .* delete it"):
         store.read_analysis(read_manifest(output))
+
+
+def test_a_setting_whose_analysis_is_not_given_is_refused_with_those_that_are(tmp_path):
+    _, output = analysed(tmp_path)
+    with pytest.raises(UserError) as refused:
+        store.read_analyses([read_manifest(output)], ["s", "other"])
+    assert str(refused.value) == (
+        "--inputs: the spec names the setting other, whose analysis is not among them (s); add "
+        "the manifest of its confidence job"
+    )
+    with pytest.raises(UserError, match=r"not among them \(none\)"):
+        store.read_analyses([], ["s"])
+
+
+def test_logits_of_students_of_other_shares_or_classes_are_refused(tmp_path):
+    rng, label = np.random.default_rng(1), {"train": np.arange(8) % 3}
+    runs = {"teacher": ["t"], "reference": ["r"], "student": ["s"]}
+    logits = tmp_path / "results" / "logits"
+
+    def refused(seen, classes=3):
+        for run, columns in (("t", 3), ("r", 3), ("s", classes)):
+            signal = {"train": rng.normal(size=(8, columns))}
+            told = {"t": None, "r": SEEN, "s": seen}[run]
+            write_logits(tmp_path, run, rng, signal, label, label, seen=told)
+        paths = {run: (logits / f"{run}.nc", "logits") for run in "trs"}
+        with pytest.raises(UserError) as error, ExitStack() as files:
+            open_split(paths, runs, "train", files)
+        return str(error.value)
+
+    assert refused(SEEN[::-1].copy()) == (
+        "s: was trained on another share of the training examples than a run with which it is "
+        "compared; name runs of one share"
+    )
+    assert refused(SEEN, 4) == (
+        "s and t: have different numbers of classes, so they cannot be compared; both must come "
+        "from the same data"
+    )
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel tells no peak")

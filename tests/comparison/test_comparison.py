@@ -97,6 +97,8 @@ def test_several_pairs_have_verdicts_over_pairs():
     one = held(compare(*first, pairs=others, labels=label))["exaggeration"]
     assert (one.verdict, one.covers) == ("holds", BY_PAIRS)
     assert one.low > 1
+    printed = f"{one.number.estimate:.2f} [{one.low:.2f}, {one.high:.2f}]"
+    assert one.words == printed
 
 
 def test_more_replicates_are_averaged_for_every_pair():
@@ -173,6 +175,17 @@ def test_the_paper_s_reading_needs_no_replicate_and_a_second_seed_a_reference(sp
     assert second.number.estimate == pytest.approx(difference, rel=1e-6)
     assert replicate.number.estimate == pytest.approx(bound.value(EXAGGERATION), rel=1e-9)
     assert ("accuracy_gain" in held(bound, split)) == (split == "test")
+
+
+def test_a_teacher_of_one_confidence_has_no_slope_and_it_says_why():
+    student = scaled_seeds(1.2)[0]
+    teacher = np.tile([2.0, 1.0, 0.0, -1.0], (len(student), 1))
+    found = compare(teacher, student, resamples=20)
+    paper = held(found, reading="paper")["exaggeration"]
+    assert math.isnan(paper.number.estimate) and paper.missing == ()
+    lines = [" ".join(line.split()) for line in repr(found).splitlines()]
+    row = lines.index("exaggeration paper slope – none")
+    assert lines[row + 1] == "not estimated: its denominator is zero, or it has no example"
 
 
 def test_without_labels_and_reference_it_says_so():

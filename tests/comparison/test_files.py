@@ -9,6 +9,8 @@ import xarray
 from simulated_models import CLASSES, EXAMPLES, scaled_seeds, softmax
 
 from disobey import compare
+from disobey.comparison.comparing import align_models
+from disobey.comparison.files import labels_facts, logits_facts
 from disobey.data.tables import npz_table
 from disobey.errors import UserError
 from disobey.stores.writer import NetcdfWriter
@@ -249,6 +251,18 @@ def test_class_names_are_as_many_as_classes(models):
     assert "teacher, class_name: 2 names for 4 classes" in refused(teacher, models["student"])
 
 
+def test_classes_that_the_data_set_calls_otherwise_are_refused(models):
+    pair = ({"test": models["teacher"], "class_name": np.array(list("acbd"))}, models["student"])
+    with pytest.raises(UserError) as error:
+        align_models([pair], [], labels_are_of="letters", class_names=list("abcd"))
+    assert str(error.value) == (
+        "teacher, classes: a, c, b, d, but those of letters are a, b, c, d; classes must be the "
+        "same and in the same order"
+    )
+    found = align_models([pair], [], class_names=["ant", "bee", "cow", "dog"])
+    np.testing.assert_array_equal(found["test"].logits[0], models["teacher"])
+
+
 def test_class_names_may_be_bytes_and_one_alone_is_too_few(models):
     names = np.array(["ant", "bee", "käfer", "dog"])
     as_bytes = np.array([name.encode() for name in names])
@@ -265,6 +279,18 @@ def test_splits_that_one_model_lacks_are_refused(models):
     assert "student: holds the splits test, but teacher holds train and test" in said
     said = refused({"train": models["teacher"]}, {"train": models["student"]}, labels=LABEL)
     assert "labels: labels of test, but the models hold train" in said
+
+
+def test_a_split_with_labels_alone_is_refused_with_what_to_write(tmp_path, models):
+    student = {"train": models["student"], "test_label": LABEL}
+    said = refused({"train": models["teacher"], "test": models["teacher"]}, student)
+    told = "test logits: there are none; add an array test, or remove the test label"
+    assert said == f"student, {told}"
+    path = tmp_path / "student.npz"
+    np.savez(path, **student)
+    with pytest.raises(UserError) as error:
+        logits_facts(path)
+    assert str(error.value) == f"{path}, {told}"
 
 
 def test_labels_of_one_split_are_enough_for_it(models):
@@ -331,6 +357,10 @@ def test_arrays_that_cannot_be_unpacked_are_refused_by_name(tmp_path, models, fa
         ({"test": 0, "test_logits": 0}, "the test logits are there twice"),
         ({"train": 0, "test": 0, "label": 0}, "Call it train_label or test_label"),
         ({"label": 0}, "holds no logits"),
+        (
+            {"logits": 0, "top_class": 0, "top_logit": 0},
+            "holds logits of all classes and of the top ones; remove one",
+        ),
     ],
 )
 def test_arrays_of_which_it_is_not_clear_what_they_are_are_refused(tmp_path, models, arrays, said):
@@ -352,6 +382,12 @@ def test_tables_with_other_columns_are_refused(tmp_path, models, columns, said):
     table = pd.DataFrame(models["teacher"], columns=list("abcd"))
     table.assign(**columns).to_parquet(path)
     assert said in refused(path, models["student"])
+
+
+def test_a_table_without_a_column_for_a_class_is_refused(tmp_path, models):
+    path = tmp_path / "labels.parquet"
+    pd.DataFrame({"label": LABEL, "example_id": IDS}).to_parquet(path)
+    assert refused(path, models["student"]) == f"{path}: holds no logits"
 
 
 def test_a_table_whose_columns_have_two_names_is_refused(tmp_path, models):
@@ -553,6 +589,22 @@ def test_nullable_columns_are_taken_unless_a_value_is_missing(tmp_path, models):
     table["c"], table.loc[9, "label"] = 0.5, pd.NA
     table.to_parquet(path)
     assert f"{path}, label, row 9: is missing" in refused(path, models["student"])
+
+
+def test_labels_beside_logits_may_be_a_column_of_pandas(models):
+    """A nullable one, whose numbers numpy would take for objects."""
+    teacher = {"test": models["teacher"], "test_label": pd.Series(LABEL, dtype="Int64")}
+    found = compare(teacher, models["student"])
+    assert found.value("accuracy", "teacher") == (models["teacher"].argmax(1) == LABEL).mean()
+    teacher["test_label"][7] = pd.NA
+    assert "teacher, test_label, row 7: is missing" in refused(teacher, models["student"])
+
+
+def test_label_noise_is_told_by_a_file_of_labels(tmp_path):
+    noisy = np.where(np.arange(EXAMPLES) < 60, (LABEL + 1) % CLASSES, LABEL)
+    path = tmp_path / "labels.npz"
+    np.savez(path, train_label=noisy, train_clean_label=LABEL, test_label=LABEL)
+    assert labels_facts(path) == {"train": {"noise": 60 / EXAMPLES}, "test": {"noise": None}}
 
 
 def test_ids_may_be_bytes_that_are_text(models):

@@ -71,6 +71,7 @@ def changed(name, row, value):
         (lambda top: top | {"top_class": 1.0 * top["top_class"]}, "t top_class: holds float64"),
         (lambda top: top | {"top_logit": top["top_logit"].astype(str)}, "t top_logit holds <U"),
         (lambda top: top | {"missing_mass": top["missing_mass"] + 0j}, "holds complex128, where"),
+        (lambda _: top_of(teacher(30), CLASSES), "t 10 top classes of 10; give fewer, or logits"),
     ],
 )  # fmt: skip
 def test_top_classes_that_cannot_be_right_are_refused(change, message):

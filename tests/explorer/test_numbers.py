@@ -267,6 +267,27 @@ def test_settings_of_one_data_set_share_their_columns(looked):
     assert len([name for name in columns.index if name.startswith(f"top/{teachers[0]}/")]) == 2
 
 
+def test_a_setting_of_the_same_runs_adds_no_column_but_its_own_scores(tmp_path):
+    rng = np.random.default_rng(0)
+    paths = {run: (tmp_path / f"{run}.nc", "logits") for run in "trs"}
+    logits = {run: rng.normal(size=(50, 4)).astype(np.float32) for run in paths}
+    for run, (path, _) in paths.items():
+        stored = xarray.Dataset({"logits": (("example", "class"), logits[run])})
+        stored.to_netcdf(path, group="train", engine="netcdf4")
+    columns, positions = Columns(), np.array([3, 7, 30])
+    shared = SplitDeviations(columns, Confidences(paths, "train"), positions, 50)
+    runs, label = SeedRuns("t", "r", "s", None), np.array([0, 1, 2])
+    first, before = shared.add(runs, "clean", label), dict(columns.index)
+    assert shared.add(runs, "noisy", label[::-1]) == first
+    added = set(columns.index) - set(before)
+    assert added == {f"brier/{run}/noisy/train" for run in "trs"}
+    assert {name: columns.index[name] for name in before} == before
+    p = np.exp(logits["s"][positions].astype(float))
+    p /= p.sum(1, keepdims=True)
+    expected = ((p - np.eye(4)[label[::-1]]) ** 2).sum(1)
+    np.testing.assert_allclose(unpacked(columns)["brier/s/noisy/train"], expected, atol=2 / 65535)
+
+
 def test_texts_are_those_of_the_store_and_long_ones_are_cut(looked, tmp_path):
     told, columns = content(looked.job(), 40)
     stored = looked.data("langid", "test", "text")["text"]

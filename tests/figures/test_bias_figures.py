@@ -114,6 +114,15 @@ def test_settings_without_a_bias_analysis_are_left_out(figure):
     assert gids and not any(second in gid for gid in gids)
 
 
+def test_a_setting_without_progress_says_so_beside_the_linear_model():
+    analyses = with_bias(2)
+    _, second = analyses.values()
+    second.bias.layers[LAYER].progress[:] = np.nan
+    planes = [axes for axes in draw("bias", analyses).axes if "progress" in axes.get_xlabel()]
+    said = [[text.get_text() for text in axes.texts].count("no estimate") for axes in planes]
+    assert said == [0, 0, 1]  # the linear model, the first setting, the second
+
+
 def test_paths_are_those_of_the_store():
     analyses = with_bias(2)
     drawn = by_gid(draw("bias", analyses), "path/")

@@ -113,6 +113,16 @@ def test_equal_accuracy_prints_the_reference_and_the_closest_placebo():
     np.testing.assert_allclose(line.get_ydata(), mean)
 
 
+def test_models_that_reach_no_level_are_said_not_drawn():
+    analyses = make_evaluated(2)
+    _, poor = analyses.values()
+    for end in ("estimate", "low", "high"):
+        poor.curves.data[f"test_at_level_{end}"][:] = np.nan
+    panels = [axes for axes in draw_equal_accuracy(analyses).axes if axes.get_xlabel()]
+    said = ["no level is reached" in [text.get_text() for text in axes.texts] for axes in panels]
+    assert said == [False, True]
+
+
 def test_settings_without_curves_are_left_out():
     analyses = make_evaluated(2)
     first, second = analyses
@@ -151,3 +161,17 @@ def test_steps_are_of_training_examples():
     for analysis in analyses.values():
         analysis.splits["train"]["estimate"].loc[{"statistic": "plot_gap_bottom_decile"}] = -7.5
     assert sum("−7.50" in text for text in texts(draw_steps(analyses))) == 4
+
+
+def test_a_step_without_an_example_or_a_gap_says_so_or_prints_none():
+    analyses = make_snapshots(epochs=(1, 5))
+    for analysis in analyses.values():
+        analysis.splits["train"]["estimate"].loc[{"statistic": "plot_gap_bottom_decile"}] = -7.5
+    first, second = analyses["plain@1"].splits["train"], analyses["plain@5"].splits["train"]
+    first["density"].loc[{"compared": STUDENT}] = 0
+    second["estimate"].loc[{"statistic": "plot_gap_bottom_decile", "model": STUDENT}] = np.nan
+    *reference, empty, without, end = draw_steps(analyses).axes[:6]
+    assert [text.get_text() for text in empty.texts] == ["no estimate"] and not empty.lines
+    assert not without.texts and without.lines
+    for axes in (*reference, end):
+        assert len(axes.texts) == 1 and "−7.50" in axes.texts[0].get_text()

@@ -178,6 +178,11 @@ def test_every_number_lies_inside_its_panel():
         assert low <= min(artist.get_xdata()) <= max(artist.get_xdata()) <= high
 
 
+def test_the_gradient_view_is_of_a_setting_with_true_directions():
+    with pytest.raises(ValueError, match="needs data with true directions; mnist-noisy-T4 has no"):
+        draw("gradients", make_analyses(1))
+
+
 def test_gaps_are_those_of_the_store():
     analyses = make_analyses(2)
     drawn = artists(draw("calibrated", analyses), "gap/")

@@ -58,6 +58,16 @@ def test_paths_lead_from_the_start_along_the_first_direction_and_later_ones():
             np.testing.assert_array_equal(path.get_xydata(), expected)
 
 
+def test_a_setting_without_progress_says_so_in_each_plane_of_directions():
+    analyses = with_bias(1)
+    for analysis in analyses.values():
+        analysis.bias.layers[LAYER].progress[:] = np.nan
+    planes = [axes for axes in draw(analyses).axes if axes.get_xlabel().startswith("progress")]
+    assert len(planes) > 1
+    for axes in planes:
+        assert [text.get_text() for text in axes.texts][-1] == "no estimate" and not axes.lines
+
+
 def test_missing_numbers_leave_the_figure_whole(drawn_texts):
     analyses = with_bias(2)
     for analysis in analyses.values():

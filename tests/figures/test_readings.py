@@ -5,7 +5,7 @@ import pytest
 from reading_figures import artists, assert_texts_are_apart_and_inside
 from synthetic_readings import make_read
 
-from disobey.analysis.names import CURVES, PANELS, REFERENCE, STUDENT
+from disobey.analysis.names import CURVES, MISLABELLED, PANELS, REFERENCE, STUDENT
 from disobey.figures import drawer, style
 from disobey.figures.cells import limits_of
 
@@ -91,6 +91,53 @@ def test_numbers_above_a_panel_are_those_of_the_analysis():
     dissected = words(draw("dissection", analyses))
     assert "gap −2.75" in dissected and "12.3\u00a0% of all" in dissected
     assert "by replicate: ●\u00a00.88" in words(draw("mislabelled", analyses))
+
+
+def panels(figure):
+    """Return the lettered axes in their order, each with its texts; the legend has no letter."""
+    return [(axes, [text.get_text() for text in axes.texts]) for axes in figure.axes if axes.texts]
+
+
+def test_a_setting_without_mislabelled_points_shows_its_clean_ones():
+    analyses = make_read(1)
+    (analysis,) = analyses.values()
+    density = analysis.splits["train"].noise_density
+    density.loc[{"noise": MISLABELLED}] = 0
+    clean, none, *_ = panels(draw("mislabelled", analyses))
+    assert any("● mislabelled" in text for text in none[1])
+    assert "no estimate" in none[1] and not none[0].lines
+    assert "no estimate" not in clean[1]
+    assert artists(clean[0], f"binned/clean/{STUDENT}")
+
+
+def test_a_measure_without_an_estimate_says_so_and_the_others_are_drawn():
+    analyses = make_read(1)
+    (analysis,) = analyses.values()
+    analysis.splits["train"].curve_estimate.loc[{"curve": "entropy"}] = np.nan
+    drawn = draw("measures", analyses)
+    for curve, (axes, texts) in zip(CURVES, panels(drawn), strict=True):
+        assert ("no estimate" in texts) is (curve == "entropy")
+        assert bool(axes.lines) is (curve != "entropy")
+
+
+def test_a_split_without_an_example_says_so_and_the_other_one_is_drawn():
+    analyses = make_read(1)
+    (analysis,) = analyses.values()
+    analysis.splits["train"].label_density[:] = 0
+    (train, said), (test, others) = panels(draw("label-class", analyses))
+    assert said[-1] == "no estimate" and not train.lines
+    assert "no estimate" not in others and artists(test, "binned/")
+
+
+def test_a_setting_of_one_split_has_an_empty_place_in_the_row_of_the_other():
+    analyses = make_read(2)
+    _, alone = analyses.values()
+    del alone.splits["train"]
+    left, right, below_left, below_right = panels(draw("label-class", analyses))
+    assert "no train split" in right[1] and not right[0].lines
+    assert alone.setting in right[1]  # without a size, which it does not have
+    for (axes, texts), split in ((left, "train"), (below_left, "test"), (below_right, "test")):
+        assert any(f"{split}, n\u00a0=" in text for text in texts) and axes.lines
 
 
 def test_a_dissection_shows_every_example_once():

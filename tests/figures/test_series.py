@@ -119,6 +119,10 @@ def test_ticks_without_room_lose_their_labels_not_their_place():
     np.testing.assert_array_equal(axes.get_xticks(), range(1, 60))
 
 
+def test_a_scale_on_which_no_two_round_numbers_fit_has_one_tick():
+    assert sheet.even_ticks(0.2, 174.0, 2) == [100.0]  # 0 and 200 are beyond it
+
+
 @pytest.mark.parametrize("low", [0.6, 0.653, 0.66, 0.6601, 0.69, 0.7])
 @pytest.mark.parametrize("spread", [0.01, 0.02, 0.05, 0.082, 0.085, 0.09, 0.3])
 def test_a_scale_has_two_ticks_at_least(low, spread):

@@ -117,7 +117,10 @@ def align(models: Sequence[Source], labels: Source | None, probabilities: bool) 
 
 def _checked(model: Source, probabilities: bool) -> Columns:
     if LOGITS not in model.columns:
-        raise UserError(f"{model.place(LOGITS)}: there are none")
+        raise UserError(
+            f"{model.place(LOGITS)}: there are none; add an array {model.split or LOGITS}, or "
+            f"remove the {model.split} {', '.join(model.columns)}"
+        )
     logits = checked_logits(model.columns[LOGITS], model.place(LOGITS), probabilities)
     return {LOGITS: logits} | _checked_columns(model, *logits.shape)
 

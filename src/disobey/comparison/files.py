@@ -502,9 +502,14 @@ def logits_facts(path: Path) -> dict[str, Any]:
     """
     found = {}
     for split, columns in read_file(path).items():
-        if LOGITS in columns:
-            check_numbers(columns[LOGITS], f"{path}, {f'{split} {LOGITS}'.strip()}")
-        rows, classes = columns[LOGITS].shape if LOGITS in columns else (0, 0)
+        where = f"{path}, {f'{split} {LOGITS}'.strip()}"
+        if LOGITS not in columns:  # beside the other split, which has some
+            raise UserError(
+                f"{where}: there are none; add an array {split}, or remove the "
+                f"{split} {', '.join(columns)}"
+            )
+        check_numbers(columns[LOGITS], where)
+        rows, classes = columns[LOGITS].shape
         found[split] = {"rows": rows, "classes": classes, "noise": _noise(columns)}
         if TOP_CLASS in columns:
             found[split]["top"] = columns[TOP_CLASS].shape[1]

@@ -110,10 +110,10 @@ def _draw_planes(sheet: Sheet, chosen: list[Unit]) -> None:
     for axes, data in zip(made, [datasets[0], *datasets], strict=True):
         last = int(data["rank"][-1])
         axes.set(xlabel="progress, rank 1", ylabel=f"progress, rank {last}")
-        drawn = np.concatenate([line.get_xydata() for line in axes.lines])
+        drawn = np.concatenate([np.asarray(line.get_xydata())[1:] for line in axes.lines])
         if np.isfinite(drawn).any():
-            scale(axes, "x", drawn[:, 0], width=width)
-            scale(axes, "y", drawn[:, 1])
+            scale(axes, "x", [0, *drawn[:, 0]], width=width)
+            scale(axes, "y", [0, *drawn[:, 1]])
         else:
             say(axes)
 

@@ -21,7 +21,7 @@ from disobey.analysis.intervals import ENDS
 from disobey.analysis.names import PERCENT, REFERENCE, STUDENT, TEACHER
 from disobey.analysis.store import SPLITS, Analysis
 from disobey.figures import cells, style
-from disobey.figures.sheet import GAP, MARGIN, Sheet, put_ticks, say, scale, write_head
+from disobey.figures.sheet import GAP, MARGIN, Sheet, put_ticks, scale, write_head
 from disobey.numbers import NBSP
 
 MODELS = (TEACHER, REFERENCE, STUDENT)
@@ -179,9 +179,5 @@ def _rows(axes: Axes, labels: Sequence[str], shown: Sequence[float]) -> None:
 
 def _draw_logits(axes: Axes, analysis: Analysis) -> None:
     """Draw the paper's plot of the training examples."""
-    data = analysis.splits.get("train")
-    if data is None:
-        say(axes, "no training split")
-        return
-    cells.draw_models(axes, data)
+    cells.draw_models(axes, analysis.splits["train"])
     axes.set(xlabel=cells.X, ylabel=cells.Y)

@@ -84,7 +84,10 @@ def open_split(
         of_run = arrays.pop("seen", None)
         seen |= {} if of_run is None else {of_run.tobytes(): of_run}
         if len(seen) > 1:
-            raise UserError(f"{id} and {first}: were trained on other shares of the examples")
+            raise UserError(
+                f"{id}: was trained on another share of the training examples than a run with "
+                f"which it is compared; name runs of one share"
+            )
         shared = shared or arrays
         for column, expected in shared.items():
             if not np.array_equal(arrays[column], expected):
@@ -94,7 +97,10 @@ def open_split(
                 )
         opened[id] = files.enter_context(StoredRows(path, split, variable))
         if opened[id].shape != opened[first].shape:
-            raise UserError(f"{id} and {first}: have different numbers of classes")
+            raise UserError(
+                f"{id} and {first}: have different numbers of classes, so they cannot be "
+                f"compared; both must come from the same data"
+            )
     _refuse_twice({id: opened[id] for id in runs[TEACHER]}, split)
     shown: dict[str, Rows] = dict(opened)
     for mask in seen.values():

@@ -273,8 +273,6 @@ def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> N
     per_seed = np.asarray(sum(sign * cell.value.values for sign, cell in cells))
     ends = [sorted(sign * end for end in STATISTICS[statistic].limits(model)) for sign, _ in terms]
     within = sum(low for low, _ in ends), sum(high for _, high in ends)
-    if "resampled" not in first:
-        return Number.of(per_seed, within=within)
     resampled = sum(sign * cell.resampled.values.astype(np.float64) for sign, cell in cells)
     return Number.of(per_seed, float(np.var(resampled, ddof=1)), within)
 
