@@ -9,6 +9,7 @@ import pytest
 
 from disobey.__main__ import main
 from disobey.analysis.claims.registry import CLAIMS
+from disobey.stores.manifest import describe, write_manifest
 from disobey.study.figures import FIGURES, figures_of
 from disobey.study.loader import load_study
 from disobey.tools.results import NOT_RUN, rows
@@ -48,6 +49,55 @@ def test_the_page_is_what_its_command_prints(text, real_data, capsys):
     words = shlex.split(re.search(r"printed by `python -m disobey (paper .*)`", text)[1])
     assert main(words) == 0
     assert capsys.readouterr().out == text
+
+
+RUN = """
+study: run
+seeds: [0]
+datasets: {d: {source: builtin, name: digits}}
+models: {m: {family: mlp, hidden: [4]}}
+recipes: {r: {optimizer: sgd, lr: 0.1, epochs: 1}}
+settings: {s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperature: 2}}}
+"""
+COUNTED = {
+    "claim": "exaggeration", "split": "test", "reading": "paper", "settings": "7", "holds": "5",
+    "contrary": "2", "withheld": "0",
+}  # fmt: skip
+
+
+def write_table(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COUNTED)
+        writer.writeheader()
+        writer.writerow(COUNTED)
+
+
+def test_without_a_folder_of_tables_counts_are_those_of_the_results_here(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "waiting"):
+        Path(f"{name}.yaml").write_text(RUN.replace("study: run", f"study: {name}"))
+    table = Path("results/run/tables/summary.csv")
+    write_table(table)
+    record = describe(
+        stage="table", id="summary", spec={}, code="c0de", files=[table], base=table.parent,
+        inputs=[], started=0.0,
+    )  # fmt: skip
+    write_manifest(Path(f"{table}.json"), record)
+    assert main(["paper", "run.yaml", "waiting.yaml"]) == 0
+    here = cells(capsys.readouterr().out)
+    found = here["1, 4, 8–13"][3].replace("\xa0", " ")
+    counts, not_run = found.split("<br>")
+    assert counts == "`run`, exaggeration: test 5 of 7 (contrary 2)"
+    assert not_run == f"{NOT_RUN}: `waiting`"
+    write_table(Path("copies/run/summary.csv"))
+    table.unlink()
+    assert main(["paper", "run.yaml", "waiting.yaml", "--tables", "copies"]) == 0
+    assert cells(capsys.readouterr().out) == here
+    assert main(["paper", "run.yaml"]) == 2  # its manifest vouches for a table that is gone
+    assert f"{table}: is missing" in capsys.readouterr().err
 
 
 def test_every_figure_and_table_of_the_paper_has_one_row():

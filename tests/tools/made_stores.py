@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from disobey import provenance
 from disobey.stores.layout import store_of
 
 SECONDS = 8.0
@@ -15,14 +16,15 @@ def make(job, digests, seconds=SECONDS, written="2026-01-01T00:00:00Z"):
     file = store / "made" if "." not in store.name[-6:] else store
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("made")
+    name = str(file.relative_to(manifest.parent))
     record = {
         "stage": job.stage,
         "id": store.name.removesuffix(".nc"),
         "spec": json.loads(job.spec),
         "spec_hash": job.spec_hash,
         "code": digests.of(job),
-        "files": {str(file.relative_to(manifest.parent)): {"bytes": 4, "sha256": "0"}},
-        "content": job.spec_hash,
+        "files": {name: {"bytes": 4, "sha256": "0"}},
+        "content": provenance.spec_hash({name: "0"}),
         "inputs": {path: json.loads(Path(path).read_text())["content"] for path in job.inputs},
         "seconds": seconds,
         "written": written,

@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from made_stores import make
 
 from disobey import provenance
+from disobey.locks import Lock
 from disobey.stages.command import main as run_stage
 from disobey.stores.manifest import read_manifest
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, why
-from disobey.tools.rename import main
+from disobey.tools.rename import PAGES, main
 
 STUDY = """
 study: small
@@ -106,3 +108,46 @@ def test_a_call_that_is_interrupted_loses_nothing(old, monkeypatch):
 
 def stopped(manifest):
     raise KeyboardInterrupt
+
+
+def test_a_call_that_is_interrupted_between_files_and_manifest_goes_on(old, monkeypatch):
+    before = contents()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("disobey.tools.rename.rewrite", lambda manifest, *_: stopped(manifest))
+        main(["study.yaml"])
+    data = next(job for job in make_plan(load_study("study.yaml")).jobs.values())
+    assert Path(data.manifest.removesuffix(".json")).exists() and not Path(data.manifest).exists()
+    assert main(["study.yaml"]) == 0
+    assert stale().isdisjoint(MADE)
+    assert contents() == before
+
+
+def test_nothing_is_renamed_while_snakemake_works(old, capsys):
+    lease = Lock(Path(".snakemake/lease"))
+    assert lease.try_take()
+    before = sorted(Path("results").rglob("*"))
+    assert main(["study.yaml"]) == 2
+    lease.release()
+    assert "another snakemake works in this folder" in capsys.readouterr().err
+    assert sorted(Path("results").rglob("*")) == before
+
+
+def test_of_a_finished_study_the_pages_alone_are_made_again(tmp_path, monkeypatch, capsys):
+    """Analyses, tables and figures keep their names; their manifests name today's ids."""
+    monkeypatch.chdir(tmp_path)
+    Path("study.yaml").write_text(STUDY)
+    with provenance.eight_digits():
+        plan = make_plan(load_study("study.yaml"))
+    for job in plan.jobs.values():
+        make(job, CodeDigests())
+    new = make_plan(load_study("study.yaml"))
+    both = {job.manifest for job in plan.jobs.values()} & {
+        job.manifest for job in new.jobs.values()
+    }
+    assert {f"results/small/{kind}" for kind in ("analysis", "tables", "figures")} <= {
+        str(Path(path).parent) for path in both
+    }
+    assert main(["study.yaml"]) == 0
+    assert capsys.readouterr().out == f"renamed {len(plan.jobs) - len(both)} stores\n"
+    assert stale() == set(PAGES)
+    assert all(Path(path.removesuffix(".json")).exists() for path in both if "figures" not in path)

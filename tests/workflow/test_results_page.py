@@ -2,15 +2,18 @@
 
 import json
 import re
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from disobey.errors import UserError
 from disobey.report import history
 from disobey.report.lead import markdown
-from disobey.stores.manifest import read_manifest
-from disobey.tools.results import main
+from disobey.stores.manifest import describe, read_manifest, write_manifest
+from disobey.tools.results import Found, in_short, main, results
 
 from .conftest import TINY
 
@@ -24,6 +27,62 @@ def test_a_study_that_was_not_run_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main([str(TINY)]) == 2
     assert "no such manifest" in capsys.readouterr().err
+
+
+def row(claim, holds, *, reading="", source="paper", settings=3):
+    """Return a row of a table summary, in which a claim holds in some of three settings."""
+    counts = {"settings": settings, "holds": holds, "contrary": 1, "undecided": 0, "withheld": 0}
+    which = {"claim": claim, "text": f"{claim} is so", "split": "test", "reading": reading}
+    return {name: str(value) for name, value in {**which, "source": source, **counts}.items()}
+
+
+def made(stage, name, *inputs):
+    """Write a store of a stage, made from others; return its manifest."""
+    store = Path("results") / name
+    store.parent.mkdir(exist_ok=True)
+    store.write_text(name)
+    record = describe(
+        stage=stage, id=name, spec={"name": name}, code="c0de", files=[store], base=store.parent,
+        inputs=inputs, started=time.time(),
+    )  # fmt: skip
+    write_manifest(Path(f"{store}.json"), record)
+    return read_manifest(f"{store}.json")
+
+
+def found(study, summary):
+    """Return what was found in a study whose report was made from a table, and that from data."""
+    report = made("report", "page", made("table", "table", made("prepare", "data")))
+    return Found(f"{study}.yaml", SimpleNamespace(study=study), report, summary, [], [])
+
+
+def test_a_claim_that_a_study_does_not_have_has_an_empty_cell(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = found("first", [row("one", 2), row("two", 1)])
+    second = found("second", [row("two", 2), row("three", 0)])
+    _, _, _, _, head, _, *rows = (line.replace("\xa0", " ") for line in in_short([first, second]))
+    assert head == "| claim | whose | split | reading | `first` | `second` |"
+    assert rows == [
+        "| one is so | paper | test |  | 2 / 1 / 0 |  |",
+        "| two is so | paper | test |  | 1 / 1 / 0 | 2 / 1 / 0 |",
+        "| three is so | paper | test |  |  | 0 / 1 / 0 |",
+    ]
+
+
+def test_a_study_without_readings_has_sentences_and_no_table_of_readings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = list(results(found("plain", [row("one", 2)]), brief=True))
+    assert lines[2] == "- one is so: on test in 2 of 3 settings (contrary\xa01)."
+    assert lines[3] == "" and lines[4].startswith("2 jobs between ")
+    read = list(results(found("plain", [row("one", 2, reading="replicate")]), brief=True))
+    assert read[3:5] == ["", "| claim | test: replicate |"]
+
+
+def test_a_study_of_which_a_store_is_gone_has_no_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = found("torn", [row("one", 2)])
+    Path("results/data.json").unlink()
+    with pytest.raises(UserError, match=r"^results/data\.json: is gone; call snakemake to make"):
+        list(results(study))
 
 
 @pytest.mark.workflow

@@ -60,8 +60,7 @@ def rename(studies: Sequence[str]) -> int:
                 continue
             record = _named_anew(found, old, new, renamed)
             renamed[old.manifest] = (new.manifest, record["content"])
-            if (old.manifest, old.spec) != (new.manifest, new.spec):
-                rewrite(found, Path(new.manifest), record)
+            rewrite(found, Path(new.manifest), record)
             if old.manifest != new.manifest:
                 left.append(found)
     for manifest in left:
@@ -77,7 +76,7 @@ def _named_anew(
     files = {name.replace(*names, 1): entry for name, entry in manifest.record["files"].items()}
     for name, moved in zip(manifest.record["files"], files, strict=True):
         source, target = manifest.path.parent / name, Path(new.manifest).parent / moved
-        if source != target and not target.exists():
+        if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             os.link(source, target)
     hashes = {name: entry["sha256"] for name, entry in files.items()}
