@@ -336,6 +336,12 @@ def test_modules_of_a_folder_are_followed_and_its_neighbours_are_not(package):
     assert package("stage:run", losses__kd="x = 2") != before
 
 
+def test_a_name_that_a_module_makes_at_run_time_may_be_any_of_its_definitions(package):
+    made = "def cut(): return 1\nglobals()['copy'] = globals()['cu' + 't']"
+    before = package("stage:run", stage="from house.b import copy\ndef run(): copy()", b=made)
+    assert package("stage:run", b=made.replace("1", "2")) != before
+
+
 def test_one_member_of_a_file_counts_where_it_is_named_alone(package):
     losses = "def kd(): return 1\ndef dkd(): return 2"
     before = package("stage:run", "losses:kd", stage="def run(): pass", losses=losses)

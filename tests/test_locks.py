@@ -161,6 +161,8 @@ def test_other_failures_are_not_taken_for_a_lock(path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(OSError, match="input/output"):
         Lock(path).try_take()
+    with pytest.raises(OSError, match="input/output"):
+        look_at(path)
 
 
 def test_a_full_disk_is_no_reason_to_have_no_lock(path, monkeypatch):

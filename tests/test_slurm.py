@@ -27,7 +27,13 @@ def slurm(tmp_path, monkeypatch):
         script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     changed = ("scontrol", "scancel")
+
+    def fails(name):
+        with open(tmp_path / "bin" / name, "a") as script:
+            script.write("exit 1\n")
+
     return SimpleNamespace(
+        fails=fails,
         prints=printed.write_text,
         changes=lambda: [c for c in calls.read_text().splitlines() if c.startswith(changed)],
     )
@@ -40,6 +46,23 @@ def test_lines_of_squeue_that_are_no_jobs_are_left_out(slurm, tmp_path):
     )
     cancel_left_jobs(tmp_path)
     assert slurm.changes() == ["scancel 41 44"]
+
+
+def test_nothing_is_cancelled_or_said_where_no_job_is_left(slurm, tmp_path, capsys):
+    slurm.prints(f"42|my-job|{tmp_path}\n43|{A_RUN}|/elsewhere\n")
+    cancel_left_jobs(tmp_path)
+    assert slurm.changes() == [] and capsys.readouterr().err == ""
+
+
+def test_a_job_that_slurm_does_not_put_back_is_not_started_again(slurm, monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_JOB_ID", "41")
+    slurm.prints(f"{A_RUN}\n")
+    slurm.fails("scontrol")
+    assert not start_again()
+    assert slurm.changes() == ["scontrol requeue 41"]
+    said = capsys.readouterr().err
+    assert said.startswith("disobey: scontrol failed (") and "is not started again\n" in said
+    assert "goes on from the saved state" not in said
 
 
 def test_a_job_of_snakemakes_is_started_again(slurm, monkeypatch, capsys):

@@ -174,8 +174,6 @@ def _resolve(path: str) -> list[tuple[str, str]]:
     rest: list[str] = []
     while _file_of(module) is None:
         module, _, name = module.rpartition(".")
-        if not module:
-            return []
         rest.insert(0, name)
     source = _source(module)
     if not rest:

@@ -109,8 +109,9 @@ def peak_memory() -> dict[str, float]:
     # Linux counts in kB, and lets a process begin with the peak of the one that started it:
     # of its own memory alone speaks /proc.
     own = re.search(r"VmHWM:\s+(\d+) kB", _text("/proc/self/status"))
-    kilobytes = int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = {"host_mb": round(1024 * kilobytes / 1e6, 1)}
+    most = int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes
+    peak = {"host_mb": round(unit * most / 1e6, 1)}
     if device_used() == "cuda":
         peak["card_mb"] = round(sys.modules["torch"].cuda.max_memory_reserved() / 1e6, 1)
     return peak

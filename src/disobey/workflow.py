@@ -20,7 +20,7 @@ from disobey.errors import UserError, missing, nearest
 from disobey.gpus import NVIDIA, PLACES, Listing, listing
 from disobey.lease import looking_around, work_alone
 from disobey.progress import Durations, ProgressLine
-from disobey.stores.manifest import Manifest, remove_broken_manifests
+from disobey.stores.manifest import remove_broken_manifests
 from disobey.study.jobs import Name, Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.models import Study
@@ -94,7 +94,7 @@ class Jobs:
         manifests = Manifests()
         reasons = stale_by_themselves(self.plan, self._digests, manifests)
         found = ((self.plan.jobs[name].manifest, words) for name, words in reasons.items())
-        return {path: words for path, words in found if isinstance(manifests.get(path), Manifest)}
+        return {path: words for path, words in found if manifests.get(path) is not None}
 
     # --- what a job reads and depends on ----------------------------------------------------
 

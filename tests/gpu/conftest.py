@@ -10,6 +10,7 @@ import torch
 from disobey.training.device import repeatable_float32
 
 from ..training.conftest import Workplace
+from ..training.test_encoded import photos  # noqa: F401 - a fixture
 
 CUDA = pytest.param("cuda", marks=pytest.mark.gpu)
 

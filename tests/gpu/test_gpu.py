@@ -67,6 +67,18 @@ def test_a_training_is_that_of_the_cpu(optimizer, workplace, monkeypatch):
     assert np.abs(moved).max() > 30 * CLOSE["atol"]  # far enough for a difference to be seen
 
 
+def test_a_training_of_encoded_images_is_that_of_the_cpu(workplace, photos):
+    """They are decoded on the host, batch by batch."""
+    data, _ = photos
+    model = {"family": "small_resnet", "stem": 8, "widths": [8]}
+    recipe = {"optimizer": "sgd", "lr": 0.02, "epochs": 2, "batch": 8, "schedule": "cosine"}
+    found, expected = both_devices(
+        workplace, lambda: workplace.train(data, model=model, recipe=recipe)
+    )
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, **CLOSE, err_msg=name)
+
+
 def test_logits_are_those_of_the_cpu(workplace, monkeypatch):
     under_test, workplace.device = workplace.device, "cpu"
     data = workplace.prepare(monkeypatch, raw_images())

@@ -63,6 +63,19 @@ def test_a_file_is_read_once_until_size_or_time_differ(files, monkeypatch):
     assert len(read) == 3
 
 
+def test_large_files_are_announced_before_they_are_read_and_only_then(files, monkeypatch, capsys):
+    monkeypatch.setattr(contents, "SAID_FROM", 100_000_000)
+    paths = [files(name, "") for name in "abc"]
+    for path in paths:
+        os.truncate(path, 70_000_000)
+        os.utime(path, (LONG_AGO, LONG_AGO))
+    content_of(paths[:1])
+    assert capsys.readouterr().err == ""
+    for said in ("disobey: reading 0.1 GB of files once\n", ""):  # of the two others
+        content_of(paths)
+        assert capsys.readouterr().err == said
+
+
 def test_a_link_to_a_file_that_is_gone_is_named(files, tmp_path):
     gone = tmp_path / "gone.png"
     gone.symlink_to(tmp_path / "nowhere.png")

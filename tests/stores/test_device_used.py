@@ -1,6 +1,9 @@
 """The device that a manifest records."""
 
 import json
+import os
+import platform
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from disobey.provenance import device_used, machine
+from disobey.provenance import device_used, machine, peak_memory
 from disobey.stores.manifest import describe
 
 
@@ -65,6 +68,26 @@ def test_the_memory_that_a_process_took_at_the_most_is_recorded():
     before, after = json.loads(done)
     assert before["host_mb"] < 200
     assert 290 < after["host_mb"] - before["host_mb"] < 400
+
+
+@pytest.mark.parametrize(("system", "expected"), [("darwin", 3.1), ("linux", 3221.2)])
+def test_a_machine_without_proc_is_described_as_far_as_it_can_be(system, expected, monkeypatch):
+    """The peak is in bytes on macOS and in kB elsewhere."""
+
+    def read_text(path, **options):
+        raise FileNotFoundError(path)
+
+    used = SimpleNamespace(ru_maxrss=3 * 2**20)
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setattr(resource, "getrusage", lambda who: used)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    assert peak_memory() == {"host_mb": expected}
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    machine.cache_clear()
+    assert machine() == "arm, 8 cores"
+    machine.cache_clear()
 
 
 def test_a_stage_without_torch_has_no_device(monkeypatch):

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from disobey.stores.reader import read_arrays, read_attributes, read_columns
+from disobey.errors import UserError
+from disobey.stores.reader import (
+    from_half_bits,
+    half_bits,
+    read_arrays,
+    read_attributes,
+    read_columns,
+    read_groups,
+)
 from disobey.stores.writer import VARIABLES, NetcdfWriter, atomic, described
 
 # --- one step from the old file to the new ---------------------------------------------------
@@ -194,6 +202,23 @@ def test_reader_returns_only_what_is_named(written):
     path = written(("/", "a", ("x",), [1]), ("/", "b", ("x",), [2]), ("/", "c", ("x",), [3]))
     assert list(read_arrays(path, "/", "c", "a")) == ["c", "a"]
     assert list(read_arrays(path)) == ["a", "b", "c"]
+
+
+def test_groups_of_a_group_are_named_with_their_variables(written):
+    path = written(("ab/inner", "logits", ("example",), np.zeros(2)))
+    assert read_groups(path) == {"ab": []}
+    assert read_groups(path, "ab") == {"inner": ["logits"]}
+    assert read_groups(path, "a") == {}
+
+
+def test_half_of_the_bits_hold_65504_at_the_most():
+    """IEEE 754: what is nearer to that than to the next power of two is rounded to it."""
+    values = np.array([65519.9, -65504.0, 1 / 3], np.float32)
+    found = from_half_bits(half_bits(values))
+    assert found.tolist() == [65504.0, -65504.0, 1365 / 4096]
+    words = r"a logit of 6.55e\+04 is too large for float16; write .* views: {dtype: float32}"
+    with pytest.raises(UserError, match=words):
+        half_bits(np.array([1.0, -65520.0], np.float32))
 
 
 def test_attributes_of_file_and_variable_come_back(tmp_path):

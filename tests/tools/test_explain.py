@@ -113,6 +113,30 @@ def test_a_file_that_nothing_vouches_for_is_refused(folder, capsys):
     assert text.startswith("results/data/other.nc: no manifest vouches for it")
 
 
+def test_a_result_whose_manifest_is_broken_is_refused_with_what_to_do(folder, capsys):
+    root, _, teacher = folder
+    manifest = root / f"results/logits/{teacher}.nc.json"
+    kept = manifest.read_text()
+    try:
+        manifest.write_text(kept[:-9])
+        text = explained(root, capsys, f"results/logits/{teacher}.nc", code=2)
+    finally:
+        manifest.write_text(kept)
+    assert text.startswith(f"results/logits/{teacher}.nc.json: is not a manifest (")
+    assert text.endswith("); delete it and call snakemake again\n")
+
+
+def test_a_manifest_vouches_only_for_the_files_that_it_names(folder, capsys):
+    """A file that was put into the folder of a run."""
+    root, _, teacher = folder
+    file = root / f"results/runs/{teacher}/notes.txt"
+    file.touch()
+    text = explained(root, capsys, f"results/runs/{teacher}/notes.txt", code=2)
+    file.unlink()
+    assert text.startswith(f"results/runs/{teacher}/notes.txt: no manifest vouches for it; looked ")
+    assert f"results/runs/{teacher}.json" in text
+
+
 def test_what_was_not_made_yet_is_called_so(folder, capsys):
     root, *_ = folder
     file = "results/small/figures/calibrated.pdf"

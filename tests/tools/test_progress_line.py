@@ -140,6 +140,32 @@ def test_on_a_cluster_waiting_in_a_queue_is_no_work(study):
     assert run.last.endswith("time left: about 3 min 20 s")  # 20 s of work in 100 s, and 40 s to do
 
 
+def test_a_manifest_that_the_cluster_has_not_shown_yet_is_done_without_a_duration(study, capsys):
+    """Its time is read from there; until then nothing like the others has been measured."""
+    run = Run(study.plan, study.one_hot[:2], local=False)
+    run.start(0)
+    run.now = 100
+    run.finish(0)
+    assert run.last.endswith(
+        "1 of 2 jobs (50%), 1 min 40 s so far, time left: unknown: nothing like the other jobs has "
+        "been measured yet"
+    )
+    assert capsys.readouterr().err == ""  # where logging shows an error of its handlers
+
+
+def test_jobs_of_another_workflow_count_for_nothing(study, capsys):
+    """Of a workflow that uses this one as a module: with an output of its own, or without."""
+    run = Run(study.plan, study.one_hot[:2])
+    run.start(0)
+    for number, output in ((7, ["mine.txt"]), (8, [])):
+        run.tell("job_info", jobid=number, output=output)
+        run.now += 30
+        run.tell("job_finished" if number == 7 else "job_error", jobid=number, job_id=number)
+    run.finish(0)
+    assert run.last.endswith("1 of 2 jobs (50%), 1 min 00 s so far, time left: about 1 min 00 s")
+    assert capsys.readouterr().err == ""
+
+
 def test_lines_are_some_seconds_apart_but_for_the_last_one(study):
     run = Run(study.plan, study.one_hot)
     for index in range(6):

@@ -21,8 +21,9 @@ from disobey.locks import Lock
 from disobey.stages.command import main as run_stage
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.study.staleness import CodeDigests, why
+from disobey.study.staleness import CodeDigests, Manifests, stale_by_code, why
 from disobey.tools.why import SHOWN, main
+from disobey.workflow import Jobs
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -94,6 +95,57 @@ def test_data_made_again_since_is_named(made):
     path = Path(job.manifest)
     path.write_text(path.read_text().replace('"content": "', '"content": "00'))
     assert reasons(plan, digests, "labels") == [f"{job.manifest} was made again since"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"rate": 0.1', '"rate": 0.2', ": its spec was edited"),
+        ('"rate": 0.1', '"rate": NaN', ": is not a manifest (Out of range float values"),
+        ('"files": {', '"file": {', ": is not a manifest"),
+    ],
+)
+def test_a_manifest_that_was_edited_is_a_reason_for_snakemake_too(old, new, said, made):
+    plan, digests, jobs = made
+    job = jobs["labels"]
+    path = Path(job.manifest)
+    edited = path.read_text().replace(old, new)
+    assert edited != path.read_text()
+    path.write_text(edited)
+    (reason,) = reasons(plan, digests, "labels")
+    assert reason.startswith(f"{job.manifest}{said}") and "delete it" not in reason
+    snakemake = Jobs(load_study("study.yaml"), plan, "python")
+    assert snakemake.stale() == {job.manifest: [reason]}
+
+
+def test_what_is_not_made_is_nothing_to_force(made):
+    plan, _, _ = made
+    assert Jobs(load_study("study.yaml"), plan, "python").stale() == {}
+
+
+def test_only_jobs_that_are_stale_for_their_code_alone_may_be_accepted(made):
+    """Not those whose spec or an input changed, too, nor those that have a broken store."""
+    plan, digests, jobs = made
+    job = jobs["labels"]
+    path, data = Path(job.manifest), Path(jobs["prepare"].manifest)
+    other = path.read_text().replace(digests.of(job), "0123")
+
+    def accepted():
+        return [name for name, _ in stale_by_code(plan, digests, Manifests())]
+
+    assert accepted() == []
+    path.write_text(other)
+    assert accepted() == ["labels"]
+    changed = replace(job, spec=job.spec.replace('"rate":0.1', '"rate":0.2'))
+    assert changed != job
+    new = SimpleNamespace(jobs={("labels", job.key): changed})
+    assert stale_by_code(new, digests, Manifests()) == {}
+    kept = data.read_text()
+    data.write_text(kept.replace('"content": "', '"content": "00'))
+    assert accepted() == []
+    data.write_text(kept)
+    path.write_text("{")
+    assert accepted() == []
 
 
 def test_a_reader_that_has_read_enough_gets_no_traceback(tmp_path):

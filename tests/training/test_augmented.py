@@ -192,6 +192,7 @@ def test_the_live_teacher_cannot_be_moved_by_its_student(images):
     for module in (model, model[1]):
         with pytest.raises(RuntimeError, match="evaluation mode"):
             module.train()
+    model[1].train(False)  # as it is already
     assert not any(module.training for module in model.modules())
 
 
@@ -253,6 +254,31 @@ def test_views_of_another_teacher_are_refused(distilled, capsys):
     call = ("train", "runs", spec_id("run", spec), spec, ("data", distilled.data), *upstream)
     assert distilled.workplace.call(*call) == 2
     assert "views of another teacher" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"train": 49}, "holds other examples than the student's data set"),
+        ({"classes": 4}, "the teacher has 3 classes, the student's data set has 4: a, b, c, d"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["logits", "views"])
+def test_a_teacher_of_other_data_is_refused(kind, raw, words, distilled, monkeypatch, capsys):
+    place, teacher = distilled.workplace, distilled.teacher
+    other = place.prepare(monkeypatch, raw_images(**raw), name="other")
+    if kind == "views":
+        spec, (*_, block) = distilled.student((f"views/{teacher}", distilled.views(0)))
+        spec["recipe"]["epochs"], store = 2, distilled.block(0)
+    else:
+        place.dump(teacher, distilled.data)
+        spec, block = distilled.student()[0], ("logits", teacher)
+        store = place.path(*block)
+        del spec["augment"]
+    spec["data"] = other
+    call = ("train", "runs", spec_id("run", spec), spec, ("data", other), block)
+    assert place.call(*call) == 2
+    assert capsys.readouterr().err.endswith(f"disobey train: {store}: {words}\n")
 
 
 def test_a_block_cut_short_is_refused(distilled, capsys):

@@ -96,6 +96,16 @@ def test_directions_of_few_rows_are_those_of_their_covariance(count, mean_apart)
     assert moments.variance() == pytest.approx(rows.var(0).sum())
 
 
+def test_a_layer_that_takes_no_part_in_its_model_is_refused(toy):
+    model = nn.Sequential(nn.Linear(5, 3))
+    model[0].unused = nn.Linear(3, 3)
+    found = layer_moments(model.eval(), ["0", "0.unused"], toy.inputs, 10)
+    assert found["0"].rows == 10
+    for asked in (found["0.unused"].eigenbasis, found["0.unused"].variance):
+        with pytest.raises(UserError, match="was never called: it takes no part in the model"):
+            asked()
+
+
 @pytest.mark.parametrize("variance", [0.0, float("nan")])
 def test_input_that_does_not_vary_is_refused(variance):
     with pytest.raises(UserError, match="variance"):

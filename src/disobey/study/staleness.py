@@ -72,7 +72,8 @@ def _manifest_at(path: str) -> Manifest | str | None:
     try:
         return broken_store(manifest) or read_manifest(manifest)
     except UserError as error:
-        return str(error) if manifest.exists() else None  # a job began and removed it
+        reason = str(error).partition(";")[0]  # the job runs again: there is nothing to do
+        return reason if manifest.exists() else None  # a job began and removed it
 
 
 def why(
