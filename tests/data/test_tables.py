@@ -258,6 +258,13 @@ def test_a_repository_of_image_files_is_read_by_their_paths():
     assert block.inputs[0] == encoded(pixels(0)) and block.inputs[1] == encoded(pixels(1))
 
 
+def test_a_repository_without_data_files_is_named_with_what_to_do():
+    Path("README.md").write_text("Only words.")
+    spec = {"path": os.getcwd(), "columns": {"text": "text", "label": "label"}}
+    with pytest.raises(UserError, match=r", split train: .* data files.*Correct the path; "):
+        hub.load(spec | {"train": "train", "test": "test"}, {})
+
+
 def test_a_repository_that_cannot_be_reached_is_named_with_what_to_do():
     spec = {"path": "owner/nothing", "columns": {"text": "text", "label": "label"}}
     with pytest.raises(UserError, match=r"owner/nothing, split train: the hub cannot be reached"):
