@@ -198,6 +198,34 @@ def test_bare_arrays_have_verdicts_on_what_can_be_told_and_reasons_for_the_rest(
     assert ("figure", "own/noise") not in plan.jobs
 
 
+BARE = (
+    "comparisons:\n  bare: {source: logits, teachers: [t0.npy, t1.npy], "
+    "students: [s0.npy, s1.npy], labels: labels.npz, split: train}\n"
+)
+
+
+def test_labels_of_a_file_are_those_of_bare_arrays_and_say_which_are_wrong():
+    for k, name in enumerate(("t0", "t1", "s0", "s1")):
+        np.save(f"{name}.npy", models(4)[k])
+    clean = np.arange(TEST) % CLASSES
+    given = np.where(np.arange(TEST) < 50, (clean + 1) % CLASSES, clean)
+    np.savez("labels.npz", label=given, clean_label=clean)
+    plan = write(BARE)
+    run_in_process(plan)
+    (job,) = (job for job in plan.jobs.values() if job.stage == "compared")
+    found = read_columns(Path(store_of(job.manifest)), "train")
+    assert np.array_equal(found["label"], given)
+    assert np.array_equal(found["clean_label"], clean)
+    analysis = analysis_of(plan, "bare")
+    assert analysis.about["label_noise"] == 50 / TEST
+    assert analysis.splits["train"].examples.sel(subset="mislabelled").values.tolist() == [50, 50]
+    before = list(plan.jobs)
+    Path("labels.npz").rename("moved.npz")
+    assert list(write(BARE.replace("labels.npz", "moved.npz")).jobs) == before
+    np.savez("labels.npz", label=clean, clean_label=clean)
+    assert list(write(BARE).jobs) != before
+
+
 def test_one_pair_without_a_replicate_says_what_is_missing():
     for k, name in enumerate(("t0", "s0")):
         np.save(f"{name}.npy", models(2)[k])
@@ -325,6 +353,9 @@ REFUSED = {
     "is not installed": "datasets: {d: {source: builtin, name: digits}}\ncomparisons:\n"
     "  c: {source: huggingface, dataset: d, teachers: [{package: nothing_here, folder: a}, "
     "{checkpoint: a/b}], students: [{checkpoint: a/c}, {checkpoint: a/d}]}\n",
+    "students: top.npz holds the top classes alone": FILES.replace("s1.npz", "top.npz"),
+    "both.labels: there is no file": FILES + "    labels: none.npz\n",
+    "both.labels: labels.npz: holds no label": FILES + "    labels: labels.npz\n",
     "named twice": "datasets: {d: {source: builtin, name: digits}}\ncomparisons:\n"
     "  c: {source: huggingface, dataset: d, teachers: [{checkpoint: a/b}, {checkpoint: a/b}], "
     "students: [{checkpoint: a/c}, {checkpoint: a/d}]}\n",
@@ -340,6 +371,10 @@ def test_mistakes_are_named_before_anything_runs(said):
     np.savez("other.npz", test=models(1)[0])
     np.savez("short.npz", test=models(1)[0], train=models(1, TRAIN - 1)[0])
     Path("broken.npz").write_bytes(b"no archive")
+    np.savez("labels.npz", test_clean_label=np.zeros(TEST, int))
+    top = {"class": np.zeros((TEST, 1), int), "logit": np.zeros((TEST, 1))}
+    mass = {"test_missing_mass": np.full(TEST, 0.5), "classes": np.array(CLASSES)}
+    np.savez("top.npz", **{f"test_top_{name}": values for name, values in top.items()}, **mass)
     with pytest.raises(UserError, match=said) as refused:
         write(REFUSED[said])
     assert "study.yaml:" in str(refused.value)

@@ -1,9 +1,14 @@
 """The user's files and the hub's: every format gives the same store, every fault is named."""
 
+import errno
 import io
 import json
 import os
+import struct
+import zlib
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +16,10 @@ import pytest
 from PIL import Image
 
 from disobey.data.prepared import read_prepared
+from disobey.data.raw import Block, RawData, RawSplit, in_memory, kept_rows, surveys_of
 from disobey.data.sources import hub
+from disobey.data.tables import folder_table
+from disobey.data.writing import ImageForm, Moments, write_encoded
 from disobey.errors import UserError
 from disobey.job import Job
 from disobey.provenance import spec_id
@@ -216,12 +224,36 @@ def test_large_images_stay_as_they_are_and_are_decoded_when_read():
     write_images("parquet", "test", arrays[:1], [0])
     data = prepared(**IMAGE, size=112)
     assert data.kind == "encoded" and data.train.inputs.shape == (4, 112, 112, 3)
+    assert len(data.train.inputs) == 4
     shown = data.train.inputs.read(np.array([2, 0]))
     assert shown.shape == (2, 112, 112, 3)
     # 112 of 128, the shorter side being scaled to 128: the middle of what Pillow makes of it
     whole = Image.fromarray(arrays[2]).resize((128, 128), Image.Resampling.BILINEAR)
     assert (shown[0] == np.asarray(whole)[8:120, 8:120]).all()
     assert (data.train.inputs.read(np.array([2]), border=8)[0] == np.asarray(whole)).all()
+
+
+def test_of_many_large_images_every_so_manieth_says_what_the_channels_hold():
+    """Five images in blocks of three and two, of which three are to be decoded: 0, 2 and 4."""
+    values = [10, 20, 40, 80, 160]
+    files = [encoded(np.full((120, 120), value, np.uint8)) for value in values]
+    label, ids = np.array([0, 1, 0, 1, 0]), np.arange(5)
+    blocks = [Block(files[part], label[part], ids[part]) for part in (slice(3), slice(3, 5))]
+    raw = RawData(
+        RawSplit(lambda: blocks), in_memory(files[:1], label[:1], ids[:1] + 9), ("a", "b")
+    )
+    kept, moments, written = kept_rows(raw, surveys_of(raw, "m"), {}, "m")["train"], Moments(), {}
+
+    def declare(group, name, dims, shape, kind):
+        return written.setdefault(name, np.zeros(shape, kind))
+
+    writer = SimpleNamespace(
+        declare=declare, write=lambda *given: written.update({given[1]: given[3]})
+    )
+    write_encoded(writer, "train", kept, ImageForm((112, 112, 1), 112), moments, 2)
+    assert moments.attributes()["channel_mean"] == pytest.approx((10 + 40 + 160) / 3 / 255)
+    start, stored = written["start"], written["encoded"].tobytes()
+    assert [stored[a:b] for a, b in pairwise(start.tolist())] == files
 
 
 def test_images_of_any_shape_are_cut_to_a_size_that_is_small():
@@ -256,6 +288,47 @@ def test_a_repository_of_image_files_is_read_by_their_paths():
     (block,) = raw.train.blocks()
     assert raw.class_names == ("a", "b") and block.label.tolist() == [0, 0, 1, 1]
     assert block.inputs[0] == encoded(pixels(0)) and block.inputs[1] == encoded(pixels(1))
+
+
+def test_a_repository_without_data_files_is_named_with_what_to_do():
+    Path("README.md").write_text("Only words.")
+    spec = {"path": os.getcwd(), "columns": {"text": "text", "label": "label"}}
+    with pytest.raises(UserError, match=r", split train: .* data files.*Correct the path; "):
+        hub.load(spec | {"train": "train", "test": "test"}, {})
+
+
+def test_a_repository_that_does_not_exist_or_is_gated_is_named_with_what_to_do(monkeypatch):
+    import datasets
+
+    def refuse(*_, **__):
+        raise datasets.exceptions.DatasetNotFoundError("Dataset 'a/b' is gated")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    spec = {"path": "a/b", "config": "c", "columns": {"text": "text", "label": "label"}}
+    with pytest.raises(UserError) as refused:
+        hub.load(spec | {"train": "train", "test": "test"}, {})
+    said = str(refused.value)
+    assert said.startswith("a/b (c), split train: Dataset 'a/b' is gated. Correct the path; ")
+    assert said.endswith("accept its terms on its page, then log in with: hf auth login")
+
+
+def test_a_repository_that_is_a_script_is_refused_and_the_script_does_not_run():
+    """It would be read under the name of its folder."""
+    place = Path("scripted").resolve()
+    place.mkdir()
+    (place / "scripted.py").write_text("raise SystemExit('it ran')")
+    spec = {"path": str(place), "columns": {"text": "text", "label": "label"}}
+    with pytest.raises(UserError, match=r"scripted.py. Code of a repository never runs here: con"):
+        hub.load(spec | {"train": "train", "test": "test"}, {})
+
+
+def test_a_folder_of_a_repository_s_name_is_not_read_in_its_place():
+    Path("owner/name").mkdir(parents=True)
+    spec = {"path": "owner/name", "columns": {"text": "text", "label": "label"}}
+    with pytest.raises(
+        UserError, match=r"^owner/name: there is a folder of this name here; rename"
+    ):
+        hub.load(spec | {"train": "train", "test": "test"}, {})
 
 
 def test_a_repository_that_cannot_be_reached_is_named_with_what_to_do():
@@ -301,8 +374,23 @@ def texts_with(**changed):
     )
 
 
-def image_rows(*rows, test=None):
-    good = {"bytes": encoded(pixels(0)), "path": None}
+def header_of_png(width, height):
+    """Return an image of which only the header is there."""
+
+    def chunk(kind, content):
+        named = kind + content
+        return struct.pack(">I", len(content)) + named + struct.pack(">I", zlib.crc32(named))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"")
+
+
+IMMENSE = header_of_png(60_000, 60_000)
+LARGE = {"bytes": encoded(pixels(0, side=97)), "path": None}
+
+
+def image_rows(*rows, test=None, good=None):
+    good = good or {"bytes": encoded(pixels(0)), "path": None}
     return lambda: (
         write_parquet("train", [*rows, good, good], [0] * len(rows) + [0, 1]),
         write_parquet("test", [test or good], [0]),
@@ -395,6 +483,29 @@ BAD = {
         IMAGE,
         r"images differ in size: 8 x 8 in train row 0, 9 x 9 in test row 0",
     ),
+    "large images without a size": (
+        image_rows({"bytes": encoded(pixels(1, side=97)), "path": None}, test=LARGE, good=LARGE),
+        IMAGE,
+        r"mine: images of 97 x 97 are too large to be kept as they are; add size: 224",
+    ),
+    "an image that says it is immense": (
+        image_rows({"bytes": IMMENSE, "path": None}),
+        IMAGE,
+        r"mine: train row 0, column image: cannot be decoded: Image size \(3600000000 pixels\)",
+    ),
+    "an image that is missing": (
+        image_rows(None),
+        IMAGE,
+        r"train \(train.parquet\): row 0, column image: is empty",
+    ),
+    "a number for an image": (
+        lambda: [
+            Path(f"{split}.jsonl").write_text('{"image": 3, "label": 0}\n{"image": 4, "label": 1}')
+            for split in SPLITS
+        ],
+        IMAGE,
+        r"train \(train.jsonl\): row 0, column image: is not an image but int",
+    ),
     "an image of 16 bits": (
         image_rows({"bytes": encoded(np.zeros((8, 8), np.uint16)), "path": None}),
         IMAGE,
@@ -409,6 +520,19 @@ BAD = {
         lambda: (Path("train.csv").touch(), Path("test.csv").touch()),
         TEXT,
         r"train.csv: is empty; its first line must name the columns",
+    ),
+    "a header without a row": (
+        lambda: (write_texts(".csv"), Path("test.csv").write_text("sentence,label\n")),
+        TEXT,
+        r"mine: test: the split is empty",
+    ),
+    "two npz files": (
+        lambda: [
+            np.savez(f"{name}.npz", image=np.zeros((4, 8, 8), "u1"), label=[0, 1, 0, 1])
+            for name in ("train1", "train2", "test1")
+        ],
+        IMAGE | {"train": "train*.npz", "test": "test*.npz"},
+        r"train \(train1.npz, ...\): one npz file for a split; write one name",
     ),
     "images of floats": (
         lambda: [
@@ -497,6 +621,47 @@ def test_files_that_change_after_planning_are_refused():
     write_texts(".csv", texts=TEXTS[::-1])
     with pytest.raises(UserError, match=r"train: train.csv changed since .*call snakemake again"):
         prepare.run(job)
+
+
+LONG = f"{'a' * 300}.csv"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gone.csv", "gone.csv: cannot be read: No such file or directory; repair or remove it"),
+        (LONG, f"test: [Errno {errno.ENAMETOOLONG}] File name too long: '{LONG}'"),
+    ],
+    ids=["gone", "too long"],
+)
+def test_files_that_cannot_be_read_are_named(name, said):
+    write_texts(".csv")
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
+    job = job_of(**TEXT)
+    files = job.files | {"test": [name]}
+    with pytest.raises(UserError) as refused:
+        prepare.run(Job("prepare", job.spec, "", (), job.output, files=files))
+    assert str(refused.value) == said
+
+
+def test_a_call_without_files_is_refused_with_the_option_that_names_them():
+    write_texts(".csv")
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
+    job = job_of(**TEXT)
+    with pytest.raises(UserError, match=r"which files\? call the command with --files"):
+        prepare.run(Job("prepare", job.spec, "", (), job.output))
+
+
+def test_a_label_that_a_source_gives_beyond_its_classes_is_refused_with_its_row():
+    """Labels of tables are checked as they are read; those of a source in a module, here."""
+    good = in_memory(["a", "b"], np.array([0, 1]), np.array([3, 4]))
+    for wrong, said in ((2, "2 is not"), (-1, "-1 is not")):
+        bad = in_memory(["a", "b", "c"], np.array([0, 1, wrong]), np.arange(3))
+        with pytest.raises(UserError) as refused:
+            surveys_of(RawData(good, bad, ("no", "yes")), "own")
+        assert str(refused.value) == (
+            f"own: test row 2, column label: {said} one of the 2 classes, 0 to 1"
+        )
 
 
 def test_where_files_lie_changes_no_id_and_what_they_hold_does():
@@ -608,6 +773,37 @@ def test_csv_that_would_be_misread_is_refused_with_its_line(content, message):
     write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
     with pytest.raises(UserError, match=message):
         prepared(**TEXT)
+
+
+def test_csv_files_of_one_split_have_one_header():
+    write_texts(".csv", "train1")
+    write_texts(".csv", "train2", other=["x"] * 6)
+    write_texts(".csv", "test", TEXTS[:2], LABELS[:2])
+    said = r"train2.csv: has the columns sentence, label, other; train1.csv has sentence, label$"
+    with pytest.raises(UserError, match=said):
+        prepared(**TEXT, train="train*.csv")
+
+
+def test_blank_lines_of_a_csv_file_are_no_rows():
+    for split in SPLITS:
+        Path(f"{split}.csv").write_text("sentence,label\n\na,0\n\n\nb,1\n\n")
+    data = prepared(**TEXT)
+    assert data.train.label.tolist() == [0, 1]
+
+
+def test_json_of_another_encoding_is_refused_with_what_to_write():
+    Path("train.jsonl").write_bytes('{"sentence": "\u00e4", "label": 0}'.encode("latin-1"))
+    write_texts(".jsonl", "test", TEXTS[:2], LABELS[:2])
+    with pytest.raises(UserError, match=r"^train.jsonl: .*can't decode byte 0xe4 .*save it as UTF"):
+        prepared(**TEXT)
+
+
+def test_of_a_folder_only_the_columns_that_are_wanted_are_read():
+    folders("train", "a", "b")
+    table = folder_table("train", Path("train"))
+    assert list(table.batches(["label"])) == [{"label": [0, 0, 1, 1]}]
+    (batch,) = table.batches(["image"])
+    assert batch == {"image": [encoded(pixels(i)) for i in (0, 1, 0, 1)]}
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_table():

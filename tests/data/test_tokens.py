@@ -1,5 +1,7 @@
 """Tokens of texts and of pairs: one interface for trained tokenizers and those of checkpoints."""
 
+import json
+
 import numpy as np
 import pytest
 import tokenizers
@@ -37,6 +39,15 @@ def test_a_fingerprint_changes_with_what_decides_a_token():
         bert(40, pad_token="[UNK]"),
     ]
     assert len({other.fingerprint for other in [made, *others]}) == 5
+
+
+def test_a_tokenizer_without_special_tokens_has_a_fingerprint_of_its_own():
+    """Nothing is put around its texts, so the same words are other tokens."""
+    made, names = tokenizer_of("bert")
+    plain = json.loads(made.to_str()) | {"post_processor": None}
+    bare = TextTokenizer(json.dumps(plain), 12, names["pad_token"], names["sep_token"])
+    assert bare.encode(["cat"])[0, 0] == bert(12).encode(["cat"])[0, 1]
+    assert bare.fingerprint != bert(12).fingerprint
 
 
 def test_a_fingerprint_does_not_change_with_how_a_tokenizer_was_saved():

@@ -5,13 +5,16 @@ import pytest
 import torch
 
 from disobey.data.label_noise import seen_share
+from disobey.data.prepared import read_labels
 from disobey.data.raw import RawData, in_memory
+from disobey.errors import UserError
 from disobey.provenance import spec_id
 from disobey.stores.reader import read_arrays
 from disobey.training.loop import Training, batches
 from disobey.training.objective import Targets, build_objective
 from disobey.training.teachers import StoredLogits
 
+from .conftest import raw_images
 from .test_loop import SGD, equal, linear
 
 SEEN = np.array([1, 3, 4, 7, 8, 9])
@@ -110,6 +113,16 @@ def test_a_run_memorises_the_examples_that_its_logits_call_seen_and_no_others(wo
     # So are the accuracies along the training: of seen examples, though more are asked for.
     path = workplace.path("runs", run) / "history.nc"
     assert read_arrays(path, "evaluate")["train_accuracy"][-1] == 1
+
+
+def test_labels_of_other_examples_are_refused(workplace, noise, monkeypatch):
+    labels = workplace.path("labels", workplace.made(*labels_call(noise, student_share=0.5)))
+    given, clean, ids = read_labels(workplace.path("data", noise), labels, "train")
+    assert len(given) == len(clean) == len(ids) == EXAMPLES
+    raw = raw_images(EXAMPLES + 1, 9)
+    other = workplace.path("data", workplace.prepare(monkeypatch, raw, "other"))
+    with pytest.raises(UserError, match=f"{labels}: holds labels of other examples than {other}"):
+        read_labels(other, labels, "train")
 
 
 def test_a_share_that_leaves_a_class_out_is_refused(workplace, noise, capsys):

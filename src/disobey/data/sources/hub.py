@@ -35,8 +35,6 @@ def load(spec: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> RawData
 
 
 def _table(spec: Mapping[str, Any], split: str) -> Table:
-    import datasets
-
     path, config = spec["path"], spec.get("config")
     where = f"{path}{f' ({config})' if config else ''}, split {spec[split]}"
     try:
@@ -54,7 +52,7 @@ def _table(spec: Mapping[str, Any], split: str) -> Table:
             f"a cluster its login node, call: snakemake --cores 1 --until prepare --configfile "
             f"YOUR.yaml"
         ) from None
-    except datasets.exceptions.DatasetNotFoundError as error:
+    except FileNotFoundError as error:  # of the repository, or of files in it that can be read
         raise UserError(
             f"{where}: {error}. Correct the path; for a gated data set accept its terms on its "
             f"page, then log in with: hf auth login"
