@@ -459,6 +459,15 @@ def test_text_classifiers_give_the_logits_of_each_text_whatever_the_batches():
         np.testing.assert_allclose(found[row], expected, atol=1e-5)
 
 
+def test_a_classifier_of_logits_that_are_not_finite_is_refused_with_the_row():
+    for seed in range(4):
+        model = save_image_model(f"m{seed}", seed)
+    torch.nn.init.constant_(model.classifier[1].bias, torch.inf)
+    model.save_pretrained("m3")
+    with pytest.raises(UserError, match=r"^test, row 0: the classifier's logits are not finite; n"):
+        run_in_process(write(CHECKPOINTS.replace("NAME", "digits")))
+
+
 def test_a_checkpoint_without_a_trained_head_is_refused():
     for seed in range(4):
         save_checkpoint(Path(f"m{seed}"), "bert", seed=seed, num_labels=20)

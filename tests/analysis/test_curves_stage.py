@@ -80,6 +80,13 @@ def test_the_store_holds_what_was_recorded_and_the_comparison(tmp_path):
     assert found.test_examples == 40
 
 
+def test_the_store_has_the_steps_of_the_student_s_switch(tmp_path):
+    switch = {"order": "one_hot_first", "at": 0.5, "unit": "steps"}
+    distill = {"distill": {"switch": switch}}
+    _, output = run_curves(tmp_path, changed={f"student-{seed}": distill for seed in SEEDS})
+    assert read_curves(read_manifest(output)).data.attrs["switch_steps"].tolist() == [150, 150]
+
+
 def test_the_table_has_every_number_once(tmp_path):
     _, output = run_curves(tmp_path, ROLES[1:])
     curves = read_curves(read_manifest(output))

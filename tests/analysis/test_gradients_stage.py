@@ -145,6 +145,21 @@ def test_the_page_of_examples_needs_no_pictures(plan):
 
 
 def test_logits_of_other_examples_are_refused(plan, capsys):
+    Path("fewer.yaml").write_text(STUDY.replace("train: 100", "train: 90").replace("tiny", "fewer"))
+    fewer = make_plan(load_study("fewer.yaml"))
+    ((_, data), prepare) = next(item for item in fewer.jobs.items() if item[0][0] == "prepare")
+    call = ["--spec", prepare.spec, "--inputs", "--output", prepare.manifest]
+    assert main("prepare", call) == 0
+    job = plan.jobs["gradients", "tiny/self"]
+    spec = json.loads(job.spec) | {"data": data}
+    call = ["--spec", json.dumps(spec), "--inputs", *job.inputs, prepare.manifest]
+    assert main("gradients", [*call, "--output", job.manifest]) == 2
+    assert (
+        f"{spec['teachers'][0]}: its logits are not those of the training examples of {data}; name"
+    ) in capsys.readouterr().err
+
+
+def test_a_teacher_that_is_not_given_is_refused(plan, capsys):
     job = plan.jobs["gradients", "tiny/self"]
     spec = json.loads(job.spec)
     other = json.loads(job.spec) | {"teachers": ["elsewhere"] * 2}

@@ -156,6 +156,19 @@ def test_a_study_has_an_exported_model_as_teacher_with_equal_logits(runs):
     assert "disobey.models.mlp" in plan.jobs["classify", teacher].roots
 
 
+def test_a_model_of_images_is_refused_as_teacher_on_texts(runs):
+    study = STUDY[: STUDY.index("settings:")].replace("study: exported", "study: mixed")
+    taught = TAUGHT.replace("dataset: digits", "dataset: pairs")
+    taught = taught.replace("student: mlp, recipe: image", "student: bert, recipe: text")
+    Path("mixed.yaml").write_text(study + taught)
+    with pytest.raises(UserError) as refused:
+        run_in_process(make_plan(load_study("mixed.yaml")), ("classify",))
+    assert str(refused.value) == (
+        "digits: is a model of images or features (shape [8, 8, 1]), but the data set has texts; "
+        "name a classifier of texts"
+    )
+
+
 def test_weights_that_are_cut_off_are_refused(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"cut off")

@@ -1,6 +1,7 @@
 """Pretrained models from their store to a student's logits; with real weights where they are."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -246,6 +247,20 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(workplace, in_fol
     spec = {"content": content_of(checkpoint_files(folder))}
     words = refusal(workplace, spec, capsys, source=folder)
     assert "its weights lack embeddings.word_embeddings.weight (1 such)" in words
+
+
+@pytest.mark.parametrize(
+    "lacking", [("sep_token",), ("pad_token", "sep_token")], ids=["one", "both"]
+)
+def test_a_tokenizer_without_its_special_tokens_is_refused(workplace, in_folder, capsys, lacking):
+    folder = save_checkpoint(in_folder / "c", "bert")
+    path = folder / "tokenizer_config.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps({key: about[key] for key in about if key not in lacking}))
+    spec = {"content": content_of(checkpoint_files(folder))}
+    words = refusal(workplace, spec, capsys, source=folder)
+    said = " and ".join(f"no {token}" for token in lacking)
+    assert f"{folder}: its tokenizer has {said}; choose another checkpoint" in words
 
 
 def test_a_weight_of_two_names_is_refused_before_anything_is_trained(workplace, in_folder, capsys):

@@ -303,6 +303,36 @@ def test_history_holds_progress_that_weights_and_basis_explain(tracked):
     assert (np.abs(norm - norm_start) <= progress + 1e-9).all() and (norm_start > 0).all()
 
 
+def test_directions_of_a_deeper_layer_are_those_of_the_trained_teacher(workplace, monkeypatch):
+    from safetensors.numpy import load_file
+
+    data = workplace.prepare(monkeypatch, raw_images())
+    model = {"family": "mlp", "hidden": [12, 5]}
+    run = workplace.train(data, model=model, centre="pixel")
+    spec = {"data": data, "centre": "pixel", "model": model, "layers": ["hidden_2"], "run": run}
+    inputs = (("data", data), ("runs", run))
+    basis = workplace.made("basis", "basis", spec_id("basis", spec), spec, *inputs)
+    with netCDF4.Dataset(workplace.path("data", data)) as store:
+        pixels = store["train"]["image"][...].data.reshape(50, -1) / 255
+    weights = load_file(workplace.path("runs", run) / "model.safetensors")
+    shown = (pixels - pixels.mean(0)) / pixels.std()
+    rows = np.maximum(shown @ weights["hidden_1.weight"].T + weights["hidden_1.bias"], 0)
+    mean = rows.mean(0)
+    direction = mean / np.linalg.norm(mean)
+    covariance = np.cov(rows.T, bias=True)
+    apart = np.eye(12) - np.outer(direction, direction)
+    expected = np.linalg.eigvalsh(apart @ covariance @ apart)[:0:-1]  # not that of the mean
+    with netCDF4.Dataset(workplace.path("basis", basis)) as store:
+        group = store["hidden_2"]
+        found = {name: values[...].data for name, values in group.variables.items()}
+    assert found["rank"].tolist() == list(range(1, len(found["rank"]) + 1))
+    np.testing.assert_allclose(found["mean"], mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found["mean_direction"], direction, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found["total_variance"], np.trace(covariance), rtol=1e-4)
+    np.testing.assert_allclose(found["eigenvalue"], expected, rtol=1e-3)
+    np.testing.assert_allclose(found["eigenvector"] @ direction, 0, atol=1e-5)
+
+
 def test_a_snapshot_is_dumped_like_a_run(tracked):
     workplace, data, run = tracked
     spec = {"run": run, "data": data, "epoch": 3}

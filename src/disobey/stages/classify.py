@@ -66,7 +66,10 @@ def run(job: "Job") -> None:
 def _finite(logits: np.ndarray, rows: np.ndarray, split: str) -> np.ndarray:
     wrong = rows[~np.isfinite(logits).all(1)]
     if wrong.size:
-        raise UserError(f"{split}, example {wrong[0]}: the logits are not finite")
+        raise UserError(
+            f"{split}, row {wrong[0]}: the classifier's logits are not finite; name another "
+            f"checkpoint, or train this one again"
+        )
     return logits
 
 
@@ -125,7 +128,10 @@ def _classifier(
     of_ours = (read_config(folder) or {}).get("disobey")
     if of_ours:
         if spec["kind"] == "text":
-            raise UserError(f"{folder}: reads {of_ours['shape']} of images or features, no texts")
+            raise UserError(
+                f"{folder}: is a model of images or features (shape {of_ours['shape']}), but the "
+                f"data set has texts; name a classifier of texts"
+            )
         exported = importlib.import_module("disobey.models.exported")  # others need none of it
         config, classify = exported.classifier(folder, device, BATCH)
         names = {int(number): name for number, name in config["id2label"].items()}

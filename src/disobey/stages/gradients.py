@@ -48,7 +48,10 @@ def _logits(job: "Job", address: str, example_id: np.ndarray) -> np.ndarray:
     id, variable = store_and_variable(address)
     stored = read_arrays(job.input(id, "dump").file(), "train", variable, "example_id")
     if not np.array_equal(stored["example_id"], example_id):
-        raise UserError(f"{id}: holds logits of other examples than {job.spec['data']}")
+        raise UserError(
+            f"{id}: its logits are not those of the training examples of {job.spec['data']}; name "
+            f"a teacher that was trained on this data set"
+        )
     return stored[variable]
 
 
