@@ -171,9 +171,8 @@ def _waited_for(groups: Sequence[tuple[int, list[Lock]]]) -> tuple[int, list[Loc
     while found is None:
         time.sleep(1)
         found = first_free(groups)
-    for lock in found[1]:
-        if not lock.real:
-            say_without_locks(lock.path)
+    if not all(lock.real for lock in found[1]):
+        say_without_locks(found[1][0].path)
     return found
 
 
