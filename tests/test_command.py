@@ -1,4 +1,4 @@
-"""The request to a stage: its command line, or standard input where that is long."""
+"""The request to a stage, by its command line or by standard input; commands that there are not."""
 
 import errno
 import fcntl
@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from disobey import __main__ as command
 from disobey.provenance import spec_id
 from disobey.stages.command import main, parsed
 from disobey.stores.manifest import read_manifest
@@ -120,3 +121,31 @@ def test_one_spec_is_not_stored_under_the_id_of_another(tmp_path, capsys):
         f"spec may not be stored under the name {spec_id('d', other)}\n"
     )
     assert not list(tmp_path.iterdir())
+
+
+# --- commands that there are not ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("plann", "no command 'plann'; did you mean 'plan'?"),
+        ("dmup", "no command 'dmup'; did you mean 'dump'?"),
+        ("snakemake", "no command 'snakemake'; known: accept, basis, "),
+    ],
+)
+def test_an_unknown_command_is_refused_with_the_nearest(capsys, word, said):
+    assert command.main([word, "study.yaml"]) == 2
+    assert capsys.readouterr().err.startswith(f"disobey: {said}")
+
+
+@pytest.mark.parametrize("module", ["nothing_here", None])
+def test_a_module_that_no_extra_brings_is_an_error_of_the_code(monkeypatch, capsys, module):
+    def main(arguments):
+        raise ModuleNotFoundError("No module", name=module)
+
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setattr(command, "main", main)
+    with pytest.raises(ModuleNotFoundError):
+        command._to_the_end(["train"])
+    assert capsys.readouterr().err == ""

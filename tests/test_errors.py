@@ -2,7 +2,7 @@
 
 import pytest
 
-from disobey.errors import nearest
+from disobey.errors import advice, missing, nearest
 
 FAMILIES = ("mlp", "roberta", "small_resnet")
 
@@ -24,6 +24,12 @@ def test_hint_is_the_nearest_name_or_all_names(written, hint):
 
 def test_names_with_capitals_are_offered_as_they_are_written():
     assert nearest("mnist-t4", ["MNIST-T4", "langid"]) == "did you mean 'MNIST-T4'?"
+
+
+def test_a_package_that_no_extra_brings_is_not_advised():
+    assert advice("torch.nn") == "torch is not installed; pip install 'disobey[train]'"
+    assert advice("nothing_here.torch") is None and advice(None) is None
+    assert missing("nothing_here", "numpy") == []
 
 
 def test_no_name_to_offer():

@@ -57,8 +57,9 @@ def confidence_logit(logits: ArrayLike, chosen: ArrayLike | None = None) -> np.n
     if np.ma.is_masked(logits):
         raise ValueError("logits must not be masked; give all of them")
     z = np.asarray(logits)
-    classes = z.argmax(-1) if chosen is None and z.ndim == 2 and z.size else np.asarray(chosen)
-    if z.ndim == 2 and classes.size and np.issubdtype(classes.dtype, np.integer):
+    fits = z.ndim == 2 and z.shape[1] > 1
+    classes = z.argmax(-1) if chosen is None and fits else np.asarray(chosen)
+    if fits and classes.size and np.issubdtype(classes.dtype, np.integer):
         if classes.min() < 0 or classes.max() >= z.shape[1]:
             raise ValueError(
                 f"chosen must be classes 0 to {z.shape[1] - 1}, got {classes.min()} to "

@@ -122,6 +122,18 @@ def test_the_examples_of_the_docstrings_are_true():
     assert found.attempted >= 10 and found.failed == 0
 
 
+@pytest.mark.parametrize("chosen", [None, np.zeros(0, int)])
+def test_no_example_has_no_confidence(chosen):
+    assert disobey.confidence_logit(np.zeros((0, 3)), chosen).shape == (0,)
+
+
+@pytest.mark.parametrize("logits", [[1.0, 2.0], np.zeros((2, 0)), np.zeros((2, 1)), 3.0])
+@pytest.mark.parametrize("chosen", [None, [0, 0]])
+def test_logits_of_another_shape_are_refused(logits, chosen):
+    with pytest.raises(ValueError, match=r"logits must be \(example, class\)"):
+        disobey.confidence_logit(logits, chosen)
+
+
 @pytest.mark.parametrize("chosen", [[0, 2], [-1, 0], [0.0, 1.0], [0]])
 def test_classes_that_do_not_exist_are_refused(chosen):
     with pytest.raises(ValueError, match="chosen"):

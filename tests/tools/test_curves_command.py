@@ -28,11 +28,14 @@ settings:
 """
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
+EVALUATED = ", evaluate: {points: 3}"
+
+
+@pytest.fixture(params=[EVALUATED])
+def run(request, tmp_path, monkeypatch):
     """The teacher of a study, of which nothing else is trained."""
     monkeypatch.chdir(tmp_path)
-    Path("study.yaml").write_text(STUDY)
+    Path("study.yaml").write_text(STUDY.replace(EVALUATED, request.param))
     plan = make_plan(load_study("study.yaml"))
     (run,) = plan.settings["self"].teachers
     for name in [job for job in plan.jobs if job[0] == "train" and job[1] != run]:
@@ -59,6 +62,14 @@ def test_the_table_has_every_number_of_the_history_with_its_time(run, capsys):
     along = table[(table.name == "test_accuracy") & (table.unit == "step")]
     assert along["at"].tolist() == steps.tolist()
     assert along.value.to_numpy() == pytest.approx(test, rel=1e-8)
+
+
+@pytest.mark.parametrize("run", [""], indirect=True)
+def test_without_accuracies_along_training_the_table_has_its_epochs(run):
+    assert main(["curves", "study.yaml"]) == 0
+    table = pd.read_csv("results/curved/curves.csv")
+    assert set(table.unit) == {"epoch"} and {"train_loss", "seconds"} <= set(table.name)
+    assert (table.groupby("name")["at"].agg(list).map(tuple) == (1, 2, 3)).all()
 
 
 def test_tensorboard_is_given_each_number_at_its_step_and_time(run, monkeypatch):

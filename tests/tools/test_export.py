@@ -17,7 +17,7 @@ from scipy.special import ndtri
 import disobey
 from disobey.__main__ import main
 from disobey.errors import UserError
-from disobey.models.exported import MEAN, classifier, load
+from disobey.models.exported import MEAN, SCALE, classifier, load
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from tests.checkpoints import WORDS, save_checkpoint
@@ -31,6 +31,9 @@ datasets:
   digits: {source: builtin, name: digits, subset: {train: 20, test: 40}, centre: pixel}
   pairs: {source: files, name: pairs, train: train.csv, test: test.csv, columns: {text: one, text_pair: two, label: kind}, tokenizer: {of: bert, max_tokens: 12}}
   colours: {source: files, name: colours, train: train.npz, test: train.npz, columns: {image: image}}
+  centred: {source: files, name: colours, train: train.npz, test: train.npz, columns: {image: image}, centre: pixel}
+  grey: {source: files, name: grey, train: grey.npz, test: grey.npz, columns: {image: image}}
+  features: {source: builtin, name: digits, subset: {train: 20, test: 40}, features: {kind: random_relu, number: 6}}
 models:
   mlp: {family: mlp, hidden: [8]}
   bert: {family: pretrained, folder: checkpoint, layers: 1}
@@ -42,7 +45,12 @@ settings:
   digits: {dataset: digits, teacher: mlp, student: mlp, recipe: image, distill: {temperature: 4}}
   pairs: {dataset: pairs, teacher: bert, student: bert, recipe: text, distill: {temperature: 4}}
   colours: {dataset: colours, teacher: resnet, student: resnet, recipe: image, distill: {temperature: 4}}
+  centred: {dataset: centred, teacher: resnet, student: resnet, recipe: image, distill: {temperature: 4}}
+  grey: {dataset: grey, teacher: resnet, student: resnet, recipe: image, distill: {temperature: 4}}
+  features: {dataset: features, teacher: mlp, student: mlp, recipe: image, distill: {temperature: 4}}
+  share: {dataset: digits, teacher: mlp, student: mlp, recipe: image, distill: {temperature: 4}, student_share: 0.6}
 """  # noqa: E501
+SHARE = "share"  # its student is exported, of the others the teacher
 TAUGHT = """\
 teachers:
   theirs: {source: huggingface, checkpoints: [{folder: digits}]}
@@ -62,26 +70,28 @@ def write_data():
                 writer.writerow([one + (" [SEP]" if row == 3 else ""), two, "ab"[row % 2]])
     image = rng.integers(0, 256, (6, 36, 36, 3)).astype(np.uint8)
     np.savez("train.npz", image=image, label=np.arange(6) % 2)
+    np.savez("grey.npz", image=image[..., :1], label=np.arange(6) % 2)
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """The teachers of a study of images and of texts, exported: their ids by setting."""
+    """Models of a study of images, of texts and of features, exported: their ids by setting."""
     before, folder = Path.cwd(), tmp_path_factory.mktemp("exported")
     os.chdir(folder)
     write_data()
     save_checkpoint(Path("checkpoint"))
     Path("study.yaml").write_text(STUDY)
     plan = make_plan(load_study("study.yaml"))
-    teachers = {name: plan.settings[name].teachers[0] for name in plan.settings}
-    unused = [job for job in plan.jobs if job[0] in ("train", "dump") and job[1] not in
-              teachers.values()]  # fmt: skip
+    exported = {name: runs.teachers[0] for name, runs in plan.settings.items()}
+    exported[SHARE] = plan.settings[SHARE].students[0]
+    needed = {*exported.values(), plan.settings[SHARE].teachers[0]}
+    unused = [job for job in plan.jobs if job[0] in ("train", "dump") and job[1] not in needed]
     for job in unused:
         del plan.jobs[job]
-    run_in_process(plan, ("prepare", "pretrained", "train", "dump"))
-    for name, run in teachers.items():
+    run_in_process(plan, ("prepare", "labels", "pretrained", "train", "dump"))
+    for name, run in exported.items():
         assert main(["export", run, name]) == 0
-    yield folder, teachers
+    yield folder, exported
     os.chdir(before)
 
 
@@ -129,6 +139,27 @@ def test_a_model_that_transformers_does_not_know_is_loaded_here_from_its_folder_
     with safe_open("digits/model.safetensors", "numpy") as file:
         assert file.metadata()["run"] == run and file.metadata()["format"] == "pt"
         assert file.get_tensor(MEAN).shape == (8, 8, 1)  # the mean image
+
+
+@pytest.mark.parametrize("name", ["centred", "grey"])
+def test_an_image_model_whose_images_transformers_cannot_prepare_is_loaded_here(runs, name):
+    run = runs[1][name]
+    assert json.loads(Path(name, "config.json").read_text())["model_type"] == "disobey_resnet"
+    assert not Path(name, "preprocessor_config.json").exists()
+    with torch.inference_mode():
+        logits = disobey.load_run(name)(disobey.load_inputs(run)).numpy()
+    np.testing.assert_allclose(logits, stored(run)["logits"], rtol=0, atol=1e-5)
+    assert 'model = disobey.load_run("FOLDER")' in Path(name, "README.md").read_text("utf-8")
+
+
+def test_a_model_of_features_is_loaded_here_and_takes_them_as_they_are(runs):
+    run = runs[1]["features"]
+    with torch.inference_mode():
+        logits = disobey.load_run("features")(disobey.load_inputs(run)).numpy()
+    np.testing.assert_array_equal(logits, stored(run)["logits"])
+    with safe_open("features/model.safetensors", "numpy") as file:
+        assert MEAN not in file.keys() and SCALE not in file.keys()  # noqa: SIM118
+    assert "pipeline_tag: tabular-classification\n" in Path("features/README.md").read_text("utf-8")
 
 
 def test_a_run_is_loaded_from_a_folder_of_results_of_any_name(runs, tmp_path, monkeypatch):
@@ -224,6 +255,30 @@ def test_the_card_says_what_made_the_model_and_its_accuracy_with_wilson_s_interv
     assert f"| test accuracy | {words}" in card
 
 
+def test_the_card_counts_of_a_students_share_alone(runs):
+    with netCDF4.Dataset(f"results/logits/{runs[1][SHARE]}.nc") as file:
+        logits, label, seen = (
+            file["train"][name][...].data for name in ("logits", "label", "seen")
+        )
+    right = logits.argmax(1) == label
+    assert seen.sum() == 12 and right[seen == 1].mean() != right.mean()
+    words = f"| train accuracy | {right[seen == 1].mean():.2%} of 12 examples |"
+    assert words in Path(SHARE, "README.md").read_text("utf-8")
+
+
+def test_the_card_says_so_where_the_accuracy_was_not_measured(runs, tmp_path):
+    run = runs[1]["digits"]
+    manifest = Path(f"results/logits/{run}.nc.json")
+    manifest.rename(tmp_path / "kept")
+    try:
+        assert main(["export", run, str(tmp_path / "new")]) == 0
+    finally:
+        (tmp_path / "kept").rename(manifest)
+    card = (tmp_path / "new/README.md").read_text("utf-8")
+    assert "| accuracy | not measured: its logits were not stored |" in card
+    assert "test accuracy" not in card
+
+
 @pytest.mark.parametrize(
     ("run", "folder", "message"),
     [
@@ -231,6 +286,11 @@ def test_the_card_says_what_made_the_model_and_its_accuracy_with_wilson_s_interv
             "digits-mlp9",
             "new",
             "there is no finished run digits-mlp9; python -m disobey plan",
+        ),
+        (
+            "dgits-mlp8-onehot-s0",
+            "new",
+            "there is no finished run dgits-mlp8-onehot-s0; did you mean 'digits-mlp8-onehot-s0-",
         ),
         (None, "digits", "digits: is not empty; name a new folder"),
     ],

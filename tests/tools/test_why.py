@@ -238,6 +238,20 @@ def test_nothing_is_accepted_while_snakemake_works(stale, capsys):
     assert accepted(stale[0]) == ("earlier", [])
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "standard input is not a terminal: add --yes to accept without a question\n"),
+        (["--yes", "prepare"], "prepare: no job of this name is stale for its code alone; "),
+    ],
+)
+def test_a_call_that_cannot_be_meant_accepts_nothing(stale, monkeypatch, capsys, words, said):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    assert disobey(["accept", "study.yaml", *words]) == 2
+    assert capsys.readouterr().err.startswith(said)
+    assert accepted(stale[0]) == ("earlier", [])
+
+
 def git(monkeypatch, name):
     """Let git know a name, or fail in some way."""
     real = subprocess.run
