@@ -32,7 +32,6 @@ FAMILIES = ", ".join(
         for name in get_args(options.model_fields["family"].annotation)
     )
 )
-NAME = "may hold only letters, digits, '_', '.' and '-', a letter or digit first; rename it"
 
 UNKNOWN_KEYS = [
     ("study: small", "study: small\nsedes: [0]", "2: sedes", "seeds"),
@@ -865,7 +864,7 @@ def test_arrays_cannot_be_cut_to_a_size_that_stays_encoded(
     def file(size):
         return study_file((DIGITS, f"{DIGITS}\n  mine: {{{files}, size: {size}}}"))
 
-    assert "datasets.mine.size: is of images that stay encoded" in refusal(file(224), capsys)
+    assert "datasets.mine.size: images above 96 pixels" in refusal(file(224), capsys)
     assert load_study(file(64))
 
 
