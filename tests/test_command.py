@@ -1,4 +1,4 @@
-"""The request to a stage, by its command line or by standard input; commands that there are not."""
+"""The request to a stage, by its command line or by standard input; unknown commands."""
 
 import errno
 import fcntl
@@ -123,7 +123,7 @@ def test_one_spec_is_not_stored_under_the_id_of_another(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-# --- commands that there are not ---------------------------------------------------------------
+# --- unknown commands --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -13,20 +13,20 @@ from disobey.log_stream import survive_a_full_disk
 from disobey.stores.layout import STAGES
 
 TOOLS = {
-    "plan": "what a study file asks for: runs, pairs, jobs; or the first mistake in it",
-    "status": "how far a study is: done, running, stale, stopped, failed; and what is left",
-    "why": "which jobs would run now, and why, in plain words",
-    "accept": "vouch that an edit of the code changes no number: its jobs do not run again",
-    "run": "one job of a study, in this process; --pdb debugs it",
-    "rename": "give results of an earlier version, with ids of eight digits, today's names",
-    "explain": "what a store, table or figure is and what it came from",
-    "results": "a finished study's tables and how they were made, as Markdown",
-    "paper": "the paper's figures and tables, which of ours draw the same, and what came out",
-    "export": "a trained model with its card, as the Hugging Face hub has it",
-    "curves": "losses and accuracies of a study's trainings, for TensorBoard or as CSV",
-    "compare": "a teacher and a student that any code made: verdicts from their logits",
-    "prune": "files in results/ that no study asks for, with their sizes",
-    "schema": "the JSON schema of study files, for editors",
+    "plan": "check a study file; list its runs, pairs and jobs",
+    "status": "show the progress of a study: done, running, stale, stopped, failed, missing",
+    "why": "list the jobs that would run now, with reasons",
+    "accept": "confirm that an edit of the code changes no number: its jobs do not run again",
+    "run": "run one job of a study in this process; --pdb debugs it",
+    "rename": "rename the results of an earlier version, whose ids have eight digits",
+    "explain": "describe a store, table or figure, and how it was made",
+    "results": "print the tables of finished studies, and how they were made, as Markdown",
+    "paper": "compare the paper's figures and tables with those of the studies",
+    "export": "export a trained model with its card in the format of the Hugging Face hub",
+    "curves": "export the training curves of a study to TensorBoard or CSV",
+    "compare": "test the paper's claims on the logits of any teacher and student",
+    "prune": "list the files in results/ that no study uses, with their sizes; --delete them",
+    "schema": "print the JSON schema of study files, for editors",
 }
 # Tools that are in the module of another one.
 TOLD_WITH = {
@@ -38,8 +38,8 @@ TOLD_WITH = {
 def usage() -> str:
     """Return the help text."""
     width = max(map(len, (*STAGES, *TOOLS)))
-    lines = ["usage: python -m disobey <command> [options]   (<command> --help says more)", ""]
-    lines.append("stages, each one rule of the workflow:")
+    lines = ["usage: python -m disobey <command> [options]   (see <command> --help)", ""]
+    lines.append("stages (one rule of the workflow each):")
     lines += [f"  {name:<{width}}  {text}" for name, text in STAGES.items()]
     lines += ["", "tools:"]
     lines += [f"  {name:<{width}}  {text}" for name, text in TOOLS.items()]

@@ -857,7 +857,7 @@ def test_a_table_without_rows_is_refused_when_a_study_is_planned():
     write_texts(".parquet", "test")
     data = {"source": "files", "name": "mine", "train": "train.parquet", "test": "test.parquet"}
     dataset = Files.model_validate(data | TEXT)
-    assert mistake_in(dataset, None, "train") == "holds no rows; name other files"
+    assert mistake_in(dataset, None, "train") == "contains no rows; name other files"
     assert mistake_in(dataset, None, "test") is None
 
 
@@ -1052,7 +1052,7 @@ def test_a_class_without_an_image_that_can_be_read_is_refused_where_the_study_is
         Path(split, "owl").mkdir()
         Path(split, "owl", "0.heic").write_bytes(b"x")
     dataset = Files.model_validate({"source": "files", "name": "mine"} | FOLDERS)
-    assert "train/owl holds no image of its own" in mistake_in(dataset, None, "train")
+    assert "train/owl contains no readable image of its own" in mistake_in(dataset, None, "train")
 
 
 def test_a_name_that_is_too_long_for_a_file_is_no_file():

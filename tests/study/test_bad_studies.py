@@ -36,7 +36,6 @@ COMPARED = (
     "{source: huggingface, dataset: digits, teachers: [{checkpoint: a/t}, {checkpoint: a/u}], "
     "students: [{checkpoint: a/r}, {checkpoint: a/s}]"
 )
-NAME = "may hold only letters, digits, '_', '.' and '-', a letter or digit first; rename it"
 
 UNKNOWN_KEYS = [
     ("study: small", "study: small\nsedes: [0]", "2: sedes", "seeds"),
@@ -933,7 +932,7 @@ def test_arrays_cannot_be_cut_to_a_size_that_stays_encoded(
     def file(size):
         return study_file((DIGITS, f"{DIGITS}\n  mine: {{{files}, size: {size}}}"))
 
-    assert "datasets.mine.size: is of images that stay encoded" in refusal(file(224), capsys)
+    assert "datasets.mine.size: images above 96 pixels" in refusal(file(224), capsys)
     assert load_study(file(64))
 
 

@@ -66,8 +66,8 @@ def read_file(path: Path, main: str = LOGITS) -> Splits:
         raise UserError(f"{path}: there is no such file")
     if path.suffix.lower() not in READERS:
         raise UserError(
-            f"{path}: what format is this? Files end in {', '.join(READERS)}; from any framework: "
-            f"numpy.savez('model.npz', test=logits), an array (example, class)"
+            f"{path}: has an unknown format; name a file that ends in {', '.join(READERS)}. Any "
+            f"framework can write numpy.savez('model.npz', test=logits), an array (example, class)"
         )
     splits = READERS[path.suffix.lower()](path, main)
     for split, columns in splits.items():

@@ -42,7 +42,8 @@ def format_of_path(path: Path) -> str:
     except KeyError:
         known = ", ".join(FORMATS)
         raise ValueError(
-            f"{path.name}: what format is this? Files end in {known}, or name a folder of images"
+            f"{path.name} has an unknown format; name files that end in {known}, or a folder of "
+            f"images"
         ) from None
 
 

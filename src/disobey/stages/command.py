@@ -126,14 +126,14 @@ NAMED_BY_SPEC = ("pretrained", "prepare", "labels", "train", "basis", "compared"
 def parser(stage: str, summary: str) -> argparse.ArgumentParser:
     """Return the command line that every stage has."""
     made = argparse.ArgumentParser(prog=f"python -m disobey {stage}", description=summary)
-    made.add_argument("--spec", type=_json, help="what to make, as JSON")
-    made.add_argument("--code", default=BY_HAND, help="digest of the code, for the manifest")
+    made.add_argument("--spec", type=_json, help="specification of the job, as JSON")
+    made.add_argument("--code", default=BY_HAND, help="digest of the code for the manifest")
     made.add_argument("--files", type=_json, default={}, help="the user's files by split, as JSON")
     made.add_argument("--inputs", nargs="*", default=[], help="manifests of the upstream stores")
     made.add_argument(
         "--from-stdin",
         action="store_true",
-        help="read the spec, one line, and the upstream manifests, one a line, from standard input",
+        help="read spec (one line) and upstream manifests (one per line) from standard input",
     )
     made.add_argument("--output", required=True, type=Path, help="the manifest to write")
     made.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -142,10 +142,10 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
         "--places",
         type=int,
         default=PLACES,
-        help=f"how many of the {PLACES} places on a GPU the job takes",
+        help=f"number of the {PLACES} places on a GPU that the job takes",
     )
-    made.add_argument("--study-file", type=Path, help="the study file, for a link to it")
-    made.add_argument("--source", help="the place of the files whose content the spec names")
+    made.add_argument("--study-file", type=Path, help="study file to which the page links")
+    made.add_argument("--source", help="location of the files whose content the spec names")
     return made
 
 

@@ -58,10 +58,10 @@ def _whole(study: Study) -> Iterator[Mistake]:
     """Check keys of the whole study."""
     repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
     if repeated:
-        yield ("seeds",), f"{min(repeated)} is repeated; each seed once"
+        yield ("seeds",), f"{min(repeated)} is repeated; list each seed once"
     if study.views != Views() and not any(data.augment for data in study.datasets.values()):
-        words = "has no effect: no data set of this file has augment; remove views, or add augment"
-        yield ("views",), words
+        words = "has no effect, because no data set of this file has augment"
+        yield ("views",), f"{words}; remove views, or add augment"
     if study.device == "cpu" and study.jobs_per_gpu is not None:
         yield ("jobs_per_gpu",), USELESS
     yield from _recipes_on_gpus(study)
@@ -72,16 +72,16 @@ def _recipes_on_gpus(study: Study) -> Iterator[Mistake]:
     """Check what recipes say of GPUs against the devices of the study."""
     on_cpu = study.device == "cpu"
     if on_cpu and study.gpus > 1:  # more threads do the same there, and sum as one process does
-        words = "a training on the CPU is one process; remove gpus, or write device: cuda"
-        yield ("gpus",), f"{study.gpus}, but device is cpu: {words}"
+        words = "device is cpu, where a training is one process; remove gpus, or write device: cuda"
+        yield ("gpus",), f"is {study.gpus}, but {words}"
     for name, recipe in study.recipes.items():
         for key in ("compile", "cuda_graph"):
             if study.gpus > 1 and getattr(recipe, key):
                 remedy = f"remove it, or write gpus: 1 (now {study.gpus})"
-                yield ("recipes", name, key), f"needs a training on one GPU; {remedy}"
+                yield ("recipes", name, key), f"works on one GPU only; {remedy}"
         if recipe.batch < study.gpus:
-            words = f"{recipe.batch} cannot be shared out to gpus: {study.gpus}; write a larger one"
-            yield ("recipes", name, "batch"), words
+            words = f"a batch of {recipe.batch} is too small for gpus: {study.gpus}"
+            yield ("recipes", name, "batch"), f"{words}; write batch: {study.gpus}, or more"
         if recipe.cuda_graph and on_cpu:
             yield ("recipes", name, "cuda_graph"), USELESS
 
@@ -92,12 +92,12 @@ def _replayed_steps(study: Study) -> Iterator[Mistake]:
         data = study.datasets.get(setting.dataset)
         if data is None or (data.kind != "text" and not data.encoded):
             continue
-        kind = "text" if data.kind == "text" else "images that stay encoded"
+        kind = "text" if data.kind == "text" else "encoded images"
         for key in ("recipe", "teacher_recipe"):
             replayed = study.recipes.get(getattr(setting, key) or "")
             if replayed is not None and replayed.cuda_graph:
-                words = f"has cuda_graph, but batches of {kind} are made by the host"
-                yield ("settings", name, key), f"{words}; write a recipe without it"
+                words = f"this recipe has cuda_graph, but the CPU makes the batches of {kind}"
+                yield ("settings", name, key), f"{words}; name a recipe without it"
 
 
 def _files(study: Study) -> Iterator[Mistake]:
@@ -108,8 +108,8 @@ def _files(study: Study) -> Iterator[Mistake]:
     if study.data_root is not None and not of_files and not elsewhere:
         yield (
             ("data_root",),
-            "has no effect: no data set has source: files, no comparison or teacher source: "
-            "logits; remove it",
+            "has no effect, because no data set has source: files, and no comparison or teacher "
+            "has source: logits; remove it",
         )
     for name, dataset in of_files.items():
         wrong = [(split, mistake_in(dataset, study.data_root, split)) for split in SPLITS]
@@ -117,7 +117,7 @@ def _files(study: Study) -> Iterator[Mistake]:
         if mistake is not None:
             yield ("datasets", name, split), mistake
         elif dataset.encoded and format_of(dataset, study.data_root) == "npz":
-            words = "is of images that stay encoded, arrays are not; write 96 or less"
+            words = "images above 96 pixels must be encoded, but arrays are not; write 96 or less"
             yield ("datasets", name, "size"), words
 
 
@@ -172,13 +172,13 @@ def _inputs(study: Study, setting: Setting) -> Iterator[Mistake]:
             continue
         options = study.models[model]
         if data.features is not None and isinstance(options, ChannelLinear):
-            words = f"model '{model}' reads a channel of each class, which random features of data"
-            remedy = "write a model of family mlp, with hidden: []"
-            yield (role,), f"{words} set '{setting.dataset}' do not have; {remedy}"
+            words = f"model '{model}' reads one channel per class, which the random features of"
+            remedy = "name a model of family mlp, with hidden: []"
+            yield (role,), f"{words} data set '{setting.dataset}' do not have; {remedy}"
         if data.kind not in options.inputs:
             fitting = [other for other, one in study.models.items() if data.kind in one.inputs]
             read, held = " or ".join(PLURAL[one] for one in options.inputs), PLURAL[data.kind]
-            words = f"model '{model}' reads {read}, but data set '{setting.dataset}' holds {held}"
+            words = f"model '{model}' reads {read}, but data set '{setting.dataset}' has {held}"
             known = ", ".join(fitting) or "none in this file"
             yield (role,), f"{words}; models that read {held}: {known}"
         elif hasattr(options, "refusal"):  # networks for large images have it
@@ -209,7 +209,11 @@ def _share(study: Study, setting: Setting, earlier: list[str]) -> Iterator[Mista
     for name in earlier:
         if study.settings[name].student_share is not None:
             words = f"the teacher is the student of setting '{name}', which has a student_share"
-            yield ("teacher",), f"{words}, but must have seen all examples"
+            yield (
+                ("teacher",),
+                f"{words}, but a teacher must have seen all examples; remove student_share there, "
+                f"or name another teacher",
+            )
     share = setting.student_share
     if share is None:
         return
@@ -218,16 +222,16 @@ def _share(study: Study, setting: Setting, earlier: list[str]) -> Iterator[Mista
         yield ("bias", "pairs"), f"{words}; remove pairs, or student_share"
     data = study.sizes(setting.dataset)
     seen, classes = number_seen(share, data.train), data.shape.classes
-    given = f"{share:g} of {data.train:,} training examples are"
+    given = f"{share:g} of {data.train:,} training examples"
     if not data.exact:
         return  # the draw itself refuses what is too small
     if data.named and seen < classes:
         least = math.ceil(100 * classes / data.train) / 100
-        words = f"{seen}, which leaves out some of {classes} classes; write {least:g} or more"
-        yield ("student_share",), f"{given} {words}"
+        words = f"fewer than the {classes} classes; write {least:g} or more"
+        yield ("student_share",), f"{given} is {seen}, {words}"
     if seen == data.train:
         most = math.floor(100 * (data.train - 1) / data.train) / 100
-        yield ("student_share",), f"{given} all of them; write {most:g} or less, or remove it"
+        yield ("student_share",), f"{given} is all of them; write {most:g} or less, or remove it"
 
 
 def _start(study: Study, setting: Setting) -> Iterator[Mistake]:
@@ -236,12 +240,12 @@ def _start(study: Study, setting: Setting) -> Iterator[Mistake]:
         return
     teacher, write = setting.teacher, "a model as teacher"
     if isinstance(teacher, StudentOf):
-        words = f"the teacher is the student of setting '{teacher.setting}', with its own start"
+        words = f"the teacher is the student of '{teacher.setting}' and began with other weights"
     elif isinstance(teacher, External):
-        words = f"what teacher '{teacher.external}' started from is not known: it was trained"
-        words += " elsewhere"
+        words = f"the initial weights of teacher '{teacher.external}' are unknown, because it was "
+        words += "trained elsewhere"
     elif not _same_model(study, setting):
-        words = f"teacher '{teacher}' and student '{setting.student}' differ in their weights"
+        words = f"the weights of '{teacher}' and '{setting.student}' have different shapes"
         write = f"teacher: {setting.student}"
     else:
         return
@@ -256,22 +260,22 @@ def _distillation(study: Study, setting: Setting) -> Iterator[Mistake]:
     if setting.distill.teacher == "views" and not augmented:
         yield (
             ("distill", "teacher"),
-            f"data set '{called}' is not augmented: the teacher's logits on its one view are "
-            f"stored anyway; remove teacher, or add augment to the data set",
+            f"data set '{called}' is not augmented, so the teacher's logits are stored anyway; "
+            f"remove teacher, or add augment to the data set",
         )
     if data.shape.classes < loss.least_classes:
         yield (
             ("distill", "loss"),
-            f"loss {loss.name} needs {loss.least_classes} classes, data set '{called}' has "
+            f"loss {loss.name} needs {loss.least_classes} classes, but data set '{called}' has "
             f"{data.shape.classes}; write another loss, or remove loss",
         )
     views = augmented and setting.distill.teacher != "live"
     if recipe.steps is not None and not data.exact and (views or setting.over_training):
-        needs = "over_training" if setting.over_training else "views of the teacher"
+        needs = "over_training needs" if setting.over_training else "the teacher's views need"
         yield (
             ("recipe",),
-            f"recipe '{setting.recipe}' says steps, and how many epochs they are ({needs}) is "
-            f"known only once data set '{called}' is read; write epochs, or give the data set "
+            f"recipe '{setting.recipe}' has steps, but {needs} the number of epochs, which is "
+            f"unknown until data set '{called}' is read; write epochs, or give the data set "
             f"subset: {{train: ...}}",
         )
     if setting.over_training and not recipe.snapshots:
@@ -312,16 +316,16 @@ def _controls(study: Study, setting: Setting) -> Iterator[Mistake]:
         return
     here, recipe = ("controls",), study.recipes[setting.recipe]
     if setting.bias is not None:
-        words = "has a bias, whose own placebos are its controls; name them in bias: {placebos: []}"
-        yield here, f"{words}, and remove controls"
+        words = "a setting with bias has the placebos of its bias as controls"
+        yield here, f"{words}; name them in bias: {{placebos: [...]}}, and remove controls"
     elif not study.has_directions(setting) and recipe.evaluate is None:
         yield (
             here,
-            f"nothing is measured that they could be held against; add evaluate: {{points: 20}} to "
-            f"recipe '{setting.recipe}', or remove controls",
+            f"have no effect, because recipe '{setting.recipe}' records no accuracies along "
+            f"training; add evaluate: {{points: 20}} to it, or remove controls",
         )
     if STUDENT_AT_1 in setting.controls and setting.distill.softening == 1:
-        yield here, f"the student is at temperature 1 itself; remove {STUDENT_AT_1}"
+        yield here, f"the student already has temperature 1; remove {STUDENT_AT_1}"
     for name, given in (
         ("label_smoothing", recipe.label_smoothing),
         (ONE_HOT_AT_T, recipe.one_hot_temperature),

@@ -104,13 +104,13 @@ class Columns(Strict):
     @model_validator(mode="after")
     def _one_kind_of_input(self) -> "Columns":
         if (self.image is None) == (self.text is None):
-            raise ValueError("must name one of image and text; for example text: sentence")
+            raise ValueError("must name either image or text; for example text: sentence")
         if self.text_pair is not None and self.text is None:
-            raise ValueError("text_pair needs text; add text: and the first sentence's column")
+            raise ValueError("text_pair needs text; add text: and the column of the first text")
         named = list(spec_of(self).values())
         twice = [column for column in named if named.count(column) > 1]
         if twice:
-            raise ValueError(f"column '{twice[0]}' is named twice; each column has one meaning")
+            raise ValueError(f"column '{twice[0]}' is named twice; use each column once")
         return self
 
 
@@ -161,19 +161,19 @@ class _Dataset(Strict):
         for other, keys in OPTIONS_OF.items():
             given = [key for key in keys if getattr(self, key, None)]
             if given and other != self.rows:
-                words = f"holds no {PLURAL[other]}: {given[0]} would have no effect; remove it"
+                words = f"has no {PLURAL[other]}, so {given[0]} has no effect; remove {given[0]}"
                 raise ValueError(words)
         if self.encoded and self.centre:
             raise ValueError(
-                f"centre: pixel needs all images in memory, those of more than {LARGEST_STORED} "
-                f"pixels stay encoded; remove centre, or write size: 64"
+                f"centre: pixel needs all images in memory, but images of more than "
+                f"{LARGEST_STORED} pixels stay encoded; remove centre, or write size: 64"
             )
         padding = self.augment.crop_padding if self.augment else None
         size = getattr(self, "size", None) or 0
         margin = (round(size / SHOWN) - size) // 2  # on each side, see `disobey.data.images`
         if self.encoded and padding and padding > margin:
             raise ValueError(
-                f"crop_padding: {padding} is more than the margin of these images, "
+                f"crop_padding: {padding} exceeds the margin of these images, "
                 f"{margin} pixels; write crop_padding: {margin}"
             )
         return self
@@ -183,16 +183,16 @@ class _Dataset(Strict):
         if self.features is None:
             return self
         if self.rows == "text":
-            raise ValueError("holds text, and random features are of numbers; remove features")
+            raise ValueError("has text, but random features need numbers; remove features")
         for key, why in (
-            ("augment", "are computed once, of each image as it is"),
-            ("centre", "are of images that are not centred"),
+            ("augment", "are computed once, from each original image"),
+            ("centre", "are computed from images that are not centred"),
         ):
             if getattr(self, key):
-                raise ValueError(f"features {why}: remove {key}, or features")
+                raise ValueError(f"features {why}; remove {key}, or features")
         if self.encoded:
             raise ValueError(
-                f"features are of images up to {LARGEST_STORED} pixels; write size: "
+                f"features need images of at most {LARGEST_STORED} pixels; write size: "
                 f"{LARGEST_STORED}, or less"
             )
         return self
@@ -240,7 +240,7 @@ class Builtin(_Dataset):
     @model_validator(mode="after")
     def _drawn_only_if_synthetic(self) -> "Builtin":
         if self.draw is not None and self.rows != "feature":
-            raise ValueError(f"{self.name} is not drawn: draw would have no effect; remove it")
+            raise ValueError(f"{self.name} is not drawn at random: draw has no effect; remove it")
         return self
 
     def prepare_spec(self) -> dict[str, Any]:
@@ -275,7 +275,7 @@ class _Table(_Dataset):
     def _classes_differ(self) -> "_Table":
         names = self.classes or []
         if len(set(names)) < len(names):
-            raise ValueError(f"classes must differ, got {', '.join(names)}")
+            raise ValueError(f"class names must be unique, got {', '.join(names)}")
         if self.classes and self.first_classes and self.first_classes > len(names):
             given, known = self.first_classes, len(names)
             words = f"first_classes is {given}, but classes has {known}"

@@ -124,15 +124,15 @@ TAG = "tag:yaml.org,2002:"
 REPLACED = ("int", "float", "timestamp")
 # Messages of PyYAML, and what to change.
 PROBLEMS = {
-    r"'\t'": "a tab; indent with spaces",
-    "mapping values are not": "a ':' too many; check the indentation, or put the text in quotes",
-    "another document": "a second document begins with '---'; one file is one study",
-    "constructor for the tag": "a tag (a word that begins with '!'); remove it",
-    "cannot start any token": "a word may not begin with this character; put it in quotes",
-    "end of stream": "a quote, a bracket or a brace is opened and never closed",
+    r"'\t'": "a tab cannot indent; write spaces",
+    "mapping values are not": "unexpected ':'; check the indentation, or put the text in quotes",
+    "another document": "a second document begins with '---'; write each study into its own file",
+    "constructor for the tag": "tags (words that begin with '!') are not allowed; remove this one",
+    "cannot start any token": "a word cannot begin with this character; put it in quotes",
+    "end of stream": "a quote, bracket or brace is never closed",
     "expected <block end>": "this does not fit the lines above; check indentation and quotes",
-    "expected ',' or": "a comma, or the bracket or brace that closes the one above, is missing",
-    "undefined alias": "an alias (*name) needs its anchor (&name) further up",
+    "expected ',' or": "a comma, or a closing bracket or brace, is missing",
+    "undefined alias": "an alias (*name) must come after its anchor (&name)",
 }
 READ_AS = {"bool": "true or false", "int": "a number", "float": "a number", "null": "nothing"}
 
@@ -174,16 +174,16 @@ def load_with_lines(path: Path) -> tuple[Any, dict[Location, int]]:
         line = mark.line + 1 if mark else 1
         problem = str(error.problem or error.context)
         words = next((words for said, words in PROBLEMS.items() if said in problem), problem)
-        raise UserError(f"{path}:{line}: is not YAML: {words}") from None
+        raise UserError(f"{path}:{line}: is not valid YAML: {words}") from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UserError(
-            f"{path}:{line}: is not text: holds the control character {error.character:#04x}; "
-            f"delete it"
+            f"{path}:{line}: is not text: contains the control character "
+            f"{error.character:#04x}; delete it"
         ) from None
     except RecursionError:
         raise UserError(
-            f"{path}: is nested too deeply; does an anchor (&name) hold its own alias (*name)?"
+            f"{path}: is nested too deeply; does an anchor (&name) contain its own alias (*name)?"
         ) from None
 
 
@@ -231,7 +231,7 @@ def _check_word(key: yaml.Node, here: Location, path: Path) -> None:
     what = READ_AS.get(key.tag.removeprefix(TAG), "something else")
     hint = ", or write decimals with a point" if what == "a number" else ""
     raise UserError(
-        f"{path}:{line}: {dotted((*here, key.value))}: the key {key.value} is read as {what}, "
+        f"{path}:{line}: {dotted((*here, key.value))}: YAML reads the key {key.value} as {what}, "
         f"not as a word; put it in quotes{hint}"
     )
 

@@ -408,5 +408,5 @@ class Study(Strict):
     def _own_folder(cls, name: str) -> str:
         """Refuse the names of shared folders: a study's results are beside them."""
         if name in SHARED_FOLDERS:
-            raise ValueError(f"'{name}' is a folder of results/ already; choose another name")
+            raise ValueError(f"'{name}' is already a folder of results/; choose another name")
         return name

@@ -85,7 +85,7 @@ def _no_counts(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
     counts = value if isinstance(value, list) else [value]
     if counts and all(type(count) is int and count >= 1 for count in counts):
         raise ValueError(
-            f"without a unit it is a share of all steps, below 1; got {value}: write "
+            f"a number without a unit is a share of all steps, below 1; got {value}: write "
             f"{{epochs: {value}}}, or {{steps: {value}}}"
         )
     return value
@@ -204,7 +204,7 @@ class Recipe(_InOneUnit):
         given = [name for name in ("momentum", "nesterov") if getattr(self, name)]
         if self.optimizer != "sgd" and given:
             raise ValueError(
-                f"optimizer {self.optimizer} has no {' and no '.join(given)}; "
+                f"optimizer {self.optimizer} does not use {' and '.join(given)}; "
                 f"remove {' and '.join(given)}, or write optimizer: sgd"
             )
         if self.nesterov and not self.momentum:
@@ -219,7 +219,7 @@ class Recipe(_InOneUnit):
         if self.schedule == "one_cycle" and self.warmup is not None:
             raise ValueError("schedule one_cycle has its own warm-up; remove warmup")
         if self.compile and self.cuda_graph:
-            raise ValueError("compile and cuda_graph do not go together; remove one of them")
+            raise ValueError("compile and cuda_graph cannot be combined; remove one of them")
         return self
 
     @model_validator(mode="after")
@@ -300,8 +300,8 @@ def _no_count(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
     """Refuse 15000 in the place of a share of the training: a number of steps, most likely."""
     if isinstance(given, int | float) and not isinstance(given, bool) and given > 1:
         raise ValueError(
-            f"is a share of the training, 0 to 1, got {given}; for a step write its share of all "
-            f"steps, such as 0.5, and unit: steps"
+            f"must be a share of the training, 0 to 1, got {given}; to switch at a step, write its "
+            f"share of all steps, such as 0.5, and unit: steps"
         )
     return given
 
@@ -335,7 +335,7 @@ class Switch(Strict):
         fit = f"at: {around:g}, or more" if self.at < 0.5 else f"at: {1 - around:g}, or less"
         remedy = f"ramp: {room:g}, or less" if room else f"{fit}, or remove ramp"
         raise ValueError(
-            f"a change from {self.at - around:g} to {self.at + around:g} is not inside the "
+            f"the change from {self.at - around:g} to {self.at + around:g} extends beyond the "
             f"training, 0 to 1; write {remedy}"
         )
 

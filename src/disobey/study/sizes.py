@@ -53,7 +53,7 @@ def format_of(dataset: Files, root: str | None) -> str:
         format_of_path(path) for split in SPLITS for path in given_files(dataset, root, split)
     }
     if len(formats) > 1:
-        raise ValueError(f"files of one format are needed, got {' and '.join(sorted(formats))}")
+        raise ValueError(f"all files must have one format, got {' and '.join(sorted(formats))}")
     return formats.pop()
 
 
@@ -80,17 +80,17 @@ def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
         if twice is not None:
             return f"{twice} is given twice, so its rows would count twice; name it once"
         if format_of(dataset, root) != FOLDER:
-            return None if rows_of(dataset, root, split) else "holds no rows; name other files"
+            return None if rows_of(dataset, root, split) else "contains no rows; name other files"
         if not isinstance(given, str):
             return "a folder of images must be the only one; write one folder"
         classes = _class_folders(dataset, root, split)
         if not classes:
-            return f"{given} holds no images in folders, one for each class"
+            return f"{given} contains no folders of images; make one folder for each class"
         (folder,) = given_files(dataset, root, split)
         inside = {one.name for one in folder.iterdir() if one.is_dir() and visible(one.name)}
         if inside - classes:
             return (
-                f"{given}/{min(inside - classes)} holds no image of its own that can be read "
+                f"{given}/{min(inside - classes)} contains no readable image of its own "
                 f"({', '.join(IMAGES[:3])}, ...); convert its images, or remove the folder"
             )
     except (OSError, ValueError) as error:

@@ -108,8 +108,8 @@ def _wording(kind: str, context: dict[str, Any], given: object, location: Locati
         return f"{given!r} is not a repository; write owner/name"
     if kind == "string_pattern_mismatch":
         return (
-            f"{given!r} may hold only letters, digits, '_', '.' and '-', a letter or digit first; "
-            f"rename it"
+            f"{given!r} must begin with a letter or digit and contain only letters, digits, '_', "
+            f"'.' and '-'; rename it"
         )
     if kind == "string_too_long":
         return f"is longer than {context['max_length']} characters; shorten it"

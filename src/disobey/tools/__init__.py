@@ -11,6 +11,8 @@ from typing import Any
 
 from disobey.errors import UserError
 
+STUDY = "the study file (default: config.yaml)"
+
 
 def argument_parser(name: str, doc: str | None, **options: Any) -> argparse.ArgumentParser:  # noqa: ANN401
     """Return the parser of a tool; its description is the module's docstring ``doc``."""

@@ -42,33 +42,33 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = argparse.ArgumentParser(
         prog="python -m disobey compare",
-        description="Test the paper's claims on confidence with logits from any code.",
-        epilog="Files: npz (arrays train and test, or logits; label, example_id), npy, parquet, "
-        "and the netCDF of this package. docs/compare.md says more.",
+        description="Test the paper's claims on confidence with logits from any framework.",
+        epilog="File formats: npz (arrays train and test, or logits; label, example_id), npy, "
+        "parquet, and netCDF as written by this package. See docs/compare.md.",
     )
     made.add_argument("teacher", help="logits of the teacher, (example, class)")
-    made.add_argument("student", help="logits of its student, over the same examples")
-    made.add_argument("--reference", help="the student's architecture, trained on labels alone")
+    made.add_argument("student", help="logits of its student on the same examples")
+    made.add_argument("--reference", help="logits of the student's model trained on labels alone")
     made.add_argument(
         "--replicate", nargs="+", action="extend", default=[], metavar="FILE",
-        help="teachers of other seeds; without one no estimate is free of selection",
+        help="logits of teachers of other seeds; without them every estimate has selection bias",
     )  # fmt: skip
     made.add_argument(
         "--pair", nargs="+", action="append", default=[], metavar="FILE",
-        help="teacher and student [and reference] of another seed; with two pairs or more there "
-        "are intervals over seeds, and verdicts",
+        help="teacher and student [and reference] of another seed; two or more pairs, the first "
+        "one included, give intervals over seeds and verdicts",
     )  # fmt: skip
-    made.add_argument("--labels", help="classes 0, 1, ..., where the models' files hold none")
+    made.add_argument("--labels", help="class numbers 0, 1, ..., if the models' files have none")
     made.add_argument(
-        "--probabilities", action="store_true", help="the files hold probabilities, not logits"
+        "--probabilities", action="store_true", help="the files contain probabilities, not logits"
     )
     made.add_argument(
         "--split", choices=("train", "test"),
-        help="the split of arrays whose names do not tell it (default: test)",
+        help="split of arrays whose names do not state it (default: test)",
     )  # fmt: skip
     made.add_argument(
         "--output", type=Path, default=Path(NAME), metavar="FOLDER",
-        help=f"where table, page and figure go (default: {NAME})",
+        help=f"folder for table, page and figure (default: {NAME})",
     )  # fmt: skip
     return made
 

@@ -1,8 +1,8 @@
-"""``python -m disobey export RUN FOLDER``: a trained model as the Hugging Face hub has it.
+"""``python -m disobey export RUN FOLDER``: export a model in the format of the Hugging Face hub.
 
-Writes config.json, model.safetensors, the tokenizer of a text model, how images are to be prepared,
-and README.md, a model card made from the run's manifest. Text models and ResNets for colour images
-are loaded by transformers; other families by ``disobey.load_run(FOLDER)``. Either can be a teacher:
+Writes config.json, model.safetensors, the tokenizer of a text model, the preprocessing of images,
+and README.md, a model card made from the run's manifest. transformers loads text models and ResNets
+for colour images; ``disobey.load_run(FOLDER)`` loads the other families. Each can be a teacher:
 ``teachers: {mine: {source: huggingface, checkpoints: [{folder: FOLDER}]}}``.
 """
 
@@ -28,7 +28,7 @@ from disobey.stores.reader import read_arrays, read_groups
 from disobey.stores.writer import atomic
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
-from disobey.tools import argument_parser, tool
+from disobey.tools import STUDY, argument_parser, tool
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +45,10 @@ CARD = "README.md"
 def main(arguments: Sequence[str]) -> int:
     """Write the folder; 2 if the run cannot be exported."""
     parser = argument_parser("export", __doc__)
-    parser.add_argument("run", help="the run's id, as plan prints it, or its folder")
-    parser.add_argument("folder", type=Path, help="where to write; must be empty or not be there")
-    parser.add_argument("--epoch", type=int, help="the snapshot after this epoch")
-    parser.add_argument("--results", type=Path, default=layout.ROOT, help="the folder of results")
+    parser.add_argument("run", help="id of the run as printed by plan, or its folder")
+    parser.add_argument("folder", type=Path, help="output folder; must be empty or not exist")
+    parser.add_argument("--epoch", type=int, help="export the snapshot after this epoch")
+    parser.add_argument("--results", type=Path, default=layout.ROOT, help="folder of results")
     options = parser.parse_args(arguments)
     written = export(options.run, options.folder, options.epoch, options.results)
     print(f"written: {', '.join(map(str, written))}")
@@ -282,11 +282,12 @@ def _wilson(share: float, examples: int) -> tuple[float, float]:
 # --- curves of trainings
 
 CURVES = """\
-``python -m disobey curves STUDY --to csv|tensorboard``: a study's trainings, epoch by epoch.
+``python -m disobey curves STUDY --to csv|tensorboard``: export the training curves of a study.
 
-Loss, accuracy, learning rate and seconds of every finished training, and accuracies along training
-where the recipe has evaluate. csv writes one tidy table, results/<study>/curves.csv; tensorboard
-writes event files, one folder for each run, below results/<study>/tensorboard/.
+The curves are the loss, accuracy, learning rate and seconds of every finished training by epoch,
+and accuracies along training if the recipe has evaluate. csv writes one tidy table,
+results/<study>/curves.csv; tensorboard writes event files, one folder per run, below
+results/<study>/tensorboard/.
 """
 
 EVALUATE = "evaluate"  # the group of accuracies along training
@@ -296,9 +297,9 @@ EVALUATE = "evaluate"  # the group of accuracies along training
 def curves_main(arguments: Sequence[str]) -> int:
     """Write the curves; 2 if the study cannot be used or no training has finished."""
     parser = argument_parser("curves", CURVES)
-    parser.add_argument("study", nargs="?", default="config.yaml", help="the study file")
-    parser.add_argument("--to", choices=tuple(WRITERS), default="csv")
-    parser.add_argument("--output", type=Path, help="a file for csv, a folder for tensorboard")
+    parser.add_argument("study", nargs="?", default="config.yaml", help=STUDY)
+    parser.add_argument("--to", choices=tuple(WRITERS), default="csv", help="default: csv")
+    parser.add_argument("--output", type=Path, help="output file (csv) or folder (tensorboard)")
     options = parser.parse_args(arguments)
     study = load_study(options.study)
     jobs = [job for job in make_plan(study).jobs.values() if job.stage == "train"]

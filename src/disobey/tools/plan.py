@@ -1,4 +1,4 @@
-"""``python -m disobey plan [study.yaml]``: what a study asks for, or the first mistake in it."""
+"""``python -m disobey plan [STUDY]``: check a study file; list its runs, pairs and jobs."""
 
 import json
 import pdb
@@ -18,7 +18,7 @@ from disobey.study.plan import make_plan
 from disobey.study.resources import RUN_A_MODEL, Need, need_of
 from disobey.study.runs import seen_teacher
 from disobey.study.staleness import CodeDigests
-from disobey.tools import argument_parser, tool, whole_number
+from disobey.tools import STUDY, argument_parser, tool, whole_number
 from disobey.training.losses import DEFAULT, TEMPERATURE
 
 LISTED = 10  # names in an error
@@ -28,7 +28,7 @@ LISTED = 10  # names in an error
 def main(arguments: Sequence[str]) -> int:
     """Print the plan of a study file; 2 where the file cannot be used."""
     parser = argument_parser("plan", __doc__)
-    parser.add_argument("study", nargs="?", default="config.yaml")
+    parser.add_argument("study", nargs="?", default="config.yaml", help=STUDY)
     options = parser.parse_args(arguments)
     study = load_study(options.study)
     plan = make_plan(study)
@@ -100,9 +100,8 @@ def _compared(comparison: ComparedLogits | ComparedCheckpoints) -> str:
 
 RUN = """``python -m disobey run JOB``: run one job of a study in this process.
 
-The job is looked up by its name as ``why`` prints it, or by any part of it that no other job has.
-It writes what Snakemake would make it write, so the study goes on from there; what it reads must
-have been made.
+JOB is the job's name as printed by ``why``, or any part of it that no other job has. The job writes
+the same files as under Snakemake, and the study continues from there. Its inputs must exist.
 """
 
 
@@ -111,9 +110,11 @@ def run_main(arguments: Sequence[str]) -> int:
     """Run the stage of a job; return its exit status, 2 where the call cannot be used."""
     parser = argument_parser("run", RUN)
     parser.add_argument("job", nargs="+", help="part of the job's name, for example: train digits")
-    parser.add_argument("--study", default="config.yaml", help="the study file")
-    parser.add_argument("--pdb", action="store_true", help="debug where an exception is raised")
-    parser.add_argument("--threads", type=whole_number(1, 1024), default=1)
+    parser.add_argument("--study", default="config.yaml", help=STUDY)
+    parser.add_argument("--pdb", action="store_true", help="debug an exception where it is raised")
+    parser.add_argument(
+        "--threads", type=whole_number(1, 1024), default=1, help="threads of the job (default: 1)"
+    )
     options = parser.parse_intermixed_args(arguments)
     study = load_study(options.study)
     plan = make_plan(study)

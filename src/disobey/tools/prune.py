@@ -1,11 +1,11 @@
-"""``python -m disobey prune [STUDY ...]``: files in results/ that no study asks for.
+"""``python -m disobey prune [STUDY ...]``: list the files in results/ that no study uses.
 
-The files are listed, and deleted only with ``--delete``. Kept are the files of all studies that
-Snakemake was called with in this folder and of those that you name; if you name none, also of
-config.yaml and workflow/studies/*.yaml. The folder of any other study is kept, with everything that
-its stores were made from: to remove them too, first delete results/<study>. Only files that jobs of
-disobey can have made are listed: names that end with hex digits in the shared folders, and stores
-with a manifest in the folder of a study.
+``--delete`` deletes them. The command keeps the files of all studies that Snakemake was called with
+in this folder, and of those that you name; if you name none, also those of config.yaml and
+workflow/studies/*.yaml. It keeps the folder of any other study, with everything that its stores
+were made from; to remove these, first delete results/<study>. It lists only files that jobs of
+disobey can have made: names that end with hex digits in the shared folders, and stores with a
+manifest in the folder of a study.
 """
 
 import argparse
@@ -200,8 +200,8 @@ def main(arguments: Sequence[str]) -> int:
     """List orphans, or delete them; 2 where it is unknown what the studies ask for."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argument_parser("prune", __doc__, formatter_class=form)
-    parser.add_argument("studies", nargs="*", metavar="STUDY", type=Path)
-    parser.add_argument("--delete", action="store_true", help="delete what is listed")
+    parser.add_argument("studies", nargs="*", metavar="STUDY", type=Path, help="study files")
+    parser.add_argument("--delete", action="store_true", help="delete the listed files")
     options = parser.parse_args(arguments)
     files, gone = studies(options.studies)
     asked = {path.resolve() for path in (*options.studies, *configfiles())}

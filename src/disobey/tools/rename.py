@@ -1,9 +1,9 @@
-"""``python -m disobey rename STUDY``: give results of an earlier version today's names.
+"""``python -m disobey rename STUDY``: rename the results of an earlier version.
 
-Earlier versions ended the ids of stores with eight hex digits; today's have twelve. The
-stores of a study and their manifests are renamed; no result is computed. The store of the old name
-is removed after that of the new name is complete. The next run makes the pages, which print ids,
-again.
+Earlier versions ended the ids of stores with eight hex digits; this version uses twelve. The
+command renames the stores of a study and their manifests, and computes no result. It removes a
+store's old name after the store of the new name is complete. The next run makes the pages again,
+because they print ids.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""``python -m disobey results [STUDY ...]``: the tables of finished studies, as Markdown.
+"""``python -m disobey results [STUDY ...]``: print the tables of finished studies as Markdown.
 
-For several studies a table of all claims comes first. Its output is part of docs/results.md:
-nothing in there is typed in.
+For several studies a table of all claims comes first. docs/results.md contains the output; no
+number there is typed by hand.
 """
 
 import csv
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         "studies", nargs="*", metavar="STUDY", default=["config.yaml"], help="study files"
     )
     parser.add_argument(
-        "--brief", action="store_true", help="without the numbers of each claim in each setting"
+        "--brief", action="store_true", help="omit the numbers of each claim in each setting"
     )
     options = parser.parse_args(arguments)
     found = [Found.read(path) for path in options.studies]
@@ -221,11 +221,11 @@ def _row(held: Held, row: Row) -> list[str]:
 # --- the paper, figure by figure
 
 PAPER_PAGE = """\
-``python -m disobey paper STUDY ...``: the paper's figures beside ours, as docs/paper.md.
+``python -m disobey paper STUDY ...``: compare the paper's figures with ours, as in docs/paper.md.
 
-What the paper shows comes from ``paper_map.yaml`` beside this module; which study draws the same,
-from the study files; what was found, from the studies' tables ``summary``: those in ``results/``,
-or with ``--tables`` copies of them. A study without a table has not been run yet.
+``paper_map.yaml`` beside this module lists what the paper shows. The study files tell which study
+draws the same. The findings come from the studies' tables ``summary`` in ``results/``, or from
+copies with ``--tables``. A study without this table counts as not run.
 """
 
 MAP = Path(__file__).with_name("paper_map.yaml")
@@ -337,8 +337,8 @@ def _counts(name: str, counts: Sequence[Cells]) -> list[str]:
 def paper_main(arguments: Sequence[str]) -> int:
     """Print the page; 2 where a study file cannot be used."""
     parser = argument_parser("paper", PAPER_PAGE)
-    parser.add_argument("studies", nargs="+", metavar="STUDY", help="study files, as on the page")
-    parser.add_argument("--tables", type=Path, help="folder of copies: STUDY/summary.csv")
+    parser.add_argument("studies", nargs="+", metavar="STUDY", help="study files in order")
+    parser.add_argument("--tables", type=Path, help="folder of copied tables, STUDY/summary.csv")
     options = parser.parse_args(arguments)
     command = f"python -m disobey paper {shlex.join(arguments)}"
     studies = [_read(path, options.tables) for path in options.studies]

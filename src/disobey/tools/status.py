@@ -1,6 +1,6 @@
-"""``python -m disobey status [STUDY]``: what is done, running, stale, stopped, failed, missing.
+"""``python -m disobey status [STUDY]``: show which jobs are done, running, stale or failed.
 
-It only reads, whether Snakemake works or not: it takes no lock and writes no file.
+The command only reads: it takes no lock and writes no file, so it can run beside Snakemake.
 """
 
 import json
@@ -26,7 +26,7 @@ from disobey.study.jobs import Name, Plan, PlannedJob
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, why
-from disobey.tools import argument_parser, tool, whole_number
+from disobey.tools import STUDY, argument_parser, tool, whole_number
 
 TAIL = 64 << 10  # bytes: errors and the last state of a bar are at the end of a log
 # ``43%|####3     | 86/200 [00:12<00:16, 7.03step/s, loss=0.4]``, as tqdm writes it
@@ -230,11 +230,11 @@ CLEAR = "\033[H\033[2J\033[3J"
 def main(arguments: Sequence[str]) -> int:
     """Print how far a study is; 2 if the study file cannot be used."""
     parser = argument_parser("status", __doc__)
-    parser.add_argument("study", nargs="?", default="config.yaml")
-    parser.add_argument("--json", action="store_true", help="all jobs, for scripts")
+    parser.add_argument("study", nargs="?", default="config.yaml", help=STUDY)
+    parser.add_argument("--json", action="store_true", help="print all jobs as JSON, for scripts")
     parser.add_argument(
         "--watch", nargs="?", type=whole_number(1, 86_400), const=10, metavar="SECONDS",
-        help="look again every so often, until Ctrl-C (default: 10)",
+        help="refresh every SECONDS until Ctrl-C (default: 10)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
     clear = CLEAR if sys.stdout.isatty() else ""

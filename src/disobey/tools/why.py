@@ -1,4 +1,4 @@
-"""``python -m disobey why [STUDY]``: the jobs that would run now, with the reasons."""
+"""``python -m disobey why [STUDY]``: list the jobs that would run now, with reasons."""
 
 import contextlib
 import getpass
@@ -20,7 +20,7 @@ from disobey.study.jobs import Name, Plan
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, stale_by_code, why
-from disobey.tools import argument_parser, tool
+from disobey.tools import STUDY, argument_parser, tool
 
 # Reasons that are printed of one job: a report has an input for each table, figure and analysis.
 SHOWN = 5
@@ -30,8 +30,8 @@ SHOWN = 5
 def main(arguments: Sequence[str]) -> int:
     """Print one line per stale job; 2 where the study file cannot be used."""
     parser = argument_parser("why", __doc__)
-    parser.add_argument("study", nargs="?", default="config.yaml")
-    parser.add_argument("--strict", action="store_true", help="ignore what was accepted")
+    parser.add_argument("study", nargs="?", default="config.yaml", help=STUDY)
+    parser.add_argument("--strict", action="store_true", help="ignore accepted edits of the code")
     options = parser.parse_args(arguments)
     plan = make_plan(load_study(options.study))
     reasons = why(plan, CodeDigests(), strict=options.strict)
@@ -45,9 +45,10 @@ def main(arguments: Sequence[str]) -> int:
 ACCEPT = """\
 ``python -m disobey accept STUDY [JOB ...]``: record that an edit of the code changes no number.
 
-Finished jobs whose code changed are listed, and after a yes their manifests are given today's
-digest, so that they do not run again. The manifests keep who accepted the change, when, at which
-commit and what the digest was before; ``explain`` shows it, and ``why --strict`` ignores it.
+The command lists the finished jobs whose code has changed. After confirmation it writes today's
+digest into their manifests, so that they do not run again. A manifest records who accepted the
+edit, when, at which commit, and the previous digest; ``explain`` shows this record, and
+``why --strict`` ignores it.
 """
 
 
@@ -57,7 +58,7 @@ def accept_main(arguments: Sequence[str]) -> int:
     parser = argument_parser("accept", ACCEPT)
     parser.add_argument("study", help="the study file")
     parser.add_argument(
-        "job", nargs="*", help="part of a job's name, as why prints it; all jobs by default"
+        "job", nargs="*", help="part of a job's name as printed by why (default: all jobs)"
     )
     parser.add_argument("--yes", action="store_true", help="accept without asking")
     options = parser.parse_intermixed_args(arguments)
@@ -161,7 +162,7 @@ def _who() -> str:
 # --- explain -------------------------------------------------------------------------------------
 
 EXPLAIN = (
-    "``python -m disobey explain FILE``: what a store, table or figure is and what it came from."
+    "``python -m disobey explain FILE``: describe a store, table or figure, and how it was made."
 )
 
 
