@@ -38,7 +38,7 @@ def median_ratio(rounds: Sequence[Mapping[str, float]], above: str, below: str) 
     return statistics.median(found[above] / found[below] for found in rounds)
 
 
-def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], **record: Any) -> None:  # noqa: ANN401
+def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], **record: Any) -> None:
     """Print one table and write ``benchmarks/results/<name>.json``.
 
     Parameters

@@ -139,7 +139,7 @@ def gradient(
     model: nn.Module,
     shown: torch.Tensor,
     label: torch.Tensor,
-    **to: Any,  # noqa: ANN401 - of torch.Tensor.to
+    **to: Any,
 ) -> torch.Tensor:
     """Return the gradient of the cross-entropy with respect to all weights, in one vector."""
     moved = copy.deepcopy(model).train().to(**to)
@@ -172,7 +172,7 @@ def repeats(device: torch.device, seconds: float) -> Iterator[Row]:
             yield f"{SMALL_STEPS} steps {what}, {precision}", words, "equal bit for bit", apart != 0
 
 
-def trained(data: Prepared, device: torch.device, precision: str, steps: int) -> Any:  # noqa: ANN401
+def trained(data: Prepared, device: torch.device, precision: str, steps: int) -> Any:
     """Return a training after some steps."""
     loop = OurLoop(student(data, device, precision), data, precision, None, device=device)
     training = loop.training()
@@ -181,7 +181,7 @@ def trained(data: Prepared, device: torch.device, precision: str, steps: int) ->
     return training
 
 
-def weights_of(training: Any) -> torch.Tensor:  # noqa: ANN401
+def weights_of(training: Any) -> torch.Tensor:
     """Return all parameters and buffers in one float64 vector."""
     values = training.model.state_dict().values()
     return torch.cat([value.detach().double().cpu().flatten() for value in values])
@@ -278,7 +278,7 @@ def processes(device: torch.device, seconds: float) -> Iterator[Row]:
         yield f"{count} {what}", f"{sum(found):,.0f} images/s", "", False
 
 
-def one_of_several(barrier: Any, queue: Any, steps: int) -> None:  # noqa: ANN401 - multiprocessing's own
+def one_of_several(barrier: Any, queue: Any, steps: int) -> None:
     """Train beside others, from the moment when all of them are warm."""
     device, data = device_here(), images(BATCH * 40)
     ours = OurLoop(student(data, device, "bf16"), data, "bf16", None, device=device)

@@ -129,7 +129,7 @@ TURN = "turn"
 BEGAN = "DISOBEY_RUN_BEGAN"
 
 
-def run_groups(workflow: Any, groups: Mapping[Name, str]) -> None:  # noqa: ANN401
+def run_groups(workflow: Any, groups: Mapping[Name, str]) -> None:
     """Let ``workflow`` run each group as one job of the cluster.
 
     Snakemake has its settings when it calls `execute`, and not while the Snakefile is read. It does
@@ -138,7 +138,7 @@ def run_groups(workflow: Any, groups: Mapping[Name, str]) -> None:  # noqa: ANN4
     workflow.register_resource(TURN, 1)
     execute = workflow.execute
 
-    def execute_together(executor_plugin: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
+    def execute_together(executor_plugin: Any, *rest: Any, **named: Any) -> Any:
         # Otherwise what does not hang together would be a job each.
         workflow.group_settings.group_components = dict(Counter(groups.values()))
         run = functools.partial(execute, executor_plugin, *rest, **named)
@@ -159,7 +159,7 @@ def run_groups(workflow: Any, groups: Mapping[Name, str]) -> None:  # noqa: ANN4
     workflow.execute = execute_together
 
 
-def manifests_to_make(workflow: Any, *, left: bool = False) -> set[str]:  # noqa: ANN401
+def manifests_to_make(workflow: Any, *, left: bool = False) -> set[str]:
     """Return the manifests of all jobs that this call of Snakemake runs, or of those ``left``."""
     jobs = workflow.dag.needrun_jobs(exclude_finished=left)
     return {str(job.output[-1]) for job in jobs if job.output}
@@ -178,12 +178,12 @@ def made_in_this_run(output: Sequence[object]) -> bool:
     return path.is_file() and path.stat().st_mtime >= float(began) and broken_store(path) is None
 
 
-def _leave_out_finished(workflow: Any) -> None:  # noqa: ANN401
+def _leave_out_finished(workflow: Any) -> None:
     """Leave out what an attempt before this one has finished; end where nothing is left to do."""
     settings = workflow.dag_settings
     targets = list(settings.target_jobs)
 
-    def finished(target: Any) -> bool:  # noqa: ANN401
+    def finished(target: Any) -> bool:
         # Not by the rule's name, which is another one where this workflow is a module.
         rule = workflow.get_rule(target.rulename)
         return made_in_this_run(rule.expand_output(target.wildcards_dict)[0])
@@ -203,14 +203,14 @@ def _keep_what_is_finished() -> None:
 
     cleanup = Job.cleanup
 
-    async def cleanup_unfinished(job: Any, skip_outputs: Any) -> None:  # noqa: ANN401
+    async def cleanup_unfinished(job: Any, skip_outputs: Any) -> None:
         if not made_in_this_run(job.output):
             await cleanup(job, skip_outputs)
 
     Job.cleanup = cleanup_unfinished
 
 
-def _note_what_is_finished(workflow: Any) -> None:  # noqa: ANN401
+def _note_what_is_finished(workflow: Any) -> None:
     """Let Snakemake note of members of groups that were cancelled what they were made from."""
     for job in list(workflow.dag.needrun_jobs()):
         if made_in_this_run(job.output):

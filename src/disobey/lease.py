@@ -77,7 +77,7 @@ def remove_stale_locks() -> None:
         print("disobey: an earlier run was killed here; this one goes on from it", file=sys.stderr)
 
 
-def work_alone(workflow: Any, manifests: Iterable[str]) -> None:  # noqa: ANN401
+def work_alone(workflow: Any, manifests: Iterable[str]) -> None:
     """Let ``workflow`` execute jobs, which may make ``manifests``, only under the lease.
 
     While a Snakefile is read nothing tells a run from ``--lint``, ``--report`` or ``--unlock``.
@@ -89,7 +89,7 @@ def work_alone(workflow: Any, manifests: Iterable[str]) -> None:  # noqa: ANN401
     execute = workflow.execute
 
     @functools.wraps(execute)
-    def execute_alone(executor_plugin: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
+    def execute_alone(executor_plugin: Any, *rest: Any, **named: Any) -> Any:
         run = functools.partial(execute, executor_plugin, *rest, **named)
         if executor_plugin.common_settings.dryrun_exec or not workflow.execution_settings.lock:
             return run()

@@ -26,7 +26,7 @@ class LogStream:
         self._held = ""  # the newest state, while it is too early to write it
         self._after_state = False
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:

@@ -23,7 +23,7 @@ class Strict(BaseModel):
     @classmethod
     def _known_keys_only(
         cls,
-        data: Any,  # noqa: ANN401 - whatever YAML gave
+        data: Any,
         check: ModelWrapValidatorHandler[Self],
     ) -> Self:
         fields = cls.model_fields
@@ -65,7 +65,7 @@ def spec_of(model: BaseModel) -> dict[str, Any]:
     return _without_off(model.model_dump(mode="json"))
 
 
-def _without_off(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _without_off(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_off(v) for k, v in value.items() if v is not None and v is not False}
     if isinstance(value, list):

@@ -245,7 +245,7 @@ class Jobs:
             ) from None
 
 
-def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: ANN401
+def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:
     """Load the study, plan its jobs, tidy up and keep other runs out of the folder.
 
     Called by the Snakefile, with its ``workflow`` and ``config``, which Snakemake reads once for
@@ -279,7 +279,7 @@ def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:  # noqa: AN
     return jobs
 
 
-def _jobs_of(workflow: Any, study_file: Path) -> Jobs:  # noqa: ANN401
+def _jobs_of(workflow: Any, study_file: Path) -> Jobs:
     """Return the jobs of a study, after checking that they can run here."""
     study, on_cluster = load_study(study_file), _on_cluster(workflow)
     gpu = gpus_of_a_job(study.device, on_cluster=on_cluster)
@@ -293,7 +293,7 @@ def _jobs_of(workflow: Any, study_file: Path) -> Jobs:  # noqa: ANN401
     return jobs
 
 
-def _rerun_stale(workflow: Any, jobs: Jobs, *, alone: bool) -> None:  # noqa: ANN401
+def _rerun_stale(workflow: Any, jobs: Jobs, *, alone: bool) -> None:
     """Let Snakemake rerun exactly those finished jobs whose manifests show that they are stale.
 
     Its own triggers are off, because its records below ``.snakemake`` do not travel with results
@@ -304,7 +304,7 @@ def _rerun_stale(workflow: Any, jobs: Jobs, *, alone: bool) -> None:  # noqa: AN
     make_graph = workflow._prepare_dag
 
     @functools.wraps(make_graph)
-    def make_graph_with_stale(*rest: Any, **named: Any) -> None:  # noqa: ANN401
+    def make_graph_with_stale(*rest: Any, **named: Any) -> None:
         make_graph(*rest, **named)
         if alone:
             workflow.dag_settings.rerun_triggers = frozenset()
@@ -327,14 +327,14 @@ def _reasons(stale: Iterable[list[str]]) -> list[str]:
     return [*lines, f"{rest} more; `make why` lists all"] if rest else lines
 
 
-def _tell_progress(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
+def _tell_progress(workflow: Any, plan: Plan) -> None:
     """Print the time left while ``workflow`` runs, unless ``--quiet`` hides the progress."""
     from snakemake.logging import is_quiet_about, logger
 
     execute = workflow.execute
 
     @functools.wraps(execute)
-    def execute_and_tell(executor_plugin: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401
+    def execute_and_tell(executor_plugin: Any, *rest: Any, **named: Any) -> Any:
         settings = executor_plugin.common_settings
         quiet = workflow.output_settings.quiet or ()
         if settings.dryrun_exec or is_quiet_about(quiet, "progress"):
@@ -351,14 +351,14 @@ def _tell_progress(workflow: Any, plan: Plan) -> None:  # noqa: ANN401
     workflow.execute = execute_and_tell
 
 
-def _python(workflow: Any) -> str:  # noqa: ANN401
+def _python(workflow: Any) -> str:
     """Return this interpreter, or the environment's own if Snakemake deploys conda."""
     methods = {str(method).rpartition(".")[2].lower() for method in
                workflow.deployment_settings.deployment_method}  # fmt: skip
     return "python" if "conda" in methods else sys.executable
 
 
-def longest_minutes(workflow: Any) -> int:  # noqa: ANN401
+def longest_minutes(workflow: Any) -> int:
     """Return the largest time limit in minutes that the site's profile allows."""
     given = dict(workflow.resource_settings.default_resources or {})
     if LONGEST not in given:
@@ -393,7 +393,7 @@ def check_gpus(wanted: int, seen: int | None) -> None:
         )
 
 
-def count_cards(workflow: Any, jobs: Jobs) -> None:  # noqa: ANN401
+def count_cards(workflow: Any, jobs: Jobs) -> None:
     """Let Snakemake start no more jobs on GPUs than there are places on those of this machine.
 
     ``--resources gpu=N`` lets it use N of them; otherwise all are used. A cluster counts its own.
@@ -436,12 +436,12 @@ def _sees_gpu() -> bool:
     return any(map(glob.glob, (NVIDIA, "/dev/kfd", "/dev/dxg")))
 
 
-def _on_cluster(workflow: Any) -> bool:  # noqa: ANN401
+def _on_cluster(workflow: Any) -> bool:
     """Return whether jobs run on a cluster: only then does Snakemake count nodes."""
     return workflow.remote_exec or workflow.resource_settings.nodes is not None
 
 
-def _prepare_children(workflow: Any) -> None:  # noqa: ANN401
+def _prepare_children(workflow: Any) -> None:
     """Let jobs import this package and nothing from their folder; turn HDF5's locks off."""
     if workflow.remote_exec:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -477,19 +477,19 @@ def check_installed(plan: Plan) -> None:
         raise UserError("\n".join(lacking))
 
 
-def _is_module(workflow: Any) -> bool:  # noqa: ANN401
+def _is_module(workflow: Any) -> bool:
     """Return whether another workflow's Snakefile uses this one's by ``module``."""
     return not workflow.modifier.is_main_snakefile()
 
 
-def default_study(workflow: Any) -> str:  # noqa: ANN401
+def default_study(workflow: Any) -> str:
     """Return the study file of this folder, else the one beside the Snakefile."""
     if Path(DEFAULT_STUDY).exists():
         return DEFAULT_STUDY
     return str(workflow.current_basedir.join(DEFAULT_STUDY).get_path_or_uri(secret_free=False))
 
 
-def study_file_of(workflow: Any, config: Mapping[str, Any]) -> Path:  # noqa: ANN401
+def study_file_of(workflow: Any, config: Mapping[str, Any]) -> Path:
     """Return the one study file; Snakemake would merge several without a word.
 
     Where this workflow is a module, ``config`` is the one of the ``module`` statement:

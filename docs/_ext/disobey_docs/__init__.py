@@ -34,7 +34,7 @@ COMMENT = re.compile(r"^<!-- (?P<kind>generated|file): (?P<name>.+) -->$", re.M)
 PAGES = {"README.md": "readme", "CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog"}
 
 
-def setup(app: Any) -> dict[str, bool]:  # noqa: ANN401 - Sphinx is not there when tests import this
+def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("source-read", fill_in)
     app.connect("env-get-outdated", always_anew)
@@ -42,7 +42,7 @@ def setup(app: Any) -> dict[str, bool]:  # noqa: ANN401 - Sphinx is not there wh
     return {"parallel_read_safe": True}
 
 
-def fill_in(app: Any, docname: str, source: list[str]) -> None:  # noqa: ANN401
+def fill_in(app: Any, docname: str, source: list[str]) -> None:
     """Insert generated content into a page, and rewrite its links out of docs/."""
     from sphinx.util.logging import getLogger
 
@@ -62,7 +62,7 @@ def fill_in(app: Any, docname: str, source: list[str]) -> None:  # noqa: ANN401
         getLogger(__name__).warning(broken, location=docname)
 
 
-def always_anew(app: Any, env: Any, *_: object) -> list[str]:  # noqa: ANN401
+def always_anew(app: Any, env: Any, *_: object) -> list[str]:
     """Return the pages that are generated from the code, whose changes Sphinx does not see."""
     return [
         name

@@ -26,17 +26,17 @@ def mathml(tex: str, *, block: bool) -> str:
     return str(tex2mathml(tex.strip(), as_block=block))
 
 
-def visit_inline(writer: Any, node: Any) -> None:  # noqa: ANN401 - Sphinx's
+def visit_inline(writer: Any, node: Any) -> None:
     """Write an inline formula."""
     _write(writer, node, block=False)
 
 
-def visit_block(writer: Any, node: Any) -> None:  # noqa: ANN401
+def visit_block(writer: Any, node: Any) -> None:
     """Write a displayed formula; it scrolls if it is wider than the page."""
     _write(writer, node, block=True)
 
 
-def _write(writer: Any, node: Any, block: bool) -> None:  # noqa: ANN401
+def _write(writer: Any, node: Any, block: bool) -> None:
     from docutils.nodes import SkipNode
     from docutils.utils.math import MathError
     from sphinx.util.logging import getLogger

@@ -214,7 +214,7 @@ def inheritance(
             trio: of(*(means[:, 0, column[frozenset(p)]] for p in _pairs(*trio))) for trio in trios
         }
 
-    def of(mr: Any, tr: Any, mt: Any, tt: Any, rr: Any) -> dict[str, np.ndarray]:  # noqa: ANN401
+    def of(mr: Any, tr: Any, mt: Any, tt: Any, rr: Any) -> dict[str, np.ndarray]:
         scale = np.sqrt(tt / rr)
         copied = (mt - scale * mr) / spread(tt, scale * tr)
         return {SIGNAL_SCALE: mr / tr, INHERITANCE: copied}

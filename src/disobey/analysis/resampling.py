@@ -111,12 +111,12 @@ class Averages:
     ) -> None:
         self._finish, self._parts = finish, [(part, Means()) for part in parts]
 
-    def add(self, counts: np.ndarray, *block: Any) -> None:  # noqa: ANN401 - see ``parts``
+    def add(self, counts: np.ndarray, *block: Any) -> None:
         """Add a block of examples, whose counts are ``counts``."""
         for part, means in self._parts:
             means.add(counts, *part(*block))
 
-    def statistics(self) -> Any:  # noqa: ANN401 - what ``finish`` returns
+    def statistics(self) -> Any:
         """Return the statistics by name, each of shape (1 + resample,)."""
         means = [of_part.values() for _, of_part in self._parts]
         with np.errstate(invalid="ignore", divide="ignore"):

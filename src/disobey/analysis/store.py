@@ -110,7 +110,7 @@ class Analysis:
         known = {TEACHER: teacher, REFERENCE: reference, STUDENT: student}
         return (known | {EFFECT: student - reference})[model]
 
-    def seeds(self, statistic: str, model: str, split: str = "test", subset: str = "all") -> Any:  # noqa: ANN401
+    def seeds(self, statistic: str, model: str, split: str = "test", subset: str = "all") -> Any:
         """Return the statistic of each seed: array of shape (seed,)."""
         return self.splits[split].value.sel(statistic=statistic, model=model, subset=subset).values
 
@@ -146,7 +146,7 @@ def read_analysis(manifest: Manifest, *, plots: bool = True) -> Analysis:
     return Analysis(manifest.id, about, splits)
 
 
-def read_beside(manifest: Manifest) -> Any:  # noqa: ANN401 - one of `BESIDE`
+def read_beside(manifest: Manifest) -> Any:
     """Read a verified store of the bias, of curves or of gradients into memory."""
     path, made = manifest.file(), BESIDE[manifest.record["stage"]]
     with xr.open_dataset(path, engine="netcdf4") as root:

@@ -38,7 +38,7 @@ SMALLEST_PAIR = 2  # without a reference
 def compare_models(
     pairs: Sequence[Sequence[Any]],
     replicates: Sequence[Any],
-    labels: Any = None,  # noqa: ANN401 - an array, a mapping or a path
+    labels: Any = None,
     probabilities: bool = False,
     split: str | None = None,
     resamples: int = 1000,
@@ -75,7 +75,7 @@ def compare_models(
 def align_models(
     pairs: Sequence[Sequence[Any]],
     replicates: Sequence[Any],
-    labels: Any = None,  # noqa: ANN401 - an array, a mapping or a path
+    labels: Any = None,
     probabilities: bool = False,
     split: str | None = None,
     labels_are_of: str = "labels",
@@ -173,11 +173,11 @@ def _check_pairs(pairs: Sequence[Sequence[Any]]) -> None:
         )
 
 
-def _is_path(model: Any) -> bool:  # noqa: ANN401
+def _is_path(model: Any) -> bool:
     return isinstance(model, str | Path)
 
 
-def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
+def _read(model: Any, name: str, main: str) -> Splits:
     """Return the splits of a model or of labels, as their arrays call them."""
     if _is_path(model):
         return read_file(Path(model), main)
@@ -201,7 +201,7 @@ def _read(model: Any, name: str, main: str) -> Splits:  # noqa: ANN401
     return splits
 
 
-def _splits_of(model: Any, name: str, where: str, main: str) -> Splits:  # noqa: ANN401 - array_like
+def _splits_of(model: Any, name: str, where: str, main: str) -> Splits:
     """Return the splits of a table or an array, with the ids and the class names beside it."""
     if hasattr(model, "iloc"):  # of pandas
         splits = table_splits(name, model.to_frame(main) if model.ndim == 1 else model, main)
@@ -213,7 +213,7 @@ def _splits_of(model: Any, name: str, where: str, main: str) -> Splits:  # noqa:
     return {UNNAMED: of_coordinates(dims, beside) | {main: _array(where, model)}}
 
 
-def _array(where: str, given: Any) -> np.ndarray:  # noqa: ANN401 - array_like
+def _array(where: str, given: Any) -> np.ndarray:
     """Return what was given as an array, (example, class); nothing of it may be masked."""
     if hasattr(given, "iloc"):  # of pandas
         return table_values(where, given)
@@ -253,5 +253,5 @@ def _check_splits(read: Mapping[str, Splits], labels: Splits, name: str) -> None
         )
 
 
-def _listed(splits: Any) -> str:  # noqa: ANN401 - any iterable of names
+def _listed(splits: Any) -> str:
     return " and ".join(split for split in SPLITS if split in splits)

@@ -267,7 +267,7 @@ def _with_index(table: "pd.DataFrame") -> "pd.DataFrame":
     return table.rename_axis(ID).reset_index()
 
 
-def table_values(where: str, table: Any) -> np.ndarray:  # noqa: ANN401 - a frame or a column
+def table_values(where: str, table: Any) -> np.ndarray:
     """Return what pandas holds as numpy has it, also where pandas keeps missing values apart."""
     if table.ndim > 1:
         parts = [table_values(where, table.iloc[:, k]) for k in range(table.shape[1])]
@@ -362,7 +362,7 @@ def _netcdf(path: Path, main: str) -> Splits:
         raise UserError(f"{path}: cannot be read as netCDF ({error})") from None
 
 
-def _group(path: Path, split: str, group: Any, main: str) -> Columns:  # noqa: ANN401
+def _group(path: Path, split: str, group: Any, main: str) -> Columns:
     """Return the variables of a group that are known here."""
     variables = group.variables
     if main not in variables:

@@ -87,7 +87,7 @@ def square(image: np.ndarray, side: int) -> np.ndarray:
     return _array(_cut(opened, side, side), grey=grey)
 
 
-def _cut(image: Any, side: int, scaled: int) -> Any:  # noqa: ANN401
+def _cut(image: Any, side: int, scaled: int) -> Any:
     from PIL import Image
 
     width, height = image.size
@@ -111,7 +111,7 @@ def check_whole(encoded: bytes) -> None:
     _loaded(image)
 
 
-def _opened(encoded: bytes) -> Any:  # noqa: ANN401 - an image of Pillow
+def _opened(encoded: bytes) -> Any:
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -122,7 +122,7 @@ def _opened(encoded: bytes) -> Any:  # noqa: ANN401 - an image of Pillow
         raise ValueError(f"cannot be decoded: {error}") from None
 
 
-def _loaded(image: Any) -> Any:  # noqa: ANN401
+def _loaded(image: Any) -> Any:
     try:
         image.load()
     except (OSError, ValueError, SyntaxError) as error:  # SyntaxError: a broken PNG
@@ -130,7 +130,7 @@ def _loaded(image: Any) -> Any:  # noqa: ANN401
     return image
 
 
-def _array(image: Any, *, grey: bool) -> np.ndarray:  # noqa: ANN401
+def _array(image: Any, *, grey: bool) -> np.ndarray:
     array = np.asarray(image.convert("L" if grey else "RGB"))
     return array[..., None] if grey else array
 

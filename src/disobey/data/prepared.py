@@ -149,7 +149,7 @@ def _kind(attributes: dict[str, Any]) -> str:
     return "image" if "channel_mean" in attributes else "feature"
 
 
-def _inputs(data: Path, split: str, attributes: dict[str, Any]) -> Any:  # noqa: ANN401
+def _inputs(data: Path, split: str, attributes: dict[str, Any]) -> Any:
     kind = _kind(attributes)
     if kind == ENCODED:
         return EncodedImages(data, split, attributes["encoded_shape"])
@@ -190,7 +190,7 @@ class RawExamples(OpenFile):
         is_image = self._encoded is not None or "image" in known
         self.kind = "text" if self._texts else "image" if is_image else ""
 
-    def read(self, positions: np.ndarray) -> Any:  # noqa: ANN401 - images or texts
+    def read(self, positions: np.ndarray) -> Any:
         """Return examples of either kind."""
         return self.texts(positions) if self.kind == "text" else self.images(positions)
 

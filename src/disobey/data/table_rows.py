@@ -181,7 +181,7 @@ class Labels:
         return found
 
 
-def _named(value: Any, where: str) -> str:  # noqa: ANN401 - whatever the table holds
+def _named(value: Any, where: str) -> str:
     missing = value is None or (isinstance(value, float) and math.isnan(value))
     if missing or (isinstance(value, str) and not value.strip()):
         raise UserError(f"{where}: is empty{NO_LABELS}")
@@ -276,7 +276,7 @@ def _inputs(batch: Batch, columns: Mapping[str, str], table: Table, row: int) ->
     return list(zip(texts, pairs, strict=True))
 
 
-def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:  # noqa: ANN401
+def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:
     """Return an image as its file holds it; `datasets` gives the bytes or names the file."""
     place = f"{table.where}: row {row}, column {column}"
     if isinstance(value, bytes):

@@ -131,7 +131,7 @@ def features_table(
     builder: str,
     *,
     by_path: bool = False,
-    **options: Any,  # noqa: ANN401
+    **options: Any,
 ) -> Table:
     """Return a split as a table; images stay as their files are.
 
@@ -366,7 +366,7 @@ def _array_batches(
         yield {name: _values(where, name, array) for name, array in rows.items()}
 
 
-def _values(where: str, name: str, array: np.ndarray) -> Any:  # noqa: ANN401
+def _values(where: str, name: str, array: np.ndarray) -> Any:
     """Return images as they are, with channels last, and all else as values."""
     if array.ndim < 3:
         return array.tolist()

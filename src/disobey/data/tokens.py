@@ -101,7 +101,7 @@ class TextTokenizer:
         return np.array([row.ids for row in tokenizer.encode_batch(list(texts))], np.int32)
 
     @cached_property
-    def _tokenizer(self) -> Any:  # noqa: ANN401 - an untyped module
+    def _tokenizer(self) -> Any:
         return _tokenizers().Tokenizer.from_str(self.json)
 
 
@@ -157,7 +157,7 @@ def plain_tokenizer(text: str) -> str:
     return saved
 
 
-def _tokenizers() -> Any:  # noqa: ANN401 - an untyped module
+def _tokenizers() -> Any:
     # One thread: the jobs of a workflow run side by side already.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import tokenizers

@@ -91,7 +91,7 @@ class ImageForm(NamedTuple):
         """Whether they have one channel; else three."""
         return self.shape[-1] == 1
 
-    def array(self, image: Any) -> np.ndarray:  # noqa: ANN401 - bytes or an array
+    def array(self, image: Any) -> np.ndarray:
         """Return one image as uint8 of `shape`."""
         if isinstance(image, np.ndarray):
             if self.size is not None:
@@ -137,7 +137,7 @@ def image_form(
 
 def write_images(
     writer: NetcdfWriter, name: str, kept: Kept, form: ImageForm, moments: Moments
-) -> Any:  # noqa: ANN401 - netCDF4's variable
+) -> Any:
     """Write ``image(example, y, x, channel)``, decoded; add what they hold to ``moments``."""
     image = writer.declare(name, "image", IMAGE, (len(kept), *form.shape), "u1")
     for position, rows, inputs in kept.blocks():

@@ -88,7 +88,7 @@ def _check_positions(pretrained: Manifest, config: Mapping[str, Any], data: Prep
         )
 
 
-def _cut(config: Any, layers: int, name: str) -> None:  # noqa: ANN401 - transformers is untyped
+def _cut(config: Any, layers: int, name: str) -> None:
     """Leave the first layers."""
     known = config.num_hidden_layers
     if layers > known:
@@ -98,7 +98,7 @@ def _cut(config: Any, layers: int, name: str) -> None:  # noqa: ANN401 - transfo
         config.layer_types = config.layer_types[:layers]
 
 
-def _drop(config: Any, dropout: float, name: str) -> None:  # noqa: ANN401
+def _drop(config: Any, dropout: float, name: str) -> None:
     named = [
         key
         for key, value in vars(config).items()
@@ -120,7 +120,7 @@ class Classifier(nn.Module):
         Tokens that fill up, and that end each of a pair's texts.
     """
 
-    def __init__(self, config: Any, pad: int, separator: int) -> None:  # noqa: ANN401
+    def __init__(self, config: Any, pad: int, separator: int) -> None:
         super().__init__()
         from transformers import AutoModelForSequenceClassification
 

@@ -46,7 +46,7 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
 class Classifier(nn.Module):
     """`transformers`' image classifier, from images to logits alone."""
 
-    def __init__(self, config: Any, *, small_images: bool) -> None:  # noqa: ANN401 - untyped
+    def __init__(self, config: Any, *, small_images: bool) -> None:
         super().__init__()
         from transformers.models.resnet.modeling_resnet import ResNetForImageClassification
 

@@ -38,7 +38,7 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
 class Classifier(nn.Module):
     """`transformers`' sequence classifier, from tokens to logits alone."""
 
-    def __init__(self, config: Any) -> None:  # noqa: ANN401 - transformers is untyped
+    def __init__(self, config: Any) -> None:
         super().__init__()
         from transformers.models.roberta.modeling_roberta import RobertaForSequenceClassification
 

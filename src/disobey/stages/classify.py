@@ -77,7 +77,7 @@ def _finite(logits: np.ndarray, rows: np.ndarray, split: str) -> np.ndarray:
 
 
 def columns_of(
-    config: Any,  # noqa: ANN401 - of transformers
+    config: Any,
     class_names: Sequence[str],
     outputs: Sequence[str] | None,
     folder: Path,
@@ -142,7 +142,7 @@ def _classifier(
     return model.config, of_transformers
 
 
-def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401 - of transformers
+def _load(auto: Any, folder: Path, device: torch.device) -> Any:
     """Return a classifier with all of its weights, in float32, for inference."""
     model, found = auto.from_pretrained(
         folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **SAFELY
@@ -156,7 +156,7 @@ def _load(auto: Any, folder: Path, device: torch.device) -> Any:  # noqa: ANN401
     return model.to(device).eval()
 
 
-def share_padding(folder: Path, config: Any, tokenizer: Any) -> None:  # noqa: ANN401
+def share_padding(folder: Path, config: Any, tokenizer: Any) -> None:
     """Let a model know the token by which texts of different lengths share a batch.
 
     Raises
@@ -237,6 +237,6 @@ def _image_classifier(
 
 
 @torch.inference_mode()
-def _logits(model: Any, batch: Mapping[str, Any]) -> np.ndarray:  # noqa: ANN401
+def _logits(model: Any, batch: Mapping[str, Any]) -> np.ndarray:
     found: np.ndarray = model(**batch).logits.float().cpu().numpy()
     return found

@@ -42,7 +42,7 @@ def run(job: "Job") -> None:
 
 
 def write_slab(
-    logits: Any,  # noqa: ANN401 - netCDF4 is untyped
+    logits: Any,
     position: int,
     slab: int,
     model: nn.Module,

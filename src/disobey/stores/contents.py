@@ -110,7 +110,7 @@ def _kept_hashes(paths: Sequence[Path]) -> list[str]:
     return [str(known[keys[path]][-1]) for path in paths]
 
 
-def _is_of(entry: Any, state: os.stat_result) -> bool:  # noqa: ANN401 - whatever was kept
+def _is_of(entry: Any, state: os.stat_result) -> bool:
     return isinstance(entry, list) and len(entry) == 5 and entry[:-1] == _state(state)
 
 

@@ -166,7 +166,7 @@ class NetcdfWriter:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def annotate(self, group: str, **attributes: Any) -> None:  # noqa: ANN401
+    def annotate(self, group: str, **attributes: Any) -> None:
         """Set attributes of a group, and create it if it is not there yet."""
         place = self._file if group == "/" else self._file.createGroup(group)
         place.setncatts(attributes)
@@ -177,9 +177,9 @@ class NetcdfWriter:
         name: str,
         dims: Sequence[str],
         shape: Sequence[int],
-        dtype: Any,  # noqa: ANN401 - whatever numpy takes as a dtype
-        **attributes: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401 - netCDF4 is untyped
+        dtype: Any,
+        **attributes: Any,
+    ) -> Any:
         """Create a variable to be filled by slices; returns netCDF4's variable.
 
         A group names its `COORDINATES` in the attribute ``coordinates``, where xarray looks.
@@ -204,8 +204,8 @@ class NetcdfWriter:
         group: str,
         name: str,
         dims: Sequence[str],
-        values: Any,  # noqa: ANN401 - array_like
-        **attributes: Any,  # noqa: ANN401
+        values: Any,
+        **attributes: Any,
     ) -> None:
         """Create a variable and fill it; a list of ``str`` becomes a string variable."""
         array = np.asarray(values)
@@ -213,7 +213,7 @@ class NetcdfWriter:
         variable = self.declare(group, name, dims, array.shape, dtype, **attributes)
         variable[...] = array.astype(object) if dtype is str else array
 
-    def write_dataset(self, group: str, dataset: Any) -> None:  # noqa: ANN401 - without xarray
+    def write_dataset(self, group: str, dataset: Any) -> None:
         """Write variables, coordinates and attributes of an `xarray.Dataset` into a group."""
         self.annotate(group, **dataset.attrs)
         for name, variable in dataset.variables.items():

@@ -94,7 +94,7 @@ def _listed(splits: Mapping[str, Any]) -> str:
     return " and ".join(split or "one split without a name" for split in splits)
 
 
-def _place_mistake(options: Checkpoint | Pretrained, *files: Any) -> tuple[str, str] | str | None:  # noqa: ANN401
+def _place_mistake(options: Checkpoint | Pretrained, *files: Any) -> tuple[str, str] | str | None:
     """Return the content of a local checkpoint, None on the hub, or key and words of a mistake."""
     try:
         place = options.place()

@@ -238,7 +238,7 @@ def _check_word(key: yaml.Node, here: Location, path: Path) -> None:
 
 def _construct(
     loader: _Loader, node: yaml.Node, here: Location, lines: dict[Location, int], path: Path
-) -> Any:  # noqa: ANN401 - any YAML value
+) -> Any:
     line = node.start_mark.line + 1
     lines.setdefault(here, line)
     if isinstance(node, yaml.MappingNode):

@@ -23,7 +23,7 @@ from disobey.study.recipes import AnyDistill, Inside, Positive, Recipe, off
 from disobey.study.sizes import Data, sizes_of
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+def _plain(value: Any) -> Any:
     if not isinstance(value, str | int | float | bool):
         raise ValueError("must be a word, a number, true or false")
     return value
@@ -140,7 +140,7 @@ Teacher = Annotated[
 ]
 
 
-def _three_per_cent(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+def _three_per_cent(given: Any) -> Any:
     numbers = given if isinstance(given, list) else []
     known = [n for n in numbers if type(n) in (int, float) and 0 <= n <= 100]
     if len(known) != 3 or len(numbers) != 3:
@@ -263,7 +263,7 @@ def _check_varied(key: str) -> None:
         raise ValueError(f"'{key}' has parts; vary these one by one, for example {example}")
 
 
-def _model_in(annotation: Any) -> type[Strict] | None:  # noqa: ANN401 - any type
+def _model_in(annotation: Any) -> type[Strict] | None:
     """Return the first of a key's models; None if a plain value is allowed, too."""
     kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
     kinds = [(get_args(kind) or (kind,))[0] for kind in kinds]  # of what is annotated, the type
@@ -285,7 +285,7 @@ class Sweep(Strict):
 
     @field_validator("vary", mode="before")
     @classmethod
-    def _keys_hold_values(cls, given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+    def _keys_hold_values(cls, given: Any) -> Any:
         """Look at keys before values, which say nothing where a key is wrong."""
         keys = list(given) if isinstance(given, dict) else []
         for key in keys:

@@ -80,7 +80,7 @@ class Points(_InOneUnit):
     steps: Times = Field(None, description="batches")
 
 
-def _no_counts(value: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+def _no_counts(value: Any) -> Any:
     """Refuse 15 in the place of a share of all steps: it may be epochs, or steps."""
     counts = value if isinstance(value, list) else [value]
     if counts and all(type(count) is int and count >= 1 for count in counts):
@@ -296,7 +296,7 @@ def base_of(recipes: Mapping[str, Any], name: str) -> str | None:
 # --- distillation ----------------------------------------------------------------------------
 
 
-def _no_count(given: Any) -> Any:  # noqa: ANN401 - whatever YAML gave
+def _no_count(given: Any) -> Any:
     """Refuse 15000 in the place of a share of the training: a number of steps, most likely."""
     if isinstance(given, int | float) and not isinstance(given, bool) and given > 1:
         raise ValueError(
@@ -409,7 +409,7 @@ def _model_of(loss: Loss) -> type[Distill]:
     return model
 
 
-def loss(value: Any) -> str:  # noqa: ANN401 - whatever YAML gave
+def loss(value: Any) -> str:
     """Return the loss that ``distill`` names; messages call the key by this function's name."""
     if isinstance(value, dict):
         given = value.get("loss")

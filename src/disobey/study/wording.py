@@ -68,7 +68,7 @@ ENTRIES = {"datasets": "data set", "models": "model", "recipes": "recipe"}
 LONGEST_SEEDS = 10  # that are written out
 
 
-def mistake_of(entry: Any, value: object) -> Mistake:  # noqa: ANN401 - pydantic's
+def mistake_of(entry: Any, value: object) -> Mistake:
     """Return place and words of one of pydantic's errors about ``value``."""
     kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
     location = _in_file(entry["loc"], value, missing=kind == "missing")
@@ -209,7 +209,7 @@ def _tag_mistake(location: Location, context: dict[str, Any], given: Mapping[str
     return (*location, tag), "is missing"
 
 
-def _in_file(loc: Sequence[str | int], value: Any, missing: bool) -> Location:  # noqa: ANN401
+def _in_file(loc: Sequence[str | int], value: Any, missing: bool) -> Location:
     """Drop what pydantic puts into a location and the file does not have: tags, ``[key]``."""
     found: list[str | int] = []
     parts = [part for part in loc if part != "[key]"]

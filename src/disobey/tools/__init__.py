@@ -14,7 +14,7 @@ from disobey.errors import UserError
 STUDY = "the study file (default: config.yaml)"
 
 
-def argument_parser(name: str, doc: str | None, **options: Any) -> argparse.ArgumentParser:  # noqa: ANN401
+def argument_parser(name: str, doc: str | None, **options: Any) -> argparse.ArgumentParser:
     """Return the parser of a tool; its description is the module's docstring ``doc``."""
     description = (doc or "").replace("``", "")
     return argparse.ArgumentParser(f"python -m disobey {name}", description=description, **options)

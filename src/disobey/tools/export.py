@@ -94,7 +94,7 @@ def export(
     return [folder / name for name in (layout.WEIGHTS, *files)]
 
 
-def _inner(manifest: Manifest, model: "nn.Module", data: "Prepared") -> Any:  # noqa: ANN401
+def _inner(manifest: Manifest, model: "nn.Module", data: "Prepared") -> Any:
     """Return transformers' own network inside of a model; None where it could not be loaded so.
 
     A stem for small images, one channel and a mean image are unknown to transformers.

@@ -70,9 +70,9 @@ class GraphedTraining(Training):
     def __init__(
         self,
         distill: Mapping[str, Any],
-        *rest: Any,  # noqa: ANN401 - of Training
+        *rest: Any,
         capture: Callable[[Callable[[], Found]], tuple[Found, Callable[[], None]]] | None = None,
-        **named: Any,  # noqa: ANN401
+        **named: Any,
     ) -> None:
         super().__init__(*rest, **named)
         self._capture = capture or captured

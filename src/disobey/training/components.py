@@ -41,7 +41,7 @@ def components(spec: Mapping[str, Any]) -> dict[str, str]:
     return {name: place for name, (place, asked) in places.items() if asked}
 
 
-def component(spec: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a function or a class
+def component(spec: Mapping[str, Any], name: str) -> Any:
     """Import a component by its key in `components`; None if the spec does not ask for it."""
     module, _, definition = components(spec).get(name, "").partition(":")
     return getattr(importlib.import_module(module), definition) if module else None

@@ -103,8 +103,8 @@ class DistributedTraining(Training):
         targets: Targets,
         objective: Objective,
         recipe: dict[str, Any],
-        *rest: Any,  # noqa: ANN401 - passed on
-        **more: Any,  # noqa: ANN401 - passed on
+        *rest: Any,
+        **more: Any,
     ) -> None:
         self._ranks, self._weight = ranks, 1.0
 

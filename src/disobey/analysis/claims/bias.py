@@ -138,7 +138,7 @@ def _against(
     controls: Controls,
     called: str,
     within: tuple[float, float] = ANY,
-    **about: Any,  # noqa: ANN401 - further attributes
+    **about: Any,
 ) -> list[Finding]:
     """Return the finding against each control, which is not counted.
 

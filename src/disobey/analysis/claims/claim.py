@@ -177,7 +177,7 @@ class Finding:
         examples: float = NAN,
         *,
         withheld: bool = False,
-        **about: Any,  # noqa: ANN401 - further attributes
+        **about: Any,
     ) -> Self:
         """Return the finding that the interval of a number decides, unless it is withheld."""
         side, p = (WITHHELD, NAN) if withheld else decide(claim, number)
