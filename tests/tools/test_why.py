@@ -19,6 +19,7 @@ from disobey import code_digest
 from disobey.__main__ import main as disobey
 from disobey.locks import Lock
 from disobey.stages.command import main as run_stage
+from disobey.stores.manifest import Manifest
 from disobey.study.loader import load_study
 from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, stale_by_code, why
@@ -87,6 +88,18 @@ def test_changed_code_is_named_by_module(made, monkeypatch):
     fresh = CodeDigests()
     assert reasons(plan, fresh, "labels") == [f"its code changed: {changed}"]
     assert reasons(plan, fresh, "prepare") is None
+
+
+def test_a_module_that_was_not_loaded_is_named_if_no_other_has_changed(made):
+    _, digests, jobs = made
+    job = jobs["labels"]
+    other = "disobey.data.label_noise"
+    record = json.loads(Path(job.manifest).read_text())
+    del record["modules"][other]
+    manifest = Manifest(Path(job.manifest), record)
+    assert digests.changed(job, manifest) == [f"{other} (new, or not loaded then)"]
+    record["modules"]["disobey.seeds"] = "other"
+    assert digests.changed(job, manifest) == ["disobey.seeds"]
 
 
 def test_data_made_again_since_is_named(made):

@@ -41,7 +41,8 @@ class CodeDigests:
         before = manifest.record.get("modules", {})
         now = self.modules(job)
         names = [name for name in now if name in before and now[name] != before[name]]
-        names += [f"{name} (new)" for name in now if name not in before]
+        # A job on one GPU does not load the code for several, which it reaches.
+        names = names or [f"{name} (new, or not loaded then)" for name in now if name not in before]
         return names or ["captions, templates or scripts"]
 
     def _digest_texts(self, stage: str, captions: tuple[str, ...]) -> str:
