@@ -146,9 +146,9 @@ def test_a_student_learns_from_top_classes_and_the_store_states_the_missing_mass
     ("sharpness", "edit", "message"),
     [
         (3.0, ("temperature: 2", "temperature: 4"),
-         r"9: settings.it.distill: t.npz holds the top 4 of 10 classes; at temperature 4 \d\d%"),
+         r"9: settings.it.distill: t.npz contains the top 4 of 10 classes; at temperature 4 \d\d%"),
         (12.0, ("[t.npz]", "[t.npz], probabilities: true"),
-         "6: teachers.t.probabilities: t.npz holds top classes, whose top_logit are logarithms"),
+         "6: teachers.t.probabilities: t.npz contains top classes, whose top_logit are logarithms"),
     ],
 )  # fmt: skip
 def test_a_study_that_would_learn_what_was_spread_is_refused(sharpness, edit, message):
@@ -165,5 +165,5 @@ def test_the_file_of_top_classes_is_named_among_files_of_probabilities():
     np.savez("all.npz", classes=np.array(CLASSES), **even)
     edited = STUDY.replace("[t.npz]", "[all.npz], replicates: [t.npz], probabilities: true")
     Path("study.yaml").write_text(edited)
-    with pytest.raises(UserError, match=r"probabilities: t\.npz holds top classes"):
+    with pytest.raises(UserError, match=r"probabilities: t\.npz contains top classes"):
         load_study("study.yaml")

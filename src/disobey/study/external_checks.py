@@ -48,7 +48,7 @@ def _read(
         for file in of_key:
             found = _facts_in(Path(root or "", file), labels=False)
             if file in known:
-                found = f"{file} is named twice; each model is one of its own"
+                found = f"{file} is named twice; name each model once"
             elif not top_classes and not isinstance(found, str) and _holds_top_classes(found):
                 found = f"{file} {ONLY_TEACHERS}"
             if isinstance(found, str):
@@ -76,8 +76,8 @@ def _differences(known: Mapping[str, Facts], here: Location) -> Iterator[Mistake
     (first, expected), *others = known.items()
     for file, found in others:
         if set(found) != set(expected):
-            words = f"{file} holds {_listed(found)}, but {first} holds {_listed(expected)}"
-            yield here, f"{words}; give the same splits of every model"
+            words = f"{file} contains {_listed(found)}, but {first} contains {_listed(expected)}"
+            yield here, f"{words}; store the same splits for every model"
             continue
         for split, of_split in found.items():
             for what in ("rows", "classes"):
@@ -85,7 +85,7 @@ def _differences(known: Mapping[str, Facts], here: Location) -> Iterator[Mistake
                     yield (
                         here,
                         f"{file} has {of_split[what]:,} {what} of {split or 'logits'}, but {first} "
-                        f"has {expected[split][what]:,}; all models must be over the same examples "
+                        f"has {expected[split][what]:,}; all models need the same examples "
                         f"and classes",
                     )
 
@@ -117,7 +117,7 @@ def _checkpoints(
         for index, checkpoint in enumerate(of_key):
             where = (*here, key, index)
             if checkpoint.source() in seen:
-                yield where, "is named twice; each model is one of its own"
+                yield where, "is named twice; name each model once"
             seen.append(checkpoint.source())
             found = _place_mistake(checkpoint, CLASSIFIER_FILES)
             if isinstance(found, tuple):
@@ -125,7 +125,7 @@ def _checkpoints(
             elif found is not None:
                 other = contents.setdefault(found, checkpoint)
                 if other.source() != checkpoint.source():
-                    words = f"holds the same as {other.place()}; each model is one of its own"
+                    words = f"has the same content as {other.place()}; name each model once"
                     yield where, words
 
 
@@ -137,10 +137,10 @@ def external_mistakes(study: Study) -> Iterator[Mistake]:
     for name, options in study.teachers.items():
         here: Location = ("teachers", name)
         if name in study.models:
-            yield here, "is the name of a model too; rename one of both"
+            yield here, "is also the name of a model; rename one of them"
         (key, given), _ = options.models().items()
         if len(given) not in (1, len(study.seeds)):
-            words = "name one for each seed, or one that teaches all; further ones are replicates"
+            words = "name one per seed, or one for all seeds; further ones are replicates"
             yield (*here, key), f"has {len(given)}, but seeds has {_seeds(study)}; {words}"
         if isinstance(options, ExternalLogits):
             yield from _files(options, study.data_root, here)
@@ -161,18 +161,18 @@ def _files(options: ExternalLogits, root: str | None, here: Location) -> Iterato
     for file in known:
         other = contents.setdefault(content_of([Path(root or "", file)]), file)
         if other != file:
-            yield here, f"{file} holds the same as {other}; each teacher is a model of its own"
+            yield here, f"{file} has the same content as {other}; name each teacher once"
     first, expected = next(iter(known.items()))
     if set(expected) != set(SPLITS):
         yield (
             (*here, "files"),
-            f"{first} holds {_listed(expected)}; a student learns from its teacher's logits of the "
-            f"training examples and is compared on those of test: write arrays train and test",
+            f"{first} contains {_listed(expected)}; a student learns from its teacher's logits of "
+            f"the training examples and is compared on those of test: write arrays train and test",
         )
     top = [file for file, about in known.items() if _holds_top_classes(about)]
     if options.probabilities and top:
         words = (
-            f"{top[0]} holds top classes, whose {TOP_LOGIT} are logarithms; remove probabilities"
+            f"{top[0]} contains top classes, whose {TOP_LOGIT} are logarithms; remove probabilities"
         )
         yield (*here, "probabilities"), words
     yield from _differences(known, here)
@@ -187,7 +187,7 @@ def taught_mistakes(study: Study, setting: Setting) -> Iterator[Mistake]:
         yield (
             ("dataset",),
             f"data set '{setting.dataset}' is augmented, but the logits of an external teacher are "
-            f"of its images as they are; name a data set without augment",
+            f"of its unchanged images; name a data set without augment",
         )
     if isinstance(options, ExternalLogits):
         yield from _rows_and_top_classes(study, setting, options)
@@ -197,7 +197,7 @@ def taught_mistakes(study: Study, setting: Setting) -> Iterator[Mistake]:
     if setting.teacher_recipe is not None:
         yield ("teacher_recipe",), "its teacher is trained already; remove teacher_recipe"
     if setting.distill.teacher == "live":
-        words = "an external teacher gives logits and has no network to be run; remove teacher"
+        words = "an external teacher has logits but no network to run; remove teacher"
         yield ("distill", "teacher"), words
 
 
@@ -217,7 +217,7 @@ def _rows_and_top_classes(
             found = facts.get(split, {"rows": rows})["rows"]
             if data.exact and found != rows:
                 words = f"{file} has {found:,} rows of {split}, but data set '{setting.dataset}'"
-                remedy = "write the logits of just its examples (docs/own-teacher.md says how to"
+                remedy = "write the logits of exactly its examples (docs/own-teacher.md says how to"
                 wrong.setdefault(
                     ("teacher", "external"), f"{words} has {rows:,}; {remedy} tell which)"
                 )
@@ -228,7 +228,7 @@ def _rows_and_top_classes(
         if share > LARGEST_SPREAD:
             wrong.setdefault(
                 ("distill",),
-                f"{file} holds the top {facts[TRAIN]['top']} of {facts[TRAIN]['classes']:,} "
+                f"{file} contains the top {facts[TRAIN]['top']} of {facts[TRAIN]['classes']:,} "
                 f"classes; at temperature {temperature:g} {share:.0%} of what the student is shown "
                 f"would be spread evenly over the others and not be the teacher's "
                 f"({LARGEST_SPREAD:.0%} at most); lower the temperature, or store more classes",
@@ -341,7 +341,7 @@ def comparison_mistakes(study: Study) -> Iterator[Mistake]:
     for name, options in study.comparisons.items():
         here: Location = ("comparisons", name)
         if name in study.settings:
-            yield here, "is the name of a setting too; rename one of both"
+            yield here, "is also the name of a setting; rename one of them"
         if options.dataset is not None and options.dataset not in study.datasets:
             hint = nearest(options.dataset, study.datasets)
             yield (*here, "dataset"), f"there is no dataset '{options.dataset}'; {hint}"
@@ -372,6 +372,6 @@ def _compared_files(options: ComparedLogits, root: str | None, here: Location) -
             yield (*here, "labels"), found
     first, expected = next(iter(known.items()))
     if options.split is not None and UNNAMED not in expected:
-        words = f"every array of {first} says of which split it is; remove split"
+        words = f"the arrays of {first} already name their splits; remove split"
         yield (*here, "split"), words
     yield from _differences(known, here)
