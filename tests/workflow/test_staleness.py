@@ -322,7 +322,7 @@ def _(scene):
 
 @row("the command line of all stages")
 def _(scene):
-    scene.code("stages/command.py", "what to make, as JSON", "what to make (JSON)")
+    scene.code("stages/command.py", "specification of the job, as JSON", "what to make (JSON)")
 
 
 @row(
