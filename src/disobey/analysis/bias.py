@@ -1,17 +1,17 @@
 """Exaggerated implicit bias in networks: two runs compared at equal leading progress.
 
-c_k is a run's *progress* along direction k, ||(W(t) - W(0)) v_k||; *leading* is the first
-direction, of the largest eigenvalue. The *clock* is the first passage of c_1, its running maximum:
-then neither the speed of a run nor its way while c_1 falls back plays a part. The *common range* of
-two runs reaches from 0, where both start, to the smaller of their largest c_1; a *share* is a level
-of c_1 as a share of it.
+c_k is a run's *progress* along direction k, ||(W(t) - W(0)) v_k||; the *leading* direction is the
+first one, with the largest eigenvalue. The *clock* is the first passage of c_1, i.e. its running
+maximum, so that neither the speed of a run nor its path while c_1 decreases matters. The *common
+range* of two runs extends from 0, where both start, to the smaller of their largest c_1; a *share*
+is a level of c_1 as a share of this range.
 
-At one level of c_1 the log ratio of student to reference minus that of placebo to reference is
-that of student to placebo, which is computed over the common range of these two. A ratio changes
-along the way: two of them, each averaged over a range of its own, would differ without any effect.
+At one level of c_1, the log ratio of student to reference minus that of placebo to reference equals
+that of student to placebo, which is computed over the common range of these two. Ratios change
+during training: two of them, each averaged over its own range, would differ without any effect.
 
-The paper does not say how it summarises over a network's units: norm, clock, range and means are
-our choice [C].
+The paper does not specify how it summarises over a network's units: norm, clock, range and means
+are our choice [C].
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -37,9 +37,9 @@ OVERALL_DIFFERENCE = "overall_difference"
 BAND_OVERALL, BAND_DIFFERENCE = "band_overall", "band_difference"
 PAIRS_EXPECTED, PAIRS_DRAWN = "pairs_expected", "pairs_drawn"
 PAIR_LOG_RATIO = "pair_log_ratio"
-# Prefix of counts that are of norms ||W v_k|| in place of progress.
+# Prefix of counts based on norms ||W v_k|| instead of progress.
 OF_NORMS = "norm_"
-# Statistics that decide claims.
+# Statistics on which claims are decided.
 STATISTICS = (
     Statistic(
         OVERALL_DIFFERENCE, "mean over directions of ln(student / placebo) at equal c_1", LN_RATIO,
@@ -50,32 +50,32 @@ STATISTICS = (
         0, label="change of the overall log ratio over the range",
     ),
 )  # fmt: skip
-# Shares of the curve of the ratio.
+# Shares at which the curve of the ratio is evaluated.
 SHARES = np.linspace(0.02, 1, 50)
 # Number of shares, uniform in c_1, in means over the matched range.
 LEVELS = 101
-# In the linear theory the teacher stops when it has learnt this share of the leading direction,
+# In the linear theory the teacher stops when it has learnt this share of the leading direction.
 LINEAR_STOP = 0.9
-# which is at this time, in units of 1 / leading eigenvalue.
+# The time of this stop, in units of 1 / leading eigenvalue.
 LINEAR_TEACHER = -np.log1p(-LINEAR_STOP)
 LINEAR_POINTS = 200
-# First and last rank of bands that have means of their own: a mean over all ranks hides where a
-# student makes more progress and where less. The leading direction is in no band.
+# First and last rank of bands with separate means: a mean over all ranks hides where a student
+# makes more progress and where it makes less. No band contains the leading direction.
 BANDS = {"2 to 9": (2, 9), "10 to 60": (10, 60), "beyond 60": (61, np.inf)}
 # A range with fewer recorded points shows the interpolation, not the training.
 LEAST_POINTS = 2
 
 
 def at_first_passage(values: np.ndarray, leading: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Return recorded values where c_1 first reaches some levels, linear in c_1 between points.
+    """Interpolate recorded values, linearly in c_1, at the first passage of c_1 through each level.
 
-    ``values`` has the shape (point, ...), ``leading``, which is c_1 and 0 at first, (point,), and
-    ``levels`` (level,); the result (level, ...).
+    ``values`` has shape (point, ...); ``leading``, which is c_1, has shape (point,); ``levels`` has
+    shape (level,). The result has shape (level, ...).
 
     Raises
     ------
     ValueError
-        For a level that is not reached, or is not above the start.
+        If a level is not reached, or is not above the start.
     """
     running = np.maximum.accumulate(leading)
     if levels.min() <= running[0] or levels.max() > running[-1]:
@@ -84,14 +84,14 @@ def at_first_passage(values: np.ndarray, leading: np.ndarray, levels: np.ndarray
             f"progress, {running[-1]:g}; got {levels.min():g} to {levels.max():g}"
         )
     point = np.searchsorted(running, levels)
-    # The point before need not be the running maximum: c_1 may have fallen back in between.
+    # The previous point need not be the running maximum: c_1 may have decreased in between.
     fraction = (levels - leading[point - 1]) / (leading[point] - leading[point - 1])
     before, after = values[point - 1], values[point]
     return np.asarray(before + fraction.reshape(-1, *[1] * (values.ndim - 1)) * (after - before))
 
 
 def from_start(recorded: np.ndarray) -> np.ndarray:
-    """Put the start of training, where step and progress are 0, before the first point."""
+    """Prepend the start of training, where step and progress are 0."""
     return np.concatenate([np.zeros((1, *recorded.shape[1:])), recorded])
 
 
@@ -101,13 +101,13 @@ def common_range(compared: np.ndarray, reference: np.ndarray) -> float:
 
 
 def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return ln(c_k of compared / c_k of reference) where both first reach equal c_1.
+    """Return ln(c_k of compared / c_k of reference) where both first reach the same c_1.
 
     Parameters
     ----------
     compared, reference : ndarray, shape (point, direction)
-        Progress as recorded, the leading direction first, both from the same W(0); they need not
-        have been recorded at the same steps. Positive wherever c_1 is.
+        Recorded progress, leading direction first, starting from the same W(0). The recorded steps
+        may differ. Positive wherever c_1 is positive.
     shares : ndarray, shape (share,)
         Levels as shares of the common range of c_1, above 0 and up to 1.
 
@@ -120,17 +120,17 @@ def log_ratio_at(compared: np.ndarray, reference: np.ndarray, shares: np.ndarray
     for progress in map(from_start, (compared, reference)):
         logs.append(np.log(at_first_passage(progress, progress[:, 0], levels)))
     ratio = logs[0] - logs[1]
-    ratio[:, 0] = 0  # equal by construction: what is left is rounding
+    ratio[:, 0] = 0  # equal by construction up to rounding
     return ratio
 
 
 def steps_at(progress: np.ndarray, step: np.ndarray, levels: np.ndarray) -> np.ndarray:
-    """Return the steps taken when c_1 first reaches each level, shape (level,)."""
+    """Return the number of steps after which c_1 first reaches each level, shape (level,)."""
     return at_first_passage(from_start(step), from_start(progress[:, 0]), levels)
 
 
 def points_inside(progress: np.ndarray, low: float, high: float) -> int:
-    """Count the recorded points that pass a new c_1 between ``low`` and ``high``."""
+    """Count the recorded points at which c_1 is a new maximum between ``low`` and ``high``."""
     leading = progress[:, 0]
     before = np.maximum.accumulate(from_start(leading))[:-1]
     return int(((leading > before) & (leading >= low) & (leading <= high)).sum())
@@ -146,9 +146,9 @@ def recorded(
     rank: np.ndarray,
     eigenvalue: np.ndarray,
 ) -> xr.Dataset:
-    """Return what the runs of a setting recorded in one layer; see `Bias` for all shapes.
+    """Return the recordings of one layer in all runs of a setting; see `Bias` for all shapes.
 
-    ``models`` are the teacher, where it was tracked; reference, student, then placebos.
+    ``models`` are, in order, the teacher (if tracked), reference, student and placebos.
     """
     return xr.Dataset(
         {
@@ -164,16 +164,16 @@ def recorded(
 
 
 def analyse(layer: xr.Dataset, matched: tuple[float, float]) -> xr.Dataset:
-    """Compare student and placebos with the reference, seed by seed; see `Bias` for the dataset.
+    """Compare student and placebos with the reference in each seed; see `Bias` for the dataset.
 
-    ``layer`` is that of `recorded`, ``matched`` the beginning and the end of the matched range, as
-    shares of the common range of c_1.
+    ``layer`` is the result of `recorded`; ``matched`` is the beginning and the end of the matched
+    range, as shares of the common range of c_1.
 
     Raises
     ------
     ValueError
-        For a range that is not inside of 0 to 1, for other models than described, or for the
-        leading direction alone.
+        If the range is not within 0 to 1, the models do not begin with reference and student, or
+        only the leading direction is given.
     """
     if not 0 < matched[0] < matched[1] <= 1:
         raise ValueError(f"range must be two shares, 0 < beginning < end <= 1, got {matched}")
@@ -220,7 +220,7 @@ def by_seed(
     compared: Iterable[np.ndarray],
     against: np.ndarray,
 ) -> np.ndarray:
-    """Return ``of_pair`` of models and one other in each seed, shape (compared, seed, ...)."""
+    """Apply ``of_pair`` to each model and ``against`` in each seed, shape (compared, seed, ...)."""
     pairs = [zip(model, against, strict=True) for model in compared]
     return np.array([[of_pair(*pair) for pair in of_model] for of_model in pairs])
 
@@ -231,7 +231,7 @@ def overall(log_ratio: np.ndarray) -> np.ndarray:
 
 
 def by_band(log_ratio: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Average log ratios (..., direction) within `BANDS`, (..., band); NaN for an empty band."""
+    """Average log ratios (..., direction) within each of `BANDS`; NaN for an empty band."""
     bands = [(rank >= first) & (rank <= last) for first, last in BANDS.values()]
     nothing = np.full(log_ratio.shape[:-1], np.nan)
     means = [log_ratio[..., here].mean(-1) if here.any() else nothing for here in bands]
@@ -239,7 +239,7 @@ def by_band(log_ratio: np.ndarray, rank: np.ndarray) -> np.ndarray:
 
 
 def _steps(layer: xr.Dataset, matched: tuple[float, float]) -> np.ndarray:
-    """Return steps taken at both ends of the range, (compared, seed, side, end)."""
+    """Return the steps at which both ends of the range are reached, (compared, seed, side, end)."""
     reference, *others = layer.progress.values
 
     def of_pair(*pair: np.ndarray) -> list[np.ndarray]:
@@ -250,7 +250,7 @@ def _steps(layer: xr.Dataset, matched: tuple[float, float]) -> np.ndarray:
 
 
 def _against_placebos(layer: xr.Dataset, matched: tuple[float, float]) -> xr.Dataset:
-    """Return the student's log ratio minus each placebo's, which is that of the two, by seed."""
+    """Return the log ratio of student to each placebo, with means and intervals; see `Bias`."""
     _, student, *placebos = layer.progress.values
     shares = np.linspace(*matched, LEVELS)
     difference = by_seed(lambda p, s: log_ratio_at(s, p, shares), placebos, student).mean(2)
@@ -269,11 +269,11 @@ def _against_placebos(layer: xr.Dataset, matched: tuple[float, float]) -> xr.Dat
 
 
 def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:
-    """Return the log ratios and paths of linear regression: see `disobey.analysis.linear`.
+    """Return the log ratios and paths of linear regression; see `disobey.analysis.linear`.
 
-    There is one round of distillation; the teacher stops when it has learnt `LINEAR_STOP` of
-    direction 1, where the common range of b_1 ends. Eigenvalues, (direction,), begin with the
-    leading one; times are in units of 1 / leading eigenvalue.
+    There is one round of distillation. The teacher stops when it has learnt `LINEAR_STOP` of
+    direction 1, which is also the end of the common range of b_1. ``eigenvalue``, (direction,),
+    begins with the leading one; times are in units of 1 / leading eigenvalue.
     """
     # Rounding may leave an eigenvalue of a covariance a little below 0.
     spectrum = np.maximum(eigenvalue, 0) / eigenvalue[0]
@@ -290,13 +290,13 @@ def theory(eigenvalue: np.ndarray, matched: tuple[float, float]) -> xr.Dataset:
 
 def _theorem(spectrum: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Return the linear model's log ratio, (share, direction)."""
-    with np.errstate(divide="ignore"):  # share 1 is reached at no finite time
+    with np.errstate(divide="ignore"):  # share 1 is reached only at infinite time
         times = -np.log1p(-shares)
     return linear.log_ratio_at(times, spectrum, LINEAR_TEACHER)
 
 
 def _linear_paths(spectrum: np.ndarray) -> xr.Dataset:
-    """Return the paths until the slowest direction is learnt."""
+    """Return the linear model's paths up to the time at which the slowest direction is learnt."""
     times = np.geomspace(1e-3, 10 / spectrum[spectrum > 0].min(), LINEAR_POINTS)
     one_hot = linear.filters(spectrum, times)
     shares = np.stack([one_hot, one_hot * linear.filters(spectrum, LINEAR_TEACHER)])
@@ -334,10 +334,10 @@ class Bias:
     model, 1 the reference), ``end`` (0 the beginning of the matched range, 1 its end), ``pair``
     (of a top and a bottom direction).
 
-    - ``step(point)``, ``rank(direction)``: those tracked in every seed, ``eigenvalue(direction)``
-      and attribute ``total_variance``: means over seeds, whose bases are their own where the layer
-      reads a teacher's activations; attribute ``range``: the matched range, as shares of c_1's
-      common range;
+    - ``step(point)``; ``rank(direction)``: the ranks tracked in every seed;
+      ``eigenvalue(direction)`` and attribute ``total_variance``: means over seeds, each of which
+      has its own basis where the layer reads a teacher's activations; attribute ``range``: the
+      matched range, as shares of c_1's common range;
     - ``progress(model, seed, point, direction)``: c_k = ||(W(t) - W(0)) v_k||, as recorded;
       ``norm(model, seed, point, direction)``: ||W(t) v_k||, which the paper plots, and
       ``norm_start(model, seed, direction)``: ||W(0) v_k||;
@@ -345,31 +345,32 @@ class Bias:
       equal first-passage c_1; ``log_ratio(compared, seed, direction)``: its mean over the range,
       with ``estimate``, ``low``, ``high`` ``(compared, direction)`` over seeds;
     - ``difference(placebo, seed, direction)``: log ratio of the student minus that of the placebo
-      at equal c_1, its mean over the range that the two have in common, with ``_estimate``,
+      at equal c_1, averaged over the matched part of their common range, with ``_estimate``,
       ``_low``, ``_high`` ``(placebo, direction)`` over seeds;
     - ``overall(compared, seed)``: mean of the log ratio over all directions but the leading one;
-      ``overall_difference(placebo, seed)``: such a mean of the difference; ``band_overall(compared,
-      seed, band)``, ``band_difference(placebo, seed, band)``: the same means within bands of ranks,
-      NaN where no direction of the band was tracked; ``trend(compared, seed)``: overall log ratio
-      at the range's end minus at its beginning; each with ``_estimate``, ``_low``, ``_high`` over
-      seeds;
-    - ``steps(compared, seed, side, end)``: steps that both had taken at the ends of the range;
-    - ``pair_top(pair)``, ``pair_bottom(pair)``: ranks of the pairs that are drawn;
-      ``pair_log_ratio(model, seed, pair)``: ln of model over teacher, c along the bottom direction
-      at equal c along the top one, its mean over 10 to 90 % of the teacher's way along the top one;
-      ``pairs_expected(model, seed)``: in how many of 15 pairs the model has made less progress
-      along the bottom direction than the teacher, at equal progress along the top one: the mean
-      over all draws; ``pairs_drawn(model, seed)``: the count of the draw; each with ``_estimate``,
-      ``_low``, ``_high`` ``(model)`` over seeds; NaN for the teacher. ``norm_pair_log_ratio``,
-      ``norm_pairs_expected``, ``norm_pairs_drawn``: the same of norms, where all models start where
-      the teacher does;
+      ``overall_difference(placebo, seed)``: the same mean of the difference;
+      ``band_overall(compared, seed, band)``, ``band_difference(placebo, seed, band)``: the same
+      means within bands of ranks, NaN where no direction of the band was tracked;
+      ``trend(compared, seed)``: overall log ratio at the range's end minus that at its beginning;
+      each with ``_estimate``, ``_low``, ``_high`` over seeds;
+    - ``steps(compared, seed, side, end)``: steps that each side had taken at the ends of the range;
+    - ``pair_top(pair)``, ``pair_bottom(pair)``: ranks of the drawn pairs;
+      ``pair_log_ratio(model, seed, pair)``: ln of model over teacher of c along the bottom
+      direction at equal c along the top one, averaged over 10 to 90 % of the teacher's final
+      progress along the top one; ``pairs_expected(model, seed)``: number of pairs out of 15 in
+      which the model has made less progress along the bottom direction than the teacher, at equal
+      progress along the top one, averaged over all possible draws; ``pairs_drawn(model, seed)``:
+      the count in the drawn pairs; the counts with ``_estimate``, ``_low``, ``_high`` ``(model)``
+      over seeds; NaN for the teacher. ``norm_pair_log_ratio``, ``norm_pairs_expected``,
+      ``norm_pairs_drawn``: the same for norms, where all models start from the teacher's
+      initialisation;
     - ``theorem_log_ratio(direction, share)``, its mean over the range ``theorem(direction)``, and
       ``theorem_overall``, ``theorem_trend``: linear regression with this spectrum, one round;
     - ``linear(linear_model, linear_point, direction)``: paths of the linear model's reference and
       student, as shares of the reference's limit.
 
-    With one seed there is no interval: both of its ends are NaN. Where a study has no placebos, the
-    variables along ``placebo`` are absent, and where it asks for no pairs those of pairs.
+    With one seed there is no interval: both ends are NaN. Variables along ``placebo`` are absent
+    where a study has no placebos, and variables of pairs where it does not request them.
     """
 
     setting: str
@@ -390,5 +391,5 @@ class Bias:
         return int(self.layers[layer].sizes["seed"])
 
     def placebos(self, layer: str) -> tuple[str, ...]:
-        """Return the placebos of a layer, in the order of the store; none where there are none."""
+        """Return the placebos of a layer, in the order of the store; empty if there are none."""
         return names_along(self.layers[layer], "placebo")

@@ -1,6 +1,6 @@
-"""Exaggeration of confidence: what the paper plots, and estimators free of selection.
+"""Exaggeration of confidence: the paper's plotted statistics, and estimators without selection.
 
-Words: t is a student's teacher, m the model compared with it (student or reference), r a
+Notation: t is a student's teacher, m the model compared with it (student or reference), r a
 *replicate*: a teacher of another seed, same data and noise. phi is the confidence logit.
 """
 
@@ -67,7 +67,7 @@ PLOTTED = (
 
 
 class Rows(Protocol):
-    """Something of shape (example, class) that gives blocks of its rows as arrays."""
+    """An array-like object of shape (example, class) whose slices of rows are arrays."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,13 +80,14 @@ class Rows(Protocol):
 def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Return phi(p_c) = ln(p_c / (1 - p_c)) from logits: z[c] - logsumexp of the others.
 
-    In float64 and at temperature 1; never through the probability, which rounds to 1 in float32 at
-    a gap of 17 already. ``chosen``, (example,), is the class c, such as the teacher's prediction.
+    Computed in float64 at temperature 1, and never from the probability, which in float32 already
+    rounds to 1 at a gap of 17. ``chosen``, (example,), is the class c, e.g. the teacher's
+    prediction.
 
     Raises
     ------
     ValueError
-        For fewer than two classes or shapes that do not fit.
+        If there are fewer than two classes or the shapes do not match.
     """
     if logits.ndim != 2 or logits.shape[1] < 2 or chosen.shape != logits.shape[:1]:
         raise ValueError(
@@ -108,10 +109,10 @@ def confidence_logit(logits: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 def primary(
     phi_model: np.ndarray, phi_teacher: np.ndarray, phi_replicate: np.ndarray, where: np.ndarray
 ) -> Averages:
-    """Return A and G(q), conditioned on a replicate: all phi are of the class that it predicts.
+    """Return A and G(q), conditioned on a replicate: every phi is of the class that it predicts.
 
     A = cov(phi_m, phi_r) / cov(phi_t, phi_r);  G(q) = mean(phi_m - phi_t) in decile q of phi_r. A
-    model that behaves like one more teacher seed has A = 1 and G = 0. All arrays have the shape
+    model that behaves like another teacher seed has A = 1 and G = 0. All arrays have shape
     (example,); ``where`` is the subset.
     """
     edges = quantile_edges(phi_replicate, where, DECILES)
@@ -157,7 +158,7 @@ class CentredLogits:
         self._block = np.empty((0, 0))
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Return a block of rows; the last one is remembered, for the next to ask."""
+        """Return a block of rows; the most recent block is cached."""
         if rows != self._rows:
             block = self._logits[rows].astype(np.float64)
             block -= block.mean(1, keepdims=True)
@@ -173,11 +174,12 @@ def inheritance(
 ) -> Averages:
     """Return A_z = <m,r> / <t,r> and B = (<m,t> - <m,r'>) / (<t,t> - <t,r'>) of many models.
 
-    Logits are centred within each example and then each class over the subset; r' is r scaled to
-    the norm of t. A_z scales the signal that teachers share, B is how much of this teacher's own
-    deviation from it the model copies; another teacher seed has A_z = 1 and B = 0. Neither depends
-    on the scale of r. B's denominator, <t,t> (1 - cos(t,r)), is positive but where the two
-    teachers are one; without the scaling it passes through zero where their norms differ.
+    Logits are centred within each example, and then for each class over the subset; r' is r
+    scaled to the norm of t. A_z is the scale of the signal that teachers share; B is the share of
+    this teacher's own deviation from it that the model copies. Another teacher seed has A_z = 1 and
+    B = 0. Neither depends on the scale of r. B's denominator, <t,t> (1 - cos(t,r)), is positive
+    unless both teachers are the same; without the scaling it could cross zero where their norms
+    differ.
 
     Parameters
     ----------
@@ -185,15 +187,14 @@ def inheritance(
     class_mean : mapping to ndarray of float64, shape (class,)
         Mean over the subset of the centred logits of each model.
     trios : sequence of (model, teacher, replicate)
-        Keys of the two mappings. Models in several trios are
-        centred, and pairs of them multiplied, once.
+        Keys of the two mappings. A model, or pair of models, in several trios is processed once.
     where : ndarray of bool, shape (example,)
         The subset.
 
     Returns
     -------
     Averages
-        Its statistics are by trio.
+        Its statistics are a mapping by trio.
     """
     pairs = dict.fromkeys(frozenset(pair) for trio in trios for pair in _pairs(*trio))
     column = {pair: place for place, pair in enumerate(pairs)}
@@ -223,7 +224,7 @@ def inheritance(
 
 
 def _pairs(model: Key, teacher: Key, replicate: Key) -> tuple[tuple[Key, Key], ...]:
-    """Return whose inner products the statistics of a trio are made of."""
+    """Return the pairs of models whose inner products determine the statistics of a trio."""
     models = (model, replicate), (teacher, replicate), (model, teacher)
     return *models, (teacher, teacher), (replicate, replicate)
 
@@ -232,8 +233,8 @@ def plotted(phi_model: np.ndarray, phi_teacher: np.ndarray, where: np.ndarray) -
     """Return the statistics of the paper's student-teacher plot, conditioned on the teacher.
 
     The confidence logits, (example,), are of the class that the *teacher* predicts. Choosing class
-    and rank by the teacher selects on the teacher's own noise: any second model looks as if it
-    underfitted what the teacher is unsure of. Descriptive only.
+    and rank by the teacher selects on the teacher's own noise: any second model appears to underfit
+    examples of which the teacher is unsure. Descriptive only.
     """
     centre_m, centre_t = (centre_of(phi, where) for phi in (phi_model, phi_teacher))
     quarter, bottom, top = (
@@ -272,9 +273,9 @@ def _fit(means: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def spread(mean_product: np.ndarray, product_of_means: np.ndarray) -> np.ndarray:
-    """Return a difference, as E[xy] - E[x] E[y], to divide by: NaN where it is rounding error.
+    """Return E[xy] - E[x] E[y] for use as a denominator: NaN where it is only rounding error.
 
-    So it is in a resample of a small subset that drew one example only: the ratio has no value.
+    This happens if a resample contains only one example of a small subset; the ratio is undefined.
     """
     found = mean_product - product_of_means
     return np.where(np.abs(found) > ROUNDING * np.abs(mean_product), found, np.nan)
@@ -286,19 +287,19 @@ def quantile_bin(values: np.ndarray, where: np.ndarray, bins: int) -> np.ndarray
 
 
 def quantile_edges(values: np.ndarray, where: np.ndarray, bins: int) -> np.ndarray:
-    """Return the ends between bins of equal numbers of ``values[where]``; none without any."""
+    """Return the inner edges of quantile bins of ``values[where]``; empty without values."""
     if not where.any():
         return np.empty(0)
     return np.quantile(values[where], np.arange(1, bins) / bins, overwrite_input=True)
 
 
 def quantile_of(values: np.ndarray, where: np.ndarray, share: float) -> float:
-    """Return a quantile of ``values[where]``; NaN without any."""
+    """Return a quantile of ``values[where]``; NaN if there are no values."""
     if not where.any():
         return float("nan")
     return float(np.quantile(values[where], share, overwrite_input=True))
 
 
 def centre_of(values: np.ndarray, where: np.ndarray) -> float:
-    """Return the subset's mean, to subtract: covariances from moments then lose no digits."""
+    """Return the subset's mean, 0 if empty; subtracting it avoids cancellation in moments."""
     return float(values[where].mean()) if where.any() else 0.0

@@ -1,10 +1,10 @@
 """Accuracies along training, and test accuracy at equal train accuracy.
 
-Two runs are compared at equal *train* accuracy, as in Fig. 25 of the paper: at each of `LEVELS` the
-test accuracy of a run is that when its train accuracy first reaches the level, on a straight line
-between two recorded points. Only levels count that both runs reach; their mean difference is
-``equal_accuracy``. The speed of a run plays no part in it: that is ``log_steps_ratio``, the mean
-over the same levels of ln(steps of one / steps of the other).
+Two runs are compared at equal *train* accuracy, as in Fig. 25 of the paper: the test accuracy of a
+run at each of `LEVELS` is taken where its train accuracy first reaches the level, with linear
+interpolation between recorded points. Only levels that both runs reach count; the mean difference
+over them is ``equal_accuracy``, which does not depend on the speed of a run. The speed is measured
+by ``log_steps_ratio``, the mean over the same levels of ln(steps of one / steps of the other).
 
 Levels and mean are our choice [C]: the paper shows the curves.
 """
@@ -24,17 +24,16 @@ EQUAL_ACCURACY_DIFFERENCE = "equal_accuracy_difference"
 FINAL_TRAIN, FINAL_TEST = "final_train_accuracy", "final_test_accuracy"
 # Train accuracies at which runs are compared.
 LEVELS = np.linspace(0.2, 0.95, 16)
-# With fewer levels in common, two runs are not compared.
+# Two runs with fewer levels in common are not compared.
 LEAST_LEVELS = 3
 SHARES = ("train_accuracy", "test_accuracy", FINAL_TRAIN, FINAL_TEST, "test_at_level")
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """Accuracies of one model at recorded steps, the same ones in every seed.
+    """Accuracies of one model at recorded steps, which are the same in every seed.
 
-    ``step`` has the shape (point,), the accuracies, which are shares of given labels, (seed,
-    point).
+    ``step`` has shape (point,); the accuracies, as shares of given labels, have (seed, point).
     """
 
     step: np.ndarray
@@ -42,7 +41,7 @@ class Recorded:
     test_accuracy: np.ndarray
 
     def at_levels(self, values: np.ndarray) -> np.ndarray:
-        """Return `at_levels` of each seed, shape (seed, level); values of (point,) are shared."""
+        """Apply `at_levels` to each seed, shape (seed, level); ``values`` are broadcast."""
         shared = np.broadcast_to(values, self.train_accuracy.shape)
         return np.array(list(map(at_levels, self.train_accuracy, shared)))
 
@@ -50,9 +49,9 @@ class Recorded:
 def at_levels(
     train_accuracy: np.ndarray, values: np.ndarray, levels: np.ndarray = LEVELS
 ) -> np.ndarray:
-    """Return recorded values, (point,), where train accuracy first reaches some levels, (level,).
+    """Return values, (level,), interpolated where train accuracy first reaches each level.
 
-    NaN at levels that the run never reaches, or has passed at the first recorded point.
+    NaN at levels that the run never reaches, or has already passed at the first recorded point.
     """
     found = np.full(len(levels), np.nan)
     passed = (levels > train_accuracy[0]) & (levels <= train_accuracy.max())
@@ -64,8 +63,8 @@ def at_levels(
 def analyse(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
     """Compare student and placebos with the reference, and the student with each placebo.
 
-    ``models`` holds reference and student, and a teacher and placebos where there are any. See
-    `Curves` for the dataset.
+    ``models`` contains reference and student, and optionally a teacher and placebos. See `Curves`
+    for the dataset.
     """
     found = _curves(models, seeds)
     reference = found.sel(model=REFERENCE, drop=True)
@@ -80,19 +79,19 @@ def analyse(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
 
 
 def _within(name: str) -> tuple[float, float]:
-    """Return the smallest and the largest value of a statistic: a share, or a difference of two."""
+    """Return the smallest and the largest possible value of a statistic."""
     if name in SHARES:
         return 0.0, 1.0
     return (-1.0, 1.0) if name.startswith("equal_accuracy") else (-np.inf, np.inf)
 
 
 def _chosen(found: xr.Dataset, models: list[str], dim: str) -> xr.Dataset:
-    """Return the values of some models at each level, along a dimension of their own."""
+    """Return the values of ``models`` at each level, along the dimension ``dim``."""
     return found[["test_at_level", "steps_at_level"]].sel(model=models).rename(model=dim)
 
 
 def _at_equal_accuracy(one: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
-    """Return means over the levels that both reach; NaN where these are too few."""
+    """Return means over the levels that both reach; NaN if there are too few."""
     ratio = np.log(one.steps_at_level / other.steps_at_level)
     differences = {
         "equal_accuracy": one.test_at_level - other.test_at_level,
@@ -108,7 +107,7 @@ def _at_equal_accuracy(one: xr.Dataset, other: xr.Dataset) -> xr.Dataset:
 
 
 def _curves(models: Mapping[str, Recorded], seeds: Sequence[int]) -> xr.Dataset:
-    """Return the recorded values, shorter curves filled up with NaN, and those at each level."""
+    """Return recorded values, with shorter curves padded by NaN, and values at each level."""
     points = max(len(one.step) for one in models.values())
 
     def filled(values: np.ndarray) -> np.ndarray:
@@ -149,22 +148,22 @@ class Curves(Beside):
       recorded, in shares of given labels; NaN beyond the last point of a shorter training;
     - ``final_train_accuracy``, ``final_test_accuracy`` ``(model, seed)``: after the last step;
     - ``test_at_level``, ``steps_at_level`` ``(model, seed, level)``: test accuracy, and steps
-      taken, when train accuracy first reaches a level; NaN where it never does, or has before the
-      first point;
-    - ``equal_accuracy(compared, seed)``: mean over the levels that both reach of the test accuracy
-      minus that of the reference; ``equal_accuracy_difference(placebo, seed)``: of the student's
-      minus the placebo's; NaN where there are too few such levels;
+      taken, when train accuracy first reaches a level; NaN if it never does, or has passed it by
+      the first point;
+    - ``equal_accuracy(compared, seed)``: test accuracy minus that of the reference, averaged over
+      the levels that both reach; ``equal_accuracy_difference(placebo, seed)``: the same for the
+      student minus the placebo; NaN if there are too few such levels;
     - ``log_steps_ratio(compared, seed)``, ``log_steps_ratio_difference(placebo, seed)``: the same
       means of ln(steps of one / steps of the other).
 
     Each variable along ``seed`` also has ``_estimate``, ``_low``, ``_high``: its mean over seeds
-    with the 95 % interval. The interval is over trainings: all models and seeds are judged by the
-    same test examples, and what other ones would give is not covered. With one seed both ends are
-    NaN. Where a study has no placebos, the variables along ``placebo`` are absent.
+    with the 95 % interval. The interval is over trainings: all models and seeds are evaluated on
+    the same test examples, and the variation between test sets is not covered. With one seed both
+    ends are NaN. Variables along ``placebo`` are absent where a study has no placebos.
 
-    Attributes: ``train_examples``, ``test_examples``: how many the models were evaluated on; and
-    where the student's loss changes during training, ``switch_steps``: the first step of the change
-    and the first after it.
+    Attributes: ``train_examples``, ``test_examples``: the numbers of examples on which models were
+    evaluated; and, if the student's loss changes during training, ``switch_steps``: the first step
+    of the change and the first after it.
     """
 
     @property
@@ -174,5 +173,5 @@ class Curves(Beside):
 
     @property
     def placebos(self) -> tuple[str, ...]:
-        """The placebos, in the order of the store; none where there are none."""
+        """The placebos, in the order of the store; empty if there are none."""
         return names_along(self.data, "placebo")

@@ -2,18 +2,18 @@
 
 The model is f_k(x) = w_k . x_k, with a channel x_k for each class, and mu_k the true direction of
 class k (C.5 of the paper's first version). A step of gradient descent on the cross-entropy with a
-target q moves w_k by a positive multiple of (q_k - p_k) x_k, p being the model's own probabilities.
-The move has the right sign where (q_k - p_k) (x_k . mu_k) >= 0. Pairs (x, k) are counted in two
-ways:
+target q moves w_k by a positive multiple of (q_k - p_k) x_k, where p are the model's own
+probabilities. The move has the right sign if (q_k - p_k) (x_k . mu_k) >= 0. Pairs (x, k) are
+counted in two ways:
 
-- *as the paper counts*: right where q_k is "non-zero" if and only if x_k . mu_k > 0. No softmax is
-  ever 0, so a teacher's q_k counts as non-zero where it is above that of classes whose channel is
-  empty in x [our reading; it gives the paper's shares]. A one-hot target is non-zero for the label
-  alone;
-- *first gradients*: those of a model with weights 0, whose p is 1 / K. They are exact, and what a
-  training does first. For one-hot targets both counts are equal, at any weights.
+- *as in the paper*: right where q_k is "non-zero" if and only if x_k . mu_k > 0. A softmax is never
+  exactly 0, so a teacher's q_k counts as non-zero if it exceeds those of classes whose channel is
+  empty in x [our reading; it reproduces the paper's shares]. A one-hot target is non-zero only for
+  the label;
+- *first gradients*: those of a model with weights 0, whose p is 1 / K. They are the exact gradients
+  of the first training step. For one-hot targets both counts are equal, at any weights.
 
-An empty channel has no gradient, which is right.
+An empty channel has no gradient, which counts as right.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,16 +36,16 @@ MEAN_COSINE_DIFFERENCE = "mean_cosine_difference"
 def margins(channels: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """Return x_k . mu_k, shape (example, class), 0 where a channel is empty.
 
-    ``channels`` has the shape (example, class, dimension), ``direction`` (class, dimension).
+    ``channels`` has shape (example, class, dimension), ``direction`` has (class, dimension).
     """
     return np.asarray(np.einsum("ekd,kd->ek", channels, direction))
 
 
 def right_signs(target: np.ndarray, margin: np.ndarray) -> float:
-    """Return the share of pairs with the right sign, as the paper counts.
+    """Return the share of pairs with the right sign, counted as in the paper.
 
-    ``target`` holds probabilities or one-hot labels, ``margin`` is that of `margins`; both have the
-    shape (example, class).
+    ``target`` contains probabilities or one-hot labels, ``margin`` is the result of `margins`; both
+    have shape (example, class).
     """
     of_empty = np.where(margin == 0, target, 0).max(1, keepdims=True)
     return float(((target > of_empty) == (margin > 0)).mean())
@@ -60,7 +60,7 @@ def right_first_gradients(target: np.ndarray, margin: np.ndarray) -> float:
 def cosines(weights: np.ndarray, direction: np.ndarray) -> np.ndarray:
     """Return the cosine of each class's weights with its true direction, shape (..., class).
 
-    ``weights`` have the shape (..., class, dimension). NaN where they are 0.
+    ``weights`` has shape (..., class, dimension). NaN for classes whose weights are 0.
     """
     inner = (weights * direction).sum(-1)
     lengths = np.linalg.norm(weights, axis=-1) * np.linalg.norm(direction, axis=-1)
@@ -76,13 +76,14 @@ class Learnt:
     channels : ndarray, shape (example, class, dimension)
         The training examples.
     label : ndarray of int, shape (example,)
-        As given.
+        The given labels.
     direction : ndarray, shape (class, dimension)
+        The true directions.
     teacher_logits : ndarray, shape (seed, example, class)
     temperature : float
-        Of the student's targets.
+        The temperature of the student's targets.
     weights : mapping of str to ndarray, shape (seed, class, dimension)
-        By model; a student, a reference and maybe others.
+        By model: student, reference and optionally others.
     """
 
     channels: np.ndarray
@@ -147,19 +148,19 @@ class Gradients(Beside):
     ``control`` (reference and controls), ``seed``, ``class``.
 
     - ``right_signs(target, seed)``: share of pairs (training example, class) whose gradient has the
-      right sign, as the paper counts; ``right_first_gradients(target, seed)``: the same of
+      right sign, counted as in the paper; ``right_first_gradients(target, seed)``: the same for
       gradients at weights 0; both are explained in ``disobey.analysis.gradients``. The teacher's
       target is softened as for the student;
     - ``right_signs_difference(seed)``, ``right_first_gradients_difference(seed)``: teacher minus
       one-hot;
-    - ``cosine(model, seed, class)``: of the weights of a class with its true direction, and
+    - ``cosine(model, seed, class)``: cosine of a class's weights with its true direction, and
       ``mean_cosine(model, seed)``: its mean over classes;
     - ``cosine_difference(control, seed, class)``, ``mean_cosine_difference(control, seed)``: the
-      student's minus a control's.
+      student's value minus a control's.
 
     Each variable also has ``_estimate``, ``_low``, ``_high``: its mean over seeds with the 95 %
-    interval, which is over trainings: all seeds share one draw of the data. With one seed both ends
-    are NaN.
+    interval. The interval is over trainings: all seeds share one draw of the data. With one seed
+    both ends are NaN.
     """
 
     @property

@@ -1,6 +1,6 @@
-"""Progress along eigendirections as training recorded it, and checks of what can be compared.
+"""Recorded progress along eigendirections, and checks that recordings can be compared.
 
-A check raises a `UserError` that names the runs and how they differ.
+A failed check raises a `UserError` that names the runs and their difference.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,14 +27,14 @@ def read_recording(history: Path, run: str, layer: str) -> xr.Dataset:
     xarray.Dataset
         The `VARIABLES` of one run, as in `disobey.analysis.bias.Bias`. Attributes: ``run`` and
         ``layer``; ``basis``, the id of the store of the eigendirections; ``initialisation``, a hash
-        of W(0); ``unit_norm``, whether filters were normalised before their progress was taken; and
-        ``total_variance``, that of the layer's input.
+        of W(0); ``unit_norm``, true if filters were normalised before computing their progress; and
+        ``total_variance``, the total variance of the layer's input.
 
     Raises
     ------
     UserError
-        When the layer was not tracked, its progress is not finite or its leading direction never
-        moves.
+        If the layer was not tracked, its progress is not finite, only the leading direction was
+        tracked, or some direction has no progress to compare.
     """
     tracked = read_groups(history, PROGRESS)
     if layer not in tracked:
@@ -78,7 +78,7 @@ def _check_movement(recording: xr.Dataset) -> None:
 
 
 def check_same_data(runs: Iterable[Manifest]) -> None:
-    """Refuse runs that were trained on other data, or other labels, than the first one."""
+    """Raise a `UserError` unless all runs were trained on the same data and labels."""
     first, *others = runs
     for other in others:
         for name in ("data", "labels", "centre"):
@@ -90,7 +90,7 @@ def check_same_data(runs: Iterable[Manifest]) -> None:
                 )
 
 
-# Attributes that two recordings must share, the words of the error, and how it prints them.
+# Attributes that two recordings must share, with the error message and the format of the values.
 DIFFERENCES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "basis": ("was tracked in different bases ({} and {}); train both with the same basis", str),
     "rank": (
@@ -109,7 +109,10 @@ DIFFERENCES: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 
 def check_same(recordings: Iterable[xr.Dataset], *names: str) -> None:
-    """Refuse recordings that differ from the first one in some of `DIFFERENCES`."""
+    """Raise a `UserError` if a recording differs from the first in one of the attributes ``names``.
+
+    The names are keys of `DIFFERENCES`.
+    """
     first, *others = recordings
     for other in others:
         for name in names:
@@ -125,7 +128,13 @@ def check_same(recordings: Iterable[xr.Dataset], *names: str) -> None:
 def common_ranks(references: Iterable[xr.Dataset]) -> np.ndarray:
     """Return the ranks that were tracked in every seed, in order.
 
-    A deeper layer's input comes from the seed's own teacher, and so do basis and number of ranks.
+    A deeper layer's input, and thus its basis and its number of ranks, depends on the seed's own
+    teacher.
+
+    Raises
+    ------
+    UserError
+        If the seeds have only one rank in common.
     """
     first, *others = references
     ranks: np.ndarray = first["rank"].values
@@ -140,7 +149,7 @@ def common_ranks(references: Iterable[xr.Dataset]) -> np.ndarray:
 
 
 def check_same_start(compared: xr.Dataset, reference: xr.Dataset, seed: int) -> None:
-    """Refuse a run that does not start from the reference's W(0)."""
+    """Raise a `UserError` if a run does not start from the reference's W(0)."""
     if compared.initialisation != reference.initialisation:
         raise UserError(
             f"{compared.run}: layer {compared.layer} starts from another initialisation than the "
@@ -150,7 +159,7 @@ def check_same_start(compared: xr.Dataset, reference: xr.Dataset, seed: int) -> 
 
 
 def check_points(compared: xr.Dataset, against: xr.Dataset, matched: tuple[float, float]) -> None:
-    """Refuse a pair with fewer than `LEAST_POINTS` recorded points inside the matched range."""
+    """Raise a `UserError` if a run has fewer than `LEAST_POINTS` points in the matched range."""
     top = common_range(compared.progress.values, against.progress.values)
     low, high = (share * top for share in matched)
     for recording in (compared, against):

@@ -1,6 +1,6 @@
 """Intervals for few seeds crossed with many test examples, and decisions based on them.
 
-The quantiles are computed here, because scipy would be two fifths of the installed size.
+Quantiles are computed here because scipy would make up two fifths of the installed size.
 """
 
 import functools
@@ -18,8 +18,8 @@ Interval = tuple[float, float, float]
 ENDS = ("estimate", "low", "high")
 LEVEL = 0.95
 HOLDS, CONTRARY, UNDECIDED = "holds", "contrary", "undecided"
-SMALLEST_P = 1e-16  # of a test; smaller ones are not told apart
-# t of one degree of freedom.
+SMALLEST_P = 1e-16  # smaller p-values are not distinguished
+# 12.7 is the t quantile with one degree of freedom.
 TWO_SEEDS = "two seeds: an interval is 12.7 standard errors wide to either side; take five"
 
 
@@ -36,7 +36,7 @@ def half_width(
     seed_variance : ndarray
         s^2, the variance over seeds (S - 1 in the denominator).
     seeds : int
-        S; with fewer than two there is no interval.
+        S; with fewer than two the interval is undefined.
     example_variance : ndarray
         v, the variance of the seed mean when test examples are resampled once, identically for all
         seeds; 0 on the training set.
@@ -55,10 +55,10 @@ def half_width(
 
 
 def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return estimate, low and high, each of shape (...), of a statistic (seed, 1 + resample, ...).
+    """Return estimate, low and high, each of shape (...), from ``rows``, (seed, 1 + resample, ...).
 
     Row 0 is the full sample, the others are resamples of the test examples; a training set, whose
-    examples are not resampled, has a single row.
+    examples are not resampled, has a single row. With fewer than two seeds both ends are NaN.
     """
     seeds = len(rows)
     per_seed = rows[:, 0]
@@ -72,10 +72,10 @@ def crossed_interval(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
 def over_seeds(
     values: xr.DataArray, prefix: str = "", within: tuple[float, float] = (-np.inf, np.inf)
 ) -> dict[str, xr.DataArray]:
-    """Return ``<prefix>estimate``, ``low`` and ``high`` over the dimension ``seed``, by name.
+    """Return ``<prefix>estimate``, ``<prefix>low`` and ``<prefix>high`` over ``seed``, by name.
 
-    No resamples of examples enter. With one seed both ends are NaN; they are cut to ``within``, the
-    smallest and the largest value that the statistic can have.
+    Examples are not resampled. With one seed both ends are NaN. The ends are clipped to ``within``,
+    the smallest and the largest value that the statistic can have.
     """
     by_seed = values.transpose("seed", ...)
     estimate, low, high = crossed_interval(by_seed.values[:, None])
@@ -90,10 +90,10 @@ def with_intervals(
     within: Callable[[str], tuple[float, float]] = lambda name: (-np.inf, np.inf),
     names: Sequence[str] = (),
 ) -> xr.Dataset:
-    """Return a dataset with the intervals of its variables along ``seed``, see `over_seeds`.
+    """Return a dataset with intervals added for its variables along ``seed``; see `over_seeds`.
 
-    ``within`` gives the smallest and the largest value of the variable of a name; without ``names``
-    all have intervals.
+    ``within`` returns the smallest and the largest possible value of a variable, given its name.
+    ``names`` are the variables that get intervals, by default all of them.
     """
     for name in names or [str(name) for name in found.data_vars if "seed" in found[name].dims]:
         found = found.assign(over_seeds(found[name], f"{name}_", within(name)))
@@ -101,19 +101,19 @@ def with_intervals(
 
 
 def interval_in(data: xr.Dataset, name: str) -> Interval:
-    """Return estimate, low and high of a variable whose other dimensions are chosen."""
+    """Return estimate, low and high of a variable that is a scalar in ``data``."""
     estimate, low, high = (float(data[f"{name}_{end}"]) for end in ENDS)
     return estimate, low, high
 
 
 def names_along(data: xr.Dataset, dimension: str) -> tuple[str, ...]:
-    """Return the names along a dimension, in order; none where there is no such dimension."""
+    """Return the names along a dimension, in order; empty if there is no such dimension."""
     return tuple(map(str, data[dimension].values)) if dimension in data.coords else ()
 
 
 @dataclass(frozen=True)
 class Beside:
-    """An analysis of a setting beside that of its confidence, as its store holds it.
+    """A stored analysis of a setting that accompanies its confidence analysis.
 
     ``about`` is as in `disobey.analysis.store.Analysis`.
     """
@@ -123,7 +123,7 @@ class Beside:
     data: xr.Dataset
 
     def number(self, statistic: str, **of: str) -> Interval:
-        """Return estimate, low and high at a name along dimensions, such as ``model="student"``."""
+        """Return estimate, low and high at the labels ``of``, such as ``model="student"``."""
         return interval_in(self.data.sel(of), statistic)
 
 
@@ -132,7 +132,7 @@ def example_variance(rows: np.ndarray) -> np.ndarray:
     resampled = rows[:, 1:].mean(0)
     if len(resampled) < 2:
         return np.zeros(resampled.shape[1:])
-    # A resample without a single example of a small subset has no value: leave it out.
+    # Leave out resamples without a value, which contain no example of a small subset.
     counted = np.isfinite(resampled)
     number = counted.sum(0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -142,16 +142,16 @@ def example_variance(rows: np.ndarray) -> np.ndarray:
 
 
 def verdict(low: float, high: float, null: float) -> str:
-    """Return ``holds`` above ``null``, ``contrary`` below it, else ``undecided``."""
+    """Return ``holds`` for an interval above ``null``, ``contrary`` below, else ``undecided``."""
     if low > null:
         return HOLDS
     return CONTRARY if high < null else UNDECIDED
 
 
 def holm(p_values: Sequence[float]) -> list[bool]:
-    """Return which hypotheses Holm's step-down procedure rejects at family-wise 5 %.
+    """Apply Holm's step-down procedure at a family-wise level of 5 %; True means rejected.
 
-    NaN, a claim without a test, is never rejected and does not count.
+    A p-value of NaN, from a claim without a test, is never rejected and does not count as a test.
     """
     tested = sorted((p, i) for i, p in enumerate(p_values) if np.isfinite(p))
     rejected = [False] * len(p_values)
@@ -165,10 +165,11 @@ def holm(p_values: Sequence[float]) -> list[bool]:
 def one_sided_p(
     estimate: float, null: float, seed_variance: float, seeds: int, example_variance: float
 ) -> float:
-    """Return the p-value of "the statistic is not above ``null``": the interval, inverted.
+    """Return the p-value of "the statistic is not above ``null``", by inverting the interval.
 
-    Half of the level at which the two-sided interval's lower end touches ``null``; found by
-    bisection, since t and normal quantiles are mixed.
+    For an estimate above ``null`` it is half of 1 - level at the level whose two-sided interval
+    just reaches ``null``, found by bisection since the interval mixes t and normal quantiles. NaN
+    with fewer than two seeds.
     """
     distance = estimate - null
     if seeds < 2 or not np.isfinite([distance, seed_variance, example_variance]).all():
@@ -190,13 +191,13 @@ def one_sided_p(
 
 
 def normal_quantile(level: float) -> float:
-    """Return the z that the absolute value of a standard normal exceeds with 1 - ``level``."""
+    """Return the z with P(|Z| > z) = 1 - ``level`` for a standard normal Z."""
     return NormalDist().inv_cdf((1 + level) / 2)
 
 
 @functools.cache
 def t_quantile(level: float, dof: int) -> float:
-    """Return the t that the absolute value of Student's t exceeds with 1 - ``level``."""
+    """Return the t with P(|T| > t) = 1 - ``level`` for a Student's t variable T."""
     return _least(lambda t: t_tail(t, dof) <= 1 - level)
 
 
@@ -206,7 +207,7 @@ def t_tail(t: float, dof: int) -> float:
     I_x(dof/2, 1/2) at x = dof / (dof + t^2), the regularized incomplete beta function.
     """
     a, b, x = dof / 2, 0.5, dof / (dof + t * t)
-    if x > (a + 1) / (a + b + 2):  # where the fraction converges slowly: the symmetric one
+    if x > (a + 1) / (a + b + 2):  # slow convergence: use I_x(a, b) = 1 - I_(1 - x)(b, a)
         return 1 - _incomplete_beta(b, a, t * t / (dof + t * t), x)
     return _incomplete_beta(a, b, x, t * t / (dof + t * t))
 
@@ -230,7 +231,7 @@ def _incomplete_beta(a: float, b: float, x: float, rest: float) -> float:
 
 
 def _least(reached: Callable[[float], bool]) -> float:
-    """Return the least number from 0 on where ``reached`` turns true."""
+    """Return the smallest number above 0 for which the monotone ``reached`` is true."""
     low, high = 0.0, 1.0
     while not reached(high):
         low, high = high, 2 * high

@@ -1,8 +1,8 @@
-"""Leak of soft labels about examples that a student did not see, and memory of seen examples.
+"""Information that soft labels leak about unseen examples, and memory of seen examples.
 
-Where a setting has a ``student_share``, student and reference are trained on a part of the training
-examples of their teacher. These statistics are of the split ``held_out``, the other examples, whose
-given labels the teacher alone was trained on; some are relative to the seen ones.
+Where a setting has a ``student_share``, student and reference are trained on a part of their
+teacher's training examples. These statistics are computed on the split ``held_out``: the remaining
+examples, whose given labels only the teacher was trained on. Some are relative to the seen ones.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,11 @@ from disobey.analysis.names import (
 
 LEAK, LEAK_TOP1, LEAK_EXCESS = "leak", "leak_top1", "leak_excess"
 MEMORY, MEMORY_TOP1 = "memory", "memory_top1"
-# Statistics that these are made of: mean probability of the given label, share that predicts it.
+# Statistics from which these are computed: mean probability of the given label, share of examples
+# where it is predicted.
 GIVEN, TOP1, BEFORE_NOISE = "given_label_confidence", "accuracy", "clean_label_confidence"
 
-# The leak is the student's number minus the reference's, whose labels and seeds are the same.
+# The leak is the student's value minus the reference's, which has the same labels and seeds.
 LEAK_AND_MEMORY = (
     Statistic(
         LEAK, "mean p of the given label, at mislabelled examples that m did not see", PROBABILITY,
@@ -59,13 +60,13 @@ def enter_held_out(
     Parameters
     ----------
     tables : mapping of str to ndarray, shape (statistic, model, seed, 1 + resample)
-        By subset; they hold the statistics of quality.
+        By subset; already filled with the statistics of quality.
     row, models : mapping of str to int
-        Positions of statistics, and of the models to which the examples are held out. A teacher saw
-        all: it has no leak, and no memory that could be told from how it treats any example.
+        Positions of the statistics, and of the models that did not see the examples. A teacher saw
+        all examples, so neither its leak nor its memory is defined.
     seen : xarray.Dataset
-        The analysis of the seen examples. They are the population: only held-out examples are
-        resampled.
+        The analysis of the seen examples. These are treated as the population: only held-out
+        examples are resampled.
     classes : int
     """
     places = list(models.values())

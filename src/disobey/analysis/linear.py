@@ -1,16 +1,16 @@
 """Linear regression by gradient flow: paths in closed form, and a student at matched progress.
 
 Gradient flow from zero on 1/2 ||X b - y||^2, with X = U S V' and eigenvalues lambda_k = s_k^2.
-Along each eigendirection v_k the one-hot model (which is also the first teacher) learns
+Along each eigendirection v_k the one-hot model, which is also the first teacher, learns
 
     b_k(t) = (u_k.y / s_k) (1 - e^(-lambda_k t)),
 
 and a student of a teacher stopped at T multiplies this by the teacher's filter 1 - e^(-lambda_k T),
 once per round of distillation. Times are in units of 1 / eigenvalue.
 
-The paper's theorem (wording ours), for one round: with 0 < T < infinity, lambda_1 > lambda_k and
-neither u_1.y nor u_k.y 0, wherever student and one-hot path have made equal progress along 1, the
-student has made strictly less along k. The size and the shape of the ratio are derived here.
+The paper's theorem for one round (wording ours): if 0 < T < infinity, lambda_1 > lambda_k, and
+u_1.y and u_k.y are nonzero, then wherever student and one-hot path have made equal progress along
+v_1, the student has made strictly less along v_k. Size and shape of the ratio are derived here.
 """
 
 from dataclasses import dataclass
@@ -19,20 +19,20 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-# Where the product of two filters is smaller than this, it is exact as it is.
+# A product of two filters below this threshold loses no precision.
 EARLY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """A least-squares problem as gradient flow sees it.
+    """A least-squares problem in its eigenbasis.
 
     Attributes
     ----------
     eigenvalues : ndarray, shape (direction,)
-        lambda_k = s_k^2 of X'X, largest first; only directions that X really has.
+        lambda_k = s_k^2 of X'X, largest first; only directions within the rank of X.
     limit : ndarray, shape (direction,)
-        u_k.y / s_k, where the one-hot path ends.
+        u_k.y / s_k, the limit of the one-hot path.
     directions : ndarray, shape (direction, feature)
         Unit vectors v_k: ``paths(...) @ directions`` are weights in the original coordinates.
     """
@@ -50,8 +50,8 @@ class Spectrum:
         Raises
         ------
         ValueError
-            For fewer than two examples, empty or non-finite values, shapes that do not fit or an X
-            of zeros.
+            If there are fewer than two examples, values are empty or non-finite, shapes do not
+            match or X is all zeros.
         """
         x, y = _finite("inputs", inputs, 2), _finite("targets", targets, 1)
         if len(x) != len(y) or len(x) < 2:
@@ -68,10 +68,10 @@ class Spectrum:
 
 
 def filters(eigenvalues: np.ndarray, times: ArrayLike) -> np.ndarray:
-    """Return the share learnt of each direction, 1 - e^(-lambda t), shape of times + (direction,).
+    """Return the learnt share of each direction, 1 - e^(-lambda t), shape times + (direction,).
 
-    Eigenvalues are 0 or larger, times positive, in units of 1 / eigenvalue; ``np.inf`` is the
-    limit. 0 along directions of eigenvalue 0; exact to rounding however small lambda t is.
+    Eigenvalues are non-negative; times are positive and in units of 1 / eigenvalue, with ``np.inf``
+    for the limit. The share is 0 for eigenvalue 0, and accurate even for very small lambda t.
     """
     when = np.asarray(times, np.float64)
     learnt = np.zeros((*when.shape, len(eigenvalues)))
@@ -89,8 +89,8 @@ def paths(spectrum: Spectrum, times: ArrayLike, teacher_stops: ArrayLike = ()) -
     times : array_like, any shape
         Positive, in units of 1 / eigenvalue; ``np.inf`` is the limit.
     teacher_stops : array_like, shape (round,)
-        When the teacher of each round of distillation was stopped; none for the one-hot path.
-        ``np.inf`` is a teacher trained to the end, which changes nothing.
+        Time at which the teacher of each round of distillation was stopped; empty for the one-hot
+        path. ``np.inf`` is a teacher trained to the limit, which has no effect.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def paths(spectrum: Spectrum, times: ArrayLike, teacher_stops: ArrayLike = ()) -
     Raises
     ------
     ValueError
-        For times that are empty, NaN, 0 or negative.
+        If times are empty, NaN, 0 or negative.
     """
     stops = np.atleast_1d(np.asarray(teacher_stops, np.float64))
     if stops.size:
@@ -109,14 +109,15 @@ def paths(spectrum: Spectrum, times: ArrayLike, teacher_stops: ArrayLike = ()) -
 
 
 def log_ratio_at(times: np.ndarray, eigenvalues: np.ndarray, teacher_stop: float) -> np.ndarray:
-    """Return ln R, R the student's b_k over the one-hot path's b_k at equal b_1; one round.
+    """Return ln R for one round, where R is b_k of the student over b_k of the one-hot path.
 
-    With p = 1 - e^(-lambda_1 t), q = 1 - e^(-lambda_1 T), r = lambda_k / lambda_1 and the filter
-    f(a) = 1 - (1 - a)^r, R = f(p) f(q) / f(p q). It rises with t from f(q) / q to 1.
+    R compares both at equal b_1. With p = 1 - e^(-lambda_1 t), q = 1 - e^(-lambda_1 T),
+    r = lambda_k / lambda_1 and the filter f(a) = 1 - (1 - a)^r, R = f(p) f(q) / f(p q). It rises
+    with t from f(q) / q to 1.
 
     ``times`` are the student's, ``eigenvalues`` (direction,) begin with the largest, and
-    ``teacher_stop`` is T. The shape is that of times + (direction,); exact to some 1e-15. NaN along
-    directions of eigenvalue 0, where neither model moves.
+    ``teacher_stop`` is T. The result has shape times + (direction,) and is accurate to about 1e-15.
+    It is NaN along directions of eigenvalue 0, where neither model moves.
     """
     leading = eigenvalues[0]
     student, stop = leading * times[..., None], np.float64(leading * teacher_stop)
@@ -124,7 +125,7 @@ def log_ratio_at(times: np.ndarray, eigenvalues: np.ndarray, teacher_stop: float
     with np.errstate(invalid="ignore", divide="ignore"):
         own, of_teacher, both = (-np.expm1(-relative * t) for t in (student, stop, meeting))
         found = np.log(own / both * of_teacher)
-    found[..., 0] = 0  # equal by construction: what is left is rounding
+    found[..., 0] = 0  # equal by construction up to rounding
     return np.where(eigenvalues > 0, found, np.nan)
 
 

@@ -1,7 +1,7 @@
-"""The names of models, subsets and statistics, and the record of a statistic.
+"""Names of models, subsets and statistics, and the record of a statistic.
 
-Names are the same in stores, tables, figures and claims. t is a student's teacher, m the model
-compared with it (student or reference), r a *replicate* (a teacher of another seed), phi the
+Names are the same in stores, tables, figures and claims. Notation: t is a student's teacher, m the
+model compared with it (student or reference), r a *replicate* (a teacher of another seed), phi the
 confidence logit ln(p / (1 - p)) of one class.
 """
 
@@ -20,19 +20,19 @@ MODEL_WORDS = {
 }
 MODELS = tuple(MODEL_WORDS)
 COMPARED = (REFERENCE, STUDENT)
-# One-hot runs with the reference's initialisation that differ in something else than distillation.
+# One-hot runs with the reference's initialisation that differ in something other than distillation.
 ONE_HOT_AT_T = "one_hot_at_T"
 PLACEBOS = (
     "batch_order", "quarter_lr", "half_lr", "double_lr", "label_smoothing", ONE_HOT_AT_T,
 )  # fmt: skip
-# Models that a setting may train without measuring a bias: the placebos, a reference trained twice
-# as long, and a student whose teacher is not softened.
+# Models that a setting may train without measuring the bias: the placebos, a reference trained
+# twice as long, and a student whose teacher is not softened.
 DOUBLE_LENGTH, STUDENT_AT_1 = "double_length", "student_at_1"
 CONTROLS = (*PLACEBOS, DOUBLE_LENGTH, STUDENT_AT_1)
 
 SPLITS = TRAIN, TEST = ("train", "test")
-# The split of training examples that student and reference did not see (``student_share``); where
-# there are any, the split train is of the others.
+# The split of training examples that student and reference did not see (``student_share``). Where
+# it exists, the split train contains only the other examples.
 HELD_OUT = "held_out"
 
 ALL, RIGHT, WRONG = "all", "teacher right", "teacher wrong"
@@ -45,30 +45,30 @@ SUBSET_WORDS = {
     MISLABELLED: "those whose label was moved to another class",
 }
 SUBSETS = tuple(SUBSET_WORDS)
-# No model decides who belongs to these.
+# Subsets that do not depend on a model.
 UNJUDGED = (ALL, CLEAN, MISLABELLED)
 
-# Readings of a claim on confidence: as in the paper, with class and rank by the student's own
-# teacher; the same of student minus reference, paired by seed; conditioned on a teacher of another
-# seed.
+# Readings of a claim on confidence: as in the paper, with class and rank chosen by the student's
+# own teacher; the same for student minus reference, paired by seed; conditioned on a teacher of
+# another seed.
 READINGS = PAPER, SECOND_SEED, REPLICATE = ("paper", "second seed", "replicate")
 
 DECILES = 10
 # Conditioned on a replicate: the primary estimators (science: A, G, A_z, B).
 EXAGGERATION, SIGNAL_SCALE, INHERITANCE = "exaggeration", "signal_scale", "inheritance"
 GAPS = tuple(f"gap_decile_{decile}" for decile in range(1, DECILES + 1))
-# At the given label's class, ranked by the teacher, or with this ending by a replicate.
+# At the given label's class, ranked by the teacher, or, with this suffix, by a replicate.
 LABEL_GAP, BY_REPLICATE = "label_gap_bottom_decile", "_by_replicate"
 MISLABELLED_AUC, PLOT_MISLABELLED_AUC = "mislabelled_auc", "plot_mislabelled_auc"
-# The four panels of a dissection, by who predicts the given label.
+# The four panels of a dissection, by which models predict the given label.
 PANELS = ("both_right", "only_model_right", "only_teacher_right", "neither_right")
 # Plotted beside confidence logits.
 MEASURES = ("probability", "entropy")
-# Means within quantile bins of the teacher's confidence or entropy: of the same measure of the
-# model, and of KL(teacher || model).
+# Curves of means within quantile bins of the teacher's confidence or entropy: means of the model's
+# same measure, and of KL(teacher || model).
 CURVES = (*MEASURES, "kl_by_confidence_logit", "kl_by_probability", "kl_by_entropy")
-# Pairs of a top and a bottom eigendirection, as many as the paper draws; a second model of the same
-# law counts in half of them.
+# Number of pairs of a top and a bottom eigendirection that the paper draws; a second model from the
+# same distribution is expected to count in half of them.
 PAIRS = 15
 
 # Units of statistics.
@@ -83,30 +83,30 @@ PERCENT = 100.0
 class Statistic:
     """A statistic: its names, its definition, and how it is computed.
 
-    A record is beside the computation; `disobey.analysis.statistics` collects all. Tables, figures,
-    page, ``compare`` and the reference take their words from the records.
+    A record is defined next to its computation; `disobey.analysis.statistics` collects all records.
+    Tables, figures, page, ``compare`` and the reference documentation use their words.
 
     Attributes
     ----------
     name : str
-        In stores and tables.
+        The name in stores and tables.
     words : str
-        Its definition.
+        The definition.
     unit : str
     null : float or None
-        The value for one more teacher of another seed, if there is one.
+        The expected value for another teacher seed, if it is known.
     symbol : str
     label : str
-        A few words for verdicts and axes; without them symbol or name.
+        A few words for verdicts and axes; by default the symbol or the name.
     short : str
-        Fewer words, for a terminal; without them the label.
+        Fewer words, for a terminal; by default the label.
     percent : bool
-        Whether it is printed in per cent.
+        True if the value is printed in per cent.
     of : callable, optional
-        For a mean over examples: what is averaged, (example,), from a block of
+        For a mean over examples: returns the values to average, (example,), given a
         `disobey.analysis.quality.Block`.
     equal : float, optional
-        Where there is no null: the value for a model that equals its teacher.
+        The value for a model that equals its teacher, if there is no null.
     """
 
     name: str
@@ -122,36 +122,36 @@ class Statistic:
 
     @property
     def printed(self) -> str:
-        """Its label, or symbol, or name."""
+        """The label or, if there is none, the symbol or the name."""
         return self.label or self.symbol or self.name.replace("_", " ")
 
     @property
     def scale(self) -> float:
-        """The factor from the table's number to the printed one."""
+        """The factor from the value in tables to the printed value."""
         return PERCENT if self.percent else 1.0
 
     @property
     def printed_unit(self) -> str:
-        """The unit of the printed number; points, since verdicts are about differences."""
+        """The unit of the printed value; percentage points because verdicts are on differences."""
         return "percentage points" if self.percent else self.unit
 
     def axis(self, of: str = "") -> str:
-        """Return the label of an axis: the name, ``of`` which models, and the unit."""
+        """Return an axis label: the statistic's name, the models ``of``, and the unit."""
         name = self.label or f"{self.name.replace('_', ' ')} {self.symbol}".rstrip()
         return f"{name}{of and ', '}{of} ({self.unit})"
 
     def null_of(self, model: str) -> float:
-        """Return a model's value without a deviation: null, or ``equal``, else NaN."""
+        """Return a model's value without an effect: ``null``, else ``equal``, else NaN."""
         if model == EFFECT:
             return 0.0
         known = [value for value in (self.null, self.equal) if value is not None]
         return float(known[0]) if known else math.nan
 
     def limits(self, model: str) -> tuple[float, float]:
-        """Return the smallest and the largest value that it can have for a model.
+        """Return the smallest and the largest possible value for a model.
 
-        These are 0 and 1 for shares and probabilities, -1 and 1 for a difference of two of them,
-        and infinite for other statistics.
+        These are 0 and 1 for shares and probabilities, -1 and 1 for their difference between
+        student and reference, and infinite for other statistics.
         """
         if self.unit not in (SHARE, PROBABILITY):
             return -math.inf, math.inf

@@ -1,11 +1,12 @@
-"""The paper's picture of eigendirections as a number: how many pairs of them show the bias.
+"""The number of pairs of eigendirections that show the bias, which the paper judges by eye.
 
-A pair is one of the leading directions, the *top* one, and one of small eigenvalue, the *bottom*
-one. The paper (first version, C.4) draws 15 pairs and finds, by eye, that the student nears the
-teacher's final progress along the top one sooner than along the bottom one. Here a pair counts if
-at equal progress along the top direction the compared model has made less along the bottom one than
-the teacher: on average of the logarithm, at levels between 10 and 90 % of the teacher's way along
-the top direction [our choice]. A second model of the same law counts in half of the pairs.
+A pair consists of a leading direction (*top*) and a direction of small eigenvalue (*bottom*). The
+paper (first version, C.4) draws 15 pairs and observes that the student approaches the teacher's
+final progress along the top direction sooner than along the bottom one. Here a pair counts if, at
+equal progress along the top direction, the compared model has made less progress along the bottom
+one than the teacher: in the mean logarithm over levels between 10 and 90 % of the teacher's final
+progress along the top direction [our choice]. A second model from the same distribution counts in
+half of the pairs.
 """
 
 from typing import NamedTuple
@@ -26,15 +27,15 @@ from disobey.analysis.intervals import names_along, over_seeds
 from disobey.analysis.names import PAIRS, TEACHER
 from disobey.seeds import stream
 
-# Levels, as shares of the teacher's way along the top direction.
+# Levels, as shares of the teacher's final progress along the top direction.
 LEVELS = np.linspace(0.1, 0.9, 81)
 
 
 class Pairs(NamedTuple):
-    """The pairs of ranks that are counted; see the options ``pairs`` of a study.
+    """The pairs of ranks to count; see the options ``pairs`` of a study.
 
-    Top directions are those of rank 1 to ``top``, bottom ones those from the first to the last rank
-    in ``bottom``; ``seed`` is that of the draw.
+    Top directions have ranks 1 to ``top``; bottom directions have the ranks from ``bottom[0]`` to
+    ``bottom[1]``; ``seed`` is the seed of the draw.
     """
 
     top: int
@@ -52,7 +53,7 @@ class Pairs(NamedTuple):
         return np.arange(self.bottom[0], self.bottom[1] + 1)
 
     def drawn(self) -> np.ndarray:
-        """Return the ranks of the drawn pairs, (pair, 2): no direction is in two of them."""
+        """Return the ranks of the drawn pairs, (pair, 2); each direction is in at most one pair."""
         rng = stream(self.seed, "pairs")
         ranks = (self.tops, self.bottoms)
         return np.stack([rng.choice(of, PAIRS, replace=False) for of in ranks], axis=1)
@@ -61,13 +62,13 @@ class Pairs(NamedTuple):
 def log_ratio_at_equal_top(
     compared: np.ndarray, teacher: np.ndarray, tops: np.ndarray, bottoms: np.ndarray
 ) -> np.ndarray:
-    """Return by how much less the compared model has learnt along the bottom directions.
+    """Return the log ratio of progress along bottom directions at equal progress along top ones.
 
     Parameters
     ----------
     compared, teacher : ndarray, shape (point, direction)
-        Progress of both, or norms of their weights, beginning with the start of training. They need
-        not have been recorded at the same steps.
+        Progress, or norms of weights, beginning with the start of training. The recorded steps may
+        differ.
     tops, bottoms : ndarray of int
         Indices of directions.
 
@@ -75,7 +76,8 @@ def log_ratio_at_equal_top(
     -------
     ndarray, shape (top, bottom)
         Mean of ln(compared / teacher) along the bottom direction over the `LEVELS` that both reach
-        along the top one; NaN where they share none.
+        along the top one; NaN if there is no such level. Negative if the compared model has learnt
+        less.
     """
     found = np.full((len(tops), len(bottoms)), np.nan)
     for i, top in enumerate(tops):
@@ -93,18 +95,18 @@ def log_ratio_at_equal_top(
 
 
 def counted(log_ratio: np.ndarray) -> np.ndarray:
-    """Return 1 for pairs along which the compared model has learnt less, 0 for the others.
+    """Return 1 for pairs with a negative log ratio, 0 for pairs with a positive one.
 
-    A pair that cannot be compared, or that shows no difference, counts half.
+    Pairs without a difference, or with NaN, count half.
     """
     return np.where(log_ratio < 0, 1.0, np.where(log_ratio > 0, 0.0, 0.5))
 
 
 def count(log_ratio: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-    """Return in how many of the drawn pairs the compared model has learnt less, shape (...).
+    """Return the number of pairs in which the compared model has learnt less, shapes (...).
 
-    First the mean over all draws, then the count of the one draw. ``log_ratio`` is that of all
-    pairs, (..., top, bottom).
+    The first array is the mean over all possible draws, the second the count in the drawn pairs.
+    ``log_ratio`` contains all pairs, (..., top, bottom).
     """
     less = counted(log_ratio)
     top, bottom = (pairs.drawn() - [1, pairs.bottom[0]]).T
@@ -112,11 +114,11 @@ def count(log_ratio: np.ndarray, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
 
 
 def analyse_pairs(layer: xr.Dataset, pairs: Pairs, *, same_start: bool) -> xr.Dataset:
-    """Count pairs of every model against the teacher, seed by seed; see `Bias`.
+    """Count pairs of every model against the teacher in each seed; see `Bias`.
 
-    ``layer`` is that of `disobey.analysis.bias.recorded`; the teacher must be among the models, and
-    every rank of ``pairs`` among the directions. Norms are counted only where all models start
-    where the teacher does (``same_start``).
+    ``layer`` is the result of `disobey.analysis.bias.recorded`; it must include the teacher and
+    every rank of ``pairs``. Norms are counted only if all models have the teacher's initialisation
+    (``same_start``).
     """
     paths = {"": np.array([[from_start(one) for one in of] for of in layer.progress.values])}
     if same_start:
@@ -140,6 +142,6 @@ def analyse_pairs(layer: xr.Dataset, pairs: Pairs, *, same_start: bool) -> xr.Da
             called = f"{prefix}{name}"
             counts[teacher] = np.nan
             found[called] = ("model", "seed"), counts
-            # A count has ends of its own, of which a t interval knows nothing.
+            # A t interval may exceed the possible counts, so it is clipped.
             found = found.assign(over_seeds(found[called], f"{called}_", (0, PAIRS)))
     return found

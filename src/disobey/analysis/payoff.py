@@ -33,15 +33,15 @@ from disobey.analysis.readings import PANEL_WORDS, panel_of
 from disobey.analysis.resampling import Averages, by_subset
 
 SCORES = ("brier", "nll")
-# Per example, in the order of `gains_of`.
+# Values per example, in the order of `gains_of`.
 GAINS = tuple(f"{score}_{what}" for score in SCORES for what in ("gain", "misfit"))
 INHERITED = MISTAKES_INHERITED, CORRECTNESS_INHERITED = (
     "mistakes_inherited", "correctness_inherited",
 )  # fmt: skip
-# The same beyond the reference, see `beyond_reference`.
+# The same relative to the reference, see `beyond_reference`.
 COPIED = ("mistakes_copied", "correctness_copied")
 
-# The gain is what m's deviation from t is worth, the misfit how large it is.
+# The gain is the improvement in score by m's deviation from t, the misfit its size.
 PAYOFF = (
     Statistic("brier_gain", "E|y - t|^2 - E|y - m|^2: by how much m's Brier score is better than "
               "t's", SQUARED_PROBABILITY, 0, label="gain (Brier)"),
@@ -63,7 +63,7 @@ def _in_deciles(score: str) -> Iterator[Statistic]:
 
 def _in_cells(score: str) -> Iterator[Statistic]:
     for panel, where in PANEL_WORDS.items():
-        # Where exactly one of two models is right, the right one gains, whoever it is.
+        # If exactly one of two models is right, the right one gains, so there is no null.
         null = None if panel.startswith("only") else 0
         yield Statistic(f"{panel}_{score}_payoff", f"{score}_payoff {where}", RATIO, null)
 
@@ -76,7 +76,7 @@ def decile_names(score: str) -> list[str]:
 PAYOFF_PARTS = tuple(
     one for parts in (_in_deciles, _in_cells) for score in SCORES for one in parts(score)
 )
-# For two models, without labels.
+# Statistics of two models that need no labels.
 MUTUAL = (
     Statistic("ece_given_teacher", f"sum over {ECE_BINS} bins of t's confidence of the bin's share "
               "times |mean of m - t|, in the class that t predicts", SHARE),
@@ -124,11 +124,11 @@ MISTAKES = (
 
 
 def gains_of(model: Outputs, teacher: Outputs, label: np.ndarray) -> np.ndarray:
-    """Return what a model's deviation from its teacher is worth at each example, and its size.
+    """Return the gain and the size of a model's deviation from its teacher, shape (example, 4).
 
-    The columns are `GAINS`: |y - t|^2 - |y - m|^2 and |m - t|^2; ln(m_y / t_y) and KL(m || t); the
-    shape is (example, 4). In expectation gain = misfit + cross, with cross = 2 (y - m).(m - t) for
-    the former and sum_k (y_k - m_k) ln(m_k / t_k) for the latter.
+    The columns are `GAINS`: |y - t|^2 - |y - m|^2 and |m - t|^2; ln(m_y / t_y) and KL(m || t). For
+    both scores gain = misfit + cross, with cross = 2 (y - m).(m - t) for the Brier score and
+    sum_k (y_k - m_k) ln(m_k / t_k) for the NLL.
     """
     m, t = model.p, teacher.p
     scores = [np.einsum("nc,nc->n", p, p) - 2 * at(p, label) for p in (t, m)]
@@ -143,7 +143,11 @@ def gains_of(model: Outputs, teacher: Outputs, label: np.ndarray) -> np.ndarray:
 
 
 def _mutual(block: Block) -> np.ndarray:
-    """Return columns of `MUTUAL`, (example, 2 ECE_BINS + 1): gaps in bins of t's, then m's."""
+    """Return the features of `MUTUAL`, shape (example, 2 ECE_BINS + 1).
+
+    These are the gaps m - t in bins of t's confidence, then in bins of m's confidence, and the
+    difference of KL divergences in ``nearer_to_others``, which is NaN without other teachers.
+    """
     gaps = []
     for judge in (block.teacher, block.model):
         model, teacher = (at(of.p, judge.predicted) for of in (block.model, block.teacher))
@@ -157,10 +161,11 @@ def _mutual(block: Block) -> np.ndarray:
 
 
 def _agreement(block: Block) -> np.ndarray:
-    """Return columns for both kappas with t and with the others, (example, 10).
+    """Return the features of both kappas, shape (example, 10), or (example, 6) without replicates.
 
-    For t, then for the mean over the others: <m, other>, m_y, other_y; both right or both wrong,
-    and whether the other is right. Whether m is right stands first.
+    The first two columns are 1 if m is right, else 0, and m_y. Four columns follow for t, and four
+    for the mean over the others: <m, other>, other_y, 1 if both are right or both wrong, and 1 if
+    the other is right.
     """
     label, right = block.label, block.correct.astype(float)
     teacher_right = (block.teacher.predicted == label).astype(float)
@@ -175,10 +180,12 @@ def _agreement(block: Block) -> np.ndarray:
 
 
 def _inherited(block: Block) -> np.ndarray:
-    """Return in how many pairs with another teacher each event is seen, (example, 6).
+    """Count events over the other teachers for each example, shape (example, 6).
 
-    Where t is wrong and the other right: the pair, m says t's class, m is right; the same where the
-    other is wrong and t right, with the other's class.
+    The first three columns count the other teachers that are right while t is wrong: all of them,
+    those where m predicts t's class, and those where m is right. The last three count the other
+    teachers that are wrong while t is right: all of them, those where m predicts the other's class,
+    and those where m is right.
     """
     assert block.others is not None
     teacher, model, label = block.teacher.predicted, block.model.predicted, block.label
@@ -197,7 +204,7 @@ def _inherited(block: Block) -> np.ndarray:
 
 
 def mean_gains() -> Averages:
-    """Return `PAYOFF` by subset; blocks as in `disobey.analysis.quality.example_means`."""
+    """Return `Averages` of `PAYOFF`; blocks as in `disobey.analysis.quality.example_means`."""
     return by_subset(
         lambda block: block.gains,
         lambda means: dict(zip(GAINS, means.T, strict=True)) | payoffs(means),
@@ -205,10 +212,10 @@ def mean_gains() -> Averages:
 
 
 def deviations(classes: int, *, labelled: bool, replicated: bool) -> list[Averages]:
-    """Return how one model deviates from its teacher, and what it inherits, by subset.
+    """Return `Averages` of one model's deviations from its teacher and of its inheritance.
 
-    Blocks are added as in `disobey.analysis.quality.example_means`. Without labels there is
-    `MUTUAL` alone.
+    They are `MUTUAL` and, with labels, the pay-off by panel and the kappas; with replicates also
+    the inherited mistakes. Blocks are added as in `disobey.analysis.quality.example_means`.
     """
     found = [by_subset(_mutual, _mutual_statistics)]
     if labelled:
@@ -219,7 +226,7 @@ def deviations(classes: int, *, labelled: bool, replicated: bool) -> list[Averag
 
 
 def _cells() -> Averages:
-    """Return the pay-off in each of `PANELS`."""
+    """Return `Averages` of the pay-off in each of `PANELS`."""
 
     def cells(block: Block, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         panel = panel_of(block.teacher.predicted == block.label, block.correct)
@@ -241,9 +248,9 @@ def _cells() -> Averages:
 
 
 def payoffs(means: np.ndarray) -> dict[str, np.ndarray]:
-    """Return gain over misfit of both scores from means of `GAINS`, (..., 4).
+    """Return gain / misfit of both scores from means of `GAINS`, (..., 4).
 
-    NaN where a model does not deviate at all.
+    NaN where the model does not deviate at all.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         ratios = means[..., 0::2] / np.where(means[..., 1::2] > 0, means[..., 1::2], np.nan)
@@ -251,7 +258,7 @@ def payoffs(means: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _mutual_statistics(means: np.ndarray) -> dict[str, np.ndarray]:
-    """Return `MUTUAL` from means of the columns of `_mutual`."""
+    """Return `MUTUAL` from the means of the features `_mutual`."""
     given = {"teacher": means[:, :ECE_BINS], "model": means[:, ECE_BINS:-1]}
     found = {f"ece_given_{judge}": np.abs(gaps).sum(1) for judge, gaps in given.items()}
     found |= {f"gap_given_{judge}": gaps.sum(1) for judge, gaps in given.items()}
@@ -259,7 +266,7 @@ def _mutual_statistics(means: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _kappas(means: np.ndarray, classes: int) -> dict[str, np.ndarray]:
-    """Return the kappas from means of the columns of `_agreement`."""
+    """Return the kappas from the means of the features `_agreement`."""
     right, own = means[:, 0], means[:, 1]
     soft, hard = [], []
     for first in range(2, means.shape[1], 4):
@@ -276,12 +283,12 @@ def _kappas(means: np.ndarray, classes: int) -> dict[str, np.ndarray]:
 
 
 def kappa(observed: np.ndarray, one: np.ndarray, other: np.ndarray, classes: int) -> np.ndarray:
-    """Return agreement beyond chance, (c - e) / (1 - e), c being ``observed``.
+    """Return agreement beyond chance, (c - e) / (1 - e), where c is ``observed``.
 
-    By chance two models agree as often as both are right, or both wrong in the same of K - 1 ways:
-    e = a b + (1 - a)(1 - b) / (K - 1), where a and b say how right each is: Goel et al. (2025),
-    arXiv:2502.04313; with K = 2 of right and wrong the error consistency of Geirhos et al. (2020),
-    arXiv:2006.16736.
+    Chance agreement is e = a b + (1 - a)(1 - b) / (K - 1): both are right, or both are wrong in the
+    same of K - 1 ways. a and b are the accuracies ``one`` and ``other``, or mean probabilities of
+    the label: Goel et al. (2025), arXiv:2502.04313. With K = 2, for right and wrong, this is the
+    error consistency of Geirhos et al. (2020), arXiv:2006.16736.
     """
     expected = one * other + (1 - one) * (1 - other) / (classes - 1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -289,7 +296,7 @@ def kappa(observed: np.ndarray, one: np.ndarray, other: np.ndarray, classes: int
 
 
 def _inherited_statistics(means: np.ndarray) -> dict[str, np.ndarray]:
-    """Return `INHERITED` from means of the columns of `_inherited`."""
+    """Return `INHERITED` from the means of the features `_inherited`."""
     says, right = (means[:, [event, 3 + event]] / means[:, [0, 3]] for event in (1, 2))
     return {
         MISTAKES_INHERITED: says[:, 0] - says[:, 1],
@@ -298,11 +305,11 @@ def _inherited_statistics(means: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def beyond_reference(inherited: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return what a student inherits beyond its reference, over how much more it could.
+    """Return (inherited - reference) / (1 - reference), the share inherited beyond the reference.
 
-    The teacher itself inherits 1. So a student that copies a share of its teacher's answers, and
-    else answers as its reference does, has that share, even where the reference inherits something
-    as well, as from the same start.
+    The teacher itself has ``inherited`` = 1. A student that copies a share of its teacher's answers
+    and otherwise answers like its reference therefore gets this share, even if the reference also
+    inherits something, e.g. because of the same initialisation.
     """
     headroom = 1 - reference
     return (inherited - reference) / np.where(headroom > 0, headroom, np.nan)
@@ -311,8 +318,9 @@ def beyond_reference(inherited: np.ndarray, reference: np.ndarray) -> np.ndarray
 class DecilePayoff:
     """The pay-off of many models in each decile of one replicate's confidence.
 
-    ``gains`` are `gains_of` of each model, (4, example), the replicate's own student and reference
-    excepted; ``phi_replicate`` is the confidence logit of its own prediction, (example,).
+    ``gains`` contains `gains_of`, transposed to (4, example), of each model except the replicate's
+    own student and reference; ``phi_replicate``, (example,), is the confidence logit of the
+    replicate's own prediction.
     """
 
     def __init__(
@@ -326,7 +334,7 @@ class DecilePayoff:
     def add(self, counts: np.ndarray, rows: slice, /) -> None:
         """Add a block of examples; see `disobey.analysis.resampling.Gathered`."""
         decile = np.searchsorted(self._edges, self._phi[rows], side="right")
-        # Sorted, a decile is a slice: a tenth of the work of masks.
+        # After sorting, each decile is a slice, which takes a tenth of the work of masks.
         order = np.argsort(decile, kind="stable")
         ends = np.searchsorted(decile[order], np.arange(DECILES + 1))
         drawn = counts[:, order]

@@ -1,4 +1,4 @@
-"""Plots of a model against its teacher as numbers: counts in cells, and means within bins."""
+"""Data for plots of a model against its teacher: counts in cells, and means within bins."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,15 +12,15 @@ from disobey.analysis.readings import Kept
 
 CELLS = 60
 QUANTILES = 20
-# Tails beyond this share of the points do not stretch the axes; they are counted instead.
+# This share of the points in each tail is outside the axes; these points are only counted.
 TAIL = 0.001
 
 
 class Points:
-    """The points of a plot: a quantity of each model against the same of its teacher.
+    """The points of a plot: a quantity of each model against the same quantity of its teacher.
 
-    All arrays have the shape (point,): the seeds one after another. ``edges``, (CELLS + 1,), are
-    the ends of the cells on both axes; without them they enclose all points but the tails.
+    All arrays have shape (point,), with seeds concatenated. ``edges``, (CELLS + 1,), are the cell
+    edges on both axes; by default they enclose all points except the tails.
     """
 
     def __init__(
@@ -31,8 +31,8 @@ class Points:
     ) -> None:
         self.teacher, self.models = teacher, models
         self.edges = _edges(np.concatenate([teacher, *models])) if edges is None else edges
-        # Cells are numbered from 0 to CELLS^2 - 1; points outside all of them have number -1.
-        # Not with np.histogram2d, which takes more memory than the rest of the analysis.
+        # Cells are numbered from 0 to CELLS^2 - 1; points outside all cells have number -1.
+        # np.histogram2d would take more memory than the rest of the analysis.
         row, outside, self._cell = _side(teacher, self.edges), np.int16(-1), []
         for model in models:
             column = _side(model, self.edges)
@@ -40,9 +40,9 @@ class Points:
             self._cell.append(np.where((row >= 0) & (column >= 0), number, outside))
 
     def density(self, groups: Sequence[np.ndarray] | None = None, number: int = 1) -> np.ndarray:
-        """Return the points in each cell, int32, (compared, group, teacher_bin, model_bin).
+        """Count the points in each cell: int32, (compared, group, teacher_bin, model_bin).
 
-        ``groups`` gives for each model the group of each point, 0 to ``number`` - 1.
+        ``groups`` contains, for each model, the group of each point, 0 to ``number`` - 1.
         """
         found = []
         for k, cell in enumerate(self._cell):
@@ -55,9 +55,10 @@ class Points:
         return np.array(found, np.int32)
 
     def binned(self, where: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Return means of teacher and models, (compared, quantile), in bins of the teacher's.
+        """Return means of teacher and models within the teacher's quantile bins.
 
-        ``where``, (point,), chooses which points are binned, by their own quantiles.
+        Both arrays have shape (compared, quantile). ``where``, (point,), selects the points to bin;
+        the quantiles are those of the selected points.
         """
         chosen = slice(None) if where is None else where
         teacher, models = self.teacher[chosen], [model[chosen] for model in self.models]
@@ -68,7 +69,7 @@ class Points:
 def binned_means(order: np.ndarray, values: Sequence[np.ndarray]) -> np.ndarray:
     """Return the mean of each of ``values`` within quantile bins of ``order``, (value, bin).
 
-    NaN in a bin without a point.
+    NaN for empty bins.
     """
     inside = quantile_bin(order, np.ones(len(order), bool), QUANTILES)
     number = np.bincount(inside, minlength=QUANTILES)
@@ -77,7 +78,7 @@ def binned_means(order: np.ndarray, values: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def student_teacher_plot(compared: Sequence[str], points: Points) -> xr.Dataset:
-    """Return the student-teacher plot of ``compared`` models, by confidence logits of one class."""
+    """Return the data of the student-teacher plot of the ``compared`` models' confidence logits."""
     counts = points.density()[:, 0]
     of_teacher, of_model = points.binned()
     return xr.Dataset(
@@ -93,14 +94,14 @@ def student_teacher_plot(compared: Sequence[str], points: Points) -> xr.Dataset:
 
 
 def _edges(points: np.ndarray) -> np.ndarray:
-    """Return the ends of the cells around all points but the tails; reorders ``points``."""
+    """Return cell edges that enclose all points except the tails; reorders ``points`` in place."""
     low, high = np.quantile(points, [TAIL, 1 - TAIL], overwrite_input=True)
     margin = 0.02 * (high - low) or 1.0
     return np.linspace(low - margin, high + margin, CELLS + 1)
 
 
 def _side(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Return the cell of each value, -1 outside; the last edge belongs to its cell."""
+    """Return the cell of each value along one axis, -1 outside; the last cell is closed."""
     side = (np.searchsorted(edges, values, side="right") - 1).astype(np.int16)
     side[values == edges[-1]] = CELLS - 1
     side[side >= CELLS] = -1
@@ -112,13 +113,13 @@ def _side(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 def probability(confidence_logit: np.ndarray) -> np.ndarray:
     """Return the probabilities of confidence logits."""
-    # From the side of the smaller power, which cannot overflow.
+    # The exponent is never positive, so the power cannot overflow.
     power = np.exp(-np.abs(confidence_logit))
     return np.where(confidence_logit < 0, power, 1) / (1 + power)
 
 
 def _measures(kept: Kept, phi: Mapping[str, np.ndarray], classes: int) -> xr.Dataset:
-    """Plot probability and entropy against the teacher's, and KL against three of its measures."""
+    """Return the data of plots of probability, entropy and KL against the teacher's measures."""
     compared = [role for role in phi if role != TEACHER]
     per_seed = [_curves(kept, phi, seed) for seed in range(len(phi[TEACHER]))]
     of_teacher, of_model = (np.stack(found, -1) for found in zip(*per_seed, strict=True))
@@ -144,7 +145,7 @@ def _curves(kept: Kept, phi: Mapping[str, np.ndarray], seed: int) -> tuple[np.nd
     """Return the binned means of one seed: (curve, quantile) and (curve, compared, quantile)."""
     kl = [of_model[seed] for of_model in kept.kl.values()]
     number = len(kl)
-    # The probability orders the examples as its logit does, but for what rounds to 1.
+    # Probabilities order the examples as their logits do, except for those that round to 1.
     order = phi[TEACHER][seed]
     values = [order, *(probability(of_role[seed]) for of_role in phi.values()), *kl]
     logit, by_probability, *rest = binned_means(order, values)
@@ -160,11 +161,11 @@ def _curves(kept: Kept, phi: Mapping[str, np.ndarray], seed: int) -> tuple[np.nd
 def _density(
     measure: str, kept: Kept, phi: Mapping[str, np.ndarray], classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return counts of all seeds, (compared, teacher_bin, model_bin), and the edges of cells."""
+    """Return counts over all seeds, (compared, teacher_bin, model_bin), and the cell edges."""
     highest = 1.0 if measure == "probability" else float(np.log(classes))
     edges = np.linspace(0, highest, CELLS + 1)
     is_probability = measure == "probability"
-    # Seed by seed, for less memory; rounding may take an entropy beyond its bounds.
+    # Seed by seed, to save memory; rounding may move an entropy beyond its bounds.
     teacher, *models = (
         np.concatenate([probability(one) if is_probability else one for one in of_role]).clip(
             0, highest
@@ -180,15 +181,15 @@ def _density(
 def plots(
     kept: Kept, phi: Mapping[str, np.ndarray], clean: np.ndarray | None, classes: int
 ) -> xr.Dataset:
-    """Return the paper's plot and all its variants; see `disobey.analysis.store`.
+    """Return the data of the paper's plot and all its variants; see `disobey.analysis.store`.
 
     Parameters
     ----------
     kept : Kept
     phi : mapping of str to ndarray, shape (seed, example)
-        Confidence logits in what each seed's teacher predicts, by role; the teacher's first.
+        Confidence logits of the class that each seed's teacher predicts, by role, teacher first.
     clean : ndarray of bool, shape (example,), or None
-        Whose label was not moved; to be given where any was.
+        True for examples whose label was not changed by noise; None if no label was.
     classes : int
     """
     compared = [role for role in phi if role != TEACHER]
@@ -211,14 +212,14 @@ def _dissected(points: Points, panels: Sequence[np.ndarray]) -> xr.Dataset:
 
 
 def _at_the_label(kept: Kept, compared: Sequence[str], seeds: int) -> xr.Dataset:
-    """Return the plot at the label, with ``label_`` before the names of its variables."""
+    """Return the plot at the given label's class, with the prefix ``label_`` on its variables."""
     phi = [kept.label_phi[role][:seeds].ravel() for role in (TEACHER, *compared)]
     plot = student_teacher_plot(compared, Points(phi[0], phi[1:]))
     return plot.rename({name: f"label_{name}" for name in plot.data_vars})
 
 
 def _by_noise(points: Points, clean: np.ndarray) -> xr.Dataset:
-    """Return the plot of clean and of mislabelled points."""
+    """Return the plot separately for clean and mislabelled points."""
     kinds = {CLEAN: clean, MISLABELLED: ~clean}
     number = len(points.models)
     per_kind = [points.binned(where) for where in kinds.values()]

@@ -11,7 +11,7 @@ from disobey.analysis.names import NATS, PROBABILITY, SHARE, SQUARED_PROBABILITY
 from disobey.analysis.resampling import Averages, by_subset
 
 ECE_BINS = 15
-# The confidence logit beyond which a softmax in float32 gives a probability of 1.
+# The confidence logit beyond which a softmax in float32 returns a probability of 1.
 SATURATION = 24 * np.log(2)
 
 
@@ -50,7 +50,7 @@ class Outputs:
         phi = self.phi_own.copy()
         others = np.flatnonzero(chosen != self.predicted)
         log_p = self.log_p[others, chosen[others]]
-        # Other classes have a probability of 1/2 at most: nothing cancels in 1 - p.
+        # Other classes have a probability of at most 1/2, so 1 - p does not cancel.
         phi[others] = log_p - np.log1p(-np.exp(log_p))
         return phi
 
@@ -66,9 +66,10 @@ def kl_divergence(teacher: Outputs, model: Outputs) -> np.ndarray:
 
 
 class Others(NamedTuple):
-    """A teacher's replicates on a block of examples; made by `mean_teacher`.
+    """A teacher's replicates on a block of examples, as returned by `mean_teacher`.
 
-    ``p``, (example, class), is the mean of their probabilities; ``predicted`` (teacher, example).
+    ``p``, (example, class), is the mean of their probabilities; ``predicted``, (teacher, example),
+    contains the class that each of them predicts.
     """
 
     p: np.ndarray
@@ -76,7 +77,7 @@ class Others(NamedTuple):
 
 
 def mean_teacher(replicates: Sequence[Outputs]) -> Others | None:
-    """Return a teacher's replicates as one; None of none."""
+    """Combine a teacher's replicates into one; None if there are none."""
     if not replicates:
         return None
     p = np.mean([one.p for one in replicates], axis=0)
@@ -85,20 +86,20 @@ def mean_teacher(replicates: Sequence[Outputs]) -> Others | None:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of examples, as a statistic that is a mean over examples sees it.
+    """The inputs of statistics that are means over examples, for one block of examples.
 
     Attributes
     ----------
     model, teacher : Outputs
-        The teacher itself is its own teacher.
+        A teacher is its own teacher.
     kl : ndarray, shape (example,)
-        `kl_divergence` of the two; empty for a teacher.
+        KL(teacher || model); empty for a teacher.
     label, clean_label : ndarray of int, shape (example,)
-        The given label, and the one before noise; empty where they are not known.
+        The given label, and the label before noise; empty if unknown.
     gains : ndarray, shape (example, 4)
         `disobey.analysis.payoff.gains_of`; empty for a teacher, and without labels.
     others : Others or None
-        Of the teacher; None where it has no replicate.
+        The teacher's replicates; None if there are none.
     """
 
     model: Outputs
@@ -111,12 +112,12 @@ class Block:
 
     @property
     def correct(self) -> np.ndarray:
-        """Whether the given label is predicted."""
+        """True for examples where the model predicts the given label, shape (example,)."""
         return self.model.predicted == self.label
 
 
 def at(values: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Return the column ``label`` of each row."""
+    """Return the value in column ``label`` of each row, shape (example,)."""
     return values[np.arange(len(label)), label]
 
 
@@ -126,7 +127,7 @@ def _brier(block: Block) -> np.ndarray:
     return np.asarray((distance**2).sum(1))
 
 
-# For the student, and the reference as its control.
+# Statistics of the student, and of the reference as its control.
 FIDELITY = (
     Statistic(
         "agreement", "how many examples m and t put into the same class", SHARE,
@@ -142,7 +143,7 @@ FIDELITY = (
         of=lambda block: np.abs(block.teacher.p - block.model.p).sum(1) / 2,
     ),
 )  # fmt: skip
-# For each model, where there are labels.
+# Statistics of each model, if there are labels.
 QUALITY = (
     Statistic(
         "accuracy", "how many examples are put into the class of their given label", SHARE,
@@ -179,15 +180,15 @@ QUALITY = (
 
 
 def binned_gap(confidence: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Return gaps, (example,), in the column of their bin of confidence, (example, ECE_BINS)."""
+    """Return each example's gap in the column of its confidence bin, shape (example, ECE_BINS)."""
     inside = np.minimum((confidence * ECE_BINS).astype(int), ECE_BINS - 1)
     return np.where(inside[:, None] == np.arange(ECE_BINS), gap[:, None], 0.0)
 
 
 def example_means(statistics: Sequence[Statistic]) -> Averages:
-    """Return those of ``statistics`` that are means over examples, by subset.
+    """Return `Averages`, by subset, of those ``statistics`` that are means over examples.
 
-    Each block is added as a `Block` and the subsets, bool of shape (example, subset).
+    A block is added as a `Block` and the subsets, bool of shape (example, subset).
     """
     averaged = {one.name: one.of for one in statistics if one.of is not None}
     return by_subset(
@@ -197,10 +198,10 @@ def example_means(statistics: Sequence[Statistic]) -> Averages:
 
 
 def calibration() -> Averages:
-    """Return the expected calibration error (ECE) by subset; blocks as in `example_means`.
+    """Return `Averages` of the expected calibration error (ECE); blocks as in `example_means`.
 
-    ECE = sum over bins of the bin's share times |accuracy - confidence|, over bins of equal width
-    of the model's confidence in its own prediction.
+    ECE is the sum over bins of the bin's share of examples times |accuracy - confidence|, with bins
+    of equal width of the model's confidence in its own prediction.
     """
 
     def gaps(block: Block) -> np.ndarray:

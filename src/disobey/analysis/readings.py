@@ -1,11 +1,11 @@
-"""Other readings of the same logits: the label's class, mislabelled points, who is right.
+"""Other readings of the same logits: the label's class, mislabelled points, correct predictions.
 
-The label is nobody's prediction: taking its class selects on no model's noise, but the order of the
-examples still does, unless a replicate gives it. o is whoever ranks the examples, the teacher t
-itself or a replicate; other words as in `disobey.analysis.names`.
+The label is not predicted by a model, so choosing its class does not select on any model's noise.
+Ranking the examples by the teacher still does; ranking them by a replicate does not. o is the model
+that ranks the examples: the teacher t or a replicate. Other notation: `disobey.analysis.names`.
 
-The first reading of the logits leaves a few numbers of each example, see `Kept`; these statistics
-and the plots are made of them alone.
+The first pass over the logits keeps a few numbers per example, see `Kept`; these statistics and the
+plots are computed from them alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from disobey.analysis.names import (
 from disobey.analysis.quality import Outputs, entropy
 from disobey.analysis.resampling import Averages
 
-# Statistics of `label_class`, in its order; with `BY_REPLICATE` appended where a replicate ranks.
+# Statistics of `label_class`, in its order; `BY_REPLICATE` is appended if a replicate ranks.
 LABEL = ("label_slope", LABEL_GAP, "label_gap_top_decile", "label_share_below_diagonal")
 PANEL_WORDS = dict(
     zip(
@@ -44,7 +44,7 @@ PANEL_WORDS = dict(
 def _at_label(
     order: str, ending: str, nulls: tuple[float | None, ...], whose: str
 ) -> Iterator[Statistic]:
-    """Yield the statistics of `label_class` where ``order`` ranks."""
+    """Yield the records of the statistics of `label_class` when model ``order`` ranks examples."""
     at_label = "of the given label's class"
     below = f"share with phi_m < phi_t, {at_label}, in the split's lowest quarter of phi_{order}"
     words = (
@@ -60,7 +60,7 @@ def _at_label(
 
 
 def _dissected() -> Iterator[Statistic]:
-    """Yield the statistics of `dissection`, panel by panel."""
+    """Yield the records of the statistics of `dissection`, panel by panel."""
     for panel, where in PANEL_WORDS.items():
         yield Statistic(f"{panel}_share", f"share of the examples {where}", SHARE)
         gap = f"mean of phi_m - phi_t {where}, of t's class"
@@ -93,13 +93,13 @@ def label_class(
     where: np.ndarray,
     ending: str = "",
 ) -> Averages:
-    """Return slope, gaps and the share below the diagonal at one class of each example.
+    """Return slope, gaps and the share below the diagonal for one class of each example.
 
-    The slope is cov(phi_m, phi_o) / cov(phi_t, phi_o): least squares where the teacher ranks, A
-    where a replicate does. Gaps are means of phi_m - phi_t in the subset's lowest and highest tenth
-    of phi_o; the share of phi_m < phi_t is of the examples that belong to the lowest quarter of the
-    whole split, so that subsets are compared where a model is equally unsure. All arrays have the
-    shape (example,); ``ending`` is that of the statistics' names.
+    The slope is cov(phi_m, phi_o) / cov(phi_t, phi_o): least squares if the teacher ranks, A if a
+    replicate does. Gaps are means of phi_m - phi_t in the subset's lowest and highest tenth of
+    phi_o. The share with phi_m < phi_t is taken over the subset's examples in the lowest quarter of
+    the whole split, so that subsets are compared at equal uncertainty. All arrays have shape
+    (example,); ``ending`` is the suffix of the statistics' names.
     """
     bottom, top = (quantile_of(phi_order, where, share) for share in (TENTH, 1 - TENTH))
     quarter = quantile_of(phi_order, np.ones(len(where), bool), QUARTER)
@@ -124,16 +124,16 @@ def mislabelled_auc(
     phi_order: np.ndarray,
     mislabelled: np.ndarray,
 ) -> Averages:
-    """Return the chance that a mislabelled point's gap is lower than a clean one's, as ``name``.
+    """Return the probability that a mislabelled point's gap is lower than a clean one's.
 
-    Of the examples in the lowest quarter of phi_o: the area under the ROC curve of phi_m - phi_t,
-    equal gaps counting half. A model that behaves like one more teacher seed has 1/2 where a
-    replicate ranks, since its gaps are as often positive as negative at either kind of point. A
-    tenth in place of the quarter would hold hardly a clean point where a fifth of the labels is
-    wrong. NaN without a point of either kind. All arrays have the shape (example,).
+    This is the area under the ROC curve of the gap phi_m - phi_t, over the examples in the lowest
+    quarter of phi_o; ties count half. A model that behaves like another teacher seed has 1/2 if a
+    replicate ranks, since its gaps are as often positive as negative at both kinds of points. The
+    lowest tenth would contain hardly any clean point where a fifth of the labels is wrong. NaN if
+    either kind has no point. All arrays have shape (example,); ``name`` is the statistic's name.
 
-    Resamples use the placements of the full sample: the AUC's linear part, whose variance is that
-    of DeLong, DeLong and Clarke-Pearson (1988).
+    Resamples use the placements of the full sample, i.e. the linear part of the AUC, whose variance
+    is that of DeLong, DeLong and Clarke-Pearson (1988).
     """
     unsure = phi_order <= quantile_of(phi_order, np.ones(len(phi_order), bool), QUARTER)
     kinds = np.column_stack([unsure & mislabelled, unsure & ~mislabelled])
@@ -153,7 +153,7 @@ def mislabelled_auc(
 
 
 def _placed(values: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return which share of ``others`` is below each value, equal ones counting half."""
+    """Return the share of ``others`` below each value; ties count half."""
     ordered = np.sort(others)
     below, up_to = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
     return (below + up_to) / (2 * len(others))
@@ -162,7 +162,7 @@ def _placed(values: np.ndarray, others: np.ndarray) -> np.ndarray:
 def panel_of(teacher_right: np.ndarray, model_right: np.ndarray) -> np.ndarray:
     """Return the index in `disobey.analysis.names.PANELS` of each example's panel.
 
-    The arguments say, as bool of shape (example,), whether each predicts the given label.
+    The arguments, bool of shape (example,), are true where that model predicts the given label.
     """
     return (~teacher_right + 2 * ~model_right).astype(np.int8)
 
@@ -170,10 +170,10 @@ def panel_of(teacher_right: np.ndarray, model_right: np.ndarray) -> np.ndarray:
 def dissection(
     phi_model: np.ndarray, phi_teacher: np.ndarray, panel: np.ndarray, where: np.ndarray
 ) -> Averages:
-    """Return the share of the examples in each panel, the mean gap there and how many are below.
+    """Return each panel's share of examples, its mean gap and its share below the diagonal.
 
     The confidence logits, (example,), are of the class that the *teacher* predicts; ``panel`` is
-    that of `panel_of`.
+    the result of `panel_of`; ``where`` is the subset.
     """
     gap = phi_model - phi_teacher
 
@@ -194,13 +194,12 @@ def dissection(
 
 
 class Kept:
-    """Numbers of each example that the first reading of the logits keeps.
+    """Numbers per example that the first pass over the logits keeps.
 
     Parameters
     ----------
     models : mapping of str to int
-        How many models each role has; of the teachers those beyond the number of seeds are
-        replicates only.
+        Number of models of each role; teachers beyond the number of seeds are only replicates.
     seeds, examples : int
     label : ndarray of int, shape (example,), or None
         The given label.
@@ -209,13 +208,13 @@ class Kept:
     ----------
     prediction : ndarray of int32, shape (teacher, example)
     phi : dict of str to ndarray, shape (model, teacher, example)
-        Confidence logit of each model in what each teacher predicts, by role.
+        Confidence logit of each model for the class that each teacher predicts, by role.
     label_phi : dict of str to ndarray, shape (model, example)
-        Confidence logit in the given label, by role.
+        Confidence logit of the given label, by role.
     right : dict of str to ndarray of bool, shape (seed, example)
-        Whether the given label is predicted.
+        True where the given label is predicted, by role.
     entropy : dict of str to ndarray, shape (seed, example)
-        In nats.
+        Entropy of the probabilities in nats, by role.
     kl : dict of str to ndarray, shape (seed, example)
         KL(teacher || model) in nats, by compared role.
     """
@@ -235,21 +234,21 @@ class Kept:
         self.kl = {role: np.empty(shape) for role in models if role != TEACHER}
 
     def keep_confidence(self, role: str, model: int, outputs: Outputs, rows: slice) -> None:
-        """Keep a block of a model's confidence; all that is kept of a replicate."""
+        """Keep a block of a model's confidence logits; for replicates nothing else is kept."""
         for teacher, predicted in enumerate(self.prediction[:, rows]):
             self.phi[role][model, teacher, rows] = outputs.confidence_logit(predicted)
         if self._label is not None:
             self.label_phi[role][model, rows] = outputs.confidence_logit(self._label[rows])
 
     def keep(self, role: str, seed: int, outputs: Outputs, rows: slice) -> None:
-        """Keep a block of what the model of a seed says."""
+        """Keep confidence logits, entropy and correctness of a block of outputs."""
         self.keep_confidence(role, seed, outputs, rows)
         self.entropy[role][seed, rows] = entropy(outputs)
         if self._label is not None:
             self.right[role][seed, rows] = outputs.predicted == self._label[rows]
 
     def panel(self, role: str, seed: int) -> np.ndarray:
-        """Return the panel of each example, see `panel_of`."""
+        """Return the panel of each example; see `panel_of`."""
         return panel_of(self.right[TEACHER][seed], self.right[role][seed])
 
 
@@ -261,23 +260,24 @@ def readings(
     where: np.ndarray,
     mislabelled: np.ndarray | None,
 ) -> list[list[Averages]]:
-    """Return all readings of one model on one subset that are statistics.
+    """Return the statistics of all other readings of one model on one subset.
 
-    What is in one list is averaged: it is the same statistics by each replicate.
+    The items of each inner list are to be averaged: they are the same statistics by each replicate.
 
     Parameters
     ----------
     kept : Kept
     phi : tuple of ndarray, shape (example,)
-        Confidence logits of the model and of its teacher in what the teacher predicts.
+        Confidence logits of the model and its teacher for the class that the teacher predicts.
     model : tuple of (str, int)
         Role and seed.
     replicates : sequence of int
-        Which teachers are replicates.
+        Indices of the teachers that are replicates.
     where : ndarray of bool, shape (example,)
         The subset.
     mislabelled : ndarray of bool, shape (example,), or None
-        Whose label was moved; to be given for the subset of all examples, where any was.
+        True for examples whose label was changed by noise. None, which omits the statistics of
+        mislabelled points, for subsets other than all examples, or without noise.
     """
     role, seed = model
     teachers = kept.label_phi[TEACHER]

@@ -1,9 +1,9 @@
 """Bootstrap by weights: a resample is a vector of counts, a statistic a function of means.
 
 Every statistic here is a function of means of features over examples. With the counts of all
-resamples in one matrix, the means of all resamples are one matrix product; the first row counts
-every example once and gives the estimate itself, by the same code. Sums over examples are sums
-over blocks of examples: neither the features nor the counts of all examples are ever held at once.
+resamples in one matrix, the means of all resamples are one matrix product. The first row counts
+every example once, so the same code computes the estimate itself. Sums are accumulated over blocks
+of examples: neither the features nor the counts of all examples are ever in memory at once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,27 +11,28 @@ from typing import Any, Protocol
 
 import numpy as np
 
-# Examples in a block, where a caller does not know better.
+# Default number of examples in a block.
 BLOCK = 4096
-# Bytes of drawn counts in memory; more examples than fit are drawn in several stripes.
+# Bytes of drawn counts in memory; examples beyond this limit are drawn in further stripes.
 STRIPE_BYTES = 1 << 25
 
 
 class Resamples:
     """Counts of each example in the full sample (row 0) and in every resample.
 
-    All examples are drawn with replacement, the same each time that a stripe of them is wanted.
+    Examples are drawn with replacement. The draws are reproducible, and generated again for each
+    stripe of examples.
 
     Parameters
     ----------
     examples, resamples : int
-        Without resamples there is the full sample only.
+        With 0 resamples there is only the full sample.
     seed : int
 
     Notes
     -----
-    Quantile bins and class means are those of the full sample in all rows [our choice]: what is
-    resampled is which examples a fixed statistic is averaged over.
+    All rows use the quantile bins and class means of the full sample [our choice]: only the
+    examples over which a fixed statistic is averaged are resampled.
     """
 
     def __init__(self, examples: int, resamples: int, seed: int) -> None:
@@ -52,7 +53,7 @@ class Resamples:
     def _between(self, start: int, stop: int) -> np.ndarray:
         """Return the counts of the examples ``start`` to ``stop``."""
         rng = np.random.default_rng(np.random.SeedSequence([self._seed, *b"resamples"]))
-        # Bytes suffice: to be drawn 256 times in as many draws as examples has odds of 1 in 256!.
+        # Bytes suffice: the odds of drawing an example 256 times are about 1 in 256!.
         counts = np.ones((self.rows, stop - start), np.uint8)
         for row in range(1, self.rows):
             drawn = rng.integers(self.examples, size=(self.examples,))
@@ -76,7 +77,7 @@ class Means:
         counts : ndarray of float64, shape (1 + resample, example)
         features : ndarray, shape (example, feature)
         where : ndarray of bool, shape (example, subset)
-            Which examples belong to which subset.
+            Membership of each example in each subset.
         """
         with_one = np.column_stack([np.ones(len(features)), features])
         columns = where[:, :, None] * with_one[:, None, :]
@@ -102,8 +103,8 @@ class Averages:
     finish : callable
         Returns the statistics, given the means of each part, (1 + resample, subset, feature).
     *parts : callable
-        Each returns the features, (example, feature), and the subsets, (example, subset), of a
-        block of examples: of a slice of them, or of whatever is added.
+        Each takes the block passed to `add`, such as a slice of examples, and returns the features,
+        (example, feature), and the subsets, (example, subset), of its examples.
     """
 
     def __init__(
@@ -112,12 +113,12 @@ class Averages:
         self._finish, self._parts = finish, [(part, Means()) for part in parts]
 
     def add(self, counts: np.ndarray, *block: Any) -> None:
-        """Add a block of examples, whose counts are ``counts``."""
+        """Add a block of examples with their counts, (1 + resample, example)."""
         for part, means in self._parts:
             means.add(counts, *part(*block))
 
     def statistics(self) -> Any:
-        """Return the statistics by name, each of shape (1 + resample,)."""
+        """Return the result of ``finish`` on the means over all blocks added so far."""
         means = [of_part.values() for _, of_part in self._parts]
         with np.errstate(invalid="ignore", divide="ignore"):
             return self._finish(*means)
@@ -126,9 +127,10 @@ class Averages:
 def by_subset(
     columns: Callable[[Any], np.ndarray], of: Callable[[np.ndarray], dict[str, np.ndarray]]
 ) -> Averages:
-    """Return statistics of each subset: ``of`` the means, (1 + resample, feature), of ``columns``.
+    """Return `Averages` that apply ``of`` to each subset's means, (1 + resample, feature).
 
-    A block is added as whatever ``columns`` takes and the subsets, (example, subset).
+    A block is added as the argument of ``columns``, which returns its features, and the subsets,
+    (example, subset). The statistics are a list with one dict per subset.
     """
     return Averages(
         lambda means: list(map(of, np.moveaxis(means, 1, 0))),
@@ -137,14 +139,14 @@ def by_subset(
 
 
 class Gathered(Protocol):
-    """Statistics that are made of means: gathered block by block, then computed."""
+    """Statistics based on means, which are accumulated block by block."""
 
     def add(self, counts: np.ndarray, rows: slice, /) -> None:
-        """Add the examples ``rows``, whose counts are ``counts``."""
+        """Add the examples ``rows`` with their counts, (1 + resample, example)."""
 
 
 def gather(resamples: Resamples, found: Iterable[Gathered], size: int = BLOCK) -> None:
-    """Show every example to all of ``found``, in blocks of ``size`` examples."""
+    """Add all examples to each of ``found``, in blocks of ``size`` examples."""
     everything = list(found)
     for rows, counts in resamples.blocks(size):
         for one in everything:
@@ -152,5 +154,5 @@ def gather(resamples: Resamples, found: Iterable[Gathered], size: int = BLOCK) -
 
 
 def mean_of(found: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Return the mean of each statistic; none of none."""
+    """Average each statistic over ``found``; empty if ``found`` is empty."""
     return {name: np.mean([f[name] for f in found], 0) for name in found[0]} if found else {}

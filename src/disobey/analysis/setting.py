@@ -1,10 +1,10 @@
 """The confidence analysis of one setting and split: from logits to a labelled dataset.
 
-Logits may be larger than the memory. They are read in blocks of examples: once for everything that
-depends on single examples, and, where there are replicates, a second time for inner products of
-logits about class means, which are known only after the first reading. In between, memory holds a
-few numbers per example (`disobey.analysis.readings.Kept`), such as a confidence logit for each pair
-of a model and a teacher.
+Logits may be larger than the memory, so they are read in blocks of examples: once for everything
+that depends on single examples, and, if there are replicates, a second time for inner products of
+logits centred by class means, which are known only after the first pass. Between the passes, a few
+numbers per example are kept in memory (`disobey.analysis.readings.Kept`), such as a confidence
+logit for each pair of a model and a teacher.
 """
 
 import itertools
@@ -59,9 +59,9 @@ from disobey.analysis.statistics import STATISTICS
 
 JUDGED, OF_NOISE = (RIGHT, WRONG), (CLEAN, MISLABELLED)
 ROLES = (TEACHER, REFERENCE, STUDENT)
-# Logits of one model in a block: in float64 they, and what is computed of them, stay in a cache.
+# Most logits of one model in a block, so that they and derived arrays in float64 stay in the cache.
 BLOCK_LOGITS = 1 << 18
-# Counts of all resamples in a block.
+# Most counts of all resamples in a block.
 BLOCK_COUNTS = 1 << 19
 SMALLEST_BLOCK, LARGEST_BLOCK = 64, 4096
 # The smallest and the largest value of each statistic of each model, (statistic, model, end).
@@ -69,9 +69,9 @@ LIMITS = np.array([[one.limits(model) for model in MODELS] for one in STATISTICS
 ROW = {name: row for row, name in enumerate(STATISTICS)}
 
 Statistics = Mapping[str, np.ndarray]
-# A model of a seed, by its role.
+# Role and seed of a model.
 Model = tuple[str, int]
-# A subset, and by which teacher it is judged.
+# A subset, and the teacher by whose predictions it is defined.
 Judged = tuple[str, int]
 
 
@@ -82,13 +82,13 @@ class SplitLogits:
     Attributes
     ----------
     logits : mapping of str to sequence of Rows, shape (example, class)
-        For ``teacher``, ``student`` and, where there are any, ``reference`` one array per seed of
-        the study, or what reads its rows when it is asked for a slice of them. Teachers beyond the
-        number of students are replicates of the others and nothing else; one that teaches several
-        seeds is the same object for each, and no replicate of itself.
+        For ``teacher``, ``student`` and, if available, ``reference``: one array per seed of the
+        study, or an object that reads its rows on slicing. Teachers beyond the number of students
+        are only replicates of the others. A teacher of several seeds must be the same object for
+        each, and is not a replicate of itself.
     label, clean_label : ndarray of int, shape (example,), or None
-        The given label, and the one before noise; without them there is no quality, and no subset
-        but all examples.
+        The given label, and the label before noise; without them there are no statistics of
+        quality, and the only subset is all examples.
     """
 
     logits: Mapping[str, Sequence[Rows]]
@@ -120,7 +120,7 @@ class SplitAnalysis:
         self.models = [(role, seed) for seed in self.seeds for role in self.roles]
         self.models += [(TEACHER, other) for other in self.teachers if other not in self.seeds]
         self.labelled = data.label is not None and data.clean_label is not None
-        # Without noise all examples are clean, and there is nothing to compute twice.
+        # Without noise all examples are clean, so their statistics are copied from those of all.
         self.noisy = bool(self.labelled and np.any(data.label != data.clean_label))
         known = {ALL: True, **dict.fromkeys(JUDGED, self.labelled),
                  **dict.fromkeys(OF_NOISE, self.noisy)}  # fmt: skip
@@ -128,8 +128,8 @@ class SplitAnalysis:
         numbers = {role: len(data.logits[role]) for role in self.roles}
         given = data.label if self.labelled else None
         self.kept = Kept(numbers, len(self.seeds), data.examples, given)
-        # What deviations are worth, see `gains_of`; of models that are compared, where labelled; in
-        # half the digits, which suffice for means within deciles.
+        # Gains of deviations, see `gains_of`, for compared models if there are labels; in float32,
+        # which suffices for means within deciles.
         self.gains = {
             (role, seed): np.empty((len(GAINS), data.examples), np.float32)
             for role, seed in itertools.product(self.compared * self.labelled, self.seeds)
@@ -138,7 +138,7 @@ class SplitAnalysis:
         self.tables = {name: np.full(shape, np.nan) for name in SUBSETS}
 
     def dataset(self) -> xr.Dataset:
-        """Compute everything."""
+        """Compute all statistics and plots, and return them as the split's dataset."""
         class_mean = self._read()
         self._compare(class_mean)
         if self.labelled and not self.noisy:
@@ -156,15 +156,15 @@ class SplitAnalysis:
         parts = [self._statistics(name) for name in SUBSETS]
         summary = xr.concat(parts, xr.IndexVariable("subset", list(SUBSETS)))
         summary["most_frequent_class"] = most_frequent_class(self.data.clean_label)
-        # Draws of the held-out examples are no other setting's.
+        # No other setting shares the draws of the held-out examples.
         drawn = resampled(self.tables[ALL]) if self.seen is None else xr.Dataset()
         return xr.merge([summary, self._plot(), drawn])
 
     def subset(self, name: str, teacher: int, rows: slice = slice(None)) -> np.ndarray:
-        """Return which of the examples ``rows`` belong to a subset, shape (example,).
+        """Return a mask, shape (example,), of the examples ``rows`` that belong to a subset.
 
-        ``teacher right`` and ``wrong`` are judged by the given teacher and label: for statistics
-        that condition on a replicate that is the replicate, else the student's own teacher.
+        ``teacher right`` and ``teacher wrong`` depend on the prediction of the given teacher: the
+        replicate for statistics conditioned on a replicate, else the student's own teacher.
         """
         predicted = self.kept.prediction[teacher, rows]
         label, clean = self.data.label, self.data.clean_label
@@ -177,26 +177,27 @@ class SplitAnalysis:
         return (predicted == label[rows]) == (name == RIGHT)
 
     def _judge(self, name: str, teacher: int) -> Judged:
-        """Return a subset with its judge: always the first teacher where it needs none."""
+        """Return a subset with the teacher that defines it: the first one if it depends on none."""
         return name, teacher if name in JUDGED else 0
 
     def _judged(self) -> list[Judged]:
-        """Return all subsets that differ."""
+        """Return all distinct pairs of a subset and the teacher that defines it."""
         pairs = itertools.product(self.subsets, self.teachers)
         return list(dict.fromkeys(self._judge(name, teacher) for name, teacher in pairs))
 
     def _enter(self, subset: str, model: Model, found: Statistics) -> None:
-        """Put statistics, each of shape (1 + resample,), into the table of their subset."""
+        """Enter a model's statistics, each of shape (1 + resample,), into the subset's table."""
         role, seed = model
         for name, values in found.items():
             self.tables[subset][ROW[name], MODELS.index(role), seed] = values
 
-    # --- the first reading: all that an example says by itself --------------------------------
+    # --- the first pass: statistics of single examples ----------------------------------------
 
     def _read(self) -> dict[Judged, dict[Model, np.ndarray]]:
-        """Read all logits; keep predictions and confidence logits, enter what they complete.
+        """Read all logits, keep numbers per example, and enter means over examples.
 
-        Returns class means, (class,), of each model's centred logits; none without replicates.
+        Returns the class means, (class,), of each model's centred logits by subset; empty without
+        replicates.
         """
         means = {(role, i): self._means_of(role, i) for i in self.seeds for role in self.roles}
         sums: dict[Model, np.ndarray | float] = dict.fromkeys(self.models, 0.0)
@@ -222,7 +223,7 @@ class SplitAnalysis:
         return self._class_means(sums) if self.replicated else {}
 
     def _means_of(self, role: str, seed: int) -> list[tuple[list[str], Averages]]:
-        """Return what is averaged over the examples of a model, and in which subsets."""
+        """Return the averages to compute for a model, each with the names of its subsets."""
         everywhere = [example_means(QUALITY), calibration()] if self.labelled else []
         of_unjudged = []
         if role in self.compared:
@@ -240,7 +241,7 @@ class SplitAnalysis:
         teachers: Sequence[Outputs],
         rows: slice,
     ) -> dict[str, Block]:
-        """Return a block of one seed as statistics see it, by role; keep what is needed later."""
+        """Return the `Block` of each role in one seed; keep numbers that are needed later."""
         label, clean = (
             np.empty(0, int) if column is None else column[rows]
             for column in (self.data.label, self.data.clean_label)
@@ -262,18 +263,18 @@ class SplitAnalysis:
     def _class_means(
         self, sums: Mapping[Model, np.ndarray | float]
     ) -> dict[Judged, dict[Model, np.ndarray]]:
-        """Divide sums over subsets, (subset, class) for each model, by the subsets' sizes."""
+        """Return class means from each model's sums over subsets, (subset, class)."""
         means: dict[Judged, dict[Model, np.ndarray]] = {}
         for k, judged in enumerate(self._judged()):
-            # An empty subset has no example to centre.
+            # The mean of an empty subset is never used.
             number = max(1, int(self.subset(*judged).sum()))
             means[judged] = {model: np.asarray(total)[k] / number for model, total in sums.items()}
         return means
 
-    # --- the second reading: all that needs to know the other examples ------------------------
+    # --- the second pass: statistics that depend on the other examples ------------------------
 
     def _compare(self, class_mean: Mapping[Judged, Mapping[Model, np.ndarray]]) -> None:
-        """Enter what depends on quantiles of confidence and on class means."""
+        """Enter the statistics that depend on quantiles of confidence or on class means."""
         where = {judged: self.subset(*judged) for judged in self._judged()}
         groups: dict[tuple[str, Model], list[list[Averages]]] = {}
         for name, role, seed in itertools.product(self.subsets, self.compared, self.seeds):
@@ -312,7 +313,7 @@ class SplitAnalysis:
             self._enter(ALL, model, mean_of(in_deciles))
 
     def _deciles(self) -> dict[int, DecilePayoff]:
-        """Return the pay-off in deciles of each teacher's confidence, as others' replicate."""
+        """Return the pay-off in deciles of the confidence of each teacher that is a replicate."""
         found = {}
         for other in self.teachers:
             gains = {m: of for m, of in self.gains.items() if other in self._others(m[1])}
@@ -321,17 +322,17 @@ class SplitAnalysis:
         return found
 
     def _others(self, seed: int) -> list[int]:
-        """Return which teachers are replicates of this seed's teacher."""
+        """Return the indices of the replicates of this seed's teacher."""
         teachers = self.data.logits[TEACHER]
         return [other for other in self.teachers if teachers[other] is not teachers[seed]]
 
     @property
     def replicated(self) -> bool:
-        """Whether any seed's teacher has a replicate."""
+        """True if any seed's teacher has a replicate."""
         return any(self._others(seed) for seed in self.seeds)
 
     def _trios(self, name: str, teacher: int) -> list[tuple[Model, Model, Model]]:
-        """Return what is to be compared on a subset: those of the replicate that judges it."""
+        """Return the trios to compare on a subset; if judged, those with the judge as replicate."""
         replicates = (teacher,) if name in JUDGED else self.teachers
         return [
             _trio(role, seed, other)
@@ -341,10 +342,10 @@ class SplitAnalysis:
             for role in self.compared
         ]
 
-    # --- what comes out -----------------------------------------------------------------------
+    # --- the result ---------------------------------------------------------------------------
 
     def _statistics(self, subset: str) -> xr.Dataset:
-        """Return value, estimate, interval, variance and counts of one subset."""
+        """Return values, estimates, intervals, variances and counts of one subset."""
         table = self.tables[subset]
         by_seed = np.moveaxis(table, (2, 3), (0, 1))  # (seed, row, statistic, model)
         estimate, low, high = crossed_interval(by_seed)
@@ -362,9 +363,9 @@ class SplitAnalysis:
         )
 
     def _plot(self) -> xr.Dataset:
-        """Return the paper's plot and its variants: teacher i against its student and reference.
+        """Return the data of the paper's plot and its variants, each model against its own teacher.
 
-        Comes last: it lets go of the confidence logits, and takes the memory of a part of them.
+        Must be called last: it discards the confidence logits to save memory.
         """
 
         def diagonal(role: str) -> np.ndarray:
@@ -382,15 +383,15 @@ def _trio(role: str, seed: int, other: int) -> tuple[Model, Model, Model]:
 
 
 def most_frequent_class(label: np.ndarray | None) -> float:
-    """Return the share of the most frequent class, the accuracy of always naming it, or NaN."""
+    """Return the share of the most frequent class: the accuracy of a constant answer, or NaN."""
     return np.nan if label is None else float(np.bincount(label).max() / len(label))
 
 
 def resampled(table: np.ndarray) -> xr.Dataset:
-    """Return the mean over seeds of each resample, (statistic, model, resample); empty without any.
+    """Return the mean over seeds in each resample, (statistic, model, resample), if there are any.
 
-    The draws depend on the number of examples and on the seed of the study alone, so settings over
-    the same test set share them, and a contrast of two settings has its exact example variance.
+    The draws depend only on the number of examples and the seed of the study, so settings over the
+    same test set share them, and the example variance of a contrast between settings is exact.
     """
     if table.shape[-1] == 1:
         return xr.Dataset()
@@ -407,9 +408,9 @@ def analyse(
 ) -> xr.Dataset:
     """Analyse one split, with ``resamples`` of the examples: 0 for a training split.
 
-    ``seed`` is that of the resamples, and ``block`` the number of examples to be read at a time,
-    which changes no result. Where ``split`` is of the held-out training examples, ``seen`` is the
-    analysis of the others.
+    ``seed`` is the seed of the resamples, and ``block`` the number of examples to read at a time,
+    which does not affect results. If ``split`` contains the held-out training examples, ``seen`` is
+    the analysis of the others. See `disobey.analysis.store` for the dataset.
     """
     drawn = Resamples(split.examples, resamples, seed)
     if block is None:

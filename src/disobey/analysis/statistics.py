@@ -1,6 +1,6 @@
 """All statistics of the confidence analysis, in the order of its stores.
 
-To add a statistic, add its record to the tuple of a group in the module that computes it.
+To add a statistic, add its record to the tuple of its group in the module that computes it.
 """
 
 from disobey.analysis import bias, confidence, leak, payoff, quality, readings
@@ -29,5 +29,5 @@ OF_TRAINING = {one.name: one for one in bias.STATISTICS}
 
 
 def statistic_of(name: str) -> Statistic:
-    """Return the record of a statistic; one that says its name only where there is none."""
+    """Return the record of a statistic; if there is none, a record with only its name and label."""
     return (STATISTICS | OF_TRAINING).get(name) or Statistic(name, "", "", label=name)

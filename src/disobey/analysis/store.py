@@ -1,35 +1,35 @@
 """The analysis store of one setting, which tables, figures and claims read.
 
-For each split (groups ``train``, ``test`` and, where students see a share of the training examples,
-``held_out``: the others, which ``train`` then leaves out) one dataset with
+There is one dataset per split: groups ``train``, ``test`` and, where students see only a share of
+the training examples, ``held_out`` with the others, which ``train`` then omits. Each contains
 
-- ``value(statistic, model, subset, seed)``: the statistic of each seed; NaN where it has no
-  meaning (a teacher compared with itself, a subset that is empty);
+- ``value(statistic, model, subset, seed)``: the statistic of each seed; NaN where it is undefined
+  (a teacher compared with itself, an empty subset);
 - ``estimate``, ``low``, ``high`` ``(statistic, model, subset)``: mean over seeds and 95 % interval;
-  with a single seed there is no interval and both ends are NaN; an interval of a share is cut to
-  the values that a share can have (``disobey.analysis.names.Statistic.limits``);
+  with a single seed there is no interval and both ends are NaN; intervals of shares are clipped to
+  their possible values (``disobey.analysis.names.Statistic.limits``);
 - ``example_variance(statistic, model, subset)``: variance of the mean over seeds when examples are
   resampled; ``resampled(statistic, model, resample)``: that mean in each resample (``test`` only,
-  subset all), equal draws in all settings over the same test set;
-- ``examples(subset, seed)``: how many examples the subset has;
+  subset all), with the same draws in all settings over the same test set;
+- ``examples(subset, seed)``: the number of examples in the subset;
 - ``most_frequent_class``: the share of the most frequent clean label, NaN without labels;
-- ``density(compared, teacher_bin, model_bin)``: how many examples, over all seeds, fall into each
-  cell of teacher's confidence x model's confidence, both in logits on the edges
-  ``confidence_edge``; ``density_outside(compared)``: how many are beyond them;
+- ``density(compared, teacher_bin, model_bin)``: the number of examples, over all seeds, in each
+  cell of teacher's confidence x model's confidence, both in logits, with edges
+  ``confidence_edge``; ``density_outside(compared)``: the number of examples beyond the edges;
 - ``binned_teacher``, ``binned_model`` ``(compared, quantile)``: mean confidence of both within
   quantile bins of the teacher's;
-- with ``label_`` before their names, the same at the class of the given label in place of the
-  teacher's prediction (only with labels);
+- with the prefix ``label_``, the same for the class of the given label instead of the teacher's
+  prediction (only with labels);
 - ``dissected_density(compared, panel, teacher_bin, model_bin)``: ``density`` in four panels, by
   whether teacher and model predict the given label (only with labels);
 - ``noise_density(compared, noise, teacher_bin, model_bin)``, ``noise_binned_teacher``,
-  ``noise_binned_model`` ``(compared, noise, quantile)``: density and means of clean and of
-  mislabelled examples apart, each by its own quantiles (only where any is mislabelled);
+  ``noise_binned_model`` ``(compared, noise, quantile)``: density and means separately for clean and
+  mislabelled examples, each with its own quantiles (only if any example is mislabelled);
 - ``measure_density(measure, compared, teacher_bin, model_bin)`` on the edges
   ``measure_edge(measure, edge)``: examples, over all seeds, by the teacher's and the model's
   probability of the class that the teacher predicts, and by the entropy of both in nats;
 - ``curve_teacher(curve, quantile, seed)``, ``curve_model(curve, compared, quantile, seed)``: means
-  within quantile bins, seed by seed: probability by probability, entropy by entropy, and
+  within quantile bins, by seed: probability by probability, entropy by entropy, and
   KL(teacher || model) in nats by the teacher's confidence logit, probability and entropy;
   ``curve_estimate``, ``curve_low``, ``curve_high`` ``(curve, compared, quantile)``: mean over seeds
   and its 95 % interval over seeds; examples are not resampled.
@@ -57,7 +57,7 @@ from disobey.stores.reader import read_groups
 
 # The stores of `disobey.stores.layout.BESIDE`.
 BESIDE = {"bias": Bias, "curves": Curves, "gradients": Gradients}
-# Variables of a split that tables and claims read; figures read others, too.
+# Variables of a split that tables and claims read; figures also read others.
 NUMBERS = (
     "value", "estimate", "low", "high", "example_variance", "resampled", "examples",
     "most_frequent_class", "statistic", "model", "compared", "subset", "seed",
@@ -74,17 +74,16 @@ class Analysis:
         Its name in the study.
     about : dict
         ``dataset``, ``label_noise`` (rate), ``teacher``, ``student`` (the study's names of the
-        models), ``temperature``, ``weight``; the last two only where they are known.
+        models), ``temperature``, ``weight``; the last two only if known.
     splits : dict of str to xarray.Dataset
-        By name, as described above; one of them where a comparison has no more.
+        By name, as described above; a comparison may have only one split.
     bias : Bias or None
     curves : Curves or None
     gradients : Gradients or None
-        The setting's analyses of other kinds, where the study asks for them; each is named by its
-        stage.
+        Other analyses of the setting, if the study requests them; each is named after its stage.
     paper : dict of str to sequence of float
-        Accuracies that the paper reports of this setting, in per cent: by split those of teacher,
-        one-hot student and distilled student. They are the study file's, and in no store.
+        Accuracies that the paper reports for this setting, in per cent: for each split, those of
+        teacher, one-hot student and distilled student. They come from the study file, not a store.
     """
 
     setting: str
@@ -103,7 +102,7 @@ class Analysis:
         return float(chosen.estimate), float(chosen.low), float(chosen.high)
 
     def paper_accuracy(self, model: str, split: str) -> float:
-        """Return the accuracy that the paper reports, as a share; NaN where it gives none."""
+        """Return the accuracy that the paper reports, as a share; NaN if it reports none."""
         if split not in self.paper:
             return math.nan
         teacher, reference, student = (per_cent / 100 for per_cent in self.paper[split])
@@ -111,7 +110,7 @@ class Analysis:
         return (known | {EFFECT: student - reference})[model]
 
     def seeds(self, statistic: str, model: str, split: str = "test", subset: str = "all") -> Any:
-        """Return the statistic of each seed: array of shape (seed,)."""
+        """Return the statistic of each seed, shape (seed,)."""
         return self.splits[split].value.sel(statistic=statistic, model=model, subset=subset).values
 
 
@@ -121,7 +120,8 @@ def read_analysis(manifest: Manifest, *, plots: bool = True) -> Analysis:
     Raises
     ------
     UserError
-        When it lacks a statistic: older code made it, and somebody vouched for it (``accept``).
+        If the store lacks a statistic, because it was made by older code and then accepted by the
+        user (``accept``).
     """
     path: Path = manifest.file()
     variables = read_groups(path)
@@ -147,7 +147,7 @@ def read_analysis(manifest: Manifest, *, plots: bool = True) -> Analysis:
 
 
 def read_beside(manifest: Manifest) -> Any:
-    """Read a verified store of the bias, of curves or of gradients into memory."""
+    """Read a verified bias, curves or gradients store into memory."""
     path, made = manifest.file(), BESIDE[manifest.record["stage"]]
     with xr.open_dataset(path, engine="netcdf4") as root:
         about, layers = (json.loads(root.attrs.pop(name, "null")) for name in ("about", "layers"))
@@ -164,15 +164,16 @@ def read_analyses(
     *,
     plots: bool = True,
 ) -> dict[str, Analysis]:
-    """Read the analyses of ``settings``, in their order, each with its other analyses.
+    """Read the analyses of ``settings``, in their order, with bias, curves and gradients.
 
-    All stores of a setting have its name as id; their stages tell them apart. ``paper`` gives the
-    paper's accuracies of some settings, see `Analysis`; ``plots`` see `read_analysis`.
+    All stores of a setting have its name as id and are distinguished by their stages. ``paper``
+    contains the paper's accuracies for some settings, see `Analysis`; for ``plots`` see
+    `read_analysis`.
 
     Raises
     ------
     UserError
-        When a setting's confidence analysis is not among the manifests.
+        If a setting's confidence analysis is not among the manifests.
     """
     stores = {(manifest.record["stage"], manifest.id): manifest for manifest in manifests}
     found = {}

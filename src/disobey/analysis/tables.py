@@ -1,7 +1,7 @@
-"""The tables of a study, each made of the analyses of its settings.
+"""The tables of a study, computed from the analyses of its settings.
 
-A table is a function of the study's name and its analyses; `TABLES` names them all. A column
-``seed`` holds a seed, or ``mean`` with the 95 % interval ``low`` to ``high``; ``seeds`` is
+Each table is a function of the study's name and its analyses; `TABLES` lists them all. A column
+``seed`` contains a seed, or ``mean`` with the 95 % interval ``low`` to ``high``; ``seeds`` is
 the number of seeds.
 """
 
@@ -33,29 +33,29 @@ from disobey.analysis.store import SPLITS, Analysis
 Analyses = Mapping[str, Analysis]
 Row = tuple[Any, ...]
 NUMBER = ("value", "low", "high", "seeds")
-# Interval and number of seeds of a single seed's value.
+# Low, high and number of seeds for the value of a single seed.
 ONE_SEED = (np.nan, np.nan, 1)
-DIFFERENCE = "_difference"  # ends the name of the student's number minus a control's
+DIFFERENCE = "_difference"  # suffix of the student's value minus a control's
 
 
 # --- confidence and accuracy -----------------------------------------------------------------
 
 
 def accuracy(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return the table `tidy` of the statistics of quality."""
+    """Return the table of the statistics of quality; see `tidy`."""
     return tidy(study, analyses, QUALITY)
 
 
 def confidence(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return the table `tidy` of all other statistics."""
+    """Return the table of all statistics except those of quality; see `tidy`."""
     return tidy(study, analyses, [name for name in STATISTICS if name not in QUALITY])
 
 
 def tidy(study: str, analyses: Analyses, statistics: Sequence[str]) -> pd.DataFrame:
     """Return every value of ``statistics``, per seed and over seeds.
 
-    ``n`` is the number of examples, averaged over seeds; the student's own teacher cuts subsets.
-    Statistics without a value are left out.
+    ``n`` is the number of examples in the subset, which may depend on the student's own teacher;
+    rows over seeds contain its mean. Statistics without a value are left out.
     """
     rows = [
         (study, setting, *row[:2], split, *row[2:])
@@ -68,7 +68,7 @@ def tidy(study: str, analyses: Analyses, statistics: Sequence[str]) -> pd.DataFr
 
 
 def _cells(dataset: xr.Dataset) -> Iterator[Row]:
-    """Yield the rows of a split, but for study, setting and split."""
+    """Yield the rows of a split, without the columns study, setting and split."""
     order = ("subset", "statistic", "model")
     seeds, examples = dataset.seed.values, dataset.examples.values
     axes = [list(dataset[name].values) for name in order]
@@ -84,10 +84,10 @@ def _cells(dataset: xr.Dataset) -> Iterator[Row]:
 
 
 def paper(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return accuracies as shares, the paper's and ours.
+    """Return the paper's accuracies and ours, as shares.
 
-    ``paper`` is as reported there, mostly of single runs; ``value`` our mean over seeds. Settings
-    and splits for which the paper reports nothing are left out.
+    ``paper`` is the reported accuracy, mostly of a single run; ``value`` is our mean over seeds.
+    Settings and splits for which the paper reports nothing are left out.
     """
     rows = []
     for name, analysis in analyses.items():
@@ -106,7 +106,7 @@ def paper(study: str, analyses: Analyses) -> pd.DataFrame:
 # --- claims ----------------------------------------------------------------------------------
 
 
-# Attributes of a finding in the order of their columns, which have the last part as name.
+# Attributes of a finding in the order of their columns, which are named by the last part.
 OF_FINDING = (
     "claim.name", "claim.text", "claim.source", "claim.paper", "setting", "layer", "placebo",
     "band", "claim.statistic", "claim.model", "claim.split", "claim.subset", "claim.reading",
@@ -122,15 +122,16 @@ OTHER_NAMES = {"name": "claim", "estimate": "value", "examples": "n"}
 
 
 def claims(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return one row per claim, split, reading, setting; of the bias per layer, placebo and band.
+    """Return one row per claim, split, reading and setting.
 
-    Rows that are not ``counted`` accompany the one that decides their setting.
+    Claims on the bias have one row per layer, placebo and band. Rows that are not ``counted``
+    accompany the row on which the verdict for the setting is based.
     """
     return _attributes(study, findings(analyses), OF_FINDING)
 
 
 def summary(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return one row per claim, split and reading that is about a setting of the study."""
+    """Return one row per claim, split and reading that applies to a setting of the study."""
     return _attributes(study, summaries(findings(analyses)), OF_SUMMARY)
 
 
@@ -148,9 +149,9 @@ def _attributes(study: str, found: Sequence[object], paths: Sequence[str]) -> pd
 def curves(study: str, analyses: Analyses) -> pd.DataFrame:
     """Return one row per number of every setting with curves.
 
-    Intervals are of trainings judged by one test set. ``against`` is the reference or a placebo
-    where two models are compared, and empty elsewhere; ``step`` and ``level`` (of train accuracy)
-    say where along the training a number was taken.
+    Intervals are over trainings that are evaluated on one test set. ``against`` is the reference or
+    a placebo where two models are compared, and empty elsewhere; ``step`` and ``level`` (of train
+    accuracy) are the point in training at which a number was taken.
     """
     columns = ("seed", "compared", "against", "step", "level")
     return _beside(study, analyses, "curves", _curves, columns, "step")
@@ -159,8 +160,8 @@ def curves(study: str, analyses: Analyses) -> pd.DataFrame:
 def gradients(study: str, analyses: Analyses) -> pd.DataFrame:
     """Return one row per number of every setting whose data have true directions.
 
-    Shares are ``of`` a target, cosines of a model; ``against`` says what is subtracted where two
-    are compared, and ``class`` is empty where a number is over all classes.
+    ``of`` is a target for shares and a model for cosines; ``against`` is the target or model that
+    is subtracted, if any; ``class`` is empty for numbers over all classes.
     """
     columns = ("seed", "of", "against", "class")
     return _beside(study, analyses, "gradients", _gradients, columns, "class")
@@ -169,11 +170,11 @@ def gradients(study: str, analyses: Analyses) -> pd.DataFrame:
 def bias(study: str, analyses: Analyses) -> pd.DataFrame:
     """Return one row per number of every bias analysis.
 
-    ``compared`` is held ``against`` the reference, or for ``*_difference`` a placebo; the
-    statistics of ``linear regression`` are its theory with the layer's spectrum. ``rank`` and
-    ``eigenvalue`` are empty where a number is not of one direction, ``band`` where it is not a mean
-    over a band of ranks. Steps are those that both had taken at the ends of the matched range.
-    Pairs are counted against the teacher, of 15; see `disobey.analysis.pairs`.
+    ``compared`` is compared with ``against``: the reference, or a placebo for ``*_difference``.
+    Rows of ``linear regression`` contain its theory for the layer's spectrum. ``rank`` and
+    ``eigenvalue`` are empty for numbers over several directions, ``band`` for all but means over a
+    band of ranks. Steps are those that both models had taken at the ends of the matched range.
+    Pairs, out of 15, are counted against the teacher; see `disobey.analysis.pairs`.
     """
     columns = ("layer", "seed", "compared", "against", "rank", "eigenvalue", "band")
     return _beside(study, analyses, "bias", _bias, columns, "rank")
@@ -187,7 +188,7 @@ def _beside(
     columns: Sequence[str],
     whole: str,
 ) -> pd.DataFrame:
-    """Return the table of all settings that have an analysis; ``whole`` may be an empty integer."""
+    """Return the table of all settings with an analysis; column ``whole`` is a nullable integer."""
     found = {one.setting: getattr(one, stage) for one in analyses.values()}
     everything = [
         (study, setting, *row)
@@ -200,7 +201,7 @@ def _beside(
 
 
 def _over_seeds(here: xr.Dataset, variable: str, *place: object) -> Iterator[Row]:
-    """Yield the rows of each seed and of their mean, ``place`` between seed and value."""
+    """Yield the rows of each seed and of their mean, with ``place`` between seed and value."""
     seeds = here.seed.values
     for seed, value in zip(seeds, here[variable].values, strict=True):
         yield (str(seed), *place, float(value), *ONE_SEED)
@@ -212,9 +213,9 @@ def _over_seeds(here: xr.Dataset, variable: str, *place: object) -> Iterator[Row
 def _compared(
     data: xr.Dataset, one: str, against: str, control: str
 ) -> Iterator[tuple[xr.Dataset, str, tuple[str, str]]]:
-    """Yield the models along ``one``, then the student held against each ``control``.
+    """Yield each model along ``one``, then the student compared with each ``control``.
 
-    Each as its data, the ending of its variables, and the names of the two models.
+    Each item contains the data, the suffix of its variables, and the names of the two models.
     """
     for name in names_along(data, one):
         yield data.sel({one: name}), "", (name, against)
@@ -235,7 +236,7 @@ def _curves(found: Curves) -> Iterator[Row]:
 
 
 def _along(here: xr.Dataset, model: str) -> Iterator[Row]:
-    """Yield what each seed was at each recorded step, then at each level that it reaches."""
+    """Yield, by seed, accuracies at each recorded step, then values at each level reached."""
     for seed in here.seed.values:
         one = here.sel(seed=seed)
         for name in ("train_accuracy", "test_accuracy"):
@@ -275,7 +276,7 @@ def _bias(found: Bias) -> Iterator[Row]:
 
 
 def _ratios(dataset: xr.Dataset) -> Iterator[Row]:
-    """Yield log ratios by direction, over all, and over bands in which a direction was tracked."""
+    """Yield log ratios by direction, over all directions, and over bands that were tracked."""
     for here, ending, pair in _compared(dataset, "compared", REFERENCE, "placebo"):
         by_direction = ending.removeprefix("_") or LOG_RATIO
         for direction, where in _directions(here):
@@ -292,14 +293,14 @@ def _ratios(dataset: xr.Dataset) -> Iterator[Row]:
 
 
 def _directions(here: xr.Dataset) -> Iterator[tuple[xr.Dataset, Row]]:
-    """Yield each direction with its rank, its eigenvalue and no band."""
+    """Yield each direction with its rank, its eigenvalue and an empty band."""
     for k in range(here.sizes["direction"]):
         one = here.isel(direction=k)
         yield one, (int(one["rank"]), float(one.eigenvalue), "")
 
 
 def _pairs(dataset: xr.Dataset) -> Iterator[Row]:
-    """Yield in how many pairs each model has learnt less than the teacher."""
+    """Yield the number of pairs in which each model has learnt less than the teacher."""
     for prefix in ("", of_bias.OF_NORMS):
         for name in (prefix + of_bias.PAIRS_EXPECTED, prefix + of_bias.PAIRS_DRAWN):
             for model in names_along(dataset, "model") if name in dataset else ():
@@ -309,7 +310,7 @@ def _pairs(dataset: xr.Dataset) -> Iterator[Row]:
 
 
 def _steps(here: xr.Dataset, pair: tuple[str, str]) -> Iterator[Row]:
-    """Yield steps seed by seed; their mean has no interval, since nothing is claimed of it."""
+    """Yield steps by seed, and their mean without an interval, since no claim depends on it."""
     seeds = here.seed.values
     for i, side in enumerate(("compared", "against")):
         for j, end in enumerate(("begin", "end")):
@@ -321,7 +322,7 @@ def _steps(here: xr.Dataset, pair: tuple[str, str]) -> Iterator[Row]:
 
 
 def _theorem(dataset: xr.Dataset) -> Iterator[Row]:
-    """Yield what linear regression gives; it has neither seeds nor an interval."""
+    """Yield the log ratios of linear regression, which have neither seeds nor intervals."""
     head, nothing = ("mean", THEOREM, REFERENCE), (np.nan, np.nan, 0)
     for direction, where in _directions(dataset):
         yield (*head, *where, LOG_RATIO, float(direction.theorem), *nothing)
@@ -339,15 +340,15 @@ COLUMNS = (
 )  # fmt: skip
 WHOLE = ("rank", "step", "class", "seeds", "n")
 REAL = ("eigenvalue", "level", "estimate", "low", "high", "null", "control", "p")
-# One name for what the tables call differently.
+# Columns that have other names in the individual tables.
 RENAMED = {"value": "estimate", "compared": "model", "of": "model"}
 
 
 def everything(study: str, analyses: Analyses) -> pd.DataFrame:
-    """Return one row per number: the other tables below each other.
+    """Return one row per number: the concatenation of the tables in `IN_ALL`.
 
-    ``table`` names the table with the same row. Rows of ``claims`` hold the numbers that decide a
-    claim, with ``claim``, ``reading`` and ``verdict``; ``against`` is their placebo.
+    ``table`` is the name of the original table. Rows of ``claims`` contain the numbers on which a
+    claim is decided, with ``claim``, ``reading`` and ``verdict``; ``against`` is the placebo.
     """
     return pd.concat(in_parts("all", study, analyses), ignore_index=True)
 
@@ -364,7 +365,7 @@ def _as_everything(table: str, part: pd.DataFrame) -> pd.DataFrame:
 
 
 class Table(NamedTuple):
-    """A table: what it holds, in words, and the function that makes it."""
+    """A table: a description of its content, and the function that computes it."""
 
     words: str
     make: Callable[[str, Analyses], pd.DataFrame]
@@ -394,16 +395,16 @@ TABLES = {
     ),
     "all": Table("every number of a study, tidy: the other tables below each other", everything),
 }
-# Tables whose rows are each of one setting.
+# Tables in which each row belongs to one setting.
 BY_SETTING = ("accuracy", "confidence", "paper", "bias", "curves", "gradients")
 IN_ALL = ("accuracy", "confidence", "bias", "curves", "gradients", "claims")
 
 
 def in_parts(name: str, study: str, analyses: Analyses) -> Iterator[pd.DataFrame]:
-    """Yield a table part by part, of one setting each where its rows allow that.
+    """Yield a table in parts, one per setting if each of its rows belongs to one setting.
 
-    A thousand settings have ten million numbers, which as one data frame would not fit into the
-    memory of a job.
+    A thousand settings have ten million numbers, which would not fit into the memory of a job as
+    one data frame.
     """
     if name == "all":
         for table in IN_ALL:

@@ -1,5 +1,5 @@
-"""Claims: each is a statistic, a null value and a side, from which verdicts are computed.
+"""Claims: each has a statistic, a null value and a side, from which verdicts are computed.
 
-`registry.findings` holds all claims against all settings of a study; one module per subject, with
-its ``CLAIMS`` and ``findings(claim, analyses)``.
+`registry.findings` evaluates all claims in all settings of a study. There is one module per
+subject, with its ``CLAIMS`` and ``findings(claim, analyses)``.
 """

@@ -1,7 +1,7 @@
 """Claims that compare the student with controls: its bias, gradients and test accuracy.
 
-Bias and directions are compared with placebos and other models that were trained on labels,
-accuracies where they fit their training labels equally well.
+The controls are placebos and other models that were trained on labels. Test accuracies are compared
+where the models fit their training labels equally well.
 """
 
 import math
@@ -64,7 +64,7 @@ RISING = Claim(
     "its theorem says that the ratio is below 1 there; that it rises is derived here",
     TREND, STUDENT, 0.0, ABOVE, split="",
 )  # fmt: skip
-# The paper counts by eye: against the teacher alone, whatever a second seed of it would show.
+# The paper counts by eye, and only against the teacher, without a second teacher seed as control.
 PAIRS_AS_IN_THE_PAPER = Claim(
     "pairs",
     "At equal progress along a top eigendirection the student has made less along a bottom one "
@@ -118,14 +118,14 @@ NO_CONTROLS = (
 TOO_FEW = "both reach too few levels of train accuracy in some seed"
 ANY = (-math.inf, math.inf)
 SHARES = (-1.0, 1.0)  # differences of two shares
-# By control: the student's number minus its own, (seed,), and its own.
+# By control: the student's value minus the control's, (seed,), and the control's value.
 Controls = Mapping[str, tuple[np.ndarray, float]]
 
 
 def _controls(
     data: xr.Dataset, difference: str, own: str, along: str = "placebo", models: str = "compared"
 ) -> Controls:
-    """Return all controls ``along`` a dimension, whose own numbers are along ``models``."""
+    """Return all controls ``along`` a dimension; their own values are along ``models``."""
     return {
         one: (data[difference].sel({along: one}).values, float(data[own].sel({models: one})))
         for one in names_along(data, along)
@@ -140,9 +140,9 @@ def _against(
     within: tuple[float, float] = ANY,
     **about: Any,
 ) -> list[Finding]:
-    """Return the finding against each control, which is not counted.
+    """Return a finding against each control, with ``counted`` False.
 
-    ``called`` is the name of the controls' own numbers, empty where they have none.
+    ``called`` is the name of the controls' own values, empty if there are none.
     """
     return [
         Finding.of(
@@ -157,7 +157,7 @@ def _against(
 
 
 def _against_placebos(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
-    """Yield the finding over all placebos, which is the verdict; then each, then by band."""
+    """Yield the finding over all placebos, which has the verdict; then each, then by band."""
     dataset, what = bias.layers[layer], (claim, bias, layer, "log ratio")
     controls = _controls(dataset, OVERALL_DIFFERENCE, f"{OVERALL}_estimate")
     alone = dataset[OVERALL].sel(compared=STUDENT).values
@@ -181,7 +181,7 @@ def _compared(
 ) -> Iterator[Finding]:
     """Yield the finding against all controls, then those against each; see `_against`.
 
-    Without placebos there is no verdict on the student's number ``alone``, shape (seed,).
+    Without placebos, only yield a finding on the values ``alone``, (seed,), without a verdict.
     """
     counted = layer == bias.first
     if not bias.placebos(layer):
@@ -196,7 +196,7 @@ def _compared(
 
 
 def _pairs(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
-    """Yield the count of pairs of the student; it decides by itself, as in the paper."""
+    """Yield the finding on the student's count of pairs, without controls, as in the paper."""
     dataset = bias.layers[layer]
     if PAIRS_EXPECTED not in dataset:
         return
@@ -211,7 +211,7 @@ def _pairs(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
 
 
 def _pairs_against_controls(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
-    """Yield by how many pairs the student exceeds reference and placebos."""
+    """Yield the findings on the student's count of pairs minus that of reference and placebos."""
     dataset = bias.layers[layer]
     if PAIRS_EXPECTED not in dataset:
         return
@@ -241,7 +241,7 @@ def _trend(claim: Claim, bias: Bias, layer: str) -> Iterator[Finding]:
 
 
 def against_theorem(overall: Number, trend: Number, dataset: xr.Dataset) -> str:
-    """Say whether sign and shape of the ratio are those of linear regression, with the numbers."""
+    """Compare sign and shape of the ratio with those in linear regression, in words and numbers."""
     parts = (
         ("sign", "log ratio", overall, float(dataset.theorem_overall)),
         ("shape", "its change over the range", trend, float(dataset.theorem_trend)),
@@ -276,7 +276,7 @@ def _signs(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
 
 
 def _directions(claim: Claim, gradients: Gradients) -> Iterator[Finding]:
-    """Yield the finding against all controls, which is the verdict, then those against each."""
+    """Yield the finding against all controls, which has the verdict, then those against each."""
     own = f"{MEAN_COSINE}_estimate"
     controls = _controls(gradients.data, claim.statistic, own, "control", "model")
     each = _against(claim, gradients.setting, controls, MEAN_COSINE)
@@ -310,7 +310,7 @@ def _equal_accuracy(claim: Claim, curves: Curves) -> Iterator[Finding]:
         yield replace(each[0], verdict=WITHHELD, p=NAN, counted=True, remark=remark)
 
 
-# The analysis that a claim reads, and how the claim is held against it.
+# The analysis that each claim reads, and the function that evaluates the claim.
 FIND: dict[Claim, tuple[str, Callable[..., Iterator[Finding]]]] = {
     EXAGGERATED: ("bias", _against_placebos),
     RISING: ("bias", _trend),
@@ -324,10 +324,10 @@ CLAIMS = tuple(FIND)
 
 
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
-    """Hold one claim against every setting that has what it reads.
+    """Evaluate one claim in every setting that has the analysis it reads.
 
-    A claim on the bias is held against every layer. The first layer of a setting is counted, the
-    others are beside it; so are bands of ranks.
+    A claim on the bias is evaluated in every layer. Only the first layer of a setting is counted;
+    other layers and bands of ranks are not.
     """
     stage, find = FIND[claim]
     if stage == "bias":

@@ -1,9 +1,9 @@
-"""Claims about confidence and accuracy: a stored statistic of each setting, over all examples.
+"""Claims about confidence and accuracy, each decided by a stored statistic of each setting.
 
 The paper's claims on confidence are decided on train and on test, in three readings each. The
-paper's own reading chooses class and rank by the student's teacher, and so selects on that
-teacher's noise; on test any second model shows it. The other readings say whether the student
-shows more than that.
+paper's own reading chooses class and rank by the student's teacher, and thus selects on that
+teacher's noise: on test any second model shows the effect. The other readings test whether the
+student shows a larger effect.
 """
 
 from collections.abc import Iterator, Mapping
@@ -39,9 +39,9 @@ from disobey.analysis.store import Analysis
 
 
 def in_readings(claim: Claim, conditioned: str) -> tuple[Claim, ...]:
-    """Return a claim about a statistic of the student's plot in all readings.
+    """Return a claim about a statistic of the student-teacher plot in all readings.
 
-    ``conditioned`` is the same statistic, conditioned on a replicate.
+    ``conditioned`` is the name of the same statistic, conditioned on a replicate.
     """
     return (
         replace(claim, reading=PAPER),
@@ -156,10 +156,10 @@ PAYOFF_CLAIMS = (PAYS, PAYS_MORE)
 
 
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
-    """Hold one claim against every setting that it is about and that has its split.
+    """Evaluate one claim in every setting to which it applies and that has its split.
 
-    These are settings that are distilled throughout and, where the claim is about mislabelled
-    points, have label noise.
+    It applies to settings that are distilled throughout and, for claims on mislabelled points, have
+    label noise.
     """
     about_noise = claim in (*OF_NOISE, *NOISE_CLAIMS)
     for analysis in distilled_throughout(analyses):
@@ -171,7 +171,7 @@ def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding
 
 
 def _beside_clean(found: Finding, analysis: Analysis) -> Finding:
-    """Show clean points as the control: a student that is unsure everywhere denoises nothing."""
+    """Add clean points as the control: a student that is unsure everywhere does not denoise."""
     claim = found.claim
     control = number_of(analysis, claim.statistic, claim.model, claim.split, CLEAN).estimate
     return replace(found, control_name=f"{CLEAN} points", control=control)
