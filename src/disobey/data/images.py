@@ -38,8 +38,7 @@ def read_header(encoded: bytes) -> Header:
     Raises
     ------
     ValueError
-        If the bytes are not an image or have more than eight bits per channel; the message is for
-        users.
+        If the bytes are not an image or have more than 8 bits per channel.
     """
     image = _opened(encoded)
     if image.mode not in GREY + COLOUR:
@@ -54,7 +53,7 @@ def decode(encoded: bytes, *, grey: bool) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the bytes are damaged; the message is for users.
+        If the bytes are damaged.
     """
     return _array(_loaded(_opened(encoded)), grey=grey)
 
@@ -105,7 +104,7 @@ def check_whole(encoded: bytes) -> None:
     Raises
     ------
     ValueError
-        If the bytes are damaged; the message is for users.
+        If the bytes are damaged.
     """
     image = _opened(encoded)
     image.draft(None, (1, 1))

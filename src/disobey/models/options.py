@@ -428,7 +428,7 @@ class Place(Strict):
         Raises
         ------
         ModuleNotFoundError
-            When the package is not installed.
+            If the package is not installed.
         """
         if self.folder is None:
             return None
