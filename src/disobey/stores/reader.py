@@ -63,7 +63,7 @@ def read_groups(path: Path, group: str = "/") -> dict[str, list[str]]:
 
 
 def read_columns(path: Path, group: str) -> dict[str, np.ndarray]:
-    """Return the variables of one group that have the dimension ``example``."""
+    """Return the variables of one group whose only dimension is ``example``."""
     with _opened(path, group) as place:
         found = place.variables.items()
         columns = {name: one for name, one in found if one.dimensions == ("example",)}

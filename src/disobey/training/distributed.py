@@ -193,7 +193,8 @@ def make_distributed(job: Job, run: Run, make: Callable[[Job, Run], None]) -> No
     Raises
     ------
     UserError
-        For a stage other than ``train``, and for ``compile``, which need one process.
+        For stages other than ``train`` and for ``compile``, which need one process, and for
+        processes on several machines.
     """
     _refuse_others(job)
     ranks = Ranks.connect(cuda=job.device != "cpu" and torch.cuda.is_available())

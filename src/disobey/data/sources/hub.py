@@ -18,7 +18,7 @@ def load(spec: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> RawData
     spec : mapping
         ``path``, ``columns``, the names of the splits, and ``config`` and ``revision`` if given.
     files : mapping
-        Must be empty.
+        Not used.
 
     Raises
     ------
