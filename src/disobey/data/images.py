@@ -1,8 +1,8 @@
-"""Images as files: their headers, their decoding, and data stores that keep them encoded.
+"""Encoded images: their headers, their decoding, and data stores that keep them encoded.
 
-HDF5 works for one thread at a time, and netCDF4 closes a file that was dropped in whatever thread
-collects it. So bytes of encoded images are read by the thread that asks for them, out of a file
-that is closed before they are decoded; other threads only decode.
+HDF5 serves one thread at a time, and netCDF4 closes an unreferenced file in the thread that happens
+to collect it. So the calling thread reads the bytes of encoded images and closes the file before
+they are decoded; other threads only decode.
 """
 
 import io
@@ -16,16 +16,16 @@ import numpy as np
 
 from disobey.stores.reader import read_arrays
 
-# Images with longer sides, in pixels, stay encoded in the store and are decoded batch by batch.
+# Images with longer sides (in pixels) stay encoded in the store and are decoded batch by batch.
 LARGEST_STORED = 96
-# The shown share of a large image, its middle [the usual choice: 224 pixels of 256].
+# The central share of a large image that is shown [the usual choice: 224 pixels of 256].
 SHOWN = 7 / 8
 GREY = ("1", "L")
 COLOUR = ("LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 
 class Header(NamedTuple):
-    """Facts that need no decoding: ``width``, ``height``, and whether the image is grey."""
+    """Properties known without decoding: ``width``, ``height``, and ``grey`` (a single channel)."""
 
     width: int
     height: int
@@ -38,7 +38,7 @@ def read_header(encoded: bytes) -> Header:
     Raises
     ------
     ValueError
-        In words, for bytes that are not an image or hold more than eight bits a channel.
+        If the bytes are not an image or have more than 8 bits per channel.
     """
     image = _opened(encoded)
     if image.mode not in GREY + COLOUR:
@@ -53,33 +53,33 @@ def decode(encoded: bytes, *, grey: bool) -> np.ndarray:
     Raises
     ------
     ValueError
-        In words, when the bytes are damaged.
+        If the bytes are damaged.
     """
     return _array(_loaded(_opened(encoded)), grey=grey)
 
 
 def decode_square(encoded: bytes, side: int, scaled: int, *, grey: bool) -> np.ndarray:
-    """Return the middle of an image as uint8 of shape (side, side, channel).
+    """Return the central square of an image as uint8 of shape (side, side, channel).
 
     Parameters
     ----------
     encoded : bytes
     side : int
-        Side of the square that is cut out of the middle, in pixels.
+        Side of the square, in pixels.
     scaled : int
-        What the image's shorter side is scaled to before that; ``side`` at least.
+        Length to which the image's shorter side is scaled first; at least ``side``.
     grey : bool
-        Whether there is one channel; else three.
+        True for one channel, False for three.
     """
     image = _opened(encoded)
-    # JPEG can be decoded at half, a quarter, an eighth of its size, which is much less work.
+    # JPEG can be decoded at a half, a quarter or an eighth of its size, which is much faster.
     image.draft(None, (2 * scaled, 2 * scaled))
     image = _loaded(image).convert("L" if grey else "RGB")
     return _array(_cut(image, side, scaled), grey=grey)
 
 
 def square(image: np.ndarray, side: int) -> np.ndarray:
-    """Return the middle of an image, (y, x, channel) of uint8, its shorter side scaled to it."""
+    """Return the central square of an image, uint8 (y, x, channel), scaled to ``side`` pixels."""
     from PIL import Image
 
     grey = image.shape[-1] == 1
@@ -99,12 +99,12 @@ def _cut(image: Any, side: int, scaled: int) -> Any:
 
 
 def check_whole(encoded: bytes) -> None:
-    """Read an image to its end, as small as that can be done.
+    """Decode an image to its end, at the smallest possible size, to check it.
 
     Raises
     ------
     ValueError
-        In words, when the bytes are damaged.
+        If the bytes are damaged.
     """
     image = _opened(encoded)
     image.draft(None, (1, 1))
@@ -136,7 +136,7 @@ def _array(image: Any, *, grey: bool) -> np.ndarray:
 
 
 class EncodedImages:
-    """Images of a data store by their positions.
+    """Encoded images of a data store, decoded on reading.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ class EncodedImages:
     shape : tuple of int
         (example, y, x, channel).
     threads : int
-        How many decode; to be set before the first read.
+        Number of threads that decode; must be set before the first read.
     """
 
     def __init__(self, store: Path, split: str, shape: Sequence[int]) -> None:
@@ -165,7 +165,7 @@ class EncodedImages:
 
     @property
     def scaled(self) -> int:
-        """Length of an image's shorter side, in pixels, before its middle is cut out."""
+        """Length of an image's shorter side, in pixels, before the central square is cut out."""
         return round(self.shape[1] / SHOWN)
 
     def read(self, index: np.ndarray, border: int = 0) -> np.ndarray:
@@ -175,14 +175,14 @@ class EncodedImages:
         ----------
         index : ndarray of int
         border : int
-            Pixels around the square that is shown.
+            Width in pixels of the additional margin around the square.
         """
         return self.begin(index, border)()
 
     def begin(self, index: np.ndarray, border: int = 0) -> Callable[[], np.ndarray]:
-        """Read the bytes of images and begin to decode them; what is returned waits for the end.
+        """Read the bytes of images and begin to decode them; return a function that awaits them.
 
-        Parameters and the awaited images are those of `read`.
+        The parameters and the function's result are those of `read`.
         """
         encoded = self._bytes(index.tolist())
         side, grey = self.shape[1] + 2 * border, self.shape[-1] == 1

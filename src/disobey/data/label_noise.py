@@ -1,27 +1,27 @@
-"""Draws that are balanced by class: label noise with an exact count, subsets, students' shares."""
+"""Random draws stratified by class: label noise with an exact count, subsets, students' shares."""
 
 import numpy as np
 
 from disobey.seeds import stream
 
-# The draw of the examples that students with a `student_share` see [our choice]: one for all seeds
-# of a study, as that of label noise. No subset of a study file can have this seed.
+# Seed of the draw of the examples that students with a `student_share` see [our choice]: one draw
+# for all seeds of a study, as for label noise. No subset of a study file can have this seed.
 SHARE_DRAW = 1_000_000
 
 
 def share_by_class(counts: np.ndarray, total: int) -> np.ndarray:
-    """Split ``total`` over classes in proportion to their sizes: largest remainders first.
+    """Split ``total`` over classes in proportion to their sizes, by largest remainders.
 
     Parameters
     ----------
     counts : ndarray of int, shape (class,)
     total : int
-        At most their sum.
+        At most the sum of ``counts``.
 
     Returns
     -------
     ndarray of int, shape (class,)
-        Sums to ``total``.
+        The sum is ``total``.
     """
     exact = counts * total / counts.sum()
     taken = np.floor(exact).astype(int)
@@ -31,7 +31,7 @@ def share_by_class(counts: np.ndarray, total: int) -> np.ndarray:
 
 
 def stratified(label: np.ndarray, total: int, seed: int) -> np.ndarray:
-    """Return ``total`` positions, rising, drawn so that each class keeps its share.
+    """Return ``total`` positions, in increasing order, drawn so that each class keeps its share.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def stratified(label: np.ndarray, total: int, seed: int) -> np.ndarray:
     total : int
         At most the number of examples.
     seed : int
-        Names the draw.
+        Seed of the draw.
 
     Returns
     -------
@@ -55,19 +55,19 @@ def stratified(label: np.ndarray, total: int, seed: int) -> np.ndarray:
 
 
 def number_seen(share: float | None, examples: int) -> int:
-    """Return how many of the training examples a student sees; all without a share."""
+    """Return the number of training examples that a student sees; all without a share."""
     return examples if share is None else round(share * examples)
 
 
 def seen_share(label: np.ndarray, share: float) -> np.ndarray:
-    """Draw the examples that a student sees, with each class's share kept.
+    """Return the mask of the examples that a student sees; each class keeps its share.
 
     Parameters
     ----------
     label : ndarray of int, shape (example,)
         The given labels.
     share : float
-        Of the examples, rounded to a whole number of them.
+        Share of the examples; their number is rounded.
 
     Returns
     -------
@@ -79,20 +79,20 @@ def seen_share(label: np.ndarray, share: float) -> np.ndarray:
 
 
 def noisy_labels(label: np.ndarray, classes: int, rate: float, seed: int) -> np.ndarray:
-    """Move exactly round(rate x n) labels, uniformly, to *another* class.
+    """Return labels of which exactly round(rate x n) are changed, uniformly, to *another* class.
 
-    Every class loses its share of the moved labels, up to rounding: largest remainders first.
+    The changed labels are distributed over classes in proportion, with largest remainders.
 
     Parameters
     ----------
     label : ndarray of int, shape (example,)
         Clean labels, 0 to classes - 1.
     classes : int
-        Two at least.
+        At least 2.
     rate : float
-        Share of the labels to move.
+        Share of the labels to change.
     seed : int
-        Names the draw.
+        Seed of the draw.
 
     Returns
     -------

@@ -2,13 +2,13 @@
 
 Data store: groups ``train`` and ``test`` with ``image(example, y, x, channel)`` uint8,
 ``token(example, position)`` int32 (and ``text(example)``) or ``feature(example, component)``
-float32 (where it is random, with the images that it was made of), ``label``, ``example_id``; in the
-root ``class``, the names of the classes; attributes ``class_names`` (the same as JSON),
+float32 (for random features, with the source images), ``label``, ``example_id``; in the root
+``class``, the names of the classes; attributes ``class_names`` (the same as JSON),
 ``channel_mean`` and ``channel_std`` of training images in [0, 1], or ``tokenizer_fingerprint``,
-``vocabulary``, ``pad`` and ``separator``. Large images stay ``encoded(byte)``, each from its
-``start(boundary)`` on, with the attribute ``encoded_shape``. Where data are drawn about true
-directions of the classes, these are ``direction(class, dimension)``.
-Label store: group ``train`` with ``label`` and ``example_id``, and ``seen`` where the models that
+``vocabulary``, ``pad`` and ``separator``. Large images stay encoded: ``encoded(byte)`` holds each
+from its ``start(boundary)``, and the attribute ``encoded_shape`` their decoded shape. Data drawn
+around true directions of the classes have these as ``direction(class, dimension)``.
+Label store: group ``train`` with ``label`` and ``example_id``, and ``seen`` if the models that
 read it are trained on a share of the examples.
 """
 
@@ -37,14 +37,13 @@ class Split:
     ----------
     inputs : ndarray, or EncodedImages
         ``image`` (example, y, x, channel) uint8, ``token`` (example, token) int32, or ``feature``
-        (example, feature) float32; large images have a ``shape`` and are decoded when they are
-        read.
+        (example, feature) float32; large images are `EncodedImages`, decoded on reading.
     label : ndarray of int64, shape (example,)
-        The label given to the model, noisy where the setting has noise.
+        The label given to the model, which is noisy if the setting has label noise.
     clean_label : ndarray of int64, shape (example,)
     example_id : ndarray of int64, shape (example,)
     seen : ndarray of bool, shape (example,), or None
-        Of training examples, those that a model is trained on (``student_share``); None for all.
+        Mask of the training examples that a model is trained on (``student_share``); None for all.
     """
 
     inputs: Any
@@ -64,7 +63,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Both splits and what is said of them."""
+    """Both splits of a data set, with its class names and attributes."""
 
     train: Split
     test: Split
@@ -73,7 +72,7 @@ class Prepared:
 
     @property
     def kind(self) -> str:
-        """``image``, ``encoded`` (images decoded batch by batch), ``text`` or ``feature``."""
+        """Kind of data: ``image``, ``encoded`` (large images), ``text`` or ``feature``."""
         return _kind(self.attributes)
 
     def split(self, name: str) -> Split:
@@ -82,12 +81,12 @@ class Prepared:
 
 
 def read_prepared(data: Path, labels: Path | None) -> Prepared:
-    """Read a data store and, over it, a label store.
+    """Read a data store, with the given labels of a label store if there is one.
 
     Raises
     ------
     UserError
-        When the labels belong to other examples.
+        If the labels belong to other examples.
     """
     attributes = read_attributes(data)
     splits = {}
@@ -99,9 +98,9 @@ def read_prepared(data: Path, labels: Path | None) -> Prepared:
 
 
 def prepared_data(job: "Job") -> Prepared:
-    """Read the data store of a job's spec and, where it names one, the label store.
+    """Read the data store of a job's spec and the label store, if it names one.
 
-    Images that are decoded batch by batch are decoded by as many threads as the job may use.
+    Encoded images are decoded by as many threads as the job may use.
     """
     labels = job.spec.get("labels")
     data = read_prepared(
@@ -121,11 +120,11 @@ def read_labels(
     Raises
     ------
     UserError
-        When the labels belong to other examples.
+        If the labels belong to other examples.
     """
     arrays = read_arrays(data, split, "label", "example_id")
     clean = given = arrays["label"]
-    if labels is not None and split == "train":  # noise is on training labels alone
+    if labels is not None and split == "train":  # only training labels have noise
         noisy = read_arrays(labels, split)
         if not np.array_equal(noisy["example_id"], arrays["example_id"]):
             raise UserError(f"{labels}: holds labels of other examples than {data}")
@@ -134,7 +133,7 @@ def read_labels(
 
 
 def _seen(labels: Path | None, split: str) -> np.ndarray | None:
-    """Return which training examples models are trained on; None for all."""
+    """Return the mask of the examples that models are trained on; None for all."""
     if labels is None or split != "train":
         return None
     seen = read_arrays(labels, split).get("seen")
@@ -161,7 +160,7 @@ TEXTS = ("text", "text_pair")
 
 
 class RawExamples(OpenFile):
-    """Images as bytes or texts as text, neither normalised nor in tokens, read where asked for.
+    """Reads the original examples of a data store: images without normalisation, texts as text.
 
     Parameters
     ----------
@@ -172,7 +171,7 @@ class RawExamples(OpenFile):
     Attributes
     ----------
     kind : str
-        ``image``, ``text``, or empty where a store only says which examples there are.
+        ``image``, ``text``, or empty if the store only has the ids of examples.
     """
 
     def __init__(self, path: Path, split: str) -> None:
@@ -191,21 +190,21 @@ class RawExamples(OpenFile):
         self.kind = "text" if self._texts else "image" if is_image else ""
 
     def read(self, positions: np.ndarray) -> Any:
-        """Return examples of either kind."""
+        """Return images or texts, by `kind`."""
         return self.texts(positions) if self.kind == "text" else self.images(positions)
 
     def images(self, positions: np.ndarray) -> np.ndarray:
-        """Return images, uint8 (position, y, x, channel); large ones decoded.
+        """Return images, uint8 (position, y, x, channel); large ones are decoded.
 
         Parameters
         ----------
-        positions : ndarray of int, rising
+        positions : ndarray of int, increasing
         """
         if self._encoded is not None:
             return self._encoded.read(positions)
         return np.asarray(self._group["image"][positions])
 
     def texts(self, positions: np.ndarray) -> Sequence[tuple[str, ...]]:
-        """Return for each position one text, or the two of a pair."""
+        """Return a tuple for each position: one text, or the two texts of a pair."""
         parts = [map(str, self._group[name][positions]) for name in self._texts]
         return list(zip(*parts, strict=True))

@@ -1,8 +1,8 @@
-"""Random ReLU features of images or vectors: fixed, drawn once, the same for all models.
+"""Random ReLU features of images or vectors: drawn once and fixed, the same for all models.
 
 h_j(x) = scale max(0, w_j . x), with w_j ~ N(0, I / d) and x of d numbers: an image's bytes over
-255, row by row with the channel last, or a vector as it is. Neither is centred. The paper (C.4, v1)
-gives the number of features alone: law and scale are ours [our choice].
+255, row by row with the channel last, or an unchanged vector. Neither is centred. The paper
+(C.4, v1) gives only the number of features; their distribution and scale are [our choice].
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ class RandomRelu:
         self._weights = np.empty((0, 0))
 
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
-        """Return float32 features (example, feature) of images, uint8, or of vectors."""
+        """Return float32 features (example, feature) of uint8 images or of vectors."""
         rows = inputs.reshape(len(inputs), -1).astype(np.float64)
         if inputs.dtype == np.uint8:
             rows /= 255
@@ -38,7 +38,7 @@ class RandomRelu:
         return features.astype(np.float32)
 
     def _drawn(self, dimensions: int) -> np.ndarray:
-        """Return the weights, (dimension, feature)."""
+        """Return the random weights, (dimension, feature)."""
         if len(self._weights) != dimensions:
             rng = stream(self.options["seed"], "random features")
             shape = (dimensions, self.options["number"])
@@ -46,7 +46,7 @@ class RandomRelu:
         return self._weights
 
     def of(self, blocks: Iterable[Any]) -> Iterator[np.ndarray]:
-        """Yield the features of blocks of examples, arrays or variables of a store."""
+        """Yield the features of blocks of examples, which are arrays or variables of a store."""
         for block in blocks:
             for start in range(0, len(block), ROWS_AT_ONCE):
                 yield self(np.asarray(block[start : start + ROWS_AT_ONCE]))

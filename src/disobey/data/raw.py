@@ -13,8 +13,7 @@ from disobey.errors import UserError
 
 SPLITS = ("train", "test")
 
-# Images as arrays or as bytes of files, texts or pairs of texts, or else arrays of
-# numbers, (row, feature).
+# Images (arrays, or bytes of files), texts, pairs of texts, or features (row, feature).
 Inputs = np.ndarray | Sequence[str] | Sequence[tuple[str, str]] | Sequence[bytes]
 
 
@@ -25,12 +24,12 @@ class Block:
     Attributes
     ----------
     inputs : ndarray of uint8, shape (row, y, x, channel), or sequence of str, (str, str) or bytes
-        Images, texts, pairs of texts, or images as files hold them; or an ndarray of float32, shape
-        (row, feature).
+        Images, texts, pairs of texts, or encoded images; or an ndarray of float32, shape (row,
+        feature).
     label : ndarray of int64, shape (row,)
         Index into the source's class names.
     example_id : ndarray of int64, shape (row,)
-        Names an example for good; unique over both splits.
+        Permanent id of an example; unique over both splits.
     """
 
     inputs: Inputs
@@ -42,7 +41,7 @@ class Block:
 
 
 def are_features(inputs: Inputs) -> bool:
-    """Return whether the inputs of a block are numbers, neither images nor texts."""
+    """Return True if the inputs of a block are features, neither images nor texts."""
     return isinstance(inputs, np.ndarray) and inputs.ndim == 2
 
 
@@ -53,11 +52,12 @@ class RawSplit:
     Attributes
     ----------
     blocks : callable
-        Returns an iterator over the rows, in the same order each time: memory need not hold them.
+        Returns an iterator over blocks of rows, in the same order each time, so that memory need
+        not hold all rows.
     columns : mapping
-        What the source calls ``inputs``, ``label`` and ``example_id``, for messages.
+        The source's names of ``inputs``, ``label`` and ``example_id``, for messages.
     files : sequence of Path, optional
-        The file of each row, where each is one.
+        The file of each row, if each row is one file.
     """
 
     blocks: Callable[[], Iterable[Block]]
@@ -69,7 +69,7 @@ class RawSplit:
         return self.columns.get(role, role)
 
     def place(self, row: int) -> str:
-        """Return the place of a row's input for messages: row and column, or file."""
+        """Return the location of a row's input for messages: row and column, or file."""
         if self.files is not None:
             return f"file {self.files[row]}"
         return f"row {row}, column {self.column('inputs')}"
@@ -84,7 +84,7 @@ class RawData:
     train, test : RawSplit
     class_names : tuple of str
     direction : ndarray, shape (class, dimension), or None
-        The true direction of each class, where data are drawn about one.
+        The true direction of each class, if data are drawn around it.
     """
 
     train: RawSplit
@@ -98,15 +98,15 @@ class RawData:
 
 
 def in_memory(inputs: Inputs, label: np.ndarray, example_id: np.ndarray) -> RawSplit:
-    """Return a split whose rows are in memory."""
+    """Return a split of a single block in memory."""
     block = Block(inputs, label.astype(np.int64), example_id.astype(np.int64))
     return RawSplit(lambda: [block])
 
 
 def split_images(images: np.ndarray, label: np.ndarray, class_names: Sequence[str]) -> RawData:
-    """Split images stratified by class: of each class every fifth image, in order, is for test.
+    """Split images stratified by class: every fifth image of each class, in order, is for testing.
 
-    No random draw: the split is the same on every machine and in every version of numpy.
+    The split is not random, so it is the same on every machine and in every version of numpy.
 
     Parameters
     ----------
@@ -133,12 +133,12 @@ class Survey:
     ----------
     label, example_id : ndarray of int64, shape (row,)
     empty : ndarray of bool, shape (row,)
-        Whether a text, or one of a pair, is empty.
+        True if a text, or one of a pair, is empty.
     size : ndarray of int64, shape (row,)
-        Bytes of each image that is encoded; 0 for all else.
+        Size of each encoded image in bytes; 0 for other inputs.
     header : Header or None
-        Width and height of the first image, in pixels, and whether all are grey; None for texts
-        and for features.
+        Width and height of the first image, in pixels, and ``grey``, True if all images are; None
+        for texts and features.
     other : tuple of (int, Header) or None
         The first row whose image has another width or height.
     """
@@ -166,7 +166,7 @@ def look_at(split: RawSplit, where: str) -> Survey:
     Raises
     ------
     UserError
-        For an image that cannot be opened, with row and column.
+        If an image cannot be opened; the message has its row and column.
     """
     found = []
     images = _Images(where, split)
@@ -188,7 +188,7 @@ def _empty(block: Block) -> np.ndarray:
 
 
 class _Images:
-    """Gathers the headers of images, in whatever form they come."""
+    """Gathers the headers of images, from arrays or encoded bytes."""
 
     def __init__(self, where: str, split: RawSplit) -> None:
         self.where, self.split = where, split
@@ -197,7 +197,7 @@ class _Images:
         self._all_grey = True
 
     def add(self, block: Block, row: int) -> np.ndarray:
-        """Take note of a block; return the bytes of each encoded image."""
+        """Gather the headers of a block; return the size of each encoded image in bytes."""
         if isinstance(block.inputs, np.ndarray) and block.inputs.ndim == 4:
             _, y, x, channels = block.inputs.shape
             self._note(Header(x, y, channels == 1), row)
@@ -214,7 +214,7 @@ class _Images:
         return sizes
 
     def header(self) -> Header | None:
-        """Return the first header; grey only if all are."""
+        """Return the first image's header, with ``grey`` True only if all images are."""
         return None if self.first is None else self.first._replace(grey=self._all_grey)
 
     def _note(self, header: Header, row: int) -> None:
@@ -225,12 +225,12 @@ class _Images:
 
 
 def surveys_of(raw: RawData, name: str) -> dict[str, Survey]:
-    """Look at both splits and refuse what cannot be right.
+    """Read both splits once and check them.
 
     Raises
     ------
     UserError
-        For an empty split, a label out of range or an id that is given twice.
+        If a split is empty, a label is out of range or an id is not unique.
     """
     found = {split: look_at(raw.split(split), f"{name}: {split}") for split in SPLITS}
     for split, survey in found.items():
@@ -275,8 +275,8 @@ class Kept:
         Data set and split, for messages.
     split : RawSplit
     survey : Survey
-    rows : ndarray of int, rising
-        Counted over all blocks.
+    rows : ndarray of int, increasing
+        Positions of the kept rows, counted over all blocks.
     """
 
     where: str
@@ -288,7 +288,7 @@ class Kept:
         return len(self.rows)
 
     def blocks(self) -> Iterator[tuple[int, np.ndarray, Inputs]]:
-        """Yield of each block the kept rows, if any: first position in the store, rows, inputs."""
+        """Yield each block's kept rows, if any: first position in the store, rows, inputs."""
         start = 0
         for block in self.split.blocks():
             first, last = np.searchsorted(self.rows, [start, start + len(block)])
@@ -314,8 +314,8 @@ def kept_rows(
     Raises
     ------
     UserError
-        For an empty text, unless the spec drops those; for a subset of more rows than there are;
-        for a split without a class.
+        If a text is empty, unless the spec drops empty texts; if a subset is larger than its split;
+        if a class is missing from a split.
     """
     wanted = spec.get("first_classes", 0)
     if wanted > len(raw.class_names):

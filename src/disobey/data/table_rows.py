@@ -1,8 +1,8 @@
-"""Rows of tables as raw data: columns, classes and ids; wrong values are refused with their row.
+"""Rows of tables as raw data: columns, classes and ids; errors on wrong values name their row.
 
-A label has a name: a word is its own without blanks around it, a whole number is its digits (1,
-1.0, "1" and "01" are one). Where a table names its classes a number is the position of one of those
-names; so it is where the user names them and no name is itself a number.
+The name of a label is the word without surrounding blanks or, for a whole number, its digits (1,
+1.0, "1" and "01" are the same). If a table names its classes, a number is a position in these
+names. The same holds if the user names the classes and none of the names is a number.
 """
 
 import math
@@ -18,29 +18,29 @@ from disobey.data.raw import Block, Inputs, RawData, RawSplit
 from disobey.data.tables import Batch, Table
 from disobey.errors import UserError, nearest
 
-# Rows of a table without ids are counted; those of the test split from here.
+# The ids of a table without ids are row numbers; those of the test split start here.
 TEST_IDS_FROM = 1_000_000_000
-# No UTF-8 file holds half a character, and netCDF cuts text at a NUL, as UTF-16 read as UTF-8 has.
+# UTF-8 cannot hold half a character; netCDF cuts text at a NUL, which UTF-16 read as UTF-8 has.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-LONGEST_NUMBER = 18  # digits; of far longer ones Python makes no number
-# A few rows may nearly all differ; more of them must be twice as many as classes.
+LONGEST_NUMBER = 18  # digits; Python refuses to convert far longer ones
+# Up to this many classes may have any number of rows; more classes need twice as many rows.
 CLASSES_OF_FEW_ROWS = 10
 NO_LABELS = "; has this split no labels? name another one"
 
 
 def raw_data(spec: Mapping[str, Any], train: Table, test: Table) -> RawData:
-    """Return the data that two tables hold.
+    """Return the data of two tables.
 
     Parameters
     ----------
     spec : mapping
-        ``columns``, and ``classes`` where the user names them.
+        ``columns``, and ``classes`` if the user names them.
     train, test : Table
 
     Raises
     ------
     UserError
-        For a column that is not there, labels that differ between the splits, or fewer than two
+        If a column is missing, labels differ between the splits, or there are fewer than two
         classes.
     """
     columns = spec["columns"]
@@ -77,13 +77,13 @@ def class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]
     Parameters
     ----------
     spec : mapping
-        ``columns``, and ``classes`` where the user names them.
+        ``columns``, and ``classes`` if the user names them.
     train, test : Table
 
     Raises
     ------
     UserError
-        When the splits say different names, or the user's names fit neither.
+        If the names differ between the splits, or the user's names fit neither split.
     """
     column, given = spec["columns"]["label"], spec.get("classes")
     said = [table.class_names(column) for table in (train, test)]
@@ -106,14 +106,14 @@ def class_names(spec: Mapping[str, Any], train: Table, test: Table) -> list[str]
 
 
 def _renames(given: Sequence[str], said: Sequence[Sequence[str] | None]) -> bool:
-    """Return whether the user's names replace the table's, one by one."""
+    """Return True if the user's names replace the tables' names, one by one."""
     known = [list(names) for names in said if names is not None]
     same = all(names == known[0] for names in known)
     return same and len(given) == len(known[0]) and not set(known[0]) & set(given)
 
 
 def _names_found(column: str, table: Table) -> list[str]:
-    """Return the names of a label column's values: numbers in their order, words in theirs."""
+    """Return the distinct names of a label column: numbers in order, then words in order."""
     found: set[str] = set()
     row = 0
     for batch in table.batches([column]):
@@ -139,7 +139,7 @@ class Labels:
     column : str
     table : Table
     given : bool
-        Whether the user names the classes.
+        True if the user names the classes.
     """
 
     def __init__(self, names: Sequence[str], column: str, table: Table, *, given: bool) -> None:
@@ -148,7 +148,7 @@ class Labels:
         plain = _key if said is None else str.strip
         by_name = {plain(name): position for position, name in enumerate(names)}
         if said is not None:
-            # By what the table calls them; by position where the user renames them.
+            # By the table's names, or by position if the user renames the classes.
             of_table = [
                 by_name.get(str(name).strip(), position) for position, name in enumerate(said)
             ]
@@ -159,12 +159,12 @@ class Labels:
         self._known = by_name
 
     def __call__(self, values: Sequence[Any], first_row: int) -> np.ndarray:
-        """Return int64 of shape (row,).
+        """Return the classes of values, int64 of shape (row,).
 
         Raises
         ------
         UserError
-            For a value that is not a class, with its row.
+            If a value is not a class; the message has its row.
         """
         found = np.empty(len(values), np.int64)
         for position, value in enumerate(values):
@@ -187,7 +187,7 @@ def _named(value: Any, where: str) -> str:
         raise UserError(f"{where}: is empty{NO_LABELS}")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    if isinstance(value, int):  # True and False, too
+    if isinstance(value, int):  # includes True and False
         return str(value)
     if isinstance(value, str):
         _check_storable(value, where)
@@ -207,7 +207,7 @@ def _check_storable(text: str, where: str) -> None:
 
 
 def _key(name: str) -> str:
-    """Return a name without blanks around it; a whole number, also as 1.0, as its digits."""
+    """Return a name without surrounding blanks; for a whole number such as 1.0, its digits."""
     plain = name.strip()
     whole, _, decimals = plain.partition(".")
     return str(int(whole)) if _is_number(whole) and not decimals.strip("0") else plain
@@ -218,7 +218,7 @@ def _is_number(text: str) -> bool:
 
 
 def shortened(names: Sequence[str], most: int = 5) -> str:
-    """Return the first of some names as one text."""
+    """Return the first ``most`` names as one text."""
     shown = ", ".join(str(name) for name in names[:most])
     return shown + (", ..." if len(names) > most else "")
 
@@ -277,7 +277,7 @@ def _inputs(batch: Batch, columns: Mapping[str, str], table: Table, row: int) ->
 
 
 def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:
-    """Return an image as its file holds it; `datasets` gives the bytes or names the file."""
+    """Return an encoded image; `datasets` returns its bytes or the path of its file."""
     place = f"{table.where}: row {row}, column {column}"
     if isinstance(value, bytes):
         return value
@@ -295,7 +295,7 @@ def _bytes(value: Any, table: Table, column: str, row: int) -> bytes:
 
 
 def _texts(values: Sequence[Any], where: str, column: str, row: int) -> list[str]:
-    """Return texts; a missing one as an empty one, which is refused where all are looked at."""
+    """Return texts; a missing text becomes an empty one, which later checks refuse."""
     for position, value in enumerate(values):
         if value is not None and not isinstance(value, str):
             raise UserError(

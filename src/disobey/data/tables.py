@@ -1,7 +1,7 @@
 """The user's files and tables of rows: hub, parquet, CSV, JSON lines, npz and image folders.
 
-All but `features_table` read their files here, because messages name the line, CSV stays text
-(0012, NA) and short rows are refused.
+Except for `features_table`, which uses `datasets`, this module parses the files itself: messages
+name the line, CSV values stay text (0012, NA) and short rows are refused.
 """
 
 import csv
@@ -28,12 +28,12 @@ IMAGES = (
 
 
 def format_of_path(path: Path) -> str:
-    """Return ``parquet``, ``csv``, ``json``, ``npz`` or ``folder``.
+    """Return the format of a path: ``parquet``, ``csv``, ``json``, ``npz`` or ``folder``.
 
     Raises
     ------
     ValueError
-        For any other.
+        For any other format.
     """
     if path.is_dir():
         return FOLDER
@@ -48,9 +48,9 @@ def format_of_path(path: Path) -> str:
 
 
 def all_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield files, and in place of a folder the images in its folders, in a fixed order.
+    """Yield files, with a folder replaced by the images in its subfolders, in a fixed order.
 
-    This one list is what is hashed, counted and read.
+    Hashing, counting and reading all use this list.
     """
     for path in paths:
         if not path.is_dir():
@@ -63,10 +63,10 @@ def all_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files in a folder and its folders.
+    """Yield the files in a folder and its subfolders.
 
-    Links to folders are followed, but each folder counts once: a link may lead back. Hidden files
-    and folders are left out (``.ipynb_checkpoints`` of Jupyter, ``._1.png`` of macOS).
+    Links to folders are followed, but each folder is visited once, since links may form a cycle.
+    Hidden files and folders are left out (``.ipynb_checkpoints`` of Jupyter, ``._1.png`` of macOS).
     """
     seen = {os.path.realpath(folder)}
     for place, folders, names in os.walk(folder, followlinks=True):
@@ -80,16 +80,16 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def visible(name: str) -> bool:
-    """Return whether a file or folder is the user's own, not one that a program hides there."""
+    """Return True if a file or folder is not hidden, so that it is the user's own."""
     return not name.startswith(".") and name != "__MACOSX"
 
 
-# No bar in a log, and nobody is told who reads what.
+# No progress bars in logs, and no telemetry.
 os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-csv.field_size_limit(1 << 30)  # the default refuses texts of more than 128 KiB
+csv.field_size_limit(1 << 30)  # the default limit is 128 KiB
 
-ROWS_AT_ONCE, IMAGES_AT_ONCE = 1000, 32  # photographs have megabytes
+ROWS_AT_ONCE, IMAGES_AT_ONCE = 1000, 32  # a photograph takes megabytes
 
 Row = Mapping[str, Any]
 Batch = Mapping[str, Sequence[Any]]
@@ -105,14 +105,14 @@ class Table:
         Its name in messages.
     columns : tuple of str
     class_names : callable
-        Maps a column to the names of its classes; None if the table has none.
+        Maps a column to the names of its classes, or to None if the table has no names.
     batches : callable
-        Maps the columns to be read to an iterator over batches of rows.
+        Maps the columns to read to an iterator over batches of rows.
     by_path : bool
-        Whether images may be named by their files: only if those files are part of the source, or
-        their content would be in no hash.
+        True if images may be paths of files, which must be part of the source; otherwise their
+        content would not be hashed.
     files : sequence of Path, optional
-        The file of each row of a folder of images.
+        The file of each row, for a folder of images.
     """
 
     where: str
@@ -133,14 +133,14 @@ def features_table(
     by_path: bool = False,
     **options: Any,
 ) -> Table:
-    """Return a split as a table; images stay as their files are.
+    """Return a split as a table; images stay encoded.
 
     Parameters
     ----------
     where : str
-        What it is called in messages.
+        Its name in messages.
     builder : str
-        A format of files, or a repository of the hub.
+        A file format, or a repository of the hub.
     by_path : bool
         As for `Table`.
     **options
@@ -149,7 +149,7 @@ def features_table(
     Raises
     ------
     UserError
-        When a file is not what its name says. Errors of the hub pass.
+        If a file does not have the format of its name. Errors of the hub are passed on.
     """
     import datasets
     import pyarrow
@@ -179,7 +179,7 @@ def features_table(
 
 
 def _by_rows(where: str, columns: Sequence[str], rows: Callable[[], Iterable[Row]]) -> Table:
-    """Return a table of rows that can be gone through again."""
+    """Return a table of rows; ``rows`` makes a new iterator for each pass."""
 
     def batches(wanted: Sequence[str]) -> Iterator[Batch]:
         for some in _batched(rows(), ROWS_AT_ONCE):
@@ -192,13 +192,13 @@ def _by_rows(where: str, columns: Sequence[str], rows: Callable[[], Iterable[Row
 
 
 def csv_table(where: str, paths: Sequence[Path]) -> Table:
-    """Return CSV files with one header as a table; every value is text, 0012 stays 0012.
+    """Return CSV files with the same header as a table; every value is text, 0012 stays 0012.
 
     Raises
     ------
     UserError
-        For a file without a header or with another one, and, when they are read, for rows of
-        another length and bytes that are not UTF-8.
+        If a file has no header or another header. When rows are read: if a row has another length,
+        or bytes are not UTF-8.
     """
     headers = [_header(path) for path in paths]
     for path, header in zip(paths, headers, strict=True):
@@ -257,12 +257,12 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
 def json_table(where: str, paths: Sequence[Path]) -> Table:
     """Return files of JSON lines, or of one array of objects, as a table.
 
-    The columns are those of the first row; a row without one of them has nothing there.
+    The columns are those of the first row; a row without one of them has None there.
 
     Raises
     ------
     UserError
-        For anything but JSON objects, with its line.
+        If a row is not a JSON object; the message has its line.
     """
 
     def rows() -> Iterable[Row]:
@@ -289,7 +289,7 @@ def _json_rows(path: Path) -> Iterator[Row]:
                     yield _object(json.loads(line), path, f"line {number}")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: {error}; save it as UTF-8") from None
-    except (ValueError, RecursionError) as error:  # of digits and brackets there may be too many
+    except (ValueError, RecursionError) as error:  # also for too many digits or brackets
         said = f"line {number}: {getattr(error, 'msg', error)}" if number else error
         raise UserError(f"{path}: is not JSON: {said}; write one object on each line") from None
 
@@ -306,7 +306,7 @@ def _object(value: object, path: Path, where: str) -> Row:
 def folder_table(where: str, folder: Path) -> Table:
     """Return the images of a folder as a table with the columns ``image`` and ``label``.
 
-    Its folders are the classes; images may be deeper inside. The log names files that are left out.
+    Its subfolders are the classes; images may be nested deeper. The log lists ignored files.
     """
     files = list(all_files([folder]))
     others = sorted(set(files_below(folder)) - set(files))
@@ -339,7 +339,7 @@ def npz_table(where: str, paths: Sequence[Path]) -> Table:
     Raises
     ------
     UserError
-        For several files, objects, and arrays of different lengths.
+        For more than one file, arrays of objects, or arrays of different lengths.
     """
     if len(paths) > 1:
         raise UserError(f"{where}: one npz file for a split; write one name")
@@ -367,7 +367,7 @@ def _array_batches(
 
 
 def _values(where: str, name: str, array: np.ndarray) -> Any:
-    """Return images as they are, with channels last, and all else as values."""
+    """Return image arrays, with channels last, or the values of other arrays."""
     if array.ndim < 3:
         return array.tolist()
     if array.dtype != np.uint8:

@@ -1,6 +1,6 @@
-"""Texts, or pairs of texts, as tokens: of a BPE trained on the training rows, or of a checkpoint.
+"""Texts or pairs of texts as tokens, from a BPE trained on the training rows or a checkpoint's.
 
-A tokenizer is a text, as the package `tokenizers` saves it, with the names of two of its tokens.
+A tokenizer is JSON in the format of the package `tokenizers`, with the names of two of its tokens.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from disobey.job import Job
 from disobey.stores.layout import TOKENIZER, TOKENS
 from disobey.stores.manifest import Manifest
 
-# RoBERTa's special tokens, in RoBERTa's order: <pad> is 1.
+# RoBERTa's special tokens, in RoBERTa's order, in which <pad> is 1.
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 BEGIN, PAD_TOKEN, END = SPECIAL[:3]
 PAD = SPECIAL.index(PAD_TOKEN)
-# The parts of a tokenizer that decide the tokens of a text.
+# The parts of a tokenizer that determine the tokens of a text.
 DECIDING = ("normalizer", "pre_tokenizer", "model", "post_processor")
 
 Text = str | tuple[str, str]
@@ -30,17 +30,17 @@ Text = str | tuple[str, str]
 
 @dataclass(frozen=True)
 class TextTokenizer:
-    """A tokenizer with the length that texts are cut to.
+    """A tokenizer with the maximum length of texts.
 
     Attributes
     ----------
     json : str
-        The tokenizer, as the package `tokenizers` saves it.
+        The tokenizer, in the format of the package `tokenizers`.
     max_tokens : int
-        Longer texts are cut to this many tokens, special ones counted; of a pair the longer text
+        Longer texts are cut to this many tokens, including special ones; the longer text of a pair
         is cut first.
     pad_token, separator_token : str
-        The tokens that fill up, and that end each text.
+        The padding token, and the token that ends each text.
     """
 
     json: str
@@ -52,7 +52,7 @@ class TextTokenizer:
     def attributes(self) -> dict[str, Any]:
         """Attributes of a data store of tokens.
 
-        ``vocabulary`` is one more than the largest token, ``pad`` and ``separator`` are tokens.
+        ``vocabulary`` is the largest token plus one; ``pad`` and ``separator`` are tokens.
         """
         return {
             "tokenizer": self.json,
@@ -64,10 +64,10 @@ class TextTokenizer:
 
     @property
     def fingerprint(self) -> str:
-        """16 hex digits that change with any token that a text could become."""
+        """16 hex digits that change if any text could get other tokens."""
         content = json.loads(self.json)
         deciding = {key: content[key] for key in DECIDING}
-        if deciding["post_processor"]:  # says where a token stood in the text
+        if deciding["post_processor"]:  # affects only a token's position in the text
             deciding["post_processor"].pop("trim_offsets", None)
         deciding["added"] = [(token["id"], token["content"]) for token in content["added_tokens"]]
         deciding |= {"max_tokens": self.max_tokens, "pad": self.pad_token}
@@ -76,17 +76,17 @@ class TextTokenizer:
     def encode(self, texts: Sequence[Text]) -> np.ndarray:
         """Return the tokens of texts or of pairs of texts.
 
-        A special token's name inside a text is read as any other text.
+        A special token's name inside a text is treated as ordinary text.
 
         Returns
         -------
         ndarray of int32, shape (example, token)
-            Filled up behind the text with ``pad``.
+            Tokens, padded with ``pad`` after the text.
 
         Raises
         ------
         UserError
-            When ``max_tokens`` leaves no room beside the special tokens.
+            If ``max_tokens`` leaves no room for tokens other than special ones.
         """
         tokenizer, pad = self._tokenizer, self.attributes["pad"]
         special = tokenizer.num_special_tokens_to_add(any(not isinstance(t, str) for t in texts))
@@ -106,14 +106,14 @@ class TextTokenizer:
 
 
 def tokenizer_of(job: "Job", texts: Iterable[Text]) -> TextTokenizer:
-    """Return the tokenizer that a data set's spec asks for: a checkpoint's, or one made of texts.
+    """Return the tokenizer that a data set's spec requests: a checkpoint's, or a trained one.
 
     Parameters
     ----------
     job : Job
-        With ``tokenizer`` in its spec.
+        Its spec must have ``tokenizer``.
     texts : iterable of str or of pairs of str
-        Those of the training rows.
+        The texts of the training rows.
     """
     spec = job.spec["tokenizer"]
     if "pretrained" in spec:
@@ -149,7 +149,7 @@ def train_tokenizer(texts: Iterable[Text], vocabulary: int, max_tokens: int) -> 
 
 
 def plain_tokenizer(text: str) -> str:
-    """Return a saved tokenizer without the cutting and filling that it was saved with."""
+    """Return a saved tokenizer without its saved truncation and padding."""
     tokenizer = _tokenizers().Tokenizer.from_str(text)
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -158,7 +158,7 @@ def plain_tokenizer(text: str) -> str:
 
 
 def _tokenizers() -> Any:
-    # One thread: the jobs of a workflow run side by side already.
+    # One thread, since the jobs of a workflow already run in parallel.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import tokenizers
 

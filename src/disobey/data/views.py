@@ -1,9 +1,9 @@
 """Views of an image under augmentation: their number and their order. Pure.
 
 Crop with padding and flip give finitely many views, so that a teacher's logits on each can be
-stored. Slab j holds, for each image, its j-th view in a seeded permutation of its own; a training
-shows one slab per epoch. A run's spec says which: ``seeds.draw`` names the permutations (all
-students of a study have one, teachers have others) and ``seeds.views`` the order of the slabs.
+stored. Slab j holds the j-th view of each image, in a seeded permutation of the image's views; a
+training shows one slab per epoch. In a run's spec, ``seeds.draw`` seeds the permutations (the same
+for all students of a study, others for teachers) and ``seeds.views`` the order of the slabs.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def number_of_views(augment: Mapping[str, Any]) -> int:
 
 
 def number_of_slabs(augment: Mapping[str, Any], epochs: int) -> int:
-    """Return the number of slabs that a training shows: one per epoch, as far as there are any."""
+    """Return the number of slabs that a training shows: one per epoch, at most all views."""
     return min(epochs, number_of_views(augment))
 
 
@@ -43,16 +43,16 @@ def views_by_slab(
 ) -> np.ndarray:
     """Return the view of each image in each slab: uint16, (slab, example).
 
-    Every column is the beginning of a permutation of all views; `offsets` says what a view is.
+    Every column is the beginning of a permutation of all views; `offsets` decodes a view.
 
     Parameters
     ----------
     draw : int
-        Names the permutations.
+        Seeds the permutations.
     examples : int
     augment : mapping
     slabs : int, optional
-        How many are needed; all, if not given.
+        Number of slabs to return; all by default.
     """
     views = np.arange(number_of_views(augment), dtype=np.uint16)
     rng = stream(draw, "draw of views")
@@ -65,14 +65,14 @@ def views_by_slab(
 
 
 def slab_of_epoch(order_seed: int, epoch: int, epochs: int, augment: Mapping[str, Any]) -> int:
-    """Return the slab that an epoch shows: each once, in a seeded order, before any comes again."""
+    """Return the slab that an epoch shows; all are shown, in a seeded order, before any repeats."""
     slabs = number_of_slabs(augment, epochs)
     passed, position = divmod(epoch, slabs)
     return int(stream(order_seed, "views", passed).permutation(slabs)[position])
 
 
 def offsets(view: np.ndarray, augment: Mapping[str, Any]) -> tuple[np.ndarray, ...]:
-    """Return first row, first column in the padded image and flip of views.
+    """Return each view's first row and first column in the padded image, and its flip.
 
     Parameters
     ----------

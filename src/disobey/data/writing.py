@@ -15,7 +15,7 @@ IMAGE = ("example", "y", "x", "channel")
 
 
 def write_text(writer: NetcdfWriter, name: str, kept: Kept, tokenizer: TextTokenizer) -> None:
-    """Write ``token(example, position)`` and the texts themselves, ``text_pair`` too for pairs."""
+    """Write ``token(example, position)``, ``text`` and, for pairs, ``text_pair``."""
     length, columns = tokenizer.max_tokens, None
     token = writer.declare(name, "token", ("example", "position"), (len(kept), length), "i4")
     for position, _, inputs in kept.blocks():
@@ -38,7 +38,7 @@ def _columns_of(inputs: Inputs) -> list[list[str]]:
 def write_features(
     writer: NetcdfWriter, name: str, examples: int, blocks: Iterable[np.ndarray]
 ) -> None:
-    """Write ``feature(example, component)``, float32, of a split that comes in blocks."""
+    """Write ``feature(example, component)``, float32, block by block."""
     feature: Any = None
     first = 0
     for block in blocks:
@@ -50,13 +50,13 @@ def write_features(
 
 
 def features_in(kept: Kept) -> Iterator[np.ndarray]:
-    """Yield rows of numbers, block by block."""
+    """Yield blocks of features, (row, feature)."""
     for _, _, inputs in kept.blocks():
         yield np.asarray(inputs)
 
 
 class Moments:
-    """Mean and standard deviation of each channel of bytes, out of exact sums."""
+    """Mean and standard deviation of each channel of uint8 images, from exact sums."""
 
     def __init__(self) -> None:
         self._count, self._sum, self._squares = 0, np.zeros(1, object), np.zeros(1, object)
@@ -78,9 +78,9 @@ class Moments:
 
 
 class ImageForm(NamedTuple):
-    """The form of images in the store: shape, (y, x, channel), and the side that they are cut to.
+    """The form of images in the store: their shape (y, x, channel) and requested side ``size``.
 
-    ``size`` is None where they are kept as they are.
+    ``size`` is None if they keep their size.
     """
 
     shape: tuple[int, int, int]
@@ -88,7 +88,7 @@ class ImageForm(NamedTuple):
 
     @property
     def grey(self) -> bool:
-        """Whether they have one channel; else three."""
+        """True if images have one channel, False if three."""
         return self.shape[-1] == 1
 
     def array(self, image: Any) -> np.ndarray:
@@ -110,7 +110,7 @@ def image_form(
     Raises
     ------
     UserError
-        Where images differ in size, or are large, and the data set says no ``size``.
+        If images differ in size, or are large, and the data set has no ``size``.
     """
     surveys = {split: of_split.survey for split, of_split in kept.items()}
     first = surveys["train"].header
@@ -138,7 +138,7 @@ def image_form(
 def write_images(
     writer: NetcdfWriter, name: str, kept: Kept, form: ImageForm, moments: Moments
 ) -> Any:
-    """Write ``image(example, y, x, channel)``, decoded; add what they hold to ``moments``."""
+    """Write decoded images as ``image(example, y, x, channel)``, and add them to ``moments``."""
     image = writer.declare(name, "image", IMAGE, (len(kept), *form.shape), "u1")
     for position, rows, inputs in kept.blocks():
         block = np.empty((len(inputs), *form.shape), np.uint8)
@@ -155,9 +155,9 @@ def write_images(
 def write_encoded(
     writer: NetcdfWriter, name: str, kept: Kept, form: ImageForm, moments: Moments, sampled: int
 ) -> None:
-    """Write images as their files hold them: ``encoded(byte)``, and ``start(boundary)`` of each.
+    """Write encoded images as ``encoded(byte)``, and the boundaries between them as ``start``.
 
-    Each is read to its end once; about ``sampled`` of them are decoded for ``moments``.
+    Each image is checked to its end; about ``sampled`` of them are decoded for ``moments``.
     """
     start = np.concatenate([[0], np.cumsum(kept.survey.size[kept.rows])])
     writer.write(name, "start", ("boundary",), start)
@@ -181,7 +181,7 @@ def _undecodable(kept: Kept, row: int, error: ValueError) -> UserError:
 
 
 def texts_in(kept: Kept) -> Iterator[str]:
-    """Yield texts, both of a pair: what a tokenizer is trained on."""
+    """Yield all texts, including both of a pair, for the training of a tokenizer."""
     for _, _, inputs in kept.blocks():
         for text in inputs:
             yield from text if isinstance(text, tuple) else (text,)

@@ -1,1 +1,1 @@
-"""One module per family, each with ``build(options, data)``; options without torch."""
+"""One module per family, each with ``build(options, data)``; the options do not import torch."""

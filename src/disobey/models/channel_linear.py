@@ -1,8 +1,8 @@
 """A linear classifier over channels: the model of the paper's gradient view (C.5, v1).
 
-f_k(x) = w_k . x_k, where x_k is the channel of class k. The weights start at 0 [our choice, the
-paper does not say]: so the first gradient is that at equal probabilities of all classes, and seeds
-differ only in the order of batches.
+f_k(x) = w_k . x_k, where x_k is the channel of class k. The weights start at 0 [our choice, not
+given in the paper]: all classes are equally probable at the first gradient, and seeds differ only
+in the order of batches.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,6 @@ class ChannelLinear(nn.Module):
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
-    """Return the model for the classes of ``data``, whose channels are of equal length."""
+    """Return the model for ``data``, whose features are one equally long channel per class."""
     classes = len(data.class_names)
     return ChannelLinear(classes, data.train.inputs.shape[1] // classes)

@@ -1,6 +1,6 @@
 """A public checkpoint of `transformers`: its files and configuration, on disk or on the hub.
 
-Imports no torch.
+This module does not import torch.
 """
 
 import contextlib
@@ -22,44 +22,44 @@ TOKENIZER_FILES = (
     "vocab.txt", "vocab.json", "merges.txt", "spm.model", "spiece.model",
     "sentencepiece.bpe.model", "tokenizer.model", "bpe.codes",
 )  # fmt: skip
-# The files that are read of a checkpoint; its content hash is over these.
+# The files of a checkpoint that are read; its content hash covers these.
 FILES = (CONFIG, "model*.safetensors", "model.safetensors.index.json", *TOKENIZER_FILES)
 PREPROCESSOR = "preprocessor_config.json"
-# And of a classifier that is not trained further: how it wants its images.
+# A classifier that is not trained further also has a file on the preprocessing of images.
 CLASSIFIER_FILES = (*FILES, PREPROCESSOR, "processor_config.json")
-# The first bytes of what stands for a large file in a repository that was cloned without it.
+# The first bytes of the pointer that replaces a large file in a clone without Git LFS.
 POINTER = b"version https://git-lfs"
-# Pickles, which can run any code when they are read.
+# Pickles, which can run arbitrary code when they are read.
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth")
-# Position ids that start behind the padding index, as in RoBERTa's code.
+# Architectures whose position ids start after the padding index, as in RoBERTa's code.
 BEHIND_PADDING = (
     "roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert", "xmod",
     "data2vec-text", "longformer", "mpnet",
 )  # fmt: skip
-# The assumption before a checkpoint is fetched [FacebookAI/roberta-base].
+# The assumed configuration of a checkpoint that is not fetched yet [FacebookAI/roberta-base].
 ROBERTA_BASE: Mapping[str, Any] = {
     "model_type": "roberta", "hidden_size": 768, "intermediate_size": 3072,
     "num_hidden_layers": 12, "num_attention_heads": 12, "vocab_size": 50265,
     "max_position_embeddings": 514, "type_vocab_size": 1, "pad_token_id": 1,
 }  # fmt: skip
-# The names that DistilBERT has for what the others call alike.
+# DistilBERT's names of options that have the same names in all other architectures.
 ALIASES = {"hidden_size": "dim", "intermediate_size": "hidden_dim",
            "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads"}  # fmt: skip
 
 
 def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
-    """Return the files of a checkpoint that are read, in the order of their names.
+    """Return the files of a checkpoint whose names match ``files``, sorted by name.
 
     Parameters
     ----------
     folder : Path
     files : sequence of str
-        Patterns of their names.
+        Patterns of file names.
 
     Raises
     ------
     UserError
-        When the configuration or the weights are not there, or only as a pickle.
+        If the configuration or the weights in safetensors are missing or unreadable.
     """
     if not os.path.isdir(folder):  # a name may be too long
         raise UserError(f"{folder}: there is no such folder")
@@ -82,22 +82,22 @@ def checkpoint_files(folder: Path, files: Sequence[str] = FILES) -> list[Path]:
 
 
 def without_weights(pickles: list[str]) -> str:
-    """Describe a checkpoint without weights in safetensors."""
+    """Return a phrase on the files of a checkpoint without safetensors, for error messages."""
     if not pickles:
         return "no model.safetensors"
     return f"its weights only as {pickles[0]}, a pickle, which can run any code when it is read"
 
 
 def convert(name: str, folder: Path) -> str:
-    """Describe how to write a checkpoint in safetensors.
+    """Return instructions for saving a checkpoint in safetensors, for error messages.
 
     Parameters
     ----------
     name : str
-        Name of a folder, or on the hub.
+        A folder, or a name on the hub.
     folder : Path
-        The folder of its configuration, which names the saved class: any other would lose the
-        trained head.
+        Folder of the configuration, which names the class of the saved model; another class would
+        lose the trained head.
     """
     classes = (read_config(folder) or {}).get("architectures") or ["AutoModel"]
     saved = [kind for kind in map(str, classes) if kind.isidentifier()][:1] or ["AutoModel"]
@@ -114,7 +114,7 @@ def convert(name: str, folder: Path) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
-    """Return a checkpoint's configuration; None where it cannot be read."""
+    """Return a checkpoint's configuration; None if it cannot be read."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -123,13 +123,13 @@ def read_config(folder: Path) -> dict[str, Any] | None:
 
 
 def number(config: Mapping[str, Any], name: str) -> int:
-    """Return one of a configuration's sizes; that of roberta-base where it does not say."""
+    """Return one of a configuration's sizes; that of roberta-base if it is missing."""
     value = config.get(name, config.get(ALIASES.get(name, name), ROBERTA_BASE[name]))
     return value if isinstance(value, int) else int(ROBERTA_BASE[name])
 
 
 def positions_of(config: Mapping[str, Any]) -> int | None:
-    """Return the number of tokens that a model has positions for; None if unlimited."""
+    """Return the maximum number of tokens of a model's input; None if unlimited."""
     positions = config.get("max_position_embeddings", config.get("n_positions"))
     if not isinstance(positions, int):
         return None
@@ -139,16 +139,16 @@ def positions_of(config: Mapping[str, Any]) -> int | None:
 
 
 def is_made_anew(weight: str) -> bool:
-    """Return whether a weight that a checkpoint lacks belongs to a head, which is new anyway.
+    """Return True if a weight belongs to the pooling layer of a classifier.
 
-    Language models are saved without the layer that pools the first token for a classifier.
+    Checkpoints of language models lack this layer, which is then newly initialised like the head.
     """
     return weight.startswith("pooler.")
 
 
-# Options of all loading: no code of the repository runs, no network is used.
+# Options for loading: without code of the repository, and without network.
 SAFELY = {"trust_remote_code": False, "local_files_only": True}
-# Short enough to be typed, and no more weights than needed.
+# Patterns for the download command in messages: short to type, and only the needed weights.
 ROUGHLY = ("*.json", "*.txt", "*.model", "model*.safetensors")
 
 
@@ -159,19 +159,19 @@ def fetched(job: "Job", files: Sequence[str] = FILES) -> Path:
     ----------
     job : Job
     files : sequence of str
-        Patterns of the files that are read.
+        Patterns of the names of the files that are read.
 
     Raises
     ------
     UserError
-        When the folder has changed since the study was planned, or the hub has no such checkpoint
-        or cannot be reached.
+        If the folder has changed since the study was planned, or if the hub does not have the
+        checkpoint or cannot be reached.
     """
     return _on_the_hub(job, files) if "checkpoint" in job.spec else _on_disk(job, files)
 
 
 def _on_disk(job: "Job", files: Sequence[str]) -> Path:
-    """Return the folder of a checkpoint that holds what the study was planned with."""
+    """Return the folder of a checkpoint; UserError if its content changed since planning."""
     if job.source is None:
         raise UserError("the spec names a content, not a place; add --source FOLDER")
     folder = Path(job.source)
@@ -185,7 +185,7 @@ def _on_disk(job: "Job", files: Sequence[str]) -> Path:
 
 
 def _on_the_hub(job: "Job", files: Sequence[str]) -> Path:
-    """Return the folder of the hub's cache that holds the checkpoint; fetch what is not there."""
+    """Return the checkpoint's folder in the hub's cache, after fetching missing files."""
     from huggingface_hub import errors, snapshot_download
 
     name, revision = job.spec["checkpoint"], job.spec.get("revision")
@@ -208,7 +208,7 @@ def _on_the_hub(job: "Job", files: Sequence[str]) -> Path:
 
 
 def _offline(job: "Job", name: str, revision: str | None, error: Exception) -> str:
-    """Describe how to bring a checkpoint to a machine without a network."""
+    """Return instructions for copying a checkpoint to a machine without network."""
     at = f" --revision {revision}" if revision else ""
     wanted = " ".join(f"--include '{form}'" for form in ROUGHLY)
     return (
@@ -223,7 +223,7 @@ def _offline(job: "Job", name: str, revision: str | None, error: Exception) -> s
 
 @contextlib.contextmanager
 def readable(folder: Path) -> Iterator[None]:
-    """Turn what `transformers` says of a checkpoint that it cannot read into one line."""
+    """Context that turns `transformers`' errors on an unreadable checkpoint into a `UserError`."""
     from safetensors import SafetensorError
     from transformers.utils import logging as its_logging
 

@@ -12,9 +12,9 @@ from disobey.data.prepared import Prepared
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
-    """Return a 3 x 3 stem, n residual blocks in each stage, mean over pixels, classifier.
+    """Return a 3 x 3 stem, n residual blocks in each stage, mean over pixels, and classifier.
 
-    Each stage after the first halves the image. Where the shape changes the shortcut is a 1 x 1
+    Each stage after the first halves the image. If the shape changes, the shortcut is a 1 x 1
     convolution, as in most public code for distillation; He et al. pad with zeros.
     """
     widths, depth = options["widths"], options["depth"]
@@ -72,7 +72,7 @@ class PreActivationBlock(nn.Module):
         active = torch.relu_(self.normalisation_1(inputs))
         residual = self.convolution_1(active)
         residual = self.convolution_2(torch.relu_(self.normalisation_2(residual)))
-        # A shortcut that changes the shape shares the block's first activation.
+        # A shortcut that changes the shape uses the block's first activation as its input.
         return residual + (inputs if self.shortcut is None else self.shortcut(active))
 
 

@@ -1,10 +1,9 @@
-"""A model of this package in a folder as the Hugging Face hub has it, where transformers has none.
+"""Models of this package, exported to folders in the format of the Hugging Face hub.
 
 ``config.json`` has the ``model_type`` ``disobey_<family>`` and, below ``disobey``, the model's
-spec and the shape of an example. ``model.safetensors`` has the weights, and for images
-``normalise.mean`` and ``normalise.scale``: the model reads (bytes - mean) * scale. What
-transformers has, such as RoBERTa, is exported as its own and loaded by transformers
-(`disobey.tools.export`).
+spec and the shape of an example. ``model.safetensors`` has the weights and, for images,
+``normalise.mean`` and ``normalise.scale``: the model's input is (bytes - mean) * scale. Models of
+transformers, such as RoBERTa, are exported in its own format instead (`disobey.tools.export`).
 """
 
 import json
@@ -27,12 +26,12 @@ MEAN, SCALE = "normalise.mean", "normalise.scale"
 
 
 def load(folder: Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
-    """Return the model, in evaluation mode, and the tensors by which images are normalised.
+    """Return the model, in evaluation mode, and the tensors that normalise images.
 
     Raises
     ------
     UserError
-        When the weights are another model's.
+        If the weights do not fit the model.
     """
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     try:
@@ -53,12 +52,12 @@ def load(folder: Path) -> tuple[nn.Module, dict[str, torch.Tensor]]:
 def classifier(
     folder: Path, device: torch.device, batch: int
 ) -> tuple[Mapping[str, Any], Callable[[Sequence[np.ndarray]], np.ndarray]]:
-    """Return the configuration, and what maps images (y, x, channel) of bytes to logits.
+    """Return the configuration, and a function from uint8 images (y, x, channel) to logits.
 
     Raises
     ------
     UserError
-        When it reads no images; and, called with some, when they have another shape.
+        If the model's inputs are not images. The function raises it for images of another shape.
     """
     config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     model, normalise = load(folder)
@@ -88,7 +87,7 @@ def classifier(
 def _shaped(
     shape: Sequence[int], attributes: Mapping[str, Any], class_names: tuple[str, ...]
 ) -> Prepared:
-    """Return data with a shape and without examples, which is all that a model is built for."""
+    """Return data of a given shape without examples, which is enough to build a model."""
     none = np.zeros(0, np.int64)
     split = Split(np.zeros((0, *shape), np.uint8), none, none, none)
     return Prepared(split, split, class_names, dict(attributes))

@@ -14,8 +14,8 @@ from disobey.data.prepared import Prepared
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     """Return Linear and ReLU for each width in ``hidden``, then a linear classifier.
 
-    With ``initialisation: glorot_uniform`` biases are 0 and weights uniform within
-    sqrt(6 / (inputs + outputs)) of 0 (Glorot and Bengio 2010, eq. 16).
+    With ``initialisation: glorot_uniform`` biases are 0, and weights are uniform with absolute
+    values up to sqrt(6 / (inputs + outputs)) (Glorot and Bengio 2010, eq. 16).
     """
     widths = [math.prod(data.train.inputs.shape[1:]), *options["hidden"]]
     layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}

@@ -18,14 +18,14 @@ from disobey.models.shapes import (
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
-    """Return a 3 x 3 stem, seven stages, a 1 x 1 convolution, mean over pixels, classifier.
+    """Return a 3 x 3 stem, seven stages, a 1 x 1 convolution, mean over pixels, and classifier.
 
     With ``small_images`` the stem and the first strided stage keep the size: 32 x 32 becomes 4 x 4.
 
     Raises
     ------
     UserError
-        For images that are too small without it, see `disobey.models.shapes`.
+        For images that are too small, see `disobey.models.shapes`.
     """
     width, small = options["width"], options.get("small_images", False)
     if not small:
@@ -55,7 +55,7 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
 
 
 class InvertedResidual(nn.Module):
-    """Wider by 1 x 1, depthwise 3 x 3, narrower by 1 x 1; plus the input where shapes agree."""
+    """Expanding 1 x 1, depthwise 3 x 3, projecting 1 x 1 convolution; shortcut if shapes agree."""
 
     def __init__(self, channels: int, width: int, expansion: int, stride: int) -> None:
         super().__init__()
@@ -84,5 +84,5 @@ def _convolution(
         "normalisation": nn.BatchNorm2d(width),
     }
     if active:
-        parts["relu6"] = nn.ReLU6()  # in place it would copy its input for the backward pass
+        parts["relu6"] = nn.ReLU6()  # in place, it would copy its input for the backward pass
     return nn.Sequential(OrderedDict(parts))

@@ -1,6 +1,7 @@
 """Options of models in study files, by family, with their cost and layers.
 
-Free of torch, so that a dry run stays fast. Networks get plain values out of their spec.
+This module does not import torch, so that a dry run stays fast. Networks get plain values from
+their spec.
 """
 
 import importlib.util
@@ -36,7 +37,7 @@ HubName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)?$")
 ]
 KINDS = ("checkpoint", "folder", "package")
-# Architectures whose layers have the names of PARTS.
+# Architectures whose layers have the names in PARTS.
 ENCODERS = ("bert", "roberta")
 PARTS = (
     "attention.self.query", "attention.self.key", "attention.self.value",
@@ -49,10 +50,10 @@ Widths = Annotated[list[PositiveInt], Field(min_length=1)]
 class Layer:
     """A layer whose weights can be tracked along eigendirections of its input.
 
-    The input of a ``first`` layer is the data itself, that of another one what a trained teacher
-    makes of it. Batch normalisation follows a ``unit_norm`` layer, so that only the direction of a
-    filter has an effect. ``kernel`` is the side of a first convolution's kernel in pixels; None
-    where a row of weights is multiplied with the whole input.
+    The input of a ``first`` layer is the data itself; that of another layer is the output of a
+    trained teacher's previous layers. Batch normalisation follows a ``unit_norm`` layer, so that
+    only the direction of a filter has an effect. ``kernel`` is the side of a first convolution's
+    kernel in pixels; it is None if a row of weights is multiplied by the whole input.
     """
 
     first: bool = False
@@ -80,7 +81,7 @@ class Mlp(Strict):
         return "mlp" + "x".join(map(str, self.hidden)) if self.hidden else "linear"
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster."""
+        """Return size and work, from which the resources of cluster jobs are estimated."""
         widths = [math.prod(shape.inputs), *self.hidden, shape.classes]
         return sum((linear(a, b) for a, b in itertools.pairwise(widths)), Cost())
 
@@ -105,7 +106,7 @@ class SmallResnet(Strict):
         return "resnet" + "x".join(map(str, [self.stem, *self.widths]))
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster."""
+        """Return size and work, from which the resources of cluster jobs are estimated."""
         y, x, channels = shape.inputs
         pixels = -(-y // 2) * -(-x // 2)
         total = convolution(channels, self.stem, 3, pixels)
@@ -124,12 +125,12 @@ class SmallResnet(Strict):
         return found | {"classifier": Layer()}
 
 
-# Of each stage of a residual network: blocks, channels inside and behind one.
+# For each stage of a residual network: number of blocks, inner and output channels of a block.
 Stages = Sequence[tuple[int, int, int]]
 
 
 def _blocks(stages: Stages, before: int) -> Iterator[tuple[int, int, tuple[int, int, int], bool]]:
-    """Yield each block's stage and number, its channels, and whether its shortcut has weights."""
+    """Yield each block's stage, number and channels, and True if its shortcut has weights."""
     for stage, (blocks, inner, outer) in enumerate(stages, 1):
         for block in range(1, blocks + 1):
             changes = before != outer or (block == 1 and stage > 1)
@@ -138,7 +139,7 @@ def _blocks(stages: Stages, before: int) -> Iterator[tuple[int, int, tuple[int, 
 
 
 def _blocks_cost(stages: Stages, before: int, y: int, x: int, *, pre_activation: bool) -> Cost:
-    """Return the cost of the blocks, as if a block's stride came first."""
+    """Return the cost of the blocks, as if the first convolution of a block had its stride."""
     total = Cost()
     for stage, _, (channels, inner, outer), changes in _blocks(stages, before):
         pixels = -(-y // 2 ** (stage - 1)) * -(-x // 2 ** (stage - 1))
@@ -155,7 +156,7 @@ def _blocks_cost(stages: Stages, before: int, y: int, x: int, *, pre_activation:
 
 
 def _before_activation(stages: Stages, before: int, kernel: int) -> dict[str, Layer]:
-    """Return trackable layers where normalisation follows a convolution only inside a block."""
+    """Return the trackable layers of a network with pre-activation blocks."""
     found = {"stem.convolution": Layer(first=True, kernel=kernel)}
     for stage, block, (_, inner, outer), changes in _blocks(stages, before):
         last = 2 if inner == outer else 3
@@ -194,7 +195,7 @@ class CifarResnet(Strict):
         return f"resnet{self.depth}{widths}{'-pre' if self.pre_activation else ''}"
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster."""
+        """Return size and work, from which the resources of cluster jobs are estimated."""
         y, x, channels = shape.inputs
         total = convolution(channels, self.widths[0], 3, y * x)
         total += _blocks_cost(
@@ -236,11 +237,11 @@ class Resnet(Strict):
         return f"resnet{self.depth}{'-small' if small else ''}{'-pre' if before else ''}"
 
     def refusal(self, shape: Shape) -> str | None:
-        """Return why the model cannot learn from examples of a shape, or None."""
+        """Return the reason for which the model cannot learn from examples of a shape, or None."""
         return None if self.small_images else single_pixels(*shape.inputs[:2])
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster."""
+        """Return size and work, from which the resources of cluster jobs are estimated."""
         y, x, channels = shape.inputs
         if self.small_images:
             total = convolution(channels, RESNET_STEM, 3, y * x)
@@ -289,11 +290,11 @@ class MobilenetV2(Strict):
         return f"mobilenetv2{width}{'-small' if self.small_images else ''}"
 
     def refusal(self, shape: Shape) -> str | None:
-        """Return why the model cannot learn from examples of a shape, or None."""
+        """Return the reason for which the model cannot learn from examples of a shape, or None."""
         return None if self.small_images else single_pixels(*shape.inputs[:2])
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster."""
+        """Return size and work, from which the resources of cluster jobs are estimated."""
         y, x, colours = shape.inputs
         if not self.small_images:
             y, x = -(-y // 2), -(-x // 2)
@@ -316,7 +317,7 @@ class MobilenetV2(Strict):
         return total + convolution(channels, last, 1, y * x) + linear(last, shape.classes)
 
     def trackable(self) -> dict[str, Layer]:
-        """Return the layers that can be tracked; depthwise convolutions have no matrix."""
+        """Return the layers that can be tracked: all but depthwise convolutions."""
         found = {"stem.convolution": Layer(first=True, unit_norm=True, kernel=3)}
         for stage, (expansion, _, blocks, _) in enumerate(MOBILENET_STAGES, 1):
             for block in range(1, blocks + 1):
@@ -344,11 +345,11 @@ class Timm(Strict):
         return self.model.replace("_", "-")
 
     def cost(self, shape: Shape) -> Cost:
-        """Return those of a ResNet-50, since planning does not build the model: an estimate."""
+        """Return the cost of a ResNet-50 as an estimate; planning does not build the model."""
         return Resnet(family="resnet", depth=50, small_images=True).cost(shape)
 
     def trackable(self) -> dict[str, Layer]:
-        """Return no layer: their names are timm's and not known here."""
+        """Return an empty mapping, since the names of timm's layers are not known here."""
         return {}
 
 
@@ -377,7 +378,7 @@ class Roberta(Strict):
         return f"roberta{self.hidden}x{self.layers}"
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster."""
+        """Return size and work, from which the resources of cluster jobs are estimated."""
         config = {
             "hidden_size": self.hidden,
             "intermediate_size": 4 * self.hidden,
@@ -427,7 +428,7 @@ class Place(Strict):
         Raises
         ------
         ModuleNotFoundError
-            When the package is not installed.
+            If the package is not installed.
         """
         if self.folder is None:
             return None
@@ -439,7 +440,7 @@ class Place(Strict):
         return Path(found.submodule_search_locations[0], self.folder)
 
     def source(self) -> tuple[str | None, ...]:
-        """Return the source of the weights, equal for models that start from the same ones."""
+        """Return the source of the weights, which is equal for models with the same weights."""
         return self.checkpoint, self.revision, self.folder, self.package
 
     def hub_spec(self) -> dict[str, Any]:
@@ -459,13 +460,13 @@ class Checkpoint(Place):
     )
 
     def label(self) -> str:
-        """Return a name for store ids, tables and figures, which no move of a folder changes."""
+        """Return a name for store ids, tables and figures, independent of the folder's path."""
         if self.checkpoint is not None:
             return self.checkpoint.rpartition("/")[2]
         return str(self.config().get("model_type", "model"))
 
     def config(self) -> Mapping[str, Any]:
-        """Return the configuration; an empty one if only the hub has it."""
+        """Return the configuration; it is empty if only the hub has it."""
         place = self.place()
         return (read_config(place) if place is not None else None) or {}
 
@@ -485,18 +486,18 @@ class Pretrained(Place):
     )
 
     def store(self, spec: Mapping[str, Any]) -> str:
-        """Return the id of the store that a spec of this checkpoint makes."""
+        """Return the id of this checkpoint's store, given its spec."""
         return spec_id(self._name(), spec)
 
     def config(self) -> Mapping[str, Any] | None:
-        """Return the checkpoint's configuration, where it can be read without the hub."""
+        """Return the checkpoint's configuration if it can be read without the hub, else None."""
         place = self.place()
-        if place is None:  # of the hub: there as soon as it was fetched
+        if place is None:  # on the hub: its store exists once it is fetched
             place = Path(PRETRAINED.format(pretrained=self.store(self.hub_spec())))
         return read_config(place)
 
     def _name(self) -> str:
-        """Return a name that does not change when a folder is moved."""
+        """Return a name that is independent of the folder's path."""
         if self.checkpoint is not None:
             return self.checkpoint.rpartition("/")[2]
         config = self.config() or {}
@@ -508,11 +509,11 @@ class Pretrained(Place):
         return self._name() + (f"-first{self.layers}" if self.layers else "")
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster."""
+        """Return size and work, from which the resources of cluster jobs are estimated."""
         return encoder_cost(self.config() or ROBERTA_BASE, self.layers, shape)
 
     def trackable(self) -> dict[str, Layer]:
-        """Return the encoder's linear layers, for the architectures whose names are known here."""
+        """Return the encoder's linear layers, for architectures with known layer names."""
         config = self.config() or ROBERTA_BASE
         kind = config.get("model_type")
         if kind not in ENCODERS:
@@ -526,9 +527,9 @@ def _encoder_layers(network: str, depth: int) -> list[str]:
 
 
 def encoder_cost(config: Mapping[str, Any], layers: int | None, shape: Shape) -> Cost:
-    """Return the cost of an encoder like BERT; activations after Korthikanti et al. 2023.
+    """Return the cost of an encoder like BERT, with activations by Korthikanti et al. 2023.
 
-    Exact for BERT and RoBERTa but for the pooling layer, which both count as their head's.
+    It is exact for BERT and RoBERTa except for the pooling layer, which is part of the head.
     """
     (tokens,), width = shape.inputs, number(config, "hidden_size")
     inner, heads = number(config, "intermediate_size"), number(config, "num_attention_heads")
@@ -558,12 +559,12 @@ class ChannelLinear(Strict):
         return "channel-linear"
 
     def cost(self, shape: Shape) -> Cost:
-        """Return size and work, for asking a cluster."""
+        """Return size and work, from which the resources of cluster jobs are estimated."""
         features = math.prod(shape.inputs)
         return Cost(features, features, features)
 
     def trackable(self) -> dict[str, Layer]:
-        """Return no layer: a channel's weights have no directions in common with another's."""
+        """Return an empty mapping, since different channels' weights share no directions."""
         return {}
 
 

@@ -17,25 +17,25 @@ from disobey.models.checkpoint import is_made_anew, positions_of
 from disobey.stores.layout import CONFIG, WEIGHTS
 from disobey.stores.manifest import Manifest
 
-DEPTH = re.compile(r"\.(\d+)\.")  # of a layer, in the name of one of its weights
+DEPTH = re.compile(r"\.(\d+)\.")  # a layer's number in a weight's name
 
 
 def build(options: Mapping[str, Any], data: Prepared, inputs: Iterable[Manifest]) -> "Classifier":
-    """Return the classifier with random weights, after ``config.json`` of the checkpoint's store.
+    """Return the classifier of the checkpoint's ``config.json``, with random weights.
 
     Parameters
     ----------
     options : mapping
-        ``pretrained``, the id of the store; ``layers`` and ``dropout`` where they are given.
+        ``pretrained``, the id of the store, and optionally ``layers`` and ``dropout``.
     data : Prepared
     inputs : iterable of Manifest
-        Among them the store's.
+        The job's inputs, which include the store's manifest.
 
     Raises
     ------
     UserError
-        When the data holds another tokenizer's tokens or more of them than the model has positions
-        for, or an option does not fit the architecture.
+        If the data holds another tokenizer's tokens or texts with more tokens than the model has
+        positions, or an option does not fit the architecture.
     """
     from transformers import AutoConfig
 
@@ -60,7 +60,7 @@ def store_of(options: Mapping[str, Any], inputs: Iterable[Manifest]) -> Manifest
     Raises
     ------
     UserError
-        When the job was called without it.
+        If the store is not among the inputs.
     """
     for manifest in inputs:
         if manifest.id == options["pretrained"] and manifest.record["stage"] == "pretrained":
@@ -89,7 +89,7 @@ def _check_positions(pretrained: Manifest, config: Mapping[str, Any], data: Prep
 
 
 def _cut(config: Any, layers: int, name: str) -> None:
-    """Leave the first layers."""
+    """Set the configuration's number of layers, so that only the first ones are kept."""
     known = config.num_hidden_layers
     if layers > known:
         raise UserError(f"{name} has {known} layers, fewer than layers: {layers}; remove layers")
@@ -111,13 +111,13 @@ def _drop(config: Any, dropout: float, name: str) -> None:
 
 
 class Classifier(nn.Module):
-    """`transformers`' sequence classifier, from tokens to logits alone.
+    """`transformers`' sequence classifier as a map from tokens to logits.
 
     Parameters
     ----------
     config : transformers.PreTrainedConfig
     pad, separator : int
-        Tokens that fill up, and that end each of a pair's texts.
+        The padding token, and the token that ends each text of a pair.
     """
 
     def __init__(self, config: Any, pad: int, separator: int) -> None:
@@ -139,7 +139,7 @@ class Classifier(nn.Module):
 
 
 def token_types(tokens: torch.Tensor, pad: int, separator: int) -> torch.Tensor:
-    """Return BERT's token types: 1 behind the first separator, 0 before, on it and on padding.
+    """Return BERT's token types: 1 after the first separator, 0 up to it and on padding.
 
     Parameters
     ----------
@@ -154,12 +154,12 @@ def token_types(tokens: torch.Tensor, pad: int, separator: int) -> torch.Tensor:
 def load_checkpoint(
     model: Classifier, options: Mapping[str, Any], inputs: Iterable[Manifest]
 ) -> None:
-    """Replace the encoder's random weights by the checkpoint's; the head keeps the run's seed.
+    """Replace the encoder's random weights by the checkpoint's; the head keeps its random weights.
 
     Raises
     ------
     UserError
-        When a weight is left over or missing, but for those of layers that were cut away.
+        If a weight is unused or missing, except for weights of layers that were cut off.
     """
     pretrained = store_of(options, inputs)
     weights = load_file(pretrained.file(f"{pretrained.id}/{WEIGHTS}"))

@@ -21,7 +21,7 @@ def build_model(
     spec : mapping
         ``family`` and the family's options.
     data : Prepared
-        Says the shape of an example and the number of classes.
+        Determines the shape of an example and the number of classes.
     inputs : iterable of Manifest
         The job's upstream stores, for a family whose architecture is read from one of them.
 

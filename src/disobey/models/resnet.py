@@ -1,6 +1,6 @@
 """ResNet-18, 34 and 50 for larger images, from scratch.
 
-`transformers` has them with normalisation after each convolution (He et al. 2015); those with
+Those with normalisation after each convolution (He et al. 2015) are from `transformers`; those with
 normalisation before it (He et al. 2016), as in the paper, are built here.
 """
 
@@ -23,7 +23,7 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
     Raises
     ------
     UserError
-        For images that are too small without it, see `disobey.models.shapes`.
+        For images that are too small, see `disobey.models.shapes`.
     """
     from transformers import ResNetConfig
 
@@ -44,7 +44,7 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
 
 
 class Classifier(nn.Module):
-    """`transformers`' image classifier, from images to logits alone."""
+    """`transformers`' image classifier as a map from images to logits."""
 
     def __init__(self, config: Any, *, small_images: bool) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from torch import nn
 
 from disobey.data.prepared import Prepared
 
-# RoBERTa's position ids start behind the padding index: 1, but for some checkpoints' tokenizers.
+# RoBERTa's position ids start after the padding index, which is 1 except in some tokenizers.
 POSITIONS_BEFORE_TEXT = 2
 
 
@@ -36,7 +36,7 @@ def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
 
 
 class Classifier(nn.Module):
-    """`transformers`' sequence classifier, from tokens to logits alone."""
+    """`transformers`' sequence classifier as a map from tokens to logits."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -55,9 +55,9 @@ class Classifier(nn.Module):
 def attention_mask(tokens: torch.Tensor, pad: int, *, square: bool) -> torch.Tensor:
     """Return the mask of text tokens for `transformers`.
 
-    int64 of shape (batch, token); ``square``: bool of shape (batch, 1, token, token), as scaled dot
-    product attention takes it. With the first `transformers` asks in each step whether a batch has
-    padding, and waits for the GPU to answer.
+    It is int64 of shape (batch, token) or, if ``square``, bool of shape (batch, 1, token, token),
+    for scaled dot product attention. With the first form, `transformers` checks in each step if the
+    batch has padding, which waits for the GPU.
     """
     text = tokens != pad
     return text[:, None, None].expand(-1, -1, tokens.shape[1], -1) if square else text.long()

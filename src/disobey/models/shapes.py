@@ -1,6 +1,6 @@
 """Shapes, costs and tables of stages that networks and their options share.
 
-Free of torch and of pydantic.
+This module does not import torch or pydantic.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MOBILENET_STAGES = (
 )  # fmt: skip
 MOBILENET_STEM, MOBILENET_LAST = 32, 1280  # channels
 
-# ResNet (He et al. 2015, table 1), by depth: blocks of each stage, channels inside and behind one.
+# ResNet (He et al. 2015, table 1), by depth: blocks, inner and output channels of each stage.
 RESNET_STAGES = {
     18: ((2, 2, 2, 2), (64, 128, 256, 512), (64, 128, 256, 512)),
     34: ((3, 4, 6, 3), (64, 128, 256, 512), (64, 128, 256, 512)),
@@ -24,23 +24,23 @@ RESNET_STAGES = {
 RESNET_STEM = 64  # channels
 BOTTLENECK_FROM = 50  # from this depth on, a block is three convolutions, the outer ones 1 x 1
 
-# Pixels that become one before the last strided layer: ResNet and MobileNetV2 halve four times.
+# Side of the images that are one pixel at the last strided layer, after four halvings.
 BEFORE_THE_LAST = 16
 
 
 def scaled(channels: int, width: float) -> int:
-    """Return ``width`` times the channels, to a multiple of eight, losing a tenth at most."""
+    """Return ``width`` times the channels as a multiple of eight, at most a tenth smaller."""
     wanted = channels * width
     rounded = max(8, int(wanted + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * wanted else rounded
 
 
 def single_pixels(height: int, width: int) -> str | None:
-    """Return the mistake, if a single pixel would reach a network's last strided layer.
+    """Return an error message if the input of a network's last strided layer is a single pixel.
 
-    Nothing is left there to be learnt; and in torch 2.13 the gradient of a strided 3 x 3
-    convolution of a single pixel is wrong, and often not finite, in bf16 on CPUs with AMX.
-    None for images that are large enough.
+    Return None for larger images. Nothing can be learnt from a single pixel, and in torch 2.13 the
+    gradient of its strided 3 x 3 convolution is wrong, and often not finite, in bf16 on CPUs with
+    AMX.
     """
     if min(height, width) > BEFORE_THE_LAST:
         return None
@@ -51,13 +51,13 @@ def single_pixels(height: int, width: int) -> str | None:
 
 
 def refuse_single_pixels(data: "Prepared", what: str) -> None:
-    """Refuse them where only the prepared images tell how large they are.
+    """Refuse prepared images that are too small for a network; see `single_pixels`.
 
     Parameters
     ----------
     data : Prepared
     what : str
-        The network, for the error.
+        The network, for the error message.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def refuse_single_pixels(data: "Prepared", what: str) -> None:
 
 @dataclass(frozen=True)
 class Shape:
-    """Shape of one example, (y, x, channel) or (token,), number of classes, and tokens if text."""
+    """Shape of one example, (y, x, channel) or (token,), number of classes, vocabulary size."""
 
     inputs: tuple[int, ...]
     classes: int
@@ -80,11 +80,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Cost:
-    """Size of a model and its work on one example, in numbers and multiply-adds, not bytes.
+    """Size of a model and its work on one example, in counts of numbers and multiply-adds.
 
-    ``activations`` are kept of each example for the backward pass (an estimate), ``largest`` of
-    them belong to the largest part of the model. ``multiply_adds`` are of the forward pass; the
-    backward pass costs about twice that.
+    ``activations`` is the number of values kept per example for the backward pass (an estimate),
+    ``largest`` the part of them in the largest part of the model. ``multiply_adds`` are those of
+    the forward pass; the backward pass costs about twice as much.
     """
 
     parameters: int = 0
@@ -97,7 +97,7 @@ class Cost:
             object.__setattr__(self, "largest", self.activations)
 
     def __add__(self, other: "Cost") -> "Cost":
-        """Return the cost of one part after the other."""
+        """Return the cost of two consecutive parts of a model."""
         return Cost(
             self.parameters + other.parameters,
             self.activations + other.activations,
@@ -107,21 +107,21 @@ class Cost:
 
 
 def linear(inputs: int, outputs: int) -> Cost:
-    """Return the cost of a linear layer with bias and the ReLU behind it."""
+    """Return the cost of a linear layer with bias, including the following ReLU."""
     return Cost(inputs * outputs + outputs, 2 * outputs, inputs * outputs)
 
 
 def convolution(channels: int, width: int, size: int, pixels: int) -> Cost:
-    """Return the cost of a convolution without bias and the batch normalisation behind it.
+    """Return the cost of a convolution without bias, including the following normalisation.
 
     Parameters
     ----------
     channels, width : int
-        Channels in and out.
+        Numbers of input and output channels.
     size : int
         Side of the kernel.
     pixels : int
-        Positions of the output.
+        Number of output pixels.
     """
     weights = size * size * channels * width
     return Cost(weights + 2 * width, 3 * width * pixels, weights * pixels)

@@ -12,7 +12,7 @@ from disobey.data.prepared import Prepared
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> nn.Module:
-    """Return a strided stem, one strided residual block per width, mean over pixels, classifier."""
+    """Return a strided stem, a strided residual block per width, mean over pixels, classifier."""
     widths = [options["stem"], *options["widths"]]
     pairs = enumerate(itertools.pairwise(widths), 1)
     layers: dict[str, nn.Module] = {

@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def build(options: Mapping[str, Any], data: "Prepared") -> "nn.Module":
-    """Return timm's model of the name ``model``, for the channels and classes of the data.
+    """Return timm's model named ``model``, for the channels and classes of the data.
 
     Raises
     ------
     UserError
-        When timm cannot be imported, or has no such model.
+        If timm cannot be imported or does not have the model.
     """
     try:
         create_model = importlib.import_module("timm").create_model
-    except (ImportError, RuntimeError) as error:  # torchvision of another torch: RuntimeError
+    except (ImportError, RuntimeError) as error:  # RuntimeError: torchvision of another torch
         raise UserError(
             f"family timm: the package cannot be imported: {error}; pip install 'disobey[timm]', "
             f"with the torchvision of this torch"

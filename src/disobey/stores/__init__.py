@@ -1,1 +1,1 @@
-"""Labelled files with manifests: the only thing that passes between stages."""
+"""Labelled files with manifests: the only data that stages exchange."""

@@ -1,7 +1,6 @@
-"""Hashes of files' contents: a spec names data and weights by them, not by their paths.
+"""Hashes of files' contents, by which a spec names data and weights instead of by their paths.
 
-Hashes are kept by each file's size and time of change, so that planning reads a file once. The
-times only spare work: a hash is always that of the bytes.
+Hashes are cached by each file's size and time of change, so that planning reads a file only once.
 """
 
 import contextlib
@@ -20,34 +19,34 @@ from disobey.provenance import file_sha256
 from disobey.stores.layout import CONTENTS
 from disobey.stores.writer import atomic
 
-# A file that was changed this recently may change once more and keep its size and its time.
+# A file that changed this recently may change again without a change of its size and time.
 SETTLED_SECONDS = 2.0
 NUL = "\0"  # ends a file's name
 SAID_FROM = 1 << 30  # bytes; a disk reads this in seconds
 
 _KEEPS: ContextVar[bool] = ContextVar("keeps", default=True)
-# By path: size, times of change in ns, inode, SHA-256. By a function's name and SHA-256: what it
-# found.
+# Maps a path to size, times of change in ns, inode and SHA-256; and a function's name with a
+# SHA-256 to the function's result.
 Cache = dict[str, Any]
 
 
 def content_of(paths: Sequence[Path], below: Path | None = None) -> str:
     """Return the SHA-256, in hex, of the bytes of files in the order of ``paths``.
 
-    A file's hash is kept in ``results/contents.json`` and computed again when its size or time of
+    A file's hash is cached in ``results/contents.json`` and computed again if its size or time of
     change differs.
 
     Parameters
     ----------
     paths : sequence of Path
     below : Path, optional
-        A folder; the files' names inside of it then count too. Without it neither names nor
-        folders do, so that moving files changes nothing.
+        If given, the hash includes the files' paths relative to this folder. Otherwise it does not
+        depend on names and folders, so files may be moved.
 
     Raises
     ------
     UserError
-        When a file cannot be read, such as a link to one that is gone.
+        If a file cannot be read, such as a broken link.
     """
     try:
         return _over(paths, _kept_hashes(paths), below)
@@ -62,13 +61,13 @@ def content_of(paths: Sequence[Path], below: Path | None = None) -> str:
 
 
 def read_content(paths: Sequence[Path], below: Path | None = None) -> str:
-    """Return the same hash out of the bytes themselves, whatever was kept of them."""
+    """Return the hash of `content_of`, computed from the files' bytes without the cache."""
     return _over(paths, [file_sha256(path) for path in paths], below)
 
 
 @contextlib.contextmanager
 def nothing_kept() -> Iterator[None]:
-    """Hash files without keeping the hashes, for callers that may not write."""
+    """Context in which hashes are not cached, for callers that must not write files."""
     token = _KEEPS.set(False)
     try:
         yield
@@ -77,7 +76,7 @@ def nothing_kept() -> Iterator[None]:
 
 
 def facts_of(path: Path, facts: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
-    """Return ``facts`` of a file, computed once for each content."""
+    """Return the result of ``facts`` on a file, computed once for each content and cached."""
     key = f"{facts.__name__}:{_kept_hashes([path])[0]}"
     known = _read()
     if not isinstance(known.get(key), dict):
@@ -115,12 +114,12 @@ def _is_of(entry: Any, state: os.stat_result) -> bool:
 
 
 def _state(state: os.stat_result) -> list[int]:
-    """Return a file's marks of change; a copy that keeps its time has another inode or ctime."""
+    """Return size, times and inode, which change with the file even if a copy keeps its mtime."""
     return [state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino]
 
 
 def _read() -> Cache:
-    """Return the kept hashes; an unreadable file counts as empty, since it can be made again."""
+    """Return the cached hashes; an unreadable cache counts as empty, since it can be rebuilt."""
     try:
         entries = json.loads(Path(CONTENTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -129,7 +128,7 @@ def _read() -> Cache:
 
 
 def _write(cache: Cache) -> None:
-    """Keep the hashes; a folder that cannot be written only means that they are computed again."""
+    """Write the cache; errors are ignored, since the hashes can be computed again."""
     if not _KEEPS.get():
         return
     with contextlib.suppress(OSError), atomic(Path(CONTENTS)) as temporary:

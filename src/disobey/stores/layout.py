@@ -1,7 +1,7 @@
-"""The paths of all stores: the only module that knows a path below ``results/``.
+"""The paths of all stores: the only module with paths below ``results/``.
 
-The patterns are Snakemake's: rules use them for ``output:``, the plan formats them.
-The manifest of a store is the store's path with ``.json`` after it.
+The patterns are Snakemake's: rules use them for ``output:``, and the plan formats them.
+The path of a store's manifest is the store's path followed by ``.json``.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ FIGURE = f"{ROOT}/{{study}}/figures/{{figure}}"
 EXPLORER = f"{ROOT}/{{study}}/explorer.html"
 REPORT = f"{ROOT}/{{study}}/report.html"
 
-# Stores that a setting has beside its analysis where the study asks for them, by their stage: the
-# same name in the specs of tables and figures that read them, and as attribute of an `Analysis`.
+# Optional stores that a setting has in addition to its analysis, by their stage. The stage is also
+# their name in the specs of tables and figures, and as an attribute of `Analysis`.
 BESIDE = {"bias": BIAS, "curves": CURVES, "gradients": GRADIENTS}
 
 # The store of each stage. The values of its wildcards, joined by "/", are the job's key.
@@ -74,46 +74,46 @@ STAGES = {
     "report": "tables, figures, manifests -> results/<study>/report.html",
 }
 
-# No rule declares it: Snakemake would delete it with the other outputs of a failed job.
+# No rule declares this folder, since Snakemake would delete it with a failed job's outputs.
 CHECKPOINTS = f"{ROOT}/checkpoints"
-# Hashes of files outside of results/; no store, it can be computed again.
+# Cached hashes of files outside of results/; not a store, since they can be computed again.
 CONTENTS = f"{ROOT}/contents.json"
 
-# Folders of results/ that no study may be called like.
+# Folders of results/, whose names are not allowed for studies.
 OF_ALL_STUDIES = [store.split("/")[1] for store in STORES.values() if "{study}" not in store]
 SHARED_FOLDERS = ("logs", "checkpoints", *OF_ALL_STUDIES)
 
 WEIGHTS = "model.safetensors"
 HISTORY = "history.nc"
-# A pretrained model's, beside its weights: named as public checkpoints name them.
+# Files of a pretrained model beside its weights, with the names of public checkpoints.
 CONFIG, TOKENIZER, TOKENS = "config.json", "tokenizer.json", "tokenizer_config.json"
 SNAPSHOT = "snapshot-{epoch}.safetensors"
 FIGURE_FORMATS = (".pdf", ".png")
 
 
 def snapshot_of(run: str, epoch: int) -> str:
-    """Return the id of a run as it was after an epoch."""
+    """Return the id of a run's snapshot after an epoch."""
     return f"{run}@{epoch}"
 
 
 def logits_address(store: str, role: str, seed: int) -> str:
-    """Return the address of one of several models in a store of logits: ``<id>:teacher_0``."""
+    """Return a model's address in a store of several models' logits, such as ``<id>:teacher_0``."""
     return f"{store}:{role}_{seed}"
 
 
 def store_and_variable(address: str) -> tuple[str, str]:
-    """Return the store's id and its variable; the store of one model has ``logits``."""
+    """Return the store's id and the variable of an address; the default variable is ``logits``."""
     id, _, variable = address.partition(":")
     return id, variable or "logits"
 
 
 def manifest_of(store: str) -> str:
-    """Return the path of the manifest that vouches for ``store``."""
+    """Return the path of the manifest of ``store``."""
     return f"{store}.json"
 
 
 def store_of(manifest: str) -> str:
-    """Return the store that ``manifest`` vouches for; inverse of `manifest_of`."""
+    """Return the store of ``manifest``; the inverse of `manifest_of`."""
     return manifest.removesuffix(".json")
 
 
@@ -124,7 +124,7 @@ def id_of(manifest: str | Path) -> str:
 
 
 def key_in(pattern: str) -> str:
-    """Return the wildcards of a store's pattern, which name its job: ``{study}/{setting}``."""
+    """Return the wildcards of a store's pattern, which name its job, as ``{study}/{setting}``."""
     return "/".join(re.findall(r"{\w+}", pattern))
 
 
@@ -140,7 +140,7 @@ def lock_of(manifest: str | Path) -> Path:
 
 
 def states_of(run: str, code: str, torch: str, contents: Iterable[str]) -> Path:
-    """Return the folder of a training's saved states, named by all that could change a number.
+    """Return the folder of a training's saved states, named by all that could affect the results.
 
     Parameters
     ----------

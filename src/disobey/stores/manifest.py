@@ -1,6 +1,6 @@
-"""The manifest beside every store: what it is, what made it, and the hashes of its bytes.
+"""The manifest beside every store: its description, its origin, and the hashes of its bytes.
 
-From any file of a store one finds its manifest, and from a manifest all that is upstream of it.
+A store's manifest is found from any of its files, and all upstream stores from the manifest.
 """
 
 import json
@@ -21,14 +21,14 @@ NEEDED = {"id", "spec", "spec_hash", "files", "content"}
 
 @dataclass(frozen=True)
 class Manifest:
-    """A store's record as read from ``<store>.json``, its path; see `describe` for its content."""
+    """The record of a store, read from ``<store>.json`` (``path``); `describe` lists its keys."""
 
     path: Path
     record: dict[str, Any]
 
     @property
     def id(self) -> str:
-        """The store's id: the last part of its path without a suffix of a file."""
+        """The store's id: the last part of its path, without a file suffix."""
         return self.record["id"]
 
     @property
@@ -52,12 +52,12 @@ class Manifest:
         Parameters
         ----------
         name : str, optional
-            Its path from the manifest's folder; not needed where the store is a single file.
+            Its path from the manifest's folder; optional if the store is a single file.
 
         Raises
         ------
         UserError
-            When the file is missing, was cut short or changed since the manifest was written.
+            If the file is missing, was cut short or changed since the manifest was written.
         """
         files = self.record["files"]
         name = next(iter(files)) if name is None else name
@@ -77,12 +77,12 @@ class Manifest:
 
 
 def read_manifest(path: Path | str) -> Manifest:
-    """Read ``path``; its spec must hash to the hash written beside it.
+    """Read a manifest and check the hash of its spec.
 
     Raises
     ------
     UserError
-        When there is no manifest (the store is unfinished or missing), it is broken or was edited.
+        If the manifest is missing (the store is unfinished or missing), broken or was edited.
     """
     path = Path(path)
     try:
@@ -103,7 +103,7 @@ def read_manifest(path: Path | str) -> Manifest:
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """Return the record in a manifest's text; ValueError where it is none."""
+    """Return the record in a manifest's text; raise ValueError if the text is not a record."""
     record = json.loads(text)
     if not isinstance(record, dict) or not record.keys() >= NEEDED or not record["files"]:
         raise ValueError(f"it has no {', '.join(sorted(NEEDED))}")
@@ -127,17 +127,17 @@ def describe(
     Returns
     -------
     dict
-        - ``stage``, ``id``: which command made it, and what it is called
+        - ``stage``, ``id``: the command that made the store, and the store's id
         - ``spec``, ``spec_hash``: all that it depends on, upstream stores by their ids; its SHA-256
         - ``code``, ``modules``: digest of the code that it depends on, and of each module loaded
         - ``files``, ``content``: bytes and SHA-256 of each of its files; one hash over all of them
         - ``inputs``: the manifests of the stores that it was made from, each with its content
-        - ``versions``, ``python``: of the libraries that can change a number
-        - ``git``: commit of the checkout, and whether it had changes
+        - ``versions``, ``python``: versions of Python and of libraries that can affect the results
+        - ``git``: commit of the checkout, and if it had changes
         - ``host``, ``machine``, ``device``: where it was made; ``cpu``, ``cuda``, or none
-        - ``written``, ``seconds``, ``cpu_seconds``: when, and how long it took
-        - ``measured``: ``host_mb`` and, on a GPU, ``card_mb``, the most memory that the process
-          took; and what the stage measured itself
+        - ``written``, ``seconds``, ``cpu_seconds``: time of writing, and the job's duration
+        - ``measured``: ``host_mb`` and, on a GPU, ``card_mb``, the process's peak memory; and
+          measurements of the stage itself
     """
     described = {
         str(file.relative_to(base)): {
@@ -170,7 +170,7 @@ def describe(
 
 
 def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
-    """Write ``record`` to ``path`` in one step: a reader sees all of it or none."""
+    """Write ``record`` to ``path`` atomically."""
     from disobey.stores.writer import atomic
 
     with atomic(path) as temporary:
@@ -178,9 +178,9 @@ def write_manifest(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
-    """Delete each manifest whose store is missing or of another size; return a line about each.
+    """Delete each manifest whose store is missing or of another size; return a message on each.
 
-    Snakemake then sees an output missing, and makes the store and all that depends on it again.
+    Snakemake then finds an output missing, and remakes the store and all that depends on it.
     """
     removed = []
     for name in manifests:
@@ -192,10 +192,10 @@ def remove_broken_manifests(manifests: Iterable[str]) -> list[str]:
 
 
 def broken_store(manifest: Path) -> str | None:
-    """Return in words how a store differs from its manifest, or None.
+    """Return a message on a difference between a store and its manifest, or None.
 
-    Looks at names and sizes only, so that it stays quick for thousands of stores; a manifest that
-    is not there makes no promise that could be broken.
+    Only names and sizes are compared, which is fast for thousands of stores. A missing manifest
+    gives None.
     """
     try:
         files = _parse(manifest.read_text(encoding="utf-8"))["files"]
@@ -216,12 +216,12 @@ def broken_store(manifest: Path) -> str | None:
 
 
 def manifest_for(file: Path) -> Manifest:
-    """Return the manifest that vouches for ``file``: a store, one file of it, or the manifest.
+    """Return the manifest for ``file``: a store, one of its files, or the manifest itself.
 
     Raises
     ------
     UserError
-        When no manifest beside the file names it, or there is no such file yet.
+        If no manifest beside the file lists it, or the file does not exist yet.
     """
     # A bare name, or ".", has no folder that could have a manifest beside it.
     place = file if file.name and file.parent.name else file.absolute()
@@ -233,7 +233,7 @@ def manifest_for(file: Path) -> Manifest:
         except UserError:
             if of_results:
                 raise
-            continue  # some other JSON file, which is none of ours to call broken
+            continue  # a JSON file that is not a manifest
         files = (candidate.parent / name for name in manifest.record["files"])
         if place in (candidate, manifest.store, *files):
             return manifest
@@ -251,20 +251,20 @@ def manifest_for(file: Path) -> Manifest:
 def _candidates(file: Path) -> list[Path]:
     """Return the possible places of a file's manifest."""
     found = [
-        # first: a folder may hold JSON files that are not manifests
+        # first, since a folder may hold JSON files that are not manifests
         Path(f"{file.parent}.json"),
         file,
         Path(f"{file}.json"),
-        file.with_suffix(".json") if file.name else file,  # the root of the disk has none
+        file.with_suffix(".json") if file.name else file,  # a disk's root has no suffix
     ]
     return list(dict.fromkeys(path for path in found if path.suffix == ".json"))
 
 
 def upstream(manifest: Manifest, root: Path) -> Iterator[tuple[int, str, Manifest | None]]:
-    """Walk the stores that a store was made from, depth first, each once.
+    """Yield all upstream stores of a store, depth first, each once.
 
-    Yields depth (1 for a direct input), the path of the manifest as the record names it, from the
-    folder ``root``, and the manifest; None if it is gone or cannot be read.
+    Yield the depth (1 for a direct input), the path of the manifest as written in the record,
+    relative to ``root``, and the manifest, which is None if it is missing or unreadable.
     """
     seen: set[str] = set()
     waiting = [(1, path) for path in reversed(manifest.record["inputs"])]

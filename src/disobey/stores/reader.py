@@ -1,6 +1,6 @@
 """Read arrays of a store without xarray, so that training jobs start faster.
 
-netCDF has no type for numbers of 16 bits: they are stored as unsigned integers of the same bits.
+netCDF has no 16-bit float type: such numbers are stored as unsigned integers of the same bits.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from disobey.errors import UserError
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 HALF = "float16"
-BITS_OF = "bits_of"  # the attribute of a variable that holds such bits
+BITS_OF = "bits_of"  # the attribute that marks such variables
 
 
 @contextlib.contextmanager
@@ -31,13 +31,13 @@ def _opened(path: Path, group: str = "/") -> Iterator[Any]:
 
 
 def read_arrays(path: Path, group: str = "/", *names: str) -> dict[str, np.ndarray]:
-    """Return variables of one group of a netCDF-4 file as arrays; all if none is named."""
+    """Return the named variables of one group of a netCDF-4 file as arrays; all by default."""
     with _opened(path, group) as place:
         return {name: place[name][...] for name in names or place.variables}
 
 
 def read_slab(path: Path, name: str, position: int) -> np.ndarray:
-    """Return one slice, along its first dimension, of a variable of the root; read only that."""
+    """Return one slice of a root variable along its first dimension, without reading the rest."""
     with _opened(path) as file:
         slab: np.ndarray = file[name][position]
         is_half = BITS_OF in file[name].ncattrs()
@@ -53,7 +53,7 @@ def read_attributes(path: Path, group: str = "/") -> dict[str, Any]:
 def read_groups(path: Path, group: str = "/") -> dict[str, list[str]]:
     """Return the groups inside ``group`` and the names of their variables.
 
-    Empty if there is no such group.
+    The mapping is empty if ``group`` does not exist.
     """
     with _opened(path) as file:
         if group != "/" and group not in file.groups:
@@ -63,7 +63,7 @@ def read_groups(path: Path, group: str = "/") -> dict[str, list[str]]:
 
 
 def read_columns(path: Path, group: str) -> dict[str, np.ndarray]:
-    """Return what a store says of each example of one group: its variables along ``example``."""
+    """Return the variables of one group whose only dimension is ``example``."""
     with _opened(path, group) as place:
         found = place.variables.items()
         columns = {name: one for name, one in found if one.dimensions == ("example",)}
@@ -71,7 +71,7 @@ def read_columns(path: Path, group: str) -> dict[str, np.ndarray]:
 
 
 class OpenFile:
-    """Base of classes that hold an open netCDF-4 file until the end of a ``with``."""
+    """Base class of context managers that keep a netCDF-4 file open."""
 
     _file: Any
 
@@ -83,14 +83,14 @@ class OpenFile:
 
 
 class StoredRows(OpenFile):
-    """A two-dimensional variable that is read in slices of rows: a store may exceed the memory.
+    """A two-dimensional variable, read in slices of rows since a store may exceed the memory.
 
     Parameters
     ----------
     path : Path
         A netCDF-4 file; it stays open until the end of a ``with``.
     group, name : str
-        The variable and its group.
+        The group and the name of the variable.
     """
 
     def __init__(self, path: Path, group: str, name: str) -> None:
@@ -106,19 +106,19 @@ class StoredRows(OpenFile):
         return tuple(self._variable.shape)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        """Read some rows, and only those."""
+        """Read a slice of rows, without reading the others."""
         values: np.ndarray = self._variable[rows]
         return values
 
 
 class ChosenRows:
-    """Some rows of stored logits, which are read in slices of these rows.
+    """A selection of rows of stored logits, read in slices of the selection.
 
     Parameters
     ----------
     logits : StoredRows, or ndarray, shape (example, class)
     rows : ndarray of int, shape (chosen,)
-        Rising.
+        Positions of the selected rows, increasing.
     """
 
     def __init__(self, logits: StoredRows | np.ndarray, rows: np.ndarray) -> None:
@@ -130,7 +130,7 @@ class ChosenRows:
         return len(self._rows), *self._logits.shape[1:]
 
     def __getitem__(self, part: slice) -> np.ndarray:
-        """Return some of the rows."""
+        """Return a slice of the selected rows."""
         rows = self._rows[part]
         first, last = int(rows[0]), int(rows[-1])
         found: np.ndarray = self._logits[first : last + 1][rows - first]
@@ -138,12 +138,12 @@ class ChosenRows:
 
 
 def half_bits(values: np.ndarray) -> np.ndarray:
-    """Round to float16 and return the bits: uint16, of the same shape.
+    """Round to float16 and return the bits as uint16, of the same shape.
 
     Raises
     ------
     UserError
-        For a value that float16 cannot hold, above 65,504.
+        If an absolute value is too large for float16, above 65,504.
     """
     with np.errstate(over="ignore"):
         rounded = values.astype(np.float16)
@@ -156,5 +156,5 @@ def half_bits(values: np.ndarray) -> np.ndarray:
 
 
 def from_half_bits(bits: np.ndarray) -> np.ndarray:
-    """Return the numbers of `half_bits`: float32, exact."""
+    """Return the exact float32 numbers of bits from `half_bits`."""
     return bits.view(np.float16).astype(np.float32)

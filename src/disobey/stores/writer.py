@@ -1,4 +1,4 @@
-"""Write files so that a reader never meets half of one."""
+"""Write files atomically, so that a reader never finds an incomplete file."""
 
 import errno
 import functools
@@ -17,24 +17,24 @@ import numpy as np
 
 from disobey.errors import DiskFull, UserError
 
-# Before netCDF4 is imported anywhere: HDF5's own locks fail on many cluster file systems, and
-# each file of ours has one writer.
+# Must be set before netCDF4 is imported: HDF5's own locks fail on many cluster file systems, and
+# are not needed since each file has one writer.
 os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the quota, the limit of a shell
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disk full, quota exceeded, file size limit
 PROBE = 1 << 20  # bytes
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside ``path``; on success it is synced and renamed to ``path``.
+    """Yield a temporary path beside ``path``; on success the file is synced and renamed.
 
-    On failure the temporary file is removed and ``path`` is left as it was.
+    On failure the temporary file is removed and ``path`` is unchanged.
 
     Raises
     ------
     DiskFull
-        When writing failed because no space is left; says how much is needed and free.
+        If no space is left; the message has the needed and the free space.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -42,11 +42,11 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as stream:
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())  # safetensors writes files for their owner alone
+        temporary.chmod(0o666 & ~_umask())  # safetensors gives access to the owner only
         os.replace(temporary, path)
     except UserError:
         raise
-    except Exception as error:  # HDF5, torch and safetensors each have their own for a full disk
+    except Exception as error:  # HDF5, torch and safetensors have different errors for a full disk
         if not _is_full(error, path.parent):
             raise
         raise DiskFull(_what_is_missing(path, temporary)) from error
@@ -63,14 +63,14 @@ def _umask() -> int:
 def remove_temporary_files(path: Path) -> None:
     """Remove temporary files of ``path`` that a killed process left.
 
-    Call it only while a lock keeps every other writer of ``path`` away.
+    The caller must hold a lock that excludes other writers of ``path``.
     """
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         left.unlink(missing_ok=True)
 
 
 def _is_full(error: Exception, folder: Path) -> bool:
-    """Return whether writing failed for want of space; if the error does not tell, try to write.
+    """Return True if an error is due to a full disk; if this is unclear, try to write a file.
 
     On a full disk HDF5 says "HDF error" or even "Permission denied", and safetensors has no errno.
     """
@@ -89,7 +89,7 @@ def _is_full(error: Exception, folder: Path) -> bool:
 
 def _what_is_missing(path: Path, temporary: Path) -> str:
     size = temporary.stat().st_size if temporary.exists() else 0
-    if size:  # whoever failed to write may still have it open, so that removing frees nothing
+    if size:  # the file may still be open, so that its removal would free no space
         os.truncate(temporary, 0)
     needed = f"it needs more than {size:,} bytes" if size else "it does not fit"
     free = shutil.disk_usage(path.parent).free
@@ -100,9 +100,9 @@ def _what_is_missing(path: Path, temporary: Path) -> str:
     )
 
 
-# Words and units of variables, kept out of the code: rewording them makes no store stale.
+# Names and units of variables, which are not in the code so that rewording makes no store stale.
 VARIABLES = Path(__file__).with_name("variables.toml")
-# Variables that say of one dimension which entry is which, though they are not named like it.
+# Coordinates of a dimension whose names differ from the dimension's.
 COORDINATES = ("example_id", "step", "rank")
 
 
@@ -112,14 +112,15 @@ def _variables() -> dict[str, dict[str, str]]:
 
 
 def title_of(stage: str) -> str:
-    """Return what the stores of a stage are, in words."""
+    """Return the title of a stage's stores."""
     return _variables()[stage]["title"]
 
 
 def described(stage: str, name: str) -> dict[str, str]:
     """Return ``long_name`` and ``units`` of a variable of a stage's stores; empty if unknown.
 
-    The unit of what has none is 1. Times are in s, since xarray reads "seconds" as a time delta.
+    Dimensionless variables have unit 1. The unit of times is "s", since xarray reads "seconds" as a
+    time delta.
     """
     known = _variables()
     words = known.get(stage, {}).get(name) or known["all"].get(name)
@@ -139,7 +140,7 @@ def described(stage: str, name: str) -> dict[str, str]:
 
 
 class NetcdfWriter:
-    """A new netCDF-4 file of fixed dimensions, contiguous and uncompressed.
+    """Writes a new netCDF-4 file with fixed dimensions, contiguous and uncompressed.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ class NetcdfWriter:
     attributes : mapping
         Global attributes.
     stage : str
-        The stage whose store it is: then variables say what they are, see `described`.
+        The stage that makes the store; if given, variables get the attributes of `described`.
     """
 
     def __init__(
@@ -167,7 +168,7 @@ class NetcdfWriter:
         self._file.close()
 
     def annotate(self, group: str, **attributes: Any) -> None:
-        """Set attributes of a group, and create it if it is not there yet."""
+        """Set attributes of a group, which is created if it does not exist."""
         place = self._file if group == "/" else self._file.createGroup(group)
         place.setncatts(attributes)
 
@@ -180,9 +181,9 @@ class NetcdfWriter:
         dtype: Any,
         **attributes: Any,
     ) -> Any:
-        """Create a variable to be filled by slices; returns netCDF4's variable.
+        """Create a variable that is filled in slices, and return netCDF4's variable.
 
-        A group names its `COORDINATES` in the attribute ``coordinates``, where xarray looks.
+        A group's attribute ``coordinates`` lists its `COORDINATES`, for xarray.
         """
         place = self._file if group == "/" else self._file.createGroup(group)
         for dim, size in zip(dims, shape, strict=True):

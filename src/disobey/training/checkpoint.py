@@ -1,6 +1,6 @@
-"""Saved states, so that a stopped training resumes where it was; snapshots of earlier epochs.
+"""Saved states, from which a stopped training resumes, and snapshots of earlier epochs.
 
-Over-training is read off snapshots, without retraining.
+Snapshots show over-training without retraining.
 """
 
 import contextlib
@@ -22,38 +22,38 @@ from disobey.stores.writer import atomic
 from disobey.training.loop import Training
 from disobey.training.weights import save_weights
 
-SAVE_EVERY = 60.0  # seconds [our choice]: what a killed job repeats, where saving is quick
-SHARE = 0.05  # of the time that saving may take [our choice]
-SAVE_EVERY_FROM = "DISOBEY_SAVE_EVERY"  # the environment may say otherwise
+SAVE_EVERY = 60.0  # seconds [our choice]: the work that a killed job repeats if saving is quick
+SHARE = 0.05  # the share of the time that saving may take [our choice]
+SAVE_EVERY_FROM = "DISOBEY_SAVE_EVERY"  # environment variable that overrides the interval
 KEPT = 2
-NEAR_THE_LIMIT = signal.SIGUSR1  # as the rule asks of SLURM
+NEAR_THE_LIMIT = signal.SIGUSR1  # the signal that the rule requests from SLURM
 STOPPING = (signal.SIGINT, signal.SIGTERM, NEAR_THE_LIMIT)
 
 
 class Checkpoints:
     """Saved states of one training, in a folder that no rule declares.
 
-    Snakemake deletes the declared outputs of a failed job, and those of a job that it has not seen
-    end; this folder stays until another stage has read the trained model.
+    Snakemake deletes the declared outputs of failed and interrupted jobs. This folder stays until
+    another stage has read the trained model.
 
     Parameters
     ----------
     folder : Path
-        Named by run, code and inputs, so that a state is never resumed by another training.
+        Its name depends on run, code and inputs, so that no other training resumes a state.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def resume(self, training: Training) -> None:
-        """Restore the latest state that can be read; one cut short is passed over."""
+        """Restore the latest readable state; damaged files are skipped."""
         found = self._newest_first()
         begun = copy.deepcopy(training.state()) if found else {}
         for path in found:
             try:
                 training.restore(torch.load(path, map_location="cpu", weights_only=True))
             except Exception as error:  # whatever a damaged file makes torch raise
-                training.restore(begun)  # of what was restored before the error nothing stays
+                training.restore(begun)  # undo a partial restore
                 print(f"{path}: cannot be read ({error}); trying an older one", file=sys.stderr)
                 continue
             print(f"resumed at step {training.step} from {path}", file=sys.stderr)
@@ -64,15 +64,15 @@ class Checkpoints:
         return self.folder / f"{step:012}.pt"
 
     def save(self, training: Training) -> bool:
-        """Write the state in one step and drop all but the last `KEPT`.
+        """Write the state atomically and delete all but the last `KEPT` states.
 
-        If the state cannot be written, the training goes on: the log says why, and the
-        older ones stay.
+        If the state cannot be written, the older states are kept, the reason is logged, and the
+        training continues.
 
         Returns
         -------
         bool
-            Whether it was written.
+            True if the state was written.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ class Checkpoints:
 
     @contextlib.contextmanager
     def finishing(self, training: Training) -> Iterator[None]:
-        """Write the store inside: when that fails, the finished training is saved as a state."""
+        """Context in which the store is written; an error saves the finished training's state."""
         try:
             yield
         except Exception:
@@ -101,7 +101,7 @@ class Checkpoints:
         self._drop_all_but(1)
 
     def remove_temporary_files(self) -> None:
-        """Remove what a killed process left half written; only under the lock of the run."""
+        """Remove partial files of a killed process; the caller must hold the lock of the run."""
         for left in self.folder.glob(".*.tmp"):
             left.unlink(missing_ok=True)
 
@@ -114,7 +114,7 @@ class Checkpoints:
 
 
 class CheckpointSaver:
-    """Saves a training now and then, and at once when the process is asked to stop.
+    """Saves a training periodically, and at once when a signal asks the process to stop.
 
     Parameters
     ----------
@@ -139,13 +139,13 @@ class CheckpointSaver:
         self._asked: int | None = None
 
     def after_step(self) -> None:
-        """Save when it is time.
+        """Save if `pause` seconds have passed since the last save, or if a signal asked to stop.
 
         Raises
         ------
         UserError
-            When a signal asked to stop; the state is saved then, if that can be. `OutOfTime` where
-            it was and the signal says that the time limit is near.
+            After a signal to stop, once saving was tried. It is `OutOfTime` if the state was saved
+            and the signal announces the time limit.
         """
         asked = self.asked()
         begun = time.monotonic()
@@ -156,7 +156,7 @@ class CheckpointSaver:
         if self._every is None:
             self.pause = max(SAVE_EVERY, (self._last - begun) / SHARE)
         if asked is not None:
-            self._asked = asked  # if it was another process that was asked
+            self._asked = asked  # the signal may have reached another process
             where = "there" if saved else "at the last saved state, see above"
             kind = OutOfTime if saved and asked == NEAR_THE_LIMIT else UserError
             raise kind(
@@ -165,15 +165,15 @@ class CheckpointSaver:
             )
 
     def asked(self) -> int | None:
-        """Return the signal that asked to stop, if one did."""
+        """Return the signal that asked the process to stop, or None."""
         return self._asked
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Turn signals that ask to stop into a saved state after the step under way.
+        """Context in which a signal to stop takes effect after the current step, in `after_step`.
 
-        Once asked, the process ends; what asks again meanwhile (torchrun passes on the Ctrl-C that
-        a terminal sends to all) may not cut short what it says.
+        After the first signal, later ones are ignored, so that they cannot cut short the error
+        message: torchrun repeats the Ctrl-C that a terminal sends to all processes.
         """
 
         def ask(number: int, _: FrameType | None) -> None:
@@ -188,12 +188,12 @@ class CheckpointSaver:
 
 
 def seconds_between_states() -> float | None:
-    """Return the seconds between saved states, if the environment sets them.
+    """Return the seconds between saved states that the environment sets, or None.
 
     Raises
     ------
     UserError
-        If the environment's value is not a time.
+        If the environment's value is not a number of seconds.
     """
     text = os.environ.get(SAVE_EVERY_FROM)
     if text is None:
@@ -211,10 +211,10 @@ def seconds_between_states() -> float | None:
 
 
 class Snapshots:
-    """The snapshots that a recipe asks for.
+    """The snapshots that a recipe requests.
 
-    They are kept beside the saved states until the training is complete, so that those of another
-    training can never be taken for them.
+    They are kept beside the saved states until the training is complete, so that they are never
+    confused with those of another training.
 
     Parameters
     ----------
@@ -225,12 +225,12 @@ class Snapshots:
     Attributes
     ----------
     files : dict of int to Path
-        The saved weights by epoch.
+        The files of the saved weights, by epoch.
 
     Raises
     ------
     UserError
-        When one is not before the end of a training that is counted in steps.
+        If a snapshot is not before the end of the training.
     """
 
     def __init__(self, folder: Path, training: Training) -> None:
@@ -245,7 +245,7 @@ class Snapshots:
         self.files = {epoch: folder / SNAPSHOT.format(epoch=epoch) for epoch in epochs}
 
     def after_step(self) -> None:
-        """Save, if an epoch that is asked for has just ended."""
+        """Save the weights if a requested epoch has just ended."""
         epoch, begun = divmod(self.training.step, self.training.per_epoch)
         if epoch in self.files and not begun:
             with atomic(self.files[epoch]) as temporary:

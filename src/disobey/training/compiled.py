@@ -1,10 +1,11 @@
 """Faster training steps: torch.compile, or a step as one CUDA graph.
 
-A small network's step takes as long as the host needs to launch some hundred kernels one by one. A
-CUDA graph is launched once and replays them. It holds the kernels that make the gradients: gather,
-forward pass, loss, backward pass. The optimizer is one fused kernel and stays outside with its
-learning rate, so numbers and saved states are those of `disobey.training.loop.Training`. The weight
-of distillation is a constant of the graph; when it changes, another graph is captured.
+The duration of a small network's step is the time in which the host launches some hundred kernels
+one by one. A CUDA graph replays them in one launch. It holds the kernels that compute the
+gradients: gather, forward pass, loss, backward pass. The optimizer is one fused kernel and stays
+outside with its learning rate, so numbers and saved states equal those of
+`disobey.training.loop.Training`. The weight of distillation is a constant of the graph; when it
+changes, another graph is captured.
 
 See https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
@@ -28,16 +29,16 @@ def compiled_forward(
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a compiled function from inputs to logits.
 
-    The model itself stays as it is, so its weights are saved under their own names.
+    The model itself is unchanged, so its weights are saved under their own names.
 
     Parameters
     ----------
     model : nn.Module
     batch : int
-        How many examples a whole batch has. The last, smaller one of an epoch goes through the
-        plain model: another compilation would cost more than it.
+        Number of examples in a full batch. A smaller last batch of an epoch is run by the plain
+        model, since another compilation would cost more than it saves.
     varying : bool
-        Whether inputs differ in length, as texts do; one compilation then serves all lengths.
+        True if inputs differ in length, as texts do; one compilation then serves all lengths.
     """
     compiled = torch.compile(model, dynamic=varying)
 
@@ -48,13 +49,13 @@ def compiled_forward(
     return forward
 
 
-# Steps before a graph is captured, in which libraries choose and load their kernels [PyTorch's].
+# Steps before the capture, in which libraries choose and load their kernels [PyTorch's number].
 WARM_UP = 3
 Found = tuple[torch.Tensor, torch.Tensor]
 
 
 class GraphedTraining(Training):
-    """A training whose steps are replayed; the parameters are those of `Training`.
+    """A training whose steps are replays of a CUDA graph.
 
     Steps that differ from the captured one run as in `Training`: the last batch of an epoch, if it
     is smaller, and steps in which the weight of distillation changes gradually.
@@ -63,8 +64,10 @@ class GraphedTraining(Training):
     ----------
     distill : mapping
         ``distill`` of a run's spec; empty without a teacher.
-    capture : callable
-        As `captured`.
+    *rest, **named
+        The parameters of `Training`.
+    capture : callable, optional
+        Replaces `captured`.
     """
 
     def __init__(
@@ -78,8 +81,8 @@ class GraphedTraining(Training):
         self._capture = capture or captured
         self._weights = distillation_weights(distill, self.rates)
         self._index = torch.zeros(self.recipe["batch"], dtype=torch.int64, device=self.device)
-        self._weight, self._alike = np.nan, 0  # of the steps before, and how many had it
-        # What a graph returns, what replays it, and the gradients that it fills.
+        self._weight, self._alike = np.nan, 0  # weight of the last steps, and their number
+        # The graph's results, the function that replays it, and the gradients that it fills.
         self._graph: tuple[Found, Callable[[], None], list[torch.Tensor | None]] | None = None
 
     def _gradients(self, index: torch.Tensor) -> Found:
@@ -98,19 +101,19 @@ class GraphedTraining(Training):
             self._graph = (*captured, gradients)
         found, replay, gradients = self._graph
         replay()
-        # The graph writes to the tensors of its capture; the optimizer shall read these.
+        # The graph writes to the tensors of its capture; make the optimizer read these.
         for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
             parameter.grad = gradient
         return found
 
 
 def captured(work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
-    """Capture what ``work`` does on the GPU, without doing it.
+    """Capture the GPU kernels of ``work`` as a CUDA graph, without running them.
 
     Returns
     -------
     tuple
-        The tensors that ``work`` returned, and what replays it: it fills them again.
+        The tensors that ``work`` returned, and a function that replays the graph, which fills them.
     """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
@@ -121,7 +124,7 @@ def captured(work: Callable[[], Found]) -> tuple[Found, Callable[[], None]]:
 def graphed_training(
     spec: Mapping[str, Any], device: torch.device, kind: Callable[..., Training]
 ) -> Callable[..., Training]:
-    """Return the class of a graphed training; on the CPU, which has no graphs, the plain one.
+    """Return a constructor of `GraphedTraining`, or `Training` on the CPU, which has no graphs.
 
     Raises
     ------

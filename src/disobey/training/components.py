@@ -1,7 +1,7 @@
-"""Optional components of a training: each is used only by the runs whose specs ask for it.
+"""Optional components of a training: each is used only by the runs whose specs request it.
 
-A training imports them by their places, and the plan names these places among the roots of the
-job's code. So an edit of a component makes stale only the trainings that use it. No torch is
+A training imports them by their places, and the plan lists these places among the roots of the
+job's code. So an edit of a component makes only the trainings that use it stale. Torch is not
 imported here, because the plan reads this module.
 """
 
@@ -15,7 +15,7 @@ PACKAGE = "disobey.training"
 
 
 def components(spec: Mapping[str, Any]) -> dict[str, str]:
-    """Return the place, ``module:definition``, of each component that a run's spec asks for."""
+    """Return the place, ``module:definition``, of each component that a run's spec requests."""
     recipe, distill = spec["recipe"], spec.get("distill", {})
     loss = loss_of(distill).function
     stored = "stored_views" if "augment" in spec else "stored_logits"
@@ -42,6 +42,6 @@ def components(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def component(spec: Mapping[str, Any], name: str) -> Any:
-    """Import a component by its key in `components`; None if the spec does not ask for it."""
+    """Import a component by its key in `components`; None if the spec does not request it."""
     module, _, definition = components(spec).get(name, "").partition(":")
     return getattr(importlib.import_module(module), definition) if module else None

@@ -17,21 +17,21 @@ DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def choose_device(wanted: str, take_card: Callable[[Sequence[str]], int]) -> torch.device:
-    """Return the device for ``auto``, ``cpu`` or ``cuda``; says so where auto falls back.
+    """Return the device for ``auto``, ``cpu`` or ``cuda``; log when ``auto`` falls back to the CPU.
 
-    On a GPU numbers are then those of float32, and the same in every run.
+    A GPU is set to compute in float32 and reproducibly, see `repeatable_float32`.
 
     Parameters
     ----------
     wanted : str
-        As the study says.
+        ``device`` of the study file.
     take_card : callable
-        Given the names of the GPUs that torch sees, returns the position of one to use.
+        Maps the names of the GPUs that torch sees to the position of the GPU to use.
 
     Raises
     ------
     UserError
-        For ``cuda`` where torch finds none, and for ``auto`` where it cannot use the one that the
+        For ``cuda`` if torch finds no GPU, and for ``auto`` if torch cannot use the GPU that the
         job was given: a job of hours would take weeks on the CPU.
     """
     if wanted == "cpu":
@@ -59,10 +59,10 @@ def choose_device(wanted: str, take_card: Callable[[Sequence[str]], int]) -> tor
 
 
 def repeatable_float32() -> None:
-    """Let a GPU compute in float32, as a recipe without bf16 says, and repeat its numbers.
+    """Make GPUs compute in full float32 (unless the recipe uses bf16) and reproducibly.
 
-    cuDNN and, where the environment says so, cuBLAS would round to ten bits (TF32); some of cuDNN's
-    gradients add up in an order that changes from run to run.
+    By default cuDNN and, if the environment says so, cuBLAS round to ten bits (TF32), and cuDNN
+    sums some gradients in an order that changes from run to run.
     """
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -70,16 +70,16 @@ def repeatable_float32() -> None:
 
 
 def given_cards() -> str | None:
-    """Return the variable and value that gave the job its GPUs; None if there is none."""
+    """Return the environment variable that names the job's GPUs, as ``NAME=value``, or None."""
     for name in GIVEN_BY:
         value = os.environ.get(name, "")
-        if value not in ("", "-1", "NoDevFiles"):  # what schedulers write for none
+        if value not in ("", "-1", "NoDevFiles"):  # schedulers' values for no GPU
             return f"{name}={value}"
     return None
 
 
 def versions_in_words() -> str:
-    """Return the versions of torch, of the CUDA it is built for, and of the driver."""
+    """Return a text with the versions of torch, of its CUDA and of the driver."""
     cuda = torch.version.cuda
     built = f"built for CUDA {cuda}" if cuda else "built without CUDA"
     try:
@@ -93,13 +93,13 @@ def versions_in_words() -> str:
 def compute_threads(threads: int, kind: str) -> int:
     """Return the number of a job's threads that compute on the CPU.
 
-    One where the others decode images: how many there are may depend on the machine, and sums by
-    another number of threads have other last digits.
+    It is 1 if the other threads decode images: their number may depend on the machine, and the
+    last digits of a sum depend on the number of threads that compute it.
 
     Parameters
     ----------
     threads : int
-        Threads of the job.
+        Number of threads of the job.
     kind : str
         Kind of its data, see `disobey.data.prepared.Prepared`.
     """
@@ -109,8 +109,8 @@ def compute_threads(threads: int, kind: str) -> int:
 def card_names() -> list[str]:
     """Return a name for each GPU that torch sees; CUDA_VISIBLE_DEVICES hides the others.
 
-    The same card has the same name in every process, whatever the process may see: positions would
-    not do. Parts of a card (MIG) are named as CUDA_VISIBLE_DEVICES names them, one a process.
+    A card has the same name in every process, whereas its position depends on the cards that a
+    process sees. A part of a card (MIG) has its name in CUDA_VISIBLE_DEVICES; torch sees only one.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     if visible[0].startswith("MIG-"):

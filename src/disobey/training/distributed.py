@@ -1,9 +1,9 @@
-"""One training by several processes of one machine, which torchrun has started.
+"""One training by several processes on one machine, started by torchrun.
 
 torch's `DistributedDataParallel` averages the gradients and `SyncBatchNorm` normalises by the whole
-batch. Ours are the loss of a batch that is split unevenly, one saved state for all, and rank 0's
-lock on the store. The result is that of one process, but for the order in which float32 numbers
-are summed and for dropout, whose masks each rank draws for its own part of a batch.
+batch. This module adds the loss of a batch that is split unevenly, one saved state for all ranks,
+and rank 0's lock on the store. The result equals that of one process except for the order in which
+float32 numbers are summed, and for dropout, whose masks each rank draws for its part of a batch.
 """
 
 import atexit
@@ -33,7 +33,7 @@ BEGUN, ENDED = "disobey/begun", "disobey/ended"
 
 
 def all_reduce_max(number: int) -> int:
-    """Return the largest of the ranks' numbers, through gloo: no GPU waits."""
+    """Return the maximum of a number over ranks; gloo computes it without a wait for the GPU."""
     value = torch.tensor(number, dtype=torch.int64)
     distributed.all_reduce(value, distributed.ReduceOp.MAX)
     return int(value)
@@ -42,8 +42,8 @@ def all_reduce_max(number: int) -> int:
 def split_batch(index: torch.Tensor, rank: int, count: int) -> tuple[torch.Tensor, float]:
     """Return a rank's part of a batch's ``index``, and the weight of its mean in the batch's mean.
 
-    Parts are equal or differ by one example. A rank that gets none of a small last batch takes the
-    first example with weight 0, since it must take part in what all ranks compute together.
+    The parts' sizes differ by at most one example. A rank without a part of a small last batch
+    gets the first example with weight 0, since every rank must take part in collective operations.
     """
     part = index.tensor_split(count)[rank]
     return (part, len(part) / len(index)) if len(part) else (index[:1], 0.0)
@@ -52,7 +52,7 @@ def split_batch(index: torch.Tensor, rank: int, count: int) -> tuple[torch.Tenso
 def with_synchronised_statistics(
     model: nn.Module, device: torch.device, count: int, smallest: int
 ) -> nn.Module:
-    """Return the model with torch's `SyncBatchNorm` for each batch normalisation.
+    """Return the model with each batch normalisation replaced by torch's `SyncBatchNorm`.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ def with_synchronised_statistics(
         Changed in place; weights and buffers keep their names.
     device : torch.device
     count, smallest : int
-        How many ranks there are, and how many examples the smallest batch has.
+        Numbers of ranks, and of examples in the smallest batch.
 
     Raises
     ------
     UserError
-        Where `SyncBatchNorm` cannot keep the batch's statistics: on the CPU, and with a batch that
-        leaves a rank without an example.
+        If `SyncBatchNorm` cannot compute the batch's statistics: on the CPU, or if a batch leaves
+        a rank without an example.
     """
     if not any(isinstance(module, _BatchNorm) for module in model.modules()):
         return model
@@ -86,13 +86,13 @@ def with_synchronised_statistics(
 
 
 class DistributedTraining(Training):
-    """One rank's part of a training: the steps of one process, each on a part of the batch.
+    """One rank's part of a training: in each step, it trains on its part of the batch.
 
     Parameters
     ----------
     ranks : Ranks
     model, inputs, targets, objective, recipe, *rest, **more
-        As for `Training`, of all examples.
+        As for `Training`; inputs and targets are those of all examples.
     """
 
     def __init__(
@@ -121,13 +121,13 @@ class DistributedTraining(Training):
         more["forward"] = DistributedDataParallel(
             model,
             device_ids=[device.index] if device.type == "cuda" else None,
-            forward_sync_buffers=False,  # running statistics are the same already
+            forward_sync_buffers=False,  # running statistics are equal anyway
             static_graph=True,  # parameters that no logit depends on get no gradient, as elsewhere
         )
         super().__init__(model, inputs, targets, weighted, recipe, *rest, **more)
 
     def _gradients(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        # By step and rank: a resumed training needs no generator's state but its own.
+        # Seeded by step and rank, so that saved states need no generator states of the ranks.
         position = (*divmod(self.step, self.per_epoch), self._ranks.rank)
         torch.manual_seed(torch_seed(self.order_seed, "dropout of a share", *position))
         part, self._weight = split_batch(index, self._ranks.rank, self._ranks.count)
@@ -153,23 +153,23 @@ class DistributedCheckpoints(Checkpoints):
         self._ranks = ranks
 
     def resume(self, training: Training) -> None:
-        """Restore the latest state that can be read; the ranks must find the same."""
+        """Restore the latest readable state; RuntimeError if it differs between the ranks."""
         super().resume(training)
         if all_reduce_max(training.step) != -all_reduce_max(-training.step):
             raise RuntimeError(f"{self.folder}: the processes resume from different states")
 
     def save(self, training: Training) -> bool:
-        """Write the state if this is rank 0: it is the same on all."""
+        """Write the state on rank 0 only, since all ranks have the same; True on the others."""
         return super().save(training) if self._ranks.rank == 0 else True
 
 
 class DistributedSaver(CheckpointSaver):
-    """Stops all ranks after the same step, whichever of them is asked to stop, and when."""
+    """Stops all ranks after the same step when any of them gets a signal to stop."""
 
     def asked(self) -> int | None:
-        """Return a signal that asked any rank to stop; all return the same.
+        """Return a signal that asked any rank to stop, the same on all ranks, or None.
 
-        A signal that comes meanwhile stays noted for the next step.
+        A signal that arrives during the call takes effect after the next step.
         """
         return all_reduce_max(self._asked or 0) or None
 
@@ -186,14 +186,15 @@ def make_distributed(job: Job, run: Run, make: Callable[[Job, Run], None]) -> No
     ----------
     job : Job
     run : callable
-        Trains, in each of the processes.
+        Called in each process to train.
     make : callable
-        Calls its second argument under the lock of the store, if it has to be made.
+        Calls its second argument under the lock of the store, if the store has to be made.
 
     Raises
     ------
     UserError
-        For what several processes cannot do together.
+        For stages other than ``train`` and for ``compile``, which need one process, and for
+        processes on several machines.
     """
     _refuse_others(job)
     ranks = Ranks.connect(cuda=job.device != "cpu" and torch.cuda.is_available())
@@ -214,7 +215,7 @@ def make_distributed(job: Job, run: Run, make: Callable[[Job, Run], None]) -> No
 
 
 def _follow(job: Job, ranks: Ranks, run: Run) -> None:
-    """Train in silence; rank 0 reports an error that all ranks raise."""
+    """Train without output; if all ranks raise the same error, only rank 0 reports it."""
     try:
         with (
             open(os.devnull, "w", encoding="utf-8") as nowhere,

@@ -1,10 +1,10 @@
-"""Eigendirections of what a layer sees: the covariance of its input over the training set.
+"""Eigendirections of a layer's input: eigenvectors of its covariance over the training set.
 
-The input of a linear layer is a vector, that of a convolution the patches under its kernel. Where
-the data itself is the input the mean is subtracted by the data's own centring; what another layer
-has made (activations after a ReLU have a large mean) keeps its mean direction apart: the
-eigendirections are those orthogonal to it [our choice]. Directions of data that are not centred are
-those of the covariance as it is: the mean is subtracted, its direction is not taken out.
+The input of a linear layer is a vector, that of a convolution the patches under its kernel. If
+the input is the data itself, normalisation has subtracted its mean. The output of another layer
+has a large mean (such as after a ReLU): its mean direction is kept apart, and the eigendirections
+are orthogonal to it [our choice]. The directions of uncentred data are those of the plain
+covariance: the mean is subtracted, but its direction is not removed.
 """
 
 import math
@@ -19,9 +19,9 @@ from disobey.training.inputs import Inputs
 from disobey.training.weights import weight_of
 
 BATCH = 512
-# Eigenvalues below this share of the largest are rounding: the input has no such direction.
+# Eigenvalues below this share of the largest are rounding errors, not directions of the input.
 RANK_TOLERANCE = 1e-9
-# A direction of mean is kept apart where its square is above this share of all variance.
+# The mean direction is kept apart if the squared mean exceeds this share of the total variance.
 CENTRED = 1e-6
 
 
@@ -36,7 +36,7 @@ class Eigenbasis:
     mean : Tensor of float64, shape (feature,)
         The input's mean.
     mean_direction : Tensor or None
-        Its unit vector, where the input is not centred.
+        Unit vector of the mean, if it is kept apart.
     """
 
     eigenvalue: torch.Tensor
@@ -46,11 +46,11 @@ class Eigenbasis:
 
 
 class Moments:
-    """Mean and covariance of rows, added block by block.
+    """Mean and covariance of rows, accumulated block by block.
 
-    Rows are shifted by the first block's mean: sums of squares of uncentred rows would cancel. As
-    long as there are fewer rows than features the rows themselves are kept: their covariance has
-    no more directions than rows, and of thousands of features it would take minutes to decompose.
+    Rows are shifted by the first block's mean to avoid cancellation in sums of squares. While
+    there are fewer rows than features, the rows themselves are kept: their covariance has at most
+    as many directions as rows, and decomposing it for thousands of features would take minutes.
     """
 
     def __init__(self) -> None:
@@ -125,12 +125,12 @@ def eigenbasis(
     mean : Tensor, shape (feature,)
     covariance : Tensor, shape (feature, feature)
     mean_apart : bool
-        Whether the direction of a mean that is not 0 is taken out of the covariance and kept apart.
+        True if the direction of a nonzero mean is removed from the covariance and kept apart.
 
     Raises
     ------
     UserError
-        When the input does not vary, or is not finite.
+        If the input does not vary, or is not finite.
     """
     _check_variance(float(covariance.trace()))
     direction = _apart(mean, float(covariance.trace())) if mean_apart else None
@@ -148,14 +148,14 @@ def _check_variance(variance: float) -> None:
 
 
 def _apart(mean: torch.Tensor, variance: float) -> torch.Tensor | None:
-    """Return the direction of a mean that is large enough to be kept apart."""
+    """Return the unit vector of the mean if it is large enough to be kept apart, else None."""
     return mean / mean.norm() if float(mean @ mean) > CENTRED * variance else None
 
 
 def _kept(
     values: torch.Tensor, vectors: torch.Tensor, mean: torch.Tensor, direction: torch.Tensor | None
 ) -> Eigenbasis:
-    """Leave out the directions along which the input does not vary."""
+    """Drop the directions along which the input does not vary."""
     kept = values > RANK_TOLERANCE * values[0]
     return Eigenbasis(values[kept], vectors[kept], mean, direction)
 
@@ -164,7 +164,7 @@ def _kept(
 def layer_moments(
     model: nn.Module, layers: Sequence[str], inputs: Inputs, examples: int, pad: int | None = None
 ) -> dict[str, Moments]:
-    """Run the model over all examples and gather the moments of each layer's input.
+    """Run the model on all examples and return the moments of each layer's input.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ def layer_moments(
 def input_rows(
     module: nn.Module, given: torch.Tensor, kept: Sequence[torch.Tensor]
 ) -> Iterator[torch.Tensor]:
-    """Yield the vectors that the layer's weights are multiplied with, (row, feature).
+    """Yield the vectors by which the layer's weights are multiplied, shape (row, feature).
 
     Parameters
     ----------
@@ -210,11 +210,11 @@ def input_rows(
     given : Tensor
         Its input.
     kept : sequence of Tensor
-        For texts, which tokens are no padding, (batch, token).
+        For texts, a mask of shape (batch, token), True for tokens that are not padding.
     """
     if isinstance(module, nn.Conv2d):
-        assert not isinstance(module.padding, str)  # "same" has no place in these models
-        # In pieces: the patches of a batch are a kernel's area times larger than the batch.
+        assert not isinstance(module.padding, str)  # these models do not use "same"
+        # In pieces, since the patches take as many times the batch's memory as a kernel has pixels.
         for piece in given.split(64):
             patches = nn.functional.unfold(
                 piece, module.kernel_size, module.dilation, module.padding, module.stride

@@ -1,8 +1,8 @@
-"""Accuracy along a training, in evaluation mode, without a saved weight.
+"""Accuracy during a training, in evaluation mode, without saving weights.
 
 At logarithmically spaced steps the model classifies fixed training examples, unaugmented, and fixed
-test examples. Nothing that the training depends on changes: no weight, no running statistic, no
-random number.
+test examples. The training is unaffected: weights, running statistics and random numbers stay the
+same.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,10 +23,10 @@ from disobey.training.schedules import logarithmic_steps
 
 
 class Chosen:
-    """Some examples of a split, or all if it has no more than asked for.
+    """Up to ``most`` randomly chosen examples of a split.
 
-    The same ones in every training on the same data, so that curves of two models differ by the
-    models alone.
+    Every training on the same data has the same examples, so that the curves of two models differ
+    by the models alone.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ class Chosen:
     label : ndarray of int64, shape (example,)
         The given labels of the whole split.
     most : int
-        How many are chosen at most.
+        Maximum number of chosen examples.
     name : str
-        The split's name: it names the draw.
+        The split's name, which seeds the draw.
     seen : ndarray of bool, shape (example,), optional
-        Those to choose from, where the model is trained on a share.
+        Mask of the examples to choose from, if the model is trained on a share of them.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Chosen:
         return self._inputs.batch(self._index[index])
 
     def accuracy(self, model: nn.Module, step: int) -> float:
-        """Return the share of the labels that a model in evaluation mode predicts.
+        """Return the accuracy of a model in evaluation mode on the chosen examples.
 
         Raises
         ------
         UserError
-            When a logit is not finite.
+            If a logit is not finite.
         """
         what = f"the {self.name} split after step {step}"
         right = 0
@@ -78,18 +78,18 @@ class Chosen:
 
 
 class Evaluation(Tracker):
-    """Records accuracies beside what else follows the weights of a training.
+    """Records accuracies of a training, and runs another tracker of it.
 
     Parameters
     ----------
     model : nn.Module
-        The one that is trained.
+        The model in training.
     splits : mapping of str to Chosen
         ``train`` and ``test``.
     points, steps : int
-        How many points are asked for, and how many steps the training has.
+        Number of requested points, and of steps of the training.
     beside : Tracker
-        What follows the weights, too; it is asked first.
+        The other tracker, which is called first.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Evaluation(Tracker):
         self.accuracy: dict[str, list[float]] = {name: [] for name in splits}
 
     def after_step(self, step: int) -> None:
-        """Evaluate, if ``step`` steps are one of the points."""
+        """Evaluate the model if ``step``, the number of steps done, is one of the points."""
         self.beside.after_step(step)
         if step not in self._wanted:
             return
@@ -121,7 +121,7 @@ class Evaluation(Tracker):
         self.beside.restore(state["beside"])
 
     def write(self, writer: NetcdfWriter) -> None:
-        """Write the group ``evaluate``, and what else was followed."""
+        """Write the group ``evaluate`` and the other tracker's group."""
         self.beside.write(writer)
         writer.write("evaluate", "step", ("point",), self.steps)
         for name, values in self.accuracy.items():
@@ -137,7 +137,7 @@ def make_evaluation(
     model: nn.Module,
     track: Callable[[int], Tracker] | None,
 ) -> Callable[[int], Tracker]:
-    """Return a function that makes the tracker of a run, given the number of steps.
+    """Return a function that makes a run's `Evaluation` from the number of steps.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def make_evaluation(
     device : torch.device
     model : nn.Module
     track : callable, optional
-        Makes what follows the weights, too.
+        Makes the other tracker from the number of steps.
     """
     how = spec["recipe"]["evaluate"]
     splits = {}

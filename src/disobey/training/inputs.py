@@ -1,7 +1,7 @@
-"""Inputs of models: a batch is one gather from the device, or is decoded on the host.
+"""Inputs of models: a batch is gathered from the device's memory, or is decoded on the host.
 
-Under augmentation every image shows one of its views in each epoch. The same classes make the views
-that a student is trained on and those on which its teacher's logits are stored.
+Under augmentation every image shows one of its views in each epoch. The views for a student's
+training and for its teacher's stored logits come from the same classes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ class Inputs(Protocol):
     Attributes
     ----------
     length : ndarray of int, shape (example,), or None
-        Length of each text; None if all examples have one size.
+        Length of each text; None if all examples have the same size.
     """
 
     length: np.ndarray | None = None
@@ -31,7 +31,7 @@ class Inputs(Protocol):
     def batch(self, index: torch.Tensor) -> torch.Tensor:
         """Return the model's input for the examples ``index`` (batch,), on the device.
 
-        An index on the host avoids waiting for the GPU.
+        The index should be on the host, which avoids waiting for the GPU.
         """
 
 
@@ -43,7 +43,7 @@ class ImageInputs(Inputs):
     split : Split
         ``inputs`` uint8 of shape (example, y, x, channel).
     data : Prepared
-        Gives each channel's mean and standard deviation over the training images.
+        Holds each channel's mean and standard deviation over the training images.
     centre : str, optional
         ``pixel``: subtract the mean training image instead of each channel's mean.
     """
@@ -55,17 +55,17 @@ class ImageInputs(Inputs):
         self.normalise = Normalise(data, device, centre)
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
-        """Return float32 images, (batch, channel, y, x), stored channel last."""
+        """Return float32 images, (batch, channel, y, x), in channels-last memory format."""
         return self.normalise(self._images[index.to(self._images.device, non_blocking=True)])
 
 
 class Normalise:
-    """Maps bytes to what a model reads, (bytes - mean) * scale; parameters as for `ImageInputs`."""
+    """Maps bytes to a model's input (bytes - mean) * scale; parameters as for `ImageInputs`."""
 
     def __init__(self, data: Prepared, device: torch.device, centre: str | None = None) -> None:
         mean = np.atleast_1d(data.attributes["channel_mean"])
         std = np.atleast_1d(data.attributes["channel_std"])
-        # A channel that never changes carries nothing: dividing it by 1 keeps it at 0.
+        # A constant channel has no information: dividing it by 1 keeps it at 0.
         std = np.where(std > 0, std, 1.0)
         if centre == "pixel":
             mean = data.train.inputs.mean(0, dtype=np.float64) / 255
@@ -78,12 +78,12 @@ class Normalise:
 
 
 class TokenInputs:
-    """Tokens on the device; a batch is cut behind its longest text, which changes no logit."""
+    """Tokens on the device; a batch is cut to its longest text, which changes no logit."""
 
     def __init__(self, split: Split, data: Prepared, device: torch.device) -> None:
         pad = int(data.attributes["pad"])
         self._tokens = torch.from_numpy(split.inputs).to(device)
-        # On the host, so that cutting a batch needs no wait for the device.
+        # On the host, so that cutting a batch does not wait for the device.
         self.length = (split.inputs != pad).sum(1)
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
@@ -107,7 +107,7 @@ class FeatureInputs(Inputs):
 def device_inputs(
     split: Split, data: Prepared, device: torch.device, centre: str | None = None
 ) -> Inputs:
-    """Put the inputs of a split on the device; ``centre`` is of images, see `ImageInputs`."""
+    """Put the inputs of a split on the device; ``centre`` is for images, see `ImageInputs`."""
     if data.kind == "text":
         return TokenInputs(split, data, device)
     if data.kind == "feature":
@@ -118,19 +118,19 @@ def device_inputs(
 
 
 class ShownViews:
-    """The view that each image shows, cut out of a padded image.
+    """Cuts the current view of each image out of the padded image.
 
     Parameters
     ----------
     shape : sequence of int
-        (example, y, x, channel) of the images as they are shown.
+        Shape of all views, (example, y, x, channel).
     device : torch.device
     augment : mapping
         ``crop_padding`` and ``flip``, as in a run's spec.
     draw : int
-        Names the permutation of each image's views.
+        Seeds the permutation of each image's views.
     slabs : int, optional
-        How many are shown at most; all, if not given.
+        Maximum number of slabs that are shown; all by default.
     """
 
     def __init__(
@@ -145,14 +145,14 @@ class ShownViews:
         self.padding = augment.get("crop_padding", 0)
         self.views = views_by_slab(draw, shape[0], augment, slabs)
         self._rows, self._columns = (torch.arange(side, device=device) for side in shape[1:3])
-        # Filled again in place: a CUDA graph reads where it read at its capture.
+        # Refilled in place, since a CUDA graph always reads the memory of its capture.
         self._y, self._x, self._flipped = torch.empty(
             (3, shape[0]), dtype=torch.int64, device=device
         )
         self.show(0)
 
     def show(self, slab: int) -> None:
-        """Let each image show its view of a slab from now on."""
+        """Make the views of a slab the current ones."""
         parts = offsets(self.views[slab].astype(np.int64), self.augment)
         for kept, part in zip((self._y, self._x, self._flipped), parts, strict=True):
             kept.copy_(torch.from_numpy(part))
@@ -160,7 +160,7 @@ class ShownViews:
     def cut(
         self, padded: torch.Tensor, position: torch.Tensor, index: torch.Tensor
     ) -> torch.Tensor:
-        """Return the views of images, bytes of shape (batch, y, x, channel).
+        """Return the current views of images, uint8 of shape (batch, y, x, channel).
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class ShownViews:
         position : Tensor of int, shape (batch,)
             Position of each image in ``padded``.
         index : Tensor of int, shape (batch,)
-            Which example it is.
+            Example number of each image.
         """
         last = len(self._columns) - 1
         rows = self._y[index, None] + self._rows
@@ -178,14 +178,14 @@ class ShownViews:
 
 
 class AugmentedImages(ImageInputs):
-    """Images in memory of which each shows one view at a time.
+    """Images on the device under augmentation: each shows one view at a time.
 
     Parameters
     ----------
     split : Split
         ``inputs`` uint8 of shape (example, y, x, channel).
     data, device, centre
-        As for `ImageInputs`; black pixels are padded, before the mean is subtracted.
+        As for `ImageInputs`; the padding is black before the mean is subtracted.
     augment, draw, slabs
         As for `ShownViews`.
     """
@@ -209,24 +209,24 @@ class AugmentedImages(ImageInputs):
         self._images = padded
 
     def show(self, slab: int) -> None:
-        """Let each image show its view of a slab from now on."""
+        """Make the views of a slab the current ones."""
         self.shown.show(slab)
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
-        """Return float32 views, (batch, channel, y, x), stored channel last."""
+        """Return float32 views, (batch, channel, y, x), in channels-last memory format."""
         index = index.to(self._images.device, non_blocking=True)
         return self.normalise(self.shown.cut(self._images, index, index))
 
 
 class EncodedInputs(Inputs):
-    """The middle of each image, normalised.
+    """The central square of each image, decoded on the host and normalised.
 
     Parameters
     ----------
     split : Split
         ``inputs`` are `EncodedImages`.
     data : Prepared
-        Gives each channel's mean and standard deviation.
+        Holds each channel's mean and standard deviation.
     device : torch.device
     """
 
@@ -238,11 +238,11 @@ class EncodedInputs(Inputs):
         self.normalise = Normalise(data, device)
 
     def ahead(self, index: torch.Tensor) -> None:
-        """Begin to decode a later `batch`; every batch that is begun must be asked for."""
+        """Begin to decode a later batch, which must then be requested from `batch`."""
         self._begun[index.numpy().tobytes()] = self._images.begin(index.numpy(), self._border)
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
-        """Return float32 images, (batch, channel, y, x), stored channel last."""
+        """Return float32 images, (batch, channel, y, x), in channels-last memory format."""
         return self.normalise(self._decoded(index))
 
     def _decoded(self, index: torch.Tensor) -> torch.Tensor:
@@ -250,13 +250,13 @@ class EncodedInputs(Inputs):
         if key not in self._begun:
             self.ahead(index)
         images = torch.from_numpy(self._begun.pop(key)())
-        if self._device.type == "cuda":  # from pinned memory a copy runs beside the host
+        if self._device.type == "cuda":  # copies from pinned memory are asynchronous
             images = images.pin_memory()
         return images.to(self._device, non_blocking=True)
 
 
 class AugmentedEncoded(EncodedInputs):
-    """Training images of which each shows one view, cut out of the margin around its middle.
+    """Encoded images under augmentation: each shows one view, near the central square.
 
     Parameters
     ----------
@@ -279,11 +279,11 @@ class AugmentedEncoded(EncodedInputs):
         self._border = self.shown.padding
 
     def show(self, slab: int) -> None:
-        """Let each image show its view of a slab from now on."""
+        """Make the views of a slab the current ones."""
         self.shown.show(slab)
 
     def batch(self, index: torch.Tensor) -> torch.Tensor:
-        """Return float32 views, (batch, channel, y, x), stored channel last."""
+        """Return float32 views, (batch, channel, y, x), in channels-last memory format."""
         padded = self._decoded(index)
         position = torch.arange(len(index), device=self._device)
         shown = index.to(self._device, non_blocking=True)
@@ -301,7 +301,7 @@ def augmented_inputs(
     draw: int,
     slabs: int,
 ) -> Augmented:
-    """Return the training images, of the class that fits how they are stored."""
+    """Return training images: `AugmentedEncoded` if they are encoded, else `AugmentedImages`."""
     if data.kind == ENCODED:
         return AugmentedEncoded(data, device, augment, draw, slabs)
     return AugmentedImages(data.train, data, device, centre, augment, draw, slabs)
@@ -310,7 +310,7 @@ def augmented_inputs(
 def augmented_training_inputs(
     spec: Mapping[str, Any], data: Prepared, device: torch.device
 ) -> Augmented:
-    """Return the training images as the run of a spec sees them."""
+    """Return the augmented training images for the run of a spec."""
     epochs = number_of_epochs(spec["recipe"], data.train.number_seen)
     slabs = number_of_slabs(spec["augment"], epochs)
     shown = (spec.get("centre"), spec["augment"], spec["seeds"]["draw"], slabs)
@@ -320,7 +320,7 @@ def augmented_training_inputs(
 def show_views(
     spec: Mapping[str, Any], inputs: Augmented, targets: Targets
 ) -> Callable[[int], None]:
-    """Return a function that lets inputs and teacher show the views of an epoch."""
+    """Return a function of the epoch that makes inputs and teacher show the epoch's views."""
     order_seed, teacher = spec["seeds"]["views"], targets.teacher
     epochs = number_of_epochs(spec["recipe"], len(targets))
 

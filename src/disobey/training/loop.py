@@ -1,8 +1,8 @@
 """The training loop of teachers, references and students, on images, text and features.
 
 The optimizers are torch's own, without the wrappers that `torch.optim` puts around their methods
-for torch.compile: these import the compiler when they are first called, a second of CPU in every
-job. No optimizer is compiled here.
+for torch.compile: on their first call these import the compiler, which takes a second of CPU time
+in every job, and no optimizer is compiled here.
 """
 
 import inspect
@@ -27,10 +27,10 @@ from disobey.training.schedules import learning_rates, steps_per_epoch
 
 
 class Tracker:
-    """Follows the weights of one training; this one records nothing."""
+    """Base class of trackers, which make records during a training; it records nothing."""
 
     def after_step(self, step: int) -> None:
-        """Record, if ``step`` steps are one of the points."""
+        """Record if ``step``, the number of steps done, is one of the points."""
 
     def state(self) -> dict[str, Any]:
         """Return the state for a resumed training."""
@@ -40,7 +40,7 @@ class Tracker:
         """Continue from a saved `state`."""
 
     def write(self, writer: NetcdfWriter) -> None:
-        """Write the group ``progress`` of a run's history: each history has one."""
+        """Write the group ``progress`` of a run's history, which every history has."""
         writer.annotate("progress", basis="")
 
 
@@ -61,7 +61,7 @@ def make_optimizer(model: nn.Module, recipe: Mapping[str, Any]) -> Optimizer:
 
 
 def _unwrapped(kind: type[Optimizer]) -> dict[str, Any]:
-    """Return the methods of an optimizer without what is wrapped around them."""
+    """Return the methods of an optimizer without their wrappers."""
     methods = {name: inspect.unwrap(getattr(kind, name)) for name in BOOKKEEPING}
     return methods | {"step": torch.no_grad()(inspect.unwrap(kind.step))}
 
@@ -77,17 +77,17 @@ LENGTH_GROUP = 16
 
 @dataclass
 class History:
-    """Records of each epoch, or of its part, if a training ends inside an epoch.
+    """Records of each epoch; the last epoch may be incomplete.
 
     Attributes
     ----------
     train_loss, train_accuracy : list of float
-        Mean over the examples that the epoch showed, while the weights were changing, of the loss
-        and of agreement with the given label.
+        Means of the loss and of the agreement with the given label, over the epoch's examples at
+        the steps in which they were used.
     learning_rate : list of float
-        At the epoch's last step.
+        Learning rate of the epoch's last step.
     seconds : list of float
-        Wall time; of a resumed epoch only the part after the last resume.
+        Wall time; for a resumed epoch, the time since the last resume.
     """
 
     train_loss: list[float] = field(default_factory=list)
@@ -102,26 +102,25 @@ class Training:
     Parameters
     ----------
     model : nn.Module
-        Trained in place; on the device of the targets.
+        Trained in place; must be on the device of the targets.
     inputs, targets : Inputs, Targets
         All training examples.
     objective : callable
-        Loss of a batch; see `disobey.training.losses`.
+        Loss of a batch; see `disobey.training.objective`.
     recipe : mapping
         Optimizer, learning rate, schedule, epochs or steps, batch; as in a run's spec.
     order_seed : int
-        Names the batch orders and the dropout masks.
+        Seeds the batch orders and the dropout masks.
     track : callable, optional
-        Given the number of steps, makes the tracker of progress along eigendirections; without it
-        nothing is tracked.
+        Makes a `Tracker` from the number of steps; without it nothing is tracked.
     before_epoch : callable, optional
-        Called with the number of each epoch before its first step, and again where a state inside
-        of it is resumed: it may change what inputs and teacher show.
+        Called with the number of each epoch before its first step, and again if a state inside the
+        epoch is resumed; it may change the views of inputs and teacher.
     forward : callable, optional
         Maps inputs to logits in place of ``model``, whose weights it uses.
     ahead : callable, optional
-        Called with the index of each batch while the one before is still to be used: it may begin
-        to make the inputs.
+        Called with the index of each batch before the step on the previous batch, so that it may
+        prepare the inputs.
     """
 
     def __init__(
@@ -147,13 +146,13 @@ class Training:
         self.tracker = Tracker() if track is None else track(len(self.rates))
         self.history = History()
         self.step = 0
-        # Sums of the current epoch; kept on the device, since reading a number back in every step
-        # would stall a GPU.
+        # Sums over the current epoch, on the device, since reading a number in every step would
+        # stall a GPU.
         self._losses = torch.zeros(self.per_epoch, device=self.device)
         self._correct = torch.zeros((), dtype=torch.int64, device=self.device)
 
     def run(self, after_step: Callable[[], None] = lambda: None) -> History:
-        """Train to the end, from wherever the state is.
+        """Train from the current state to the end.
 
         Parameters
         ----------
@@ -163,7 +162,7 @@ class Training:
         Raises
         ------
         UserError
-            When a loss is not finite, with step and learning rate.
+            If a loss is not finite; the message has the step and the learning rate.
         """
         bar = tqdm(
             total=len(self.rates), initial=self.step, unit="step", file=sys.stderr,
@@ -190,7 +189,7 @@ class Training:
         return self.history
 
     def state(self) -> dict[str, Any]:
-        """Return all that a resumed training needs to end like an uninterrupted one."""
+        """Return a state from which a resumed training gives the same result as without a stop."""
         cuda = self.device.type == "cuda"
         return {
             "model": self.model.state_dict(),
@@ -225,7 +224,7 @@ class Training:
         return order[: len(self.rates) - epoch * self.per_epoch]
 
     def _announced(self, order: list[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Yield batches, each announced one batch ahead."""
+        """Yield the batches; ``ahead`` is called with each one before the previous is yielded."""
         for position, index in enumerate(order):
             for soon in order[position + (position > 0) : position + 2]:
                 self.ahead(soon)
@@ -248,8 +247,8 @@ class Training:
         self.tracker.after_step(self.step)
 
     def _gradients(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Leave a batch's gradients; return its loss, and how many of its labels are met."""
-        inputs = self.inputs.batch(index)  # by the host's index: asking a GPU for it would stall
+        """Compute a batch's gradients; return its loss and its number of correct predictions."""
+        inputs = self.inputs.batch(index)  # an index on the host, to not wait for the GPU
         index = index.to(self.device, non_blocking=True)
         bf16 = self.recipe.get("precision") == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, bf16):
@@ -261,7 +260,7 @@ class Training:
         return loss.detach(), (logits.detach().argmax(1) == self.targets.label[index]).sum()
 
     def _end_epoch(self, order: list[torch.Tensor], started: float) -> None:
-        # Reading the losses waits for a GPU, so that its last steps are timed too.
+        # Reading the losses waits for the GPU, so that the time includes its last steps.
         losses = self._losses[: len(order)].double().cpu().numpy()
         bad = np.flatnonzero(~np.isfinite(losses))
         if bad.size:
@@ -285,19 +284,19 @@ def batches(
     epoch: int,
     length: np.ndarray | None = None,
 ) -> list[torch.Tensor]:
-    """Return the indices of each batch of an epoch, in a seeded order; every example once.
+    """Return the indices of each batch of an epoch, in a seeded order; every example occurs once.
 
     Parameters
     ----------
     examples : int or ndarray of int
-        How many examples there are, or the indices of those that are shown.
+        Number of examples, or the indices of the examples to use.
     batch : int
-        How many a batch has; one batch may be smaller.
+        Batch size; one batch may be smaller.
     order_seed, epoch : int
-        Name the order.
+        Seed the order.
     length : ndarray of int, shape (example,), optional
         Length of each text. Batches then hold texts of similar length, cut out of random groups of
-        `LENGTH_GROUP` batches [our choice]: half of the time would go into padding otherwise.
+        `LENGTH_GROUP` batches [our choice]; otherwise half of the time would go into padding.
     """
     rng = stream(order_seed, "batch order", epoch)
     order = rng.permutation(examples)

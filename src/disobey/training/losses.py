@@ -1,8 +1,8 @@
 """The losses of students, one decorated function each; docs/own-loss.md shows how to add one.
 
 The decorator registers a loss. Study models, schema, checks, ids, plan, figures, report and docs
-are derived from its record, so a new loss touches this file only. The plan reads the signatures: no
-torch is imported here, and the functions use methods of tensors alone.
+are derived from its record, so a new loss touches this file only. Torch is not imported here,
+because the plan reads the signatures; the functions only use methods of tensors.
 
 z is a model's logits, p^(T) = softmax(z / T), s the student, t the teacher, y the given label, K
 the number of classes. Each function returns the loss of every example, computed in log-space and
@@ -46,13 +46,13 @@ class Loss:
     words, formula, source : str
         Its name in figures and tables, its formula, and its publication.
     reads : tuple of str
-        The positional parameters, out of `READABLE`.
+        The positional parameters, a subset of `READABLE`.
     parameters : mapping of str to inspect.Parameter
         The keyword-only parameters: types (with bounds and description) and defaults.
     squared_temperature : bool
-        Whether the loss is multiplied by the square of its temperature.
+        True if the loss is multiplied by the square of its temperature.
     least_classes : int
-        The fewest classes that it is defined for.
+        Minimum number of classes.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Loss:
 
     @property
     def needs_teacher(self) -> bool:
-        """True if it compares the student with a teacher; controls do not."""
+        """True if the loss compares the student with a teacher; False for controls."""
         return TEACHER in self.reads
 
     def scale(self, temperature: float) -> float:
@@ -75,9 +75,9 @@ class Loss:
         return temperature**2 if self.squared_temperature else 1.0
 
     def in_words(self, values: Mapping[str, Any]) -> str:
-        """Return its name with the parameters that differ from their defaults.
+        """Return the loss's name with the parameters that differ from their defaults.
 
-        The temperature is left out, because figures and tables show it by itself.
+        The temperature is left out, because figures and tables show it separately.
         """
         told = [
             f"{name} {values[name]:.15g}"
@@ -98,9 +98,9 @@ def loss(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register the decorated function as a loss of students.
 
-    Its positional parameters are what it reads, of ``student_logit``, ``teacher_logit``, both
-    (batch, class), and ``label``, (batch,). Its keyword-only parameters are what a study file may
-    say below ``distill``: ``alpha: Annotated[float, Field(ge=0, description="...")] = 1.0``.
+    Its positional parameters are any of ``student_logit``, ``teacher_logit``, both (batch, class),
+    and ``label``, (batch,). Its keyword-only parameters become options of ``distill`` in study
+    files, such as ``alpha: Annotated[float, Field(ge=0, description="...")] = 1.0``.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def loss(
     Raises
     ------
     TypeError
-        For a function whose parameters cannot be used so.
+        If the function has other parameters.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -138,11 +138,11 @@ def losses() -> Mapping[str, Loss]:
 
 
 def loss_of(distill: Mapping[str, Any]) -> Loss:
-    """Return the loss of ``distill`` of a run's spec."""
+    """Return the loss that ``distill`` of a run's spec names."""
     return losses()[distill.get("loss", DEFAULT)]
 
 
-# Stands for the logarithm of 0, so that 0 ln 0 is 0 in the loss and in its gradient.
+# Replaces the logarithm of 0, so that 0 ln 0 is 0 in the loss and in its gradient.
 LOWEST = -1e20
 # Logits that vary less than this over the classes are not scaled up further [our choice].
 LEAST_DEVIATION = 1e-3

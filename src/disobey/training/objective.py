@@ -1,4 +1,4 @@
-"""The objective of a run: the label's cross-entropy, and for a student the loss that it names."""
+"""The objective of a run: the label's cross-entropy and, for a student, its distillation loss."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ Objective = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 
 class Teacher:
-    """The teacher of a student: a function from the index of a batch to the teacher's logits."""
+    """The teacher of a student: a function that maps a batch's index to the teacher's logits."""
 
     def look(self, inputs: torch.Tensor) -> None:
         """Receive the student's inputs of a batch, before the teacher is called with its index."""
 
     def __call__(self, index: torch.Tensor) -> torch.Tensor:
-        """Return float32 logits (batch, class), no temperature, for the current views."""
+        """Return float32 logits (batch, class) of the current views, without temperature."""
         raise NotImplementedError
 
     def show(self, slab: int) -> None:
-        """Let each example show its view of a slab from now on; see `disobey.data.views`."""
+        """Make the views of a slab the current ones; see `disobey.data.views`."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class Targets:
     label : Tensor of int64, shape (example,)
         The given labels.
     teacher : Teacher, optional
-        A student's.
+        The teacher, for a student.
     seen : ndarray of int, optional
-        Indices of the examples that the run is trained on; all, if not given. Its length is that of
-        the targets.
+        Indices of the examples that the run is trained on; all by default. Their number is the
+        length of the targets.
     """
 
     label: torch.Tensor
@@ -54,10 +54,10 @@ class Targets:
 
 
 def build_objective(spec: Mapping[str, Any], targets: Targets) -> Objective:
-    """Return (1 - w) S^2 CE(y, softmax(z / S)) + w L of a batch, in float32.
+    """Return the objective (1 - w) S^2 CE(y, softmax(z / S)) + w L of a batch, in float32.
 
-    L is the mean of a loss of `disobey.training.losses`; for teachers and references w is 0. The
-    recipe gives S (``one_hot_temperature``) and ``label_smoothing``.
+    L is the mean of a loss of `disobey.training.losses`; for teachers and references w is 0. S
+    (``one_hot_temperature``) and ``label_smoothing`` of CE are those of the recipe.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def build_objective(spec: Mapping[str, Any], targets: Targets) -> Objective:
     Raises
     ------
     ValueError
-        For a loss that compares with a teacher where there is none.
+        If the loss needs a teacher and the targets have none.
     """
     smoothing = spec["recipe"].get("label_smoothing", 0.0)
     label_temperature = spec["recipe"].get("one_hot_temperature", 1.0)
@@ -98,7 +98,7 @@ def build_objective(spec: Mapping[str, Any], targets: Targets) -> Objective:
 def _loss_term(
     distill: Mapping[str, Any], targets: Targets
 ) -> Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Return the loss of each example, given student's logits, index and label of a batch."""
+    """Return a function of a batch's student logits, index and labels: each example's loss."""
     loss, teacher = loss_of(distill), targets.teacher
     parameters = {name: distill[name] for name in loss.parameters if name in distill}
     if loss.needs_teacher and teacher is None:

@@ -1,4 +1,4 @@
-"""A trained model's logits, batch by batch: in float32, in evaluation mode."""
+"""Logits of trained models, batch by batch, in float32 and evaluation mode."""
 
 from collections.abc import Iterable, Iterator
 
@@ -15,7 +15,7 @@ from disobey.training.inputs import Inputs
 from disobey.training.weights import for_device, load_weights
 
 BATCH = 512
-# Batches of texts that are sorted by length together.
+# Number of batches of texts that are sorted by length together.
 SORTED = 16
 
 
@@ -26,9 +26,9 @@ def trained_model(
     inputs: Iterable["Manifest"],
     epoch: int | None = None,
 ) -> nn.Module:
-    """Return the model of a finished run, or of its snapshot after ``epoch``, for inference.
+    """Return the model of a finished run, or its snapshot after ``epoch``, for inference.
 
-    ``inputs`` are the job's upstream stores, see `build_model`.
+    ``inputs`` are the manifests of the job's upstream stores, see `build_model`.
     """
     model = build_model(trained.spec["model"], data, inputs)
     weights = WEIGHTS if epoch is None else SNAPSHOT.format(epoch=epoch)
@@ -40,7 +40,7 @@ def trained_model(
 def predictions(
     model: nn.Module, inputs: Inputs, examples: int, what: str
 ) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Yield rows, block by block, and their logits, every example once and in order.
+    """Yield the logits of all examples in order, block by block, each with its slice of rows.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def predictions(
     inputs : Inputs
     examples : int
     what : str
-        The examples in words, for the error.
+        Description of the examples, for the error message.
 
     Yields
     ------
@@ -58,7 +58,7 @@ def predictions(
     Raises
     ------
     UserError
-        When a logit is not finite.
+        If a logit is not finite.
     """
     at_once = BATCH if inputs.length is None else SORTED * BATCH
     for index in torch.arange(examples).split(at_once):
@@ -69,9 +69,9 @@ def predictions(
 
 
 def _logits(model: nn.Module, inputs: Inputs, index: torch.Tensor) -> torch.Tensor:
-    """Return the logits of some examples; texts of similar length share a batch.
+    """Return the logits of some examples, with texts of similar length in one batch.
 
-    A batch is as wide as its longest text, so that in the order of the data most of it is padding.
+    A batch is as wide as its longest text, so that unsorted texts would be mostly padding.
     """
     if inputs.length is None:
         return model(inputs.batch(index)).float().cpu()

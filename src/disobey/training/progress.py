@@ -1,9 +1,9 @@
 """Progress of weights along eigendirections of a layer's input, recorded while training.
 
 c_k(t) = || (W(t) - W(0)) v_k ||, with v_k the k-th eigenvector of the covariance of the layer's
-input over the training set; before batch normalisation the rows of W are filters of norm 1, since
-their length has no effect. Beside it || W(t) v_k || is recorded, which the paper plots [v1]; it
-contains the initial weights. Only these numbers are kept, no weights.
+input over the training set. Before batch normalisation the rows of W are scaled to norm 1, since
+a filter's length has no effect. || W(t) v_k ||, which the paper plots [v1] and which includes the
+initial weights, is recorded too. Only these numbers are kept, not the weights.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from disobey.training.schedules import logarithmic_steps
 from disobey.training.weights import weight_of
 
 POINTS = 120  # recorded steps, logarithmically spaced [our choice]
-SHARE = 0.99  # of the variance that the default directions reach [our choice]
+SHARE = 0.99  # the share of the variance that the default directions reach [our choice]
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Basis:
     rank : ndarray of int, shape (direction,)
         1 is the direction of largest variance.
     eigenvalue : ndarray, shape (direction,)
-        Variance along each.
+        Variance along each direction.
     eigenvector : ndarray, shape (direction, feature)
         Unit vectors.
     mean : ndarray, shape (feature,), or None
-        Unit vector of the input's mean, where that is kept apart.
+        Unit vector of the input's mean, if it is kept apart.
     total_variance : float
     """
 
@@ -52,14 +52,14 @@ class Basis:
 
 
 def read_basis(store: Path, layer: str, directions: Sequence[int] | None) -> Basis:
-    """Read the directions to track out of a basis store.
+    """Read the directions to track from a basis store.
 
     Parameters
     ----------
     store : Path
     layer : str
     directions : sequence of int, optional
-        Ranks; if not given 1, 2, 3, 5, 9, ..., up to the rank that holds `SHARE` of the variance.
+        Ranks; by default 1, 2, 3, 5, 9, ..., up to the rank that reaches `SHARE` of the variance.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def read_basis(store: Path, layer: str, directions: Sequence[int] | None) -> Bas
 
 
 def default_ranks(eigenvalue: np.ndarray) -> list[int]:
-    """Return 1 and 1 + 2^j up to the rank that holds `SHARE` of the variance, two at least."""
+    """Return 1 and 1 + 2^j up to the rank that reaches `SHARE` of the variance, at least 2."""
     held = np.cumsum(eigenvalue) / eigenvalue.sum()
     last = max(2, int(np.searchsorted(held, SHARE)) + 1)
     ranks = [1, *(1 + 2**j for j in range(last.bit_length()))]
@@ -98,15 +98,15 @@ class Record:
 
 
 class TrackedLayer:
-    """One layer's way from its initialisation.
+    """Records the change of one layer's weights since initialisation.
 
     Parameters
     ----------
     weight : nn.Parameter
-        Its first axis are units; the others are the input's features.
+        The first axis is the unit; the other axes are the input's features.
     basis : Basis
     unit_norm : bool
-        Whether rows are filters before batch normalisation.
+        True if the rows are filters before batch normalisation.
     """
 
     def __init__(self, weight: nn.Parameter, basis: Basis, *, unit_norm: bool) -> None:
@@ -122,7 +122,7 @@ class TrackedLayer:
         self.record = Record()
 
     def measure(self) -> None:
-        """Append c_k and || W v_k || of the weights as they are."""
+        """Append c_k and || W v_k || of the current weights to the record."""
         rows = self._rows()
         progress = ((rows - self._start) @ self._vectors).norm(dim=0).tolist()
         ranks = len(self.basis.rank)
@@ -145,9 +145,9 @@ class LayerTracker(Tracker):
     Parameters
     ----------
     layers : dict of str to TrackedLayer
-        Made before the first step.
+        Must be made before the first step.
     steps : int
-        How many the training has.
+        Number of steps of the training.
     basis : str
         Id of the basis store.
     """
@@ -158,13 +158,13 @@ class LayerTracker(Tracker):
         self._wanted = set(self.steps.tolist())
 
     def after_step(self, step: int) -> None:
-        """Record, if ``step`` steps are one of the points."""
+        """Record if ``step``, the number of steps done, is one of the points."""
         if step in self._wanted:
             for layer in self.layers.values():
                 layer.measure()
 
     def state(self) -> dict[str, Any]:
-        """Return the records; the seed makes the initial weights again."""
+        """Return the records; the initial weights are not saved, since the seed determines them."""
         return {name: vars(layer.record) for name, layer in self.layers.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -195,12 +195,12 @@ class LayerTracker(Tracker):
 def make_tracker(
     model: nn.Module, spec: Mapping[str, Any], store: Path, steps: int
 ) -> LayerTracker:
-    """Return the tracker of a run's spec.
+    """Return the tracker that a run's spec requests.
 
     Parameters
     ----------
     model : nn.Module
-        As it is initialised.
+        The model with its initial weights.
     spec : mapping
         ``basis``, ``layers`` (name to ``unit_norm`` or nothing) and, if given, ``directions``.
     store : Path
@@ -210,7 +210,7 @@ def make_tracker(
     Raises
     ------
     UserError
-        For a layer that does not exist, has no matrix of weights or another input than its basis.
+        If a layer does not exist, has no weight matrix, or its input does not fit the basis.
     """
     layers = {
         name: TrackedLayer(

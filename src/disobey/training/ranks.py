@@ -1,4 +1,4 @@
-"""The processes that torchrun has started for one training."""
+"""The processes that torchrun starts for one training."""
 
 import contextlib
 import json
@@ -24,9 +24,9 @@ class Ranks:
     Parameters
     ----------
     rank, count : int
-        This process's rank, and how many there are.
+        This process's rank, and the number of processes.
     store : torch.distributed.Store
-        Read and written by all; torchrun's own process holds it.
+        Key-value store of all processes, held by torchrun's own process.
     """
 
     def __init__(self, rank: int, count: int, store: distributed.Store) -> None:
@@ -34,12 +34,12 @@ class Ranks:
 
     @classmethod
     def connect(cls, *, cuda: bool) -> "Ranks":
-        """Join the processes that torchrun has started; tensors on GPUs go through NCCL.
+        """Join the processes that torchrun has started; ``cuda`` adds NCCL for tensors on GPUs.
 
         Raises
         ------
         UserError
-            When they run on several machines.
+            If the processes run on several machines.
         """
         if os.environ.get("LOCAL_WORLD_SIZE") != os.environ["WORLD_SIZE"]:
             raise UserError(
@@ -57,12 +57,12 @@ class Ranks:
         return cls(rank, count, store)
 
     def announce(self, key: str, value: str = "") -> None:
-        """Set a key that `wait_for` waits for."""
+        """Set a key in the store, for `wait_for` in other processes."""
         with contextlib.suppress(distributed.DistError):  # torchrun, which holds it, has ended
             self.store.set(key, value)
 
     def wait_for(self, *keys: str, seconds: float = math.inf) -> str | None:
-        """Return the first of ``keys`` that is set; None where none is after so many seconds."""
+        """Return the first of ``keys`` that is set, or None if none is set within ``seconds``."""
         deadline = time.monotonic() + seconds
         while True:
             for key in keys:
@@ -73,7 +73,7 @@ class Ranks:
             time.sleep(0.1)  # the store's own wait would hold back signals
 
     def take_card(self, cards: Sequence[str]) -> int:
-        """Return the position of this rank's GPU; rank 0 takes the locks of all."""
+        """Return the position of this rank's GPU in ``cards``; rank 0 locks those of all ranks."""
         if self.rank == 0:
             self.announce(CARDS, json.dumps(take_cards(cards, self.count)))
         self.wait_for(CARDS)

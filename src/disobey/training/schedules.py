@@ -2,8 +2,8 @@
 
 A recipe gives its length in ``epochs`` or ``steps``. Its warm-up is a share of all steps,
 ``{"epochs": n}`` or ``{"steps": n}``; its milestones are a list of shares, or one of these two with
-a list. The number of steps of an epoch is known only with the data: what depends on it is checked
-by the training before its first step, and all else where the study file is read.
+a list. The number of steps of an epoch depends on the data: what needs it is checked by the
+training before its first step, everything else when the study file is read.
 """
 
 import math
@@ -28,10 +28,10 @@ def learning_rates(recipe: Mapping[str, Any], per_epoch: int) -> np.ndarray:
     Parameters
     ----------
     recipe : mapping
-        ``lr``, ``schedule``, ``epochs`` or ``steps`` and, if they are given, ``warmup`` and
+        ``lr``, ``schedule``, ``epochs`` or ``steps`` and optionally ``warmup`` and
         ``milestones``; see `disobey.training.schedules`.
     per_epoch : int
-        How many steps an epoch has.
+        Number of steps of an epoch.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def learning_rates(recipe: Mapping[str, Any], per_epoch: int) -> np.ndarray:
     Raises
     ------
     UserError
-        Where warm-up, milestones and the length of the training do not fit into each other.
+        If warm-up, milestones and the length of the training do not fit together.
     """
     wrong = misfit(recipe, per_epoch)
     if wrong is not None:
@@ -63,7 +63,7 @@ def learning_rates(recipe: Mapping[str, Any], per_epoch: int) -> np.ndarray:
 
 
 def _one_cycle(progress: np.ndarray) -> np.ndarray:
-    """Cosine up to 1, cosine down."""
+    """Return the one-cycle factor of the peak rate: a cosine rise to 1, then a cosine fall."""
     up = np.clip(progress / ONE_CYCLE_RISE, 0, 1)
     down = np.clip((progress - ONE_CYCLE_RISE) / (1 - ONE_CYCLE_RISE), 0, 1)
     rising = ONE_CYCLE_START + (1 - ONE_CYCLE_START) * (1 - np.cos(np.pi * up)) / 2
@@ -88,7 +88,7 @@ def steps_per_epoch(examples: int, batch: int) -> int:
 
 
 def number_of_epochs(recipe: Mapping[str, Any], examples: int) -> int:
-    """Return the number of epochs that a training begins; it may end inside the last one."""
+    """Return the number of epochs of a training, including an incomplete last one."""
     if EPOCHS in recipe:
         epochs: int = recipe[EPOCHS]
         return epochs
@@ -96,7 +96,7 @@ def number_of_epochs(recipe: Mapping[str, Any], examples: int) -> int:
 
 
 def logarithmic_steps(steps: int, points: int) -> np.ndarray:
-    """Return up to ``points`` different steps, logarithmically spaced, the first and the last too.
+    """Return up to ``points`` logarithmically spaced steps, including the first and the last.
 
     Parameters
     ----------
@@ -105,24 +105,23 @@ def logarithmic_steps(steps: int, points: int) -> np.ndarray:
     Returns
     -------
     ndarray of int, shape (point,)
-        Rising; fewer than ``points`` where neighbours would be the same step.
+        Strictly increasing; there are fewer than ``points`` if neighbours would coincide.
     """
     return np.unique(np.geomspace(1, steps, points).round().astype(int))
 
 
 def share_of(duration: Duration, per_epoch: int, steps: int) -> float:
-    """Return the share of all steps that a duration takes.
+    """Return a duration as a share of all steps.
 
-    A share, not a number of steps: a recipe may ask for a fraction of a step. Of
-    ``n`` whole steps it is ``n / steps`` exactly as the progress of step ``n`` is, so that the two
-    may be compared.
+    A share is used since a duration may include a fraction of a step. The share of ``n`` whole
+    steps is exactly ``n / steps``, the progress at step ``n``, so that the two can be compared.
 
     Parameters
     ----------
     duration : float or mapping
         A share of all steps, ``{"epochs": n}`` or ``{"steps": n}``.
     per_epoch, steps : int
-        Steps of an epoch, and of the whole training.
+        Numbers of steps of an epoch and of the whole training.
     """
     if not isinstance(duration, Mapping):
         return duration
@@ -140,14 +139,14 @@ def milestones_of(recipe: Mapping[str, Any]) -> list[Duration]:
 
 
 def misfit(recipe: Mapping[str, Any], per_epoch: int | None = None) -> str | None:
-    """Return in words the parts of a recipe that do not fit together; None if all do.
+    """Return a message on parts of a recipe that do not fit together; None if all fit.
 
     Parameters
     ----------
     recipe : mapping
         As in a run's spec.
     per_epoch : int, optional
-        Steps of an epoch; without it only what can be compared without it is.
+        Number of steps of an epoch; checks that depend on it are skipped if it is not given.
     """
     found = next(_misfits(recipe, per_epoch), None)
     if found is None or per_epoch is None:
@@ -158,7 +157,7 @@ def misfit(recipe: Mapping[str, Any], per_epoch: int | None = None) -> str | Non
 def _measured(
     duration: Duration, end: Mapping[str, int], per_epoch: int | None
 ) -> tuple[str, float]:
-    """Return a duration's unit and length: a share of all steps, unless only the data tell it."""
+    """Return a duration's unit and length; the unit is the share of all steps if it is known."""
     if per_epoch is not None:
         return "share", share_of(duration, per_epoch, total_steps(end, per_epoch))
     if isinstance(duration, Mapping) and duration.keys() != end.keys():
@@ -168,13 +167,13 @@ def _measured(
 
 
 def _misfits(recipe: Mapping[str, Any], per_epoch: int | None) -> Iterator[str]:
-    """Yield the misfits in words."""
+    """Yield a message on each misfit."""
     warmup, milestones = recipe.get("warmup", 0.0), milestones_of(recipe)
     unit = STEPS if STEPS in recipe else EPOCHS
     end = {unit: recipe[unit]}
 
     def reaches(one: Duration, other: Duration) -> bool:
-        """Return whether ``one`` is known to last at least as long as ``other``."""
+        """Return True if ``one`` is known to last at least as long as ``other``."""
         measured = [_measured(duration, end, per_epoch) for duration in (one, other)]
         return measured[0][0] == measured[1][0] and measured[0][1] >= measured[1][1]
 
@@ -212,16 +211,16 @@ def _words(duration: Duration) -> str:
 def distillation_weights(distill: Mapping[str, Any], rates: np.ndarray) -> np.ndarray:
     """Return the weight w of the distillation loss in each step; 0 without a teacher.
 
-    Where learning rates are added up, that is what a training's progress depends on: under a
-    one-cycle schedule .03 of their sum are left after .75 of the steps.
+    By default, the time of a switch is a share of the sum of all learning rates, since the progress
+    of a training depends on it: with one-cycle, .03 of the sum is left after .75 of the steps.
 
     Parameters
     ----------
     distill : mapping
-        ``weight``, w while the student is distilled. It is 0 while it learns one-hot labels, if
-        there is a ``switch``: ``order`` (``distillation_first`` or ``one_hot_first``), ``at`` and,
-        where the change is linear over a stretch centred on ``at``, its length ``ramp``; both are
-        shares of the sum of all learning rates or, with ``unit: steps``, of all steps.
+        ``weight``: w during distillation. A ``switch`` adds a part of the training on one-hot
+        labels, with w = 0. It has ``order`` (``distillation_first`` or ``one_hot_first``), the time
+        ``at`` and, for a linear change centred on ``at``, its length ``ramp``; both are shares of
+        the sum of all learning rates or, with ``unit: steps``, of all steps.
     rates : ndarray, shape (step,)
         Learning rates.
 

@@ -1,4 +1,4 @@
-"""Teachers of students: by stored logits, by stored views, or live."""
+"""Teachers of students: stored logits, stored logits on views, or a live model."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ class StoredLogits(Teacher):
     Parameters
     ----------
     logits : Tensor of float32, shape (example, class)
-        No temperature.
+        Logits without temperature.
     """
 
     def __init__(self, logits: torch.Tensor) -> None:
@@ -36,12 +36,12 @@ class StoredLogits(Teacher):
 
 
 def stored_logits(job: "Job", data: Prepared, inputs: Inputs, device: torch.device) -> StoredLogits:
-    """Return the teacher that a student's spec names, out of its logits on the rows of ``data``.
+    """Return the teacher that a student's spec names, from its stored logits on ``data``.
 
     Raises
     ------
     UserError
-        When the store holds other examples, or another number of classes.
+        If the store holds other examples or another number of classes.
     """
     del inputs
     id, variable = store_and_variable(job.spec["distill"]["teacher"])
@@ -54,7 +54,7 @@ def stored_logits(job: "Job", data: Prepared, inputs: Inputs, device: torch.devi
 
 
 def check_classes(store: Path, classes: int, data: Prepared) -> None:
-    """Refuse a teacher with another number of classes."""
+    """Raise UserError if the teacher's number of classes is not that of the data."""
     if classes != len(data.class_names):
         raise UserError(
             f"{store}: the teacher has {classes} classes, the student's data set has "
@@ -68,11 +68,11 @@ class StoredViews(Teacher):
     Parameters
     ----------
     blocks : list of Path
-        The files of the blocks that the training reads, from the first on.
+        The files of the blocks that the training reads, in order from the first block.
     data : Prepared
         The student's data.
     inputs : Augmented
-        Says which view each slab shows: the stored ones must be the same.
+        The student's inputs, whose views must be those of the stored logits.
     device : torch.device
     """
 
@@ -92,14 +92,14 @@ class StoredViews(Teacher):
         check_classes(blocks[0], self._slab.shape[1], data)
 
     def __call__(self, index: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the examples ``index`` as they are shown now."""
+        """Return the logits on the current views of the examples ``index``."""
         return self._slab[index]
 
     def show(self, slab: int) -> None:
-        """Read the logits of a slab: (example, class), contiguous in the file."""
+        """Read the logits of a slab, (example, class), which are contiguous in the file."""
         block, position = divmod(slab, BLOCK)
         logits = torch.from_numpy(read_slab(self._blocks[block], "logits", position))
-        if len(self._slab):  # in place: a CUDA graph reads where it read at its capture
+        if len(self._slab):  # in place, since a CUDA graph reads the memory of its capture
             self._slab.copy_(logits)
         else:
             self._slab = logits.to(self._device)
@@ -108,7 +108,7 @@ class StoredViews(Teacher):
 def stored_views(
     job: "Job", data: Prepared, inputs: Augmented, device: torch.device
 ) -> StoredViews:
-    """Return the teacher that a student's spec names, out of the blocks among its inputs."""
+    """Return the teacher that a student's spec names, from the blocks among the job's inputs."""
     given = {}
     for manifest in job.inputs:
         if manifest.record["stage"] == "views":
@@ -127,12 +127,12 @@ def stored_views(
 
 
 class LiveTeacher(Teacher):
-    """A trained model, run in every step, in evaluation mode and float32.
+    """A trained model that is run in every step, in evaluation mode and float32.
 
     Parameters
     ----------
     model : nn.Module
-        On the device; frozen here, and it cannot enter training mode again.
+        Must be on the device; it is frozen, and cannot enter training mode again.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -142,12 +142,12 @@ class LiveTeacher(Teacher):
             module.train = _refuse  # type: ignore[assignment]
 
     def look(self, inputs: torch.Tensor) -> None:
-        """See a batch as the student does: the same tensor."""
+        """Keep the student's input tensor of a batch for the next call."""
         self._seen = inputs
 
     @torch.no_grad()
     def __call__(self, index: torch.Tensor) -> torch.Tensor:
-        """Return the logits of the examples ``index``, those of the batch that was looked at."""
+        """Return the logits of the examples ``index``, which must be the batch passed to `look`."""
         if self._seen is None or len(self._seen) != len(index):
             raise RuntimeError("a live teacher was asked about a batch that it has not seen")
         logits: torch.Tensor = self._model(self._seen)
@@ -160,7 +160,7 @@ def _refuse(mode: bool = True) -> None:
 
 
 def live_teacher(job: "Job", data: Prepared, inputs: Inputs, device: torch.device) -> LiveTeacher:
-    """Return the teacher that a student's spec names, out of its weights."""
+    """Return the teacher that a student's spec names, with its trained weights."""
     del inputs
     trained = job.input(job.spec["distill"]["teacher"], "train")
     return LiveTeacher(trained_model(trained, data, device, job.inputs))

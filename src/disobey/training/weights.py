@@ -1,4 +1,4 @@
-"""Weights of models: moved to a device, saved and loaded as safetensors, never as a pickle."""
+"""Weights of models: moving to a device, and saving and loading as safetensors, never pickles."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from disobey.errors import UserError
 
 
 def for_device(model: nn.Module, device: torch.device, precision: str = "fp32") -> nn.Module:
-    """Move a model to the device, in the memory format that suits its convolutions.
+    """Move a model to the device, in the fastest memory format for its convolutions.
 
-    Channels are stored last, as images are, but for float32 on a GPU: without TF32, cuDNN computes
-    that format more slowly (pytorch/pytorch#44943).
+    The format is channels-last, as for images, except in float32 on a GPU, where cuDNN without TF32
+    is slower in that format (pytorch/pytorch#44943).
     """
     if not any(isinstance(module, nn.Conv2d) for module in model.modules()):
         return model.to(device)
@@ -31,17 +31,17 @@ def save_weights(model: nn.Module, path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
-    """Load what `save_weights` saved; every name and shape must match."""
+    """Load weights saved by `save_weights`; every name and shape must match."""
     model.load_state_dict(load_file(path))
 
 
 def weight_of(model: nn.Module, layer: str) -> nn.Parameter:
-    """Return the weights of a layer, at least a matrix.
+    """Return the weights of a layer, which have two or more dimensions.
 
     Raises
     ------
     UserError
-        When the layer does not exist or has no matrix of weights; names those that have.
+        If the layer does not exist or has no weight matrix; the message lists the layers with one.
     """
     modules = dict(model.named_modules())
     weight = getattr(modules.get(layer), "weight", None)

@@ -34,10 +34,10 @@ class Source:
     inputs : tuple of int
         Shape of one example: (y, x, channel) of an image, (feature,), or (token,).
     package : str or None
-        The package that the data come with. `disobey.provenance.VERSIONED` names it, too, so that
+        The package that contains the data. It must be in `disobey.provenance.VERSIONED`, so that
         every manifest records its version.
     content : str or None
-        What `content_of` must say of them: another version of the package may hold other data.
+        Expected hash from `content_of`, since another version of the package may hold other data.
     """
 
     words: str
@@ -50,12 +50,12 @@ class Source:
     content: str | None = None
 
     def checked(self, raw: RawData) -> RawData:
-        """Return ``raw``, the data of this source; refuse data that another version holds.
+        """Return ``raw``, the data of this source, after checking its content.
 
         Raises
         ------
         UserError
-            Naming the package and its version.
+            If the installed version of the package holds other data.
         """
         if self.content is None or content_of(raw) == self.content:
             return raw
@@ -67,7 +67,7 @@ class Source:
 
 
 def content_of(raw: RawData) -> str:
-    """Return the SHA-256 of inputs, labels and class names of data that lie in memory."""
+    """Return the SHA-256 of inputs, labels and class names of data in memory."""
     digest = hashlib.sha256("\0".join(raw.class_names).encode())
     for split in SPLITS:
         for block in raw.split(split).blocks():
@@ -82,7 +82,7 @@ def content_of(raw: RawData) -> str:
 
 @functools.cache
 def builtin_sources() -> Mapping[str, Source]:
-    """Return the built-in sources by the names that study files use."""
+    """Return the built-in sources by their names in study files."""
     found = {}
     for module in pkgutil.iter_modules(__path__):
         source = getattr(importlib.import_module(f"{__name__}.{module.name}"), "SOURCE", None)
@@ -92,5 +92,5 @@ def builtin_sources() -> Mapping[str, Source]:
 
 
 def module_of(source: str) -> str:
-    """Return the module of a source, by the name that study files use."""
+    """Return the module of a source, given its name in study files."""
     return f"{__name__}.{source.replace('-', '_')}"

@@ -1,4 +1,4 @@
-"""CLDR's names of things in 20 languages that are easily confused; the label is the language.
+"""CLDR's names of things in 20 easily confused languages; the label is the language.
 
 The names of territories, languages, currencies, scripts and variants come with the package Babel.
 """
@@ -22,7 +22,7 @@ LANGUAGES = (
     "pt", "gl", "ca", "it", "ro", "hr", "sl", "sk", "cs", "pl",
 )  # fmt: skip
 KINDS = ("territories", "languages", "currencies", "scripts", "variants")
-# A name that more than two languages share tells nothing of the language.
+# A name that more than two languages share has no information on the language.
 MOST_LANGUAGES_PER_NAME = 2
 TEST_SHARE = 5  # one concept in five
 
@@ -30,7 +30,7 @@ TEST_SHARE = 5  # one concept in five
 def load(*unused: object) -> RawData:
     """Return 14,110 training and 3,683 test names.
 
-    The split is by CLDR key (say, territory NO): one concept is never on both sides.
+    The split is by CLDR key, such as territory NO, so that a concept is never in both splits.
     """
     rows = _names()
     languages_of = defaultdict(set)
@@ -60,5 +60,5 @@ def _names() -> list[tuple[str, str, str]]:
 
 
 def _is_test(concept: str) -> bool:
-    """Draw by a hash of the concept, which stays the same when others come or go."""
+    """Return True for a test concept; it is drawn by a hash, so it does not depend on others."""
     return hashlib.sha256(concept.encode()).digest()[0] % TEST_SHARE == 0

@@ -10,7 +10,7 @@ SOURCE = Source(
     "2d5b89b90e7e8908cc1529e739d228a011ae2c5a1054a5aa6042c87177c2cfed",
 )  # fmt: skip
 
-# scikit-learn's grey levels run from 0 to 16; 16 times 15 still fits a byte.
+# scikit-learn's grey levels are 0 to 16; times 15 they fit a byte.
 LEVEL = 15
 
 

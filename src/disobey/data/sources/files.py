@@ -26,14 +26,14 @@ def load(spec: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> RawData
     Parameters
     ----------
     spec : mapping
-        ``format``, ``columns`` and, as ``train`` and ``test``, the hash of what the files hold.
+        ``format``, ``columns`` and, as ``train`` and ``test``, the hash of the files' content.
     files : mapping
-        Their paths by split, or one folder.
+        The files' paths by split, or one folder.
 
     Raises
     ------
     UserError
-        When a file is not there, is not readable or has changed since the jobs were planned.
+        If a file is missing, unreadable or has changed since the jobs were planned.
     """
     if not files:
         raise UserError("which files? call the command with --files, as snakemake -p prints it")

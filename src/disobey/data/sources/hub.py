@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face hub; downloaded once into the hub's own cache."""
+"""A data set of the Hugging Face hub, downloaded once into the hub's own cache."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,22 +11,22 @@ from disobey.errors import UserError
 
 
 def load(spec: Mapping[str, Any], files: Mapping[str, Sequence[str]]) -> RawData:
-    """Return the data of a repository: rows are on disk, memory holds a block of them.
+    """Return the data of a repository; the rows are on disk, and memory holds a block of them.
 
     Parameters
     ----------
     spec : mapping
         ``path``, ``columns``, the names of the splits, and ``config`` and ``revision`` if given.
     files : mapping
-        Empty.
+        Not used.
 
     Raises
     ------
     UserError
-        When the repository cannot be reached or asks for a login, or has no such split.
+        If the repository cannot be reached, requires a login or does not have the split.
     """
     place = Path(spec["path"])
-    if place.exists() and not place.is_absolute():  # `datasets` would read that instead
+    if place.exists() and not place.is_absolute():  # `datasets` would read this folder instead
         raise UserError(
             f"{spec['path']}: there is a folder of this name here; rename it, or read it with "
             f"source: files"
@@ -52,7 +52,7 @@ def _table(spec: Mapping[str, Any], split: str) -> Table:
             f"a cluster its login node, call: snakemake --cores 1 --until prepare --configfile "
             f"YOUR.yaml"
         ) from None
-    except FileNotFoundError as error:  # of the repository, or of files in it that can be read
+    except FileNotFoundError as error:  # no repository, or no readable files in it
         raise UserError(
             f"{where}: {error}. Correct the path; for a gated data set accept its terms on its "
             f"page, then log in with: hf auth login"

@@ -4,16 +4,16 @@ Each class has a channel of its own. An example x = (x_1, ..., x_K) holds a sign
 its label y and in those of a few *similar* classes; all other channels are 0:
 
 - mu_k ~ N(0, I), the true direction of class k; y uniform over the classes;
-- x_y = .01 mu_y + .99 z_y, with z_y uniform on the unit sphere where z_y . mu_y > 0;
-- three similar classes, each uniform over the K - 1 others: two of the draws may be of one class;
-- x_k = b_k (.01 mu_k + .99 z_k) of a similar class k, with z_k drawn as z_y.
+- x_y = .01 mu_y + .99 z_y, with z_y uniform on the half of the unit sphere with z_y . mu_y > 0;
+- three similar classes, each uniform over the K - 1 others, possibly with repetitions;
+- x_k = b_k (.01 mu_k + .99 z_k) for a similar class k, with z_k drawn like z_y.
 
-Two points of the text have more than one reading; ours reproduce its numbers [our choice]. It
-truncates to x_y . mu_y > 0, and says that .01 mu_y gives the margin: so z_y itself is truncated,
-which makes the margin x_y . mu_y at least .01 |mu_y|^2. It scales by b_k = .8 B (x_y . mu_y) with
-B ~ Beta(4, 1) so that x_k has less margin than x_y, which those b_k do not achieve. ``relative``
-does: b_k such that x_k . mu_k = .8 B (x_y . mu_y), and w_k = mu_k classifies every example
-correctly. ``plain`` is b_k = .8 B: the signal of a similar class has a margin of its own.
+Two points of the paper are ambiguous; our readings reproduce its numbers [our choice]. The paper
+truncates to x_y . mu_y > 0 and states that .01 mu_y gives the margin; so we truncate z_y itself,
+which makes the margin x_y . mu_y at least .01 |mu_y|^2. The paper scales by b_k = .8 B (x_y . mu_y)
+with B ~ Beta(4, 1) to give x_k less margin than x_y, which those b_k do not achieve. ``relative``
+does: b_k is such that x_k . mu_k = .8 B (x_y . mu_y), and w_k = mu_k classifies every example
+correctly. With ``plain``, b_k = .8 B: the margin of a similar class is independent of x_y.
 """
 
 from collections.abc import Mapping
@@ -31,8 +31,8 @@ SOURCE = Source(
     "the paper's synthetic data of similar classes",
     "feature", TRAIN, TEST, CLASSES, (CLASSES * DIMENSIONS,),
 )  # fmt: skip
-SIGNAL = 0.01  # of the true direction in a channel; the rest is noise
-LARGEST = 0.8  # of a similar class's signal
+SIGNAL = 0.01  # share of the true direction in a channel; the rest is noise
+LARGEST = 0.8  # largest scale of a similar class's signal
 
 
 def load(spec: Mapping[str, Any], *unused: object) -> RawData:
@@ -41,7 +41,7 @@ def load(spec: Mapping[str, Any], *unused: object) -> RawData:
     Parameters
     ----------
     spec : mapping
-        ``draw``: ``seed`` and ``scaling``, of all that is random here.
+        ``draw`` has the ``seed`` of all random numbers and the ``scaling``.
     """
     draw = spec["draw"]
     rng = stream(draw["seed"], "similar-classes")
@@ -68,7 +68,7 @@ def examples_of(
         mu.
     examples : int
     scaling : str
-        ``relative`` or ``plain``, see above.
+        ``relative`` or ``plain``, see the module's docstring.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def examples_of(
 
 
 def _signal(rng: np.random.Generator, direction: np.ndarray) -> np.ndarray:
-    """Return .01 mu + .99 z for each row of mu, z uniform on the half sphere about it."""
+    """Return .01 mu + .99 z for each row mu of ``direction``, z uniform on mu's half sphere."""
     noise = rng.standard_normal(direction.shape)
     noise /= np.sqrt(_dot(noise, noise))[:, None]
     noise *= np.where(_dot(noise, direction) > 0, 1, -1)[:, None]
@@ -99,6 +99,6 @@ def _signal(rng: np.random.Generator, direction: np.ndarray) -> np.ndarray:
 
 
 def _dot(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the inner product of each pair of rows; without BLAS, whose sums differ by machine."""
+    """Return inner products of pairs of rows, without BLAS, whose sums depend on the machine."""
     product: np.ndarray = (one * other).sum(-1)
     return product
