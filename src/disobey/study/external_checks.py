@@ -302,7 +302,7 @@ def _no_such(name: str, study: Study) -> str:
 
 
 def _owner(known: Mapping[str, Pretrained], model: str) -> tuple[str | None, ...]:
-    """Return what identifies the source of a model's tokenizer, from the study file."""
+    """Return the identity of the source of a model's tokenizer, as given in the study file."""
     seen = {model}
     while (declared := known[model].tokenizer) in known and declared not in seen:
         model = str(declared)

@@ -104,7 +104,7 @@ class ExternalModels:
     def _classified(
         self, dataset: str, checkpoint: Checkpoint, splits: Sequence[str], max_tokens: int | None
     ) -> str:
-        """Plan the inference of a checkpoint on a data set; return the address of its logits."""
+        """Plan the inference of a checkpoint on a data set; return the id of the store."""
         options, place = self.study.datasets[dataset], checkpoint.place()
         spec: dict[str, Any] = {
             "data": self.runs.data(dataset), "splits": list(splits), "kind": options.rows,
