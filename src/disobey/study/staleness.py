@@ -147,7 +147,7 @@ def _code_changed(job: PlannedJob, manifest: Manifest, digests: CodeDigests) -> 
 
 
 def _accepted(manifest: Manifest) -> bool:
-    """Return whether a store was made by code other than its manifest records, by `accept`."""
+    """Return whether the code that made a store differs from the accepted code in its manifest."""
     accepted = manifest.record.get("accepted", [])
     return bool(accepted and accepted[0]["from"] != manifest.record["code"])
 
