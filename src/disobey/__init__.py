@@ -9,7 +9,7 @@ import importlib
 from typing import Any
 
 __version__ = "0.1.0"
-# Names for notebooks, by the module that defines them.
+# Names for notebooks, mapped to the modules that define them.
 _MODULES = {
     "compare": "api", "confidence_logit": "api", "exaggeration": "api", "linear_path": "api",
     "load_inputs": "opening", "load_run": "opening", "open_study": "opening",
@@ -18,7 +18,7 @@ __all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what notebooks use when it is first asked for: the commands stay light."""
+    """Import a name for notebooks on first use, which keeps the commands light."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"disobey.{_MODULES[name]}"), name)

@@ -47,12 +47,12 @@ def usage() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Dispatch; imports only the command that was asked for."""
+    """Run the requested command, and import only that one; return its exit status."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
     command, rest = arguments[0], arguments[1:]
-    # Curves are a stage and a tool: only the call of a stage has a spec.
+    # "curves" is both a stage and a tool: only a call of the stage has a spec.
     if command in STAGES and (command not in TOOLS or {"--spec", "--from-stdin"} & {*rest}):
         _load(f"disobey.stages.{command}")
         return int(_load("disobey.stages.command").main(command, rest))
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _load(module: str) -> ModuleType:
-    """Import a module without garbage collection, which would search all that libraries make."""
+    """Import a module with garbage collection off: it would scan all objects of the libraries."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -77,10 +77,11 @@ def _load(module: str) -> ModuleType:
 
 
 def _to_the_end(arguments: list[str]) -> int:
-    """Dispatch, and end without a word where whoever reads has read enough (``... | head``).
+    """Run `main`, and exit silently when the reader closes the pipe (``... | head``).
 
-    What the terminal cannot show, a minus sign in Latin-1, say, is replaced. No window shows our
-    figures: matplotlib is not to look for the backend that Jupyter names to all its processes.
+    Characters that the terminal cannot show, such as a minus sign in Latin-1, are replaced.
+    matplotlib must not look for the backend that Jupyter sets for all its processes, since no
+    figure is shown in a window.
     """
     os.environ.pop("MPLBACKEND", None)
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -95,7 +96,7 @@ def _to_the_end(arguments: list[str]) -> int:
         print(f"disobey {arguments[0]}: {words}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python says so at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python reports it
         return 1
     return status
 
@@ -103,7 +104,7 @@ def _to_the_end(arguments: list[str]) -> int:
 def console() -> int:
     """Run the command line of this process; return its exit status.
 
-    At the end, Python would search the modules of the libraries for garbage: 0.3 s with torch.
+    Skips Python's garbage collection at exit, which takes 0.3 s with torch.
     """
     atexit.register(gc.freeze)
     if sys.argv[1:2] and sys.argv[1] in STAGES:

@@ -17,7 +17,7 @@ from disobey.analysis.confidence import confidence_logit as _confidence_logit
 if TYPE_CHECKING:
     from disobey.comparison.result import Comparison
 
-# A model: logits (example, class), one array for each split, or a file of them.
+# A model: an array of logits (example, class), one array per split, or a file of logits.
 Model = ArrayLike | Mapping[str, ArrayLike] | str | Path
 
 __all__ = ["compare", "confidence_logit", "exaggeration", "linear_path"]
@@ -32,10 +32,10 @@ def confidence_logit(logits: ArrayLike, chosen: ArrayLike | None = None) -> np.n
     Parameters
     ----------
     logits : array_like, shape (example, class)
-        The scores before softmax; two classes at least.
+        The scores before softmax; at least two classes.
     chosen : array_like of int, shape (example,), optional
-        The class c of each example; without it the model's own prediction. In the paper's plot it
-        is what the *teacher* predicts, for teacher and student alike.
+        The class c of each example; by default the model's own prediction. The paper's plot uses
+        the *teacher's* prediction for both teacher and student.
 
     Returns
     -------
@@ -73,23 +73,23 @@ def confidence_logit(logits: ArrayLike, chosen: ArrayLike | None = None) -> np.n
 def exaggeration(
     teacher: ArrayLike, student: ArrayLike, replicates: Sequence[ArrayLike]
 ) -> "Exaggeration":
-    """Return by how much a student exaggerates the confidence that teachers share.
+    """Estimate how much a student exaggerates the confidence that teachers share.
 
     For each replicate r, with c the class that r predicts and phi the `confidence_logit` of c::
 
         A = cov(phi_student, phi_r) / cov(phi_teacher, phi_r),
         G(q) = mean(phi_student - phi_teacher) in decile q of phi_r,
 
-    averaged over replicates. Conditioning on a third model keeps the teacher's own noise out: a
-    student that is no more than another seed has A = 1 and G = 0. An estimator of ours, not of the
-    paper, whose plot is conditioned on the teacher.
+    averaged over replicates. Conditioning on a third model removes the teacher's own noise: a
+    student that behaves like another seed of the teacher has A = 1 and G = 0. The estimator is
+    ours; the paper's plot is conditioned on the teacher.
 
     Parameters
     ----------
     teacher, student : array_like, shape (example, class)
         Logits over the same examples.
     replicates : sequence of array_like, shape (example, class)
-        Teachers of other seeds: same data, label noise and recipe; one at least.
+        Teachers of other seeds: same data, label noise and recipe; at least one.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def exaggeration(
     Raises
     ------
     UserError
-        For no replicate, and for arrays that `compare` refuses.
+        If there are no replicates, or for arrays that `compare` refuses.
 
     Examples
     --------
@@ -130,11 +130,11 @@ class Exaggeration:
     Attributes
     ----------
     a : float
-        A, a ratio: above 1 the student exaggerates. An estimate of one pair, without an interval.
+        A, a ratio: above 1 the student exaggerates. An estimate from one pair, with no interval.
     gaps : ndarray of float64, shape (10,)
-        G of each decile of the replicates' confidence, in logits, the least sure first.
+        G of each decile of the replicates' confidence, in logits, least confident first.
     replicates : int
-        How many replicates it was averaged over.
+        Number of replicates averaged over.
     """
 
     a: float
@@ -161,7 +161,7 @@ def compare(
     resamples: int = 1000,
     seed: int = 0,
 ) -> "Comparison":
-    """Test the paper's claims on confidence for a teacher and its student, from their logits.
+    """Test the paper's claims about confidence for a teacher and its student, from their logits.
 
     Parameters
     ----------
@@ -169,32 +169,33 @@ def compare(
         Logits; a mapping with ``train`` and ``test`` for both splits, which may also hold
         ``train_label``, ``test_example_id`` and so on; or the path of a file of them.
     reference : like teacher, optional
-        The student's architecture, initialisation and batch order, trained on labels alone.
+        A model with the student's architecture, initialisation and batch order, trained on labels
+        alone.
     replicates : sequence of the same
-        Teachers of other seeds. Without one A, G, A_z and B, and so most claims, have no value.
+        Teachers of other seeds. Without any, A, G, A_z and B, and so most claims, have no value.
     pairs : sequence of (teacher, student) or (teacher, student, reference)
-        More pairs, one per seed: then intervals are over seeds, and there are verdicts. The
-        teachers of the other pairs are replicates.
+        Further pairs, one per seed: intervals are then over seeds, and there are verdicts. The
+        teachers of the other pairs serve as replicates.
     labels : array_like of int, shape (example,), mapping, or path, optional
-        Classes 0 to class - 1, where the models' files hold none.
+        Classes 0 to class - 1; needed if the models' files contain no labels.
     probabilities : bool
-        Whether all models are given as probabilities: ln p are then the logits. Zeros are refused.
+        Whether all models are given as probabilities: the logits are then ln p. Zeros are refused.
     split : str, optional
-        Which split arrays without a name are of: ``test``, if nothing is said, or ``train``.
+        The split of arrays that do not name one: ``test`` (the default) or ``train``.
     resamples : int
-        Bootstrap resamples of the test examples.
+        Number of bootstrap resamples of the test examples.
     seed : int
-        Of the resamples.
+        Seed of the resampling.
 
     Returns
     -------
     disobey.comparison.result.Comparison
-        Printed, it shows verdicts and what cannot be concluded.
+        Its printed form shows the verdicts and what cannot be concluded.
 
     Raises
     ------
     disobey.errors.UserError
-        Naming array and row, for what cannot be right: see ``disobey.comparison.alignment``.
+        For invalid input, naming the array and row; see ``disobey.comparison.alignment``.
 
     Examples
     --------
@@ -219,15 +220,15 @@ def linear_path(
     times: ArrayLike,
     teacher_stop: float | Sequence[float] = (),
 ) -> "LinearPath":
-    """Return how gradient flow from zero on 1/2 ||X b - y||^2 learns along each eigendirection.
+    """Return the path of gradient flow from zero on 1/2 ||X b - y||^2, by eigendirection.
 
     With X = U S V', lambda_k = s_k^2, a teacher stopped at T and one round of distillation::
 
         one-hot:  b_k(t) = (u_k.y / s_k) (1 - e^(-lambda_k t)),
         student:  b_k(t) = (u_k.y / s_k) (1 - e^(-lambda_k t)) (1 - e^(-lambda_k T)).
 
-    The paper's theorem: where both have made equal progress along direction 1, the student has made
-    less along the others.
+    The paper's theorem: when both have made equal progress along direction 1, the student has made
+    less progress along the others.
 
     Parameters
     ----------
@@ -236,10 +237,10 @@ def linear_path(
     targets : array_like, shape (example,)
         y.
     times : array_like, shape (time,)
-        Positive, in units of 1 / eigenvalue; gradient descent of step size eta is there after
-        t / eta steps, if eta is small.
+        Positive, in units of 1 / eigenvalue; gradient descent with a small step size eta reaches
+        time t after t / eta steps.
     teacher_stop : float or sequence of float
-        T, in the same unit; several for repeated distillation, none for the one-hot path.
+        T, in the same unit; several for repeated distillation, empty for the one-hot path.
 
     Returns
     -------
@@ -298,7 +299,7 @@ class LinearPath:
 
     @property
     def progress(self) -> np.ndarray:
-        """b_k(t) as a share of the one-hot limit, (time, direction); NaN where that is 0."""
+        """b_k(t) as a share of the one-hot limit, (time, direction); NaN where the limit is 0."""
         share = np.full_like(self.along, np.nan)
         return np.divide(self.along, self.limit, out=share, where=self.limit != 0)
 

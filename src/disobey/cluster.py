@@ -1,9 +1,9 @@
 """Groups of small jobs that a cluster runs as one job, their members one after another.
 
 Jobs are grouped in rounds: data, eigendirections of the data, all teachers, then all students that
-learn from them together with references and placebos, and last the analyses. A job reads from
-earlier rounds or from its own group only, so no group waits for itself. The finished members of a
-group stay when it fails, reaches its time limit or is cancelled; the next attempt makes the others.
+learn from them together with references and placebos, and last the analyses. A job reads only from
+earlier rounds or its own group, so no group waits for itself. The finished members of a group are
+kept when it fails, reaches its time limit or is cancelled; the next attempt makes the others.
 """
 
 import functools
@@ -22,23 +22,23 @@ from disobey.stores.manifest import broken_store
 from disobey.study.jobs import Name, Plan, PlannedJob
 
 # Both are our choice.
-LEAST_SECONDS = 600.0  # of a group, unless it is the only one of its round
-SECONDS_TO_START = 2.0  # a member's process, whose files the node has read already
+LEAST_SECONDS = 600.0  # shortest group, unless it is the only one of its round
+SECONDS_TO_START = 2.0  # start of a member's process; the node has the files cached
 
 
 @dataclass
 class _Unit:
-    """Jobs that stay in one group: those of one run, or of one setting."""
+    """Jobs that are kept in one group: the jobs of one run, or of one setting."""
 
     jobs: list[Name] = field(default_factory=list)
     seconds: float = 0.0
 
 
 def groups_of(plan: Plan, seconds: Callable[[str, str], float]) -> dict[Name, str]:
-    """Return the name of each job's group; a job that is submitted by itself has none.
+    """Return the name of each job's group, without the jobs that are submitted by themselves.
 
-    They depend on the plan, and on the estimated ``seconds`` of the job of a stage and a key alone,
-    not on what is made.
+    Groups depend only on the plan and on the estimated ``seconds`` of a job, given its stage and
+    key, and not on which stores exist.
     """
     rounds: dict[str, dict[str, _Unit]] = {}
     for name, place in _places(plan).items():
@@ -55,7 +55,7 @@ def groups_of(plan: Plan, seconds: Callable[[str, str], float]) -> dict[Name, st
 
 
 def _chunks(units: Sequence[_Unit]) -> list[list[_Unit]]:
-    """Return the units in chunks that are long enough; a unit that is so itself is a chunk."""
+    """Divide units into chunks of at least `LEAST_SECONDS`; a unit that long is its own chunk."""
     chunks = [[unit] for unit in units if unit.seconds >= LEAST_SECONDS]
     short: list[_Unit] = []
     for unit in units:
@@ -76,7 +76,7 @@ def _seconds(units: Sequence[_Unit]) -> float:
 
 
 def _places(plan: Plan) -> dict[Name, tuple[str, str]]:
-    """Return the round of each job that is grouped, and the unit that it belongs to."""
+    """Return the round and the unit of each job that can be grouped."""
     above = _depths(plan)
     places = {name: _place(plan, job, *above) for name, job in plan.jobs.items()}
     return {name: place for name, place in places.items() if place is not None}
@@ -88,7 +88,7 @@ def _place(
     spec = json.loads(job.spec)
     if job.stage in ("prepare", "labels"):
         data = job.key if job.stage == "prepare" else spec["data"]
-        # Snakemake groups only jobs whose resources that are words are equal: the user's files.
+        # Snakemake requires equal string resources (the user's files) within a group.
         files = [data for data, files in plan.files.items() if files]
         return f"data-{files.index(data)}" if data in files else "data", data
     if job.stage == "basis" and "run" not in spec:
@@ -96,7 +96,7 @@ def _place(
     if job.stage in ("train", "dump", "views", "basis"):
         run = job.key if job.stage == "train" else spec["run"]
         depth = depths["train", run]
-        # References and placebos, which nobody learns from, run with the first students.
+        # References and placebos teach no student, so they run with the first students.
         number = depth - 1 if depth > 1 or run in teachers else 1
         called = f"students-{number}" if number else "teachers"
         return (called if job.stage in ("train", "dump") else f"views-of-{called}"), run
@@ -106,10 +106,10 @@ def _place(
 
 
 def _depths(plan: Plan) -> tuple[dict[Name, int], set[str]]:
-    """Return the number of trainings upstream of each job, its own included; and all teachers."""
+    """Return the length of the longest chain of trainings up to each job, and all teachers."""
     depths: dict[Name, int] = {}
     teachers: set[str] = set()
-    runs: dict[str, set[str]] = {}  # that a store comes from, by its manifest
+    runs: dict[str, set[str]] = {}  # the runs that a store depends on, by its manifest
     makers = {job.manifest: name for name, job in plan.jobs.items()}
     for name, job in plan.jobs.items():
         above = set().union(*(runs[path] for path in job.inputs))
@@ -122,31 +122,31 @@ def _depths(plan: Plan) -> tuple[dict[Name, int], set[str]]:
     return depths, teachers
 
 
-# A member takes the only one that a cluster's job has, so members run one after another: memory is
-# that of the largest, time the sum. The Snakefile limits it to the group.
+# Each cluster job has one "turn", and a member takes it, so members run one after another: the
+# memory is the largest member's, the time is the sum. The Snakefile limits the scope to the group.
 TURN = "turn"
-# When the Snakemake that submits jobs began; they get its environment.
+# Start time of the Snakemake that submits jobs; the jobs inherit its environment.
 BEGAN = "DISOBEY_RUN_BEGAN"
 
 
 def run_groups(workflow: Any, groups: Mapping[Name, str]) -> None:
     """Let ``workflow`` run each group as one job of the cluster.
 
-    Snakemake has its settings when it calls `execute`, and not while the Snakefile is read. It does
-    so where jobs are submitted and twice in each job: once for the group, once for its members.
+    Snakemake knows its settings only when it calls `execute`, not while it reads the Snakefile. It
+    calls it where jobs are submitted, and twice in each job: for the group and for its members.
     """
     workflow.register_resource(TURN, 1)
     execute = workflow.execute
 
     def execute_together(executor_plugin: Any, *rest: Any, **named: Any) -> Any:
-        # Otherwise what does not hang together would be a job each.
+        # Otherwise each unconnected part of a group would be a job of its own.
         workflow.group_settings.group_components = dict(Counter(groups.values()))
         run = functools.partial(execute, executor_plugin, *rest, **named)
         if executor_plugin.common_settings.dryrun_exec:
             return run()
         _keep_what_is_finished()
         if workflow.remote_exec:
-            # A member that fails does not keep the others from their turn.
+            # The other members run even if one fails.
             workflow.execution_settings.keep_going = True
             _leave_out_finished(workflow)
             return run()
@@ -160,7 +160,7 @@ def run_groups(workflow: Any, groups: Mapping[Name, str]) -> None:
 
 
 def manifests_to_make(workflow: Any, *, left: bool = False) -> set[str]:
-    """Return the manifests of all jobs that this call of Snakemake runs, or of those ``left``."""
+    """Return the manifests of the jobs that this Snakemake runs, or only of unfinished ones."""
     jobs = workflow.dag.needrun_jobs(exclude_finished=left)
     return {str(job.output[-1]) for job in jobs if job.output}
 
@@ -168,8 +168,8 @@ def manifests_to_make(workflow: Any, *, left: bool = False) -> set[str]:
 def made_in_this_run(output: Sequence[object]) -> bool:
     """Return whether a job's store was finished since the Snakemake that submits jobs began.
 
-    Its manifest is the last ``output``. Rules of a workflow that uses this one as a module may have
-    no output at all, or a folder.
+    The manifest is the last ``output``. Rules of a workflow that uses this one as a module may have
+    no output, or a folder as output.
     """
     began = os.environ.get(BEGAN)
     if began is None or not output:
@@ -179,12 +179,12 @@ def made_in_this_run(output: Sequence[object]) -> bool:
 
 
 def _leave_out_finished(workflow: Any) -> None:
-    """Leave out what an attempt before this one has finished; end where nothing is left to do."""
+    """Skip jobs that an earlier attempt finished; exit the process if none is left."""
     settings = workflow.dag_settings
     targets = list(settings.target_jobs)
 
     def finished(target: Any) -> bool:
-        # Not by the rule's name, which is another one where this workflow is a module.
+        # Not by the rule's name, which differs when this workflow is used as a module.
         rule = workflow.get_rule(target.rulename)
         return made_in_this_run(rule.expand_output(target.wildcards_dict)[0])
 
@@ -198,7 +198,7 @@ def _leave_out_finished(workflow: Any) -> None:
 
 
 def _keep_what_is_finished() -> None:
-    """Keep what a group has finished where it fails: Snakemake deletes the outputs of all."""
+    """Keep the finished outputs of a group that fails: Snakemake would delete all its outputs."""
     from snakemake.jobs import Job
 
     cleanup = Job.cleanup
@@ -211,7 +211,7 @@ def _keep_what_is_finished() -> None:
 
 
 def _note_what_is_finished(workflow: Any) -> None:
-    """Let Snakemake note of members of groups that were cancelled what they were made from."""
+    """Let Snakemake record the provenance of finished members of cancelled groups."""
     for job in list(workflow.dag.needrun_jobs()):
         if made_in_this_run(job.output):
             workflow.async_run(workflow.persistence.finished(job))

@@ -5,8 +5,8 @@ covers the definitions that a stage reaches from its roots by name, through the 
 package. An edit therefore makes stale only the jobs that can run it. Any other statement at the top
 level of a module counts wherever the module is imported.
 
-Names are looked up in the source; no module is imported. Names that Python finds only at run time
-are not seen; the plan of a study lists such members of registries among the roots.
+Names are looked up in the source; no module is imported. Names that Python resolves only at run
+time are missed; the plan of a study lists such members of registries among the roots.
 """
 
 import ast
@@ -20,7 +20,7 @@ from pathlib import Path
 
 PACKAGE = "disobey"
 NOT_MEANING = ("ctx", "kind", "type_comment", "type_ignores")  # fields of syntax trees
-LOOSE = ""  # the name under which a module's other statements count
+LOOSE = ""  # name for a module's statements that belong to no definition
 LOGS = ("log", "logger", "logging", "warnings")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -69,7 +69,7 @@ def definition_digests(roots: Iterable[str]) -> dict[str, str]:
 
 
 def modules_reached(roots: Iterable[str]) -> list[str]:
-    """Return the modules that hold what ``roots`` reach, and those that it imports."""
+    """Return the modules of all definitions that ``roots`` reach, and the modules they import."""
     return sorted({name.partition(":")[0] for name in definition_digests(roots)})
 
 
@@ -81,15 +81,15 @@ def loaded_modules() -> dict[str, str]:
 
 @functools.cache
 def module_digest(module: str) -> str:
-    """Return the digest of all that a module holds, whether a stage reaches it or not."""
+    """Return the digest of a whole module, including code that no stage reaches."""
     return source_digest(_tree(module))
 
 
 def source_digest(tree: ast.AST) -> str:
     """Digest a syntax tree without docstrings, positions and the text of messages.
 
-    Written out here since ``ast.dump`` and ``ast.unparse`` differ between Pythons; fields that are
-    empty are skipped, so a field that a later Python adds changes nothing.
+    ``ast.dump`` and ``ast.unparse`` differ between versions of Python, so neither is used. Empty
+    fields are skipped, so a field that a later Python adds changes nothing.
     """
     tokens: list[str] = []
     _write_tokens(tree, tokens)
@@ -118,7 +118,7 @@ class Source:
     loose : list of ast.stmt
         Statements that neither define a name nor import one.
     bindings : dict of set of str
-        Dotted paths that a name may mean, by the import statements at any depth.
+        Dotted paths that a name may refer to, from the import statements at any depth.
     imported : set of str
         Modules of this package that run when this one is imported.
     """
@@ -159,7 +159,7 @@ def _definition(module: str, name: str) -> Definition:
                 found = _resolve(".".join([target, *rest]))
                 reaches.update(found)
                 outside.update([] if found else [f"{first}={target}"])
-        for imported in _imports(statement, module):  # for what running the module does
+        for imported in _imports(statement, module):  # everything that running the module imports
             reaches.add((imported, LOOSE))
     for line in sorted(outside):
         digest.update(line.encode())
@@ -167,7 +167,7 @@ def _definition(module: str, name: str) -> Definition:
 
 
 def _resolve(path: str) -> list[tuple[str, str]]:
-    """Return the definitions that a dotted path means; none outside this package."""
+    """Return the definitions that a dotted path refers to; empty outside this package."""
     if path != PACKAGE and not path.startswith(f"{PACKAGE}."):
         return []
     module = path
@@ -188,7 +188,7 @@ def _resolve(path: str) -> list[tuple[str, str]]:
 
 
 def _paths(node: ast.AST, *, wordless: bool = False) -> set[str]:
-    """Return the dotted paths that a statement reads, but for those in the text of messages."""
+    """Return the dotted paths that a statement reads, except those in the text of messages."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.insert(0, node.attr)
@@ -224,7 +224,7 @@ def _source(module: str) -> Source:
 
 
 def _defined(statement: ast.stmt) -> list[str]:
-    """Return the names that a statement defines and does nothing else."""
+    """Return the names that a statement defines; empty if the statement does anything else."""
     match statement:
         case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
             return [name]
@@ -279,7 +279,7 @@ def _write_tokens(node: object, tokens: list[str], wordless: bool = False) -> No
         match node:
             case ast.JoinedStr() | ast.Constant(str()) if wordless:
                 node = ast.Constant("")
-            case ast.JoinedStr(pieces):  # Python 3.12.0 and 3.12.1 put empty ones between
+            case ast.JoinedStr(pieces):  # Python 3.12.0 and 3.12.1 insert empty pieces
                 node = ast.JoinedStr([one for one in pieces if getattr(one, "value", None) != ""])
         tokens.append(f"({type(node).__name__}")
         for name in node._fields:
@@ -322,7 +322,7 @@ def _at_runtime(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield a module or a statement, and all statements inside of it as `_at_runtime` does."""
+    """Yield a module or a statement, and all statements inside it that run; see `_at_runtime`."""
     yield tree
     for name in ("body", "orelse", "finalbody", "handlers", "cases"):
         for statement in _at_runtime(getattr(tree, name, [])):
@@ -341,7 +341,7 @@ def _tree(module: str) -> ast.Module:
 
 @functools.cache
 def _file_of(module: str) -> Path | None:
-    """Return a module's file, or None if there is none; imports nothing, torch least of all."""
+    """Return a module's file, or None if there is none, without importing anything."""
     package, *rest = module.split(".")
     found = importlib.util.find_spec(package)
     for folder in (found and found.submodule_search_locations) or ():

@@ -8,28 +8,28 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Bad input: says what is wrong, where and what to write instead; shown without traceback."""
+    """Bad input: says what is wrong, where, and the remedy; shown without a traceback."""
 
 
-# What numpy.load raises for a file that is damaged, encrypted, or packed in a way it does not know.
+# Errors of numpy.load for a damaged or encrypted file, or one with an unknown compression.
 UNREADABLE_ARRAYS = (
     OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
 class OutOfTime(UserError):
-    """A training was told that its time limit is near; its state is saved, with new steps in it."""
+    """A training stopped near its time limit, after new steps; its state is saved."""
 
 
 class DiskFull(UserError):
-    """A file could not be written for want of space; nothing that was there before is lost."""
+    """A file could not be written because the disk is full; no existing file is lost."""
 
 
 def nearest(name: object, known: Iterable[object], similarity: float = 0.6) -> str:
     """Return a hint that names what the user probably meant.
 
-    That is ``did you mean 'x'?`` for the closest of the ``known`` names, else the list of them.
-    Upper and lower case are taken for equal; ``similarity`` is how close a name must be, up to 1.
+    The hint is ``did you mean 'x'?`` for the closest of the ``known`` names, or else lists them.
+    Case is ignored; ``similarity`` is the least similarity, between 0 and 1, of a close name.
     """
     names = sorted(str(item) for item in known)
     folded = {item.casefold(): item for item in names}
@@ -39,8 +39,8 @@ def nearest(name: object, known: Iterable[object], similarity: float = 0.6) -> s
     return "there are none" if not names else "known: " + ", ".join(names)
 
 
-# Packages beyond the core, which `disobey.compare`, the analysis and the figures need: the extra
-# that installs each, by the name that is imported. tests/test_install.py compares pyproject.toml.
+# The extra that installs each package, by import name. The core packages, which `disobey.compare`,
+# the analysis and the figures need, are left out. tests/test_install.py checks pyproject.toml.
 EXTRA = {
     "torch": "train",
     "tqdm": "train",
@@ -60,7 +60,7 @@ EXTRA = {
 
 
 def advice(module: str | None) -> str | None:
-    """Return which extra brings a module that cannot be imported; None for any other module.
+    """Return advice on the extra that installs a missing module; None for any other module.
 
     Examples
     --------

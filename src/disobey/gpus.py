@@ -21,7 +21,7 @@ from pathlib import Path
 from disobey.errors import UserError
 from disobey.locks import Holder, Lock, say_without_locks
 
-PLACES = 8  # on a GPU; jobs that share it evenly are 2, 4 or 8
+PLACES = 8  # per GPU, which 2, 4 or 8 jobs can share evenly
 NVIDIA = "/dev/nvidia[0-9]*"
 # One line for each GPU: "81559, Default".
 LISTING = ("nvidia-smi", "--query-gpu=memory.total,compute_mode", "--format=csv,noheader,nounits")
@@ -32,9 +32,9 @@ MPS_FOLDER = "CUDA_MPS_PIPE_DIRECTORY"
 class Listing:
     """The GPUs that a job sees on this machine, as NVIDIA's driver lists them.
 
-    ``count`` is None if only torch can tell, ``memory_mb`` is that of the smallest GPU, None if
-    unknown. Two processes can use a ``shareable`` GPU at a time: in the compute mode
-    "Exclusive_Process" only MPS lets them.
+    ``count`` is None if only torch can determine it; ``memory_mb`` is the memory of the smallest
+    GPU, None if unknown. ``shareable`` is True if several processes can use a GPU at a time: in the
+    compute mode "Exclusive_Process" this needs MPS.
     """
 
     count: int | None
@@ -61,7 +61,7 @@ def listing() -> Listing:
 
 
 def gpus_seen() -> int | None:
-    """Return the number of GPUs that a job sees here; None if only torch can tell."""
+    """Return the number of GPUs that a job sees here; None if only torch can determine it."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([name for name in visible.split(",") if name not in ("", "-1")])
@@ -69,21 +69,21 @@ def gpus_seen() -> int | None:
 
 
 def mps_runs() -> bool:
-    """Return whether NVIDIA's Multi-Process Service runs; CUDA then uses it by itself."""
+    """Return whether NVIDIA's Multi-Process Service runs; CUDA then uses it automatically."""
     return (Path(os.environ.get(MPS_FOLDER, "/tmp/nvidia-mps")) / "control").exists()
 
 
 def take_card(cards: Sequence[str], places: int = PLACES) -> int:
-    """Return the position of the GPU on which this process has its places until it ends.
+    """Reserve places on a GPU until this process ends; return the position of the GPU.
 
-    Waits while too many are taken, and says so.
+    Waits, and prints a message, while too few places are free.
 
     Parameters
     ----------
     cards : sequence of str
         A name for each GPU that the process may use, the same in every process of the machine.
     places : int
-        How many to take, if fewer than `PLACES`; the whole GPU otherwise.
+        Number of places to take; `PLACES` or more take the whole GPU.
     """
     if not 0 < places < PLACES:
         return take_cards(cards, 1)[0]
@@ -91,9 +91,9 @@ def take_card(cards: Sequence[str], places: int = PLACES) -> int:
 
 
 def take_cards(cards: Sequence[str], count: int) -> list[int]:
-    """Return the positions of ``count`` whole GPUs, which this process has until it ends.
+    """Reserve ``count`` whole GPUs until this process ends; return their positions.
 
-    Refused if there are fewer, since waiting would never end; see `take_card`.
+    Raises an error if there are fewer GPUs, since waiting would never end; see `take_card`.
     """
     if len(cards) < count:
         raise UserError(
@@ -103,9 +103,9 @@ def take_cards(cards: Sequence[str], count: int) -> list[int]:
     return list(_whole(tuple(cards), count))
 
 
-@functools.cache  # a process that asks again gets the same, and the locks live as long as it does
+@functools.cache  # a second call returns the same GPU, and the locks live as long as the process
 def _shared(cards: tuple[str, ...], places: int) -> tuple[int, list[Lock]]:
-    """Take some places on one GPU, all at once; a second job shares one only after all have one."""
+    """Take some places on one GPU, all at once; no GPU is shared while another one is free."""
     groups = [
         (position, [Lock(path) for path in _locks_of(card)[first : first + places]])
         for first in range(0, PLACES, places)
@@ -118,7 +118,7 @@ def _shared(cards: tuple[str, ...], places: int) -> tuple[int, list[Lock]]:
 
 @functools.cache
 def _whole(cards: tuple[str, ...], count: int) -> dict[int, list[Lock]]:
-    """Take all places on ``count`` GPUs, keeping those it has while it waits for the others."""
+    """Take all places on ``count`` GPUs, holding those already taken while waiting for the rest."""
     every = [
         (position, [Lock(path)])
         for paths in zip(*map(_locks_of, cards), strict=True)
@@ -138,10 +138,9 @@ def _whole(cards: tuple[str, ...], count: int) -> dict[int, list[Lock]]:
 
 @contextlib.contextmanager
 def _turn() -> Iterator[None]:
-    """Be the only process of this machine that holds a place and waits for another one.
+    """Ensure that only one process of this machine waits for places while it holds others.
 
-    Two of them could each hold what the other waits for. Processes that share a GPU hold none while
-    they wait.
+    Two such processes could deadlock. Processes that share a GPU hold no place while they wait.
     """
 
     def waiting(holder: Holder) -> None:
@@ -198,5 +197,5 @@ def _locks_of(card: str) -> list[Path]:
 
 
 def lock_folder() -> Path:
-    """Return the folder of the locks: of this machine, and of this user."""
+    """Return the folder of this user's locks on this machine."""
     return Path(tempfile.gettempdir()) / f"disobey-gpus-{os.getuid()}"

@@ -16,7 +16,7 @@ from disobey.stores.writer import NetcdfWriter, atomic, remove_temporary_files, 
 if TYPE_CHECKING:
     from disobey.training.ranks import Ranks
 
-BY_HAND = "by-hand"  # the digest of code that nobody gave
+BY_HAND = "by-hand"  # stands in for a digest of code that was not given
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Job:
     threads : int
         Number of threads of a training; results are equal bit by bit only for equal numbers.
     files, source : dict, str or None
-        Places of the user's own files by split, and of a checkpoint; the spec has their content.
+        Paths of the user's own files by split, and of a checkpoint; the spec has their content.
     study_file : Path or None
         The study file, which the report links to.
     locked : bool
@@ -73,11 +73,11 @@ class Job:
 
     @property
     def by_hand(self) -> bool:
-        """True if the digest of the code is unknown, so that no earlier store can be equal."""
+        """True if the digest of the code is unknown, so that no earlier store can be reused."""
         return self.code == BY_HAND
 
     def known_code(self) -> str:
-        """Return the digest of the code; where nobody gave it, of all modules that are loaded."""
+        """Return the digest of the code; if it was not given, that of all loaded modules."""
         return provenance.spec_hash(code_digest.loaded_modules()) if self.by_hand else self.code
 
     @property
@@ -93,7 +93,7 @@ class Job:
     def input(self, id: str, stage: str | None = None) -> Manifest:
         """Return the manifest of the upstream store ``id``, or raise UserError.
 
-        ``stage`` tells which one is meant where two stores of one id are among the inputs.
+        ``stage`` distinguishes two inputs of the same id.
         """
         for manifest in self.inputs:
             if manifest.id == id and stage in (None, manifest.record["stage"]):
@@ -116,8 +116,8 @@ class Job:
     ) -> Iterator[NetcdfWriter]:
         """Open a netCDF file of the store, by default the store itself, for writing.
 
-        By its attributes it says what it is. Neither time nor versions are among them: equal jobs
-        write equal bytes.
+        Its attributes describe the content. They contain no time and no versions, so that equal
+        jobs write equal bytes.
         """
         made_from = STAGES[self.stage].partition(" -> ")[0]
         about = {

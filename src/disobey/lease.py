@@ -23,12 +23,12 @@ from disobey.stores.layout import lock_of
 
 LEASE = Path(".snakemake/lease")
 SNAKEMAKES_LOCKS = Path(".snakemake/locks")
-LOOKING_SECONDS = 60.0  # [our choice]: longer than any call takes to look around
+LOOKING_SECONDS = 60.0  # [our choice]: longer than any call of `looking_around` takes
 
 
 @contextlib.contextmanager
 def looking_around() -> Iterator[bool]:
-    """Hold the lease for a moment; yield whether it was free, and so nobody works here."""
+    """Hold the lease briefly; yield True if it was free, so that no Snakemake works here."""
     lease = Lock(LEASE)
     free = lease.try_take(anonymous=True)
     try:
@@ -43,12 +43,12 @@ def looking_around() -> Iterator[bool]:
 def working() -> Iterator[bool]:
     """Hold the lease while Snakemake works in this folder; yield whether locks work here.
 
-    Where another one works, a UserError says what to do about it.
+    Raises a UserError, with advice, if another Snakemake works in the folder.
     """
     lease = Lock(LEASE)
     deadline = time.monotonic() + LOOKING_SECONDS
     while not lease.try_take():
-        holder = lease.holder()  # None: somebody looks around for a moment
+        holder = lease.holder()  # None while another process is in `looking_around`
         if holder is not None or time.monotonic() > deadline:
             # A script's background jobs ignore SIGINT.
             stop = f"kill -INT {holder.pid}" if holder else "end it"
@@ -80,9 +80,9 @@ def remove_stale_locks() -> None:
 def work_alone(workflow: Any, manifests: Iterable[str]) -> None:
     """Let ``workflow`` execute jobs, which may make ``manifests``, only under the lease.
 
-    While a Snakefile is read nothing tells a run from ``--lint``, ``--report`` or ``--unlock``.
-    Snakemake calls `execute` for runs and dry runs alone, so this is where the lease is taken.
-    Where another run holds it, the wrapped method raises a WorkflowError.
+    While a Snakefile is read, a run cannot be distinguished from ``--lint``, ``--report`` or
+    ``--unlock``. Snakemake calls `execute` only for runs and dry runs, so the lease is taken there.
+    If another run holds it, the wrapped method raises a WorkflowError.
     """
     from snakemake.exceptions import WorkflowError
 
@@ -98,7 +98,7 @@ def work_alone(workflow: Any, manifests: Iterable[str]) -> None:
                 alone = stack.enter_context(working())
             except UserError as error:
                 raise WorkflowError(str(error)) from None
-            if executor_plugin.name == "slurm" and alone:  # or they may be another Snakemake's
+            if executor_plugin.name == "slurm" and alone:  # else they may be another Snakemake's
                 cancel_left_jobs(Path.cwd())
             for line in left_at_work(manifests):
                 print(f"disobey: {line}", file=sys.stderr)
@@ -108,7 +108,7 @@ def work_alone(workflow: Any, manifests: Iterable[str]) -> None:
 
 
 def left_at_work(manifests: Iterable[str]) -> list[str]:
-    """Return in words the jobs of an earlier run that are still at work on ``manifests``."""
+    """Describe the jobs of an earlier run that are still at work on ``manifests``."""
     held = ((name, Lock(lock_of(name)).held_by()) for name in manifests)
     return [
         f"{holder}, left by an earlier run, still makes {name}; the job of this run waits for it"
@@ -117,19 +117,19 @@ def left_at_work(manifests: Iterable[str]) -> list[str]:
     ]
 
 
-# Snakemake calls all jobs of a run by the run's random number, perhaps after a prefix.
+# Snakemake names all SLURM jobs of a run by the run's random UUID, optionally after a prefix.
 NAME_OF_A_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 def cancel_left_jobs(folder: Path) -> None:
-    """Cancel this user's jobs of ``folder``, running or not, that a Snakemake submitted; say which.
+    """Cancel and print this user's SLURM jobs of ``folder`` that an earlier Snakemake submitted.
 
-    Call it only while the lease shows that no other Snakemake works there. One that still waits
-    in the queue would, when its turn comes, delete and make again what this run has made by then.
+    Call it only while the lease shows that no other Snakemake works there. When its turn came, a
+    job that still waits in the queue would delete and remake stores that this run has made.
     """
     asked = ("squeue", "--me", "--noheader", "--format", "%i|%j|%Z")
     listed = _said(*asked, otherwise="jobs left in the queue are not looked for")
-    # A banner, or the name of a cluster, has no such columns.
+    # Lines without these columns are a banner or the name of a cluster.
     jobs = [line.split("|", 2) for line in (listed or "").splitlines() if line.count("|") >= 2]
     left = [
         job for job, name, place in jobs if NAME_OF_A_RUN.search(name) and Path(place) == folder
@@ -144,15 +144,15 @@ def cancel_left_jobs(folder: Path) -> None:
 
 
 def cancel(jobs: Sequence[str]) -> None:
-    """Call ``scancel``; print an error, since whoever needs the jobs gone waits for it."""
+    """Call ``scancel``; only print its errors, since the caller waits for the jobs to end."""
     _said("scancel", *jobs, otherwise="waiting for the job to end by itself")
 
 
 def start_again() -> bool:
-    """Let SLURM put the job of this process back into its queue; return whether it does.
+    """Requeue the SLURM job of this process; return whether SLURM does so.
 
-    The job keeps its number, so that the Snakemake that submitted it goes on waiting for it and
-    counts no failure. Only a job that Snakemake submitted is put back.
+    The job keeps its number, so the Snakemake that submitted it keeps waiting for it and counts no
+    failure. Only a job that Snakemake submitted is requeued.
     """
     job = os.environ.get("SLURM_JOB_ID")
     if not job or not is_of_a_run(job):
@@ -164,9 +164,9 @@ def start_again() -> bool:
 
 
 def is_of_a_run(job: str) -> bool:
-    """Return whether Snakemake submitted a SLURM job; another one may be a user's own allocation.
+    """Return whether Snakemake submitted a SLURM job; others may be a user's own allocation.
 
-    Asks ``squeue``, since ``SLURM_JOB_NAME`` is the name of a step inside a job.
+    It asks ``squeue``, since inside a job ``SLURM_JOB_NAME`` is the name of a step.
     """
     asked = ("squeue", "--jobs", job, "--noheader", "--format", "%j")
     name = _said(*asked, otherwise=f"SLURM job {job} is left as it is")
@@ -174,7 +174,7 @@ def is_of_a_run(job: str) -> bool:
 
 
 def _said(*words: str, otherwise: str) -> str | None:
-    """Return what a command prints; where it fails None, having said what happens ``otherwise``."""
+    """Return the output of a command; if it fails, print ``otherwise`` and return None."""
     nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
     try:
         done = subprocess.run(words, check=True, timeout=60, stdin=nothing, stdout=pipe, text=True)

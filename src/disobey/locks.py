@@ -1,8 +1,9 @@
-"""Locks that end with the process that holds them, however it ends.
+"""Locks that are released when the process that holds them ends, however it ends.
 
 A lock is a `flock <https://man7.org/linux/man-pages/man2/flock.2.html>`_ on a small file. The
-kernel drops it when its holder dies, so no lock is ever left behind; the content of the file is for
-people only. Child processes do not inherit it: Python closes its files in programs that it starts.
+kernel drops it when its holder dies, so no lock is ever left behind; the content of the file is
+only information. Child processes do not inherit the lock: Python closes its files in programs that
+it starts.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ WITHOUT_LOCKS = (
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a lock, its machine, since when (UTC), and its SLURM job if any."""
+    """The process that holds a lock, its machine, start time (UTC), and SLURM job if any."""
 
     pid: int
     host: str
@@ -34,7 +35,7 @@ class Holder:
 
     @classmethod
     def this_process(cls) -> "Holder":
-        """Return this very process, from now on."""
+        """Return a holder that is this process, starting now."""
         now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
         return cls(os.getpid(), platform.node(), now, os.environ.get("SLURM_JOB_ID"))
 
@@ -46,7 +47,7 @@ class Holder:
 class Lock:
     """One lock on the file ``path``, which is created with its folder when needed.
 
-    It is not ``real`` after it was taken on a file system without locks: nothing protects then.
+    ``real`` is False after it was taken on a file system without locks, where it has no effect.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,9 +56,9 @@ class Lock:
         self._file: int | None = None
 
     def try_take(self, *, anonymous: bool = False) -> bool:
-        """Take the lock if nobody else holds it; return whether it is held now.
+        """Take the lock if no other process holds it; return whether it is held now.
 
-        ``anonymous`` leaves the file empty: held for a moment only, nobody needs to know by whom.
+        ``anonymous`` leaves the file empty, for a lock that is held only for a moment.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
@@ -79,12 +80,12 @@ class Lock:
                 self._file = file
                 self._write("" if anonymous else json.dumps(asdict(Holder.this_process())))
                 return True
-            os.close(file)  # its last holder removed it between open and flock: once more
+            os.close(file)  # its last holder removed it between open and flock: try again
 
     def take(self, waiting: Callable[[Holder], None], every: float = 0.5) -> None:
-        """Take the lock; try ``every`` so many seconds, since signals must be heeded meanwhile.
+        """Wait for the lock and take it; try each ``every`` seconds, so that signals are handled.
 
-        ``waiting`` is called once with each holder, as soon as it is known.
+        ``waiting`` is called once with each holder, as soon as that holder is known.
         """
         told = None
         while not self.try_take():
@@ -95,10 +96,10 @@ class Lock:
             time.sleep(every)
 
     def release(self, *, remove: bool = False) -> None:
-        """Release the lock; ``remove`` takes the file away too. Does nothing if it is not held."""
+        """Release the lock, and delete its file if ``remove``. Does nothing if it is not held."""
         if self._file is None:
             return
-        if remove:  # while it is held: whoever opened it before sees that it is gone
+        if remove:  # while held: processes that opened it before notice that it is gone
             self.path.unlink(missing_ok=True)
         else:
             self._write("")
@@ -106,7 +107,7 @@ class Lock:
         self._file = None
 
     def holder(self) -> Holder | None:
-        """Return who wrote into the file; None if nobody did or it was cut short."""
+        """Return the holder written in the file; None if the file is empty or truncated."""
         try:
             return Holder(**json.loads(self.path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
@@ -122,7 +123,7 @@ class Lock:
         return None if free else self.holder()
 
     def _is_still(self, file: int) -> bool:
-        """Return whether the open file is the one that the path names."""
+        """Return whether the open file is still the file at the path."""
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
@@ -141,8 +142,9 @@ class Lock:
 class Seen:
     """A lock as `look_at` found it.
 
-    It is ``held`` if a living process of any machine holds it. ``holder`` wrote into it: a living
-    process, or one that was killed. Without ``real`` locks on the file system nobody can tell.
+    ``held`` is True if a living process of any machine holds it. ``holder`` is the process that
+    last wrote into it, living or killed. Without ``real`` locks on the file system, ``held`` is
+    unreliable.
     """
 
     held: bool = False
@@ -153,8 +155,8 @@ class Seen:
 def look_at(path: Path) -> Seen:
     """Return the state of the lock at ``path`` without changing it.
 
-    It takes a shared lock for an instant and writes nothing: `Lock.held_by` would empty the file
-    of a free lock, and with it the name of a process that was killed.
+    It takes a shared lock for an instant and writes nothing, whereas `Lock.held_by` would empty the
+    file of a free lock and so lose the name of a killed process.
     """
     try:
         file = os.open(path, os.O_RDONLY)
@@ -176,7 +178,7 @@ def look_at(path: Path) -> Seen:
 
 
 def say_without_locks(path: Path) -> None:
-    """Say in one line that the file system of ``path`` has no locks."""
+    """Print one line saying that the file system of ``path`` has no locks."""
     print(
         f"{path.parent}: this file system has no locks, so nothing keeps two runs apart; "
         f"call snakemake in this folder one at a time",

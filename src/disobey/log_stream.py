@@ -1,4 +1,4 @@
-"""The output stream of a job: it survives a full disk and shortens progress bars in a log."""
+"""The output stream of a job, which survives a full disk and thins out progress bars in a log."""
 
 import contextlib
 import os
@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-# Seconds between two states of a bar in a log: at least so many, and a twentieth of the time since
-# the bar began [our choices]. A day then has fewer than two hundred lines.
+# Least seconds between two states of a bar in a log, and least interval as a share of the time
+# since the bar began [our choices]. A day then has fewer than two hundred lines.
 LEAST_SECONDS, SHARE = 4.0, 0.05
 
 
 class LogStream:
-    """A stream that leaves out what does not fit on the disk; Python's own streams raise instead.
+    """A stream that drops text that does not fit on the disk, where Python's streams would raise.
 
-    A bar rewrites its line. Unless the stream is a terminal, a state of it becomes a line of its
-    own, and the lines grow rarer by the ``clock``, which returns seconds.
+    A progress bar rewrites its line. Unless the stream is a terminal, each written state of a bar
+    becomes a line, ever less often as time passes on the ``clock``, which returns seconds.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -30,7 +30,7 @@ class LogStream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write what fits, and some of a bar's states."""
+        """Write as much text as fits, and only some states of a bar."""
         words = self._rarely(text) if text and self._is_log else text
         with contextlib.suppress(OSError):
             encoding = self._stream.encoding or "utf-8"
@@ -59,5 +59,5 @@ class LogStream:
 
 
 def survive_a_full_disk() -> None:
-    """Let what this process prints from now on go missing rather than raise."""
+    """Make this process drop its further output rather than raise when the disk is full."""
     sys.stdout, sys.stderr = LogStream(sys.stdout), LogStream(sys.stderr)

@@ -2,13 +2,13 @@
 
 import math
 
-# No-break blank: a number and its interval stay on one line.
+# No-break space: a number and its interval stay on one line.
 NBSP = "\u00a0"
 MAX_DECIMALS = 4
 MIN_DECIMALS = 2
-# An interval spans at least so many units of the last decimal.
+# Least width of an interval in units of the last printed decimal.
 LEAST_STEPS = 4
-# An end so near to the null that these decimals do not part them is printed as the null.
+# An endpoint that these decimals cannot distinguish from the null is printed as the null.
 MOST_DECIMALS = 8
 MINUTE, HOUR = 60, 3600
 # In tables: enough digits to recompute a verdict from, few enough to read.
@@ -21,16 +21,16 @@ def parse(cell: str) -> float:
 
 
 def number(value: float, decimals: int = MIN_DECIMALS) -> str:
-    """Return a number with fixed decimals, a true minus sign, and none on what rounds to zero."""
+    """Format a number with fixed decimals and a true minus sign, but no sign on a rounded zero."""
     return f"{value:z.{decimals}f}".replace("-", "−")
 
 
 def interval(estimate: float, low: float, high: float, null: float = math.nan) -> str:
     """Return ``0.93 [0.90, 0.96]``, with as many decimals as the interval resolves.
 
-    Without an interval, as with a single seed, only the estimate is printed. An end beside the
-    ``null`` is not rounded to it, or the interval would seem to hold a null that its verdict
-    excludes.
+    Without an interval, as with a single seed, only the estimate is returned. An endpoint close to
+    the ``null`` is not rounded to it; otherwise the interval would seem to contain a null that its
+    verdict excludes.
     """
     if math.isnan(estimate):
         return "not estimated"
@@ -44,14 +44,14 @@ def interval(estimate: float, low: float, high: float, null: float = math.nan) -
 
 
 def _parts(low: float, high: float, null: float, decimals: int) -> bool:
-    """Return whether no end is printed as the null unless it equals it."""
+    """Return whether each endpoint that differs from the null also differs from it as printed."""
     return all(
         end == null or number(end, decimals) != number(null, decimals) for end in (low, high)
     )
 
 
 def _decimals(low: float, high: float) -> int:
-    """Return the number of decimals that an interval resolves."""
+    """Return the number of decimals that the width of an interval supports."""
     if not high > low:
         return MIN_DECIMALS
     steps = -math.floor(math.log10((high - low) / LEAST_STEPS))

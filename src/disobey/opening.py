@@ -1,4 +1,4 @@
-"""Results in a notebook: a study as one tree of data sets, a run as a model.
+"""Access to results in a notebook: a study as one tree of data sets, a run as a model.
 
 ``from disobey import open_study, load_run, load_inputs``.
 """
@@ -24,9 +24,9 @@ ROLES = ("teachers", "references", "students")
 
 
 def open_study(folder: str | Path) -> "xr.DataTree":
-    """Open the results of a study as one tree; logits are read when they are asked for.
+    """Open the results of a study as one tree; logits are read on first access.
 
-    Use it in a ``with``, or close it, before its files are written again.
+    Use it in a ``with`` statement, or close it before its files are written again.
 
     Parameters
     ----------
@@ -36,14 +36,14 @@ def open_study(folder: str | Path) -> "xr.DataTree":
     Returns
     -------
     xarray.DataTree
-        ``tables/<table>``, along ``row``; ``analysis/<setting>``, and where the study has them
-        ``bias``, ``curves`` and ``gradients``; ``logits/<id>`` of all models. The attributes
+        ``tables/<table>``, along ``row``; ``analysis/<setting>``, with ``bias``, ``curves`` and
+        ``gradients`` if the study has them; ``logits/<id>`` of all models. The attributes
         ``teachers``, ``references`` and ``students`` of an analysis are the ids of its logits.
 
     Raises
     ------
     UserError
-        When no finished analysis is there.
+        If the folder has no finished analysis.
     """
     import pandas as pd
     import xarray as xr
@@ -85,7 +85,7 @@ def _tree(store: Path) -> "xr.DataTree":
 
 
 def _nodes(name: str, tree: "xr.DataTree") -> dict[str, "xr.Dataset"]:
-    """Return the groups of a store by their places below ``name``."""
+    """Return the groups of a store by their paths below ``name``."""
     return {
         f"{name}{node.path}".rstrip("/"): node.to_dataset(inherit=False) for node in tree.subtree
     }
@@ -102,7 +102,7 @@ def load_run(
         The run's id, as ``python -m disobey plan`` prints it, its folder, or a folder that
         ``python -m disobey export`` wrote and transformers cannot load.
     epoch : int, optional
-        The snapshot after this epoch in place of the last weights.
+        Load the snapshot after this epoch instead of the final weights.
     results : str or Path
         The folder of the results.
 
@@ -114,7 +114,7 @@ def load_run(
     Raises
     ------
     UserError
-        When there is no such run, or its weights or its data have changed.
+        If there is no such run, or its weights or data have changed.
     """
     import torch
 
@@ -147,8 +147,8 @@ def load_inputs(
     -------
     torch.Tensor
         Images (example, channel, y, x), features (example, component), both float32, or tokens
-        (example, position), int64, in the order of the stores. Views of augmented images are not
-        among them.
+        (example, position), int64, in the order of the stores. Augmented views of images are not
+        included.
     """
     import torch
 
@@ -185,8 +185,8 @@ def data_of_run(run: Manifest) -> tuple["Prepared", list[Manifest]]:
 
 
 def _inputs(manifest: Manifest, *stages: str) -> list[Manifest]:
-    """Return the manifests of some stages that a store was made from, as they are today."""
-    # Records name inputs from the folder around results/, which may have another name here.
+    """Return the current manifests of a store's inputs that come from some stages."""
+    # Records give inputs relative to the folder of results/, which may have another name here.
     results = manifest.path.absolute().parents[STORES[manifest.record["stage"]].count("/") - 1]
     paths = [results / Path(path).relative_to(ROOT) for path in manifest.record["inputs"]]
     found = [read_manifest(path) for path in paths if path.is_file()]

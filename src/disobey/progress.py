@@ -1,8 +1,8 @@
-"""Time left of a run, from measured times of similar jobs alone.
+"""The remaining time of a run, estimated only from measured times of similar jobs.
 
-`ProgressLine` prints it after Snakemake's ``3 of 29 steps``. It is a logging handler and not a
-plugin of Snakemake: every profile would have to name a plugin, and the well-known one (``rich``)
-shows no time left and prints nothing without a terminal.
+`ProgressLine` prints it after Snakemake's ``3 of 29 steps``. It is a logging handler rather than a
+plugin of Snakemake, because every profile would have to name a plugin, and the well-known one
+(``rich``) shows no remaining time and prints nothing without a terminal.
 """
 
 import functools
@@ -20,17 +20,17 @@ from disobey.numbers import NBSP, duration
 from disobey.provenance import canonical
 from disobey.study.jobs import Plan, PlannedJob
 
-# The parts of a spec that decide how long a training takes; temperature and seeds do not.
+# The parts of a spec that determine how long a training takes; temperature and seeds do not.
 RECIPE = ("epochs", "steps", "batch", "precision", "compile", "optimizer", "evaluate")
 DISTILLATION = ("live", "views", "switch")
 EVERY = 10.0  # seconds between two lines [our choice]: short jobs end by the dozen
 
 
 class Durations:
-    """Measured seconds of a plan's finished jobs, by kind: jobs of a kind differ in seeds and such.
+    """Measured seconds of a plan's finished jobs by kind; jobs of a kind differ e.g. in seeds.
 
-    Manifests are read when a job of their kind is first asked for. With a ``device``, only
-    trainings on it count, and of these the training alone.
+    Manifests are read when a job of their kind is first requested. With a ``device``, only
+    trainings on it count, without the rest of their jobs.
     """
 
     def __init__(self, plan: Plan, device: str | None = None) -> None:
@@ -38,12 +38,12 @@ class Durations:
         self._seconds: dict[str, list[float]] = {}
 
     def of(self, job: PlannedJob) -> float | None:
-        """Return the median of jobs of the same kind, or None if none was measured."""
+        """Return the median duration of jobs of the same kind, or None if none was measured."""
         known = self._of_kind(self._kinds[job.manifest])
         return statistics.median(known) if known else None
 
     def learn(self, job: PlannedJob, seconds: float) -> None:
-        """Record how long a job took."""
+        """Record the duration of a job."""
         self._of_kind(self._kinds[job.manifest]).append(seconds)
 
     def _of_kind(self, kind: str) -> list[float]:
@@ -55,7 +55,7 @@ class Durations:
 
     @functools.cached_property
     def _kinds(self) -> dict[str, str]:
-        """By manifest, what jobs of about the same length have in common, as text."""
+        """The kind of each job, by manifest: as text, all that jobs of similar length share."""
         specs = {name: json.loads(job.spec) for name, job in self._plan.jobs.items()}
         return {
             self._plan.jobs[name].manifest: f"{name[0]} {canonical(_facts(name[0], spec, specs))}"
@@ -79,7 +79,7 @@ def _facts(
 
 
 def seconds_in(manifest: str, device: str | None = None) -> float | None:
-    """Return the duration of a manifest's job; None if the manifest does not say.
+    """Return the duration of a manifest's job; None if the manifest does not contain it.
 
     With a device, return the duration of a training on that device.
     """
@@ -95,10 +95,10 @@ def seconds_in(manifest: str, device: str | None = None) -> float | None:
 
 @dataclass(frozen=True)
 class Left:
-    """Jobs left, how many resemble no measured job, and the time of all others.
+    """The number of remaining jobs, of those of unknown duration, and the time of all others.
 
-    ``longest_chain`` is the time along the longest chain of jobs that wait for each other: no
-    number of machines is faster.
+    ``longest_chain`` is the time of the longest chain of jobs that depend on each other: a lower
+    bound for any number of machines.
     """
 
     jobs: int
@@ -107,11 +107,11 @@ class Left:
     longest_chain: float
 
     def wall(self, at_once: float) -> float:
-        """Return the seconds that ``at_once`` jobs at a time take."""
+        """Return the seconds that the jobs take if ``at_once`` of them run at a time."""
         return max(self.longest_chain, self.seconds / at_once)
 
     def in_words(self, seconds: float) -> str:
-        """Return a duration with a remark on the jobs that it leaves out."""
+        """Format a duration, with a remark on the jobs that it leaves out."""
         if not self.unknown:
             return f"about {plain_duration(seconds)}"
         jobs = "1 job" if self.unknown == 1 else f"{self.unknown:,} jobs"
@@ -119,7 +119,7 @@ class Left:
 
 
 def left_of(jobs: Iterable[PlannedJob], seconds: Mapping[str, float | None]) -> Left:
-    """Add up what is left of jobs, upstream first; ``seconds`` are None where they are unknown."""
+    """Add up the remaining jobs, given upstream first; unknown ``seconds`` are None."""
     chain: dict[str, float] = {}
     for job in jobs:
         before = max((chain[path] for path in job.inputs if path in chain), default=0.0)
@@ -130,12 +130,12 @@ def left_of(jobs: Iterable[PlannedJob], seconds: Mapping[str, float | None]) -> 
 
 
 def plain_duration(seconds: float) -> str:
-    """Return ``1 h 02 min`` with plain spaces."""
+    """Format a duration as ``1 h 02 min``, with plain spaces."""
     return duration(seconds).replace(NBSP, " ")
 
 
 class ProgressLine(logging.Handler):
-    """Follow Snakemake's log records and print how long the rest will take.
+    """Follow Snakemake's log records and print the estimated remaining time.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class ProgressLine(logging.Handler):
         if self._begun is None:
             self._begun = self._clock()
             self._todo = {path for path in self._to_make() if path in self._jobs}
-            for job in self._jobs.values():  # before the first of them writes its manifest
+            for job in self._jobs.values():  # before any of them writes its manifest
                 self._durations.of(job)
         manifest = record["output"][-1] if record["output"] else ""
         if manifest in self._jobs:
@@ -233,7 +233,7 @@ class ProgressLine(logging.Handler):
 
     def _what_is_left(self, now: float) -> Left:
         seconds: dict[str, float | None] = {}
-        blocked = set(self._failed)  # and all that depends on it
+        blocked = set(self._failed)  # and all jobs that depend on them
         for manifest, job in self._jobs.items():
             if not blocked.isdisjoint(job.inputs):
                 blocked.add(manifest)

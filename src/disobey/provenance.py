@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-# With eight, two of 20,000 specs are equal with a probability of 5 %; with twelve, of 7e-7.
+# With eight digits, two of 20,000 specs collide with probability 5 %; with twelve, 7e-7.
 _digits: ContextVar[int] = ContextVar("digits", default=12)
 VERSIONED = (
     "disobey", "torch", "numpy", "scipy", "xarray", "netCDF4", "transformers", "tokenizers",
@@ -25,7 +25,7 @@ VERSIONED = (
 
 
 def canonical(spec: Mapping[str, Any]) -> str:
-    """Return the canonical JSON text of ``spec``, whatever the order of its keys; refuse NaN."""
+    """Return ``spec`` as canonical JSON, independent of the order of its keys; NaN is refused."""
     return json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -35,21 +35,21 @@ def spec_hash(spec: Mapping[str, Any]) -> str:
 
 
 def spec_id(prefix: str, spec: Mapping[str, Any]) -> str:
-    """Return ``prefix`` and twelve hex digits of the spec.
+    """Return an id: ``prefix`` and twelve hex digits of the hash of the spec.
 
-    Specs name upstream stores by their ids, so the digits chain through the whole graph.
+    Specs name upstream stores by their ids, so a change of one spec changes all ids downstream.
     """
     return f"{prefix}-{spec_digits(spec)}"
 
 
 def spec_digits(spec: Mapping[str, Any]) -> str:
-    """Return the digits of the spec that an id ends with."""
+    """Return the hex digits with which the id of a spec ends."""
     return spec_hash(spec)[: _digits.get()]
 
 
 @contextlib.contextmanager
 def eight_digits() -> Iterator[None]:
-    """Name stores as earlier versions did, with eight digits."""
+    """Use ids with eight digits, as earlier versions did, inside the ``with`` block."""
     token = _digits.set(8)
     try:
         yield
@@ -85,15 +85,15 @@ def machine() -> str:
     words = [names[0] if names else platform.processor() or platform.machine()]
     words.append(f"{os.cpu_count()} cores")
     words += [f"{round(int(memory[1]) / 2**20)} GiB"] if memory else []
-    if device_used() == "cuda":  # asking for a name is a use, and takes memory of the GPU
+    if device_used() == "cuda":  # a query for the name uses the GPU and its memory
         words.append(sys.modules["torch"].cuda.get_device_name())
     return ", ".join(words)
 
 
 def device_used() -> str | None:
-    """Return ``cuda`` where this process has used a GPU, ``cpu`` where not, None without torch.
+    """Return ``cuda`` if this process has used a GPU, else ``cpu``; None if torch is not loaded.
 
-    What a study asks for does not tell: ``auto`` takes what is there.
+    The device in the study is not enough, since ``auto`` uses whatever is available.
     """
     torch = sys.modules.get("torch")
     if torch is None:
@@ -102,12 +102,12 @@ def device_used() -> str | None:
 
 
 def peak_memory() -> dict[str, float]:
-    """Return the most memory that this process has taken, in MB: ``host_mb``, ``card_mb``.
+    """Return the peak memory of this process in MB: ``host_mb`` and ``card_mb``.
 
-    ``card_mb`` is what torch has reserved on the GPU; absent where none was used.
+    ``card_mb`` is the memory that torch has reserved on the GPU; absent if no GPU was used.
     """
-    # Linux counts in kB, and lets a process begin with the peak of the one that started it:
-    # of its own memory alone speaks /proc.
+    # Linux counts in kB, and a process inherits the peak of its parent: only /proc has the
+    # process's own peak.
     own = re.search(r"VmHWM:\s+(\d+) kB", _text("/proc/self/status"))
     most = int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes
@@ -125,9 +125,9 @@ def _text(path: str) -> str:
 
 
 def git_state() -> dict[str, Any]:
-    """Return ``{"commit": str, "dirty": bool}`` of the checkout; None where there is none.
+    """Return ``{"commit": str, "dirty": bool}`` of the checkout; values are None without one.
 
-    A package that is installed into an environment inside another repository has none.
+    A package installed into an environment inside another repository has no checkout.
     """
     here = Path(__file__).parent
 

@@ -6,8 +6,7 @@ import numpy as np
 def stream(seed: int, name: str, *position: int) -> np.random.Generator:
     """Return the generator of stream ``name`` at a position, such as an epoch.
 
-    A generator per position, instead of one that runs through training, so that a resumed run
-    needs no state of it.
+    Each position has its own generator, so a resumed run needs no saved state of a generator.
     """
     return np.random.default_rng(np.random.SeedSequence([seed, *position, *name.encode()]))
 

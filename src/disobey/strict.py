@@ -15,7 +15,7 @@ from disobey.errors import nearest
 
 
 class Strict(BaseModel):
-    """Refuses unknown keys with the nearest known one, and never converts a type by guessing."""
+    """A model that refuses unknown keys, naming the nearest known one, and converts no types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -37,8 +37,8 @@ class Strict(BaseModel):
             mistakes += [
                 _again(entry)
                 for entry in error.errors()
-                # a key that is missing here is most likely the one that is misspelt here, and what
-                # is wrong with all keys together may be right with it
+                # a missing key is most likely the misspelt one, and errors of all keys together
+                # may disappear once it is corrected
                 if len(entry["loc"]) > 1 or (entry["loc"] and entry["type"] != "missing")
             ]
         raise ValidationError.from_exception_data(cls.__name__, mistakes)
@@ -51,7 +51,7 @@ def _unknown_key(key: str, hint: str) -> InitErrorDetails:
 
 
 def _again(entry: ErrorDetails) -> InitErrorDetails:
-    """Return an error in the form in which it can be raised once more."""
+    """Return an error in the form that pydantic needs to raise it again."""
     error = PydanticCustomError(entry["type"], entry["msg"], entry.get("ctx"))
     return InitErrorDetails(type=error, loc=entry["loc"], input=entry["input"])
 
@@ -59,8 +59,8 @@ def _again(entry: ErrorDetails) -> InitErrorDetails:
 def spec_of(model: BaseModel) -> dict[str, Any]:
     """Return the part of a spec that describes ``model``.
 
-    Options that are off (None or False) are left out: a new option, off by default, then changes
-    no id of an earlier run.
+    Options that are off (None or False) are left out, so a new option that is off by default
+    changes no id of an earlier run.
     """
     return _without_off(model.model_dump(mode="json"))
 

@@ -38,18 +38,18 @@ from disobey.study.staleness import CodeDigests, Manifests, stale_by_themselves
 ByWildcards = Callable[[Any], Any]
 ByAttempt = Callable[[Any, int], int]
 
-LONGEST = "longest_runtime"  # the key in a site profile's default-resources
+LONGEST = "longest_runtime"  # key in the default-resources of a site profile
 DEFAULT_STUDY = "config.yaml"
-REASONS = 5  # lines on why finished jobs run again
-# Starts several processes on this machine, which meet at localhost: the name of the machine may
-# have no address. All print to the log, so torchrun needs no folder for logs, which it would leave
-# in the temporary one.
+REASONS = 5  # most lines printed on why finished jobs run again
+# Starts several processes on this machine, which connect through localhost, since the machine's
+# name may not resolve. All print to the log, so torchrun needs no log folder, which it would leave
+# behind in the temporary folder.
 TORCHRUN = (
     "-m torch.distributed.run --standalone --local-addr localhost --log-dir /dev/null"
     " --nproc-per-node {processes}"
 )
-# torchrun passes SIGUSR1, which SLURM sends before a time limit, on to them like SIGTERM. In the
-# environment, since older versions of torch refuse the option --signals-to-handle.
+# Makes torchrun forward SIGUSR1, which SLURM sends before a time limit, to them like SIGTERM. An
+# environment variable, since older versions of torch refuse the option --signals-to-handle.
 OF_TORCHRUN = {"PET_SIGNALS_TO_HANDLE": "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1"}
 
 
@@ -57,9 +57,9 @@ class Jobs:
     """The plan of a study, in the form that rules need.
 
     Rules take ``python``, the interpreter of all jobs, as a resource, so that another virtual
-    environment makes nothing stale. ``gpu`` is 1 if models run on a GPU, ``longest`` the largest
-    time limit in minutes. On a cluster, where small jobs are grouped, ``to_make`` returns the
-    manifests that this call makes.
+    environment makes nothing stale. ``gpu`` is 1 if models run on a GPU, and ``longest`` is the
+    largest time limit in minutes. On a cluster, where small jobs are grouped, ``to_make`` returns
+    the manifests that this call of Snakemake makes.
 
     Attributes
     ----------
@@ -90,13 +90,13 @@ class Jobs:
         self._need = functools.cache(self._estimated_need)
 
     def stale(self) -> dict[str, list[str]]:
-        """Return, by manifest, why finished jobs are stale, whatever happens upstream."""
+        """The reasons why finished jobs are stale, by manifest, regardless of upstream jobs."""
         manifests = Manifests()
         reasons = stale_by_themselves(self.plan, self._digests, manifests)
         found = ((self.plan.jobs[name].manifest, words) for name, words in reasons.items())
         return {path: words for path, words in found if manifests.get(path) is not None}
 
-    # --- what a job reads and depends on ----------------------------------------------------
+    # --- inputs and specs of jobs -----------------------------------------------------------
 
     def inputs(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's upstream manifests."""
@@ -111,7 +111,7 @@ class Jobs:
         return lambda wildcards: self._digests.of(self._job(stage, wildcards))
 
     def labels(self, wildcards: Iterable[str]) -> dict[str, str]:
-        """Return how Snakemake's report labels a figure: its kind, and what it shows."""
+        """Return a figure's labels in Snakemake's report: its kind and its setting."""
         kind = json.loads(self._job("figure", wildcards).spec)["figure"]
         _, name = wildcards
         shown = name.removeprefix(kind).removeprefix("-")
@@ -120,8 +120,8 @@ class Jobs:
     def files(self, wildcards: Iterable[str]) -> str:
         """Return the paths of the user's files of a data store, as JSON.
 
-        They are a resource, since moving files makes nothing stale; their content is in the spec.
-        Labels name the files of their data, since the resources of a group must agree.
+        They are a resource, since moving files must make nothing stale; the spec has their content.
+        Label stores return the files of their data, since all resources of a group must be equal.
         """
         key = "/".join(wildcards)
         if ("labels", key) in self.plan.jobs:
@@ -129,13 +129,13 @@ class Jobs:
         return json.dumps(self.plan.files.get(key, {}))
 
     def source(self, wildcards: Iterable[str]) -> str:
-        """Return the place of a job's checkpoint: a folder, or a name on the hub."""
+        """Return the source of a job's checkpoint: a folder, or a name on the hub."""
         return str(self.plan.source_of("/".join(wildcards)))
 
-    # --- what a job takes -------------------------------------------------------------------
+    # --- resources of jobs ------------------------------------------------------------------
 
     def threads(self, stage: str) -> ByWildcards:
-        """Return the function that gives a job's threads: one per process, more for decoding."""
+        """Return the function that gives a job's threads: one per process, more to decode."""
         processes = self.processes if stage == "train" else 1
 
         def count(wildcards: Iterable[str]) -> int:
@@ -147,7 +147,7 @@ class Jobs:
     def gpus(self, stage: str) -> ByWildcards:
         """Return the function that gives a job's GPUs.
 
-        They are counted in whole GPUs on a cluster, in places on this machine: `PLACES` on each.
+        On a cluster the unit is a whole GPU; on this machine it is a place, `PLACES` per GPU.
         """
         whole = self.gpu * (self.processes if stage == "train" else 1)
 
@@ -172,7 +172,7 @@ class Jobs:
         """Return the function that gives a job's time limit in minutes.
 
         It grows with each attempt up to the site's limit. Snakemake adds up the times of a group's
-        members, so the first one to be made asks for all of them and the others for none.
+        members, so the first member to run requests the time of all, and the others none.
         """
 
         def minutes(wildcards: Iterable[str], attempt: int) -> int:
@@ -196,7 +196,7 @@ class Jobs:
         if self._to_make is None:
             return {}
 
-        def seconds(stage: str, key: str) -> float:  # measured or not: groups stay as they are
+        def seconds(stage: str, key: str) -> float:  # not from measurements: groups stay stable
             gpu, processes = bool(self.gpu), self.processes
             return need_of(self.plan, stage, key, gpu=gpu, processes=processes).seconds
 
@@ -204,7 +204,7 @@ class Jobs:
 
     @property
     def turn(self) -> int | None:
-        """The part of a group's turn that a member takes: all of it; None without groups."""
+        """The share of a group's "turn" resource that a member takes, 1; None without groups."""
         return None if self._to_make is None else 1
 
     def group(self, stage: str) -> ByWildcards | None:
@@ -215,7 +215,7 @@ class Jobs:
 
     @functools.cached_property
     def _by_group(self) -> dict[str, list[Name]]:
-        """The jobs of each group that this call makes."""
+        """The jobs of each group that this call of Snakemake runs."""
         to_make = set() if self._to_make is None else self._to_make()
         found: dict[str, list[Name]] = {}
         for name, group in self.groups.items():
@@ -248,8 +248,8 @@ class Jobs:
 def open_workflow(workflow: Any, config: Mapping[str, Any]) -> Jobs:
     """Load the study, plan its jobs, tidy up and keep other runs out of the folder.
 
-    Called by the Snakefile, with its ``workflow`` and ``config``, which Snakemake reads once for
-    each ``use rule`` where it is a module: all but the first call return the jobs of the first. A
+    The Snakefile calls it with its ``workflow`` and ``config``. Snakemake reads the Snakefile of a
+    module once for each ``use rule``, and all calls but the first return the jobs of the first. A
     user's mistake becomes a WorkflowError, which Snakemake prints without a traceback.
     """
     from snakemake.exceptions import WorkflowError
@@ -286,7 +286,7 @@ def _jobs_of(workflow: Any, study_file: Path) -> Jobs:
     python, longest = _python(workflow), longest_minutes(workflow)
     to_make = functools.partial(manifests_to_make, workflow) if on_cluster else None
     plan = make_plan(study)
-    if workflow.check_envvars:  # False for --lint, which the catalog runs without torch
+    if workflow.check_envvars:  # False for --lint, which the workflow catalog runs without torch
         check_installed(plan)
     jobs = Jobs(study, plan, python, gpu, study_file, longest, to_make)
     count_cards(workflow, jobs)
@@ -296,10 +296,10 @@ def _jobs_of(workflow: Any, study_file: Path) -> Jobs:
 def _rerun_stale(workflow: Any, jobs: Jobs, *, alone: bool) -> None:
     """Let Snakemake rerun exactly those finished jobs whose manifests show that they are stale.
 
-    Its own triggers are off, because its records below ``.snakemake`` do not travel with results
-    and know nothing of accepted changes. They stay on where this workflow is not ``alone`` but a
-    module of another one, whose rules need them. Jobs are forced when the graph of jobs is made,
-    after the Snakefile was read.
+    Its own triggers are off, because its records below ``.snakemake`` are not copied with results
+    and do not contain accepted changes. They stay on if this workflow is not ``alone`` but a module
+    of another workflow, whose rules need them. Jobs are forced when the graph of jobs is built,
+    after the Snakefile has been read.
     """
     make_graph = workflow._prepare_dag
 
@@ -352,7 +352,7 @@ def _tell_progress(workflow: Any, plan: Plan) -> None:
 
 
 def _python(workflow: Any) -> str:
-    """Return this interpreter, or the environment's own if Snakemake deploys conda."""
+    """Return the path of this interpreter, or ``python`` if Snakemake deploys conda."""
     methods = {str(method).rpartition(".")[2].lower() for method in
                workflow.deployment_settings.deployment_method}  # fmt: skip
     return "python" if "conda" in methods else sys.executable
@@ -376,8 +376,9 @@ def longest_minutes(workflow: Any) -> int:
 def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
     """Return the number of GPUs of a job that runs a model.
 
-    With ``auto`` that is one on a cluster, whose nodes the submitting machine does not know. Here
-    it is one only if there is a GPU, so that a cap on GPUs never delays jobs on the CPU.
+    With ``auto`` it is one on a cluster, since the submitting machine does not know the nodes. On
+    this machine it is one only if there is a GPU, so that a cap on GPUs never delays jobs on the
+    CPU.
     """
     if device == "auto":
         return int(on_cluster or _sees_gpu())
@@ -385,7 +386,7 @@ def gpus_of_a_job(device: str, *, on_cluster: bool) -> int:
 
 
 def check_gpus(wanted: int, seen: int | None) -> None:
-    """Refuse a training on more GPUs than this machine shows, if that number is known."""
+    """Refuse a training on more GPUs than this machine has, if that number is known."""
     if wanted > 1 and seen is not None and seen < wanted:
         raise UserError(
             f"gpus: {wanted}, but a job sees {seen} here; write gpus: {max(1, seen)}, let it see "
@@ -394,10 +395,10 @@ def check_gpus(wanted: int, seen: int | None) -> None:
 
 
 def count_cards(workflow: Any, jobs: Jobs) -> None:
-    """Let Snakemake start no more jobs on GPUs than there are places on those of this machine.
+    """Limit the jobs that Snakemake runs on GPUs to the places on this machine's GPUs.
 
-    ``--resources gpu=N`` lets it use N of them; otherwise all are used. A cluster counts its own.
-    Jobs that are to share a GPU are refused where the driver allows one process on each.
+    ``--resources gpu=N`` lets it use N GPUs; otherwise all are used. A cluster counts its own.
+    Sharing a GPU is refused if the driver allows only one process per GPU.
     """
     if not jobs.gpu or _on_cluster(workflow):
         return
@@ -408,7 +409,7 @@ def count_cards(workflow: Any, jobs: Jobs) -> None:
             f"jobs_per_gpu: {jobs.study.jobs_per_gpu}, but the driver gives a GPU to one process "
             f"(compute mode Exclusive_Process); start NVIDIA's MPS, or write jobs_per_gpu: 1"
         )
-    # If only torch could tell, as many as one training takes.
+    # If only torch could determine the number, as many as one training takes.
     seen = jobs.cards.count or jobs.processes
     given = workflow.global_resources.get("gpu")
     if given.raw is None:
@@ -420,7 +421,7 @@ def count_cards(workflow: Any, jobs: Jobs) -> None:
             f"--resources gpu={given.raw}: this machine shows {seen} GPUs; write gpu={seen}, or "
             f"leave it out, since they are counted"
         )
-    if used < jobs.processes:  # Snakemake would start it all the same
+    if used < jobs.processes:  # Snakemake would start it nevertheless
         raise UserError(
             f"gpus: {jobs.processes}, but --resources gpu={used} lets a training use {used}; write "
             f"gpus: {used}, or a larger gpu="
@@ -429,34 +430,34 @@ def count_cards(workflow: Any, jobs: Jobs) -> None:
 
 
 def _sees_gpu() -> bool:
-    """Return whether this machine shows a GPU, without importing torch."""
+    """Return whether this machine has a GPU, without importing torch."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
         return False
-    # NVIDIA's, AMD's, and what Windows shows to Linux
+    # NVIDIA's, AMD's, and the device of the Windows Subsystem for Linux
     return any(map(glob.glob, (NVIDIA, "/dev/kfd", "/dev/dxg")))
 
 
 def _on_cluster(workflow: Any) -> bool:
-    """Return whether jobs run on a cluster: only then does Snakemake count nodes."""
+    """Return whether jobs run on a cluster, the only case in which Snakemake counts nodes."""
     return workflow.remote_exec or workflow.resource_settings.nodes is not None
 
 
 def _prepare_children(workflow: Any) -> None:
-    """Let jobs import this package and nothing from their folder; turn HDF5's locks off."""
+    """Let jobs import this package, but nothing from their folder; turn HDF5's locks off."""
     if workflow.remote_exec:
         os.environ["HF_HUB_OFFLINE"] = "1"
         _outlive_signals()
     os.environ.update(OF_TORCHRUN)
     os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
-    os.environ["PYTHONSAFEPATH"] = "1"  # or a user's datasets.py would hide the library
+    os.environ["PYTHONSAFEPATH"] = "1"  # otherwise a user's datasets.py would hide the library
     source = Path(__file__).parents[1]
-    if source.name == "src":  # of a checkout; an installed package is found without
+    if source.name == "src":  # a checkout; an installed package is found without it
         paths = [str(source), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
 
 
 def _outlive_signals() -> None:
-    """Let training save its state when SLURM signals a job.
+    """Let a training save its state when SLURM signals its job.
 
     The signal reaches all processes of the job. The Snakemake and the shell around a training must
     survive it, because the training is killed when they end.
@@ -464,7 +465,7 @@ def _outlive_signals() -> None:
     from snakemake.shell import shell
 
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # before the time limit; children inherit this
-    shell.prefix("set -euo pipefail; trap : TERM; ")  # at the limit, and of scancel
+    shell.prefix("set -euo pipefail; trap : TERM; ")  # sent at the time limit and by scancel
 
 
 def check_installed(plan: Plan) -> None:
@@ -478,22 +479,22 @@ def check_installed(plan: Plan) -> None:
 
 
 def _is_module(workflow: Any) -> bool:
-    """Return whether another workflow's Snakefile uses this one's by ``module``."""
+    """Return whether another workflow's Snakefile uses this Snakefile as a ``module``."""
     return not workflow.modifier.is_main_snakefile()
 
 
 def default_study(workflow: Any) -> str:
-    """Return the study file of this folder, else the one beside the Snakefile."""
+    """Return the study file of this folder, or else the one beside the Snakefile."""
     if Path(DEFAULT_STUDY).exists():
         return DEFAULT_STUDY
     return str(workflow.current_basedir.join(DEFAULT_STUDY).get_path_or_uri(secret_free=False))
 
 
 def study_file_of(workflow: Any, config: Mapping[str, Any]) -> Path:
-    """Return the one study file; Snakemake would merge several without a word.
+    """Return the only study file; several are refused, since Snakemake would silently merge them.
 
-    Where this workflow is a module, ``config`` is the one of the ``module`` statement:
-    ``{"study_file": PATH}``, or the one config file of that workflow as it is.
+    If this workflow is a module, ``config`` comes from the ``module`` statement: it is
+    ``{"study_file": PATH}``, or the unchanged content of that workflow's only config file.
     """
     files = list(workflow.config_settings.configfiles or workflow.configfiles)
     if not _is_module(workflow):
@@ -518,7 +519,7 @@ def study_file_of(workflow: Any, config: Mapping[str, Any]) -> Path:
 
 
 def _holds(file: Path | str, config: Mapping[str, Any]) -> bool:
-    """Return whether a config file says what ``config`` holds, as Snakemake reads it."""
+    """Return whether a config file, read as by Snakemake, has the content ``config``."""
     from snakemake.common.configfile import load_configfile
 
     return bool(load_configfile(file) == config)

@@ -18,10 +18,10 @@ from disobey.stores.manifest import Manifest
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-# Figures are drawn for print; two of their pixels make one of the page.
+# Figures are drawn for print; two of their pixels are one pixel of the page.
 PIXEL_RATIO = 2
 PNG_SIZE = slice(16, 24)
-# The severity of a warning in docutils, from which it complains to the reader of the page.
+# The severity of a warning in docutils, from which it would put messages on the page.
 WARNING = 2
 
 
@@ -32,10 +32,10 @@ class Caption:
     Attributes
     ----------
     title : str
-        The heading of the file; empty where it has none.
+        The heading of the file; empty if it has none.
     shown, folded : Markup
-        The first paragraph, on the content and how to read it, and the others: the paper's results
-        and our choices. Escaped by docutils.
+        The first paragraph, on the content and how to read it, and the other paragraphs, on the
+        paper's results and our choices. Escaped by docutils.
     summary : str
         The first sentence as plain text.
     """
@@ -48,10 +48,10 @@ class Caption:
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure: the picture itself, and the address of its PDF as seen from the page.
+    """One figure: the picture itself, and the address of its PDF relative to the page.
 
-    ``label`` is its setting, or its name where it shows the whole study, ``alt`` a description for
-    readers who cannot see it, ``uri`` the PNG as a data URI. Sizes are in CSS pixels.
+    ``label`` is its setting, or its name if it shows the whole study, ``alt`` is a description for
+    readers who cannot see it, and ``uri`` is the PNG as a data URI. Sizes are in CSS pixels.
     """
 
     label: str
@@ -99,7 +99,7 @@ def _picture(figure: Manifest, caption: Caption, page: Path) -> Picture:
 
 
 def relative(path: Path, page: Path) -> str:
-    """Return the address of a file as seen from the page."""
+    """Return the address of a file relative to the page."""
     return quote(Path(os.path.relpath(path, page.parent)).as_posix())
 
 
@@ -107,10 +107,10 @@ def relative(path: Path, page: Path) -> str:
 
 
 def render(folder: Path, kind: str, figure: Manifest) -> Caption:
-    """Render ``<kind>.rst``, the caption of a figure, whose study and name it may use.
+    """Render ``<kind>.rst``, the caption of a figure.
 
-    They bear Snakemake's names for them. A caption that is not there, or not well-formed, is
-    refused.
+    The template may use the figure's study and name, under Snakemake's names for them. A missing or
+    malformed caption is refused.
     """
     path = folder / f"{kind}.rst"
     try:
@@ -142,7 +142,7 @@ def to_html(text: str, path: Path) -> Caption:
     from docutils.writers.html5_polyglot import Writer
     from markupsafe import Markup
 
-    # Nothing from outside the text, and no message on the page: the first one ends the job.
+    # No content from outside the text, and no messages on the page: the first one is an error.
     settings: dict[str, Any] = {
         "_disable_config": True,
         "file_insertion_enabled": False,

@@ -1,4 +1,4 @@
-"""The jobs behind a page, read from the manifests of all its stores."""
+"""The jobs that contributed to a page, read from the manifests of all its stores."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,8 @@ SHORT_COMMIT = 10
 def walk(manifests: Iterable[Manifest], root: Path) -> tuple[list[Manifest], list[str]]:
     """Return a page's inputs and everything upstream, each once, and the paths that are missing.
 
-    Paths in manifests start from ``root``. Missing is what is no longer there or cannot be read.
+    Paths in manifests are relative to ``root``. A path is missing if its manifest no longer exists
+    or cannot be read.
     """
     own = {str(manifest.path): manifest.content for manifest in manifests}
     page = Manifest(root, {"inputs": own})
@@ -31,9 +32,9 @@ def walk(manifests: Iterable[Manifest], root: Path) -> tuple[list[Manifest], lis
 
 @dataclass(frozen=True)
 class Jobs:
-    """Some jobs together, and when the first and the last of their stores was written.
+    """Totals of some jobs, and the times when their first and last stores were written.
 
-    ``devices`` are those of jobs that run a model, if any job said so.
+    ``devices`` are those of the jobs that run a model, if recorded.
     """
 
     name: str
@@ -70,7 +71,7 @@ def by_stage(manifests: Iterable[Manifest]) -> list[Jobs]:
 
 
 def by_machine(manifests: Iterable[Manifest]) -> list[Jobs]:
-    """Return the jobs of each machine, named ``<host>: <what it is>``, the most seconds first."""
+    """Return the jobs of each machine, named ``<host>: <description>``, in order of total time."""
     records: dict[str, list[Mapping[str, Any]]] = {}
     for manifest in manifests:
         record = manifest.record
@@ -80,10 +81,10 @@ def by_machine(manifests: Iterable[Manifest]) -> list[Jobs]:
 
 
 def elapsed(records: Iterable[Mapping[str, Any]]) -> float:
-    """Return the seconds during which at least one of the jobs was at work.
+    """Return the seconds during which at least one of the jobs was running.
 
-    Jobs at the same time count once, pauses between two calls of the workflow not at all. A record
-    says when its store was written and how long its job took.
+    Simultaneous jobs count once, and pauses between calls of the workflow do not count. The times
+    come from the records, which contain when a store was written and the duration of its job.
     """
     total, until = timedelta(), datetime.min
     spans = []
@@ -97,14 +98,14 @@ def elapsed(records: Iterable[Mapping[str, Any]]) -> float:
 
 
 def commit(git: Mapping[str, Any]) -> str:
-    """Return the short commit, and whether files differed from it."""
+    """Return the short hash of the commit, with a remark if files differed from it."""
     if git["commit"] is None:
         return "no git checkout"
     return git["commit"][:SHORT_COMMIT] + (" (dirty)" if git["dirty"] else "")
 
 
 def versions(manifests: Iterable[Manifest]) -> dict[str, str]:
-    """Return the versions by library; where jobs differ, with how many jobs had each."""
+    """Return the versions by library; if jobs differ, with the number of jobs per version."""
     seen: dict[str, Counter[str]] = {}
     for manifest in manifests:
         record = manifest.record

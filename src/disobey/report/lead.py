@@ -12,7 +12,7 @@ from disobey.analysis.names import PAPER, REPLICATE, SECOND_SEED
 from disobey.numbers import NBSP
 
 Cells = dict[str, str]
-# Readings in the words of a sentence.
+# Readings as worded in a sentence.
 IN_WORDS = {
     PAPER: "as in the paper",
     SECOND_SEED: "against a second seed",
@@ -21,21 +21,21 @@ IN_WORDS = {
 
 
 def sentences(summary: Iterable[Cells]) -> list[str]:
-    """Return one sentence for each claim of the paper: in how many settings it holds.
+    """Return one sentence for each claim of the paper, with the number of settings it holds in.
 
-    ``summary`` has the rows of summary.csv, those of one claim together.
+    ``summary`` has the rows of summary.csv, in which the rows of a claim are consecutive.
     """
     return [_sentence(rows) for rows in _by_claim(summary).values() if rows[0]["source"] == "paper"]
 
 
 def matrix(summary: Iterable[Cells]) -> tuple[list[str], list[list[str]]]:
-    """Return head and rows of a matrix: claims x splits and readings.
+    """Return the header and the rows of a matrix of claims x splits and readings.
 
-    A cell counts the settings in which a claim holds, of how many, and those in which it is
-    contrary or withheld; it is empty where a claim does not have that reading.
+    A cell has the number of settings in which a claim holds, out of all, and the numbers in which
+    it is contrary or withheld; it is empty if the claim does not have that reading.
     """
     read = [row for row in summary if row["reading"] and row["split"]]
-    # By split: train is the paper's main one, and first in the table.
+    # By split: train is the paper's main split, and first in the table.
     splits, readings = ({row[name]: None for row in read} for name in ("split", "reading"))
     known = {(row["split"], row["reading"]) for row in read}
     ways = [way for way in itertools.product(splits, readings) if way in known]
@@ -69,7 +69,7 @@ def _sentence(rows: Sequence[Cells]) -> str:
 
 
 def _in_full(rows: Sequence[Cells]) -> str:
-    """Return the counts of one split, each with its reading."""
+    """Return the counts on one split, each with its reading."""
     parts, settings = [], ""
     for row in rows:
         said = f"in {row['holds']}"
@@ -82,7 +82,7 @@ def _in_full(rows: Sequence[Cells]) -> str:
 
 
 def _in_short(rows: Sequence[Cells]) -> str:
-    """Return the counts of one split, in the order of readings of `_in_full`."""
+    """Return the counts on one split without readings, which are in the order of `_in_full`."""
     counts = [row["holds"] + _but(row) for row in rows]
     return _on(rows) + "in " + " and ".join(filter(None, (", ".join(counts[:-1]), counts[-1])))
 
@@ -92,12 +92,12 @@ def _on(rows: Sequence[Cells]) -> str:
 
 
 def counted(row: Cells) -> str:
-    """Return in how many settings a claim holds, of how many: ``14 of 16 (contrary 1)``."""
+    """Return the number of settings in which a claim holds, such as ``14 of 16 (contrary 1)``."""
     return f"{row['holds']} of {row['settings']}{_but(row)}".replace(" of ", f"{NBSP}of{NBSP}")
 
 
 def _but(row: Cells) -> str:
-    """Return " (contrary 1, withheld 2)"; empty where all settings hold or are undecided."""
+    """Return a remark such as " (contrary 1, withheld 2)"; empty if both numbers are 0."""
     words = [f"{name}{NBSP}{row[name]}" for name in ("contrary", "withheld") if row[name] != "0"]
     return f" ({', '.join(words)})" if words else ""
 

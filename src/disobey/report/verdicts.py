@@ -19,8 +19,8 @@ Cells = dict[str, str]
 class Reading:
     """A reading of a claim on one split, as printed; see `disobey.analysis.claims.claim.Claim`.
 
-    ``name`` is empty where the claim has only one reading. The null is in the printed ``unit``, and
-    ``counts`` is its row of the summary.
+    ``name`` is empty if the claim has only one reading. The printed ``unit`` includes the null, and
+    ``counts`` is the reading's row of the summary.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Reading:
 
     @classmethod
     def of(cls, claim: Cells, counts: Cells) -> Self:
-        """Return the reading of a claim, in the words of its statistic's record."""
+        """Return the reading of a claim, worded as in the record of its statistic."""
         how = statistic_of(claim["statistic"])
         model, null = _printed(claim["model"]), f"{how.scale * parse(claim['null']):g}"
         words = (claim["reading"], how.printed, how.printed_unit, model, claim["side"], null)
@@ -42,7 +42,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Decision:
-    """A claim in one setting, by one reading; the control is named unless it is the reference."""
+    """The verdict on a claim in one setting by one reading; names any non-reference control."""
 
     estimate: str
     control: str
@@ -53,10 +53,9 @@ class Decision:
 class Row:
     """A claim in one setting on one split.
 
-    Layer, with the band of its ranks if there is one, and placebo may be empty; ``examples`` is a
-    dash where the statistic is not over examples. A row that is ``counted`` decides its setting.
-    Decisions are by the name of the reading: a claim against placebos has some readings without
-    them.
+    The layer, with its band of ranks if there is one, and the placebo may be empty; ``examples`` is
+    a dash if the statistic is not over examples. A ``counted`` row decides its setting. Decisions
+    are by the name of the reading, since a claim with placebos has some readings without them.
     """
 
     setting: str
@@ -70,7 +69,7 @@ class Row:
 
     @property
     def remark(self) -> str:
-        """All remarks, each once."""
+        """All remarks, without duplicates."""
         return "; ".join(dict.fromkeys(self.remarks))
 
 
@@ -78,7 +77,7 @@ class Row:
 class Held:
     """A claim on one split, as printed: a row for each setting, a column for each reading.
 
-    ``where`` names the examples, unless they are all of the split.
+    ``where`` describes the examples, unless they are the whole split.
     """
 
     split: str
@@ -88,7 +87,7 @@ class Held:
 
     @property
     def controlled(self) -> list[str]:
-        """The readings whose control is shown: they have one that is not the one before."""
+        """The readings whose controls are shown: those that differ from the reading before."""
         shown, before = [], [""] * len(self.rows)
         for reading in self.readings:
             known = [row.decisions.get(reading) for row in self.rows]
@@ -100,14 +99,14 @@ class Held:
 
     @property
     def columns(self) -> list[str]:
-        """The heads of all readings, those of their controls among them."""
+        """The column headers of all readings and their controls."""
         shown = self.controlled
         heads = ([name or "verdict"] + ["control"] * (name in shown) for name in self.readings)
         return [head.capitalize() for of_reading in heads for head in of_reading]
 
     @property
     def remarks(self) -> bool:
-        """Whether any setting has a remark."""
+        """True if any setting has a remark."""
         return any(row.remark for row in self.rows)
 
 
@@ -133,12 +132,12 @@ class Verdicts:
 
     @property
     def layered(self) -> bool:
-        """Whether the claim is on layers of a network."""
+        """True if the claim is about layers of a network."""
         return any(row.layer for row in self.rows)
 
     @property
     def placebos(self) -> bool:
-        """Whether the claim is held against placebos."""
+        """True if the claim is tested against placebos."""
         return any(row.placebo for row in self.rows)
 
 
@@ -153,7 +152,7 @@ def claims(rows: Iterable[Cells], summary: Iterable[Cells]) -> list[Verdicts]:
     counts = {_which(row): row for row in summary}
     found: dict[str, Verdicts] = {}
     helds: dict[tuple[str, str], Held] = {}
-    # A setting, layer and placebo has one row for all readings on a split.
+    # Each setting, layer and placebo has one row for all readings on a split.
     shared: dict[tuple[str, ...], Row] = {}
     for cells in rows:
         name, split, reading = _which(cells)
@@ -222,7 +221,7 @@ def accuracies(rows: Iterable[Cells], settings: Sequence[str]) -> list[Accuracie
         of_models = {row["model"]: row for row in chosen if row["setting"] == setting}
         if of_models:
             any_row = next(iter(of_models.values()))
-            # A comparison may have no reference: an empty cell.
+            # A comparison may have no reference, which gives an empty cell.
             texts = {_printed(m): _percent(of_models[m]) if m in of_models else "" for m in MODELS}
             found.append(Accuracies(setting, int(any_row["seeds"]), int(any_row["n"]), texts))
     return found
@@ -230,7 +229,7 @@ def accuracies(rows: Iterable[Cells], settings: Sequence[str]) -> list[Accuracie
 
 def _percent(row: Cells) -> str:
     value, low, high = (PERCENT * parse(row[name]) for name in ("value", "low", "high"))
-    # A model's accuracy has no null, its gain over another has.
+    # The accuracy of a model has no null value; its gain over another model does.
     return interval(value, low, high, 0.0 if row["model"] == EFFECT else math.nan)
 
 

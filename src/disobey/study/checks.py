@@ -26,25 +26,25 @@ USELESS = "has no effect on the CPU; remove it, or write device: auto"
 
 
 def cross_checks(study: Study) -> list[Mistake]:
-    """Return the mistakes between two parts of the file."""
+    """Return the mistakes that involve several parts of the file."""
     mistakes = list(_whole(study))
     missing = [*_files(study), *unusable_checkpoints(study), *_packages(study)]
     if missing:
-        return mistakes + missing  # what is said of what cannot be read tells nothing
+        return mistakes + missing  # other checks mean nothing for files that cannot be read
     mistakes += comparison_mistakes(study)
     mistakes += external_mistakes(study)
     mistakes += foreign_names(study)
     unknown = {name: list(_unknown_names(study, one)) for name, one in study.settings.items()}
     for name, found in unknown.items():
         chain = _chain(study, name)
-        if not any(unknown[one] for one in chain):  # those with a wrong name cannot be checked
+        if not any(unknown[one] for one in chain):  # a chain with a wrong name cannot be checked
             found = _in_setting(study, study.settings[name], chain)
         mistakes += [(("settings", name, *place), words) for place, words in found]
     return mistakes
 
 
 def _in_setting(study: Study, setting: Setting, chain: list[str]) -> list[Mistake]:
-    """Return the mistakes in one setting, with places that start from it."""
+    """Return the mistakes in one setting, with locations relative to the setting."""
     teacher = study.settings[chain[-1]].teacher
     if isinstance(teacher, StudentOf) and teacher.setting in chain:
         circle = " -> ".join([*chain, teacher.setting])
@@ -55,7 +55,7 @@ def _in_setting(study: Study, setting: Setting, chain: list[str]) -> list[Mistak
 
 
 def _whole(study: Study) -> Iterator[Mistake]:
-    """Check keys of the whole study."""
+    """Check the keys that apply to the whole study."""
     repeated = {seed for seed in study.seeds if study.seeds.count(seed) > 1}
     if repeated:
         yield ("seeds",), f"{min(repeated)} is repeated; list each seed once"
@@ -69,9 +69,9 @@ def _whole(study: Study) -> Iterator[Mistake]:
 
 
 def _recipes_on_gpus(study: Study) -> Iterator[Mistake]:
-    """Check what recipes say of GPUs against the devices of the study."""
+    """Check that the GPU options of recipes fit the study's device."""
     on_cpu = study.device == "cpu"
-    if on_cpu and study.gpus > 1:  # more threads do the same there, and sum as one process does
+    if on_cpu and study.gpus > 1:  # there, more threads do the same, with the sums of one process
         words = "device is cpu, where a training is one process; remove gpus, or write device: cuda"
         yield ("gpus",), f"is {study.gpus}, but {words}"
     for name, recipe in study.recipes.items():
@@ -87,7 +87,7 @@ def _recipes_on_gpus(study: Study) -> Iterator[Mistake]:
 
 
 def _replayed_steps(study: Study) -> Iterator[Mistake]:
-    """Check that steps that are replayed as a CUDA graph do not need the host."""
+    """Check that no training step replayed as a CUDA graph needs the host."""
     for name, setting in study.settings.items():
         data = study.datasets.get(setting.dataset)
         if data is None or (data.kind != "text" and not data.encoded):
@@ -101,7 +101,7 @@ def _replayed_steps(study: Study) -> Iterator[Mistake]:
 
 
 def _files(study: Study) -> Iterator[Mistake]:
-    """Check that the user's files are there; what they hold is checked where they are read."""
+    """Check that the user's files exist; their content is checked when they are read."""
     of_files = {name: data for name, data in study.datasets.items() if isinstance(data, Files)}
     given = [*study.comparisons.values(), *study.teachers.values()]
     elsewhere = any(isinstance(one, ComparedLogits | ExternalLogits) for one in given)
@@ -122,7 +122,7 @@ def _files(study: Study) -> Iterator[Mistake]:
 
 
 def _packages(study: Study) -> Iterator[Mistake]:
-    """Check that the package is there that makes a model."""
+    """Check that the packages that build the models are installed."""
     for name, options in study.models.items():
         if isinstance(options, Timm) and importlib.util.find_spec("timm") is None:
             words = "the package timm is not installed; pip install 'disobey[timm]'"
@@ -130,9 +130,9 @@ def _packages(study: Study) -> Iterator[Mistake]:
 
 
 def _chain(study: Study, name: str) -> list[str]:
-    """Return a setting and those whose students are its teacher, its teacher's teacher, ...
+    """Return a setting, then the setting whose student is its teacher, and so on.
 
-    Ends before a name that comes twice or does not exist.
+    The chain ends before a name that is repeated or does not exist.
     """
     found = [name]
     while True:
@@ -144,7 +144,7 @@ def _chain(study: Study, name: str) -> list[str]:
 
 
 def _unknown_names(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Yield the names in a setting that the file has no entry of."""
+    """Yield the names in a setting for which the file has no entry."""
     for key, table in NAMING.items():
         place: Location = (key,)
         given = getattr(setting, key)
@@ -164,7 +164,7 @@ def _unknown_names(study: Study, setting: Setting) -> Iterator[Mistake]:
 
 
 def _inputs(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Check that the models read what the data set holds, and that its images are large enough."""
+    """Check that the models accept the data set's inputs, and that images are large enough."""
     data = study.datasets[setting.dataset]
     for role in ("teacher", "student"):
         model = getattr(setting, role)
@@ -181,7 +181,7 @@ def _inputs(study: Study, setting: Setting) -> Iterator[Mistake]:
             words = f"model '{model}' reads {read}, but data set '{setting.dataset}' has {held}"
             known = ", ".join(fitting) or "none in this file"
             yield (role,), f"{words}; models that read {held}: {known}"
-        elif hasattr(options, "refusal"):  # networks for large images have it
+        elif hasattr(options, "refusal"):  # only networks for large images have it
             wrong = options.refusal(study.sizes(setting.dataset).shape)
             if wrong is not None:
                 yield (role,), f"model '{model}', data set '{setting.dataset}': {wrong}"
@@ -205,7 +205,7 @@ def _chained(study: Study, setting: Setting) -> Iterator[Mistake]:
 
 
 def _share(study: Study, setting: Setting, earlier: list[str]) -> Iterator[Mistake]:
-    """Check that a student's share keeps every class, holds something out, and is of its own."""
+    """Check that a student's share keeps every class, omits some rows, and is the only share."""
     for name in earlier:
         if study.settings[name].student_share is not None:
             words = f"the teacher is the student of setting '{name}', which has a student_share"
@@ -224,7 +224,7 @@ def _share(study: Study, setting: Setting, earlier: list[str]) -> Iterator[Mista
     seen, classes = number_seen(share, data.train), data.shape.classes
     given = f"{share:g} of {data.train:,} training examples"
     if not data.exact:
-        return  # the draw itself refuses what is too small
+        return  # the draw itself refuses too small a share
     if data.named and seen < classes:
         least = math.ceil(100 * classes / data.train) / 100
         words = f"fewer than the {classes} classes; write {least:g} or more"
@@ -253,7 +253,7 @@ def _start(study: Study, setting: Setting) -> Iterator[Mistake]:
 
 
 def _distillation(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Check what is said of the teacher's views, the loss and snapshots against data and recipe."""
+    """Check that the teacher's views, the loss and snapshots fit the data and the recipe."""
     called, data = setting.dataset, study.sizes(setting.dataset)
     augmented = study.datasets[called].augment is not None
     recipe, loss = study.recipes[setting.recipe], setting.distill.registered
@@ -311,7 +311,7 @@ def _bias(study: Study, setting: Setting) -> Iterator[Mistake]:
 
 
 def _controls(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Check that a setting's controls are read by something, and differ from what is there."""
+    """Check that an analysis uses each of a setting's controls, and that each is a new run."""
     if setting.controls is None:
         return
     here, recipe = ("controls",), study.recipes[setting.recipe]
@@ -357,7 +357,7 @@ def _layers(study: Study, setting: Setting) -> Iterator[Mistake]:
 
 
 def _pairs(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Check that pairs can be counted against a tracked teacher."""
+    """Check that pairs of eigendirections can be counted, which needs a tracked teacher."""
     bias, here = setting.bias, ("bias", "pairs")
     if bias is None or bias.pairs is None:
         return
@@ -373,7 +373,7 @@ def _pairs(study: Study, setting: Setting) -> Iterator[Mistake]:
     known, last = study.models[setting.student].trackable(), bias.pairs.bottom[1]
     for index, layer in enumerate(bias.layers):
         if layer not in known:
-            continue  # said already
+            continue  # reported already
         if not known[layer].first:
             yield (
                 ("bias", "layers", index),
@@ -382,14 +382,14 @@ def _pairs(study: Study, setting: Setting) -> Iterator[Mistake]:
             )
         elif (rank := _largest_rank(study, setting, known[layer])) < last:
             remedy = f"write a last rank up to {rank} (now {last}), or pairs of another layer"
-            if rank < 2 * PAIRS:  # no ranks of both ends can be written
+            if rank < 2 * PAIRS:  # no valid ranks of both ends exist
                 remedy = f"pairs need {2 * PAIRS}; track another layer, or remove pairs"
             words = f"the input of '{layer}' has {rank} directions at most"
             yield (*here, "bottom"), f"{words}; {remedy}"
 
 
 def _largest_rank(study: Study, setting: Setting, layer: Layer) -> int:
-    """Return the largest possible number of eigendirections of a layer's data."""
+    """Return the largest possible number of eigendirections of a layer's inputs."""
     data = study.sizes(setting.dataset)
     if layer.kernel is not None:
         return layer.kernel**2 * data.shape.inputs[-1]

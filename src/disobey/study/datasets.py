@@ -16,12 +16,12 @@ Seed = Annotated[int, Field(ge=0, lt=1_000_000)]
 Path = Annotated[str, Field(min_length=1)]
 Paths = Annotated[list[Path], Field(min_length=1)]
 
-# The contents of data sets, in words.
+# The contents of data sets, as worded in messages.
 PLURAL = {"image": "images", "text": "text", "feature": "features"}
 
-# Options that only data of one content have.
+# Options that apply to only one kind of content.
 OPTIONS_OF = {"image": ("centre", "augment", "size"), "text": ("tokenizer", "drop_empty")}
-# Options of the runs on a data set; its store does not depend on them.
+# Options of runs on a data set that its store does not depend on.
 OF_RUNS = ("label_noise", "centre", "augment")
 
 

@@ -1,6 +1,7 @@
-"""Checks of external models: that they exist and fit the study's data sets.
+"""Checks that external models exist and fit the study's data sets.
 
-Files of logits, classifiers of the hub or in folders, and the checkpoints of pretrained models.
+External models are files of logits, classifiers on the hub or in folders, and the checkpoints of
+pretrained models.
 """
 
 import os
@@ -39,9 +40,9 @@ def _read(
     *,
     top_classes: bool = False,
 ) -> tuple[dict[str, Facts], list[Mistake]]:
-    """Return the content of files of logits by their keys, and the first mistake in one of them.
+    """Return the facts of files of logits by file name, and the first mistake in any of them.
 
-    Only files of teachers may hold the ``top_classes`` alone.
+    With ``top_classes``, files may contain only the logits of the top classes.
     """
     known: dict[str, Facts] = {}
     for key, of_key in files.items():
@@ -62,7 +63,7 @@ def _holds_top_classes(facts: Facts) -> bool:
 
 
 def _facts_in(path: Path, *, labels: bool) -> Facts | str:
-    """Return the content of a file, or in words why it cannot be read."""
+    """Return the facts of a file, or a message on why it cannot be read."""
     if not os.path.isfile(path):  # a name may be too long
         return f"there is no file {path.absolute()}; correct the path"
     try:
@@ -72,7 +73,7 @@ def _facts_in(path: Path, *, labels: bool) -> Facts | str:
 
 
 def _differences(known: Mapping[str, Facts], here: Location) -> Iterator[Mistake]:
-    """Yield the files that hold other splits, examples or classes than the first."""
+    """Yield the files whose splits, rows or classes differ from those of the first."""
     (first, expected), *others = known.items()
     for file, found in others:
         if set(found) != set(expected):
@@ -110,7 +111,7 @@ def _place_mistake(options: Checkpoint | Pretrained, *files: Any) -> tuple[str, 
 def _checkpoints(
     checkpoints: Mapping[str, Sequence[Checkpoint]], here: Location
 ) -> Iterator[Mistake]:
-    """Yield the checkpoints that are not there, or are named twice."""
+    """Yield the checkpoints that do not exist, or are named twice."""
     seen = []
     contents: dict[str, Checkpoint] = {}
     for key, of_key in checkpoints.items():
@@ -179,7 +180,10 @@ def _files(options: ExternalLogits, root: str | None, here: Location) -> Iterato
 
 
 def taught_mistakes(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Yield the options of a setting that do not suit an external teacher; from the setting on."""
+    """Yield the options of a setting that do not suit an external teacher.
+
+    Locations are relative to the setting.
+    """
     if not isinstance(setting.teacher, External):
         return
     options, dataset = study.teachers[setting.teacher.external], study.datasets[setting.dataset]
@@ -204,10 +208,10 @@ def taught_mistakes(study: Study, setting: Setting) -> Iterator[Mistake]:
 def _rows_and_top_classes(
     study: Study, setting: Setting, options: ExternalLogits
 ) -> Iterator[Mistake]:
-    """Check that files are of the data set's examples, and say what a student would learn.
+    """Check that files of logits have the data set's rows and enough of the top classes.
 
-    The first file with other rows, where the data set's number is known, is a mistake, and so is
-    the first one whose top classes leave too much to be spread over the others.
+    Yields the first file with a wrong number of rows, if the data set's number is known, and the
+    first file whose top classes leave too much probability to spread over the other classes.
     """
     data, temperature = study.sizes(setting.dataset), setting.distill.softening
     known, mistakes = _read(options.models(), study.data_root, (), top_classes=True)
@@ -240,7 +244,7 @@ def _rows_and_top_classes(
 
 
 def unusable_checkpoints(study: Study) -> Iterator[Mistake]:
-    """Yield the models whose folder or package is not there, or holds no checkpoint."""
+    """Yield the models whose folder or package is missing, or contains no checkpoint."""
     for name, options in _pretrained(study).items():
         found = _place_mistake(options)
         if isinstance(found, tuple):
@@ -248,7 +252,7 @@ def unusable_checkpoints(study: Study) -> Iterator[Mistake]:
 
 
 def foreign_names(study: Study) -> Iterator[Mistake]:
-    """Yield the names of tokenizers and layers that no checkpoint has."""
+    """Yield the tokenizers and layers whose names match no checkpoint."""
     known = _pretrained(study)
     for name, options in known.items():
         if options.tokenizer is not None and options.tokenizer not in known:
@@ -266,27 +270,27 @@ def foreign_names(study: Study) -> Iterator[Mistake]:
 
 
 def tokens_of_another(study: Study, setting: Setting) -> Iterator[Mistake]:
-    """Yield the models that would read another tokenizer's tokens; from the setting on."""
+    """Yield the models that would read another model's tokens; locations start at the setting."""
     known, tokenizer = _pretrained(study), _borrowed(study).get(setting.dataset)
     if tokenizer is not None and tokenizer.of not in known:
-        return  # said already
+        return  # reported already
     for role in ("teacher", "student"):
         model = getattr(setting, role)
         if not isinstance(model, str) or model not in known:
             continue
         if tokenizer is None or _owner(known, model) != _owner(known, tokenizer.of):
             yield (role,), _other_words(setting.dataset, model, tokenizer)
-        elif model != tokenizer.of:  # else said of the data set
+        elif model != tokenizer.of:  # else reported for the data set
             yield from _too_long(study, setting.dataset, model, (role,))
 
 
 def _pretrained(study: Study) -> dict[str, Pretrained]:
-    """Return the models of a study that come from a checkpoint."""
+    """Return the models of a study that start from a checkpoint."""
     return {name: one for name, one in study.models.items() if isinstance(one, Pretrained)}
 
 
 def _borrowed(study: Study) -> dict[str, TokenizerOf]:
-    """Return the tokenizers of data sets that have a pretrained model's."""
+    """Return the tokenizers that data sets take from a pretrained model."""
     given = {name: data.tokenizer for name, data in study.datasets.items()}
     return {name: own for name, own in given.items() if isinstance(own, TokenizerOf)}
 
@@ -298,7 +302,7 @@ def _no_such(name: str, study: Study) -> str:
 
 
 def _owner(known: Mapping[str, Pretrained], model: str) -> tuple[str | None, ...]:
-    """Return the source of a model's tokenizer, by what the file says of it."""
+    """Return the identity of the source of a model's tokenizer, as given in the study file."""
     seen = {model}
     while (declared := known[model].tokenizer) in known and declared not in seen:
         model = str(declared)
@@ -347,7 +351,7 @@ def comparison_mistakes(study: Study) -> Iterator[Mistake]:
             yield (*here, "dataset"), f"there is no dataset '{options.dataset}'; {hint}"
             continue
         given = options.models()
-        for key in ROLE_KEYS[:3]:  # but for replicates there is one for each seed
+        for key in ROLE_KEYS[:3]:  # all but replicates, of which there is one per seed
             count = len(given[key])
             if count not in (0, len(study.seeds)):
                 remedy = f"name one for each seed, or write seeds: {list(range(count))}"

@@ -1,6 +1,6 @@
-"""Jobs that bring external models into stores of logits, for comparisons and as teachers.
+"""Plans of the jobs that store the logits of external models, for comparisons and as teachers.
 
-Only the user's own files are read, since ids depend on their content.
+Planning reads only the user's own files, since ids depend on their content.
 """
 
 import functools
@@ -32,29 +32,30 @@ Facts = Mapping[str, Mapping[str, Any]]
 
 
 class ExternalModels:
-    """Adds the jobs to a plan; equal ones are one job. ``runs`` adds those of the data sets."""
+    """Adds the jobs to a plan, equal jobs once; ``runs`` adds the jobs of the data sets."""
 
     def __init__(self, study: Study, plan: Plan, runs: Runs) -> None:
         self.study, self.plan, self.runs = study, plan, runs
-        self.teachers = functools.cache(self._teachers)  # every seed of a setting asks for them
+        self.teachers = functools.cache(self._teachers)  # called for every seed of a setting
 
     def _teachers(self, name: str, dataset: str) -> tuple[str, ...]:
-        """Plan an entry of ``teachers`` for a data set; return addresses of the logits of each.
+        """Plan an entry of ``teachers`` for a data set; return the addresses of their logits.
 
-        Those of the seeds come first, in their order, then the replicates.
+        The teachers of the seeds come first, in the order of the seeds, then the replicates.
         """
         options = self.study.teachers[name]
         taught, replicates = (
             tuple(self._teacher(options, model, dataset) for model in models)
             for models in options.models().values()
         )
-        # One that teaches all is every seed's, and nobody's replicate.
+        # A single teacher teaches every seed, and is never a replicate.
         return (taught * len(self.study.seeds) if len(taught) == 1 else taught) + replicates
 
     def _teacher(self, options: ExternalTeacher, model: str | Checkpoint, dataset: str) -> str:
-        """Plan the store of one teacher, so that another one's bytes retrain none of its students.
+        """Plan the store of one teacher; return the address of its logits.
 
-        Its id has the name of no entry of the study.
+        Each teacher has its own store, so that a changed file retrains only its own students. The
+        id contains no name of an entry of the study.
         """
         if isinstance(options, ExternalCheckpoints):
             assert isinstance(model, Checkpoint)
@@ -76,9 +77,9 @@ class ExternalModels:
     ) -> tuple[str, tuple[str, ...]]:
         """Plan one store of the models in some files; return its id and its splits.
 
-        ``name`` is the readable part of the id. ``files`` are by the keys of a comparison, and
-        ``labels``, which is one file at most. ``dataset`` says which examples there are, if it is
-        known. ``given`` is what else the study says of the files; what is empty is left out.
+        ``name`` is the readable part of the id. ``files`` maps the keys of a comparison, and
+        ``labels`` with at most one file, to paths. ``dataset`` is the data set of the examples, if
+        known. ``given`` holds the study's other options for the files; empty ones are left out.
         """
         root = self.study.data_root or ""
         paths = {
@@ -103,7 +104,7 @@ class ExternalModels:
     def _classified(
         self, dataset: str, checkpoint: Checkpoint, splits: Sequence[str], max_tokens: int | None
     ) -> str:
-        """Plan one checkpoint's run over a data set; return the id of its logits."""
+        """Plan the inference of a checkpoint on a data set; return the id of the store."""
         options, place = self.study.datasets[dataset], checkpoint.place()
         spec: dict[str, Any] = {
             "data": self.runs.data(dataset), "splits": list(splits), "kind": options.rows,
@@ -128,7 +129,7 @@ class ExternalModels:
             Addresses of logits, see `disobey.stores.layout.logits_address`.
         splits : tuple of str
         about : dict
-            Words for tables and figures.
+            Descriptions for tables and figures.
         """
         options = self.study.comparisons[name]
         about: dict[str, Any] = {"dataset": name, "source": options.source}
@@ -152,7 +153,7 @@ class ExternalModels:
         facts = facts_of_files(options, self.study.data_root)
         id, splits = self._files(name, files, options.dataset, facts, given)
         number = {key: len(of_key) for key, of_key in options.models().items()}
-        number["teachers"] += number.pop("replicates")  # which are further teachers
+        number["teachers"] += number.pop("replicates")  # replicates are further teachers
         addresses = {
             key: tuple(layout.logits_address(id, key.removesuffix("s"), k) for k in range(count))
             for key, count in number.items()
@@ -174,7 +175,7 @@ class ExternalModels:
 
 
 def _exported(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return the modules of a model that this package exported under its own type."""
+    """Return the modules that load a model which this package exported under its own type."""
     model = checkpoint.config().get("disobey")
     if not model:
         return ()
@@ -188,7 +189,7 @@ def _sizes(facts: Facts) -> Data:
 
 
 def facts_of_files(options: ComparedLogits, root: str | None) -> dict[str, dict[str, Any]]:
-    """Return rows, classes and label noise of each split, as the first teacher's file has them."""
+    """Return rows, classes and label noise of each split in the first teacher's file."""
     files = [Path(root or "", file) for of_key in options.models().values() for file in of_key]
     all_facts = [facts_of(path, logits_facts) for path in files]
     unnamed = options.split or TEST
@@ -202,7 +203,7 @@ def facts_of_files(options: ComparedLogits, root: str | None) -> dict[str, dict[
 
 
 def noise_of(study: Study, name: str) -> float:
-    """Return the share of a comparison's training labels that are wrong; 0 where nobody says so."""
+    """Return the share of wrong training labels in a comparison; 0 if unknown."""
     options = study.comparisons[name]
     if not isinstance(options, ComparedLogits):
         return 0.0

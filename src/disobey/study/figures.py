@@ -1,4 +1,4 @@
-"""The figures of a study: each is drawn if the study has its content. Pure."""
+"""Plan of the figures of a study: each is drawn if the study has the data for it. Pure."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,13 +27,13 @@ def figures_of(study: Study) -> list[Planned]:
     return [figure for kind, plan in FIGURES.items() for figure in plan(kind, study)]
 
 
-# --- one figure of the chosen settings, or one for each ------------------------------------------
+# --- one figure of all chosen settings, or one per setting ---------------------------------------
 
 
 def _one(choose: Choose, least: int = 1, most: int | None = None) -> PlanFigures:
-    """Return the plan of one figure, if it has ``least`` settings; of several for more than most.
+    """Plan a figure if at least ``least`` settings are chosen, split into parts above ``most``.
 
-    The parts of a figure are as even as can be: five settings are two and three.
+    The parts are as even as possible: five settings become two and three.
     """
 
     def plan(kind: str, study: Study) -> Iterator[Planned]:
@@ -57,12 +57,12 @@ def _each(choose: Choose) -> PlanFigures:
 
 
 def _where(holds: Callable[[Study, Setting], object]) -> Choose:
-    """Choose the settings of which something holds."""
+    """Return a function that chooses the settings for which ``holds`` is true."""
     return lambda study: [name for name, one in study.settings.items() if holds(study, one)]
 
 
 def _throughout(study: Study, setting: Setting) -> bool:
-    """Return whether a setting is distilled throughout: the others have a figure of their own."""
+    """Return whether a setting has no switch; settings with one have figures of their own."""
     return setting.distill.switch is None
 
 
@@ -86,12 +86,12 @@ def _noisy(study: Study) -> list[str]:
 _biased = _where(lambda _, setting: setting.bias is not None)
 _paired = _where(lambda _, setting: setting.bias is not None and setting.bias.pairs is not None)
 _equal_accuracy = _where(lambda study, one: _is_evaluated(study, one) and _throughout(study, one))
-# Their students see a share of noisy examples.
+# Settings whose students see only a share of noisily labelled examples.
 _leaking = _where(lambda study, one: one.student_share is not None and _is_noisy(study, one))
 
 
 def _switched(study: Study) -> list[str]:
-    """Choose settings with a switch, and those that are the same without: the ends of the axis."""
+    """Choose settings with a switch, and equal ones without a switch: the ends of the axis."""
     switched = {n for n, setting in study.settings.items() if setting.distill.switch is not None}
     alike = {_but(study, name, "switch") for name in switched}
     return [n for n in study.settings if n in switched or _but(study, n, "switch") in alike]
@@ -103,7 +103,7 @@ def _varied(
     value: Callable[[Setting], object],
     among: Callable[[Setting], bool] = lambda _: True,
 ) -> list[str]:
-    """Choose the settings that differ in some keys, by more than one value."""
+    """Choose the settings that differ only in some keys, if these have more than one value."""
     groups: dict[str, list[str]] = {}
     for name, setting in study.settings.items():
         if _throughout(study, setting) and among(setting):
@@ -115,7 +115,7 @@ def _varied(
 
 
 def _temperatures(study: Study) -> list[str]:
-    """Choose settings that differ in temperature, and maybe in learning rate."""
+    """Choose settings that differ in temperature, and possibly in learning rate."""
     return _varied(
         study,
         lambda _: ("temperature", "lr"),
@@ -125,7 +125,7 @@ def _temperatures(study: Study) -> list[str]:
 
 
 def _losses(study: Study) -> list[str]:
-    """Choose settings that differ in how their students are distilled, by more than one loss."""
+    """Choose settings that differ only in ``distill``, if they have more than one loss."""
     return _varied(
         study,
         lambda setting: tuple(spec_of(setting.distill)),
@@ -134,7 +134,7 @@ def _losses(study: Study) -> list[str]:
 
 
 def _rounds(study: Study) -> list[str]:
-    """Choose chains of settings: each one's teacher is the student of the one before."""
+    """Choose chains of settings, where each teacher is the student of the setting before."""
     teachers = {n: s.teacher.setting for n, s in study.settings.items()
                 if isinstance(s.teacher, StudentOf)}  # fmt: skip
     return [name for name in study.settings if name in {*teachers, *teachers.values()}]
@@ -157,7 +157,7 @@ def _over_training(kind: str, study: Study) -> Iterator[Planned]:
 
 
 def _steps(kind: str, study: Study) -> Iterator[Planned]:
-    """Plan a figure of each group of settings with snapshots that differ in the switch alone."""
+    """Plan a figure per group of settings with snapshots that differ only in the switch."""
     groups: dict[tuple[object, ...], dict[str, str]] = {}
     for name in _over_trained(study):
         epochs = study.recipes[study.settings[name].recipe].snapshots or []
@@ -170,19 +170,19 @@ def _steps(kind: str, study: Study) -> Iterator[Planned]:
 
 
 def _but(study: Study, name: str, *left_out: str) -> str:
-    """Return a setting as text without what a figure varies, for comparing."""
+    """Return a setting as text, without the keys that a figure varies, for comparison."""
     setting = study.settings[name]
     distill: dict[str, Any] = spec_of(setting.distill)
     recipe: dict[str, Any] = spec_of(study.recipes[setting.recipe])
     for key in (*left_out, "snapshots"):
         distill.pop(key, None)
         recipe.pop(key, None)
-    trained = isinstance(setting.teacher, External)  # elsewhere: by no recipe of the study
+    trained = isinstance(setting.teacher, External)  # it has no recipe in the study
     teacher = setting.teacher, None if trained else setting.teacher_recipe or setting.recipe
     return repr((setting.dataset, teacher, setting.student, setting.student_share, distill, recipe))
 
 
-# In the order of the paper's figures, then those that the paper does not have: the page's order.
+# In the order of the page: first the paper's figures, then those that the paper does not have.
 FIGURES: dict[str, PlanFigures] = {
     "overview": _one(_distilled),
     "confidence": _one(_distilled, most=4),
@@ -210,7 +210,7 @@ FIGURES: dict[str, PlanFigures] = {
     "rounds": _one(_rounds),
     "over-training": _over_training,
 }
-# Stores that they read beside analyses of confidence: see `disobey.stores.layout.BESIDE`.
+# Stores that they read besides analyses of confidence; see `disobey.stores.layout.BESIDE`.
 FIGURES_BESIDE: Mapping[str, Sequence[str]] = (
     dict.fromkeys(
         ("overview", "bias", "trajectories", "link", "temperature", "rounds", "over-training"),

@@ -1,4 +1,4 @@
-"""A study's jobs as values: what a plan consists of. Pure."""
+"""A study's jobs and plan as plain data. Pure."""
 
 import hashlib
 import json
@@ -16,9 +16,9 @@ from disobey.stores.layout import STORES, manifest_of, store_and_variable, store
 from disobey.study.sizes import Data
 
 Name = tuple[str, str]  # of a job: stage and key
-# Stages that read much of a study: their rules hand spec and inputs over by standard input.
+# Stages with many inputs: their rules pass the spec and the inputs on standard input.
 BY_STDIN = ("table", "figure", "explorer", "report")
-# Bytes of a command's arguments for the other stages: Linux refuses an argument above 128 KiB.
+# Most bytes of a command's arguments for other stages: Linux refuses arguments above 128 KiB.
 LONGEST_COMMAND = 100_000
 
 
@@ -29,7 +29,7 @@ def store_at(stage: str, key: str) -> str:
 
 
 def data_stores(spec: Mapping[str, Any]) -> list[str]:
-    """Return the stores of the data, and of the labels if they are others, that a spec names."""
+    """Return the stores of data that a spec names, and of the labels if they are separate."""
     named = {"prepare": "data", "labels": "labels"}
     return [store_at(stage, spec[key]) for stage, key in named.items() if key in spec]
 
@@ -38,12 +38,12 @@ def data_stores(spec: Mapping[str, Any]) -> list[str]:
 class PlannedJob:
     """One job of the workflow.
 
-    ``key`` joins the values of the rule's wildcards by ``/``, ``spec`` is the canonical JSON of all
-    that the job depends on, ``inputs`` are the manifests of the upstream stores, and ``manifest``
-    is the one that it writes. ``roots`` name the code that the job starts from: the stage's
-    ``run``, and the members of registries that the spec names (see
-    `disobey.code_digest.code_digest`). ``texts`` are the names of captions that it reads, part of
-    its code.
+    ``key`` joins the values of the rule's wildcards by ``/``, ``spec`` is the canonical JSON of
+    everything that the job depends on, ``inputs`` are the manifests of the upstream stores, and
+    ``manifest`` is the manifest that it writes. ``roots`` name the entry points of its code: the
+    stage's ``run``, and the members of registries that the spec names (see
+    `disobey.code_digest.code_digest`). ``texts`` are the names of the captions that it reads, which
+    count as code.
     """
 
     stage: str
@@ -56,7 +56,7 @@ class PlannedJob:
 
     @property
     def command_bytes(self) -> int:
-        """The bytes of its command's arguments that grow with the study."""
+        """The size in bytes of those arguments of its command that grow with the study."""
         if self.stage in BY_STDIN:
             return 0
         # quoted, each quote of the spec's own stays one byte
@@ -64,7 +64,7 @@ class PlannedJob:
 
     @property
     def spec_hash(self) -> str:
-        """The hash that the manifest of an up-to-date store has."""
+        """The hash of the spec, as in the manifest of an up-to-date store."""
         return hashlib.sha256(self.spec.encode()).hexdigest()
 
 
@@ -72,7 +72,7 @@ class PlannedJob:
 class SettingRuns:
     """The runs of one setting, in the order of the study's seeds.
 
-    Teachers beyond the number of students are replicates of the others and nothing else.
+    Teachers beyond the number of students serve only as replicates.
     """
 
     teachers: tuple[str, ...]
@@ -88,11 +88,11 @@ class SettingRuns:
 
 @dataclass
 class Plan:
-    """All jobs of a study, by stage and key; equal jobs are one.
+    """All jobs of a study by stage and key, equal jobs once.
 
-    ``sizes`` and ``files``, the user's own, are by the id of a data store. ``pretrained`` and
-    ``classifiers`` hold the options of checkpoints, by the ids of their stores and of their logits:
-    the place and size of a checkpoint are not part of a spec.
+    ``sizes`` and ``files`` map the id of a data store to its sizes and to the user's own files.
+    ``pretrained`` and ``classifiers`` map ids of stores of weights and of logits to the options of
+    their checkpoints, since the place and size of a checkpoint are not part of a spec.
     """
 
     study: str
@@ -108,12 +108,12 @@ class Plan:
         return [job.manifest for job in self.jobs.values()]
 
     def source_of(self, key: str) -> Path | str:
-        """Return the place of a job's checkpoint: a folder, or a name on the hub."""
+        """Return the source of a job's checkpoint: a folder, or a name on the hub."""
         options = (self.pretrained | self.classifiers)[key]
         return options.place() or str(options.checkpoint)
 
     def trained_on(self, spec: Mapping[str, Any]) -> int:
-        """Return how many examples the run of a spec is trained on."""
+        """Return the number of training examples of the run with a spec."""
         examples = self.sizes[spec["data"]].train
         if "labels" not in spec:
             return examples
@@ -121,13 +121,13 @@ class Plan:
         return number_seen(labels.get("student_share"), examples)
 
     def examples_of(self, address: str) -> str:
-        """Return the examples of a model's logits, by their address: a key of ``sizes``."""
+        """Return the key of ``sizes`` for the examples of a model's logits, by their address."""
         job = self._of_logits(address)
-        # files of logits say themselves what they are over
+        # files of logits have sizes of their own
         return job.key if job.stage == "compared" else str(json.loads(job.spec)["data"])
 
     def logits_store(self, address: str) -> str:
-        """Return the store of a model's logits, by their address."""
+        """Return the store that contains a model's logits, by their address."""
         return store_of(self._of_logits(address).manifest)
 
     def _of_logits(self, address: str) -> PlannedJob:
@@ -144,7 +144,7 @@ class Plan:
         members: Iterable[str] = (),
         texts: tuple[str, ...] = (),
     ) -> str:
-        """Add a job that reads the ``upstream`` stores, unless it is there; return its store."""
+        """Add a job that reads the ``upstream`` stores, unless already added; return its store."""
         roots, store = (f"disobey.stages.{stage}:run", *members), store_at(stage, key)
         inputs = tuple(map(manifest_of, dict.fromkeys(upstream)))
         job = PlannedJob(stage, key, canonical(spec), roots, inputs, manifest_of(store), texts)

@@ -1,4 +1,4 @@
-"""Load a study file: YAML, sweeps and checks; messages name file, line and key.
+"""Loader of study files: YAML, sweeps and checks; messages name the file, line and key.
 
 The YAML is PyYAML's, with line numbers, without duplicate keys, and with 5e-4 as a number.
 """
@@ -25,11 +25,11 @@ SETTING_NAME = re.compile(r"^[A-Za-z0-9_.-]+$")
 
 
 def _expand(study: Study) -> tuple[Study, dict[Location, Location], list[Mistake]]:
-    """Return a study with the settings of its sweeps, and the recipes that they vary.
+    """Return a study with the settings and recipes of its sweeps, their origins, and mistakes.
 
-    A setting is called ``<sweep>-<value>-<value>...``, its values in the order of ``vary``; a
-    recipe of which keys are varied ``<recipe> with <key> <value>``, as no recipe of a file can be.
-    Beside the study: which sweep made each setting and recipe, and what is wrong with the sweeps.
+    A setting is named ``<sweep>-<value>-<value>...``, with values in the order of ``vary``. A
+    recipe with varied keys is named ``<recipe> with <key> <value>``, a name that no recipe in a
+    file can have. The origins map each such setting and recipe to its sweep.
     """
     settings, recipes = dict(study.settings), dict(study.recipes)
     origin: dict[Location, Location] = {}
@@ -76,7 +76,7 @@ def _check_name(name: str, settings: Mapping[str, Setting]) -> None:
 def _varied(
     study: Study, base: Setting, values: Mapping[str, Any]
 ) -> tuple[Setting, dict[str, Recipe]]:
-    """Return the setting with the values at their dotted keys, and the recipes made for it."""
+    """Return a setting with values set at dotted keys, and the recipes made for it."""
     own = dict(values)
     in_recipes: dict[str, dict[str, Any]] = {place: {} for place in RECIPES}
     for key in values:  # such as recipe.lr
@@ -84,12 +84,12 @@ def _varied(
         if inside and first in RECIPES:
             in_recipes[first][inside] = own.pop(key)
     changed = base.model_dump(exclude_unset=True)
-    changed.pop("paper", None)  # it reports the base, not what differs from it
+    changed.pop("paper", None)  # the paper's accuracies are those of the unvaried setting
     setting = _valid(Setting, _with(changed, own))
     recipes, named = {}, {}
     for place, keys in in_recipes.items():
         of = getattr(setting, place) or setting.recipe
-        if not keys or of not in study.recipes:  # one that is unknown is told of the setting
+        if not keys or of not in study.recipes:  # an unknown recipe is reported for the setting
             continue
         given = study.recipes[of].model_dump(exclude_unset=True)
         plain = {key: value for key, value in keys.items() if "." not in key}
@@ -108,12 +108,12 @@ def _valid(model: type[Model], value: dict[str, Any], *place: str) -> Model:
 
 
 def _with(changed: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a mapping, changed in place, with the values at their dotted keys."""
+    """Set values at dotted keys of a mapping, in place; return the mapping."""
     for key, value in values.items():
         *inner, last = key.split(".")
         place = changed
         for part in inner:
-            if not isinstance(place.get(part), dict):  # not given, or a teacher that is a model
+            if not isinstance(place.get(part), dict):  # absent, or the name of a model
                 place[part] = {}
             place = place[part]
         place[last] = value
@@ -122,7 +122,7 @@ def _with(changed: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 TAG = "tag:yaml.org,2002:"
 REPLACED = ("int", "float", "timestamp")
-# Messages of PyYAML, and what to change.
+# Messages of PyYAML, and the remedy for each.
 PROBLEMS = {
     r"'\t'": "a tab cannot indent; write spaces",
     "mapping values are not": "unexpected ':'; check the indentation, or put the text in quotes",
@@ -138,7 +138,7 @@ READ_AS = {"bool": "true or false", "int": "a number", "float": "a number", "nul
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with YAML 1.2's numbers: 5e-4 is one, 010 is ten, 1:30 is a word."""
+    """PyYAML's safe loader with YAML 1.2's numbers: 5e-4 is a number, 010 is 10, 1:30 a string."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -151,14 +151,14 @@ _Loader.add_constructor(f"{TAG}int", lambda _, node: int(node.value))
 
 
 def load_with_lines(path: Path) -> tuple[Any, dict[Location, int]]:
-    """Read a YAML file whose keys are words, each given once.
+    """Read a YAML file, all of whose keys must be strings and unique.
 
     Returns
     -------
     value : Any
         The document; keys of mappings are always ``str``.
     lines : dict
-        The line (from 1) of every key and list item, by its path of keys and indices.
+        Line number (from 1) of every key and list item, by its path of keys and indices.
     """
     text = _read(path)
     lines: dict[Location, int] = {}
@@ -198,9 +198,9 @@ def _read(path: Path) -> str:
 
 
 def _check_keys(node: yaml.Node, here: Location, path: Path) -> None:
-    """Refuse keys given twice and keys that are not words.
+    """Refuse duplicate keys and keys that are not strings.
 
-    Before any merge (``<<``), which copies keys from one mapping into another.
+    Called before any merge (``<<``), which copies keys from one mapping into another.
     """
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
@@ -242,7 +242,7 @@ def _construct(
     line = node.start_mark.line + 1
     lines.setdefault(here, line)
     if isinstance(node, yaml.MappingNode):
-        loader.flatten_mapping(node)  # anchors merged by <<; the mapping's own keys come last
+        loader.flatten_mapping(node)  # merges <<; the mapping's own keys come last
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = key_node.value
@@ -265,9 +265,9 @@ def _construct(
 
 
 def load_study(path: Path | str) -> Study:
-    """Read and check a study file; a UserError has one line for each mistake.
+    """Read and check a study file; raise a UserError with one line for each mistake.
 
-    Each is ``file:line: key: what is wrong``.
+    Each line has the form ``file:line: key: message``.
     """
     path = Path(path)
     value, lines = load_with_lines(path)
@@ -294,7 +294,7 @@ def load_study(path: Path | str) -> Study:
 
 
 def _with_bases(value: dict[str, Any], lines: dict[Location, int]) -> list[Mistake]:
-    """Put what recipes take from their bases into the file's value, with the lines it is from."""
+    """Add the keys that recipes take from their bases to the file's value, with their lines."""
     recipes = value.get("recipes")
     if not isinstance(recipes, dict):
         return []
@@ -310,7 +310,7 @@ def _with_bases(value: dict[str, Any], lines: dict[Location, int]) -> list[Mista
 
 
 def _at_origin(origin: Mapping[Location, Location], location: Location, text: str) -> Mistake:
-    """Return a mistake in a setting or a recipe that a sweep made as one in the sweep."""
+    """Return a mistake, attributed to the sweep if a sweep made its setting or recipe."""
     if location[:2] not in origin:
         return location, text
     kind = str(location[0]).removesuffix("s")
@@ -318,7 +318,7 @@ def _at_origin(origin: Mapping[Location, Location], location: Location, text: st
 
 
 def _refusal(path: Path, lines: dict[Location, int], mistakes: Iterable[Mistake]) -> UserError:
-    """Return the error that lists all mistakes, one a line, from the top of the file down."""
+    """Return the error that lists all mistakes, one per line, in the order of the file."""
     found = []
     for location, text in mistakes:
         known = location

@@ -1,4 +1,4 @@
-"""The study file as pydantic models: what may be written, of what type, with which default."""
+"""The study file as pydantic models: its keys, their types and their defaults."""
 
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -31,7 +31,7 @@ def _plain(value: Any) -> Any:
 
 Value = Annotated[Any, AfterValidator(_plain)]
 
-# Label smoothing of the placebo label_smoothing.
+# Value of label smoothing in the placebo label_smoothing.
 SMOOTHING = 0.1
 
 
@@ -82,7 +82,7 @@ class Bias(Strict):
     @field_validator("directions")
     @classmethod
     def _leading_first(cls, ranks: list[int] | None) -> list[int] | None:
-        """The clock is progress along the leading direction: it must be there."""
+        """Require the leading direction among the ranks: progress along it is the clock."""
         if ranks is not None and (ranks[0] != 1 or sorted(set(ranks)) != ranks):
             raise ValueError(f"directions must rise from 1, got {ranks}")
         return ranks
@@ -99,7 +99,7 @@ class Bias(Strict):
         return self
 
     def tracked(self) -> list[int] | None:
-        """Return the ranks to track; None for those that the spectrum says."""
+        """Return the ranks to track; None if the spectrum determines them."""
         if self.pairs is None or self.directions is not None:
             return self.directions
         return list(range(1, self.pairs.bottom[1] + 1))
@@ -216,13 +216,13 @@ class Setting(Strict):
 
     @property
     def placebos(self) -> tuple[str, ...]:
-        """One-hot runs beside the reference: placebos of its bias, or controls, that differ."""
+        """The one-hot runs that differ from the reference: placebos of its bias, or controls."""
         named = self.bias.placebos if self.bias is not None else self.controls or ()
         same = self.distill.softening == 1
         return tuple(placebo for placebo in named if not (same and placebo == ONE_HOT_AT_T))
 
 
-# Keys of a setting that name entries of the file, and the part of the file that holds them.
+# Keys of a setting that name entries of the file, and the parts of the file with these entries.
 NAMING = {
     "dataset": "datasets",
     "teacher": "models",
@@ -230,12 +230,12 @@ NAMING = {
     "recipe": "recipes",
     "teacher_recipe": "recipes",
 }
-# Tables whose entries' keys a sweep may vary.
+# Tables of the file whose entries have keys that a sweep may vary.
 RECIPES = ("recipe", "teacher_recipe")
 
 
 def _check_varied(key: str) -> None:
-    """Refuse a dotted key of a setting that holds no plain value; unknown ones are worded later."""
+    """Refuse a dotted key of a setting without a plain value; unknown keys are reported later."""
     if key in ("teacher.setting", "teacher.external"):
         return
     model: type[Strict] | None = Setting
@@ -264,9 +264,9 @@ def _check_varied(key: str) -> None:
 
 
 def _model_in(annotation: Any) -> type[Strict] | None:
-    """Return the first of a key's models; None if a plain value is allowed, too."""
+    """Return the first model among a key's types; None if it also allows a plain value."""
     kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
-    kinds = [(get_args(kind) or (kind,))[0] for kind in kinds]  # of what is annotated, the type
+    kinds = [(get_args(kind) or (kind,))[0] for kind in kinds]  # the type of Annotated types
     models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Strict)]
     return models[0] if len(models) == len(kinds) else None
 
@@ -286,7 +286,7 @@ class Sweep(Strict):
     @field_validator("vary", mode="before")
     @classmethod
     def _keys_hold_values(cls, given: Any) -> Any:
-        """Look at keys before values, which say nothing where a key is wrong."""
+        """Check the keys first, since a check of values means nothing for a wrong key."""
         keys = list(given) if isinstance(given, dict) else []
         for key in keys:
             _check_varied(key)
@@ -375,18 +375,18 @@ class Study(Strict):
         return (*self.settings, *self.comparisons)
 
     def sizes(self, dataset: str) -> Data:
-        """Return the sizes of a data set of this file."""
+        """Return the sizes of one of the study's data sets."""
         return sizes_of(self.datasets[dataset], self.data_root)
 
     def model_of_teacher(self, setting: Setting) -> str | None:
-        """Return the model that teaches a setting; None where it was trained elsewhere."""
+        """Return the name of a setting's teacher model; None if it was trained elsewhere."""
         teacher = setting.teacher
         if isinstance(teacher, StudentOf):
             return self.settings[teacher.setting].student
         return None if isinstance(teacher, External) else teacher
 
     def has_directions(self, setting: Setting) -> bool:
-        """Return whether the weights can be compared with true directions of the classes."""
+        """Return whether the true directions of the classes are known, to compare weights with."""
         data = self.datasets[setting.dataset]
         models = (self.model_of_teacher(setting), setting.student)
         linear = all(isinstance(self.models.get(str(name)), ChannelLinear) for name in models)
@@ -395,8 +395,8 @@ class Study(Strict):
     def includes_mean(self, setting: Setting) -> bool:
         """Return whether the eigendirections of a setting's data include that of their mean.
 
-        As in the paper's experiments on eigendirections: features have no images' centring, and
-        data of which pairs are counted are as they are, unless ``centre`` is given.
+        As in the paper's experiments on eigendirections, features are not centred as images are,
+        and neither are data whose pairs are counted, unless ``centre`` is given.
         """
         data, bias = self.datasets[setting.dataset], setting.bias
         if data.centre is not None or bias is None:
@@ -406,7 +406,7 @@ class Study(Strict):
     @field_validator("study")
     @classmethod
     def _own_folder(cls, name: str) -> str:
-        """Refuse the names of shared folders: a study's results are beside them."""
+        """Refuse the names of shared folders, since a study's folder is next to them."""
         if name in SHARED_FOLDERS:
             raise ValueError(f"'{name}' is already a folder of results/; choose another name")
         return name

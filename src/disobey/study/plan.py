@@ -1,7 +1,7 @@
 """Plan of the jobs of a study: settings, analyses, tables, figures and the report. Pure.
 
-Nothing that `disobey.study.runs` plans knows a setting's name; everything here is made per setting
-or per study.
+`disobey.study.runs` plans the jobs that do not depend on a setting's name; this module plans those
+that belong to one setting or to the whole study.
 """
 
 import json
@@ -34,29 +34,29 @@ from disobey.training.losses import DEFAULT, TEMPERATURE
 from disobey.training.schedules import steps_per_epoch
 
 # A student of seed s must not start like the teacher of seed s: with the same initialisation and
-# batch order the reference of a self-distillation would *be* the teacher.
+# batch order, the reference of a self-distillation would *be* the teacher.
 STUDENT_SEEDS_FROM = 1_000_000
-# The placebo of another batch order: an order that no run of the study has.
+# Offset of the placebo with another batch order, an order that no other run of the study has.
 PLACEBO_ORDERS_FROM = 1_000_000_000
-# By what a placebo multiplies the learning rate.
+# Factor of the learning rate in a placebo.
 RATES = {"quarter_lr": 0.25, "half_lr": 0.5, "double_lr": 2.0}
 # Shares of the common range of leading progress over which ratios are averaged [our choice]:
-# beyond is a plateau where even two one-hot models differ.
+# beyond it is a plateau where even two one-hot models differ.
 MATCHED_RANGE = (0.2, 0.7)
 
 TABLES = ("accuracy", "confidence", "claims", "summary", "all")
-# The accuracies that the paper reports beside ours, where a study gives any; and figures with them.
+# The table that compares the paper's accuracies with ours, if a study gives any, and its figures.
 PAPER_TABLE, PAPER_FIGURES = "paper", ("accuracy",)
-# Tables that also read the stores beside the analyses; each kind of these has a table of its own.
+# Tables that also read stores other than analyses of confidence; each kind has its own table.
 TABLES_BESIDE = {table: tuple(BESIDE) for table in ("claims", "summary", "all")} | {
     kind: (kind,) for kind in BESIDE
 }
-# Keys of a setting that are said of it as they are, where they are given.
+# Keys of a setting whose values, if given, describe it unchanged in tables and figures.
 OF_SETTING = ("student_share", "initialisation", "teacher_fits")
 
 
 def make_plan(study: Study) -> Plan:
-    """Return all jobs that ``study`` asks for.
+    """Return the plan of all jobs of ``study``.
 
     Examples
     --------
@@ -85,10 +85,10 @@ class _Planner:
         # Stores of analyses, by the name of the setting or of a setting's snapshot.
         self.analyses: dict[str, str] = {}
         self.snapshots: dict[str, str] = {}
-        # The same of stores beside an analysis, by their stage.
+        # The same for stores other than analyses of confidence, by their stage.
         self.beside: dict[str, dict[str, str]] = {stage: {} for stage in BESIDE}
 
-    # --- what is made per setting -------------------------------------------------------------
+    # --- jobs per setting ---------------------------------------------------------------------
 
     def setting(self, name: str) -> SettingRuns:
         """Plan teachers, references, students and placebos of a setting, and their analyses."""
@@ -111,7 +111,7 @@ class _Planner:
         return runs
 
     def _along_training(self, name: str, runs: Mapping[str, Sequence[str]]) -> None:
-        """Plan the analyses of what a setting's runs, given by role, recorded in training."""
+        """Plan the analyses of the training histories of a setting's runs, given by role."""
         setting = self.study.settings[name]
         bias = setting.bias
         if bias is not None:
@@ -139,7 +139,7 @@ class _Planner:
         other = STUDENT_SEEDS_FROM * self.round(name) + seed
         seeds = self._seeds(setting, other, STUDENT_DRAW)
         if setting.initialisation == "teacher":
-            seeds["initialisation"] = seed  # that of `_teacher`; the batch order stays another one
+            seeds["initialisation"] = seed  # as in `_teacher`; the batch order differs
         recipe = spec_of(self.study.recipes[setting.recipe])
         progress = None if setting.bias is None else self.runs.basis(setting, teacher)
 
@@ -158,7 +158,7 @@ class _Planner:
         distill |= seen_teacher(self.study, setting).spec
         switch, taught = setting.distill.switch, True
         if switch is not None and not switch.ramp and switch.at in (0, 1):
-            # Its switch leaves only one-hot labels, or only the teacher.
+            # The switch leaves only one-hot labels, or only the teacher.
             taught = (switch.order == "distillation_first") != (switch.at == 0)
             del distill["switch"]
         for control in setting.placebos:
@@ -184,10 +184,11 @@ class _Planner:
         return self.runs.run(*of_teacher, progress=self._followed(setting))
 
     def _followed(self, setting: Setting) -> dict[str, Any] | None:
-        """Return how to track a teacher's progress: as the first setting with it asks for.
+        """Return the options that track a teacher's progress; None if it is not tracked.
 
-        A setting that counts pairs needs its teacher's way. Others that have the same teacher take
-        the tracked one, so that it is trained once.
+        A setting that counts pairs needs the progress of its teacher. Other settings with the same
+        teacher share the tracked run, so that it is trained once. The options are the setting's
+        own if it counts pairs, or else those of the first setting that does.
         """
         of_one_teacher = [
             other
@@ -201,7 +202,7 @@ class _Planner:
         return self.runs.basis(setting if setting in of_one_teacher else of_one_teacher[0])
 
     def _taught_by(self, setting: Setting) -> tuple[object, ...]:
-        """Return all that a teacher's training depends on, apart from seeds and tracking."""
+        """Return everything that a teacher's training depends on, except seeds and tracking."""
         model = setting.teacher if isinstance(setting.teacher, str) else ""
         data, options = self.study.datasets[setting.dataset], self.study.models.get(model)
         return data, options, self._recipe_of_teacher(setting)
@@ -211,7 +212,7 @@ class _Planner:
         return _without_snapshots(spec_of(recipe))
 
     def _is_evaluated(self, run: str) -> bool:
-        """Return whether a run records accuracies along its training."""
+        """Return whether a run records accuracies during its training."""
         job = self.plan.jobs.get(("train", run))
         return job is not None and "evaluate" in json.loads(job.spec)["recipe"]
 
@@ -220,14 +221,14 @@ class _Planner:
         return self.runs.logits(teacher) if ("train", teacher) in self.plan.jobs else teacher
 
     def _seeds(self, setting: Setting, seed: int, draw: int) -> dict[str, int]:
-        """Return the seeds of a run's streams; those of views only where there are any."""
+        """Return the seeds of a run's random streams; views have one only if they are used."""
         seeds = {"initialisation": seed, "order": seed}
         if self.study.datasets[setting.dataset].augment is None:
             return seeds
         return seeds | {"views": seed, "draw": draw}
 
     def round(self, name: str) -> int:
-        """Return the number of distillations between a setting's student and one-hot labels."""
+        """Return the number of successive distillations that lead to a setting's student."""
         teacher = self.study.settings[name].teacher
         return 1 + (self.round(teacher.setting) if isinstance(teacher, StudentOf) else 0)
 
@@ -254,7 +255,7 @@ class _Planner:
         self.analyses[name] = self._analysis(name, about, runs, only, dataset)
 
     def _stores(self, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Return the stores of the logits of some models, each once."""
+        """Return the stores of the logits of some models, without duplicates."""
         return tuple(dict.fromkeys(map(self.plan.logits_store, addresses)))
 
     def _analysis(
@@ -287,7 +288,7 @@ class _Planner:
         more: Mapping[str, Any],
         read: Sequence[str] = (),
     ) -> None:
-        """Plan an analysis of the histories of a setting's runs, by role, and other stores."""
+        """Plan an analysis of other stores and of the histories of a setting's runs, by role."""
         by_role = {role: list(ids) for role, ids in runs.items()}
         seeds = list(self.study.seeds)
         spec = {"about": self.about(name), "seeds": seeds, "runs": by_role, **more}
@@ -296,7 +297,7 @@ class _Planner:
         self.beside[stage][name] = self.plan.add(stage, key, spec, upstream)
 
     def about(self, name: str) -> dict[str, Any]:
-        """Return the words that figures and tables say of a setting."""
+        """Return the description of a setting in figures and tables."""
         setting = self.study.settings[name]
         dataset, recipe = self.study.datasets[setting.dataset], self.study.recipes[setting.recipe]
         teacher = setting.teacher
@@ -325,7 +326,7 @@ class _Planner:
         return about | ({"round": self.round(name)} if isinstance(teacher, StudentOf) else {})
 
     def _of_loss(self, setting: Setting) -> dict[str, Any]:
-        """Return the loss of a setting and its temperature; the default loss is not named."""
+        """Return the loss of a setting, unless it is the default, and its temperature."""
         distill = setting.distill
         told = {} if distill.registered.name == DEFAULT else {"loss": distill.words}
         if not distill.registered.needs_teacher:
@@ -340,13 +341,13 @@ class _Planner:
             return {"epochs": recipe.epochs}
         if not setting.over_training:
             return {"steps": recipe.steps}
-        # The position of the last weights on the axis of the snapshots' epochs.
+        # The position of the final weights on the axis of the snapshots' epochs.
         train = self.study.sizes(setting.dataset).train
         examples = number_seen(setting.student_share, train)
         epochs = recipe.steps / steps_per_epoch(examples, recipe.batch)
         return {"steps": recipe.steps, "epochs": round(epochs, 3)}
 
-    # --- what is made per study ---------------------------------------------------------------
+    # --- jobs per study -----------------------------------------------------------------------
 
     def results(self) -> None:
         """Plan tables, figures, the page of examples and the report."""
@@ -373,7 +374,7 @@ class _Planner:
         return self.plan.add("table", key, spec, (*self.analyses.values(), *beside))
 
     def _figure(self, kind: str, name: str, settings: Sequence[str]) -> str:
-        """Plan one figure of the analyses of ``settings``, and of what it reads beside them."""
+        """Plan one figure from the analyses of ``settings`` and the other stores that it reads."""
         study, known = self.study.study, self.analyses | self.snapshots
         named, beside = self._read_beside(FIGURES_BESIDE.get(kind, ()), settings)
         spec = {"study": study, "figure": kind, "settings": list(settings), **named}
@@ -383,7 +384,7 @@ class _Planner:
         return self.plan.add("figure", f"{study}/{name}", spec, upstream, [module_of(kind)])
 
     def _paper(self, settings: Iterable[str]) -> dict[str, Any]:
-        """Return the part of a spec that holds the paper's accuracies; empty without any."""
+        """Return the part of a spec with the paper's accuracies; empty if there are none."""
         known = self.study.settings
         given = {name: known[name].paper for name in settings if name in known}
         reported = {name: spec_of(paper) for name, paper in given.items() if paper is not None}
@@ -392,7 +393,7 @@ class _Planner:
     def _read_beside(
         self, stages: Iterable[str], settings: Iterable[str]
     ) -> tuple[dict[str, list[str]], list[str]]:
-        """Return, by stage, the settings that have a store of it, and these stores."""
+        """Return the settings that have a store of each stage, by stage, and these stores."""
         every = list(settings)
         having = {stage: [name for name in every if name in self.beside[stage]] for stage in stages}
         named = {stage: names for stage, names in having.items() if names}
@@ -402,7 +403,7 @@ class _Planner:
 def _placebo(
     placebo: str, recipe: Mapping[str, Any], setting: Setting, seed: int
 ) -> tuple[dict[str, Any], dict[str, int]]:
-    """Return recipe and changed seeds of a one-hot run that differs from the reference."""
+    """Return the recipe and the changed seeds of a placebo, a variation of the reference."""
     plain = _without_snapshots(recipe)
     if placebo == "batch_order":
         return plain, {"order": PLACEBO_ORDERS_FROM + seed}
@@ -418,5 +419,5 @@ def _placebo(
 
 
 def _without_snapshots(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the recipe of a run whose earlier weights nobody analyses."""
+    """Return a recipe without snapshots, for runs of which only the final weights are analysed."""
     return {key: value for key, value in recipe.items() if key != "snapshots"}

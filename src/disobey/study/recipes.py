@@ -30,7 +30,7 @@ from disobey.training.schedules import misfit
 
 
 def off(*values: object) -> AfterValidator:
-    """Read some values as not given: the same training has one id."""
+    """Return a validator that turns ``values`` into None, so that equal trainings share an id."""
     return AfterValidator(lambda value: None if value in values else value)
 
 
@@ -39,7 +39,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Inside = Annotated[float, Field(gt=0, lt=1)]
 
 
-# That one of both is given, for editors.
+# Part of the schema for editors: exactly one of the two keys is given.
 ONE_UNIT: dict[str, Any] = {"oneOf": [{"required": ["epochs"]}, {"required": ["steps"]}]}
 
 
@@ -81,7 +81,7 @@ class Points(_InOneUnit):
 
 
 def _no_counts(value: Any) -> Any:
-    """Refuse 15 in the place of a share of all steps: it may be epochs, or steps."""
+    """Refuse a number such as 15 as a share of all steps: it may mean epochs, or steps."""
     counts = value if isinstance(value, list) else [value]
     if counts and all(type(count) is int and count >= 1 for count in counts):
         raise ValueError(
@@ -121,7 +121,7 @@ class Evaluate(Strict):
 
 
 def _with_base(schema: dict[str, Any]) -> None:
-    """Say in the schema for editors that a recipe with a base may leave out any key."""
+    """Allow a recipe with a base to omit any key, in the schema for editors."""
     required = {"required": schema.pop("required"), **ONE_UNIT}
     schema["anyOf"] = [{"required": ["base"]}, required]
     schema["not"] = {"required": ["epochs", "steps"]}
@@ -200,7 +200,7 @@ class Recipe(_InOneUnit):
 
     @model_validator(mode="after")
     def _options_have_an_effect(self) -> "Recipe":
-        """Refuse an option that would silently do nothing."""
+        """Refuse options that would silently have no effect."""
         given = [name for name in ("momentum", "nesterov") if getattr(self, name)]
         if self.optimizer != "sgd" and given:
             raise ValueError(
@@ -224,7 +224,7 @@ class Recipe(_InOneUnit):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Recipe":
-        """Refuse what cannot be whatever the data are; the rest is checked by the training."""
+        """Refuse options that conflict for any data; the training checks the rest."""
         wrong = misfit(spec_of(self))
         if wrong is not None:
             raise ValueError(wrong)
@@ -243,13 +243,13 @@ class Recipe(_InOneUnit):
         return self
 
 
-# --- recipes made of others ------------------------------------------------------------------
+# --- recipes with a base ---------------------------------------------------------------------
 
 
 def recipe_over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of a recipe over those of its base.
+    """Return the keys of a base, overridden by a recipe's own keys.
 
-    A duration replaces one in another unit, and None switches a key of the base off.
+    A duration replaces the base's duration in the other unit, and None removes a key of the base.
     """
     units = ("epochs", "steps")
     kept = {
@@ -261,10 +261,10 @@ def recipe_over(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, An
 
 
 def resolved(recipes: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
-    """Return recipes as the file has them, with those of their bases in place of ``base``.
+    """Return the file's recipes with ``base`` replaced by the base's keys, and the mistakes.
 
-    Beside them, the mistakes: bases that do not exist, and circles. Recipes that are not mappings
-    are left for the models to refuse.
+    Mistakes are bases that do not exist, and circles. Recipes that are not mappings are returned
+    unchanged; the models refuse them.
     """
     found: dict[str, Any] = {}
     mistakes: list[Mistake] = []
@@ -276,7 +276,7 @@ def resolved(recipes: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]
         if base in chain:
             circle = " -> ".join([*chain, str(base)])
             mistakes.append((here, f"is its own base in the end ({circle}); remove one base"))
-        elif base is not None and len(chain) == 1:  # else told of the last one of the chain
+        elif base is not None and len(chain) == 1:  # else reported for the last recipe of the chain
             mistakes.append((here, f"there is no recipe '{base}'; {nearest(base, recipes)}"))
         whole: dict[str, Any] = {}
         for inherited in reversed(chain):
@@ -287,7 +287,7 @@ def resolved(recipes: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]
 
 
 def base_of(recipes: Mapping[str, Any], name: str) -> str | None:
-    """Return the name that a recipe gives as its base; None where it gives none."""
+    """Return the name of a recipe's base, or None."""
     recipe = recipes[name]
     base = recipe.get("base") if isinstance(recipe, dict) else None
     return base if isinstance(base, str) else None
@@ -297,7 +297,7 @@ def base_of(recipes: Mapping[str, Any], name: str) -> str | None:
 
 
 def _no_count(given: Any) -> Any:
-    """Refuse 15000 in the place of a share of the training: a number of steps, most likely."""
+    """Refuse a number such as 15000 as a share of the training: it most likely means steps."""
     if isinstance(given, int | float) and not isinstance(given, bool) and given > 1:
         raise ValueError(
             f"must be a share of the training, 0 to 1, got {given}; to switch at a step, write its "
@@ -327,7 +327,7 @@ class Switch(Strict):
 
     @model_validator(mode="after")
     def _inside_of_the_training(self) -> Self:
-        """Refuse a change that begins before the training, or ends after it."""
+        """Refuse a change that begins before the training or ends after it."""
         around = (self.ramp or 0) / 2
         if around <= min(self.at, 1 - self.at) + 1e-9:
             return self
@@ -358,17 +358,17 @@ class Distill(Strict):
 
     @property
     def softening(self) -> float:
-        """The temperature, 1 for a loss that has none."""
+        """The temperature; 1 for a loss without a temperature."""
         return float(getattr(self, TEMPERATURE, 1.0))
 
     @property
     def words(self) -> str:
-        """Its name in figures and tables, with the parameters that differ from their defaults."""
+        """The name of the loss in figures and tables, with parameters that are not the defaults."""
         return self.registered.in_words(spec_of(self))
 
     @model_validator(mode="after")
     def _learns_something(self) -> Self:
-        """Refuse a loss without a teacher that says how to see one, or leaves out the labels."""
+        """Refuse a loss without a teacher that has options of a teacher, or ignores the labels."""
         if self.registered.needs_teacher:
             return self
         name = self.registered.name
@@ -384,7 +384,7 @@ class Distill(Strict):
 
 def _model_of(loss: Loss) -> type[Distill]:
     """Return the model of ``distill`` with the parameters of a loss."""
-    # The default is not named, so that one training has one id.
+    # The default loss is left out of specs, so that one training has one id.
     is_default = loss.name == DEFAULT
     named: Any = Literal[loss.name]
     if is_default:

@@ -1,4 +1,4 @@
-"""Memory and time that a job asks a cluster for, estimated from the study. Pure.
+"""The memory and time that a job requests from a cluster, estimated from the study. Pure.
 
 The estimates are generous, not tight. The formulas are ours;
 `tests/study/test_resources.py` compares sizes of models and data with the real ones.
@@ -25,33 +25,33 @@ from disobey.training.schedules import number_of_epochs, steps_per_epoch, total_
 MODEL: TypeAdapter[ModelOptions] = TypeAdapter(ModelOptions)
 
 
-# All of these are our choice. Speeds are in operations per second, at least.
+# All of these are our choice. Speeds are lower bounds, in operations per second.
 # One slow core: the networks of the default study ran five to fifteen times as fast on one thread.
 CPU_SPEED = 1e10
 # float32 without TF32 on a card of 2017 or later.
 GPU_SPEED = 5e12
-SECONDS_PER_STEP = 0.01  # of a training, at least
+SECONDS_PER_STEP = 0.01  # least time of a training step
 PROCESS_MB = 1000  # Python with numpy, and the two Snakemakes around a cluster job
 TORCH_MB = 500  # what torch adds
-GPU_MB = 3000  # what CUDA's libraries add in the host's memory
+GPU_MB = 3000  # what CUDA's libraries add to the host's memory
 CARD_MB = 1000  # CUDA's context and the workspace of its libraries, in the card's memory
 START_MINUTES = 15  # imports over a slow file system; and a signal needs time before the limit
-# A training shares a GPU if the GPU computes at most so many times as long as a step is launched.
+# A training shares a GPU if a step takes at most this many times its launch time on the GPU.
 LAUNCH_BOUND = 2
-USABLE = 0.9  # share of a GPU's memory that jobs may fill by their estimates
+USABLE = 0.9  # share of a GPU's memory that the estimates of jobs may fill
 UNKNOWN_CARD_MB = 8000
-LONGEST_MINUTES = 24 * 60  # that a job asks for, unless the site's profile says otherwise
+LONGEST_MINUTES = 24 * 60  # longest time limit, unless the site's profile sets another
 # The confidence analysis ran three to five times as fast on one thread.
 SECONDS_PER_ROW, SECONDS_PER_LOGIT = 1e-5, 1e-7
 SECONDS_TO_DECODE, SECONDS_TO_PREPARE_LARGE = 5e-4, 1e-2  # one image
 SECONDS_TO_DECODE_LARGE = 4e-3  # one encoded image, by one thread; 1.9e-3 was measured
 DECODERS = 8  # threads of a process that decode images
 DOWNLOAD_PER_SECOND = 2e6  # bytes
-# An analysis as tables hold it; up to 4.7 MB and 0.2 s were measured.
+# Per analysis that a table reads; up to 4.7 MB and 0.2 s were measured.
 ANALYSIS_MB, SECONDS_PER_ANALYSIS = 5, 0.5
-BLOCKS_MB = 250  # its blocks of logits and of resamples
-COLUMNS = 15  # labels, predictions, subsets, and what is sorted for quantiles
-SAFETY = 3  # on the estimated time
+BLOCKS_MB = 250  # blocks of logits and of resamples in an analysis
+COLUMNS = 15  # labels, predictions, subsets, and the values sorted for quantiles
+SAFETY = 3  # factor on the estimated time
 CLASSIFIED_AT_ONCE = 32  # as in `disobey.stages.classify`
 UNKNOWN_TOKENS = 128
 DUMP_BATCH = 512  # as in `disobey.training.predictions`, which imports torch
@@ -61,10 +61,10 @@ SHORT, FLOAT, DOUBLE, LONG, MB = 2, 4, 8, 8, 1e6
 
 @dataclass(frozen=True)
 class Need:
-    """Resources that the first attempt of a job asks for.
+    """Resources that the first attempt of a job requests.
 
-    ``memory_mb`` and ``minutes`` include safety and start, ``seconds`` is the estimate itself.
-    ``card_mb`` is the GPU's memory that the job takes, 0 on the CPU; nothing asks for it. A
+    ``memory_mb`` and ``minutes`` include safety margins and the start; ``seconds`` is the estimate
+    itself. ``card_mb`` is the GPU memory that the job takes, 0 on the CPU; it is never requested. A
     ``launch_bound`` job leaves a GPU idle much of the time, so that several gain by sharing it.
     """
 
@@ -75,7 +75,7 @@ class Need:
     launch_bound: bool = False
 
     def sharing(self, card_mb: int | None) -> int:
-        """Return the number of such jobs that share a GPU with ``card_mb`` of memory: 1, 2 or 4."""
+        """Return how many such jobs can share a GPU with ``card_mb`` of memory: 1, 2 or 4."""
         if not self.launch_bound:
             return 1
         fit = USABLE * (card_mb or UNKNOWN_CARD_MB) / self.card_mb
@@ -84,7 +84,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Planned:
-    """A planned job; ``gpu`` says whether it runs a model on a GPU, in so many ``processes``."""
+    """A planned job; ``gpu`` is True if it runs a model on a GPU, with ``processes`` processes."""
 
     plan: Plan
     spec: Mapping[str, Any]
@@ -97,7 +97,7 @@ class Planned:
         return self.plan.sizes[self.spec["data"]]
 
     def cost(self, run: str | None = None) -> Cost:
-        """Return the cost of its model, or of a run's, for one example."""
+        """Return the cost per example of the job's model, or of the model of ``run``."""
         of_run = self.spec if run is None else json.loads(self.plan.jobs["train", run].spec)
         model, shape = of_run["model"], self.data.shape
         if "pretrained" in model:
@@ -106,25 +106,25 @@ class Planned:
         return MODEL.validate_python(model).cost(shape)
 
     def inference(self, cost: Cost, examples: int) -> float:
-        """Return the bytes of weights and of what ``examples`` at a time pass through.
+        """Return the bytes of the weights, and of the activations of ``examples`` at a time.
 
         For an encoder, these are the activations of one layer; for a convolutional network, the
-        input and output of a convolution and the shortcut beside it.
+        input and output of a convolution and the parallel shortcut.
         """
         passing = (1 if self.data.shape.vocabulary else 3) * cost.largest
         return FLOAT * (cost.parameters + examples * passing)
 
     def seconds(self, operations: float) -> float:
-        """Return how long its device computes."""
+        """Return the seconds that the job's device needs for some operations."""
         return operations / (GPU_SPEED if self.gpu else CPU_SPEED)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes and seconds, before anything is rounded.
+    """Estimated bytes and seconds, before rounding.
 
     ``host`` bytes are in the host's memory, ``device`` bytes where the model runs, and a GPU adds
-    ``copies`` bytes in the host. ``step`` is the time that the device computes in a training step.
+    ``copies`` bytes in the host. ``step`` is the device's computing time per training step.
     """
 
     host: float
@@ -155,9 +155,9 @@ def need_of(
     processes : int
         Number of processes that train one model together.
     longest : int
-        Largest time limit in minutes: a training that needs more goes on in another job.
+        Largest time limit in minutes; a longer training continues in another job.
     measured : float, optional
-        Seconds that a similar job took on this kind of device; replaces the estimate.
+        Measured seconds of a similar job on this kind of device; replaces the estimate.
     """
     spec = json.loads(plan.jobs[stage, key].spec)
     named = {"prepare": {"data": key}, "compared": {"compared": key}, "classify": {"run": key}}
@@ -181,7 +181,7 @@ def minutes_for(seconds: float) -> int:
 
 
 def _pretrained(job: Planned) -> Estimate:
-    """Estimate for the study's largest checkpoint, over a slow connection."""
+    """Estimate the download of the study's largest checkpoint, over a slow connection."""
     configs = [options.config() or ROBERTA_BASE for options in job.plan.pretrained.values()]
     weights = max(
         FLOAT * encoder_cost(config, None, Shape((1,), 1)).parameters for config in configs
@@ -190,7 +190,7 @@ def _pretrained(job: Planned) -> Estimate:
 
 
 def _prepare(job: Planned) -> Estimate:
-    # Blocks of rows pass through; of each row a label, a number and what they are sorted in stay.
+    # Rows pass through in blocks; each row leaves a label, a number and space to sort them.
     data = job.data
     rows = data.train + data.test
     seconds = rows * (SECONDS_TO_PREPARE_LARGE if data.encoded else SECONDS_TO_DECODE)
@@ -211,7 +211,7 @@ def _train(job: Planned) -> Estimate:
     data, spec, recipe, cost = job.data, job.spec, job.spec["recipe"], job.cost()
     of_teacher, on_device, operations = _taught(job)
     batch = math.ceil(recipe["batch"] / job.processes)
-    # Weights, gradients, two moments, and a state on its way to disk.
+    # Weights, gradients, two moments, and a state being written to disk.
     state = 3 * FLOAT * cost.parameters
     examples = job.plan.trained_on(spec)
     epochs = number_of_epochs(recipe, examples)
@@ -219,12 +219,12 @@ def _train(job: Planned) -> Estimate:
     of_views, of_images = _shown(data, spec, slabs)
     held = 4 * FLOAT * cost.parameters + 2 * FLOAT * batch * cost.activations
     held += data.input_bytes + of_images + on_device
-    computed = 3 * 2 * cost.multiply_adds + operations  # of an example
+    computed = 3 * 2 * cost.multiply_adds + operations  # per example
     steps = steps_per_epoch(examples, recipe["batch"])
     epoch = job.seconds(computed * examples) + steps * SECONDS_PER_STEP
     epoch += _decoding(data) * examples
     evaluate = recipe.get("evaluate", {"points": 0, "examples": 0})
-    passes = evaluate["points"] * 2 * evaluate["examples"]  # of both splits at most
+    passes = evaluate["points"] * 2 * evaluate["examples"]  # both splits at most
     seconds = total_steps(recipe, steps) / steps * epoch
     seconds += job.seconds(passes * 2 * cost.multiply_adds)
     host = data.input_bytes + of_views + of_teacher
@@ -232,7 +232,7 @@ def _train(job: Planned) -> Estimate:
 
 
 def _taught(job: Planned) -> tuple[float, float, float]:
-    """Return what a teacher adds: bytes in the host and on the device, operations an example."""
+    """Return a teacher's bytes in the host and on the device, and its operations per example."""
     distill, data = job.spec.get("distill"), job.data
     if distill is None or "teacher" not in distill:
         return 0.0, 0.0, 0.0
@@ -260,9 +260,9 @@ def _views(job: Planned) -> Estimate:
 
 
 def _passed(job: Planned, examples: int, kept: float, padded: float = 0.0) -> Estimate:
-    """Estimate for examples that pass through a trained model.
+    """Estimate the inference of a trained model on some examples.
 
-    ``kept`` bytes stay in the host, ``padded`` images are on the device.
+    ``kept`` bytes stay in the host; ``padded`` bytes of images are on the device.
     """
     data, cost = job.data, job.cost(job.spec["run"])
     held = data.input_bytes + padded + job.inference(cost, DUMP_BATCH)
@@ -272,7 +272,7 @@ def _passed(job: Planned, examples: int, kept: float, padded: float = 0.0) -> Es
 
 
 def _shown(data: Data, spec: Mapping[str, Any], slabs: int) -> tuple[float, float]:
-    """Return the bytes of the views of so many slabs, and on the device those of padded images."""
+    """Return the bytes of the views in ``slabs``, and of padded images on the device."""
     if "augment" not in spec:
         return 0.0, 0.0
     (y, x, *_), side = data.shape.inputs, 2 * spec["augment"].get("crop_padding", 0)
@@ -282,7 +282,7 @@ def _shown(data: Data, spec: Mapping[str, Any], slabs: int) -> tuple[float, floa
 
 def _basis(job: Planned) -> Estimate:
     data, cost, features = job.data, job.cost(), math.prod(job.data.shape.inputs)
-    # covariance, its eigenvectors and what the decomposition works in
+    # covariance, its eigenvectors and the workspace of the decomposition
     passing = job.inference(cost, DUMP_BATCH) - FLOAT * cost.parameters
     held = data.input_bytes + 6 * DOUBLE * features**2 + passing
     operations = 2 * data.train * (cost.multiply_adds + features**2) + 25 * features**3
@@ -295,8 +295,8 @@ def _confidence(job: Planned) -> Estimate:
     compared = {*spec["references"], *spec["students"]}
     runs = {*spec["teachers"], *compared}
     data = plan.sizes[plan.examples_of(spec["teachers"][0])]
-    # Logits pass through in blocks; each pair of a model and a teacher leaves a number of each row,
-    # and each model that is compared leaves what its deviations are worth.
+    # Logits pass through in blocks; each pair of a model and a teacher leaves a number per row, and
+    # each compared model leaves the values of its deviations.
     kept = DOUBLE * (len(runs) * len(spec["teachers"]) + COLUMNS) + 4 * FLOAT * len(compared)
     held = kept * max(data.train, data.test) + BLOCKS_MB * MB
     rows = len(runs) * (data.train + data.test)
@@ -306,14 +306,14 @@ def _confidence(job: Planned) -> Estimate:
 
 
 def _compared(job: Planned) -> Estimate:
-    """All files are read whole."""
+    """Estimate the conversion of files of logits, all of which are read whole."""
     logits = job.plan.sizes[job.spec["compared"]].logit_bytes
     models = sum(len(job.spec.get(key, ())) for key in ROLE_KEYS)
     return Estimate(3 * models * logits, seconds=models * logits / DOWNLOAD_PER_SECOND)
 
 
 def _classify(job: Planned) -> Estimate:
-    """Estimate for a model as large as roberta-base if unknown, over a slow connection."""
+    """Estimate the inference of a checkpoint, by default roberta-base, with its download."""
     data, config = job.data, job.plan.classifiers[job.spec["run"]].config() or ROBERTA_BASE
     inputs = (job.spec.get("max_tokens", UNKNOWN_TOKENS),)
     cost = encoder_cost(config, None, Shape(inputs, data.shape.classes))
@@ -326,14 +326,14 @@ def _classify(job: Planned) -> Estimate:
 
 
 def _explorer(job: Planned) -> Estimate:
-    """Estimate for settings one after another, each over its own data."""
+    """Estimate the page of examples, which reads settings one after another with their data."""
     study, seeds = job.spec["study"], len(job.spec["seeds"])
     held, seconds = 0.0, 0.0
     for setting in job.spec["settings"]:
         analysis = json.loads(job.plan.jobs["confidence", f"{study}/{setting}"].spec)
         data = job.plan.sizes[job.plan.examples_of(analysis["teachers"][0])]
         # For each example the predictions of all teachers, and six confidence logits in half as
-        # many bytes: of three models, in the class that a teacher and its replicate predict.
+        # many bytes: for three models, in the classes predicted by a teacher and by its replicate.
         held += DOUBLE * 4 * seeds * max(data.train, data.test)
         seconds += 10 * seeds * (data.train + data.test) * SECONDS_PER_LOGIT * data.shape.classes
     rows = max(max(data.train, data.test) for data in job.plan.sizes.values())
@@ -341,7 +341,7 @@ def _explorer(job: Planned) -> Estimate:
 
 
 def _over_settings(job: Planned) -> Estimate:
-    """Estimate for tables, figures and the report, which hold the analyses of their settings."""
+    """Estimate tables, figures and the report, which read the analyses of their settings."""
     settings = len(job.spec["settings"])
     return Estimate(ANALYSIS_MB * MB * settings, seconds=SECONDS_PER_ANALYSIS * settings)
 

@@ -1,8 +1,8 @@
-"""Jobs that all studies share: checkpoints, data, labels, trainings, logits, views, bases. Pure.
+"""Plan of the jobs that all studies share: checkpoints, data, labels, trainings, logits, views.
 
-A store's id is a readable prefix and twelve hex digits of its spec, in which the stores that it is
-made from appear by their ids: never by the name of a setting. Only the user's own files are read,
-since ids depend on their content.
+A store's id is a readable prefix and twelve hex digits of its spec's hash. The spec names the
+store's inputs by their ids and never contains the name of a setting. Planning is pure but for
+reading the user's own files, since ids depend on their content.
 """
 
 import functools
@@ -31,25 +31,25 @@ from disobey.training.schedules import number_of_epochs
 
 BYTES = {"float32": 4, "float16": 2}
 GB = 1e9
-# A network of many layers must still give a file name that file systems take (255 bytes).
+# Even a network of many layers must give a file name that file systems accept (255 bytes).
 LONGEST_LABEL = 60
-# All students of a study are shown their views in permutations of one draw, so that a teacher's
-# logits on them are stored once for all; a teacher of seed s is trained on draw s + 1.
+# All students of a study see the views of one draw, in different permutations, so that a teacher's
+# logits on them are stored only once; a teacher of seed s is trained on draw s + 1.
 STUDENT_DRAW = 0
-# Options of a checkpoint's place, in whose stead a spec has the checkpoint's store.
+# Options that locate a checkpoint, replaced in a spec by the id of the checkpoint's store.
 OF_PLACE = ("checkpoint", "revision", "folder", "package", "tokenizer")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """The part of ``distill`` in a run's spec on how it sees its teacher, and why, in words."""
+    """How a run sees its teacher: this part of ``distill`` in its spec, and the reason in words."""
 
     spec: dict[str, Any]
     why: str
 
 
 def seen_teacher(study: Study, setting: Setting) -> Seen:
-    """Return how a setting's students see their teachers: as asked for, or by size."""
+    """Return the way in which a setting's students see their teachers: as given, or by size."""
     if not setting.distill.registered.needs_teacher:
         return Seen({}, "")
     augment, asked = study.datasets[setting.dataset].augment, setting.distill.teacher
@@ -70,21 +70,21 @@ def seen_teacher(study: Study, setting: Setting) -> Seen:
 
 
 class Runs:
-    """Adds the jobs that make shared stores to a study's plan; equal ones are one job."""
+    """Adds the jobs that make shared stores to a study's plan, equal jobs once."""
 
     def __init__(self, study: Study, plan: Plan) -> None:
         self.study = study
         self.plan = plan
-        # Each is planned once, though many runs ask for it.
+        # Each is planned once, although many runs need it.
         self.data = functools.cache(self._data)
         self.pretrained = functools.cache(self._pretrained)
-        # Data set and model of each run, by their names in the study, and the share that it sees.
+        # Names in the study of each run's data set and model, and the share of examples it sees.
         self._made_of: dict[str, tuple[str, str, float | None]] = {}
 
     # --- checkpoints ------------------------------------------------------------------------
 
     def _pretrained(self, model: str) -> str | None:
-        """Plan the store of a model's checkpoint; return its id, None for a model from scratch."""
+        """Plan the store of a model's checkpoint; return its id, or None without a checkpoint."""
         options = self.study.models[model]
         if not isinstance(options, Pretrained):
             return None
@@ -97,7 +97,7 @@ class Runs:
         return id
 
     def _model_spec(self, model: str) -> dict[str, Any]:
-        """Return the spec of a model: a checkpoint appears by its store, not by its place."""
+        """Return the spec of a model, which names the store of a checkpoint, not its location."""
         spec, pretrained = spec_of(self.study.models[model]), self.pretrained(model)
         if pretrained is None:
             return spec
@@ -105,12 +105,12 @@ class Runs:
         return kept | {"pretrained": pretrained}
 
     def _model_stores(self, model: str) -> list[str]:
-        """Return the stores that a model's architecture is read from."""
+        """Return the stores from which a model's architecture is read."""
         pretrained = self.pretrained(model)
         return [] if pretrained is None else [store_at("pretrained", pretrained)]
 
     def _family(self, model: str) -> str:
-        """Return the module of a model."""
+        """Return the name of the module that defines a model."""
         return f"disobey.models.{self.study.models[model].family}"
 
     # --- data -------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class Runs:
         return id
 
     def _borrow_tokenizer(self, spec: dict[str, Any]) -> list[str]:
-        """Name the store of a checkpoint whose tokenizer a data set has; return what is read."""
+        """Add a borrowed tokenizer's checkpoint to a data set's spec; return the stores to read."""
         tokenizer = spec.get("tokenizer", {})
         if "of" not in tokenizer:
             return []
@@ -149,9 +149,9 @@ class Runs:
         return self._model_stores(tokenizer["of"])
 
     def labels(self, dataset: str, share: float | None = None) -> str | None:
-        """Plan given labels, and the share of the examples that students see; return their id.
+        """Plan the noisy labels and the share of examples that students see; return the store's id.
 
-        None where labels are clean and all examples are seen.
+        Returns None if the labels are clean and all examples are seen.
         """
         options = self.study.datasets[dataset]
         noise, prefix = options.label_noise, options.name
@@ -201,7 +201,7 @@ class Runs:
         recipe, seeds, distill, progress : mapping
             As in a run's spec.
         share : float, optional
-            Of the training examples: the run sees no others.
+            Share of the training examples that the run sees.
         """
         spec = self.on_data(dataset, share)
         spec |= {"model": self._model_spec(model), "recipe": dict(recipe)}
@@ -230,7 +230,7 @@ class Runs:
         return self.study.models[model].label()[:LONGEST_LABEL]
 
     def _teacher_stores(self, spec: Mapping[str, Any]) -> list[str]:
-        """Return the stores of its teacher that a student reads; plan those of views."""
+        """Return the stores of the teacher's logits that a student reads; plan those of views."""
         distill = spec["distill"]
         if "teacher" not in distill:
             return []
@@ -244,7 +244,7 @@ class Runs:
         return [self._views(distill["teacher"], block, distill) for block in blocks]
 
     def logits(self, run: str, epoch: int | None = None) -> str:
-        """Plan the dump of a run's logits, or of a snapshot's; return the id of the store."""
+        """Plan the dump of the logits of a run or of a snapshot; return the id of the store."""
         dataset, model, share = self._made_of[run]
         spec = {"run": run, **self.on_data(dataset, share)}
         spec.pop("centre", None)
@@ -267,18 +267,18 @@ class Runs:
         return self.plan.add("views", f"{run}/{called}", spec, upstream, [self._family(model)])
 
     def basis(self, setting: Setting, teacher: str | None = None) -> dict[str, Any]:
-        """Plan the eigendirections of the layers that a setting's ``bias`` tracks.
+        """Plan the eigendirections of the inputs of the layers that a setting's ``bias`` tracks.
 
         Parameters
         ----------
         setting : Setting
         teacher : str, optional
-            The run whose activations deeper layers read; first layers need none.
+            The run whose activations are the inputs of deeper layers; first layers need none.
 
         Returns
         -------
         dict
-            ``progress`` of the specs of the runs that are tracked.
+            The entry ``progress`` in the specs of tracked runs.
         """
         bias, dataset, model = setting.bias, setting.dataset, setting.student
         assert bias is not None
@@ -304,6 +304,6 @@ class Runs:
 
 
 def _loss_label(distill: Mapping[str, Any]) -> str:
-    """Return the readable part of an id for a loss: ``kd-T4``, ``dkd-T4``."""
+    """Return the part of an id that names a loss, such as ``kd-T4`` or ``dkd-T4``."""
     name = "kd" if loss_of(distill).name == DEFAULT else distill["loss"].replace("_", "-")
     return f"{name}-T{distill[TEMPERATURE]:g}" if TEMPERATURE in distill else name

@@ -1,6 +1,6 @@
-"""Sizes of data sets before they are read, for planning memory, time and stored views.
+"""Sizes of data sets before they are read, to plan memory, time and stored views.
 
-The user's own files are found and counted, but for CSV and JSON rows, which are estimated.
+The user's own files are found and their rows counted; rows of CSV and JSON files are estimated.
 """
 
 import glob
@@ -21,7 +21,7 @@ from disobey.study.datasets import Builtin, Dataset, Files, Hub, Tokenizer
 
 
 def given_files(dataset: Files, root: str | None, split: str) -> list[Path]:
-    """Return the paths of a split, below ``root``, with patterns expanded: files, or a folder."""
+    """Return the paths of a split below ``root``, with patterns expanded: files, or a folder."""
     given = getattr(dataset, split)
     return [path for word in _words(given) for path in _expanded(word, root)]
 
@@ -40,14 +40,14 @@ def _expanded(word: str, root: str | None) -> list[Path]:
 
 
 def _files(dataset: Files, root: str | None, split: str) -> list[Path]:
-    """Return the files of a split, in a fixed order; a folder's are its images."""
+    """Return the files of a split, in a fixed order; for a folder, its images."""
     return list(all_files(given_files(dataset, root, split)))
 
 
 def format_of(dataset: Files, root: str | None) -> str:
     """Return ``parquet``, ``csv``, ``json``, ``npz`` or ``folder``.
 
-    A ValueError says in words what is wrong with other formats, or several.
+    Raises a ValueError with a message for other formats, or several.
     """
     formats = {
         format_of_path(path) for split in SPLITS for path in given_files(dataset, root, split)
@@ -65,7 +65,7 @@ def content_of_split(dataset: Files, root: str | None, split: str) -> str:
 
 
 def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
-    """Return the mistake in a split's files, in words, or None."""
+    """Return a message on the mistake in a split's files, or None."""
     given = getattr(dataset, split)
     for word in _words(given):
         paths = _expanded(word, root)
@@ -99,13 +99,13 @@ def mistake_in(dataset: Files, root: str | None, split: str) -> str | None:
 
 
 def _class_folders(dataset: Files, root: str | None, split: str) -> set[str]:
-    """Return the names of a folder's folders that hold images, one for each class."""
+    """Return the names of a folder's subfolders that contain images, one per class."""
     (folder,) = given_files(dataset, root, split)
     return {path.relative_to(folder).parts[0] for path in _files(dataset, root, split)}
 
 
 def rows_of(dataset: Files, root: str | None, split: str) -> int:
-    """Return about how many rows a split has: each line of a CSV file counts as one."""
+    """Return the approximate number of rows of a split, with one row per line of a CSV file."""
     found = _files(dataset, root, split)
     if format_of(dataset, root) == FOLDER:
         return len(found)
@@ -113,7 +113,7 @@ def rows_of(dataset: Files, root: str | None, split: str) -> int:
 
 
 def classes_of(dataset: Files, root: str | None) -> int | None:
-    """Return the number of classes; None if it takes reading all rows."""
+    """Return the number of classes; None if all rows would have to be read."""
     kind = format_of(dataset, root)
     if kind == FOLDER:
         return len(_class_folders(dataset, root, "train"))
@@ -125,9 +125,9 @@ def classes_of(dataset: Files, root: str | None) -> int | None:
 
 
 def table_facts(path: Path) -> dict[str, Any]:
-    """Return ``rows`` of a table, and ``classes`` by column where the file says so.
+    """Return ``rows`` of a table, and ``classes`` by column if the file records them.
 
-    A ValueError says in words that a file is not what its name says.
+    Raises a ValueError with a message if the content does not match the file's extension.
     """
     kind = format_of_path(path)
     try:
@@ -135,14 +135,14 @@ def table_facts(path: Path) -> dict[str, Any]:
             return {"rows": _rows_of_arrays(path), "classes": {}}
         if kind == "parquet":
             return _parquet_facts(path)
-    except Exception as error:  # each library has its own for a file that is damaged
+    except Exception as error:  # each library raises its own error for a damaged file
         raise ValueError(f"{path.name}: cannot be read as {kind}: {error}") from None
     with open(path, "rb") as stream:
         return {"rows": sum(1 for _ in stream), "classes": {}}
 
 
 def _rows_of_arrays(path: Path) -> int:
-    """Return the length of an npz file's arrays; a header says it, objects are not loaded."""
+    """Return the length of an npz file's arrays, from a header, without loading objects."""
     import zipfile
 
     from numpy.lib import format as npy
@@ -175,9 +175,9 @@ FLOAT, TOKEN, BYTE = 4, 4, 1
 class Data:
     """Sizes of a data set: examples of both splits, shape, bytes of one number in memory.
 
-    Encoded images have an ``itemsize`` of 0. ``exact`` says that the training examples are counted,
-    not estimated; ``named`` says so of the classes. Random features are made of ``given`` numbers
-    per example.
+    Encoded images have an ``itemsize`` of 0. ``exact`` is True if the number of training examples
+    is known, not estimated, and ``named`` if that of the classes is. Random features are computed
+    from ``given`` numbers per example.
     """
 
     train: int
@@ -190,7 +190,7 @@ class Data:
 
     @property
     def encoded(self) -> bool:
-        """True if its images stay encoded, to be decoded batch by batch."""
+        """True if its images are stored encoded and decoded batch by batch."""
         return self.itemsize == 0
 
     @property
@@ -209,7 +209,7 @@ BUILTIN = {
     name: Data(one.train, one.test, Shape(one.inputs, one.classes), ITEMSIZE[one.kind])
     for name, one in builtin_sources().items()
 }
-# By path and configuration, as the cards of these repositories say.
+# By path and configuration, from the data cards of these repositories.
 HUB: dict[tuple[str, str | None], Data] = {
     ("uoft-cs/cifar10", None): Data(50_000, 10_000, Shape((32, 32, 3), 10), BYTE),
     ("uoft-cs/cifar100", None): Data(50_000, 10_000, Shape((32, 32, 3), 100), BYTE),
@@ -223,14 +223,14 @@ HUB: dict[tuple[str, str | None], Data] = {
     ("stanfordnlp/imdb", None): Data(25_000, 25_000, Shape((512,), 2), TOKEN),
     ("fancyzhx/ag_news", None): Data(120_000, 7600, Shape((128,), 4), TOKEN),
 }
-# Guesses where nothing is known [our choice]: jobs that need more get more at their next attempt.
+# Guesses for unknown sizes [our choice]; jobs that need more get more in their next attempt.
 UNKNOWN_ROWS, UNKNOWN_CLASSES, UNKNOWN_SIDE, COLOURS = 100_000, 100, 64, 3
 
 
 def sizes_of(dataset: Dataset, root: str | None = None) -> Data:
-    """Return the sizes of a data set, estimated where nothing says them.
+    """Return the sizes of a data set, estimated if they are unknown.
 
-    Paths of files start from ``root``, the study's ``data_root``.
+    Paths of files are relative to ``root``, the study's ``data_root``.
     """
     if isinstance(dataset, Builtin):
         data = BUILTIN[dataset.name]
@@ -239,7 +239,7 @@ def sizes_of(dataset: Dataset, root: str | None = None) -> Data:
         data = known or replace(_guessed(dataset), exact=False)
     else:
         train, test = (rows_of(dataset, root, split) for split in ("train", "test"))
-        counted = format_of(dataset, root) not in ("csv", "json")  # by their lines only
+        counted = format_of(dataset, root) not in ("csv", "json")  # estimated from their lines
         data = replace(_guessed(dataset, train, test, classes_of(dataset, root)), exact=counted)
     return _reduced(_shaped(data, dataset), dataset)
 
@@ -257,7 +257,7 @@ def _guessed(
 
 
 def _shaped(data: Data, dataset: Dataset) -> Data:
-    """Return the sizes with what the data set's options say of one example."""
+    """Return the sizes, adjusted by the options that determine the shape of an example."""
     shape = data.shape
     if dataset.rows == "text":
         tokenizer = dataset.tokenizer or Tokenizer()
@@ -275,7 +275,7 @@ def _shaped(data: Data, dataset: Dataset) -> Data:
 
 
 def _reduced(data: Data, dataset: Dataset) -> Data:
-    """Return the sizes of what is kept of a data set."""
+    """Return the sizes of the part of a data set that is kept."""
     if not isinstance(dataset, Builtin):
         if dataset.classes:
             shape = replace(data.shape, classes=len(dataset.classes))

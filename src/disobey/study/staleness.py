@@ -12,7 +12,7 @@ from disobey.stores.manifest import Manifest, broken_store, read_manifest
 from disobey.study.jobs import Plan, PlannedJob
 
 PACKAGE_FOLDER = Path(code_digest.__file__).parent
-# Files of a stage's page beside modules, below the package's folder.
+# Files other than modules from which a stage makes its page, below the package's folder.
 PAGES = {
     "report": ("stages/*.jinja",),
     "explorer": ("explorer/*.jinja", "explorer/*.js", "explorer/*.css", "explorer/vendor/*"),
@@ -20,7 +20,7 @@ PAGES = {
 
 
 class CodeDigests:
-    """Digests of code and of the texts of a page."""
+    """Computes digests of a job's code and of the texts of a page."""
 
     def __init__(self) -> None:
         self._code = functools.cache(code_digest.code_digest)
@@ -41,7 +41,7 @@ class CodeDigests:
         before = manifest.record.get("modules", {})
         now = self.modules(job)
         names = [name for name in now if name in before and now[name] != before[name]]
-        # A job on one GPU does not load the code for several, which it reaches.
+        # A job on one GPU reaches the code for several GPUs, but does not load it.
         names = names or [f"{name} (new, or not loaded then)" for name in now if name not in before]
         return names or ["captions, templates or scripts"]
 
@@ -59,7 +59,7 @@ NOT_MADE = "has not been made"
 
 
 class Manifests:
-    """The manifests on disk, each read once: a job's inputs are the outputs of others."""
+    """The manifests on disk, each read only once, although several jobs may need it."""
 
     def __init__(self) -> None:
         self.get = functools.cache(_manifest_at)
@@ -73,16 +73,16 @@ def _manifest_at(path: str) -> Manifest | str | None:
     try:
         return broken_store(manifest) or read_manifest(manifest)
     except UserError as error:
-        reason = str(error).partition(";")[0]  # the job runs again: there is nothing to do
-        return reason if manifest.exists() else None  # a job began and removed it
+        reason = str(error).partition(";")[0]  # without advice, since the job runs again
+        return reason if manifest.exists() else None  # a job has started and removed it
 
 
 def why(
     plan: Plan, digests: CodeDigests, manifests: Manifests | None = None, *, strict: bool = False
 ) -> dict[tuple[str, str], list[str]]:
-    """Return the reasons of every job that would run, upstream first.
+    """Return every job that would run and the reasons, upstream jobs first.
 
-    ``manifests`` have been read already. ``strict`` ignores what somebody accepted; see
+    ``manifests`` are those read so far. ``strict`` ignores accepted changes of code; see
     `disobey.tools.why.accept`.
     """
     own = stale_by_themselves(plan, digests, manifests or Manifests(), strict=strict)
@@ -100,7 +100,7 @@ def why(
 def stale_by_themselves(
     plan: Plan, digests: CodeDigests, manifests: Manifests, *, strict: bool = False
 ) -> dict[tuple[str, str], list[str]]:
-    """Return the reasons of the jobs that are stale whatever their upstream does."""
+    """Return the jobs that are stale regardless of upstream jobs, and the reasons."""
     reasons = {
         name: _own_reasons(job, digests, manifests, strict=strict)
         for name, job in plan.jobs.items()
@@ -111,7 +111,7 @@ def stale_by_themselves(
 def stale_by_code(
     plan: Plan, digests: CodeDigests, manifests: Manifests
 ) -> dict[tuple[str, str], list[str]]:
-    """Return the jobs that would run for their code alone, with the modules that changed."""
+    """Return the jobs that would run only because of their code, and the changed modules."""
     stale = {}
     for name, job in plan.jobs.items():
         manifest = manifests.get(job.manifest)
@@ -126,7 +126,7 @@ def stale_by_code(
 def _own_reasons(
     job: PlannedJob, digests: CodeDigests, manifests: Manifests, *, strict: bool
 ) -> list[str]:
-    """Return the reasons why a job is stale, whatever its upstream does."""
+    """Return the reasons why a job is stale regardless of upstream jobs."""
     manifest = manifests.get(job.manifest)
     if manifest is None:
         return [NOT_MADE]
@@ -147,7 +147,7 @@ def _code_changed(job: PlannedJob, manifest: Manifest, digests: CodeDigests) -> 
 
 
 def _accepted(manifest: Manifest) -> bool:
-    """Return whether a store was made by other code than its manifest names."""
+    """Return whether the code that made a store differs from the accepted code in its manifest."""
     accepted = manifest.record.get("accepted", [])
     return bool(accepted and accepted[0]["from"] != manifest.record["code"])
 
@@ -156,14 +156,14 @@ def _changed_inputs(job: PlannedJob, manifest: Manifest, manifests: Manifests) -
     recorded = manifest.record["inputs"]
     reasons = [f"{path} is a new input" for path in job.inputs if path not in recorded]
     for path in job.inputs:
-        found = manifests.get(path)  # one that is broken or gone is a reason of its own job
+        found = manifests.get(path)  # a broken or missing input makes its own job stale
         if path in recorded and isinstance(found, Manifest) and found.content != recorded[path]:
             reasons.append(f"{path} was made again since")
     return reasons
 
 
 def _changed(manifest: Manifest, job: PlannedJob) -> str:
-    """Name the entries of a spec that differ."""
+    """Describe the entries of a spec that differ from the manifest's spec."""
     before, now = _flat(manifest.spec), _flat(json.loads(job.spec))
     keys = [key for key in (before | now) if before.get(key) != now.get(key)]
     return ", ".join(f"{key} {before.get(key, 'unset')} -> {now.get(key, 'unset')}" for key in keys)

@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of somebody who writes YAML, with what to write instead."""
+"""pydantic's errors, reworded for authors of YAML, each with a remedy."""
 
 import math
 import re
@@ -10,7 +10,7 @@ import yaml
 from disobey.errors import nearest
 
 Location = tuple[str | int, ...]
-# A place in a study file, and the mistake there.
+# A location in a study file, and the message on the mistake there.
 Mistake = tuple[Location, str]
 
 INT = re.compile(r"^[-+]?[0-9]+$")
@@ -39,7 +39,7 @@ BOUNDS = {
 INTEGERS = ("int_type", "int_from_float")
 MAPPINGS = ("dict_type", "model_type", "model_attributes_type")
 
-# Examples of values, for those who left a key out or wrote a number for a mapping.
+# Examples of values, for a missing key or a number in place of a mapping.
 EXAMPLES = {
     "study": "first",
     "seeds": "[0, 1, 2]",
@@ -57,19 +57,19 @@ EXAMPLES = {
     "optimizer": "sgd",
     "lr": "0.1",
 }
-# Names that other programs, papers and earlier versions have for keys.
+# Names of keys in other programs, papers and earlier versions.
 ALIASES = {"alpha": "weight", "learning_rate": "lr", "T": "temperature", "trained": "external"}
-# Keys whose numbers are often thought of in per cent.
+# Keys whose values are often given in per cent.
 SHARES = ("rate", "weight", "label_smoothing", "smoothing", "student_share")
-# Values that a key's list of choices leaves out, by the key.
+# Values omitted from the listed choices of a key, by key.
 OTHERS = {"name": "; for others: source: hub"}
-# Entries of these parts of a file are named by settings, and so are what sweeps may vary.
+# Parts of a file whose entries settings name, so that a sweep may vary them.
 ENTRIES = {"datasets": "data set", "models": "model", "recipes": "recipe"}
-LONGEST_SEEDS = 10  # that are written out
+LONGEST_SEEDS = 10  # longest list of seeds that a message writes out
 
 
 def mistake_of(entry: Any, value: object) -> Mistake:
-    """Return place and words of one of pydantic's errors about ``value``."""
+    """Return the location and message of one of pydantic's errors about ``value``."""
     kind, context, given = entry["type"], entry.get("ctx", {}), entry["input"]
     location = _in_file(entry["loc"], value, missing=kind == "missing")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -79,7 +79,7 @@ def mistake_of(entry: Any, value: object) -> Mistake:
 
 
 def shown(value: object) -> str:
-    """Return a value as somebody who writes YAML would say it."""
+    """Return a value as text, in the terms of YAML."""
     if isinstance(value, dict | list):
         return "a mapping" if isinstance(value, dict) else "a list"
     if isinstance(value, str):
@@ -88,7 +88,7 @@ def shown(value: object) -> str:
 
 
 def _wording(kind: str, context: dict[str, Any], given: object, location: Location) -> str | None:
-    """Word an error that concerns one value; None where pydantic's context has the words."""
+    """Return the message of an error about one value; None if pydantic's context has it."""
     if kind == "missing":
         example = EXAMPLES.get(str(location[-1]))
         return "is missing" + (f"; for example {location[-1]}: {example}" if example else "")
@@ -117,7 +117,7 @@ def _wording(kind: str, context: dict[str, Any], given: object, location: Locati
 
 
 def _unknown_key(key: str, hint: str) -> str:
-    """Word a key that is not known, under the name that another program may have for it."""
+    """Return the message on an unknown key, which may be another program's name for a key."""
     meant = ALIASES.get(key)
     if meant is not None and meant in re.findall(r"\w+", hint):
         hint = f"did you mean '{meant}'?"
@@ -125,7 +125,7 @@ def _unknown_key(key: str, hint: str) -> str:
 
 
 def _remedy(kind: str, given: object, location: Location) -> str:
-    """Return what to write instead, if the wrong type shows it."""
+    """Return the remedy for a wrong type, empty if there is none."""
     if kind == "list_type" and isinstance(given, str | int | float) and given != "":
         return f"; write {_as_list(given, location)}"
     if kind in MAPPINGS:
@@ -143,14 +143,14 @@ def _remedy(kind: str, given: object, location: Location) -> str:
 
 
 def _as_list(given: str | int | float, location: Location) -> str:
-    """Return the list that one value means; a single number of seeds is their count."""
+    """Return the list that a single value stands for; one number for seeds is their count."""
     if location == ("seeds",) and type(given) is int and given > 0:
         return str(list(range(given))) if given <= LONGEST_SEEDS else f"[0, 1, ..., {given - 1}]"
     return f"[{given}]"
 
 
 def _example(given: object, location: Location) -> str:
-    """Return an example of a valid value, with the given number if possible."""
+    """Return an example of a valid value, containing the given number if possible."""
     tail = ".".join(map(str, location[-2:]))
     example = EXAMPLES.get(tail) or EXAMPLES.get(str(location[-1]) if location else "")
     if example is None:
@@ -162,14 +162,14 @@ def _example(given: object, location: Location) -> str:
 
 
 def _alike(given: object, number: float) -> bool:
-    """Return whether both are shares or both are not; otherwise something else was meant."""
+    """Return whether both numbers are shares, or neither; otherwise they mean different things."""
     if isinstance(given, bool) or not isinstance(given, int | float):
         return False
     return 0 < given < math.inf and (given < 1) == (number < 1)
 
 
 def _several(given: object, location: Location) -> str:
-    """Return how to compare several values, if a list was given instead of one."""
+    """Return advice on comparing several values, if a list was given instead of one value."""
     if not isinstance(given, list) or not given or any(isinstance(v, dict | list) for v in given):
         return ""
     if len(given) == 1:
@@ -193,12 +193,12 @@ def _unknown_value(given: object, choices: Sequence[str]) -> str:
     known = ", ".join(sorted(choices))
     if not isinstance(given, str):
         return f"must be one of {known}; got {shown(given)}"
-    hint = nearest(given, choices, similarity=0.8)  # or gpu would be taken for cpu
+    hint = nearest(given, choices, similarity=0.8)  # otherwise gpu would suggest cpu
     return f"unknown value '{given}'; {hint}" + ("" if known in hint else f" (known: {known})")
 
 
 def _tag_mistake(location: Location, context: dict[str, Any], given: Mapping[str, Any]) -> Mistake:
-    """Word the error of a mapping whose kind is chosen by one of its keys."""
+    """Return the mistake in a mapping whose type depends on one of its keys."""
     tag = context["discriminator"].strip("'()")
     if "tag" in context:
         choices = [choice.strip("' ") for choice in context["expected_tags"].split(",")]
@@ -210,7 +210,7 @@ def _tag_mistake(location: Location, context: dict[str, Any], given: Mapping[str
 
 
 def _in_file(loc: Sequence[str | int], value: Any, missing: bool) -> Location:
-    """Drop what pydantic puts into a location and the file does not have: tags, ``[key]``."""
+    """Return a location in the file, without pydantic's additions: tags and ``[key]``."""
     found: list[str | int] = []
     parts = [part for part in loc if part != "[key]"]
     for index, part in enumerate(parts):
@@ -224,7 +224,7 @@ def _in_file(loc: Sequence[str | int], value: Any, missing: bool) -> Location:
 
 
 def dotted(location: Location) -> str:
-    """Return a location as people write it: ``models.mlp.hidden[1]``."""
+    """Return a location as dotted text, such as ``models.mlp.hidden[1]``."""
     return "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in location
     ).removeprefix(".")

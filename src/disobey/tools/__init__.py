@@ -1,6 +1,6 @@
-"""Commands for users; no rule of the workflow calls them.
+"""Commands for users, which no rule of the workflow calls.
 
-Alike ones share a module: `disobey.__main__` names it.
+Similar commands share a module; see `disobey.__main__`.
 """
 
 import argparse
@@ -15,13 +15,16 @@ STUDY = "the study file (default: config.yaml)"
 
 
 def argument_parser(name: str, doc: str | None, **options: Any) -> argparse.ArgumentParser:
-    """Return the parser of a tool; its description is the module's docstring ``doc``."""
+    """Return the parser of a tool, with the module's docstring ``doc`` as its description."""
     description = (doc or "").replace("``", "")
     return argparse.ArgumentParser(f"python -m disobey {name}", description=description, **options)
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Return the reader of an option; argparse's ``choices`` would list each number in an error."""
+    """Return an argparse type for integers from ``least`` to ``most``.
+
+    Errors give the range, whereas argparse's ``choices`` would list every number.
+    """
 
     def read(text: str) -> int:
         if not text.isdecimal() or not least <= int(text) <= most:
@@ -34,7 +37,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
 
 def tool(main: Callable[[Sequence[str]], int]) -> Callable[[Sequence[str]], int]:
-    """Decorate the main function of a tool: a user's mistake is printed, and the status is 2."""
+    """Decorate a tool's main function, so that a UserError is printed and the status is 2."""
 
     @functools.wraps(main)
     def main_of_tool(arguments: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ NAME, FIGURE, EXPLORER = "comparison", "confidence", "explorer.html"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the comparison and write it to a folder; 2 where the files cannot be used."""
+    """Print the comparison and write it to a folder; return 2 if the files cannot be used."""
     options = parser().parse_args(arguments)
     first = [options.teacher, options.student, *([options.reference] if options.reference else [])]
     try:
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog="python -m disobey compare",
         description="Test the paper's claims on confidence with logits from any framework.",

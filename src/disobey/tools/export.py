@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
     from disobey.data.prepared import Prepared
 
-# Families whose network is transformers' own, and the name that it has in ours.
+# Families whose network is transformers' own, and the attribute of our model that contains it.
 OF_TRANSFORMERS = {"roberta": "roberta", "pretrained": "network", "resnet": "resnet"}
 CARD = "README.md"
 
 
 @tool
 def main(arguments: Sequence[str]) -> int:
-    """Write the folder; 2 if the run cannot be exported."""
+    """Write the folder; return 2 if the run cannot be exported."""
     parser = argument_parser("export", __doc__)
     parser.add_argument("run", help="id of the run as printed by plan, or its folder")
     parser.add_argument("folder", type=Path, help="output folder; must be empty or not exist")
@@ -63,17 +63,17 @@ def export(
     Parameters
     ----------
     run : str or Path
-        Its id, or its folder.
+        The run's id or folder.
     folder : str or Path
     epoch : int, optional
-        The snapshot after this epoch in place of the last weights.
+        Export the snapshot after this epoch instead of the final weights.
     results : str or Path
         The folder of the results.
 
     Raises
     ------
     UserError
-        When there is no such run, or the folder holds something already.
+        If there is no such run, or the folder is not empty.
     """
     from safetensors.torch import save_file
 
@@ -95,9 +95,9 @@ def export(
 
 
 def _inner(manifest: Manifest, model: "nn.Module", data: "Prepared") -> Any:
-    """Return transformers' own network inside of a model; None where it could not be loaded so.
+    """Return transformers' own network inside a model; None if transformers could not load it.
 
-    A stem for small images, one channel and a mean image are unknown to transformers.
+    transformers does not support a stem for small images, a single channel or a mean image.
     """
     spec = manifest.spec["model"]
     name = OF_TRANSFORMERS.get(spec["family"])
@@ -128,7 +128,7 @@ def _weights(manifest: Manifest, model: "nn.Module", data: "Prepared") -> "dict[
 def _files(
     manifest: Manifest, model: "nn.Module", data: "Prepared", epoch: int | None
 ) -> Iterator[tuple[str, str]]:
-    """Yield the names and contents of all files but the weights."""
+    """Yield the names and contents of all files except the weights."""
     inner = _inner(manifest, model, data)
     names = dict(enumerate(data.class_names))
     labels: dict[str, Any] = {"id2label": names, "label2id": {v: k for k, v in names.items()}}
@@ -160,7 +160,7 @@ def _json(content: Mapping[str, Any]) -> str:
 
 
 def _tokenizer(data: "Prepared", config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the tokenizer; as for our own tokens, names of special ones in a text are text."""
+    """Yield the tokenizer's files; names of special tokens in a text remain plain text."""
     import tokenizers
 
     text = data.attributes["tokenizer"]
@@ -184,7 +184,7 @@ def _tokenizer(data: "Prepared", config: Mapping[str, Any]) -> Iterator[tuple[st
 
 
 def _image_processor(data: "Prepared") -> dict[str, Any]:
-    """Return what transformers is to do with an image before the model reads it."""
+    """Return the configuration of transformers' preprocessing of images."""
     std = np.atleast_1d(data.attributes["channel_std"])
     large = data.kind == "encoded"
     side = data.train.inputs.shape[1]
@@ -262,7 +262,7 @@ def _accuracies(manifest: Manifest, epoch: int | None) -> Iterator[tuple[str, st
     for split in ("train", "test"):
         arrays = read_arrays(stored, split)
         right = arrays["logits"].argmax(1) == arrays["label"]
-        if "seen" in arrays:  # of a student's share
+        if "seen" in arrays:  # only for a student's share of the examples
             right = right[arrays["seen"] == 1]
         words = f"{right.mean():.2%} of {len(right):,} examples"
         if split == "test":
@@ -272,7 +272,7 @@ def _accuracies(manifest: Manifest, epoch: int | None) -> Iterator[tuple[str, st
 
 
 def _wilson(share: float, examples: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share of examples (Wilson 1927)."""
+    """Return Wilson's 95 % interval for a share of examples (Wilson 1927)."""
     z2 = normal_quantile(LEVEL) ** 2 / examples
     middle = (share + z2 / 2) / (1 + z2)
     half = math.sqrt(z2 * (share * (1 - share) + z2 / 4)) / (1 + z2)
@@ -295,7 +295,7 @@ EVALUATE = "evaluate"  # the group of accuracies along training
 
 @tool
 def curves_main(arguments: Sequence[str]) -> int:
-    """Write the curves; 2 if the study cannot be used or no training has finished."""
+    """Write the curves; return 2 if the study cannot be used or no training has finished."""
     parser = argument_parser("curves", CURVES)
     parser.add_argument("study", nargs="?", default="config.yaml", help=STUDY)
     parser.add_argument("--to", choices=tuple(WRITERS), default="csv", help="default: csv")
@@ -313,11 +313,11 @@ def curves_main(arguments: Sequence[str]) -> int:
 
 
 def points_of(run: Manifest) -> pd.DataFrame:
-    """Return what a training recorded, of a verified history: a row for each number.
+    """Return the recorded values of a training from its verified history, one per row.
 
-    ``name`` is the variable in the history; ``unit`` says what ``at`` counts, ``epoch`` or
-    ``step``; ``time`` is when, in seconds since 1970, NaN for accuracies along training, whose
-    times are not kept.
+    ``name`` is the variable in the history; ``unit`` is the unit of ``at``, ``epoch`` or ``step``;
+    ``time`` is in seconds since 1970, and NaN for accuracies along training, whose times are not
+    recorded.
     """
     history = run.file(f"{run.id}/{layout.HISTORY}")
     epochs = pd.DataFrame(read_arrays(history))
@@ -340,7 +340,7 @@ def _to_csv(found: pd.DataFrame, folder: Path, output: Path | None) -> Path:
 
 
 def _to_tensorboard(found: pd.DataFrame, folder: Path, output: Path | None) -> Path:
-    """Write event files; runs that have some already are written anew."""
+    """Write event files for TensorBoard, replacing existing files of the same runs."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -21,12 +21,12 @@ from disobey.study.staleness import CodeDigests
 from disobey.tools import STUDY, argument_parser, tool, whole_number
 from disobey.training.losses import DEFAULT, TEMPERATURE
 
-LISTED = 10  # names in an error
+LISTED = 10  # most names in an error
 
 
 @tool
 def main(arguments: Sequence[str]) -> int:
-    """Print the plan of a study file; 2 where the file cannot be used."""
+    """Print the plan of a study file; return 2 if the file cannot be used."""
     parser = argument_parser("plan", __doc__)
     parser.add_argument("study", nargs="?", default="config.yaml", help=STUDY)
     options = parser.parse_args(arguments)
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
             "teacher": runs.teachers, "reference": runs.references, "student": runs.students,
             **runs.placebos,
         }  # fmt: skip
-        roles = {role: ids for role, ids in roles.items() if ids}  # of comparisons some are empty
+        roles = {role: ids for role, ids in roles.items() if ids}  # comparisons may lack some roles
         width = max(map(len, roles))
         for role, ids in roles.items():
             print(f"    {role:<{width}} {'  '.join(ids)}")
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def on_a_gpu(study: Study, plan: Plan) -> str:
-    """Return one line on what the jobs of a plan take of a GPU: an estimate."""
+    """Return one line with the estimated use of a GPU by the jobs of a plan."""
     most: dict[str, Need] = {}
     for stage, key in plan.jobs:
         if stage in RUN_A_MODEL:
@@ -64,7 +64,7 @@ def on_a_gpu(study: Study, plan: Plan) -> str:
 
 
 def in_words(study: Study, name: str) -> str:
-    """Return one line that says what a setting or a comparison is."""
+    """Return a one-line description of a setting or a comparison."""
     if name in study.comparisons:
         return _compared(study.comparisons[name])
     setting = study.settings[name]
@@ -107,7 +107,7 @@ the same files as under Snakemake, and the study continues from there. Its input
 
 @tool
 def run_main(arguments: Sequence[str]) -> int:
-    """Run the stage of a job; return its exit status, 2 where the call cannot be used."""
+    """Run the stage of a job; return its exit status, or 2 if the arguments cannot be used."""
     parser = argument_parser("run", RUN)
     parser.add_argument("job", nargs="+", help="part of the job's name, for example: train digits")
     parser.add_argument("--study", default="config.yaml", help=STUDY)
@@ -135,7 +135,7 @@ def run_main(arguments: Sequence[str]) -> int:
 
 
 def find_job(plan: Plan, parts: Sequence[str]) -> PlannedJob:
-    """Return the one job of ``plan`` whose name holds all ``parts``, or raise UserError."""
+    """Return the only job of ``plan`` whose name contains all ``parts``, or raise UserError."""
     names = {" ".join(name): name for name in plan.jobs}
     whole = " ".join(parts)
     if whole in names:
@@ -154,7 +154,7 @@ def find_job(plan: Plan, parts: Sequence[str]) -> PlannedJob:
 
 
 def command(plan: Plan, job: PlannedJob, digests: CodeDigests) -> list[str]:
-    """Return the words of a job's command that do not depend on the machine."""
+    """Return the arguments of a job's command that do not depend on the machine."""
     words = ["--spec", job.spec, "--code", digests.of(job), "--output", job.manifest]
     words += ["--inputs", *job.inputs] if job.inputs else []
     if job.key in plan.files:
@@ -173,7 +173,7 @@ def schema() -> str:
     """Return the JSON schema, generated from the pydantic models."""
     content = Study.model_json_schema()
     for table in content["properties"].values():
-        if "patternProperties" in table:  # or entries under a bad name would pass unread
+        if "patternProperties" in table:  # or entries with an invalid name would pass unchecked
             table["additionalProperties"] = False
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return json.dumps(dialect | content, indent=1) + "\n"

@@ -37,21 +37,21 @@ from disobey.tools import argument_parser, tool
 WILDCARD = re.compile(r"\{(\w+)\}")
 ID = r"[^/]+-[0-9a-f]{8}(?:[0-9a-f]{4})?(?:@[0-9]+)?"
 NAME = r"[^/]+"
-# Patterns of wildcards' values; all others are ids.
+# Patterns of the values of wildcards; the values of all others are ids.
 VALUES = {
     "study": NAME, "setting": NAME, "table": NAME, "figure": NAME, "block": r"[0-9]+(?:-\w+)?",
 }  # fmt: skip
 STATES = re.compile(rf"(?P<run>{ID})-[0-9a-f]{{12}}")
-# Beside a store: what a killed process was writing, and the lock that it held.
+# Files next to a store: unfinished output of a killed process, and the lock that it held.
 LEFT = re.compile(r"\.(?P<store>.+?)(?:\.json)?(?:\.[0-9]+\.tmp|\.lock)")
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """A store, a log or a folder of saved states that no study asks for.
+    """A store, a log or a folder of saved states that no study needs.
 
-    ``files`` are those of it that are there: a store and its manifest, a figure's files, leftovers
-    of killed processes. Whoever makes the store holds ``lock``.
+    ``files`` are its existing files: a store and its manifest, a figure's files, leftovers of
+    killed processes. A job that makes the store holds ``lock``.
     """
 
     what: str
@@ -60,11 +60,11 @@ class Orphan:
     lock: Path
 
     def bytes(self) -> int:
-        """Return its bytes on disk; a link counts for itself."""
+        """Return its bytes on disk, without following links."""
         return sum(map(_size, self.files))
 
     def delete(self) -> bool:
-        """Delete it unless a job holds the lock of its store; return whether it is gone."""
+        """Delete it unless a job holds the lock of its store; return whether it was deleted."""
         lock, was_there = Lock(self.lock), self.lock.exists()
         if not lock.try_take():
             return False
@@ -83,8 +83,8 @@ class Orphan:
                     path.unlink(missing_ok=True)
         finally:
             lock.release(remove=True)
-        for folder in {self.path.parent, self.lock.parent}:  # the lock may have made its own
-            with contextlib.suppress(OSError):  # until one has something left in it
+        for folder in {self.path.parent, self.lock.parent}:  # the lock may have created its own
+            with contextlib.suppress(OSError):  # stops at the first folder that is not empty
                 os.removedirs(folder)
         return True
 
@@ -97,12 +97,12 @@ def orphans(
     Parameters
     ----------
     kept : collection of str
-        Manifests of all stores that are asked for.
+        Manifests of all needed stores.
     states : mapping
-        By the id of a run that is kept, the folders of states that it could still go on from; all
-        of them are kept where a run is not named here.
+        For each id of a kept run, the folders of saved states from which it could still resume. All
+        states of a kept run that is not listed here are kept.
     others : collection of str
-        Names of studies whose folder, with its logs, is kept as it is.
+        Names of studies whose folders, including logs, are kept unchanged.
     """
     for what, found_of in (("store", _stores), ("log", _logs)):
         for manifest, files in itertools.chain.from_iterable(map(found_of, STORES)):
@@ -118,7 +118,7 @@ def orphans(
 
 
 def upstream_of(manifests: Iterable[str]) -> set[str]:
-    """Return ``manifests`` and all that they say they were made from, as far as it is there."""
+    """Return ``manifests`` and all manifests upstream of them, as far as they exist."""
     reached: set[str] = set()
     waiting = list(manifests)
     while waiting:
@@ -130,7 +130,7 @@ def upstream_of(manifests: Iterable[str]) -> set[str]:
 
 
 def studies_in_results() -> dict[str, list[str]]:
-    """Return the manifests in the folder of each study, by its name."""
+    """Return the manifests in the folder of each study, by the study's name."""
     found: dict[str, list[str]] = {}
     for path in sorted(Path(layout.ROOT).glob("*/**/*.json")):
         if path.parts[1] not in layout.SHARED_FOLDERS and _inputs(str(path)):
@@ -147,7 +147,7 @@ def _inputs(manifest: str) -> list[str]:
 
 
 def _stores(stage: str) -> list[tuple[str, list[Path]]]:
-    """Return the manifest of each store of a stage that is there, and what is there of it."""
+    """Return the manifest of each existing store of a stage, and the store's existing files."""
     pattern = STORES[stage]
     matches = _matcher(pattern)
     found: dict[str, list[Path]] = {}
@@ -158,12 +158,12 @@ def _stores(stage: str) -> list[tuple[str, list[Path]]]:
             store = store.rpartition(".")[0]
         if matches(store):
             found.setdefault(manifest_of(store), []).append(path)
-    of_study = "{study}" in pattern  # there a store without a manifest may be anybody's
+    of_study = "{study}" in pattern  # there, a file without a manifest may be the user's
     return sorted(one for one in found.items() if not of_study or Path(one[0]) in one[1])
 
 
 def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
-    """Return the function that matches the paths of a pattern."""
+    """Return a function that matches paths against a pattern with wildcards."""
     parts = WILDCARD.split(pattern)  # text, name, text, name, ..., text
     parts[::2] = map(re.escape, parts[::2])
     parts[1::2] = (VALUES.get(name, ID) for name in parts[1::2])
@@ -171,7 +171,7 @@ def _matcher(pattern: str) -> Callable[[str], re.Match[str] | None]:
 
 
 def _logs(stage: str) -> Iterator[tuple[str, list[Path]]]:
-    """Yield the manifests of a stage's jobs that have a log, and the log."""
+    """Yield the manifest and the log of each of a stage's jobs that has a log."""
     pattern = layout.log_of(stage, layout.key_in(STORES[stage]))
     folder, matches = Path(layout.ROOT, "logs", stage), _matcher(pattern)
     for log in sorted(Path().glob(WILDCARD.sub("*", pattern))):
@@ -189,7 +189,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-HEAD = 8 << 10  # characters of a log: Snakemake says there what it was called with
+HEAD = 8 << 10  # first characters of a log, where Snakemake records its arguments
 CONFIG = re.compile(r"^  Config file\(s\): \[(.+)\]$", re.M)
 PATH = re.compile(r"""Path\(('(?:[^'\\]|\\.)+'|"(?:[^"\\]|\\.)+")\)""")  # as repr writes it
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -197,7 +197,7 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 @tool
 def main(arguments: Sequence[str]) -> int:
-    """List orphans, or delete them; 2 where it is unknown what the studies ask for."""
+    """List or delete orphans; return 2 if the needs of the studies cannot be determined."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argument_parser("prune", __doc__, formatter_class=form)
     parser.add_argument("studies", nargs="*", metavar="STUDY", type=Path, help="study files")
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str]) -> int:
     asked = {path.resolve() for path in (*options.studies, *configfiles())}
     others = [path for path in files if path.resolve() not in asked]
     plans = plans_of(files, () if options.delete else others)
-    with working() if options.delete else contextlib.nullcontext():  # no Snakemake begins meanwhile
+    with working() if options.delete else contextlib.nullcontext():  # no Snakemake may start
         found, other_studies = find(plans)
         for path in gone:
             print(
@@ -220,10 +220,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def studies(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the study files that count, and those that did and are no longer there.
+    """Return the study files to keep results of, and those that no longer exist.
 
-    A study that is still being trained has no folder in results/ yet: that Snakemake was called
-    with it here is all that tells of it.
+    A study that is still being trained has no folder in results/ yet, so it is found only in the
+    logs of Snakemake.
     """
     shipped = [Path("config.yaml"), *sorted(Path("workflow/studies").glob("*.yaml"))]
     known = named or [path for path in shipped if path.is_file()]
@@ -243,7 +243,7 @@ def studies(named: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 def configfiles() -> list[Path]:
-    """Return the study files that Snakemake's logs name, newest first, existing or not."""
+    """Return the study files named in Snakemake's logs, newest first, including missing files."""
     found: dict[Path, None] = {}
     for log in sorted(Path(".snakemake/log").glob("*.snakemake.log"), reverse=True):
         with contextlib.suppress(OSError), open(log, encoding="utf-8", errors="replace") as stream:
@@ -257,8 +257,8 @@ def configfiles() -> list[Path]:
 def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Plan]:
     """Return the plans of all studies.
 
-    One that cannot be used is refused, since what it asks for would count as orphans; those in
-    ``may_skip`` are left out, with a line that says so.
+    An invalid study is refused, since its results would count as orphans. Invalid studies in
+    ``may_skip`` are skipped with a printed line.
     """
     plans: list[Plan] = []
     mistakes: list[str] = []
@@ -286,9 +286,9 @@ def plans_of(files: Sequence[Path], may_skip: Collection[Path] = ()) -> list[Pla
 
 
 def find(plans: Sequence[Plan]) -> tuple[list[Orphan], dict[str, int]]:
-    """Return what none of the plans asks for and no other study's folder depends on.
+    """Return the orphans, which neither the plans nor the folders of other studies need.
 
-    And by other studies the number of stores that are kept for their folders' sake.
+    Also returns, for each other study, the number of stores that are kept only for its folder.
     """
     asked = {manifest for plan in plans for manifest in plan.manifests()}
     given = {plan.study for plan in plans}
@@ -299,9 +299,9 @@ def find(plans: Sequence[Plan]) -> tuple[list[Orphan], dict[str, int]]:
 
 
 def _states(plans: Sequence[Plan]) -> dict[str, set[Path]]:
-    """Return by run the folders of states that a training of the plans would go on from.
+    """Return, by run, the folders of saved states from which trainings of the plans would resume.
 
-    Only of trainings whose inputs are all there: of others nobody knows yet.
+    Trainings with missing inputs are left out, since their folders are not known yet.
     """
     torch, digests = version("torch"), CodeDigests()
     found: dict[str, set[Path]] = {}
@@ -325,7 +325,7 @@ def _list(orphans: Sequence[Orphan], files: Sequence[Path]) -> None:
 
 
 def _delete(orphans: Sequence[Orphan]) -> int:
-    """Delete orphans; 1 where some had to stay."""
+    """Delete orphans; return 1 if some could not be deleted."""
     left = 0
     for orphan in orphans:
         if not orphan.delete():
@@ -336,7 +336,7 @@ def _delete(orphans: Sequence[Orphan]) -> int:
 
 
 def size(number: float) -> str:
-    """Return bytes as ``12.3 MB``."""
+    """Format a number of bytes as ``12.3 MB``."""
     for unit in UNITS[:-1]:
         if number < 1000:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"

@@ -29,7 +29,7 @@ PAGES = ("explorer", "report")
 
 @tool
 def main(arguments: Sequence[str]) -> int:
-    """Rename what a study has made; 2 after a mistake."""
+    """Rename the results of a study; return 2 after a user's mistake."""
     parser = argument_parser("rename", __doc__)
     parser.add_argument("study", nargs="+", help="study files whose results are in this folder")
     options = parser.parse_args(arguments)
@@ -41,8 +41,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def rename(studies: Sequence[str]) -> int:
-    """Rename the stores of some studies; return how many there were."""
-    renamed: dict[str, tuple[str, str]] = {}  # by old manifest: new one, content
+    """Rename the stores of some studies; return the number of renamed stores."""
+    renamed: dict[str, tuple[str, str]] = {}  # old manifest to new manifest and content
     left: list[Manifest] = []
     for study in map(load_study, studies):
         with provenance.eight_digits():
@@ -71,7 +71,7 @@ def rename(studies: Sequence[str]) -> int:
 def _named_anew(
     manifest: Manifest, old: PlannedJob, new: PlannedJob, renamed: dict[str, tuple[str, str]]
 ) -> dict[str, Any]:
-    """Return the record of a store under its new name, after linking its files there."""
+    """Link a store's files under the new name; return the record of its new manifest."""
     names = (id_of(old.manifest), id_of(new.manifest))
     files = {name.replace(*names, 1): entry for name, entry in manifest.record["files"].items()}
     for name, moved in zip(manifest.record["files"], files, strict=True):
@@ -92,7 +92,7 @@ def _named_anew(
 
 
 def _remove(manifest: Manifest) -> None:
-    """Remove the old names of a store: the manifest first, which vouches for the files."""
+    """Remove the old names of a store, first the manifest, since it vouches for the files."""
     manifest.path.unlink()
     for name in manifest.record["files"]:
         path = manifest.path.parent / name

@@ -41,7 +41,7 @@ COUNTS = ("settings", "holds", "contrary", "undecided", "withheld", "holds_after
 
 @tool
 def main(arguments: Sequence[str]) -> int:
-    """Print the results of a study; 2 where they are not there."""
+    """Print the results of studies; return 2 if a study has none."""
     parser = argument_parser("results", __doc__)
     parser.add_argument(
         "studies", nargs="*", metavar="STUDY", default=["config.yaml"], help="study files"
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Found:
-    """A finished study: its file, report, and the rows of its tables."""
+    """A finished study: its study file, its report and the rows of its tables."""
 
     path: str
     study: Study
@@ -111,7 +111,7 @@ def _verdicts(counts: Cells | None) -> str:
 
 
 def results(found: Found, *, brief: bool = False) -> Iterator[str]:
-    """Yield the lines of one study; with ``brief`` without each claim in each setting."""
+    """Yield the lines of one study; ``brief`` omits the verdicts on claims setting by setting."""
     yield from (f"## Study `{found.study.study}` (`{found.path}`)", "")
     yield from (f"- {line}" for line in sentences(found.summary))
     head, claims_by_reading = matrix(found.summary)
@@ -178,7 +178,7 @@ def _provenance(report: Manifest) -> Iterator[str]:
 
 
 def _claim(claim: Verdicts) -> Iterator[str]:
-    """Yield one claim with its findings; placebos one by one are only in the tables."""
+    """Yield the lines of one claim and its verdicts; single placebos are only in the tables."""
     yield from ("", f"#### {claim.text}", "", f"The paper: {claim.paper}.")
     for held in claim.held:
         yield from ("", f"{_decided_by(held)}.", "")
@@ -186,7 +186,7 @@ def _claim(claim: Verdicts) -> Iterator[str]:
 
 
 def _decided_by(held: Held) -> str:
-    """Return the criterion of a claim on one split, reading by reading."""
+    """Return the criterion of each reading of a claim on one split."""
     words = []
     for reading in held.readings.values():
         unit = f" ({reading.unit})" if reading.unit else ""
@@ -233,7 +233,7 @@ SUMMARY = "summary"
 # Controls are part of the verdict of a claim with a single reading.
 AS_IN_THE_PAPER = (PAPER, "")
 NOT_RUN = "not run yet by today's code"
-SHOWN = 2  # studies whose counts a row has; docs/results.md has all
+SHOWN = 2  # most studies with counts in a row; docs/results.md has all
 COLUMNS = (
     "paper", "shows", "the paper finds", "here", "found, as in the paper", "the controls say",
     "out of reach",
@@ -258,7 +258,7 @@ of all studies side by side, and the tables `claims` each setting with its inter
 
 @dataclass(frozen=True)
 class PaperRow:
-    """One figure or table of the paper; see the head of ``paper_map.yaml``."""
+    """One figure or table of the paper; see the comment at the top of ``paper_map.yaml``."""
 
     figure: str
     shows: str
@@ -272,10 +272,10 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A study, as the page needs it: its name and file, and the kinds of its figures.
+    """The part of a study that the page needs: its name, its file and the kinds of its figures.
 
-    ``summary`` has the rows of its table ``summary``, every cell as text; None where it has not
-    been run.
+    ``summary`` has the rows of its table ``summary``, with every cell as text; None if the study
+    has not been run.
     """
 
     study: str
@@ -290,7 +290,7 @@ def rows() -> list[PaperRow]:
 
 
 def page(studies: Sequence[Drawn], command: str) -> Iterator[str]:
-    """Yield the lines of docs/paper.md, which ``command`` prints."""
+    """Yield the lines of docs/paper.md; the page names ``command`` as the one that printed it."""
     yield HEAD
     yield from markdown(COLUMNS, (_cells(row, studies) for row in rows()))
     yield from ("", "Figures come with their study, in `results/STUDY/figures`:", "")
@@ -325,7 +325,7 @@ def _drawn_by(kind: str, studies: Sequence[Drawn]) -> str:
 
 
 def _counts(name: str, counts: Sequence[Cells]) -> list[str]:
-    """Return ``name: train 14 of 16``, with the readings that are not the paper's."""
+    """Return counts as ``name: train 14 of 16``, followed by those of other readings."""
     words = []
     for cells in counts:
         reading = "" if cells["reading"] == PAPER else cells["reading"]
@@ -335,7 +335,7 @@ def _counts(name: str, counts: Sequence[Cells]) -> list[str]:
 
 @tool
 def paper_main(arguments: Sequence[str]) -> int:
-    """Print the page; 2 where a study file cannot be used."""
+    """Print the page; return 2 if a study file cannot be used."""
     parser = argument_parser("paper", PAPER_PAGE)
     parser.add_argument("studies", nargs="+", metavar="STUDY", help="study files in order")
     parser.add_argument("--tables", type=Path, help="folder of copied tables, STUDY/summary.csv")
@@ -353,7 +353,7 @@ def _read(path: str, copies: Path | None) -> Drawn:
 
 
 def _summary(study: str, copies: Path | None) -> list[Cells] | None:
-    """Return the table of a study; None where there is none."""
+    """Return the rows of a study's table ``summary``; None if it has none."""
     if copies is None:
         there = Path(manifest_of(layout.TABLE.format(study=study, table=SUMMARY))).exists()
         return read_table(_table(study, SUMMARY)) if there else None

@@ -28,14 +28,14 @@ from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, why
 from disobey.tools import STUDY, argument_parser, tool, whole_number
 
-TAIL = 64 << 10  # bytes: errors and the last state of a bar are at the end of a log
+TAIL = 64 << 10  # bytes read at the end of a log, for errors and the last state of a bar
 # ``43%|####3     | 86/200 [00:12<00:16, 7.03step/s, loss=0.4]``, as tqdm writes it
 BAR = re.compile(
     r"\d+%\|.*?\| (?P<done>\d+)/(?P<total>\d+) \[(?P<elapsed>[\d:]+)<(?P<left>[\d:]+|\?)"
     r"(?:, *(?P<rate>[\d.]+)(?P<unit>step/s|s/step))?"
 )
 TRACEBACK = "Traceback (most recent call last)"
-# A training says how far it came and where its state is; other jobs just end.
+# A stopped training prints its progress and the place of its state; other jobs just end.
 STOPPED = re.compile(r"disobey train: stopped by SIG\w+ at step |KeyboardInterrupt$")
 
 
@@ -43,7 +43,7 @@ State = StrEnum("State", ["DONE", "RUNNING", "STALE", "STOPPED", "FAILED", "MISS
 
 
 class Bar(NamedTuple):
-    """Steps of a training by its log; seconds left and of all steps, at its last rate."""
+    """Steps of a training from its log; remaining and total seconds, at its latest rate."""
 
     done: int
     total: int
@@ -55,8 +55,8 @@ class Bar(NamedTuple):
 class JobStatus:
     """The state of one job.
 
-    ``reasons`` say why a stale job would run again, ``error`` is the line that says most about why
-    a job failed or stopped, ``bar`` and ``holder`` are of a running job.
+    ``reasons`` are those why a stale job would run again, ``error`` is the log line that best
+    explains why a job failed or stopped, and ``bar`` and ``holder`` belong to a running job.
     """
 
     job: PlannedJob
@@ -68,7 +68,7 @@ class JobStatus:
 
     @property
     def log(self) -> Path:
-        """The log of the job."""
+        """The path of the job's log."""
         return Path(log_of(self.job.stage, self.job.key))
 
 
@@ -76,9 +76,9 @@ class JobStatus:
 class StudyStatus:
     """The state of a study.
 
-    ``snakemake`` is the lease of this folder, ``left`` what is not done, ``at_once`` the seconds of
-    jobs that the running Snakemake finishes in a second. Without ``locks`` on the file system
-    running jobs are not seen.
+    ``snakemake`` is the lease of this folder, ``left`` the remaining work, and ``at_once`` the
+    seconds of jobs that the running Snakemake finishes per second. Without ``locks`` on the file
+    system, running jobs cannot be detected.
     """
 
     plan: Plan
@@ -89,7 +89,7 @@ class StudyStatus:
     locks: bool = True
 
     def count(self, names: Iterable[Name]) -> Counter[State]:
-        """Count some jobs by their states."""
+        """Count jobs by state."""
         return Counter(self.jobs[name].state for name in names)
 
     @property
@@ -134,23 +134,23 @@ def _status_of(
 
 
 def last_words(log: Path, stage: str) -> tuple[str | None, bool]:
-    """Return the line of a log that best tells why its job ended, and whether it is an error.
+    """Return the line of a log that best explains why its job ended, and True for an error.
 
-    An error of ours is one line, ``disobey <stage>: ...``; of a traceback the last line counts.
+    It is a line ``disobey <stage>: ...`` for an error of ours, or the last line of a traceback.
     """
     lines = [line for line in _lines(log) if line.strip() and not BAR.search(line)]
     own = [line for line in lines if line.startswith(f"disobey {stage}: ")]
     if own:
         return own[-1].strip(), True
     starts = [index for index, line in enumerate(lines) if TRACEBACK in line]
-    if starts:  # its frames are indented; the message may have further lines
+    if starts:  # frames are indented; the message may have several lines
         raised = [line for line in lines[starts[-1] + 1 :] if not line[0].isspace()]
         return (raised or lines[-1:])[0].strip(), True
     return (lines[-1].strip() if lines else None), False
 
 
 def last_bar(log: Path) -> Bar | None:
-    """Return the newest state of a job's bar, or None if its log has none."""
+    """Return the latest state of a job's progress bar, or None if its log has none."""
     found = None
     for line in _lines(log):
         found = BAR.search(line) or found
@@ -164,7 +164,7 @@ def last_bar(log: Path) -> Bar | None:
 
 
 def _lines(log: Path) -> list[str]:
-    """Return the lines at the end of a log; each state of a bar is a line."""
+    """Return the lines at the end of a log; each state of a progress bar is a line."""
     try:
         with open(log, "rb") as stream:
             size = stream.seek(0, 2)
@@ -175,7 +175,7 @@ def _lines(log: Path) -> list[str]:
 
 
 def _what_is_left(plan: Plan, jobs: Collection[JobStatus]) -> Left:
-    """Return the work left, by durations in manifests and the bars of running trainings."""
+    """Return the remaining work, from durations in manifests and bars of running trainings."""
     durations = Durations(plan)
     for found in jobs:
         if found.bar and found.bar.whole is not None and durations.of(found.job) is None:
@@ -195,7 +195,7 @@ def _seconds_left(found: JobStatus, durations: Durations) -> float | None:
 
 
 def _at_once(jobs: Iterable[JobStatus], manifests: Manifests, lease: Seen) -> float | None:
-    """Return the seconds of jobs done per second since the running Snakemake began."""
+    """Return the seconds of jobs finished per second since the running Snakemake started."""
     if not lease.held or lease.holder is None:
         return None
     begun, now, work = _stamp(lease.holder.since), time.time(), 0.0
@@ -210,11 +210,11 @@ def _at_once(jobs: Iterable[JobStatus], manifests: Manifests, lease: Seen) -> fl
 
 
 def _stamp(since: str, form: str = "%Y-%m-%d %H:%M:%S UTC") -> float:
-    """Return the time stamp of a lock's holder, or of a time in another form."""
+    """Return the Unix time of a lock holder's ``since``, or of a time in another format."""
     return timegm(time.strptime(since, form))
 
 
-# The columns of the table by stage; trainings are told apart by who they are.
+# The columns of the table by stage; trainings have a column per role.
 COLUMNS = ("data", "teachers", "students", "logits", "analysis")
 COLUMN_OF = (
     dict.fromkeys(("prepare", "labels", "pretrained", "basis"), "data")
@@ -222,13 +222,13 @@ COLUMN_OF = (
     | dict.fromkeys(("confidence", *BESIDE), "analysis")
 )
 OF_STUDY = ("table", "figure", "explorer", "report")
-NAMED = 10  # jobs of a state that are named [our choice]: a cluster may run hundreds
+NAMED = 10  # most jobs named per state [our choice]: a cluster may run hundreds
 CLEAR = "\033[H\033[2J\033[3J"
 
 
 @tool
 def main(arguments: Sequence[str]) -> int:
-    """Print how far a study is; 2 if the study file cannot be used."""
+    """Print the progress of a study; return 2 if the study file cannot be used."""
     parser = argument_parser("status", __doc__)
     parser.add_argument("study", nargs="?", default="config.yaml", help=STUDY)
     parser.add_argument("--json", action="store_true", help="print all jobs as JSON, for scripts")
@@ -256,7 +256,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def lines(status: StudyStatus) -> Iterable[str]:
-    """Yield the whole account: table, running jobs, failed jobs, what is left."""
+    """Yield the lines of the output: table, running jobs, failed jobs and remaining work."""
     counts = status.count(status.jobs)
     words = ", ".join(f"{counts[state]:,} {state}" for state in State if counts[state])
     yield f"study {status.plan.study}: {counts.total():,} jobs: {words}"
@@ -278,7 +278,7 @@ def lines(status: StudyStatus) -> Iterable[str]:
 
 
 def _table(status: StudyStatus) -> Iterable[str]:
-    """Yield settings x stages, then the whole study: jobs done of all."""
+    """Yield a table of finished jobs out of all jobs: settings x stages, then the whole study."""
 
     def cell(names: Sequence[Name]) -> str:
         return f"{status.count(names)[State.DONE]}/{len(names)}" if names else ""
@@ -294,9 +294,9 @@ def _table(status: StudyStatus) -> Iterable[str]:
 
 
 def jobs_of_settings(plan: Plan) -> dict[str, dict[str, list[Name]]]:
-    """Return the jobs of each setting by column; one that several settings share is in each.
+    """Return the jobs of each setting by column; a shared job appears in each of its settings.
 
-    The students' column holds references and placebos too; data is everything before a training.
+    The students' column includes references and placebos; "data" is everything before a training.
     """
     by_manifest = {job.manifest: name for name, job in plan.jobs.items()}
     found: dict[str, dict[str, list[Name]]] = {}
@@ -324,7 +324,7 @@ def jobs_of_settings(plan: Plan) -> dict[str, dict[str, list[Name]]]:
 
 
 def _named(jobs: Sequence[JobStatus]) -> Iterable[str]:
-    """Yield the jobs of one state with their bars or last words."""
+    """Yield a line for each job of one state, with its progress bar or its error."""
     if jobs:
         yield ""
     for found in jobs[:NAMED]:
@@ -344,7 +344,7 @@ def _named(jobs: Sequence[JobStatus]) -> Iterable[str]:
 
 
 def left_in_words(status: StudyStatus) -> str:
-    """Return the work left in words and, as far as it was measured, its duration."""
+    """Describe the remaining work and, as far as it is known, its duration."""
     left = status.left
     if not left.jobs:
         return "nothing is left to be done"
@@ -357,7 +357,7 @@ def left_in_words(status: StudyStatus) -> str:
 
 
 def as_json(status: StudyStatus) -> dict[str, Any]:
-    """Return the whole account as plain values; times are seconds."""
+    """Return the whole output as plain values; times are in seconds."""
     counts = status.count(status.jobs)
     holder = status.snakemake.holder if status.snakemake.held else None
     return {

@@ -22,13 +22,13 @@ from disobey.study.plan import make_plan
 from disobey.study.staleness import CodeDigests, Manifests, stale_by_code, why
 from disobey.tools import STUDY, argument_parser, tool
 
-# Reasons that are printed of one job: a report has an input for each table, figure and analysis.
+# Most reasons printed per job: a report has an input for each table, figure and analysis.
 SHOWN = 5
 
 
 @tool
 def main(arguments: Sequence[str]) -> int:
-    """Print one line per stale job; 2 where the study file cannot be used."""
+    """Print one line per stale job; return 2 if the study file cannot be used."""
     parser = argument_parser("why", __doc__)
     parser.add_argument("study", nargs="?", default="config.yaml", help=STUDY)
     parser.add_argument("--strict", action="store_true", help="ignore accepted edits of the code")
@@ -54,7 +54,7 @@ edit, when, at which commit, and the previous digest; ``explain`` shows this rec
 
 @tool
 def accept_main(arguments: Sequence[str]) -> int:
-    """List what would be accepted, ask, and accept it; 1 after a no, 2 after a mistake."""
+    """List stale jobs, ask, and accept their code; return 1 after a no, 2 after a mistake."""
     parser = argument_parser("accept", ACCEPT)
     parser.add_argument("study", help="the study file")
     parser.add_argument(
@@ -81,7 +81,7 @@ def accept_main(arguments: Sequence[str]) -> int:
 
 
 def accept(plan: Plan, names: Iterable[Name], digests: CodeDigests, manifests: Manifests) -> None:
-    """Give the manifests of finished jobs the digests of today's code."""
+    """Record the digests of the current code in the manifests of finished jobs."""
     signature = {
         "by": _who(),
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -102,14 +102,14 @@ def accept(plan: Plan, names: Iterable[Name], digests: CodeDigests, manifests: M
 
 
 def rewrite(manifest: Manifest, path: Path, record: dict[str, Any]) -> None:
-    """Write a manifest's new record to ``path``, with its time, since it vouches for old files."""
-    kept = manifest.path.stat()  # Snakemake takes an input of a later time for a new one
+    """Write a manifest's new record to ``path``, keeping the modification time of the manifest."""
+    kept = manifest.path.stat()  # Snakemake takes a later modification time for a new input
     write_manifest(path, record)
     os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
 
 def _chosen(stale: dict[Name, list[str]], parts: Sequence[str]) -> dict[Name, list[str]]:
-    """Return the stale jobs whose names hold one of ``parts``; all without any."""
+    """Return the stale jobs whose names contain any of ``parts``; all jobs if it is empty."""
     for part in parts:
         if not any(part in " ".join(name) for name in stale):
             raise UserError(
@@ -124,7 +124,7 @@ def _chosen(stale: dict[Name, list[str]], parts: Sequence[str]) -> dict[Name, li
 
 
 def _listed(stale: dict[Name, list[str]]) -> list[str]:
-    """Return a line for each set of changed modules of a stage, with the number of jobs."""
+    """Return a line for each stage and set of changed modules, with the number of jobs."""
     counts: dict[tuple[str, str], list[str]] = {}
     for (stage, key), modules in stale.items():
         counts.setdefault((stage, ", ".join(modules)), []).append(key)
@@ -147,7 +147,7 @@ def _agreed(count: int) -> bool:
 
 
 def _who() -> str:
-    """Return the name that git knows, else the login, else the number that a container may give."""
+    """Return the user's name in git, or else the login name, or else the numeric user id."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         command = ["git", "config", "user.name"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
@@ -168,7 +168,7 @@ EXPLAIN = (
 
 @tool
 def explain_main(arguments: Sequence[str]) -> int:
-    """Print the provenance of one file; 2 when there is none."""
+    """Print the provenance of one file; return 2 if it has none."""
     parser = argument_parser("explain", EXPLAIN)
     parser.add_argument("file", type=Path, help="any file below results/")
     print("\n".join(explain(parser.parse_args(arguments).file)))
@@ -176,13 +176,13 @@ def explain_main(arguments: Sequence[str]) -> int:
 
 
 def explain(file: Path) -> list[str]:
-    """Return the lines that say what ``file`` is and what it came from."""
+    """Return the lines that describe ``file`` and the stores that it was made from."""
     manifest = manifest_for(file)
     about = [f"{manifest.store}", *(f"  {line}" for line in _own(manifest))]
     lines = []
     folders = manifest.path.absolute().parents
     root = next((folder.parent for folder in folders if folder.name == ROOT), Path())
-    for depth, path, found in upstream(manifest, root):  # records name inputs from there
+    for depth, path, found in upstream(manifest, root):  # records give inputs relative to it
         indent = "  " * depth
         if found is None:
             lines.append(f"{indent}{path}: is gone or cannot be read")
@@ -194,7 +194,7 @@ def explain(file: Path) -> list[str]:
 
 
 def _as_typed(store: Path) -> Path:
-    """Return a path as one would write it in the working directory."""
+    """Return a path as a user would write it in the working directory."""
     here = Path.cwd()
     return store.relative_to(here) if store.is_relative_to(here) else store
 
