@@ -96,7 +96,7 @@ def round_of(analysis: Analysis) -> int:
 
 
 def _chains(analyses: Sequence[Analysis]) -> list[Family]:
-    """Group settings into chains; their teachers' names may differ, as with earlier students.
+    """Group settings into chains, in which a teacher may be the student of the round before.
 
     If this puts two settings into the same round, chains of different teachers are separated.
     """
