@@ -12,7 +12,7 @@ from snakemake.utils import min_version
 
 min_version("9.19")
 
-# A checkout brings the package; what Snakemake fetched from elsewhere needs an installed one.
+# A checkout contains the package; a workflow fetched by Snakemake needs an installed one.
 HERE = workflow.current_basedir.get_path_or_uri(secret_free=True)
 if os.path.isdir(os.path.join(HERE, "src", "disobey")):
     sys.path.insert(0, os.path.join(HERE, "src"))

@@ -1,9 +1,9 @@
-"""Runs the benchmarks one after the other: ``python -m benchmarks [name ...]``; all by default."""
+"""Run benchmarks one after the other: ``python -m benchmarks [name ...]``; all by default."""
 
 import subprocess
 import sys
 
-# From the quick ones to the slow ones; each in a process of its own, as if called by hand.
+# From fast to slow; each runs in its own process, as if called by hand.
 ALL = ("startup", "step", "peak", "dump", "tracking", "analysis", "dag", "training", "study")
 
 if __name__ == "__main__":

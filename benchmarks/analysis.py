@@ -1,11 +1,11 @@
-"""(f): what the confidence analysis takes as examples and classes grow.
+"""(f): time and memory of the confidence analysis as examples and classes grow.
 
     python -m benchmarks.analysis [examples ...]
 
-The real stage, in a process of its own, over logit stores of three seeds that no model made: it
-verifies every store, reads it in blocks and resamples the test examples a thousand times. The last
-row is resampling alone: 20 statistics of 10,000 examples. Stores lie in a temporary folder; the
-largest take some 2 GB.
+The real stage runs in its own process over simulated logit stores of three seeds: it verifies every
+store, reads it in blocks and resamples the test examples a thousand times. The last row is
+resampling only: 20 statistics of 10,000 examples. Stores are in a temporary folder; the largest
+take about 2 GB.
 """
 
 import os
@@ -23,7 +23,7 @@ from disobey.analysis.resampling import Means, Resamples
 EXAMPLES = (5_000, 50_000, 500_000)
 CLASSES = (10, 100)
 SEEDS, RESAMPLES = 3, 1000
-TEST_SHARE = 10  # training examples for each test example
+TEST_SHARE = 10  # training examples per test example
 RESAMPLED, STATISTICS = 10_000, 20
 
 
@@ -36,7 +36,7 @@ def stage(examples: int, classes: int) -> tuple[float, float]:
 
 
 def resampling(examples: int = RESAMPLED) -> float:
-    """Return user CPU seconds of drawing resamples and of their means of 20 columns."""
+    """Return user CPU seconds of drawing resamples and computing their means of 20 columns."""
     columns = np.random.default_rng(0).normal(size=(examples, STATISTICS))
     everything = np.ones((examples, 1), bool)
     means, started = Means(), os.times().user
@@ -47,7 +47,7 @@ def resampling(examples: int = RESAMPLED) -> float:
 
 
 def main(numbers: Sequence[int]) -> None:
-    """Print one table: a row per number of classes and examples, and one of resampling alone."""
+    """Print one table: a row per number of classes and examples, and one for resampling only."""
     rows = []
     for classes in CLASSES:
         for examples in numbers:

@@ -1,4 +1,4 @@
-"""Common parts of all benchmarks: rounds in turn, a table on the terminal, a record on disk."""
+"""Common parts of all benchmarks: interleaved rounds, a printed table, a record on disk."""
 
 import json
 import statistics
@@ -20,16 +20,16 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def in_turn(contestants: Mapping[str, Callable[[], float]], rounds: int) -> list[dict[str, float]]:
-    """Return what each contestant measures in each round, one after the other within a round.
+    """Return the measurements of all contestants by round, taken one after the other in each round.
 
-    The machine may be noisy: only ratios of numbers of one round mean something, and of those the
-    median over the rounds.
+    The machine may be noisy: only ratios within a round are meaningful, and their median over the
+    rounds.
     """
     return [{name: measure() for name, measure in contestants.items()} for _ in range(rounds)]
 
 
 def median_of(rounds: Sequence[Mapping[str, float]], name: str) -> float:
-    """Return the median over the rounds of what one contestant measured."""
+    """Return the median of one contestant's measurements over the rounds."""
     return statistics.median(found[name] for found in rounds)
 
 
@@ -44,13 +44,13 @@ def report(name: str, title: str, rows: Sequence[Mapping[str, Any]], **record: A
     Parameters
     ----------
     name : str
-        Of the file.
+        The name of the file.
     title : str
-        One line: what was measured, in which unit.
+        One line: the measured quantity and its unit.
     rows : sequence of mapping
         The table; all rows have the same columns, numbers are printed to three digits.
     **record
-        What else is to be kept, such as every round's numbers.
+        Further values to record, such as the numbers of every round.
     """
     print(f"\n{title}")
     texts = [[shown(value) for value in row.values()] for row in rows]

@@ -1,4 +1,4 @@
-"""(g): how long Snakemake takes to see what a study needs, as its jobs grow.
+"""(g): time that Snakemake takes to plan a study, as its number of jobs grows.
 
     python -m benchmarks.dag [jobs ...]
 
@@ -22,7 +22,7 @@ from disobey.study.plan import make_plan
 
 JOBS = (100, 300, 1_000, 3_000, 10_000)
 TEMPERATURES = 8
-ENOUGH = 1_000  # jobs to tell how seconds grow
+ENOUGH = 1_000  # jobs to estimate how seconds grow
 REPOSITORY = Path(__file__).parents[1]
 
 HEAD = """study: generated
@@ -41,7 +41,7 @@ SETTING = (
 
 
 def study_text(settings: int) -> str:
-    """Return a study file of so many settings."""
+    """Return the text of a study file with this number of settings."""
     recipes = -(-settings // TEMPERATURES)
     lines = [RECIPE.format(k=k, lr=0.01 * (1 + k / recipes)) for k in range(recipes)]
     lines.append("settings:")
@@ -52,13 +52,13 @@ def study_text(settings: int) -> str:
 
 
 def number_of_jobs(path: Path, settings: int) -> int:
-    """Write the study of so many settings; return how many jobs it has, by the plan."""
+    """Write a study with this number of settings; return its number of jobs in the plan."""
     path.write_text(study_text(settings))
     return len(make_plan(load_study(path)).jobs)
 
 
 def write_study(path: Path, jobs: int) -> int:
-    """Write a study of at least ``jobs`` jobs, and few more; return how many it has."""
+    """Write a study of at least ``jobs`` jobs, and few more; return its number of jobs."""
     one, two = (number_of_jobs(path, TEMPERATURES * recipes) for recipes in (1, 2))
     settings = max(1, TEMPERATURES * (jobs - one) // (two - one))
     while number_of_jobs(path, settings) < jobs:
@@ -72,7 +72,7 @@ def dry_run(study: Path) -> tuple[float, float]:
         sys.executable, "-m", "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
         "--directory", str(study.parent), "--configfile", str(study), "--cores", "2", "--dry-run",
     ]  # fmt: skip
-    # The plugin for SLURM asks it at every start, and waits ten seconds where it is down.
+    # The SLURM plugin contacts SLURM at every start, and waits ten seconds if it is down.
     no_slurm = study.parent / "bin" / "scontrol"
     no_slurm.parent.mkdir()
     no_slurm.write_text("#!/bin/sh\nexit 1\n")
@@ -89,11 +89,11 @@ def dry_run(study: Path) -> tuple[float, float]:
 
 
 def exponent(rows: Sequence[Mapping[str, float]]) -> float:
-    """Return p of seconds ~ jobs^p by least squares, for what comes on top of the smallest study.
+    """Return p of seconds ~ jobs^p by least squares, for the seconds beyond the smallest study.
 
-    The smallest study stands for Snakemake's start, which does not grow; studies of few jobs take
-    hardly longer than it does, and are left out where there are larger ones. 1 is linear. User CPU,
-    which other processes of the machine disturb least.
+    The smallest study measures Snakemake's start, which does not grow. Studies of few jobs take
+    hardly longer and are left out if there are larger ones. p = 1 is linear. Seconds are user CPU
+    time, which other processes of the machine disturb least.
     """
     first, *others = rows
     larger = [row for row in others if row["jobs"] >= ENOUGH]

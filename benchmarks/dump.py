@@ -1,10 +1,10 @@
-"""(c): dumping logits in images per second, against bare inference.
+"""(c): images per second of dumping logits, against bare inference.
 
     python -m benchmarks.dump [rounds]
 
 The dump gathers each view, runs the model, checks that all logits are finite and writes them to a
 store; bare inference runs the same model over the same number of ready batches and keeps nothing.
-Beside it, what storing a batch of these logits in float16 rounds away at most.
+The table also shows the largest rounding error of storing a batch of these logits in float16.
 """
 
 import sys
@@ -32,7 +32,7 @@ SETTLING = 20  # passes
 
 @torch.no_grad()
 def settled(model: nn.Module, batch: torch.Tensor) -> nn.Module:
-    """Let batch normalisation learn its statistics, so that logits are of a usual size."""
+    """Let batch normalisation learn its statistics, so that logits have a realistic scale."""
     for _ in range(SETTLING):
         model(batch)
     return model.eval()
@@ -40,7 +40,7 @@ def settled(model: nn.Module, batch: torch.Tensor) -> nn.Module:
 
 @torch.inference_mode()
 def bare(model: nn.Module, batch: torch.Tensor) -> float:
-    """Return images per second of the model alone."""
+    """Return images per second of the model without storing."""
     started = time.perf_counter()
     for _ in range(EXAMPLES // BATCH):
         model(batch)
@@ -48,7 +48,7 @@ def bare(model: nn.Module, batch: torch.Tensor) -> float:
 
 
 def dumped(model: nn.Module, inputs: AugmentedImages, folder: Path) -> float:
-    """Return images per second of one slab on its way to disk, closing the file included."""
+    """Return images per second of dumping one slab to disk, including closing the file."""
     started = time.perf_counter()
     with NetcdfWriter(folder / "0.nc") as writer:
         shape = (1, EXAMPLES, CLASSES)

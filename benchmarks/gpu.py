@@ -5,7 +5,7 @@
 
 The table shows the tests that need a card, the errors of its number formats against float64,
 whether a training repeats and resumes bit for bit, what makes a step wait for the card, images per
-second of our loop beside the plain one, and of several trainings on the card at once. The command
+second of our loop and the plain one, and of several trainings on the card at once. The command
 ends within eight minutes, or the given seconds, and skips what does not fit. Without a card it runs
 the parts that a CPU can run; `make bench` measures the CPU's speed. The exit status is 1 if a check
 failed.
@@ -51,19 +51,19 @@ from disobey.training.weights import for_device
 
 SECONDS = 480.0
 TEST_SECONDS = 200.0
-COMPILE_SECONDS = 90.0  # that torch.compile may need before its first step
+COMPILE_SECONDS = 90.0  # limit for torch.compile before its first step
 EXAMPLES, STEPS, WARM_UP, ROUNDS, WORKERS = BATCH * 320, 150, 10, 3, 8
 LARGE_BATCH, SMALL_STEPS = 1024, 12
 AT_ONCE = (2, 4, 8)
 TEACHER, STUDENT = 56, 20
 FORMATS = ("float32", "TF32", "bf16")
 
-Row = tuple[str, str, str, bool]  # what, found, expected, whether it is a failure
+Row = tuple[str, str, str, bool]  # quantity, found, expected, True if it failed
 Part = Callable[[torch.device, float], Iterator[Row]]
 
 
 def device_here() -> torch.device:
-    """Return the card, set as a stage sets it; the CPU where torch can use none."""
+    """Return the card, configured as in a stage, or the CPU if torch has no usable card."""
     if not torch.cuda.is_available():
         return CPU
     repeatable_float32()
@@ -80,7 +80,7 @@ def student(data: Prepared, device: torch.device, precision: str = "fp32") -> nn
 
 
 def tests(device: torch.device, seconds: float) -> Iterator[Row]:
-    """Run tests/gpu; without a card, those of its tests that the CPU can run."""
+    """Run tests/gpu; without a card, only the tests that the CPU can run."""
     seconds = min(seconds, TEST_SECONDS)
     marked = "gpu" if device.type == "cuda" else "not gpu"
     words = ["-m", "pytest", "-p", "no:xdist", "-q", "-rfE", "tests/gpu", "-m", marked]
@@ -99,7 +99,7 @@ def tests(device: torch.device, seconds: float) -> Iterator[Row]:
 
 
 def errors(device: torch.device, seconds: float) -> Iterator[Row]:
-    """Compare with float64: one operation, and the gradient of a network at its first step."""
+    """Compare one operation, and the gradient of a network at its first step, with float64."""
     del seconds
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randn(BATCH, 64, 8, 8, generator=generator)
@@ -154,7 +154,7 @@ def relative_error(found: torch.Tensor, exact: torch.Tensor) -> float:
 
 
 def repeats(device: torch.device, seconds: float) -> Iterator[Row]:
-    """Train twice, and once with a state saved and restored on the way."""
+    """Train twice, and once with a saved and restored state in between."""
     del seconds
     data = images(BATCH * SMALL_STEPS)
     for precision in ("fp32", "bf16"):
@@ -173,7 +173,7 @@ def repeats(device: torch.device, seconds: float) -> Iterator[Row]:
 
 
 def trained(data: Prepared, device: torch.device, precision: str, steps: int) -> Any:
-    """Return a training after some steps."""
+    """Return a training after ``steps`` steps."""
     loop = OurLoop(student(data, device, precision), data, precision, None, device=device)
     training = loop.training()
     if steps:
@@ -188,7 +188,7 @@ def weights_of(training: Any) -> torch.Tensor:
 
 
 def waits(device: torch.device, seconds: float) -> Iterator[Row]:
-    """Count the calls in a step that wait for the card: each keeps it from running ahead."""
+    """Count the calls in a step that wait for the card: each prevents running ahead of it."""
     del seconds
     data = images(BATCH * SMALL_STEPS)
     training = trained(data, device, "bf16", 2)
@@ -203,7 +203,7 @@ def waits(device: torch.device, seconds: float) -> Iterator[Row]:
 
 
 def rates(device: torch.device, seconds: float) -> Iterator[Row]:
-    """Measure our loop beside the plain one, in each precision and memory format."""
+    """Measure our loop and the plain one, in each precision and memory format."""
     end = time.monotonic() + seconds
     data = images(EXAMPLES)
     with tempfile.TemporaryDirectory() as folder:
@@ -225,7 +225,7 @@ def rates(device: torch.device, seconds: float) -> Iterator[Row]:
 def loops(
     data: Prepared, device: torch.device, views: Path, batch: int
 ) -> dict[str, Callable[[], float]]:
-    """Return what measures each loop's images per second, warmed up."""
+    """Return a function per loop that measures its images per second, after a warm-up."""
     found: dict[str, Callable[[], float]] = {}
     steps = max(2, STEPS * BATCH // batch)
     if batch == BATCH:
@@ -251,7 +251,7 @@ def loops(
 
 
 def compiled(data: Prepared, device: torch.device, views: Path) -> Callable[[], float]:
-    """Return what measures our compiled loop, warmed up."""
+    """Return a function that measures our compiled loop, after a warm-up."""
     ours = OurLoop(student(data, device, "bf16"), data, "bf16", views, compile=True, device=device)
     ours.images_per_second(WARM_UP)
     return partial(ours.images_per_second, STEPS)
@@ -279,7 +279,7 @@ def processes(device: torch.device, seconds: float) -> Iterator[Row]:
 
 
 def one_of_several(barrier: Any, queue: Any, steps: int) -> None:
-    """Train beside others, from the moment when all of them are warm."""
+    """Train together with others, starting when all are warmed up."""
     device, data = device_here(), images(BATCH * 40)
     ours = OurLoop(student(data, device, "bf16"), data, "bf16", None, device=device)
     ours.images_per_second(WARM_UP)
@@ -294,7 +294,7 @@ NEED_A_CARD = (waits, rates, processes)
 
 
 def main(seconds: float = SECONDS) -> int:
-    """Print the table; return how many of its checks failed."""
+    """Print the table; return the number of failed checks."""
     device, end = device_here(), time.monotonic() + seconds
     rows: list[Row] = []
     for part in PARTS:

@@ -1,4 +1,4 @@
-"""Logit stores that no model made, and the confidence stage over them in a process of its own."""
+"""Simulated logit stores, and a run of the confidence stage over them in its own process."""
 
 import json
 import os
@@ -15,10 +15,10 @@ from disobey.stores.writer import NetcdfWriter, atomic
 
 ROLES = {"teachers": 0, "references": 1, "students": 2}
 ROWS = 4096
-WRONG = 0.2  # share of training labels that are not the clean ones
+WRONG = 0.2  # share of training labels that differ from the clean ones
 
-# Runs the stage and prints what it took: user CPU seconds, and the peak of its memory in kB as the
-# kernel counts it for this process alone (ru_maxrss may be that of the process that started it).
+# Runs the stage and prints its user CPU seconds and its peak memory in kB, as the kernel counts it
+# for this process only (ru_maxrss may include the parent process).
 CHILD = """
 import os, re, sys
 from disobey.stages.command import main
@@ -32,14 +32,14 @@ sys.exit(status)
 def write_store(
     folder: Path, run: str, noise: int, sizes: dict[str, int], classes: int, scale: float
 ) -> Path:
-    """Write one run's logits of both splits, never holding them; return its manifest's path."""
+    """Write one run's logits of both splits block by block; return the path of its manifest."""
     path, started = folder / "results" / "logits" / f"{run}.nc", time.time()
     with atomic(path) as temporary, NetcdfWriter(temporary, {"run": run}) as writer:
         for split, examples in sizes.items():
             shape = examples, classes
             logits = writer.declare(split, "logits", ("example", "class"), shape, "f4")
             clean = np.empty(examples, int)
-            # A signal that all models share, and a run's own noise.
+            # A signal shared by all models, and independent noise of the run.
             shared, own = np.random.default_rng(len(split)), np.random.default_rng(noise)
             for start in range(0, examples, ROWS):
                 rows = slice(start, min(start + ROWS, examples))
@@ -79,7 +79,7 @@ def run_stage(
 
     Returns
     -------
-    user CPU seconds, peak of the memory in MB
+    user CPU seconds, peak memory in MB
     """
     spec = {
         "about": {}, "seeds": list(range(seeds)), "analysis": {"resamples": resamples, "seed": 0},

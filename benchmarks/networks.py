@@ -30,7 +30,7 @@ SLABS = 10
 
 
 def images(examples: int) -> Prepared:
-    """Return made-up images of 32 x 32 pixels in 100 classes: speed does not ask what they show."""
+    """Return random images of 32 x 32 pixels in 100 classes: speed is independent of content."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (examples, 32, 32, 3)).astype(np.uint8)
     label = rng.integers(CLASSES, size=examples)
@@ -41,13 +41,13 @@ def images(examples: int) -> Prepared:
 
 
 def resnet(depth: int, data: Prepared, *, plain: bool = False) -> nn.Module:
-    """Return a residual network; ``plain`` leaves its memory format as PyTorch makes it."""
+    """Return a residual network; ``plain`` keeps PyTorch's default memory format."""
     model = build_model({"family": "cifar_resnet", "depth": depth, "widths": [16, 32, 64]}, data)
     return model if plain else for_device(model, CPU)
 
 
 def write_views(path: Path, inputs: AugmentedImages, teacher: nn.Module | None = None) -> None:
-    """Store a teacher's logits on one block of slabs; without a teacher they are made up."""
+    """Store a teacher's logits on one block of slabs, or random logits without a teacher."""
     examples = inputs.shown.views.shape[1]
     rng = np.random.default_rng(1)
     with NetcdfWriter(path) as writer:
@@ -63,7 +63,7 @@ def write_views(path: Path, inputs: AugmentedImages, teacher: nn.Module | None =
 
 
 class Stop(Exception):
-    """Ends a training that has taken the steps that were asked for."""
+    """Raised to end a training after the requested steps."""
 
 
 class OurLoop:
@@ -75,11 +75,11 @@ class OurLoop:
     data : Prepared
     precision : {"fp32", "bf16"}
     teacher : Path, nn.Module or None
-        Stored views, a model that is run live, or none: cross-entropy alone.
+        Stored views, a model that is run live, or None for cross-entropy only.
     compile : bool
-        Whether the student goes through torch.compile.
+        True to compile the student with torch.compile.
     device : torch.device
-        Of student and teacher too.
+        The device of the data, the student and the teacher.
     batch : int
     """
 
@@ -131,7 +131,7 @@ class OurLoop:
         )
 
     def images_per_second(self, steps: int) -> float:
-        """Train for some steps; return the rate, reading of views included."""
+        """Train for ``steps`` steps; return the rate, including reading of views."""
         training = self.training()
         started = time.perf_counter()
         take_steps(training, steps)
@@ -144,7 +144,7 @@ class OurLoop:
 
 
 def take_steps(training: Training, steps: int) -> None:
-    """Take some steps of a training, and wait until its device has done them."""
+    """Take ``steps`` steps of a training, and wait until its device has finished them."""
     end = training.step + steps
 
     def after_step() -> None:

@@ -1,10 +1,10 @@
-"""Rate at which the analysis reports an effect in simulated studies that have none.
+"""Rate at which the analysis reports an effect in simulated studies without one.
 
     python -m benchmarks.null_studies    # a few minutes on one core
     python -m benchmarks.page            # copies the tables into docs/science.md
 
-`tests/analysis/test_null.py` runs a few of the same studies, which is too few to notice a doubled
-error rate; these are enough.
+`tests/analysis/test_null.py` runs a few of the same studies, too few to detect a doubled error
+rate; this benchmark runs enough.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ NULL = {
     **{EXAGGERATION: 1.0, SIGNAL_SCALE: 1.0, INHERITANCE: 0.0, GAPS[0]: 0.0, GAPS[-1]: 0.0},
     **{one.name: float(one.null) for one in (*PAYOFF, *MISTAKES) if one.null is not None},
 }
-# Seeds of a study, and the standard deviation over them of the logarithm of a model's sharpness.
+# Seeds of a study, and the standard deviation over seeds of the log of a model's sharpness.
 CONDITIONS = ((3, 0.0), (3, 0.15), (5, 0.0), (5, 0.15))
 
 
@@ -48,10 +48,10 @@ CONDITIONS = ((3, 0.0), (3, 0.15), (5, 0.0), (5, 0.15))
 
 
 def one_hot_models(rng: np.random.Generator, fit: float, seeds: int = 3) -> SplitLogits:
-    """Simulate a split on which teacher, reference and student are alike: none saw a teacher.
+    """Simulate a split with exchangeable teacher, reference and student: none had a teacher.
 
-    Logits are a signal that all models share, ``fit`` times the one-hot label, each model's own
-    noise, and its own sharpness.
+    Logits are the sum of a shared signal, ``fit`` times the one-hot label and independent noise,
+    scaled by the model's own sharpness.
     """
     signal = 2 * rng.normal(size=(EXAMPLES, CLASSES))
     label = signal.argmax(1)
@@ -68,7 +68,7 @@ def one_hot_models(rng: np.random.Generator, fit: float, seeds: int = 3) -> Spli
 def called(study: int) -> set[Claim]:
     """Return the claims on confidence and pay-off that hold in one simulated study."""
     rng = np.random.default_rng([11, study])
-    # On train models fit the labels, and examples are not resampled.
+    # On train, models fit the labels and examples are not resampled.
     train, test = one_hot_models(rng, 3.0), one_hot_models(rng, 0.0)
     with mock.patch.object(setting, "SUBSETS", (ALL,)):  # the claims are about all examples
         splits = {"train": analyse(train, 0, 0), "test": analyse(test, RESAMPLES, 0)}
@@ -81,7 +81,7 @@ def called(study: int) -> set[Claim]:
 
 
 def count_called(studies: int) -> dict[Claim, int]:
-    """Return in how many of the first ``studies`` studies each claim holds."""
+    """Return the number of the first ``studies`` studies in which each claim holds."""
     found = [called(study) for study in range(studies)]
     return {claim: sum(claim in one for one in found) for claim in CLAIMS}
 
@@ -95,7 +95,7 @@ def intervals(
     """Simulate studies whose student is another seed of the teacher, ``scale`` times as sharp.
 
     Replicates are teachers of the other seeds, so values of different seeds are dependent, which
-    the formula of the interval neglects.
+    the interval's formula neglects.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def _interval(
 
 
 def covered(seeds: int, sharpness_sd: float, studies: int) -> np.ndarray:
-    """Return how many intervals contain the null, shape (statistic of `NULL`,)."""
+    """Return the number of intervals that contain the null, shape (statistic of `NULL`,)."""
     null = np.array(list(NULL.values()))
     _, low, high = intervals(seeds, sharpness_sd, studies)
     return np.asarray(((low <= null) & (null <= high)).sum(0))
@@ -144,7 +144,7 @@ def share(count: int, studies: int) -> dict[str, str]:
 
 
 def main(studies: int = STUDIES, coverage_studies: int = COVERAGE_STUDIES) -> None:
-    """Simulate, print and record."""
+    """Simulate the studies, and print and record their rates."""
     rows: list[dict[str, object]] = []
     for claim, count in count_called(studies).items():
         about = {"claim": claim.name, "split": claim.split, "reading": claim.reading or "-"}

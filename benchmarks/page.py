@@ -1,8 +1,8 @@
-"""Puts the tables of ``benchmarks/results`` into the pages of docs/, so that none is typed in.
+"""Insert the tables of ``benchmarks/results`` into the pages of docs/.
 
     python -m benchmarks.page
 
-Each is between ``<!-- table: NAME -->`` and ``<!-- end -->``.
+Each table is between ``<!-- table: NAME -->`` and ``<!-- end -->``.
 """
 
 import json
@@ -26,7 +26,7 @@ def markdown(name: str) -> str:
 
 
 def filled(page: str) -> str:
-    """Return the page with every table as it was recorded last."""
+    """Return the page with the latest record of every table."""
     return BLOCK.sub(lambda block: block[1] + markdown(block[2]) + block[3], page)
 
 

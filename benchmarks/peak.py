@@ -1,4 +1,4 @@
-"""(e): which share of the machine's bf16 peak a training reaches.
+"""(e): share of the machine's peak bf16 rate that a training reaches.
 
     python -m benchmarks.peak [rounds]
 
@@ -26,20 +26,20 @@ DEPTHS = (20, 56)
 
 
 def matrix_products() -> float:
-    """Return the best GFLOP/s of a few products of two matrices in bf16."""
+    """Return the best rate, in GFLOP/s, of a few products of two matrices in bf16."""
     first, second = (torch.randn(SIZE, SIZE).bfloat16() for _ in range(2))
     best = min(seconds(lambda: first @ second) for _ in range(6))
     return 2 * SIZE**3 / best / 1e9
 
 
 def operations(depth: int) -> int:
-    """Return the floating-point operations of one trained image of 32 x 32."""
+    """Return the floating-point operations of training on one image of 32 x 32 pixels."""
     model = CifarResnet(family="cifar_resnet", depth=depth)
     return 6 * model.cost(Shape((32, 32, 3), CLASSES)).multiply_adds
 
 
 def training(loop: OurLoop, each: int) -> float:
-    """Return the GFLOP/s of a training with so many operations per image."""
+    """Return the rate of a training, in GFLOP/s, with ``each`` operations per image."""
     return loop.images_per_second(STEPS) * each / 1e9
 
 

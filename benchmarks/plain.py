@@ -1,8 +1,8 @@
-"""The loop that public distillation code bases share, written for the comparison alone.
+"""The training loop of public distillation code bases, written only for comparison.
 
-Every step decodes nothing but crops and flips PIL images in a DataLoader, runs the teacher live in
-float32 without gradients, and trains the student in float32: cross-entropy and T^2 KL. Nothing of
-`disobey` is used but the networks, so that both loops train the same ones.
+Every step crops and flips PIL images in a DataLoader, without decoding, runs the teacher live in
+float32 without gradients, and trains the student in float32 on cross-entropy and T^2 KL. Of
+`disobey` only the networks are used, so that both loops train the same ones.
 """
 
 import itertools
@@ -22,14 +22,14 @@ CPU = torch.device("cpu")
 
 
 class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """Images as PIL gives them, padded, cropped, flipped and normalised one by one.
+    """PIL images, padded, cropped, flipped and normalised one by one.
 
     Parameters
     ----------
     images : ndarray of uint8, shape (example, y, x, channel)
     label : ndarray of int
     padding : int
-        0 for neither crop nor flip.
+        0 disables cropping and flipping.
     """
 
     def __init__(self, images: np.ndarray, label: np.ndarray, padding: int = 4) -> None:
@@ -58,18 +58,18 @@ class Pictures(Dataset[tuple[torch.Tensor, int]]):
 
 
 class PlainLoop:
-    """Trains a student for as many epochs as are asked for.
+    """Plain training loop of a student.
 
     Parameters
     ----------
     student : nn.Module
     teacher : nn.Module or None
-        Without one, cross-entropy alone.
+        None for cross-entropy only.
     pictures : Pictures
     batch, workers : int
-        Of the DataLoader.
+        Options of the DataLoader.
     device : torch.device
-        Of student and teacher.
+        The device of student and teacher.
     """
 
     def __init__(
@@ -94,19 +94,19 @@ class PlainLoop:
         self._batches = self._forever()
 
     def images_per_second(self, steps: int) -> float:
-        """Train for some steps; return the rate, the loader's work included."""
+        """Train for ``steps`` steps; return the rate, including the loader's work."""
         started = time.perf_counter()
         for images, label in itertools.islice(self._batches, steps):
             self.step(images, label)
         return steps * self.batch / (time.perf_counter() - started)
 
     def epoch(self) -> None:
-        """Train for one epoch, last partial batch included."""
+        """Train for one epoch, including the last partial batch."""
         for images, label in self.loader:
             self.step(images, label)
 
     def step(self, images: torch.Tensor, label: torch.Tensor) -> float:
-        """Take one step; return the loss, as such loops print it."""
+        """Take one step; return the loss, which such loops usually print."""
         images, label = images.to(self.device), label.to(self.device)
         logits = self.student(images)
         loss = functional.cross_entropy(logits, label)

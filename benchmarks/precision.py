@@ -1,10 +1,10 @@
-"""Effect of bf16 in the study workflow/studies/precision.yaml, beside float32.
+"""Effect of bf16, compared with float32, in the study workflow/studies/precision.yaml.
 
     snakemake --cores all --configfile workflow/studies/precision.yaml
     python -m benchmarks.precision
 
-Mean over the seeds on the test set; 'in spreads' is the difference between both means, in standard
-deviations of a seed (pooled over both): of two draws of three seeds each it is often as large as 1.
+Numbers are means over seeds on the test set. 'in spreads' is the difference between both means in
+standard deviations over seeds (pooled over both); two draws of three seeds often differ by 1.
 """
 
 import statistics

@@ -1,10 +1,10 @@
-"""Cost of a job before its work begins: user CPU seconds of a process that only starts.
+"""Start-up cost of a job: user CPU seconds of a process that starts and does nothing else.
 
     python -m benchmarks.startup [rounds]
 
-Each row starts an interpreter that imports the stage, and what the stage imports late, at its first
-use, up to where it would touch its first number. The floor is what nobody can do without: torch for
-training, transformers for text.
+Each row starts an interpreter that imports the stage and all that the stage imports lazily before
+its first computation. The floor is the import that is unavoidable: torch for training, transformers
+for text.
 """
 
 import os
@@ -19,7 +19,7 @@ TORCH = "import torch"
 TRANSFORMERS = """import torch, transformers.models.roberta.modeling_roberta
 from transformers import RobertaConfig
 """
-# A process's first optimizer may import what torch alone does not.
+# A process's first optimizer may trigger further imports.
 TRAIN = f"""{STAGE}train
 import torch
 import disobey.training.inputs, disobey.training.objective
@@ -37,13 +37,13 @@ REPORT = f"""{STAGE}report
 import jinja2, markupsafe, docutils.core, docutils.writers.html5_polyglot
 """
 
-# By its configuration a checkpoint chooses the module of its network, here RoBERTa's.
+# The configuration of a checkpoint determines the module of its network, here RoBERTa's.
 CLASSIFIER = f"""{TRANSFORMERS}
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 """
 READ_FILES = "import pyarrow.parquet; from scipy.special import ndtri"
 
-# By name: the program, its floor, and the seconds that it may take, in all or above torch.
+# By name: the program, its floor, and its limit in seconds, total or above torch.
 FLOORS = {"torch": TORCH, "transformers": TRANSFORMERS, "Python": "pass"}
 JOBS = {
     "train (image)": (f"{TRAIN}import disobey.models.cifar_resnet", "torch", "torch + 0.5"),
@@ -88,7 +88,7 @@ def main(rounds: int) -> None:
     """Print one table: a row per stage."""
     programs = FLOORS | {job: program for job, (program, *_) in JOBS.items()}
     contestants = {name: partial(user_seconds, program) for name, program in programs.items()}
-    in_turn(contestants, 1)  # warms up: files into memory, bytecode onto the disk
+    in_turn(contestants, 1)  # warm-up: files into memory, bytecode onto the disk
     measured = in_turn(contestants, rounds)
     torch = median_of(measured, "torch")
     rows = [

@@ -2,7 +2,7 @@
 
     python -m benchmarks.step
 
-PyTorch's own profiler over some steps of our loop: operations by kind, in milliseconds per step.
+PyTorch's profiler runs over some steps of our loop: operations by kind, in milliseconds per step.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ OTHER = "loss, and all else"
 
 
 def kind_of(operation: str) -> str:
-    """Return the row of the table that an operation belongs to."""
+    """Return the table row, the kind, of an operation."""
     for kind, parts in KINDS.items():
         if any(part in operation for part in parts):
             return kind

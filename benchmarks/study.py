@@ -1,11 +1,11 @@
-"""(d): what S students of one teacher cost in all, against the plain loop.
+"""(d): total cost of S students of one teacher, against the plain loop.
 
     python -m benchmarks.study [rounds]
 
 Ours trains the teacher once, stores its logits on the views that students are shown, and trains
 the students from them; the plain loop trains the teacher and runs it live in every step of every
-student. All trainings have as many epochs. Each round times the teacher, the views and one student
-of either kind; S students cost S times one.
+student. All trainings have equally many epochs. Each round times the teacher, the views and one
+student of either kind; S students cost S times as much as one.
 """
 
 import sys
@@ -26,21 +26,21 @@ STUDENTS = (1, 2, 5, 10)
 
 
 class Study:
-    """The parts of a study of one teacher, each to be timed by itself.
+    """The parts of a study of one teacher, which are timed separately.
 
     Parameters
     ----------
     teacher, student : int
         Depths of the networks.
     folder : Path
-        Where views are stored.
+        The folder of the stored views.
     """
 
     def __init__(self, teacher: int, student: int, folder: Path) -> None:
         self.data = images(EXAMPLES)
         self.teacher, self.student, self.views = teacher, student, folder / "0.nc"
         self.pictures = Pictures(self.data.train.inputs, self.data.train.label)
-        self.stored()  # so that each part can be timed alone
+        self.stored()  # so that each part can be timed separately
 
     def ours(self, depth: int, *, distilled: bool, precision: str = "bf16") -> None:
         """Train a teacher, or a student from stored views."""
@@ -53,14 +53,14 @@ class Study:
         write_views(self.views, inputs, resnet(self.teacher, self.data).eval())
 
     def plain(self, depth: int, *, distilled: bool) -> None:
-        """Train a teacher, or a student of a live one, with the plain loop."""
+        """Train a teacher, or a student of a live teacher, with the plain loop."""
         live = resnet(self.teacher, self.data, plain=True) if distilled else None
         loop = PlainLoop(resnet(depth, self.data, plain=True), live, self.pictures)
         for _ in range(SLABS):
             loop.epoch()
 
     def parts(self) -> Mapping[str, Callable[[], float]]:
-        """Return what measures the seconds of each part."""
+        """Return a function per part that measures its seconds."""
         return {
             "our teacher": lambda: seconds(lambda: self.ours(self.teacher, distilled=False)),
             "views": lambda: seconds(self.stored),
@@ -71,7 +71,7 @@ class Study:
 
 
 def totals(part: Mapping[str, float], students: int) -> dict[str, float]:
-    """Return the seconds of a whole study, out of one round's parts."""
+    """Return the seconds of a whole study, from the parts of one round."""
     ours = part["our teacher"] + part["views"] + students * part["our student"]
     return {"ours": ours, "plain": part["plain teacher"] + students * part["plain student"]}
 

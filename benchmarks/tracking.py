@@ -2,9 +2,9 @@
 
     python -m benchmarks.tracking [rounds]
 
-The perceptron and the convolution of the default study's bias settings, on one
-thread; user CPU seconds of the training loop, median of all rounds, and the median of the ratios
-within rounds.
+The perceptron and the convolutional network of the default study's bias settings are trained on one
+thread. The table shows user CPU seconds of the training loop, as a median over rounds, and the
+median of the ratios within rounds.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 
 
 def prepared() -> Prepared:
-    """Return MNIST-5k as a data store would hold it."""
+    """Return MNIST-5k in the form of a data store."""
     raw = mnist5k.load()
     train, test = (_split(half) for half in (raw.train, raw.test))
     pixels = train.inputs / 255
@@ -58,7 +58,7 @@ def prepared() -> Prepared:
 
 
 def _split(raw: RawSplit) -> Split:
-    (block,) = raw.blocks()  # the source holds its images in memory
+    (block,) = raw.blocks()  # the source keeps its images in memory
     return Split(block.inputs, block.label, block.label, block.example_id)
 
 

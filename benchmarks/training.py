@@ -1,9 +1,9 @@
-"""(a), (b): training in images per second, against the plain loop, in turn.
+"""(a), (b): images per second of training, against the plain loop, in interleaved rounds.
 
     python -m benchmarks.training [rounds]
 
-Our loop with stored views, in float32, in bf16, compiled, and with the teacher live; the plain loop
-with the number of DataLoader workers that suits it best. Batches of 64 images of 32 x 32 pixels in
+Our loop runs with stored views in float32, in bf16 and compiled, and with a live teacher; the plain
+loop runs with its fastest number of DataLoader workers. Batches have 64 images of 32 x 32 pixels in
 100 classes.
 """
 
@@ -26,13 +26,13 @@ from disobey.training.inputs import AugmentedImages
 EXAMPLES = 64 * 40
 STEPS = 60
 WARM_UP = 8
-WORKERS = (0, 1, 2)  # of the plain loop's DataLoader
+WORKERS = (0, 1, 2)  # numbers of workers of the plain loop's DataLoader
 PAIRS = {"ResNet-56 -> ResNet-20": (56, 20), "ResNet-20 -> ResNet-20": (20, 20)}
 ONE_HOT: dict[str, tuple[int | None, int]] = {"ResNet-20 one-hot": (None, 20)}
 
 
 def plain_loop(data: Prepared, teacher: int | None, student: int, workers: int) -> PlainLoop:
-    """Return the plain loop, warmed up."""
+    """Return the plain loop after a warm-up."""
     pictures = Pictures(data.train.inputs, data.train.label)
     live = None if teacher is None else resnet(teacher, data, plain=True)
     loop = PlainLoop(resnet(student, data, plain=True), live, pictures, workers=workers)
@@ -41,7 +41,7 @@ def plain_loop(data: Prepared, teacher: int | None, student: int, workers: int) 
 
 
 def best_workers(data: Prepared, teacher: int | None, student: int) -> tuple[int, dict[int, float]]:
-    """Return the number of workers under which the plain loop is fastest, and all rates."""
+    """Return the number of workers with which the plain loop is fastest, and all rates."""
     rates = {}
     for workers in WORKERS:
         loop = plain_loop(data, teacher, student, workers)
@@ -52,14 +52,14 @@ def best_workers(data: Prepared, teacher: int | None, student: int) -> tuple[int
 def contestants(
     data: Prepared, teacher: int | None, student: int, workers: int, views: Path
 ) -> Mapping[str, Callable[[], float]]:
-    """Return what measures each loop's images per second, warmed up."""
+    """Return a function per loop that measures its images per second, after a warm-up."""
     plain = plain_loop(data, teacher, student, workers)
     found = {"plain": partial(plain.images_per_second, STEPS)}
     for precision in ("fp32", "bf16"):
         ours = OurLoop(resnet(student, data), data, precision, None if teacher is None else views)
         ours.images_per_second(WARM_UP)
         found[precision] = partial(ours.images_per_second, STEPS)
-    if which("g++") or which("clang++"):  # what torch.compile needs on a CPU
+    if which("g++") or which("clang++"):  # torch.compile needs it on a CPU
         stored = None if teacher is None else views
         fused = OurLoop(resnet(student, data), data, "bf16", stored, compile=True)
         fused.images_per_second(WARM_UP)

@@ -26,7 +26,7 @@ MADE = {
     for kind in FIGURES
 }
 KINDS = {f"figure_{kind}".replace("-", "_"): f"{kind}(-.+)?" for kind in FIGURES}
-# Where files are is a resource and no param, so that moving a folder makes nothing stale.
+# Paths are resources instead of params, so that moving a folder makes nothing stale.
 OF_REPORT = dict(study_file=str(JOBS.study_file))
 WORDS_OF_REPORT = ("--study-file {resources.study_file:q}",)
 

@@ -1,4 +1,4 @@
-"""One small valid study, which the tests change by replacing a piece of its text."""
+"""A small valid study, which tests change by replacing pieces of its text."""
 
 import re
 from pathlib import Path
@@ -62,7 +62,7 @@ def messages(request):
 
 @pytest.fixture
 def message(request, messages):
-    """Return the check that a message is the golden one of this test and case."""
+    """Return a function that checks a message against the golden one of this test and case."""
     called = 0
 
     def check(said):
@@ -86,7 +86,7 @@ def base():
 
 @pytest.fixture
 def study_file(tmp_path):
-    """Write the study with some pieces of its text replaced; return the file."""
+    """Return a function that writes the study with pieces of its text replaced."""
 
     def write(*edits, text=BASE):
         for old, new in edits:
@@ -101,5 +101,5 @@ def study_file(tmp_path):
 
 @pytest.fixture
 def study(study_file):
-    """Load the study with some pieces of its text replaced."""
+    """Return a function that loads the study with pieces of its text replaced."""
     return lambda *edits: load_study(study_file(*edits))

@@ -1,7 +1,7 @@
-"""Bad study files, each a small change of a good one, and what the message must name.
+"""Invalid study files, each a small change of a valid one, are refused with a helpful message.
 
-Each case states the place (line and key) and the value to write instead. The sentences themselves
-are in messages.txt, which ``pytest tests/study/test_bad_studies.py --update-messages`` rewrites.
+Each case states the place (line and key) and the value to write instead. The full sentences are
+in messages.txt, which ``pytest tests/study/test_bad_studies.py --update-messages`` rewrites.
 """
 
 import subprocess
@@ -326,7 +326,7 @@ NAMES = [
     ),
     (
         "study: small",
-        "study: small\ndevice: gpu",  # the hint must not send a GPU's user to the CPU
+        "study: small\ndevice: gpu",  # the hint must not suggest the CPU to a user of a GPU
         "2: device",
         "auto, cpu, cuda",
     ),
@@ -384,7 +384,7 @@ VALUES = [
 
 
 def lasts(words, key, value):
-    """Return a recipe of some length, and what its message names."""
+    """Return a recipe with these words for its length, and the key and value in its message."""
     return SGD, f"{{optimizer: sgd, lr: 0.05, {words}}}", f"19: recipes.image{key}", value
 
 
@@ -654,13 +654,13 @@ NOT_STUDIES = [
 
 
 def names_of(cases, edited=1):
-    """Return an id for each case: the text that is wrong in it, or what is left out."""
+    """Return an id for each case: its wrong or its missing text."""
     return [" ".join((case[edited] or f"without {case[0]}").split()) for case in cases]
 
 
 @pytest.fixture
 def refused(capsys, message):
-    """Return the check that a file is refused with its place, a value to write, and its message."""
+    """Return a function that checks the place, the suggested value and the message of a refusal."""
 
     def check(path, place, value):
         said = refusal(path, capsys).removeprefix(f"{path}:")
@@ -672,7 +672,7 @@ def refused(capsys, message):
 
 
 def refusal(path, capsys):
-    """Return what ``python -m disobey plan`` says of a file that it must refuse."""
+    """Return the message of ``python -m disobey plan`` for a file that it must refuse."""
     assert main(["plan", str(path)]) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -691,7 +691,7 @@ def test_models_of_channels_need_features(study_file, refused):
 
 
 def test_a_model_of_channels_has_no_layer_to_track(study_file, refused):
-    """Its weights of one class and of another read different channels."""
+    """The weights of different classes read different channels."""
     edits = [
         (DIGITS, "digits: {source: builtin, name: similar-classes}"),
         (MLP, f"{MLP}\n  channels: {{family: channel_linear}}"),
@@ -907,7 +907,7 @@ def test_steps_where_only_the_data_tell_the_number_of_epochs_are_refused(study_f
 
 @pytest.mark.parametrize("more", ["", "classes: [a, b, c]", "subset: {train: 2000}"])
 def test_a_share_is_not_refused_by_a_guess(study_file, refused, more):
-    """Of rows or of classes that reading counts; where the study tells both, it is refused."""
+    """Guessed numbers of rows or classes do not count; numbers given in the study do."""
 
     def file(more):
         hub = f"hub: {{source: hub, path: a/b, columns: {{image: a}}, {more}}}"

@@ -1,4 +1,4 @@
-"""Pretrained models in a study: what is refused, and what their jobs depend on."""
+"""Pretrained models in a study: refusals, and dependencies of their jobs."""
 
 import importlib
 import json
@@ -28,7 +28,7 @@ CONFIG = {"model_type": "bert", "hidden_size": 16, "num_hidden_layers": 4, "voca
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """The working directory; two checkpoints by their files' names, as planning sees no more."""
+    """The working directory, with the file names of two checkpoints: planning reads no more."""
     monkeypatch.chdir(tmp_path)
     for name, bytes in (("bert", b"weights"), ("other", b"other weights")):
         made = tmp_path / name
@@ -46,7 +46,7 @@ def model(name, **keys):
 
 
 def using(*models, tokenizer="{of: base, max_tokens: 16}", teacher="base", student="base"):
-    """Edits of the small study that give its text setting other models and another tokenizer."""
+    """Return edits that give the text setting of the small study other models and a tokenizer."""
     return [
         (MODELS, MODELS + "".join(models)),
         (OWN, f"tokenizer: {tokenizer}"),
@@ -153,7 +153,7 @@ def test_a_mistake_is_refused_with_place_and_remedy(study_file, edits, message):
     file, line, said = first.split(":", 2)
     assert (file, said.strip()) == (str(path), message)
     assert key.strip() in path.read_text().splitlines()[int(line) - 1]
-    assert all("student" in line for line in more)  # teacher and student are one model
+    assert all("student" in line for line in more)  # teacher and student use the same model
 
 
 def test_weights_in_a_pickle_are_refused_with_how_to_convert_them(study_file, folder):
@@ -171,7 +171,7 @@ def test_a_folder_without_a_configuration_is_no_checkpoint(study_file, folder):
 
 
 def test_a_checkpoint_without_positions_takes_texts_of_any_length(study, folder):
-    """As T5's and BLOOM's, whose attention knows distances alone."""
+    """The attention of T5 and BLOOM, for example, only uses distances."""
     without = {key: value for key, value in CONFIG.items() if "position" not in key}
     (folder / "bert/config.json").write_text(json.dumps(without))
     long = "{of: base, max_tokens: 5000}"
@@ -323,7 +323,7 @@ def test_sizes_are_read_where_they_can_be_and_roberta_bases_elsewhere(study):
         store = Path(f"results/pretrained/{id}")
     # 124 million parameters, seven times in float32
     assert needs["unread"].memory_mb > 1500 + 7 * 4 * 124 > needs["small"].memory_mb
-    store.mkdir(parents=True)  # once it is fetched, the hub's is read too
+    store.mkdir(parents=True)  # once the hub's checkpoint is fetched, it is read too
     (store / "config.json").write_text(json.dumps(CONFIG))
     assert need_of(plan, "train", run) == needs["small"]
 
@@ -332,7 +332,7 @@ def test_a_dump_of_a_large_checkpoint_holds_one_layer_at_a_time(study):
     edits = using(BASE, tokenizer="{of: base, max_tokens: 128}")
     plan = make_plan(study(*edits))
     run = plan.settings["langid"].teachers[0]
-    # 512 texts of 128 tokens: some ten numbers of each hidden unit, and the heads' attention
+    # 512 texts of 128 tokens: about ten numbers per hidden unit, and the heads' attention
     numbers = 512 * (128 * (10 * 768 + 2 * 3072) + 3 * 12 * 128**2)
     memory = need_of(plan, "dump", run).memory_mb
     assert 4 * numbers / 1e6 < memory < 2 * 4 * numbers / 1e6

@@ -1,4 +1,4 @@
-"""The loss of a setting, from the study file to specs, ids and what figures are told."""
+"""The loss of a setting reaches specs, ids and figures from the study file."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Which jobs a cluster runs as one, over every shipped study."""
+"""Jobs that a cluster runs as one group, in every shipped study."""
 
 import json
 import os
@@ -21,7 +21,7 @@ SHIPPED = [REPOSITORY / "config.yaml", *sorted(REPOSITORY.glob("workflow/studies
 
 
 class Grouped:
-    """A study as a cluster sees it: its jobs, some of them grouped, with what they ask for."""
+    """A study on a cluster: its jobs, some of them grouped, with their resources."""
 
     def __init__(self, study):
         gpu = gpus_of_a_job(study.device, on_cluster=True)
@@ -39,11 +39,11 @@ class Grouped:
         self.of = {name: group for group, names in self.members.items() for name in names}
 
     def minutes(self, group, attempt=1):
-        """What Snakemake asks for where the members take turns: the sum of their times."""
+        """Return Snakemake's request for a group whose members take turns, the sum of times."""
         return sum(self.jobs.runtime(s)(k.split("/"), attempt) for s, k in self.members[group])
 
     def waits_for_itself(self):
-        """Return a group that can be reached from itself over jobs outside it, or None."""
+        """Return a group that depends on itself through jobs outside of it, or None."""
         makers = {job.manifest: self.of[name] for name, job in self.plan.jobs.items()}
         above = defaultdict(set)
         for name, job in self.plan.jobs.items():
@@ -57,7 +57,7 @@ class Grouped:
 @pytest.fixture(scope="module", params=SHIPPED, ids=lambda path: path.stem)
 def grouped(request):
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(REPOSITORY)  # where data_root starts
+        patch.chdir(REPOSITORY)  # relative data_root
         if "data_root" in request.param.read_text() and not (
             REPOSITORY.parent / "shared/data"
         ).is_dir():  # fmt: skip
@@ -114,7 +114,7 @@ def test_no_group_asks_for_more_than_a_day_or_64_gb_and_start_up_counts_once(gro
 
 
 def test_what_has_a_group_asks_for_the_same_words(grouped):
-    """Snakemake refuses a group whose members differ in a resource that is no number."""
+    """Snakemake refuses a group whose members differ in a resource that is not a number."""
     for names in grouped.members.values():
         stages = {stage for stage, _ in names}
         assert len({grouped.jobs.files(key.split("/")) for _, key in names}) == 1
@@ -140,7 +140,7 @@ def test_views_of_a_teacher_stay_together_and_so_do_a_run_and_its_logits(grouped
 
 
 def chunks_of(*minutes):
-    """Return how many jobs each group of so long analyses has."""
+    """Return the groups that analyses of these durations form."""
     plan = Plan("made-up")
     seconds = {}
     for number, length in enumerate(minutes):
@@ -158,7 +158,7 @@ def chunks_of(*minutes):
     [
         ((1, 2), [[1, 2]]),
         ((6, 6, 6, 6), [[6, 6], [6, 6]]),
-        ((6, 6, 6), [[6, 6, 6]]),  # what is left over goes to the shortest
+        ((6, 6, 6), [[6, 6, 6]]),  # the remaining jobs go to the shortest group
         ((1, 30, 20), [[1, 20], [30]]),
         ((30, 20), [[20], [30]]),
     ],

@@ -1,4 +1,4 @@
-"""What a good study file may look like, and how it is read."""
+"""Valid study files, and the values that are read from them."""
 
 from pathlib import Path
 

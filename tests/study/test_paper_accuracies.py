@@ -1,4 +1,4 @@
-"""Accuracies that the paper reports of a setting: what may be said, and what they change."""
+"""The paper's reported accuracies of a setting: valid values, and their effects."""
 
 import json
 

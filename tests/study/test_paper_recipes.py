@@ -1,6 +1,6 @@
-"""The shipped recipes of the paper's settings and of the field's shared table.
+"""The shipped recipes of the paper's settings and of the field's shared table are as published.
 
-Their learning rates at chosen steps against values worked out by hand from what is published.
+Their learning rates at chosen steps are compared with values derived by hand.
 """
 
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_learning_rates_are_those_worked_out_by_hand(recipes, name):
     assert {step: rates[step] for step in by_hand} == pytest.approx(by_hand, rel=1e-12)
 
 
-# The paper's points of a switch in steps of ours, and its windows.
+# The paper's switch points, in our steps, and its windows.
 POINTS = {
     "cifar100-25": 22_050 / 4, "cifar100-50": 22_050 / 2, "cifar100-95": 22_050 * 0.95,
     "cifar100-15k": 22_050 * 15_000 / 21_600,

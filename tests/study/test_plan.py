@@ -1,4 +1,4 @@
-"""Which jobs a study asks for, and what moves their ids."""
+"""The jobs of a study, and the changes that change their ids."""
 
 import json
 import re
@@ -126,7 +126,7 @@ def test_a_change_moves_the_ids_of_what_it_changes(runs, old, new, moved):
 
 
 def test_two_values_that_change_places_move_the_id(runs):
-    # Snakemake compares params as an unnamed set; an id of values alone would not move either
+    # Snakemake compares params as a set without names; an id of only values would not change either
     one = runs(("temperature: 4, weight: 0.5", "temperature: 1.0, weight: 0.5"))
     other = runs(("temperature: 4, weight: 0.5", "temperature: 0.5, weight: 1.0"))
     assert not set(one.students) & set(other.students)
@@ -167,7 +167,7 @@ def test_a_new_option_that_is_off_changes_no_spec():
 
 
 def test_a_recipe_in_epochs_and_shares_has_the_spec_that_it_always_had():
-    """Written out as ids were made from it before recipes could say anything else."""
+    """The spec is written out, because existing ids were made from it."""
     given = {
         "optimizer": "sgd", "lr": 0.1, "epochs": 40, "batch": 64, "schedule": "steps",
         "warmup": 0.1, "milestones": [0.5, 0.75],
@@ -426,7 +426,7 @@ def test_a_job_whose_command_would_be_too_long_is_refused(plan, monkeypatch):
 
 
 def test_a_thousand_settings_of_five_seeds_fit_into_their_commands(study):
-    """What reads all of them, 400 kB, gets it by standard input."""
+    """Commands that read all of them get 400 kB by standard input."""
     temperatures = ", ".join(f"{1 + i / 100:g}" for i in range(1000))
     sweep = f"sweeps:\n  t: {{base: self, vary: {{distill.temperature: [{temperatures}]}}}}\n"
     planned = make_plan(
@@ -442,7 +442,7 @@ def test_a_thousand_settings_of_five_seeds_fit_into_their_commands(study):
 
 
 def test_more_files_than_a_command_line_names_are_refused(plan, tmp_path):
-    """As a rule's command would be: hundreds of files with long names for one data set."""
+    """Hundreds of files with long names for one data set would be too long for a rule's command."""
     mine = "mine: {source: files, name: m, train: '%s', test: '%s', columns: {text: a}}"
     for number in range(250):
         (tmp_path / f"{number:0200}.csv").write_text("a,label\nword,0\n")

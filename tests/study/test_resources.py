@@ -1,4 +1,4 @@
-"""What jobs ask a cluster for: sizes against the real models and data, and how needs grow."""
+"""Cluster resources of jobs: sizes agree with real models and data, and needs grow with them."""
 
 import importlib
 import json
@@ -65,7 +65,7 @@ def test_parameters_of_an_image_model_are_those_of_the_real_one(spec, name):
 
 
 def test_sizes_are_those_of_the_classes_and_rows_that_are_kept():
-    """A hundred classes are guessed of a repository that is not known, and 100,000 rows."""
+    """For an unknown repository, 100 classes and 100,000 rows are assumed."""
     given = {"source": "hub", "path": "a/b", "columns": {"image": "a"}}
     whole = sizes_of(Hub.model_validate(given))
     assert (whole.train, whole.shape.classes) == (100_000, 100)
@@ -106,7 +106,7 @@ def test_multiply_adds_of_a_small_case_by_hand():
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_training_images_are_counted_exactly(name):
-    """The plan counts by them how many views a training in steps shows."""
+    """The plan needs them to count the views of a training in steps."""
     raw = importlib.import_module(module_of(name)).load()
     assert BUILTIN[name].train == len(surveys_of(raw, name)["train"])
 
@@ -181,7 +181,7 @@ def test_options_survive_the_way_through_a_spec(study):
 
 
 def test_an_analysis_of_imagenets_size_asks_for_what_its_blocks_take(study):
-    """Nine stores of 5 GB pass through; what stays is some hundred bytes of each example."""
+    """It reads nine stores of 5 GB, but keeps only a few hundred bytes per example."""
     plan = make_plan(study(("seeds: [0, 1]", "seeds: [0, 1, 2]")))
     imagenet = Data(1_281_167, 50_000, Shape((224, 224, 3), 1000), itemsize=1)
     plan.sizes.update(dict.fromkeys(plan.sizes, imagenet))
@@ -201,7 +201,7 @@ LIVE = ("distill: {temperature: 4, weight: 0.5}", "distill: {temperature: 4, tea
 
 
 def training(study, *edits, data=TINY, role="students", **asked):
-    """Return what a training of small residual networks asks for."""
+    """Return the resources of a training of small residual networks."""
     models = ("teacher: mlp\n    student: mlp", "teacher: resnet\n    student: resnet")
     plan = make_plan(study(models, *edits))
     plan.sizes.update(dict.fromkeys(plan.sizes, data))
@@ -231,7 +231,7 @@ def test_a_live_teacher_costs_a_pass_of_each_image_and_its_memory(study):
 def test_images_that_stay_encoded_take_the_time_to_decode_them(gpu, study):
     decoded = training(study, data=replace(IMAGENET, itemsize=1), gpu=gpu)
     encoded = training(study, data=IMAGENET, gpu=gpu)
-    # two epochs, eight threads, some milliseconds each
+    # two epochs, eight threads, a few milliseconds each
     assert encoded.seconds - decoded.seconds == pytest.approx(2 * 1_281_167 * 4e-3 / 8)
     assert encoded.memory_mb < decoded.memory_mb - 190_000
 

@@ -1,4 +1,4 @@
-"""The schema for editors: in step with the models, and as strict."""
+"""The schema for editors agrees with the models, and is equally strict."""
 
 import json
 from pathlib import Path

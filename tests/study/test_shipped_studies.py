@@ -1,4 +1,4 @@
-"""The studies that come with the project: each resolves, and its claims find what they compare."""
+"""Every shipped study resolves, and its claims find the settings that they compare."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ SHIPPED = [REPOSITORY / "config.yaml", *sorted(REPOSITORY.glob("workflow/studies
 @pytest.fixture(params=SHIPPED, ids=lambda path: path.stem)
 def study(request, monkeypatch):
     """A shipped study."""
-    monkeypatch.chdir(REPOSITORY)  # where data_root starts
+    monkeypatch.chdir(REPOSITORY)  # relative data_root
     if "data_root" in request.param.read_text():
         request.getfixturevalue("real_data")
     return load_study(request.param)
@@ -34,7 +34,7 @@ def plan(study):
 
 @pytest.fixture
 def settings(plan):
-    """What is said of each setting of a shipped study, as its analyses will hold it."""
+    """The ``about`` of each setting of a shipped study, as stored in its analyses."""
     specs = {k: json.loads(j.spec) for (s, k), j in plan.jobs.items() if s == "confidence"}
     return [
         SimpleNamespace(setting=key.split("/")[1], about=spec["about"])
@@ -44,7 +44,7 @@ def settings(plan):
 
 
 def test_no_job_asks_for_more_than_a_day_64_gb_or_a_command_of_100_kb(study, plan):
-    """As on a cluster. A training may need longer: it goes on in another job, others cannot."""
+    """Only trainings may need longer, because they can continue in another job."""
     gpu = bool(gpus_of_a_job(study.device, on_cluster=True))
     for stage, key in plan.jobs:
         need = need_of(plan, stage, key, gpu=gpu, processes=max(1, gpu * study.gpus))
@@ -58,7 +58,7 @@ def test_no_job_asks_for_more_than_a_day_64_gb_or_a_command_of_100_kb(study, pla
 
 
 def test_most_trainings_of_the_paper_fit_into_a_day_of_a_gpu():
-    """One of ImageNet needs eight jobs of a day; on a slow core one would need years."""
+    """One ImageNet training needs eight jobs of a day; on a slow core it would need years."""
     plan = make_plan(load_study(REPOSITORY / "workflow/studies/paper.yaml"))
     runs = [key for stage, key in plan.jobs if stage == "train"]
     days = {
@@ -94,7 +94,7 @@ def test_the_papers_matrix_is_whole_and_trains_each_teacher_once():
     kinds = [study.datasets[setting.dataset].kind for setting in table_2]
     assert (kinds.count("image"), kinds.count("text"), len(study.seeds)) == (14, 8, 5)
     plan = make_plan(study)
-    # A teacher is a data set, a model and a recipe; a seed each.
+    # A teacher is defined by a data set, a model and a recipe, with one run per seed.
     taught_by = {
         name: (setting.dataset, setting.teacher, setting.teacher_recipe or setting.recipe)
         for name, setting in study.settings.items()

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - pieces of the study's text, and messages, stand whole
-"""Settings made by sweeps, chains of teachers, and what measures the bias."""
+"""Settings made by sweeps, chains of teachers, and measurements of the bias."""
 
 import json
 import re
@@ -269,7 +269,7 @@ def test_a_switch_at_an_end_is_no_switch(plan):
     assert settings["point-one_hot_first-1"].students == switched.references
     throughout = settings["point-distillation_first-1"].students
     assert settings["point-one_hot_first-0"].students == throughout
-    # the bias of `self` is tracked: its runs have another spec, though not another training
+    # the bias of `self` is tracked: its runs have another spec, but the same training
     assert not set(throughout) & set(plain.students)
 
 
@@ -328,7 +328,7 @@ def test_placebos_start_like_the_reference_and_differ_in_one_thing(plan):
 
 
 def test_all_placebos_are_trained_where_none_is_named(plan):
-    """Rates of a quarter, half and twice; the label's loss at the student's temperature."""
+    """They have other rates, smoothed labels, or the label loss at the student's temperature."""
     planned = plan((", placebos: [batch_order, half_lr]}", "}"))
     recipes = {
         name: json.loads(planned.jobs["train", ids[0]].spec)["recipe"]
@@ -444,9 +444,9 @@ def test_pairs_that_cannot_be_counted_are_refused(load, edits, message):
 
 
 def test_pairs_need_no_centred_images_and_their_mean_is_then_no_direction_apart(plan, load):
-    """As in the paper's experiments. Such a setting has a figure of its own."""
+    """This is as in the paper's experiments. Such a setting has its own figure."""
     uncentred = ("digits, centre: pixel, label_noise", "digits, label_noise")
-    # Its recipe is another than the teacher's.
+    # Its recipe differs from the teacher's.
     sweep = ("  lr: {base: self, vary: {distill.temperature: [1], recipe: [faster]}}\n", "")
     planned = plan(PAIRS, sweep, uncentred)
     teacher = planned.settings["self"].teachers[0]
@@ -479,7 +479,7 @@ def test_a_recipe_that_is_a_placebo_already_has_none_of_its_kind(load, option, p
 
 
 def test_directions_that_are_named_are_tracked_whatever_pairs_need(plan):
-    """A teacher along those of the pairs alone could not be drawn beside its student."""
+    """If the teacher were tracked only along the pairs, it could not be drawn with its student."""
     named = [*range(1, 61), 64]
     sweep = ("  lr: {base: self, vary: {distill.temperature: [1], recipe: [faster]}}\n", "")
     options = (PAIRS[0], f"placebos: [half_lr], pairs: {{}}, directions: {named}}}")
@@ -612,7 +612,7 @@ def test_snapshots_are_analysed_and_dumped_but_not_trained_again(plan):
 
 
 def test_only_what_is_analysed_keeps_snapshots(plan):
-    """One more snapshot would else train teachers and placebos again, for nothing."""
+    """Otherwise one more snapshot would needlessly train teachers and placebos again."""
     planned = plan()
     runs = planned.settings["self"]
 
@@ -625,7 +625,7 @@ def test_only_what_is_analysed_keeps_snapshots(plan):
 
 
 def test_every_run_of_a_recipe_that_evaluates_does(plan):
-    """Curves of teachers, references and placebos stand beside the student's."""
+    """Curves of teachers, references and placebos are drawn with the student's."""
     planned = plan(("snapshots: [1, 3]}\n  faster", "evaluate: {}, snapshots: [1, 3]}\n  faster"))
     runs = planned.settings["self"]
     ids = [id for ids in (runs.teachers, runs.references, runs.students) for id in ids]

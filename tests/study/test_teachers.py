@@ -1,4 +1,4 @@
-"""How students see their teachers under augmentation: which views are stored, and for whom."""
+"""Stored teacher views of augmented images, and the students that use them."""
 
 import json
 
@@ -76,7 +76,7 @@ def test_temperature_weight_seed_and_switch_take_the_same_views(planned):
 
 
 def test_teacher_reference_and_student_are_shown_what_they_should(planned):
-    """Student and reference the same; the teacher permutations of its own."""
+    """Student and reference are shown the same views, the teacher its own permutations."""
     plan = planned()
     runs = plan.settings["self"]
     seeds = {

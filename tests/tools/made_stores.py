@@ -1,4 +1,4 @@
-"""Stores that claim to have been made: manifests as jobs write them, around a few bytes."""
+"""Fake finished stores: manifests as jobs write them, with files of a few bytes."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ SECONDS = 8.0
 
 
 def make(job, digests, seconds=SECONDS, written="2026-01-01T00:00:00Z"):
-    """Write the store of a planned job; its inputs must have been made before."""
+    """Write the store of a planned job, whose inputs must already exist."""
     manifest = Path(job.manifest)
     store = Path(store_of(job.manifest))
     file = store / "made" if "." not in store.name[-6:] else store
@@ -33,7 +33,7 @@ def make(job, digests, seconds=SECONDS, written="2026-01-01T00:00:00Z"):
 
 
 def everything(folder):
-    """Return every file below a folder with its bytes and times, to see that nothing changed."""
+    """Return every file below a folder with its bytes and times, to check that nothing changed."""
     return {
         path: (path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else None)
         for path in Path(folder).rglob("*")

@@ -1,4 +1,4 @@
-"""Curves of a study's trainings, as a table and for TensorBoard."""
+"""The command ``curves`` exports training curves as a table and for TensorBoard."""
 
 import calendar
 import sys
@@ -33,7 +33,7 @@ EVALUATED = ", evaluate: {points: 3}"
 
 @pytest.fixture(params=[EVALUATED])
 def run(request, tmp_path, monkeypatch):
-    """The teacher of a study, of which nothing else is trained."""
+    """The teacher of a study in which nothing else is trained."""
     monkeypatch.chdir(tmp_path)
     Path("study.yaml").write_text(STUDY.replace(EVALUATED, request.param))
     plan = make_plan(load_study("study.yaml"))

@@ -1,4 +1,4 @@
-"""``explain`` names what a file is and everything it came from, for every kind of file."""
+"""``explain`` names the kind of a file and everything that it was made from."""
 
 import json
 
@@ -51,7 +51,7 @@ def test_a_store_is_explained_down_to_its_data(folder, capsys, file):
     text = explained(root, capsys, f"results/{file.format(teacher)}")
     for (stage, _), job in plan.jobs.items():
         if stage in ("prepare", "labels"):
-            # as one would type it, not from the root of the disk
+            # a relative path, as a user would type it
             assert f"\n  {job.manifest.removesuffix('.json')}  " in text
     assert f"results/runs/{teacher}" in text
     assert "stage     dump" in text and "code      0123" in text and "torch 2" in text
@@ -127,7 +127,7 @@ def test_a_result_whose_manifest_is_broken_is_refused_with_what_to_do(folder, ca
 
 
 def test_a_manifest_vouches_only_for_the_files_that_it_names(folder, capsys):
-    """A file that was put into the folder of a run."""
+    """A foreign file in the folder of a run is not explained."""
     root, _, teacher = folder
     file = root / f"results/runs/{teacher}/notes.txt"
     file.touch()

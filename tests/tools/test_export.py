@@ -1,4 +1,4 @@
-"""Exported models: what others load gives the stored logits, and a study takes it as a teacher."""
+"""Exported models give the stored logits in other programs, and can be a study's teacher."""
 
 import csv
 import json
@@ -50,7 +50,7 @@ settings:
   features: {dataset: features, teacher: mlp, student: mlp, recipe: image, distill: {temperature: 4}}
   share: {dataset: digits, teacher: mlp, student: mlp, recipe: image, distill: {temperature: 4}, student_share: 0.6}
 """  # noqa: E501
-SHARE = "share"  # its student is exported, of the others the teacher
+SHARE = "share"  # of this setting the student is exported, of the others the teacher
 TAUGHT = """\
 teachers:
   theirs: {source: huggingface, checkpoints: [{folder: digits}]}
@@ -75,7 +75,7 @@ def write_data():
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Models of a study of images, of texts and of features, exported: their ids by setting."""
+    """Ids by setting of exported models of a study of images, texts and features."""
     before, folder = Path.cwd(), tmp_path_factory.mktemp("exported")
     os.chdir(folder)
     write_data()
@@ -228,7 +228,7 @@ def test_images_of_another_shape_are_refused_with_both_shapes(runs):
 
 
 def test_a_model_of_features_cannot_be_shown_images(runs, tmp_path):
-    """Only this package can make its features."""
+    """Only this package can compute its features."""
     config = json.loads(Path("digits/config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config))
     weights = load_file("digits/model.safetensors")

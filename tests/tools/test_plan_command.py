@@ -1,4 +1,4 @@
-"""``plan`` says in words what each setting is and names its runs; ``run`` runs one of its jobs."""
+"""``plan`` describes each setting and names its runs; ``run`` runs one of its jobs."""
 
 import json
 import pdb
@@ -53,7 +53,7 @@ sweeps: {hot: {base: plain, vary: {distill.temperature: [8]}}}
 
 @pytest.fixture
 def shown(tmp_path, capsys):
-    """Return the printed lines of each setting, and the settings' runs."""
+    """Return the printed lines of each setting, and the runs of the settings."""
     path = tmp_path / "study.yaml"
     path.write_text(STUDY)
     assert main(["plan", str(path)]) == 0
@@ -151,7 +151,7 @@ settings:
 
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """The plan of a study in this folder, of which nothing was made."""
+    """The plan of a study in this folder, in which nothing has been made."""
     monkeypatch.chdir(tmp_path)
     Path("config.yaml").write_text(SMALL)
     return make_plan(load_study("config.yaml"))

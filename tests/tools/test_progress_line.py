@@ -1,4 +1,4 @@
-"""The line while Snakemake works: done of total, time so far, time left by measured durations."""
+"""The progress line of Snakemake shows jobs done of total, elapsed time and time left."""
 
 import io
 import logging
@@ -25,7 +25,7 @@ settings: {s: {dataset: d, teacher: m, student: m, recipe: r, distill: {temperat
 
 
 class Run:
-    """A run of Snakemake, as its log records tell it, with a clock that is set by hand."""
+    """A simulated run of Snakemake: its log records, and a clock that tests set."""
 
     def __init__(self, plan, names, local=True):
         self.jobs = [plan.jobs[name] for name in names]
@@ -71,7 +71,7 @@ def test_the_rest_takes_as_long_as_what_was_measured_two_at_a_time(study):
         for index in pair:
             run.finish(index)
     lines = run.printed.getvalue().splitlines()
-    # Of the second pair's two lines the later one comes too soon after the one before.
+    # The later line of the second pair comes too soon after the line before.
     assert lines[-1] == (
         "disobey: 3 of 6 jobs (50%), 2 min 00 s so far, time left: about 1 min 00 s"
     )
@@ -122,7 +122,7 @@ def test_what_a_failed_job_keeps_from_running_is_not_waited_for(study):
     run.tell("job_error", jobid=0)
     left = run.line._what_is_left(run.now)
     names = [name for name in study.plan.jobs if name[0] in stages]
-    failed = names[0][1]  # a teacher: with its logits, its student, that one's, and the analysis
+    failed = names[0][1]  # a teacher, and with it four jobs downstream
     student = next(name[1] for name in names if failed in str(study.plan.jobs[name].inputs)
                    and name[0] == "train")  # fmt: skip
     assert student != failed
@@ -141,7 +141,7 @@ def test_on_a_cluster_waiting_in_a_queue_is_no_work(study):
 
 
 def test_a_manifest_that_the_cluster_has_not_shown_yet_is_done_without_a_duration(study, capsys):
-    """Its time is read from there; until then nothing like the others has been measured."""
+    """The duration is in the manifest; without it there is no measurement for similar jobs."""
     run = Run(study.plan, study.one_hot[:2], local=False)
     run.start(0)
     run.now = 100
@@ -150,11 +150,11 @@ def test_a_manifest_that_the_cluster_has_not_shown_yet_is_done_without_a_duratio
         "1 of 2 jobs (50%), 1 min 40 s so far, time left: unknown: nothing like the other jobs has "
         "been measured yet"
     )
-    assert capsys.readouterr().err == ""  # where logging shows an error of its handlers
+    assert capsys.readouterr().err == ""  # logging would print errors of its handlers here
 
 
 def test_jobs_of_another_workflow_count_for_nothing(study, capsys):
-    """Of a workflow that uses this one as a module: with an output of its own, or without."""
+    """A workflow that uses this one as a module has other jobs, with or without outputs."""
     run = Run(study.plan, study.one_hot[:2])
     run.start(0)
     for number, output in ((7, ["mine.txt"]), (8, [])):

@@ -1,4 +1,4 @@
-"""``prune``: what nobody asks for is listed; what somebody might need stays."""
+"""``prune`` lists files that no study needs, and keeps all that may be needed."""
 
 import errno
 import json
@@ -40,7 +40,7 @@ def digests():
 
 @pytest.fixture
 def made(tmp_path, monkeypatch, digests):
-    """A study of two settings, all made, with logs; then the file has lost one of them."""
+    """A finished study with logs, from whose file one of two settings was then removed."""
     monkeypatch.chdir(tmp_path)
     path = Path("config.yaml")
     path.write_text(STUDY)
@@ -177,16 +177,16 @@ def test_a_study_that_does_not_load_makes_nothing_an_orphan(made, capsys):
     assert all(Path(name).exists() for name in made[0].manifests())
     assert main(["config.yaml"]) == 0
     capsys.readouterr()
-    assert main([]) == 0  # to look does no harm
+    assert main([]) == 0  # listing changes nothing
     printed = capsys.readouterr().out
     assert "workflow/studies/bad.yaml:" in printed
     assert "nothing is kept for it: Snakemake was not called with it here" in printed
     called_with(Path("workflow/studies/bad.yaml"))
-    assert main([]) == 2  # what it asks for may lie here, under way
+    assert main([]) == 2  # files that it needs may be here, unfinished
 
 
 def called_with(path):
-    """Let Snakemake have been called here with a study, and then once without any."""
+    """Write logs of Snakemake calls in this folder, one with a study and then one without."""
     log = Path(".snakemake/log/2026-01-01T000000.000000.snakemake.log")
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(f"SNAKEMAKE\n  Config file(s): {[path.absolute()]}\n")
@@ -194,7 +194,7 @@ def called_with(path):
 
 
 def test_a_study_under_way_is_kept_though_another_one_is_named(made, digests, capsys):
-    """It has no folder in results/ before its first analysis: only Snakemake's log tells of it."""
+    """It has no folder in results/ before its first analysis: only Snakemake's log names it."""
     other = Path("other.yaml")
     other.write_text(STUDY.replace("study: small", "study: other").replace("lr: 0.1", "lr: 0.2"))
     training = [job for name, job in make_plan(load_study(other)).jobs.items()
@@ -234,7 +234,7 @@ def test_bytes_of_an_orphan_are_those_of_all_that_is_there(tmp_path):
     (folder / "within").mkdir(parents=True)
     for path, size in ((folder / "a", 3), (folder / "within" / "b", 40), (tmp_path / "c", 500)):
         path.write_bytes(b"x" * size)
-    link.symlink_to(folder)  # as long as the name that it holds
+    link.symlink_to(folder)  # its size is the length of the name in it
     parts = (folder, tmp_path / "c", link, tmp_path / "gone meanwhile")
     orphan = prune.Orphan("store", folder, parts, tmp_path / "lock")
     assert orphan.bytes() == 3 + 40 + 500 + len(str(folder))
@@ -302,7 +302,7 @@ def test_states_of_other_code_or_data_are_orphans_and_those_to_go_on_from_are_no
     assert main([]) == 0
     states = {path for path in listed(capsys) if "/checkpoints/" in path}
     assert states == {str(older), str(foreign)}
-    Path(run.inputs[0]).unlink()  # what it will be made of is not known now
+    Path(run.inputs[0]).unlink()  # its inputs are unknown now
     assert main([]) == 0
     assert str(older) not in listed(capsys)
 

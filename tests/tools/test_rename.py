@@ -1,4 +1,4 @@
-"""Results with ids of eight digits are found again under today's names, and nothing is lost."""
+"""Results with ids of eight digits get their current names, and nothing is lost."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ MADE = ("prepare", "labels", "train", "dump")
 
 @pytest.fixture
 def old(tmp_path, monkeypatch):
-    """A folder whose data and trainings were made with ids of eight digits."""
+    """A folder whose data and trainings have ids of eight digits."""
     monkeypatch.chdir(tmp_path)
     Path("study.yaml").write_text(STUDY)
     digests = CodeDigests()
@@ -47,7 +47,7 @@ def stale(study="study.yaml"):
 
 
 def contents():
-    """Return the bytes of every file of the results but the manifests."""
+    """Return the bytes of every result file except the manifests."""
     return sorted(
         path.read_bytes()
         for path in Path("results").rglob("*")
@@ -100,7 +100,7 @@ def test_a_call_that_is_interrupted_loses_nothing(old, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("disobey.tools.rename._remove", stopped)
         main(["study.yaml"])
-    assert stale().isdisjoint(MADE)  # the old names are left beside: prune lists them
+    assert stale().isdisjoint(MADE)  # the old names are kept: prune lists them
     assert sorted(set(contents())) == sorted(set(before))
     assert main(["study.yaml"]) == 0
     assert stale().isdisjoint(MADE)
@@ -133,7 +133,7 @@ def test_nothing_is_renamed_while_snakemake_works(old, capsys):
 
 
 def test_of_a_finished_study_the_pages_alone_are_made_again(tmp_path, monkeypatch, capsys):
-    """Analyses, tables and figures keep their names; their manifests name today's ids."""
+    """Analyses, tables and figures keep their names; their manifests name the current ids."""
     monkeypatch.chdir(tmp_path)
     Path("study.yaml").write_text(STUDY)
     with provenance.eight_digits():

@@ -1,4 +1,4 @@
-"""``status``: every state by its sign, the last words of what failed, and nothing written."""
+"""``status`` marks every state, quotes the last words of failed jobs, and writes nothing."""
 
 import errno
 import json
@@ -300,13 +300,13 @@ NOW = 1_767_225_600.0  # 2026-01-01 00:00:00 UTC
 
 
 def ago(seconds, form="%Y-%m-%d %H:%M:%S UTC"):
-    """Return when that was, before `NOW`, as locks name it."""
+    """Return the time that was some seconds before `NOW`, in the format of locks."""
     return time.strftime(form, time.gmtime(NOW - seconds))
 
 
 @pytest.fixture
 def held(monkeypatch):
-    """Return the function that lets a process hold a lock, since some seconds ago."""
+    """Return a function that makes a process hold a lock since some seconds ago."""
     monkeypatch.setattr("time.time", lambda: NOW)
     locks = []
 
@@ -383,7 +383,7 @@ def test_time_left_is_at_the_rate_of_the_run_that_is_at_work(study, held):
     held(".snakemake/lease", 100)
     _, new, old, *others = one_hot(plan)
     held(lock_of(new.manifest), 30)
-    held(lock_of(old.manifest), 150)  # left by the run before: since then it works for this one
+    held(lock_of(old.manifest), 150)  # a job of the previous run, which now works for this one
     status = study_status(plan, digests)
     assert status.at_once == (2 * SECONDS + 30 + 100) / 100
     assert status.left.seconds == SECONDS * len(others) == 24
@@ -413,8 +413,8 @@ def test_time_left_is_of_like_jobs_and_says_what_is_unlike_all(study):
     for stage in ("prepare", "labels", "train"):
         make(first(plan, stage), digests)
     status = study_status(plan, digests)
-    # The teacher of seed 0 is there: like it are the other teacher and the references, which are
-    # one-hot too; students are not.
+    # The teacher of seed 0 is finished. The other teacher and the references are similar, being
+    # one-hot too; the students are not.
     like = len(one_hot(plan)) - 1
     assert status.left.seconds == SECONDS * like
     assert status.left.unknown == status.left.jobs - like

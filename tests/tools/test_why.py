@@ -1,6 +1,6 @@
-"""``why`` says in plain words what changed, and ``accept`` who vouches that it changes no number.
+"""``why`` says what changed; ``accept`` records who vouches that it changes no number.
 
-Which jobs they name is held to Snakemake elsewhere.
+Other tests compare the jobs that they name with Snakemake's.
 """
 
 import getpass
@@ -137,7 +137,7 @@ def test_what_is_not_made_is_nothing_to_force(made):
 
 
 def test_only_jobs_that_are_stale_for_their_code_alone_may_be_accepted(made):
-    """Not those whose spec or an input changed, too, nor those that have a broken store."""
+    """Jobs whose spec or input changed too, or whose store is broken, are refused."""
     plan, digests, jobs = made
     job = jobs["labels"]
     path, data = Path(job.manifest), Path(jobs["prepare"].manifest)
@@ -168,7 +168,7 @@ def test_a_reader_that_has_read_enough_gets_no_traceback(tmp_path):
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     )
     assert asked.stdout is not None and asked.stderr is not None
-    asked.stdout.close()  # before it has printed anything
+    asked.stdout.close()  # before anything is printed
     assert asked.stderr.read() == b""
     assert asked.wait() == 1
 
@@ -185,7 +185,7 @@ def test_a_page_with_many_inputs_is_one_line_that_can_be_read(capsys, tmp_path, 
 
 @pytest.fixture
 def stale(made):
-    """The manifest of labels that stand on other code than today's, and today's digest."""
+    """The manifest of labels that were made with other code, and the current digest."""
     _, digests, jobs = made
     path = Path(jobs["labels"].manifest)
     record = json.loads(path.read_text())
@@ -195,13 +195,13 @@ def stale(made):
 
 
 def accepted(path):
-    """Return the code that a manifest names, and the changes of it that were accepted."""
+    """Return the code digest in a manifest, and its accepted changes."""
     record = json.loads(path.read_text())
     return record["code"], record.get("accepted", [])
 
 
 def answer(monkeypatch, said):
-    """Let somebody at a terminal type something, or Ctrl-D; return what was asked."""
+    """Simulate input at a terminal, or Ctrl-D; return the list of questions."""
     asked = []
 
     def typed(question):
@@ -266,7 +266,7 @@ def test_a_call_that_cannot_be_meant_accepts_nothing(stale, monkeypatch, capsys,
 
 
 def git(monkeypatch, name):
-    """Let git know a name, or fail in some way."""
+    """Make git return a user name, or fail in some way."""
     real = subprocess.run
 
     def run(command, **options):

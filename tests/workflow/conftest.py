@@ -1,4 +1,4 @@
-"""A tiny study, run once by the real Snakemake; tests work on copies of it."""
+"""A tiny study, run once by the real Snakemake; tests use copies of it."""
 
 import fcntl
 import os
@@ -24,14 +24,14 @@ from . import forked
 REPOSITORY = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 SMALL = Path(__file__).with_name("small.yaml")
-# Seconds after which something has gone wrong, however slow or busy the machine is.
+# Time limit in seconds that is exceeded only by failures, even on a slow or busy machine.
 PATIENCE = 900
-# Where a SLURM is configured and does not answer, each Snakemake would start nine seconds late.
+# If SLURM is configured but does not answer, each Snakemake would start nine seconds late.
 NO_SLURM = {"SLURM_CONF": os.devnull}
 
 
 def wait_until(true: Callable[[], object], what: str = "") -> None:
-    """Wait for a condition; the deadline only keeps a test that hangs from hanging for ever."""
+    """Wait for a condition; the deadline only stops a test that would hang forever."""
     deadline = time.monotonic() + PATIENCE
     while not true():
         assert time.monotonic() < deadline, f"not after {PATIENCE} s: {what}"
@@ -40,7 +40,7 @@ def wait_until(true: Callable[[], object], what: str = "") -> None:
 
 @dataclass
 class Workflow:
-    """A folder with a study in it, and the Snakemake of this environment."""
+    """A folder with a study, and the Snakemake of this environment."""
 
     folder: Path
     repository: Path = REPOSITORY
@@ -73,7 +73,7 @@ class Workflow:
         )  # fmt: skip
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start in a process group of its own, as a terminal would, so that Ctrl-C can be sent."""
+        """Start Snakemake in its own process group, as a terminal would, so Ctrl-C can be sent."""
         return subprocess.Popen(
             self.command(*words), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             cwd=self.folder, start_new_session=True, env=self.environment,
@@ -104,7 +104,7 @@ class Workflow:
         return names
 
     def planned(self, *stages: str) -> list[str]:
-        """Return the manifests of all jobs of some stages, as targets of `snakemake`."""
+        """Return the manifests of all jobs of the given stages, as targets of `snakemake`."""
         jobs = make_plan(load_study(self.study)).jobs.items()
         return [job.manifest for (stage, _), job in jobs if stage in stages]
 
@@ -113,7 +113,7 @@ class Workflow:
 
 
 def in_dry_run(stage: str, key: str) -> str:
-    """Return ``rule wildcards`` of a job of the plan; each kind of figure has a rule of its own."""
+    """Return ``rule wildcards`` of a planned job; each kind of figure has its own rule."""
     rule, values = stage, key.split("/")
     if stage == "figure":
         (kind,) = (kind for kind in FIGURES if f"{values[1]}-".startswith(f"{kind}-"))
@@ -122,7 +122,7 @@ def in_dry_run(stage: str, key: str) -> str:
 
 
 def jobs_in(output: str) -> set[str]:
-    """Read the jobs out of what a dry run prints."""
+    """Return the jobs in the output of a dry run."""
     jobs = set()
     for block in re.split(r"\n(?=(?:local)?rule |\[)", output):
         rule = re.match(r"(?:local)?rule (\w+):", block)
@@ -135,10 +135,10 @@ def jobs_in(output: str) -> set[str]:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
-    """The tiny study, run to the end by one worker for all; only read it, or take a `copy`."""
+    """The finished tiny study, run by one worker for all; read only, or use a `copy`."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent  # each worker has a folder of its own in that of all
+        base = base.parent  # each worker has its own folder inside the shared one
     workflow = Workflow(base / "tiny")
     printed = workflow.folder / "first-run.txt"
     with open(base / "tiny.lock", "w") as lock:
@@ -154,17 +154,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workflow:
 
 @pytest.fixture
 def copy(finished: Workflow, tmp_path: Path) -> Workflow:
-    """A copy of the finished study, modification times kept."""
+    """A copy of the finished study with its modification times."""
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder, copy_function=shutil.copy2)
     return Workflow(folder)
 
 
 def copy_repository(target: Path) -> Path:
-    """Copy what the workflow runs from.
+    """Copy the files from which the workflow runs.
 
-    Times are kept so that compiled modules are valid in the copy. One that another worker is just
-    writing (``x.pyc.123``) is left out.
+    Times are kept so that compiled modules stay valid in the copy. Modules that another worker is
+    writing (``x.pyc.123``) are left out.
     """
     for name in ("src", "rules", "workflow", "envs", "profiles"):
         shutil.copytree(

@@ -1,8 +1,8 @@
-"""Import large libraries; then fork a process for each command that comes over a socket.
+"""Import large libraries, then fork a process for each command from a socket.
 
-A connection brings the three standard streams, and (words after ``python -m``, folder, environment,
-value of `sys.executable`) by `marshal`. It is answered with "pid status". The server and its forks
-end with whoever holds its standard input.
+A connection sends the three standard streams, and (words after ``python -m``, folder, environment,
+value of `sys.executable`) by `marshal`. The answer is "pid status". The server and its forks end
+when its standard input is closed.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ def serve(address: str) -> None:
 
 
 def become(listener: socket.socket, connection: socket.socket) -> int:
-    """Do the command of a connection; answer, and return its exit status."""
+    """Run the command of a connection; send the answer, and return the exit status."""
     listener.close()
     _, files, _, _ = socket.recv_fds(connection, 1, 3)
     with connection.makefile("rb") as stream:
@@ -82,6 +82,6 @@ if __name__ == "__main__":
     gc.disable()
     for library in LIBRARIES:
         importlib.import_module(library)
-    gc.freeze()  # what is never searched for garbage is not copied after a fork
+    gc.freeze()  # memory that the garbage collector ignores is not copied after a fork
     gc.enable()
     serve(sys.argv[1])

@@ -1,6 +1,6 @@
-"""Commands and jobs in forks of a process that has imported the large libraries.
+"""Run commands and jobs in forks of a process that has imported the large libraries.
 
-A dry run or a tiny job spends most of its time on importing Snakemake, torch, xarray or matplotlib.
+A dry run or a tiny job spends most of its time importing Snakemake, torch, xarray or matplotlib.
 This package is imported after the fork: each command reads the code of its own repository, as a
 new process does. Tests that kill or trace processes start real ones.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 SERVER = Path(__file__).with_name("fork_server.py")
-# What stands for python where a shell line of a rule says `python -m disobey ...`.
+# Replaces python in the shell lines `python -m disobey ...` of rules.
 PYTHON = """\
 #!{python} -IS
 import marshal, os, socket, sys
@@ -37,7 +37,7 @@ def server() -> tuple[str, str]:
     """Start the server of this process's forks; return its address and their ``python``."""
     folder = tempfile.TemporaryDirectory(prefix="forks-")
     address, python = Path(folder.name, "socket"), Path(folder.name, "python")
-    # As Snakemake starts a job of one thread: some libraries look only when they are imported.
+    # The variables of a Snakemake job with one thread: some libraries read them only on import.
     threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
     process = subprocess.Popen(
         [sys.executable, SERVER, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -59,7 +59,7 @@ def server() -> tuple[str, str]:
 def run(
     module: str, *words: str, folder: Path, environment: dict[str, str], timeout: float
 ) -> CompletedProcess[str]:
-    """Do what ``python -m module words`` does in ``folder``; return its status and its output."""
+    """Run ``python -m module words`` in ``folder``; return its status and its output."""
     address, python = server()
     with (
         socket.socket(socket.AF_UNIX) as connection,

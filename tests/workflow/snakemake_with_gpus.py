@@ -1,4 +1,4 @@
-"""Snakemake on a machine that shows GPUs as far as planning can tell; torch finds none there."""
+"""Run Snakemake as if the machine had GPUs: planning sees them, but torch finds none."""
 
 from snakemake.cli import main
 

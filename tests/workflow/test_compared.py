@@ -1,4 +1,4 @@
-"""Models that were made elsewhere, in the real workflow: what their bytes make stale."""
+"""Models trained elsewhere, in the real workflow: changes of their bytes make jobs stale."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ ANALYSES = ["results/own/analysis/both.nc.json", "results/own/analysis/hub.nc.js
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A folder with a study of logits and of checkpoints that lie beside it."""
+    """A folder with a study of logits and checkpoints, and these files."""
     monkeypatch.chdir(tmp_path)
     workflow = Workflow(tmp_path)
     workflow.study.write_text(f"study: own\nseeds: [0, 1]\ndevice: cpu\n{FILES}{CHECKPOINTS}")
@@ -88,9 +88,9 @@ def test_students_of_a_teacher_from_elsewhere_run_again_only_when_its_bytes_chan
     (own.folder / "t1.npz").rename(own.folder / "moved.npz")
     own.edit("t1.npz", "moved.npz")
     assert own.would_run(ANALYSIS) == set()
-    own.edit("mine", "theirs")  # twice: the entry, and the setting that names it
+    own.edit("mine", "theirs")  # two replacements: the entry, and the setting that names it
     renamed = own.would_run(ANALYSIS)
-    assert stages(renamed) == ["confidence"]  # what tables and figures call the teacher
+    assert stages(renamed) == ["confidence"]  # it contains the teacher's name in tables and figures
     np.savez("moved.npz", train=rng.normal(size=(60, 10)), test=rng.normal(size=(50, 10)))
-    expected = ["compared", "confidence", "dump", "train"]  # the other student has its teacher
+    expected = ["compared", "confidence", "dump", "train"]  # the other student has the same teacher
     assert stages(own.would_run(ANALYSIS)) == expected

@@ -29,14 +29,14 @@ SETTINGS = {
     "noisy-self", "noisy-small", "clean-self", "clean-T1", "cropped", "similar-T5",
     "switch-distillation_first-0.5",
 }  # fmt: skip
-# Not training, whose history holds seconds, and not what holds the time of making. Statistics may
-# differ in the last bit: Snakemake gives numpy one thread, a shell as many as there are.
+# Excludes training, whose history contains seconds, and stores with the time of their making.
+# Statistics may differ in the last bit: Snakemake gives numpy one thread, a shell gives it all.
 SAME_BY_HAND = {"prepare", "labels", "basis", "dump", "views", "bias"}
-# The study has no checkpoint and no models of others: see tests/workflow/test_pretrained.py and
+# The study has no checkpoint and no external models: see tests/workflow/test_pretrained.py and
 # tests/workflow/test_compared.py.
 IN_STUDY = set(STAGES) - {"pretrained", "compared", "classify"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-# What surrounds a job and can change no number: its code is in no digest.
+# Code around a job that cannot change a number, and is part of no digest.
 AROUND_JOBS = {
     "code_digest", "gpus", "job", "lease", "log_stream", "locks", "provenance",
     "stages.command", "stores.layout", "stores.manifest", "stores.writer",
@@ -99,7 +99,7 @@ def test_the_study_has_every_stage_and_every_kind_of_figure(finished):
     study = load_study(finished.study)
     assert {stage for stage, _ in make_plan(study).jobs} == IN_STUDY
     drawn = figures_of(study)
-    # Several losses and shares of the examples are not in it: tests/figures draws those two.
+    # The study lacks several losses and shares of examples: tests/figures draws their figures.
     assert {figure.kind for figure in drawn} == set(FIGURES) - {"losses", "leak"}
     for figure in drawn:
         for suffix in (".pdf", ".png"):
@@ -108,7 +108,7 @@ def test_the_study_has_every_stage_and_every_kind_of_figure(finished):
 
 
 def test_a_job_runs_no_code_that_its_digest_leaves_out(finished, tmp_path):
-    """Else an edit of that code would leave a result stale unseen."""
+    """Otherwise an edit of that code could make a result stale unnoticed."""
     folder = tmp_path / "copy"
     shutil.copytree(finished.folder, folder)
     plan = make_plan(load_study(finished.study))
@@ -163,7 +163,7 @@ def test_claims_come_with_verdicts_for_every_setting(finished):
 
 
 def test_every_number_of_the_tables_is_recomputed_from_the_logits(finished):
-    """By code that shares nothing with the package; estimates to 1e-6, intervals by their seed."""
+    """The code shares nothing with the package; estimates agree to 1e-6, intervals by seed."""
     script = Path(__file__).parents[1] / "analysis" / "recompute.py"
     done = subprocess.run(
         [sys.executable, str(script), str(finished.folder)], capture_output=True, text=True
@@ -212,7 +212,7 @@ def test_a_result_is_explained_down_to_its_data(finished, file, stage, made_from
 
 
 def test_each_rules_shell_line_works_by_hand(copy):
-    """A line that --printshellcmds shows, pasted into a shell, makes the store again."""
+    """A line printed by --printshellcmds makes the store again when pasted into a shell."""
     printed = (copy.folder / "first-run.txt").read_text()
     lines = re.findall(r"^Shell command: (.+ -m disobey .+)$", printed, re.M)
     by_stage = {re.search(r"-m disobey (\w+)", line)[1]: line.strip() for line in lines}

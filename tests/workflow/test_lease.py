@@ -1,4 +1,4 @@
-"""One run at a time in a folder, and none is kept out by one that was killed."""
+"""A folder has at most one run at a time, and a killed run does not block the next."""
 
 import contextlib
 import errno
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.workflow
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory):
-    """A folder with a Snakemake at work, held still so that no machine is done too early."""
+    """A folder with a running Snakemake, stopped so that it cannot finish too early."""
     workflow = Workflow(tmp_path_factory.mktemp("busy").resolve())
     shutil.copy(TINY, workflow.study)
     running = workflow.start()
@@ -45,7 +45,7 @@ def test_a_second_run_is_refused_and_told_whom_to_wait_for(busy):
     assert re.search(told, printed)
     assert f"kill -INT {busy.running.pid}" in printed
     assert "Traceback" not in printed
-    assert "Select jobs to execute" not in printed  # what Snakemake says before it works
+    assert "Select jobs to execute" not in printed  # Snakemake prints this before it starts jobs
 
 
 @pytest.mark.parametrize("words", [("--dry-run",), ("--summary",), ("--lint",)])
@@ -120,7 +120,7 @@ def test_without_locks_in_the_file_system_the_run_says_so_and_goes_on(folder, mo
     locks.parent.mkdir(parents=True)
     locks.touch()
     with looking_around(), working():
-        assert locks.exists()  # it cannot be known whether somebody works here
+        assert locks.exists()  # another run might be active here
     assert "has no locks, so nothing keeps two runs apart" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""The workflow from another folder: as a module of another workflow, and by its path."""
+"""The workflow runs from another folder: as a module of another workflow, or by its path."""
 
 import os
 import re
@@ -113,7 +113,7 @@ def test_modules_of_one_workflow_run_one_study():
 
 @pytest.mark.parametrize("main", [True, False])
 def test_only_the_snakemake_that_the_user_calls_tidies_up(main, tmp_path, monkeypatch, capsys):
-    """In that of a job nothing is removed, and what it executes is executed as it is."""
+    """The Snakemake of a job removes nothing, and runs its commands unchanged."""
     from snakemake.resources import Resources
 
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""docs/open-anything.md, run on the finished study; and what every store says of itself."""
+"""docs/open-anything.md works on the finished study, and every store describes itself."""
 
 import re
 from pathlib import Path

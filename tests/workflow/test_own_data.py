@@ -1,4 +1,4 @@
-"""The user's own files in the real workflow: what they hold decides what runs, not their place."""
+"""User files in the real workflow: their contents, not their paths, decide which jobs run."""
 
 import json
 
@@ -41,7 +41,7 @@ def write(path, rows):
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
-    """A folder with a study of two small files that lie beside it."""
+    """A folder with a study of two small files, and these files."""
     monkeypatch.chdir(tmp_path)
     workflow = Workflow(tmp_path)
     workflow.study.write_text(STUDY)
@@ -65,7 +65,7 @@ def test_files_that_move_make_nothing_stale_and_a_changed_byte_does(mine):
     (mine.folder / "here").rename(mine.folder / "it's there")
     mine.edit("data_root: here", 'data_root: "it\'s there"')
     assert prepared(mine) == target and mine.would_run(target) == set()
-    (mine.folder / target).unlink()  # the place reaches the job, quotes and all
+    (mine.folder / target).unlink()  # the path reaches the job, including quotes
     result = mine.snakemake(target)
     assert result.returncode == 0, result.stdout + result.stderr
 

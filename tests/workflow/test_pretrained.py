@@ -1,4 +1,4 @@
-"""A checkpoint in the real workflow: one job makes its store, and its bytes decide what runs."""
+"""A checkpoint in the real workflow: one job stores it, and its bytes decide which jobs run."""
 
 import shutil
 
@@ -29,7 +29,7 @@ settings:
 
 @pytest.fixture
 def texts(tmp_path, monkeypatch):
-    """A folder with a study of a tiny checkpoint that lies beside it."""
+    """A folder with a study of a tiny checkpoint, and the checkpoint."""
     monkeypatch.chdir(tmp_path)
     workflow = Workflow(tmp_path)
     workflow.study.write_text(STUDY)

@@ -1,4 +1,4 @@
-"""Profiles against the rules: what is misspelt there, Snakemake passes over in silence."""
+"""Profiles match the rules; Snakemake would silently ignore misspelt names in them."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from .conftest import NO_SLURM, PATIENCE, REPOSITORY
 
 SHIPPED = {name: REPOSITORY / f"profiles/{name}/profile.yaml" for name in ("default", "slurm")}
 SITE = REPOSITORY / "profiles/slurm/site.example.yaml"
-# Every resource that a rule may ask for: of Snakemake, of the SLURM plugin, and of our shell lines.
+# Every resource of a rule: those of Snakemake, of the SLURM plugin, and of our shell lines.
 RESOURCES = {
     "mem_mb", "runtime", "turn", "gpu", "nodes", "slurm_extra", "python", "launcher", "device",
     "files", "source", "study_file",
@@ -45,7 +45,7 @@ def read(path):
 
 @pytest.fixture(scope="module")
 def options():
-    """Every long option of Snakemake and its plugins; the one for SLURM asks it on import."""
+    """Every long option of Snakemake and its plugins; the SLURM plugin calls SLURM on import."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in NO_SLURM.items():
             patch.setenv(name, value)
@@ -61,7 +61,7 @@ def options():
 
 
 def dry_run_of(study, profile, *words, **environment):
-    """Dry-run a study in a folder of its own; submits nothing and needs no SLURM."""
+    """Dry-run a study in its own folder, without submitting jobs and without SLURM."""
     with tempfile.TemporaryDirectory() as folder:
         return forked.run(
             "snakemake", "--snakefile", str(REPOSITORY / "Snakefile"),
@@ -138,7 +138,7 @@ def test_the_example_names_what_a_site_fills_in_and_all_of_it_is_known():
     commented = text[text.index("# set-resources:") :].partition("\n\n")[0]
     by_rule = yaml.safe_load(re.sub("^# ", "", commented, flags=re.M))["set-resources"]
     assert set(by_rule) == set(RUN_A_MODEL)
-    # Among the defaults it would make jobs without a GPU ask for one.
+    # As a default resource it would request a GPU for jobs without one.
     assert "gpu_model" not in read(SITE)["default-resources"]
 
 
@@ -202,7 +202,7 @@ SMALL = {"optimizer": "sgd", "lr": 0.1, "epochs": 1, "batch": 128}
 
 
 def counted(monkeypatch, tmp_path, *, cards, given=None, gpus=1, jobs_per_gpu=None, batch=128):
-    """Return the jobs of a study of a small network, and ``gpu`` as Snakemake gets it."""
+    """Return the jobs of a study of a small network, and Snakemake's value of ``gpu``."""
     from snakemake.resources import Resources
 
     from disobey.study.models import Study
@@ -239,7 +239,7 @@ def places_of(jobs, stage="train"):
     [
         (Listing(8, 81559), None, 8),
         (Listing(8, 81559), 2, 2),
-        (Listing(None), None, 1),  # only torch could tell
+        (Listing(None), None, 1),  # only torch could count them
         (Listing(None), 4, 4),
     ],
 )
@@ -257,7 +257,7 @@ def test_more_gpus_than_there_are_or_none_at_all_are_refused(given, monkeypatch,
 
 
 def test_a_cap_below_what_a_training_takes_is_refused(monkeypatch, tmp_path):
-    """Snakemake would cut what the training asks for, and start it on two GPUs all the same."""
+    """Snakemake would reduce the request of the training, but still start it on two GPUs."""
     words = "gpus: 2, but --resources gpu=1 lets a training use 1; write gpus: 1, or a larger gpu="
     with pytest.raises(UserError, match=words):
         counted(monkeypatch, tmp_path, cards=Listing(4, 81559), gpus=2, given=1)
@@ -267,7 +267,7 @@ def test_a_cap_below_what_a_training_takes_is_refused(monkeypatch, tmp_path):
     ("changes", "sharing"),
     [
         ({}, 4),
-        ({"batch": 2048}, 1),  # the GPU is busy by itself
+        ({"batch": 2048}, 1),  # one training keeps the GPU busy
         ({"cards": Listing(1, 5000)}, 2),
         ({"cards": Listing(1, 2000)}, 1),
         ({"cards": Listing(1, 81559, shareable=False)}, 1),
@@ -358,7 +358,7 @@ def test_a_launcher_is_there_for_several_processes_only(gpu, gpus, processes, tm
 
 
 def test_processes_meet_where_the_name_of_the_machine_has_no_address(tmp_path):
-    """Otherwise they wait for each other until the time limit."""
+    """Otherwise they would wait for each other until the time limit."""
     code = "import socket; socket.getfqdn = lambda name='': 'node.invalid'"
     (tmp_path / "sitecustomize.py").write_text(code)
     (tmp_path / "where.py").write_text("import os; print(os.environ['MASTER_ADDR'])")
@@ -391,7 +391,7 @@ def test_memory_and_time_grow_with_the_attempt(tmp_path):
 
 @pytest.fixture
 def process(monkeypatch):
-    """Put back what Snakemake's process is prepared with: its environment, signals and shell."""
+    """Restore the environment, the signals and the shell of the process after a test."""
     from snakemake.shell import shell
 
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -413,7 +413,7 @@ def test_jobs_of_a_cluster_stay_off_the_hub(process):
 
 @pytest.mark.parametrize("name", ["TERM", "USR1"])
 def test_the_shell_around_a_training_outlives_the_signals_of_a_cluster(name, process, tmp_path):
-    """It goes on when they come, and a command that fails ends it as before."""
+    """It continues after the signals, and a failing command still ends it."""
     from snakemake.shell import shell
 
     bridge._prepare_children(SimpleNamespace(remote_exec=True))
@@ -426,7 +426,7 @@ def test_the_shell_around_a_training_outlives_the_signals_of_a_cluster(name, pro
 
 @pytest.mark.parametrize(("folder", "expected"), [("src", "{0}/src:before"), ("lib", "before")])
 def test_jobs_find_the_package_of_a_checkout(folder, expected, process, monkeypatch, tmp_path):
-    """An installed one is found without: its folder would hide other packages."""
+    """For an installed package nothing is added, as its folder would hide other packages."""
     monkeypatch.setenv("PYTHONPATH", "before")
     monkeypatch.setattr(bridge, "__file__", str(tmp_path / folder / "disobey/workflow.py"))
     bridge._prepare_children(SimpleNamespace(remote_exec=False))

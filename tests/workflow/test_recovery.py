@@ -1,7 +1,7 @@
-"""Killed at random moments, in every way: the normal command goes on, and the tables are equal.
+"""After kills of every kind at random times, the normal command finishes with equal tables.
 
-Which signals, to whom and when is drawn from a seed (DISOBEY_TEST_SEED, printed). What a kill hits
-depends on the machine all the same, so a failure prints every kill and what was running then.
+Signals, their targets and their times are drawn from a seed (DISOBEY_TEST_SEED, printed). The jobs
+that a kill hits still depend on the machine, so a failure prints every kill and the running jobs.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ from .conftest import PATIENCE, SMALL, Workflow, wait_until
 pytestmark = pytest.mark.workflow
 
 SEED = int(os.environ.get("DISOBEY_TEST_SEED", "0"))
-DEADLOCK = 60  # seconds after SIGTERM without a job: Snakemake will not end
+DEADLOCK = 60  # seconds without a job after SIGTERM: then Snakemake will never end
 DRAWN = re.compile(r"figures/(bias|accuracy)\.")
-# Signal, and whether Snakemake and a job get it. Training heeds SIGUSR1, what SLURM sends.
+# Signal, and whether Snakemake and a job receive it. SLURM sends SIGUSR1 to trainings.
 KINDS = [
     (number, *whom)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
@@ -37,16 +37,16 @@ KINDS = [
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: drawn before anything runs.
+    """A kill, drawn before anything runs.
 
     Attributes
     ----------
     starts : int
-        How many jobs must start first: work is under way then.
+        The number of jobs that must start first.
     delay : float
-        How long after that, in units of what the start of a job takes on this machine.
+        The time after that, in units of the duration of a job's start on this machine.
     choice : float
-        Which of the running jobs, from 0 to 1.
+        The position of the target among the running jobs, from 0 to 1.
     """
 
     number: signal.Signals
@@ -58,31 +58,31 @@ class Kill:
 
 
 def drawn(seed: int) -> list[Kill]:
-    """Return a kill of each kind."""
+    """Draw one kill of each kind."""
     rng = random.Random(seed)
     kinds = rng.sample(KINDS, len(KINDS))
-    # A training imports for one start, and again as long before its first step; then it works.
+    # A training imports for one start, and for as long again before its first step.
     return [Kill(*kind, rng.randrange(1, 3), rng.uniform(0, 3), rng.random()) for kind in kinds]
 
 
 def seconds_of_a_start() -> float:
-    """Return how long a training imports before it works."""
+    """Return the seconds that a training spends on imports before its first step."""
     started = time.monotonic()
     subprocess.run([sys.executable, "-c", "import disobey.stages.train"], check=True)
     return time.monotonic() - started
 
 
 def write_study(folder: Path, epochs: int = 150) -> None:
-    """Write the small study with trainings of some seconds; a snapshot is kept early in them."""
+    """Write the small study with trainings of a few seconds and an early snapshot."""
     text = SMALL.read_text()
     assert "epochs: 3" in text
     (folder / "study.yaml").write_text(text.replace("epochs: 3", f"epochs: {epochs}"))
 
 
 def jobs_at_work(folder: Path) -> dict[int, str]:
-    """Return the stages' processes that run in ``folder`` now, orphans too: pid, stage and store.
+    """Return pid, stage and store of the stages that run in ``folder`` now, including orphans.
 
-    The shell around a job has other words, and a zombie has none.
+    Shells around jobs have other command lines, and zombies have none.
     """
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
@@ -104,19 +104,19 @@ class Ordeal:
     events: list[str] = field(default_factory=list)
     targets: tuple[str, ...] = ()
     log: Path = Path()
-    save_every: str = "0.2"  # seconds between two states of a training
+    save_every: str = "0.2"  # seconds between two saved states of a training
     start: float = 0.0
     calls: int = 0
     snakemake: subprocess.Popen[str] | None = None
-    terminated: int = 0  # the process of Snakemake that got SIGTERM
-    at_work: float = 0.0  # when a job was last seen, or none was waited for
+    terminated: int = 0  # pid of the Snakemake that received SIGTERM
+    at_work: float = 0.0  # time when a job was last seen, or when waiting began
 
     @property
     def output(self) -> Path:
         return self.workflow.folder / f"call-{self.calls}.txt"
 
     def call(self) -> None:
-        """Call the normal command, unless it is still at work."""
+        """Call the normal command, unless it is still running."""
         if self.snakemake is not None and self.snakemake.poll() is None:
             return
         self.calls += 1
@@ -133,7 +133,7 @@ class Ordeal:
         return self.snakemake is not None and self.snakemake.poll() == 0
 
     def suffer(self, kill: Kill) -> bool:
-        """Kill once at work; return False where the study was finished before."""
+        """Kill once while jobs run; return False if the study finished before."""
         self.call()
         if not self.wait_for_starts(kill.starts):
             return False
@@ -160,10 +160,10 @@ class Ordeal:
         return bool(hit)
 
     def end_a_deadlock(self) -> None:
-        """Kill a Snakemake that got SIGTERM, runs no job and does not end.
+        """Kill a Snakemake that received SIGTERM, runs no job and does not end.
 
-        Its handler takes the lock of its scheduler. If the signal comes while the scheduler itself
-        holds that lock, as it does while it selects jobs, Snakemake 9.27 waits for ever.
+        Its signal handler takes the lock of the scheduler. If the signal arrives while the
+        scheduler holds that lock, as during the selection of jobs, Snakemake 9.27 waits forever.
         """
         if self.terminated != self.snakemake.pid or jobs_at_work(self.workflow.folder):
             self.at_work = time.monotonic()
@@ -173,7 +173,7 @@ class Ordeal:
             self.events[-1] += "; deadlocked, so killed"
 
     def wait_for_starts(self, number: int) -> bool:
-        """Wait until jobs have started since now; False where Snakemake ended well instead."""
+        """Wait for ``number`` new jobs to start; return False if Snakemake succeeds before."""
         seen = set(jobs_at_work(self.workflow.folder))
         deadline = time.monotonic() + PATIENCE
         while number > 0:
@@ -182,7 +182,7 @@ class Ordeal:
             if self.snakemake.poll() is not None:
                 if self.done:
                     return False
-                self.call()  # it ended for an earlier kill, late
+                self.call()  # an earlier kill ended it late
             now = set(jobs_at_work(self.workflow.folder))
             number -= len(now - seen)
             seen |= now
@@ -190,7 +190,7 @@ class Ordeal:
         return True
 
     def finish(self) -> None:
-        """Let a Snakemake that was hit end as it likes; then the normal command must succeed."""
+        """Wait for the killed Snakemake to end in any way; then the normal command must succeed."""
         deadline = time.monotonic() + PATIENCE
         while self.snakemake.poll() is None:
             assert time.monotonic() < deadline, self.story("Snakemake does not end")
@@ -208,7 +208,7 @@ class Ordeal:
 
 
 def new_ordeal(folder: Path, start: float = 0.0) -> Ordeal:
-    """Return a study in a new folder, of which every stage is to run; two figures are enough."""
+    """Return a study in a new folder in which every stage must run, with only two figures."""
     folder.mkdir()
     write_study(folder)
     workflow = Workflow(folder.resolve())
@@ -218,7 +218,7 @@ def new_ordeal(folder: Path, start: float = 0.0) -> Ordeal:
 
 @pytest.fixture(scope="module")
 def ordeals(tmp_path_factory):
-    """The same study, undisturbed (its jobs are forks), and under a kill of each kind."""
+    """The same study undisturbed, with forked jobs, and with a kill of each kind."""
     root = tmp_path_factory.mktemp("recovery")
     killed = [new_ordeal(root / "killed-0", seconds_of_a_start())]
     undisturbed = new_ordeal(root / "undisturbed")
@@ -230,7 +230,7 @@ def ordeals(tmp_path_factory):
             while not killed[-1].suffer(kill):
                 if killed[-1].done:
                     folder = root / f"killed-{len(killed)}"
-                    # Measured anew: the machine may have been busy with something else before.
+                    # Measured again, because the machine may have been busy before.
                     killed.append(new_ordeal(folder, seconds_of_a_start()))
         killed[-1].finish()
         yield undisturbed, killed
@@ -240,7 +240,7 @@ def ordeals(tmp_path_factory):
             if ordeal.snakemake is not None and ordeal.snakemake.poll() is None:
                 left.insert(0, ordeal.snakemake.pid)
             for pid in left:
-                with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                with contextlib.suppress(ProcessLookupError):  # it may have ended meanwhile
                     os.kill(pid, signal.SIGKILL)
 
 
@@ -249,7 +249,7 @@ def test_every_kill_hit_something_at_work(ordeals):
     events = [event for ordeal in killed for event in ordeal.events if " of [] " not in event]
     print(f"seed {SEED}", *events, sep="\n")
     assert len(events) == len(KINDS)
-    # How many studies they take depends on the machine; but a study is killed again and again.
+    # The number of studies depends on the machine, but each study is killed several times.
     assert len(killed) < len(events), "the studies are too short to be killed twice"
 
 
@@ -280,28 +280,28 @@ def test_nothing_is_left_of_the_kills(ordeals):
 
 @pytest.fixture
 def one_training(tmp_path):
-    """Snakemake at work on one training, which is held still once a state of it is saved."""
+    """A Snakemake that runs one training, which is stopped once its first state is saved."""
     write_study(tmp_path, epochs=30)
     workflow = Workflow(tmp_path.resolve())
     run = make_plan(load_study(workflow.study)).settings["self"].teachers[0]
-    # A state after each step: what is left is long, on any machine, when the first is there.
+    # A state after each step, so that much remains to be done, on any machine, after the first.
     ordeal = Ordeal(workflow, targets=(f"results/runs/{run}.json",), save_every="0")
     ordeal.log = tmp_path / f"results/logs/train/{run}.log"
     ordeal.call()
     try:
         wait_until(lambda: list(tmp_path.glob("results/checkpoints/*/*.pt")), "no state is saved")
         (training,) = jobs_at_work(workflow.folder)
-        os.kill(training, signal.SIGSTOP)  # else how far it gets depends on the machine
+        os.kill(training, signal.SIGSTOP)  # otherwise its progress would depend on the machine
         yield ordeal
     finally:
-        ordeal.snakemake.kill()  # does nothing where it has ended
+        ordeal.snakemake.kill()  # does nothing if it has ended
         for pid in jobs_at_work(workflow.folder):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
 
 def test_a_killed_training_goes_on_from_its_state(one_training):
-    """Else equal tables would only show that training is repeatable."""
+    """Without this, equal tables would only show that training is repeatable."""
     for pid in (one_training.snakemake.pid, *jobs_at_work(one_training.workflow.folder)):
         os.kill(pid, signal.SIGKILL)
     one_training.snakemake.wait()
@@ -311,16 +311,16 @@ def test_a_killed_training_goes_on_from_its_state(one_training):
 
 
 def test_a_job_waits_for_an_orphan_and_takes_over_what_it_made(one_training):
-    """After kill -9 of Snakemake alone; what the orphan finishes is not computed again."""
+    """After kill -9 of only Snakemake, work that the orphan finishes is not repeated."""
     ordeal, workflow = one_training, one_training.workflow
     os.kill(ordeal.snakemake.pid, signal.SIGKILL)
     ordeal.snakemake.wait()
     (orphan,) = jobs_at_work(workflow.folder)
-    # The shell that follows empties the log, so the orphan's own lines go elsewhere.
+    # The next shell empties the log, so the orphan's own lines go elsewhere.
     log = ordeal.log.rename(workflow.folder / "orphan.log")
     ordeal.call()
     wait_until(lambda: ordeal.log.exists() and "waiting for that" in ordeal.log.read_text())
-    assert f"process {orphan} on " in ordeal.output.read_text()  # named before work begins
+    assert f"process {orphan} on " in ordeal.output.read_text()  # named before the job begins
     assert f"process {orphan} on " in ordeal.log.read_text()
     os.kill(orphan, signal.SIGCONT)
     assert ordeal.snakemake.wait(timeout=PATIENCE) == 0, ordeal.story("the normal command fails")

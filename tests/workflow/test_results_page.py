@@ -1,4 +1,4 @@
-"""The page of results, from a finished study."""
+"""The page of results is made from a finished study."""
 
 import json
 import re
@@ -30,14 +30,14 @@ def test_a_study_that_was_not_run_is_refused(tmp_path, monkeypatch, capsys):
 
 
 def row(claim, holds, *, reading="", source="paper", settings=3):
-    """Return a row of a table summary, in which a claim holds in some of three settings."""
+    """Return a row of a summary table: a claim that holds in ``holds`` settings."""
     counts = {"settings": settings, "holds": holds, "contrary": 1, "undecided": 0, "withheld": 0}
     which = {"claim": claim, "text": f"{claim} is so", "split": "test", "reading": reading}
     return {name: str(value) for name, value in {**which, "source": source, **counts}.items()}
 
 
 def made(stage, name, *inputs):
-    """Write a store of a stage, made from others; return its manifest."""
+    """Write the store of a stage with these inputs; return its manifest."""
     store = Path("results") / name
     store.parent.mkdir(exist_ok=True)
     store.write_text(name)
@@ -50,7 +50,7 @@ def made(stage, name, *inputs):
 
 
 def found(study, summary):
-    """Return what was found in a study whose report was made from a table, and that from data."""
+    """Return the findings of a study whose report was made from a table, itself made from data."""
     report = made("report", "page", made("table", "table", made("prepare", "data")))
     return Found(f"{study}.yaml", SimpleNamespace(study=study), report, summary, [], [])
 

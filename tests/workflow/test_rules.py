@@ -1,4 +1,4 @@
-"""The rules that the loops over stages make, as Snakemake knows them."""
+"""The rules that the Snakefiles' loops over stages define in Snakemake."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from disobey.study.jobs import BY_STDIN
 
 from .conftest import NO_SLURM, REPOSITORY, TINY
 
-# Written after the Snakefile: what it knows of its rules, as JSON.
+# Appended to the Snakefile: it writes the properties of all rules as JSON.
 TELL = """
 import json
 known = [each for each in workflow.rules if each.name != "all"]
@@ -28,7 +28,7 @@ open("rules.json", "w").write(json.dumps([
 
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory):
-    """Every rule's stage, shell line, log, outputs, and whether the submitting machine runs it."""
+    """Stage, shell line, log and outputs of every rule, and if the submitting machine runs it."""
     folder = tmp_path_factory.mktemp("rules")
     for name in ("src", "rules", "workflow", "envs"):
         (folder / name).symlink_to(REPOSITORY / name)
@@ -62,6 +62,6 @@ def test_rules_hand_over_by_standard_input_what_grows_with_the_study(rules):
 
 
 def test_only_what_is_light_or_needs_a_network_is_made_on_the_submitting_machine(rules):
-    """tests/slurm sees it on a real cluster."""
+    """tests/slurm checks this on a real cluster."""
     local = {rule["stage"] for rule in rules if rule["local"]}
     assert local == {"table", "figure", "report", "pretrained"}

@@ -1,4 +1,4 @@
-"""A training by several processes through the real Snakemake; without GPUs they take the CPU."""
+"""Training by several processes in the real Snakemake; without GPUs they use the CPU."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ SHOWS_GPUS = Path(__file__).with_name("snakemake_with_gpus.py")
 
 @dataclass
 class WithGpus(Workflow):
-    """A folder on a machine that shows GPUs."""
+    """A folder on a machine that seems to have GPUs."""
 
     def command(self, *words):
         return [sys.executable, str(SHOWS_GPUS), *super().command(*words)[3:]]
@@ -37,19 +37,19 @@ def two_gpus(tmp_path):
 
 
 def test_two_processes_train_and_another_number_of_them_makes_nothing_stale(two_gpus, monkeypatch):
-    """Stopped by Ctrl-C on the way, the run goes on from one state."""
+    """After Ctrl-C during training, the run continues from one saved state."""
     two_gpus.edit("epochs: 3", "epochs: 30")
     run = two_gpus.planned("train")[0]
     log = two_gpus.folder / f"results/logs/train/{Path(run).stem}.log"
     temporary = two_gpus.folder / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
-    # A state after each step: what is left is long, on any machine, when the first is there.
+    # A state after each step, so that much remains to be done, on any machine, after the first.
     monkeypatch.setenv("DISOBEY_SAVE_EVERY", "0")
     process = two_gpus.start(run)
     wait_until(lambda: list(two_gpus.folder.glob("results/checkpoints/*/*.pt")), "a state")
     monkeypatch.delenv("DISOBEY_SAVE_EVERY")
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    os.killpg(process.pid, signal.SIGINT)  # like a terminal
     output, _ = process.communicate()
     assert process.returncode != 0, output
     assert log.read_text().count("stopped by SIGINT at step") == 1, log.read_text()

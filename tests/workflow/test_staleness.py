@@ -1,7 +1,7 @@
-"""Each edit reruns exactly what depends on it: none needless, none missed.
+"""Each edit reruns exactly the jobs that depend on it.
 
-What must run is derived by hand for each edit (which jobs the edit touches itself), and closed
-downstream over the plan's inputs; Snakemake's dry run and ``why`` must both say the same.
+For each edit the directly affected jobs are listed by hand, and their dependents follow from the
+inputs in the plan; Snakemake's dry run and ``why`` must both give the same jobs.
 """
 
 import json
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.workflow
 
 @dataclass
 class Scene:
-    """A finished study beside a fresh checkout of the code, both free to be edited."""
+    """A finished study and a fresh checkout of the code, both editable."""
 
     workflow: Workflow
 
@@ -73,7 +73,7 @@ def of_stage(plan: Plan, *stages: str) -> set[tuple[str, str]]:
 
 
 def of_digits(plan: Plan, *stages: str) -> set[tuple[str, str]]:
-    """Return jobs that are not of the synthetic data, and their other network."""
+    """Return the jobs of these stages except those of the synthetic data and its network."""
     return {name for name in of_stage(plan, *stages) if not name[1].startswith("similar-classes")}
 
 
@@ -85,13 +85,13 @@ OF_ALL = (
     "overview", "confidence", "calibrated", "inheritance", "accuracy", "fidelity", "label-class",
     "dissection", "measures", "pay-off",
 )  # fmt: skip
-# Those of the settings that record accuracies: of the biased ones.
+# Figures of the settings that record accuracies, which are those with a bias.
 OF_CURVES = ("training-curves", "equal-accuracy")
 PAGES = ("explorer", "report")
 
 
 def trained(plan: Plan, *settings: str, role: str | None = None) -> set[tuple[str, str]]:
-    """Return the trainings of some settings (all if none is named), of one role or of all."""
+    """Return the trainings of the given settings (default all) and role (default all)."""
     runs = [plan.settings[name] for name in settings or plan.settings]
     return {("train", id) for of in runs for id in (getattr(of, role) if role else of.all())}
 
@@ -118,7 +118,7 @@ def analyses(plan: Plan, stage: str, *names: str) -> set[tuple[str, str]]:
 
 
 def figures(plan: Plan, *kinds: str) -> set[tuple[str, str]]:
-    """Return the figures of some kinds; one with many settings is several."""
+    """Return the figures of these kinds; a figure of many settings has several parts."""
     return {
         name
         for name, job in plan.jobs.items()
@@ -127,9 +127,9 @@ def figures(plan: Plan, *kinds: str) -> set[tuple[str, str]]:
 
 
 def per_study(plan: Plan) -> set[tuple[str, str]]:
-    """Return what depends on the list of settings: tables, figures of all, both pages.
+    """Return the jobs that depend on the list of settings: tables, figures of all, both pages.
 
-    Of a figure in several parts, those that show other settings than before.
+    Of a figure in several parts, these are the parts whose settings change.
     """
     before = make_plan(load_study(TINY)).jobs
     shown = {
@@ -141,7 +141,7 @@ def per_study(plan: Plan) -> set[tuple[str, str]]:
 
 
 def lists_of_switches(plan: Plan) -> set[tuple[str, str]]:
-    """Return what changes with the list of switched settings: figures of all leave them out."""
+    """Return the jobs that depend on the list of switched settings, which other figures omit."""
     return of_stage(plan, "table", *PAGES) | analyses(plan, "figure", "switching")
 
 
@@ -149,7 +149,7 @@ Edit = Callable[[Scene], None]
 Touched = Callable[[Plan], set[tuple[str, str]]]
 NOTHING: Touched = lambda plan: set()  # noqa: E731
 MATRIX: dict[str, tuple[Edit, Touched]] = {}
-# Rows that the real Snakemake is held to, too: at least one for each way of becoming stale.
+# Rows that the real Snakemake is checked on, too: at least one for each way of becoming stale.
 IN_SNAKEMAKE: list[str] = []
 
 
@@ -372,7 +372,7 @@ def _(scene):
     scene.workflow.edit(line, f"{line}\n{line.replace('clean-T1', 'again')}")
 
 
-# Temperatures are not compared any more, and there is no second bias to link.
+# Temperatures are no longer compared, and there is no second bias to link.
 @row("a setting removed", lambda plan: per_study(plan) | analyses(plan, "figure", "bias"))
 def _(scene):
     scene.workflow.edit(scene.line("clean-T1") + "\n", "")
@@ -428,7 +428,7 @@ def _(scene):
     scene.workflow.edit("hidden: [32]", "hidden: [33]")
 
 
-# An analysis says by which recipe its models were trained; no model is trained again.
+# An analysis records the recipe of its models; no model is trained again.
 @row("the name of a recipe", lambda plan: analyses(plan, "confidence", *NOISY))
 def _(scene):
     text = scene.workflow.study.read_text()
@@ -648,7 +648,7 @@ def _(scene):
 
 
 def with_snapshots(plan: Plan) -> set[tuple[str, str]]:
-    """Return the trainings that keep snapshots: teachers and placebos do without."""
+    """Return the trainings that keep snapshots: all except teachers and placebos."""
     return references(plan, *BIASED) | students(plan, *BIASED)
 
 
@@ -657,7 +657,7 @@ def _(scene):
     scene.code("training/checkpoint.py", "and not begun", "and begun == 0")
 
 
-# The weights in between are gone: each run of the recipe is trained again.
+# Intermediate weights are not stored: each run of the recipe is trained again.
 @row(
     "one more snapshot",
     lambda plan: with_snapshots(plan) | analyses(plan, "confidence", "clean-self@2"),
@@ -772,7 +772,7 @@ def test_a_second_study_and_back_runs_nothing_of_the_first(scene):
 
 @pytest.mark.reruns
 def test_a_result_made_again_is_the_same_bit_for_bit(scene):
-    """A rerun makes the same bytes: seeds and threads decide, not chance."""
+    """A rerun makes the same bytes, which depend only on seeds and threads."""
     run = scene.plan.settings["noisy-small"].students[0]
     logits = scene.workflow.folder / f"results/logits/{run}.nc"
     before = logits.read_bytes()

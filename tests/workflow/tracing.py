@@ -1,7 +1,7 @@
-"""Run jobs of a study in this process and print which definitions of the package each one ran.
+"""Run jobs of a study in this process and print the package's definitions that each one ran.
 
-Called in a folder with the study's results as ``python tracing.py STUDY``, with the jobs' stages
-and keys as JSON on standard input.
+It is called in a folder with the study's results as ``python tracing.py STUDY``, with the stages
+and keys of the jobs as JSON on standard input.
 """
 
 import ast
@@ -26,7 +26,7 @@ PACKAGE = Path(disobey.__file__).parent
 
 @functools.cache
 def definitions(path: str) -> list[tuple[int, int, str]]:
-    """Return first line, last line and name of what a file defines at its top level."""
+    """Return first line, last line and name of each top-level definition of a file."""
     found = []
     for node in ast.parse(Path(path).read_text(encoding="utf-8")).body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
@@ -47,7 +47,7 @@ def name_of(path: str, line: int) -> str:
 def run(job: list[str]) -> list[str]:
     """Run one job; return the definitions whose code it entered."""
     entered: set[tuple[str, int]] = set()
-    seen = {}  # by id: the hash of a code object is over all that it holds
+    seen = {}  # by id: hashing a code object would hash all of its contents
 
     def enter(frame, event, argument):
         code = frame.f_code

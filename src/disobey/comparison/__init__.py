@@ -1,6 +1,6 @@
 """The confidence analysis for logits from any framework.
 
-``files`` reads them, ``alignment`` checks and matches rows, ``comparing`` analyses them as a
-setting of a study, ``result`` holds and prints the numbers; `disobey.api` and
-``python -m disobey compare`` use them.
+``files`` reads the logits, ``alignment`` checks them and matches their rows, ``comparing`` analyses
+them as a setting of a study, and ``result`` stores and prints the numbers. `disobey.api` and
+``python -m disobey compare`` use these modules.
 """

@@ -1,6 +1,6 @@
-"""The rows of several models and of the labels in one order, and the checks of their arrays.
+"""Check the arrays of several models and of the labels, and bring their rows into one order.
 
-A check raises a `disobey.errors.UserError` that names file, array and row.
+A failed check raises a `disobey.errors.UserError` that names the file, the array and the row.
 """
 
 import itertools
@@ -23,22 +23,22 @@ from disobey.comparison.files import (
 )
 from disobey.errors import UserError
 
-# Deciles of fewer examples would be empty or single points.
+# With fewer examples, deciles would be empty or single points.
 FEWEST = 20
-# Largest distance from 1 of a sum of probabilities: float16 sums of many classes are this bad.
+# Largest deviation from 1 of a sum of probabilities: float16 sums of many classes deviate as much.
 TOLERANCE, LARGEST_TOLERANCE = 1e-3, 0.05
 
 
 @dataclass(frozen=True)
 class Source:
-    """The columns of one split in one file or argument; ``split`` is empty where it has no name."""
+    """The columns of one split in one file or argument; ``split`` is empty if it has no name."""
 
     file: str
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     split: str = ""
 
     def place(self, column: str) -> str:
-        """Return where a column is, for messages: ``teacher.npz, test logits``."""
+        """Return the location of a column for messages, such as ``teacher.npz, test logits``."""
         return f"{self.file}, {self.split} {column}" if self.split else f"{self.file}, {column}"
 
 
@@ -51,16 +51,16 @@ class Aligned:
     logits : list of ndarray, shape (example, class)
         In the order in which the models were given.
     label, clean_label : ndarray of int, shape (example,), or None
-        The given label, and the one before noise; equal where only one is known.
+        The given label, and the label before noise; equal if only one is known.
     example_id : ndarray of int or text, shape (example,)
-        Positions where nothing has ids.
+        Positions if no source has ids.
     class_names : tuple of str
-        In the order of the logits; numbers where nothing has names.
+        In the order of the logits; numbers if no source has names.
     note : str
         How the rows were matched.
     missing_mass : ndarray, shape (example,), or None
-        What the first model's file says is outside of its top classes, in the file's order; None
-        where it holds logits of all classes.
+        The probability outside the top classes of the first model's file, in the file's order; None
+        if the file has logits of all classes.
     """
 
     logits: list[np.ndarray]
@@ -75,14 +75,14 @@ class Aligned:
 def align(models: Sequence[Source], labels: Source | None, probabilities: bool) -> Aligned:
     """Check every array and put all rows into one order.
 
-    That is the order of the labels' ids, or else of the first model that has some. Rows of a file
-    without ids are taken to be in that order already; so are all rows where no file has ids.
+    It is the order of the labels' ids, or else of the ids of the first model that has any. Rows
+    without ids are assumed to be in this order already.
 
     Raises
     ------
     UserError
-        For anything that `disobey.comparison.alignment` refuses, and for models that differ in
-        examples, ids, classes or labels, or that are the same model twice.
+        If an array fails a check of this module, if models differ in examples, ids, classes or
+        labels, or if the same model is given twice.
     """
     checked = [_checked(model, probabilities) for model in models]
     _check_shapes(models, checked)
@@ -126,7 +126,7 @@ def _checked(model: Source, probabilities: bool) -> Columns:
 
 
 def _checked_columns(source: Source, examples: int, classes: int) -> Columns:
-    """Check all columns but the logits."""
+    """Check all columns except the logits."""
     found: Columns = {}
     for column in (LABEL, CLEAN_LABEL):
         if column in source.columns:
@@ -173,7 +173,7 @@ def _check_class_names(named: Sequence[Source], classes: int) -> None:
 def _in_one_order(
     sources: Sequence[Source], checked: Sequence[Columns]
 ) -> tuple[list[Columns], str]:
-    """Return all columns in the order of the first source with ids, and words on how."""
+    """Return all columns in the order of the first source with ids, and a note on the matching."""
     with_ids = [k for k, columns in enumerate(checked) if ID in columns]
     if not with_ids:
         return list(checked), "rows are matched by position: no file has ids (example_id)"
@@ -199,7 +199,7 @@ def _in_one_order(
 
 
 def _order(first: Source, wanted: np.ndarray, source: Source, ids: np.ndarray) -> np.ndarray:
-    """Return the places of ``wanted`` in ``ids``."""
+    """Return the positions of ``wanted`` in ``ids``."""
     if (wanted.dtype.kind in "iu") != (ids.dtype.kind in "iu"):
         raise UserError(
             f"{source.place(ID)}: holds {ids.dtype}, but {first.place(ID)} holds {wanted.dtype}; "
@@ -221,7 +221,7 @@ def _order(first: Source, wanted: np.ndarray, source: Source, ids: np.ndarray) -
 def _agreed(
     column: str, sources: Sequence[Source], ordered: Sequence[Columns]
 ) -> np.ndarray | None:
-    """Return the labels that the sources have; refuse two that differ."""
+    """Return the labels of the sources; refuse sources whose labels differ."""
     pairs = zip(sources, ordered, strict=True)
     having = [(source, columns[column]) for source, columns in pairs if column in columns]
     for source, values in having[1:]:
@@ -238,7 +238,7 @@ def _agreed(
 
 
 def _refuse_twice(models: Sequence[Source], ordered: Sequence[Columns]) -> None:
-    """Refuse one model in two places: it would be its own replicate, and share its own noise."""
+    """Refuse a model that is given twice: it would be its own replicate and share its own noise."""
     pairs = itertools.combinations(zip(models, ordered, strict=True), 2)
     for (other, columns), (model, same) in pairs:
         if np.array_equal(columns[LOGITS], same[LOGITS]):
@@ -260,15 +260,15 @@ def checked_logits(values: np.ndarray, where: str, probabilities: bool) -> np.nd
     where : str
         The file and the array, for messages.
     probabilities : bool
-        Whether the user says that these are probabilities: ln p are then the logits, up to one
-        number per example, on which no statistic here depends.
+        True if the user declares the values to be probabilities p. The logits are then ln p, up to
+        a constant per example, on which no statistic here depends.
 
     Raises
     ------
     UserError
-        For another shape, numbers that are not floating-point or not finite, probabilities that
-        were not announced, and, where they were, rows that are none or that hold a zero. A zero has
-        rounded its logit away: any floor would invent confidence, and A, A_z and B with it.
+        For another shape, numbers that are not floating-point or not finite, and undeclared
+        probabilities. For declared ones, also for rows that are not probabilities or contain a
+        zero: its logit is lost to rounding, and any floor would invent confidence, A, A_z and B.
     """
     check_numbers(values, where)
     if len(values) < FEWEST:
@@ -284,7 +284,7 @@ def checked_logits(values: np.ndarray, where: str, probabilities: bool) -> np.nd
 
 
 def _not_probabilities(values: np.ndarray) -> np.ndarray:
-    """Return which rows are not probabilities, shape (example,)."""
+    """Return a mask of the rows that are not probabilities, shape (example,)."""
     rounding = values.shape[1] * float(np.finfo(values.dtype).eps)
     tolerance = min(max(TOLERANCE, rounding), LARGEST_TOLERANCE)
     total = values.sum(1, dtype=np.float64)
@@ -317,7 +317,7 @@ def checked_labels(values: np.ndarray, where: str, examples: int, classes: int) 
     Raises
     ------
     UserError
-        For another shape or number, and labels that are not whole numbers from 0 to classes - 1.
+        For another shape or length, and labels that are not whole numbers from 0 to classes - 1.
     """
     _check_column(values, where, examples, "class number")
     if values.dtype.kind not in "iuf":
@@ -343,8 +343,8 @@ def checked_ids(values: np.ndarray, where: str, examples: int) -> np.ndarray:
     Raises
     ------
     UserError
-        For another shape or number, ids that are not whole numbers or too large for 64 bits,
-        missing ones, bytes that are not UTF-8, and repeated ids.
+        For another shape or length, numbers that are not whole or too large for 64 bits, missing
+        ids, bytes that are not UTF-8, and repeated ids.
     """
     _check_column(values, where, examples, "id")
     ids = _numbers(values, where) if values.dtype.kind in "iuf" else _words(values, where)

@@ -1,4 +1,4 @@
-"""Comparisons of files or arrays: reading, alignment and analysis, split by split."""
+"""Compare files or arrays: read, align and analyse them split by split."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,7 +32,7 @@ from disobey.comparison.result import Comparison
 from disobey.comparison.store import ROLES, by_role
 from disobey.errors import UserError
 
-SMALLEST_PAIR = 2  # without a reference
+SMALLEST_PAIR = 2  # a pair without a reference
 
 
 def compare_models(
@@ -46,8 +46,8 @@ def compare_models(
 ) -> Comparison:
     """Compare students with their teachers; arguments as in `disobey.compare`.
 
-    ``pairs`` are (teacher, student) or (teacher, student, reference). A `UserError` says what
-    cannot be read or cannot be right.
+    ``pairs`` are (teacher, student) or (teacher, student, reference). A `UserError` refuses
+    unreadable or invalid input.
     """
     _check_pairs(pairs)
     if _is_path(replicates):
@@ -84,23 +84,23 @@ def align_models(
 ) -> dict[str, Aligned]:
     """Read all models and bring their rows into one order, split by split.
 
-    In each the models come pair by pair, then the replicates.
+    Within a split, models are ordered pair by pair, followed by the replicates.
 
     Parameters
     ----------
     pairs : sequence of (teacher, student) or (teacher, student, reference)
-        Or of teachers alone, for students that are not there yet.
+        Or sequence of (teacher,), for students that do not exist yet.
     labels_are_of : str
-        What messages call labels that come from no file.
+        The name in messages of labels that do not come from a file.
     class_names : sequence of str, optional
-        What the classes are called: files that call some of them otherwise are refused.
+        The names of the classes; files with other class names are refused.
     top_classes : bool
-        Whether a file may hold the top classes alone; see `disobey.comparison.files.completed`.
+        True if files may contain only the top classes; see `disobey.comparison.files.completed`.
 
     Raises
     ------
     UserError
-        For what cannot be read or cannot be right.
+        For unreadable or invalid input.
     """
     if split not in (None, *SPLITS):
         raise UserError(f"split: {split!r} is not train or test")
@@ -129,7 +129,7 @@ def align_models(
 
 
 def _hold_against(class_names: Sequence[str], models: Mapping[str, Splits], of: str) -> None:
-    """Refuse models whose classes are called otherwise; names that share none are only numbers."""
+    """Refuse models with other classes; if no class names are shared, compare only their number."""
     for name, splits in models.items():
         for columns in splits.values():
             classes = columns[LOGITS].shape[1:]
@@ -147,11 +147,11 @@ def _hold_against(class_names: Sequence[str], models: Mapping[str, Splits], of: 
 
 
 def _named_models(pairs: Sequence[Sequence[Any]], replicates: Sequence[Any]) -> dict[str, Any]:
-    """Return all models by their file or role, pair by pair, then the replicates."""
+    """Return all models by file or role, pair by pair, followed by the replicates."""
     roles = [
         (f"{role} of pair {k}" if pairs[1:] else role, model)
         for k, pair in enumerate(pairs, 1)
-        for role, model in zip(ROLES, pair, strict=False)  # the last may not be there
+        for role, model in zip(ROLES, pair, strict=False)  # the last may be missing
     ]
     roles += [(f"replicate {k}", model) for k, model in enumerate(replicates, 1)]
     names = [str(model) if _is_path(model) else role for role, model in roles]
@@ -178,7 +178,7 @@ def _is_path(model: Any) -> bool:
 
 
 def _read(model: Any, name: str, main: str) -> Splits:
-    """Return the splits of a model or of labels, as their arrays call them."""
+    """Return the splits of a model or of labels, by the names that their arrays give them."""
     if _is_path(model):
         return read_file(Path(model), main)
     if not isinstance(model, Mapping):
@@ -202,7 +202,7 @@ def _read(model: Any, name: str, main: str) -> Splits:
 
 
 def _splits_of(model: Any, name: str, where: str, main: str) -> Splits:
-    """Return the splits of a table or an array, with the ids and the class names beside it."""
+    """Return the splits of a table or an array, with its ids and class names."""
     if hasattr(model, "iloc"):  # of pandas
         splits = table_splits(name, model.to_frame(main) if model.ndim == 1 else model, main)
         if not any(main in columns for columns in splits.values()):
@@ -214,7 +214,7 @@ def _splits_of(model: Any, name: str, where: str, main: str) -> Splits:
 
 
 def _array(where: str, given: Any) -> np.ndarray:
-    """Return what was given as an array, (example, class); nothing of it may be masked."""
+    """Return the given data as an array, (example, class); refuse masked values."""
     if hasattr(given, "iloc"):  # of pandas
         return table_values(where, given)
     try:
@@ -228,7 +228,7 @@ def _array(where: str, given: Any) -> np.ndarray:
 
 
 def _named_splits(read: Sequence[Splits], split: str | None) -> list[Splits]:
-    """Let arrays that do not say of which split they are be of ``split``, or else of test."""
+    """Assign arrays without the name of a split to ``split``, by default to test."""
     if split is not None and not any(UNNAMED in splits for splits in read):
         raise UserError(f"split {split}: every array says of which split it is; leave it out")
     return [
@@ -237,7 +237,7 @@ def _named_splits(read: Sequence[Splits], split: str | None) -> list[Splits]:
 
 
 def _check_splits(read: Mapping[str, Splits], labels: Splits, name: str) -> None:
-    """Refuse models of other splits than the first, and labels of a split that no model has."""
+    """Refuse models with other splits than the first, and labels of a split that no model has."""
     first, *rest = read
     splits = read[first]
     for other in rest:

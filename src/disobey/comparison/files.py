@@ -1,8 +1,8 @@
 """Files of logits from any framework: npz, npy, parquet, and netCDF as this package writes it.
 
 Every format is read into splits with columns: ``logits``, and ``label``, ``clean_label``,
-``example_id`` and ``class_name`` where the file has them. Readers check that the columns can be
-told apart and that no value is missing; `check_numbers` refuses what cannot be logits.
+``example_id`` and ``class_name`` if the file has them. Readers check that the columns are
+unambiguous and that no value is missing; `check_numbers` refuses values that cannot be logits.
 """
 
 import re
@@ -20,20 +20,20 @@ from disobey.errors import UNREADABLE_ARRAYS, UserError, nearest
 if TYPE_CHECKING:
     import pandas as pd
 
-# The split of arrays that do not say which one they are of.
+# The split of arrays whose names contain no split.
 UNNAMED = ""
 LOGITS, LABEL, CLEAN_LABEL, ID, CLASS_NAME = (
     "logits", "label", "clean_label", "example_id", "class_name",
 )  # fmt: skip
 OF_EXAMPLES = (LOGITS, LABEL, CLEAN_LABEL, ID)
-SPLIT = "split"  # the column of a table that says which split a row is of
-NUMBERED = re.compile(r"(.*?)(\d+)")  # a column of one class: 3, c3, logit_3
+SPLIT = "split"  # the column of a table with the split of each row
+NUMBERED = re.compile(r"(.*?)(\d+)")  # a column with the logits of one class: 3, c3, logit_3
 TOP_CLASS, TOP_LOGIT, MISSING_MASS, CLASSES = "top_class", "top_logit", "missing_mass", "classes"
-# The kinds of numbers that each holds, as numpy names them.
+# The valid kinds of numpy dtypes of each column.
 OF_TOP = {TOP_CLASS: "iu", TOP_LOGIT: "iuf", MISSING_MASS: "f"}
-# Of stores, whose logits are of this type; a larger number is infinite there.
+# The largest logit of a store, which uses this type: a larger number becomes infinite.
 LARGEST = np.finfo(np.float32).max
-# A student may be shown this share of spread probability, mean over examples [our choice].
+# Largest share of spread probability in a student's targets, mean over examples [our choice].
 LARGEST_SPREAD = 0.1
 ONLY_TEACHERS = (
     "holds the top classes alone, and what was spread over the others would be compared as if it "
@@ -53,14 +53,14 @@ Splits = dict[str, Columns]
 def read_file(path: Path, main: str = LOGITS) -> Splits:
     """Read a file of logits, or with ``main="label"`` one of labels.
 
-    Its name says the format, see `READERS`; ``main`` is what an array is that is called after its
-    split only, or not at all. The result has the columns of ``train`` and ``test``, or of the one
-    split that has no name.
+    The suffix of its name determines the format, see `READERS`. ``main`` is the column of an array
+    that is named after its split only, or has no name. The result maps ``train`` and ``test``, or
+    the one split without a name, to their columns.
 
     Raises
     ------
     UserError
-        When the file is not there, cannot be read, or its contents are not clear.
+        If the file is missing, unreadable or ambiguous.
     """
     if not path.is_file():
         raise UserError(f"{path}: there is no such file")
@@ -78,7 +78,7 @@ def read_file(path: Path, main: str = LOGITS) -> Splits:
 
 
 def _complete(where: str, columns: Columns) -> None:
-    """Make logits of all classes where a split has the top ones alone; these stay beside them."""
+    """Add logits of all classes if a split has only the top classes, which are kept."""
     known = columns.pop(CLASSES, None)
     if TOP_CLASS not in columns and TOP_LOGIT not in columns:
         return
@@ -95,7 +95,7 @@ def _complete(where: str, columns: Columns) -> None:
 
 
 def refuse_rows(where: str, wrong: np.ndarray, what: str, values: np.ndarray | None = None) -> None:
-    """Refuse an array with ``wrong`` rows, (row,): names the first, with its value, and counts."""
+    """Refuse an array with ``wrong`` rows, (row,); name the first, its value and their number."""
     rows = np.flatnonzero(wrong)
     if rows.size:
         value = "" if values is None else f"{values[rows[0]]} "
@@ -105,7 +105,7 @@ def refuse_rows(where: str, wrong: np.ndarray, what: str, values: np.ndarray | N
 
 
 def whole(where: str, values: np.ndarray) -> np.ndarray:
-    """Return an array without a mask; a `UserError` names the row of a masked value."""
+    """Return an array without its mask; a `UserError` names the row of a masked value."""
     if not isinstance(values, np.ma.MaskedArray):
         return values
     missing = np.atleast_1d(np.ma.getmaskarray(values))
@@ -115,7 +115,7 @@ def whole(where: str, values: np.ndarray) -> np.ndarray:
 
 
 def examples_first(values: np.ndarray, dims: Sequence[object]) -> np.ndarray:
-    """Return an array whose dimensions have names as (example, class), if they say the reverse."""
+    """Return an array as (example, class), transposed if its dimensions are named in reverse."""
     return values.T if _are_turned(dims) else values
 
 
@@ -125,10 +125,10 @@ def _are_turned(dims: Sequence[object]) -> bool:
 
 
 def of_coordinates(dims: Sequence[object], values: Mapping[object, np.ndarray]) -> Columns:
-    """Return the ids, (example,), and class names, (class,), that coordinates hold, if any.
+    """Return the ids, (example,), and class names, (class,), of the coordinates, if any.
 
     ``dims`` are the names of the logits' dimensions, ``values`` the coordinates by these names. Ids
-    are whole numbers or text and do not repeat; names of classes do not merely count them.
+    are unique whole numbers or text; class names that merely count the classes are ignored.
     """
     in_order = reversed(dims) if _are_turned(dims) else dims
     found = {
@@ -145,7 +145,7 @@ def of_coordinates(dims: Sequence[object], values: Mapping[object, np.ndarray]) 
 
 
 def _count_only(names: Sequence[object] | np.ndarray) -> bool:
-    """Return whether names of classes are the numbers that classes without a name have."""
+    """Return True if class names are merely the numbers of the classes."""
     return list(map(str, names)) == list(map(str, range(len(names))))
 
 
@@ -172,8 +172,8 @@ def _numpy(path: Path, main: str) -> Splits:
 def named(where: str, arrays: Mapping[str, np.ndarray], main: str = LOGITS) -> Splits:
     """Sort arrays by their names: ``test``, ``logits``, ``test_label``, ``label``, ...
 
-    ``where`` says in messages what holds them; ``main`` is as in `read_file`. A `UserError` refuses
-    a name that is not known, given twice, or that does not say of which split it is.
+    ``where`` is the name of their source in messages; ``main`` is as in `read_file`. A `UserError`
+    refuses a name that is unknown, given twice, or ambiguous as to its split.
     """
     roles = _roles(main)
     splits: Splits = {}
@@ -191,7 +191,7 @@ def named(where: str, arrays: Mapping[str, np.ndarray], main: str = LOGITS) -> S
 
 
 def _names(array: np.ndarray) -> np.ndarray:
-    """Return names of classes as text, (class,), also where there is one alone."""
+    """Return names of classes as text, (class,), even a single name."""
     text = np.char.decode(array, errors="replace") if array.dtype.kind == "S" else array
     return np.atleast_1d(text)
 
@@ -207,7 +207,7 @@ def _roles(main: str) -> dict[str, tuple[str, str]]:
 
 
 def _with_names_for_all(where: str, splits: Splits, main: str) -> Splits:
-    """Give columns without a split to the one split there is; class names to every one."""
+    """Assign columns without a split to the only split, and class names to every split."""
     others = [split for split in splits if split != UNNAMED]
     if not others or UNNAMED not in splits:
         return splits
@@ -238,7 +238,7 @@ def _parquet(path: Path, main: str) -> Splits:
 
 
 def table_splits(where: str, table: "pd.DataFrame", main: str = LOGITS) -> Splits:
-    """Return the splits of a table, see `read_file`; ``where`` says in messages what it is."""
+    """Return the splits of a table, see `read_file`; ``where`` is its name in messages."""
     if table.columns.nlevels > 1:
         raise UserError(f"{where}: its columns have names of several parts; give each one name")
     table = _with_index(table)
@@ -253,10 +253,10 @@ def table_splits(where: str, table: "pd.DataFrame", main: str = LOGITS) -> Split
 
 
 def _with_index(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Return a table whose index has become columns where it says something of the rows.
+    """Return a table whose index has become columns if it is informative.
 
-    An index that names no column is the rows' ids, unless it only counts them or repeats itself, as
-    that of concatenated batches does.
+    An index without the name of a column becomes the ids, unless it only counts the rows or repeats
+    itself, as after a concatenation of batches.
     """
     known = [name for name in table.index.names if name in (*OF_EXAMPLES, SPLIT)]
     if known:
@@ -268,7 +268,7 @@ def _with_index(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def table_values(where: str, table: Any) -> np.ndarray:
-    """Return what pandas holds as numpy has it, also where pandas keeps missing values apart."""
+    """Return pandas data as a numpy array, even if pandas stores missing values separately."""
     if table.ndim > 1:
         parts = [table_values(where, table.iloc[:, k]) for k in range(table.shape[1])]
         return np.stack(parts, axis=1) if parts else np.empty(table.shape)
@@ -300,7 +300,7 @@ def _logits_of(where: str, table: "pd.DataFrame", names: list[str]) -> Columns:
 
 
 def _in_order(where: str, names: list[str]) -> list[str]:
-    """Return the columns of the classes, by their numbers where most have some."""
+    """Return the columns of the classes, ordered by their numbers if most have one."""
     parts = {name: NUMBERED.fullmatch(str(name)) for name in names}
     prefixes = Counter(part[1] for part in parts.values() if part)
     prefix, count = next(iter(prefixes.most_common(1)), ("", 0))
@@ -348,8 +348,8 @@ def _by_split(where: str, split: np.ndarray, columns: Columns) -> Splits:
 
 
 def _netcdf(path: Path, main: str) -> Splits:
-    """Read a store of this package: a group per split; or variables without a group."""
-    import disobey.stores.reader  # noqa: F401 - before netCDF4: it sets how files are locked
+    """Read a store of this package, with a group per split, or variables without a group."""
+    import disobey.stores.reader  # noqa: F401 - before netCDF4: it configures file locking
 
     import netCDF4  # isort: skip
 
@@ -363,7 +363,7 @@ def _netcdf(path: Path, main: str) -> Splits:
 
 
 def _group(path: Path, split: str, group: Any, main: str) -> Columns:
-    """Return the variables of a group that are known here."""
+    """Return the variables of a group that have known names."""
     variables = group.variables
     if main not in variables:
         raise UserError(
@@ -388,20 +388,20 @@ READERS: Mapping[str, Callable[[Path, str], Splits]] = {
 }
 
 
-# --- a teacher's top classes alone -----------------------------------------------------------
+# --- a teacher's top classes only ------------------------------------------------------------
 
-# An API, or a file that must stay small, gives the k largest of a teacher's log-probabilities.
-# Nothing says how these share the *missing mass* m, the probability of all other classes. It is
-# spread evenly [our choice]: of all completions this one has the largest entropy and invents no
+# An API, or a file that must stay small, has only the k largest of a teacher's log-probabilities.
+# How the other classes share their probability, the *missing mass* m, is unknown. It is spread
+# evenly [our choice]: this completion has the largest entropy of all and invents no
 # ranking. So ln p is ln(p_i) for a given class i and ln(m / (K - k)) for each of the others.
 #
 # At temperature 1 the probabilities of the given classes, and the teacher's confidence in its own
 # prediction, are exact. At a higher temperature the even tail grows, and a student would learn it
-# instead of its teacher: `spread_share` says how much.
+# instead of its teacher: `spread_share` measures it.
 
 
 def completed(where: str, columns: Mapping[str, np.ndarray], classes: int) -> np.ndarray:
-    """Return logits of all classes, float64 (example, class): ln p, with even mass outside the top.
+    """Return logits ln p of all classes, float64 (example, class); missing mass is spread evenly.
 
     ``columns`` are ``top_class``, whole numbers, and ``top_logit``, logits or log-probabilities,
     both (example, k), and ``missing_mass``, the probability outside of the top, (example,).
@@ -409,9 +409,9 @@ def completed(where: str, columns: Mapping[str, np.ndarray], classes: int) -> np
     Raises
     ------
     UserError
-        With row, for arrays that are missing or do not fit, classes that do not exist or come
-        twice, a missing mass that is not between 0 and 1, and one so large that each of the other
-        classes would be more probable than the least of the top.
+        For arrays that are missing or do not fit, classes that do not exist or are repeated, a
+        missing mass that is not between 0 and 1, and one so large that each of the other classes
+        would be more probable than the least probable top class. The message names the row.
     """
     lacking = [name for name in OF_TOP if name not in columns]
     if lacking:
@@ -452,7 +452,7 @@ def completed(where: str, columns: Mapping[str, np.ndarray], classes: int) -> np
 
 
 def spread_share(logits: np.ndarray, given: np.ndarray, temperature: float) -> float:
-    """Return how much of the softened probability was spread, mean over examples.
+    """Return the share of the softened probability that was spread evenly, mean over examples.
 
     ``logits`` are those of `completed`, ``given`` the top classes, (example, k).
     """
@@ -460,11 +460,11 @@ def spread_share(logits: np.ndarray, given: np.ndarray, temperature: float) -> f
     return float(1 - np.take_along_axis(p, given.astype(np.int64), 1).sum(1).mean())
 
 
-# --- what can be told before anything is made of them: for planning --------------------------
+# --- checks and facts for planning, before any run -------------------------------------------
 
 
 def check_numbers(values: np.ndarray, where: str) -> None:
-    """Refuse what cannot be logits or probabilities of shape (example, class).
+    """Refuse values that cannot be logits or probabilities of shape (example, class).
 
     Raises
     ------
@@ -490,15 +490,15 @@ def check_numbers(values: np.ndarray, where: str) -> None:
 
 
 def logits_facts(path: Path) -> dict[str, Any]:
-    """Return sizes and label noise of each split of a file of logits, as `read_file` calls them.
+    """Return sizes and label noise of each split of a file of logits, by `read_file`'s names.
 
     These are ``rows``, ``classes``, and ``noise``, the share of given labels that differ from the
-    clean ones; None where not both are there. Of top classes alone also ``top``, how many.
+    clean ones, None unless both exist. If the file has only top classes, ``top`` is their number.
 
     Raises
     ------
     UserError
-        For a file that cannot be read, and for what cannot be logits.
+        For an unreadable file, and for values that cannot be logits.
     """
     found = {}
     for split, columns in read_file(path).items():
@@ -522,7 +522,7 @@ def labels_facts(path: Path) -> dict[str, Any]:
 
 
 def spread_at(temperature: float, split: str) -> Callable[[Path], dict[str, Any]]:
-    """Return a fact about a file of top classes, see `disobey.stores.contents.facts_of`."""
+    """Return a function that measures `spread_share`, for `disobey.stores.contents.facts_of`."""
 
     def spread(path: Path) -> dict[str, Any]:
         columns = read_file(path)[split]

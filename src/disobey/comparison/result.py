@@ -52,22 +52,22 @@ Table = tuple[Sequence[str], list[tuple[str, ...]]]
 
 @dataclass(frozen=True)
 class Held:
-    """A claim held against one split.
+    """A claim evaluated on one split.
 
     Attributes
     ----------
     claim : Claim
     number : Number
-        Its estimate; with one pair ``low`` and ``high`` are NaN.
+        The estimate; with one pair ``low`` and ``high`` are NaN.
     low, high : float
-        Ends of the 95 % interval; NaN where there is none.
+        Ends of the 95 % interval; NaN if there is none.
     covers : str
         The units of the interval: ``pairs and examples``, ``examples only``, or empty. Only the
         first gives a verdict: the other takes these trained models as they are.
     verdict : str
-        ``holds``, ``contrary`` or ``undecided``; empty where there is none.
+        ``holds``, ``contrary`` or ``undecided``; empty if there is none.
     missing : tuple of str
-        What an estimate needs in addition.
+        The inputs that are missing for an estimate.
     """
 
     claim: Claim
@@ -86,16 +86,16 @@ class Held:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """A student compared with its teacher; made by `disobey.compare`.
+    """A comparison of students with their teachers, returned by `disobey.compare`.
 
     Attributes
     ----------
     analysis : Analysis
         All statistics, split by split, in the form of a study's setting.
     replicates : int
-        How many models A, G, A_z and B were conditioned on, for each pair.
+        The number of models per pair that A, G, A_z and B were conditioned on.
     notes : tuple of str
-        How rows were matched.
+        How the rows were matched.
     models : mapping of str to Aligned
         By split, all models over the same examples.
 
@@ -122,23 +122,23 @@ class Comparison:
 
     @property
     def has_reference(self) -> bool:
-        """Whether a model without a teacher was given."""
+        """True if a model without a teacher was given."""
         return REFERENCE in self.analysis.splits[self.splits[0]].compared.values
 
     def has_labels(self, split: str) -> bool:
-        """Whether the labels of a split were given."""
+        """Return True if the labels of a split were given."""
         return not math.isnan(self.value("accuracy", STUDENT, split))
 
     def value(
         self, statistic: str, model: str = STUDENT, split: str | None = None, subset: str = ALL
     ) -> float:
-        """Return the estimate of one statistic, as `disobey.analysis.names` calls them."""
+        """Return the estimate of one statistic, by its name in `disobey.analysis.names`."""
         if statistic not in STATISTICS:
             raise UserError(f"there is no statistic {statistic}; {nearest(statistic, STATISTICS)}")
         return self.analysis.number(statistic, model, split or self.splits[0], subset)[0]
 
     def held(self, split: str) -> list[Held]:
-        """Hold the claims against one split."""
+        """Evaluate the claims on one split."""
         claims = [claim for claim in (*CLAIMS, *PAYOFF_CLAIMS) if claim.split == split]
         if not math.isnan(self.value("accuracy", STUDENT, split, MISLABELLED)):
             claims += [claim for claim in NOISE_CLAIMS if claim.split == split]
@@ -159,13 +159,13 @@ class Comparison:
         return tuple(name for name, missing in wanted.items() if missing)
 
     def frame(self) -> "pd.DataFrame":
-        """Return every number, one a row.
+        """Return every number, one per row.
 
         Returns
         -------
         DataFrame
             Columns ``split``, ``subset``, ``model``, ``statistic``, ``value``, ``low``, ``high``,
-            ``interval`` (what it is over, see `Held`), ``pairs`` and ``n`` (examples). Statistics
+            ``interval`` (its units, `Held.covers`), ``pairs`` and ``n`` (examples). Statistics
             without a value are left out.
         """
         import pandas as pd
@@ -194,11 +194,11 @@ class Comparison:
 
 
 def interval_of(number: Number, within: tuple[float, float]) -> tuple[float, float, str]:
-    """Return low, high and what the interval is over; it is cut to the values ``within``.
+    """Return low, high and the units of an interval, which is clipped to ``within``.
 
-    Over pairs crossed with examples, as everywhere here; with one pair estimate +- 1.96 sqrt(v), v
-    the variance when test examples are resampled. On a training split, whose examples are the
-    population, one pair has none.
+    With several pairs it is over pairs crossed with examples; with one pair it is estimate +- 1.96
+    sqrt(v), where v is the variance over resampled test examples. On a training split, whose
+    examples are the population, one pair has no interval.
     """
     if not math.isnan(number.low):
         return number.low, number.high, BY_PAIRS
@@ -209,7 +209,7 @@ def interval_of(number: Number, within: tuple[float, float]) -> tuple[float, flo
     return low, high, BY_EXAMPLES
 
 
-# --- in words: plain text for a terminal, and Markdown ----------------------------------------
+# --- output: plain text for a terminal, and Markdown ------------------------------------------
 
 
 def text(comparison: Comparison, width: int = WIDTH) -> str:
@@ -261,7 +261,7 @@ def _examples(comparison: Comparison, split: str) -> str:
 
 
 def verdicts(comparison: Comparison, split: str) -> Table:
-    """Return head and rows of the table of claims."""
+    """Return the header and the rows of the table of claims."""
     return HEAD, [_row(held) for held in comparison.held(split)]
 
 
@@ -287,9 +287,9 @@ def _row(held: Held) -> tuple[str, ...]:
 
 
 def meaning(held: Held, how: Statistic) -> str:
-    """Say in a line what an estimate and its interval mean for the claim.
+    """Return one line on what an estimate and its interval mean for the claim.
 
-    One pair is one seed: whatever its interval over examples, there is no verdict.
+    One pair is one seed: it has no verdict, whatever its interval over examples.
     """
     claim, null = held.claim, f"{how.scale * held.claim.null:g}"
     if held.missing:
@@ -320,7 +320,7 @@ def meaning(held: Held, how: Statistic) -> str:
 
 
 def described(comparison: Comparison, split: str) -> Table:
-    """Return head and rows of the statistics of each model over all examples."""
+    """Return the header and the rows of the statistics of each model over all examples."""
     models = [TEACHER, *([REFERENCE] if comparison.has_reference else []), STUDENT]
     rows = []
     for name in (*PRIMARY, *PLOTTED, *FIDELITY, *QUALITY, *PAYOFF, *MUTUAL, *MISTAKES):
@@ -332,7 +332,7 @@ def described(comparison: Comparison, split: str) -> Table:
     return ("statistic", *models), rows
 
 
-# --- what is not known -----------------------------------------------------------------------
+# --- caveats ---------------------------------------------------------------------------------
 
 NO_REPLICATE = (
     "Without a replicate (a teacher of another seed: --replicate) exaggeration, underfitting and "
@@ -365,7 +365,7 @@ NO_LABELS = (
 
 
 def caveats(comparison: Comparison) -> list[str]:
-    """Return what the given files cannot tell, one sentence or two each."""
+    """Return what cannot be concluded from the given files, one or two sentences each."""
     found = [REPLICATES if comparison.replicates else NO_REPLICATE]
     found.append(ONE_PAIR if comparison.pairs == 1 else SEVERAL_PAIRS)
     if not comparison.has_reference:
@@ -385,9 +385,9 @@ def _filled(line: str, width: int) -> list[str]:
 
 
 def _aligned(table: Table, below: bool = False) -> list[str]:
-    """Return the lines of a table; where ``below``, the last cell of a row has its own line.
+    """Return the lines of a table; if ``below``, the last cell of a row has its own line.
 
-    Sentences in a last column would be broken into short pieces.
+    In a narrow last column, sentences would be broken into short pieces.
     """
     head, rows = table
     cells = [head[:-1], *(row[:-1] for row in rows)] if below else [head, *rows]

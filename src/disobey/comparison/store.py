@@ -1,12 +1,13 @@
 """The store of several models over the same examples, which analyses and explorers read.
 
-Groups ``train`` and ``test``, of which one may be missing, each with ``teacher_0``, ``student_0``
-and so on ``(example, class)`` float32, by role and seed, ``reference_...`` where there are any;
-teachers beyond the number of students are replicates. ``example_id``, and ``label`` and
-``clean_label`` where they are known; ``class``, the names of the classes, which the attribute
-``class_names`` holds too, as JSON. If ids are text, ``text`` has them and ``example_id`` counts
-them. Where a teacher's file has its top classes only, the attributes ``missing_mass_mean`` and
-``missing_mass_max`` of a group say how much was spread evenly over the others.
+The store has groups ``train`` and ``test``, or one of them. Each has the logits of the models,
+float32 ``(example, class)``, named by role and seed: ``teacher_0``, ``student_0`` and so on, and
+``reference_0`` if there are references; teachers beyond the number of students are replicates. It
+also has ``example_id``, ``label`` and ``clean_label`` if they are known, and ``class``, the names
+of the classes, which are also the attribute ``class_names``, as JSON. If ids are text, ``text``
+contains them and ``example_id`` counts them. If a teacher's file has only its top classes, the
+attributes ``missing_mass_mean`` and ``missing_mass_max`` of a group are the probability that was
+spread evenly over the other classes.
 """
 
 import json
@@ -18,15 +19,15 @@ from disobey.analysis.names import REFERENCE, STUDENT, TEACHER
 from disobey.comparison.alignment import Aligned
 from disobey.stores.writer import NetcdfWriter
 
-# In the order in which a pair is given.
+# In the order of a pair.
 ROLES = (TEACHER, STUDENT, REFERENCE)
 
 
 def by_role(aligned: Aligned, pairs: int, each: int) -> dict[str, list[np.ndarray]]:
-    """Return the logits of all models, (example, class), by their roles.
+    """Return the logits of all models, (example, class), by role.
 
     ``aligned`` has ``pairs`` times ``each`` models pair by pair, then the replicates, which are
-    returned as teachers beyond the number of pairs; ``each`` is 2, or 3 with a reference.
+    appended to the teachers; ``each`` is 2, or 3 with a reference.
     """
     models = aligned.logits
     roles = {role: models[k : pairs * each : each] for k, role in enumerate(ROLES[:each])}
@@ -41,9 +42,9 @@ def write_models(
     each: int,
     class_names: Sequence[str] | None = None,
 ) -> None:
-    """Write the store's groups, one for each split, and its attribute ``class_names``.
+    """Write the store's groups, one per split, and its attribute ``class_names``.
 
-    See `by_role` for ``pairs`` and ``each``; without ``class_names`` the files' own are taken.
+    See `by_role` for ``pairs`` and ``each``; ``class_names`` defaults to the files' own.
     """
     names = list(class_names or next(iter(aligned.values())).class_names)
     writer.annotate("/", class_names=json.dumps(names))

@@ -1,8 +1,8 @@
 """The figures of a study.
 
-A kind of figure is drawn by ``draw(analyses)`` of the module with its name, by ``draw_<kind>`` of a
-module in `SHARED`, or as an entry of `forest.FORESTS`. ``analyses`` are by setting, in the order of
-the study; a ValueError says what they lack.
+A kind of figure is drawn by ``draw(analyses)`` in the module with its name, by ``draw_<kind>`` in a
+module of `SHARED`, or as an entry of `forest.FORESTS`. ``analyses`` maps settings to their
+analyses, in the order of the study; a ValueError names what is missing.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Modules that draw several kinds.
+# Modules that draw several kinds of figures.
 SHARED = {
     "bias": ("trajectories",),
     "confidence": ("steps",),

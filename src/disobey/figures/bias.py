@@ -1,4 +1,4 @@
-"""Progress along eigendirections: paths of all models, and their progress in ratio to others'."""
+"""Progress along eigendirections: paths of all models, and ratios of their progress."""
 
 import math
 from collections.abc import Sequence
@@ -48,14 +48,14 @@ Unit = tuple[Bias, str]
 
 PATHS = (REFERENCE, STUDENT)
 MOST_PATHS, MOST_RATIOS = 5, 4
-# Inches. Ratios share their vertical scale, which only the first panel of a row labels.
+# Inches. Ratios share their vertical scale, which is labelled only in the first panel of a row.
 LEFT, BELOW, HEIGHT = 0.4, 0.26, 1.2
 SHARED_LEFT, INDENT = 0.12, 0.28
 # Any: matplotlib's options are of all types.
 THEOREM_STYLE: dict[str, Any] = {
     "color": style.INK, "linewidth": style.MEDIUM, "linestyle": (0, (1, 1)),
 }  # fmt: skip
-# Models at one rank spread over this share of the way to the next rank.
+# The models at a rank are spread over this share of the distance to the next rank.
 SPREAD = 0.6
 
 
@@ -65,7 +65,7 @@ def printed_ratio(bias: Bias, layer: str) -> str:
 
 
 def units(analyses: dict[str, Analysis]) -> list[Unit]:
-    """Return settings and layers that have a bias analysis, in the order of the study."""
+    """Return the settings and layers that have a bias analysis, in the order of the study."""
     found = [analysis.bias for analysis in analyses.values() if analysis.bias is not None]
     return [(bias, layer) for bias in found for layer in bias.layers]
 
@@ -119,7 +119,7 @@ def _draw_planes(sheet: Sheet, chosen: list[Unit]) -> None:
 
 
 def _linear(axes: Axes, data: xr.Dataset) -> None:
-    """Draw the linear model's paths as far as the student gets along the leading direction."""
+    """Draw the linear model's paths up to the student's progress along the leading direction."""
     paths = {
         model: data.linear.sel(linear_model=model).transpose("linear_point", "direction").values
         for model in PATHS
@@ -132,7 +132,7 @@ def _linear(axes: Axes, data: xr.Dataset) -> None:
 def _path(axes: Axes, path: np.ndarray, model: str, name: str) -> None:
     """Draw a path (point, direction) in the plane of the leading and the last direction."""
     role = style.ROLES[model]
-    # Paths begin where no step was taken, which the histories do not repeat.
+    # Paths begin before the first step, which the histories do not contain.
     leading, last = (np.concatenate([[0.0], path[:, index]]) for index in (0, -1))
     (line,) = axes.plot(leading, last, color=role.colour, gid=f"path/{name}")
     line.set(marker=role.marker, markevery=[-1], markersize=style.BINNED_SIZE)
@@ -167,7 +167,7 @@ def _ratios(sheet: Sheet, chosen: list[Unit]) -> None:
 
 
 def _ratio_lines(bias: Bias, layer: str) -> list[Series]:
-    """Return the ratio of progress of student and placebos at each rank but the leading one."""
+    """Return the ratio of progress of student and placebos at each rank except the leading one."""
     data, lines = bias.layers[layer], []
     ranks = tuple(int(rank) for rank in data["rank"].values[1:])
     for model in (STUDENT, *bias.placebos(layer)):
@@ -183,7 +183,7 @@ def _draw_ratios(axes: Axes, lines: Sequence[Series], width: float) -> None:
     """Draw the lines of one panel, ``width`` inches wide, side by side at each rank."""
     style.null_line(axes, "y", NO_CHANGE)
     ranks = lines[0].places
-    # Beside the first and the last rank there is only the scale's own room.
+    # Beyond the first and the last rank there is only the scale's own margin.
     spread = min(SPREAD / max(len(ranks), 2), 2 * ROOM / (1 + 2 * ROOM))
     draw_lines(axes, lines[::-1], -spread * width / len(lines))
     scale(axes, "x", ranks, log=True)
@@ -193,31 +193,31 @@ def _draw_ratios(axes: Axes, lines: Sequence[Series], width: float) -> None:
 
 # --- trajectories in the planes of 15 pairs of eigendirections --------------------------------
 
-# From the back to the front.
+# In drawing order, from back to front.
 MODELS = (TEACHER, REFERENCE, STUDENT)
-# Pairs are counted where teacher and student are the same model, so the reference is a second seed
-# of the teacher.
+# Pairs are counted only if teacher and student are the same kind of model, so the reference is a
+# second seed of the teacher.
 LABELS = {TEACHER: "teacher", REFERENCE: "second seed", STUDENT: "distilled student"}
 COLUMNS, PAIR_HEIGHT, PAIR_LEFT, PAIR_BELOW = 5, 0.78, 0.34, 0.13
-# Room for the names of the axes, at the left of the first column and below the last row.
+# Margin for the labels of the axes, left of the first column and below the last row.
 FIRST, LAST = 0.13, 0.12
-# Between two numbers, in inches.
+# Distance between two numbers, in inches.
 APART = 0.05
 WHAT = {"": f"‖(W{NBSP}−{NBSP}W(0))v‖", OF_NORMS: "‖Wv‖"}
 STAR: dict[str, Any] = {"marker": "*", "markeredgewidth": 0}
-# Lines and stars. The teacher's are wider, to show below a second seed on the same way.
+# Widths of lines and stars. The teacher's are wider, to be visible below a second seed's.
 WIDTHS = {TEACHER: (1.5, 6.5), REFERENCE: (0.6, 4.5), STUDENT: (0.8, 5.0)}
-MAX_TICKS = 3  # of numbers with many digits
+MAX_TICKS = 3  # for numbers with many digits
 OTHER_SEEDS: dict[str, Any] = {"linewidth": 0.35, "alpha": 0.3}
 
 
 @style.styled
 def draw_trajectories(analyses: dict[str, Analysis]) -> Figure:
-    """Draw the pairs drawn for one setting's first tracked layer and first seed.
+    """Draw the pairs of eigendirections of a setting's first tracked layer and first seed.
 
-    Where all models start where the teacher does the norm of the weights is shown, as in the paper;
-    else progress, the norm of how far they have moved, and the other seeds fainter: of norms, each
-    seed starts elsewhere. Counts and ratios are of progress either way.
+    If all models start at the teacher's initial weights, the norm of the weights is shown, as in
+    the paper. Otherwise progress is shown, the norm of their change, with the other seeds fainter;
+    norms of other seeds start elsewhere. Counts and ratios are always of progress.
     """
     setting, bias = (one := only("trajectories", analyses)).setting, one.bias
     if bias is None or PAIRS_DRAWN not in bias.layers[bias.first]:
@@ -243,13 +243,13 @@ def draw_trajectories(analyses: dict[str, Analysis]) -> Figure:
 
 
 def pairs_of(bias: Bias) -> tuple[xr.Dataset, str]:
-    """Return the first layer, and `OF_NORMS` where its pairs show norms of weights, else ``""``."""
+    """Return the first layer, and `OF_NORMS` if its pairs show norms of weights, else ``""``."""
     data = bias.layers[bias.first]
     return data, OF_NORMS if OF_NORMS + PAIRS_DRAWN in data else ""
 
 
 def _handles(data: xr.Dataset, prefix: str) -> list[Line2D]:
-    """Return the legend: each model with the count of the pairs that are drawn, and the star."""
+    """Return the legend: each model with its count over the drawn pairs, and the star."""
     found = []
     for model in MODELS:
         label = LABELS[model]
@@ -264,7 +264,7 @@ def _handles(data: xr.Dataset, prefix: str) -> list[Line2D]:
 
 
 def _expected(bias: Bias) -> str:
-    """Return the count over all pairs and seeds, of student, second seed and placebos."""
+    """Return a line with the counts over all pairs and seeds: student, second seed, placebos."""
     layer = bias.first
     labels = [(model, LABELS[model].removeprefix("distilled ")) for model in (STUDENT, REFERENCE)]
     labels += [(name, style.role_of(name).label) for name in bias.placebos(layer)]
@@ -285,10 +285,10 @@ def draw_pair(axes: Axes, data: xr.Dataset, prefix: str, pair: int) -> None:
 
 
 def draw_paths(axes: Axes, data: xr.Dataset, prefix: str, ranks: list[int], name: str) -> None:
-    """Draw the paths of all models in the plane of two directions, to a star at their ends.
+    """Draw the paths of all models in the plane of two directions, each ending in a star.
 
-    ``ranks`` are the direction across and the one up. With the prefix `OF_NORMS` norms of weights
-    are drawn, without it progress; ``name`` is part of the gids of paths.
+    ``ranks`` are the horizontal and the vertical direction. With the prefix `OF_NORMS`, norms of
+    weights are drawn, otherwise progress; ``name`` is part of the gids of the paths.
     """
     shown: list[np.ndarray] = []
     for model in (known for known in MODELS if known in data.model.values):
@@ -308,7 +308,7 @@ def draw_paths(axes: Axes, data: xr.Dataset, prefix: str, ranks: list[int], name
 
 
 def _paths(data: xr.Dataset, prefix: str, model: str, ranks: list[int]) -> np.ndarray:
-    """Return the shown ways along two directions from the start of training, (seed, 2, point)."""
+    """Return the paths along two directions from the start of training, (seed, 2, point)."""
     along = [list(data["rank"].values).index(rank) for rank in ranks]
     of_model = data.sel(model=model).isel(direction=along)
     recorded = of_model[prefix.removesuffix("_") or "progress"]
@@ -321,19 +321,19 @@ def _paths(data: xr.Dataset, prefix: str, model: str, ranks: list[int]) -> np.nd
 
 
 def _write_ratios(axes: Axes, log_ratio: xr.DataArray) -> None:
-    """Write the ratios to the teacher along the bottom direction at the right, above a panel."""
+    """Write the ratios to the teacher along the bottom direction above a panel, on the right."""
     right = 0.0
     for model in (REFERENCE, STUDENT):
         role = style.ROLES[model]
         ratio = math.exp(float(log_ratio.sel(model=model)))
-        # A model that ends before the first level has no ratio.
+        # A model that does not reach the first level has no ratio.
         text = f"{role.glyph}{NBSP}{'–' if math.isnan(ratio) else number(ratio)}"
         style.write(axes, text, (1, 1), (-right, 2), color=role.colour, ha="right")
         right += (style.text_width(text, style.SMALL_SIZE) + APART) / style.POINT
 
 
 def _name_axes(made: list[Axes], what: str) -> None:
-    """Name the axes once, in the middle of the grid's edges."""
+    """Label the axes once, in the middle of the grid's edges."""
     rows = len(made) // COLUMNS
     below, beside = made[(rows - 1) * COLUMNS + COLUMNS // 2], made[rows // 2 * COLUMNS]
     below.set_xlabel(f"{what} along the top direction (first rank)")

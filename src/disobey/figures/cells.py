@@ -1,4 +1,4 @@
-"""Squares that plot a model against its teacher: counts in cells, binned means, sizes of splits."""
+"""Square panels of a model against its teacher: cell counts, binned means, split sizes."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,16 +16,16 @@ from disobey.figures import style
 from disobey.figures.sheet import even_ticks, put_ticks, say
 from disobey.numbers import NBSP, interval
 
-# The names of the axes.
+# The labels of the axes.
 X, Y = "teacher (logit)", "model (logit)"
 # The student first: the reference is its control.
 MODELS = (STUDENT, REFERENCE)
-# Share of the examples beyond either end of a scale, and room on either side of the rest.
+# Share of the examples beyond either end of a scale, and the margin on either side of the others.
 TAIL, ROOM = 0.001, 0.03
-# The scale of a panel without an example.
+# The scale of a panel without examples.
 FALLBACK = (-1.0, 1.0)
 MAX_TICKS = 3
-# Share of a scale at either end without a tick: its label would reach into the next panel.
+# Share of a scale without ticks at either end: a label would extend into the next panel.
 INSET = 0.08
 CASING = 1.8
 
@@ -48,7 +48,7 @@ def size(analysis: Analysis, split: str = "test", subset: str = ALL) -> str:
 
 
 def only(kind: str, analyses: Mapping[str, Analysis]) -> Analysis:
-    """Return the setting of a figure that shows one."""
+    """Return the only setting of a figure; raise a ValueError if there are several."""
     if len(analyses) != 1:
         raise ValueError(
             f"the figure {kind} shows one setting, got {len(analyses)}; draw one figure each"
@@ -57,42 +57,42 @@ def only(kind: str, analyses: Mapping[str, Analysis]) -> Analysis:
 
 
 def models_of(data: xr.Dataset) -> list[str]:
-    """Return the models that a split compares with the teacher, the student first."""
+    """Return the models that are compared with the teacher in a split, the student first."""
     return [model for model in MODELS if model in data.compared.values]
 
 
 def shown_in(analyses: Iterable[Analysis]) -> list[str]:
-    """Return the models that any split of any setting compares with the teacher."""
+    """Return the models that are compared with the teacher in any split of any setting."""
     shown = {model for one in analyses for data in one.splits.values() for model in models_of(data)}
     return [model for model in MODELS if model in shown]
 
 
 def legend(analyses: Mapping[str, Analysis]) -> list[Line2D]:
-    """Return the entries of the models and of the diagonal."""
+    """Return the legend entries of the models and of the diagonal."""
     models = shown_in(analyses.values())
     return [*(style.handle(model) for model in models), diagonal_handle("as the teacher")]
 
 
 def diagonal_handle(label: str) -> Line2D:
-    """Return the legend's entry of the line on which both models are equally confident."""
+    """Return the legend entry of the line on which both models are equally confident."""
     look: dict[str, Any] = {"color": style.INK, "linestyle": style.DASHED, "label": label}
     return Line2D([], [], linewidth=style.MEDIUM, **look)
 
 
 def head(analysis: Analysis, split: str, *lines: str) -> str:
-    """Return split and size of a panel, then ``lines``."""
+    """Return the heading of a panel: split, size and ``lines``."""
     return "\n".join([f"{split}, n{NBSP}={NBSP}{size(analysis, split)}", *lines])
 
 
 def printed(analysis: Analysis, statistic: str, model: str, split: str, subset: str = ALL) -> str:
-    """Return estimate and interval of a statistic; the line may break between them."""
+    """Return estimate and interval of a statistic as text, which may break between them."""
     null = statistic_of(statistic).null_of(model)
     numbers = interval(*analysis.number(statistic, model, split, subset), null)
     return numbers.replace(f"{NBSP}[", " [")
 
 
 def with_glyph(model: str, text: str) -> str:
-    """Return a text after the glyph of a model."""
+    """Return a text preceded by the glyph of a model."""
     return f"{style.ROLES[model].glyph}{NBSP}{text}"
 
 
@@ -102,7 +102,7 @@ def draw_cells(axes: Axes, edges: np.ndarray, cells: np.ndarray, model: str) -> 
     Returns
     -------
     bool
-        Whether there was an example.
+        True if there was any example.
     """
     if not cells.any():
         say(axes)
@@ -117,7 +117,7 @@ def draw_cells(axes: Axes, edges: np.ndarray, cells: np.ndarray, model: str) -> 
 def draw_means(
     axes: Axes, across: np.ndarray, up: np.ndarray, model: str, gid: str = "binned"
 ) -> None:
-    """Draw a model's means within quantile bins as a line of its marks, cased in white."""
+    """Draw a model's means within quantile bins as a line with markers, outlined in white."""
     role = style.ROLES[model]
     axes.plot(across, up, color=style.HOLLOW, linewidth=CASING, zorder=3)
     (line,) = axes.plot(across, up, zorder=4, gid=f"{gid}/{model}")
@@ -126,7 +126,7 @@ def draw_means(
 
 
 def draw_models(axes: Axes, data: xr.Dataset, prefix: str = "") -> None:
-    """Draw a split: cells of its first model, means of all, on a scale that holds them.
+    """Draw a split: cells of its first model and means of all models, on a scale that fits them.
 
     Names of variables begin with ``prefix``; see `disobey.analysis.store`.
     """
@@ -144,7 +144,7 @@ def draw_models(axes: Axes, data: xr.Dataset, prefix: str = "") -> None:
 
 
 def limits_of(edges: np.ndarray, cells: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Return the part of a scale that holds all examples but the tails, the same for both axes.
+    """Return limits, the same for both axes, that contain all examples except the tails.
 
     ``cells`` are (..., teacher_bin, model_bin) of all panels that share the scale.
     """
@@ -163,7 +163,7 @@ def limits_of(edges: np.ndarray, cells: Sequence[np.ndarray]) -> tuple[float, fl
 
 
 def square_scale(axes: Axes, limits: tuple[float, float], *, left: bool = True) -> None:
-    """Give both axes the same limits and few ticks, labelled at the ``left`` or only below."""
+    """Give both axes the same limits and few ticks, labelled on the ``left`` or only below."""
     margin = INSET * (limits[1] - limits[0])
     ticks = even_ticks(limits[0] + margin, limits[1] - margin, MAX_TICKS)
     axes.set(xlim=limits, ylim=limits)

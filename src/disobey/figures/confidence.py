@@ -18,17 +18,17 @@ from disobey.figures.sheet import GAP, MARGIN, Sheet
 from disobey.figures.style import ONE_HOT_FIRST
 from disobey.numbers import NBSP, number
 
-# The number whose sign the paper reads off the plot.
+# The statistic whose sign the paper reads off the plot.
 BOTTOM_GAP, SLOPE = "plot_gap_bottom_decile", "plot_slope"
-# Inches: between the axes, and the longest side; a longer one shows nothing more.
+# Inches: distance between axes, and the longest side; a longer one would show no more.
 LEFT, BETWEEN_PAIRS, WITHIN_PAIR, TICKS, BELOW, LONGEST = 0.3, 0.19, 0.06, 0.13, 0.26, 1.35
 
 
 @style.styled
 def draw(analyses: dict[str, Analysis]) -> Figure:
-    """Draw student and, beside it, second seed against the teacher; train above, test below.
+    """Draw student and second seed side by side against the teacher; train above, test below.
 
-    A comparison may have one split or no reference: these places stay empty.
+    The panels of a missing split or reference stay empty.
     """
     sheet = Sheet(style.TWO_COLUMNS if len(analyses) > 1 else style.COLUMN_WIDTH)
     sheet.title("Confidence in the class that the teacher predicts")
@@ -47,7 +47,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
 
 
 def legend(analyses: Iterable[Analysis]) -> list[Line2D]:
-    """Return the legend: the models that any setting has, the diagonal and the gap."""
+    """Return the legend: the models of all settings, the diagonal and the gap."""
     labels = {STUDENT: "distilled student", REFERENCE: "second seed, without a teacher"}
     equal = cells.diagonal_handle("as confident as the teacher")
     gap = Line2D([], [], color=style.INK, marker="|", linestyle="")
@@ -56,10 +56,10 @@ def legend(analyses: Iterable[Analysis]) -> list[Line2D]:
 
 
 class Pair(NamedTuple):
-    """One split of one setting: a square for each model, side by side on the same scales.
+    """One split of one setting: a square per model, side by side on the same scales.
 
-    ``side`` is that of a square and ``left`` the edge of the first one, in inches; ``name`` is the
-    heading above it.
+    ``side`` is the length of a square's side and ``left`` the left edge of the first square, in
+    inches; ``name`` is the heading above it.
     """
 
     analysis: Analysis
@@ -100,13 +100,13 @@ def draw_row(sheet: Sheet, pairs: Sequence[Pair], *, last: bool) -> None:
 def draw_plot(axes: Axes, analysis: Analysis, split: str, model: str) -> bool:
     """Draw one model: its density, means within quantile bins, and its gap in the lowest decile.
 
-    The bar of the gap reaches from the diagonal to the model's mean, at the teacher's mean within
+    The bar of the gap extends from the diagonal to the model's mean, at the teacher's mean within
     the decile.
 
     Returns
     -------
     bool
-        Whether there was an example.
+        True if there was any example.
     """
     data = analysis.splits[split]
     here = data.sel(compared=model)
@@ -123,29 +123,29 @@ def draw_plot(axes: Axes, analysis: Analysis, split: str, model: str) -> bool:
 
 
 def plot_limits(data: xr.Dataset) -> tuple[float, float]:
-    """Return the part of the scale that holds all examples but the tails, for both axes."""
+    """Return limits for both axes that contain all examples except the tails."""
     density = data.density.transpose("compared", "teacher_bin", "model_bin").values
     return cells.limits_of(data.confidence_edge.values, [density])
 
 
 def _numbers(analysis: Analysis, split: str, model: str, width: float) -> list[str]:
-    """Return the lines of numbers of a panel, each as wide as the panel at most."""
+    """Return the lines of numbers of a panel, none wider than the panel."""
     gap, slope = printed(analysis, BOTTOM_GAP, model, split), analysis.number(SLOPE, model, split)
     lines = style.wrap(f"gap {gap}", width, style.SMALL_SIZE).splitlines()
     return lines if np.isnan(slope[0]) else [*lines, f"slope {number(slope[0])}"]
 
 
 def _write_above(axes: Axes, text: str, lines: int, **options: Any) -> None:
-    """Write above axes and ``lines`` lines of small text."""
+    """Write text above axes, leaving room for ``lines`` lines of small text."""
     up = 2 + style.line_height(style.SMALL_SIZE, lines) / style.POINT
     style.write(axes, text, aside=(0, up), **options)
 
 
 # --- over the steps of training ---------------------------------------------------------------
 
-# Rows of models that never switch.
+# The rows of models that never switch.
 ALONE, PLAIN = "one-hot", "distilled"
-# More columns than this need both columns of a page.
+# More panels per row than this need both columns of a page.
 NARROW = 3
 # Inches: left of the first panel, between panels, below the last row, and the longest side.
 STEPS_LEFT, BETWEEN, STEPS_BELOW, STEPS_LONGEST = 0.46, 0.06, 0.28, 1.3
@@ -155,7 +155,7 @@ Row = tuple[str, dict[float, Analysis]]
 
 @style.styled
 def draw_steps(analyses: dict[str, Analysis]) -> Figure:
-    """Draw the plot of training examples, a row for each arm of switching, a column for each epoch.
+    """Draw the plot of training examples, a row per arm of switching and a column per epoch.
 
     The horizontal axis is the final teacher. ``analyses`` are settings that differ in their switch,
     and their snapshots, named ``<setting>@<epoch>``.
@@ -187,7 +187,7 @@ def draw_steps(analyses: dict[str, Analysis]) -> Figure:
 
 
 def _rows(analyses: dict[str, Analysis]) -> dict[str, Row]:
-    """Return, by label, the reference, the student without a switch, then those with one."""
+    """Return the rows by label: reference, student without a switch, students with one."""
     found = list(snapshots_of("steps", analyses).values())
     rows = {ALONE: (REFERENCE, found[0])}
     for never in (STUDENT, None):
@@ -209,7 +209,7 @@ def _label(analysis: Analysis) -> str:
 
 
 def _draw_step(axes: Axes, analysis: Analysis, model: str, limits: tuple[float, float]) -> None:
-    """Draw one arm at one epoch, with its gap in the teacher's lowest decile in numbers."""
+    """Draw one arm at one epoch, and print its gap in the teacher's lowest decile."""
     axes.set(xlim=limits, ylim=limits)
     if not draw_plot(axes, analysis, "train", model):
         return

@@ -1,4 +1,4 @@
-"""Accuracy along training: over steps, against train accuracy, and against the switch point."""
+"""Accuracy during training: over steps, against train accuracy, and against the switch point."""
 
 import json
 import math
@@ -35,17 +35,17 @@ from disobey.figures.style import DISTILLATION_FIRST, ONE_HOT_FIRST, ROLES, Role
 from disobey.numbers import NBSP, interval
 
 TEST_ACCURACY = "test accuracy (%)"
-# The most panels on a page of one column; side by side on one of two; and heights of a single
-# panel and of several, in inches.
+# Most panels on a page of one column, most panels side by side on a page of two columns, and the
+# heights of a single panel and of several, in inches.
 NARROW, WIDE, TALL, MIDDLE = 2, 4, 1.6, 1.1
-# Heading, label of the horizontal axis, and what draws it.
+# Heading, label of the horizontal axis, and the function that draws the panel.
 Panel = tuple[str, str, Callable[[Axes], None]]
 
 
 def _draw_grid(
     title: str, handles: Sequence[Line2D], panels: Sequence[Panel], below: float = BELOW
 ) -> Figure:
-    """Draw a figure that is one grid of panels of test accuracy."""
+    """Draw a figure with a grid of panels of test accuracy."""
     number = len(panels)
     columns = number if number <= NARROW else min(WIDE, number)
     sheet = Sheet(style.COLUMN_WIDTH if number <= NARROW else style.TWO_COLUMNS)
@@ -60,7 +60,7 @@ def _draw_grid(
 
 
 def _with_curves(kind: str, analyses: dict[str, Analysis]) -> list[Analysis]:
-    """Return the settings that have curves; a figure needs one."""
+    """Return the settings that have curves; raise a ValueError if there are none."""
     known = [analysis for analysis in analyses.values() if analysis.curves is not None]
     if not known:
         raise ValueError(
@@ -82,7 +82,7 @@ def _handle(role: Role, linestyle: str, size: float = style.BINNED_SIZE) -> Line
 
 # --- over steps -------------------------------------------------------------------------------
 
-# The first steps, as a share of all, may leave the panel below.
+# The first steps, as a share of all, may be below the panel.
 EARLY = 0.05
 LOOKS = {
     REFERENCE: (replace(ROLES[REFERENCE], label="one-hot"), "-"),
@@ -90,7 +90,7 @@ LOOKS = {
     ONE_HOT_FIRST: (
         replace(style.ORDER_ROLES[ONE_HOT_FIRST], label="one-hot, then distilled"), "--",
     ),
-    # Darker than the student, beside whom it is drawn.
+    # Darker than the student, which is drawn beside it.
     DISTILLATION_FIRST: (
         replace(
             style.ORDER_ROLES[DISTILLATION_FIRST], label="distilled, then one-hot",
@@ -99,7 +99,7 @@ LOOKS = {
         "--",
     ),
 }  # fmt: skip
-# A model of a setting for each of `LOOKS` that a panel shows.
+# The models of a panel, with their settings, by their key in `LOOKS`.
 Arms = dict[str, tuple[Curves, str]]
 
 
@@ -138,7 +138,7 @@ def _point(switch: Mapping[str, Any]) -> str:
 
 
 def _by_point(switched: Sequence[Curves]) -> list[list[Curves]]:
-    """Group settings so that each order has one: all of them, or those of one switch."""
+    """Group settings so that each group has at most one setting per order."""
     orders = {curves.about["switch"]["order"] for curves in switched}
     if len(orders) == len(switched):
         return [list(switched)]
@@ -161,7 +161,7 @@ def _draw_arms(arms: Arms, axes: Axes) -> None:
         percent = PERCENT * np.array(ends)[:, known]
         drawn.append((step, percent[0]))
         style.curve(axes, step, percent, role, f"curve/{name}", linestyle=linestyle)
-        # Only the student is ever switched.
+        # Only students are switched.
         if model == STUDENT and "switch_steps" in curves.data.attrs:
             begin, end = curves.data.attrs["switch_steps"]
             look: dict[str, Any] = {"linewidth": style.THIN, "linestyle": ":", "gid": "switch"}
@@ -177,7 +177,7 @@ def _draw_arms(arms: Arms, axes: Axes) -> None:
 
 # --- against train accuracy -------------------------------------------------------------------
 
-# From the back to the front.
+# In drawing order, from back to front.
 MODELS = (TEACHER, REFERENCE, STUDENT)
 
 
@@ -214,7 +214,7 @@ def _draw_levels(curves: Curves, axes: Axes) -> None:
 
 
 def _differences(curves: Curves) -> Iterator[str]:
-    """Yield the student's difference to the reference and to the placebo that is closest to it."""
+    """Yield the student's differences from the reference and from the placebo closest to it."""
     reference = curves.number(EQUAL_ACCURACY, compared=STUDENT)
     yield f"vs{NBSP}reference {interval(*_percent(reference), 0.0)}"
     numbers = {p: curves.number(EQUAL_ACCURACY_DIFFERENCE, placebo=p) for p in curves.placebos}
@@ -234,9 +234,9 @@ def _percent(shares: Numbers) -> Numbers:
 
 LINES = {DISTILLATION_FIRST: "-", ONE_HOT_FIRST: "--"}
 NEVER = {REFERENCE: "one-hot alone", STUDENT: "distilled throughout"}
-# By length: ramped switches are not on the line of hard ones.
+# Markers by length: ramped switches are not on the line of hard ones.
 RAMPED = ("P", "X", "p")
-# Units of switch points.
+# The units of switch points.
 RATE = "rate"
 UNITS = {RATE: "switch (share of rate)", "steps": "switch (share of steps)"}
 SWITCH_BELOW = 0.28
@@ -246,7 +246,7 @@ SWITCH_BELOW = 0.28
 def draw_switching(analyses: dict[str, Analysis]) -> Figure:
     """Draw test accuracy against the switch point in both orders, a panel per family of settings.
 
-    ``analyses`` are settings with ``switch`` in their ``about``, and the same without.
+    ``analyses`` are settings with ``switch`` in their ``about``, and the same settings without.
     """
     found = list(analyses.values())
     lengths = sorted({ramp_of(one) for one in found if unswitched(one) is None} - {0})
@@ -268,8 +268,8 @@ def draw_switching(analyses: dict[str, Analysis]) -> Figure:
 def _levels(family: Family) -> dict[str, Numbers]:
     """Return the final accuracies of the models that never switch, in per cent.
 
-    All settings of a family have one reference; the student that is distilled throughout is that
-    of a setting without a switch.
+    All settings of a family share one reference; the student that is distilled throughout belongs
+    to a setting without a switch.
     """
     plain = [one for one in family.analyses if unswitched(one) == STUDENT]
     found = {REFERENCE: family.analyses[0]} | ({STUDENT: plain[0]} if plain else {})
@@ -290,7 +290,7 @@ def _draw_switched(levels: dict[str, Numbers], lines: Sequence[Series], axes: Ax
 def _lines(
     name: str, switched: Sequence[Analysis], levels: dict[str, Numbers], lengths: Sequence[float]
 ) -> Iterator[Series]:
-    """Yield, for each order, the line of hard switches, from end to end, and points of ramps."""
+    """Yield for each order the line of hard switches, from end to end, and the points of ramps."""
     for order, length in ((order, length) for order in ENDS for length in (0.0, *lengths)):
         points = {
             float(one.about["switch"]["at"]): _percent(one.number("accuracy", STUDENT))

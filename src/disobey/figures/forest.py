@@ -46,14 +46,14 @@ from disobey.figures.sheet import (
 )
 from disobey.numbers import NBSP
 
-# Inches.
+# In inches.
 LANE, BODY_PADDING, ROW_GAP, PANEL_GAP, TICKS = 0.078, 0.02, 0.03, 0.2, 0.13
 NAMES, SEED_OFFSET = 1.75, 0.03
-# Share of a scale at either end without a tick: its label would reach into the next panel.
+# Share of a scale without ticks at either end: a label would extend into the next panel.
 INSET = 0.05
-# With more settings than this the lower axis is out of sight: there are ticks at both ends.
+# With more settings than this the lower axis is out of sight, so there are ticks at both ends.
 TALL = 12
-# Accuracies of the paper. Any: matplotlib's options are of all types.
+# Markers of the paper's accuracies. Any: matplotlib's options have various types.
 PAPER_MARK: dict[str, Any] = {
     "color": style.INK, "marker": "x", "linestyle": "", "markersize": 2.6,
     "markeredgewidth": style.MEDIUM, "zorder": 5,
@@ -71,16 +71,16 @@ class Panel:
     Attributes
     ----------
     statistic : str
-        See `disobey.analysis.names`; its record gives the value without a deviation, which a line
-        marks.
+        A name of `disobey.analysis.names`; its record has the value without a deviation, which is
+        marked by a line.
     label : str
-        Of the axis, with its unit; the record's label without it.
+        The label of the axis, with its unit; by default the label of the record.
     models : tuple of str
-        One lane for each, from top to bottom.
+        The models, one lane each, from top to bottom.
     seeds : bool
-        Whether each seed is shown as a dot.
+        True if each seed is shown as a dot.
     paper : bool
-        Whether a cross shows the accuracy that the paper reports.
+        True if a cross shows the accuracy reported in the paper.
     split, subset : str
     """
 
@@ -100,17 +100,17 @@ class Panel:
 
     @property
     def marked(self) -> float:
-        """The value that is marked, or NaN."""
+        """The value without a deviation, which is marked by a line; NaN if there is none."""
         return statistic_of(self.statistic).null_of(self.models[0])
 
     @property
     def name(self) -> str:
-        """Statistic and examples, in the names of drawn elements."""
+        """The statistic and the subset, as used in the names of drawn elements."""
         of = self.subset if self.subset != ALL else self.split
         return self.statistic + ("" if of == "test" else f" ({of})")
 
     def number(self, analysis: Analysis, model: str) -> tuple[float, float, float]:
-        """Return estimate, low and high; NaN where the split, or what was recorded, is missing."""
+        """Return estimate, low and high; NaN if the split or the recording is missing."""
         if self.statistic == EQUAL_ACCURACY and analysis.curves is not None:
             return analysis.curves.number(EQUAL_ACCURACY, compared=STUDENT)
         if self.statistic == EQUAL_ACCURACY or self.split not in analysis.splits:
@@ -118,7 +118,7 @@ class Panel:
         return analysis.number(self.statistic, model, self.split, self.subset)
 
     def beside(self, analysis: Analysis, model: str) -> tuple[list[float], float]:
-        """Return the statistic of each seed, and the paper's accuracy; none, and NaN, if hidden."""
+        """Return the statistic of each seed and the paper's accuracy; ``[]`` and NaN if hidden."""
         each: list[float] = []
         if self.seeds and self.split in analysis.splits:
             each = analysis.seeds(self.statistic, model, self.split, self.subset).tolist()
@@ -129,8 +129,8 @@ class Panel:
 class Forest:
     """A forest figure: its title, and its panels from left to right.
 
-    ``counted`` returns the number of examples behind a setting's row, as printed; ``gaps`` says
-    whether the gap in each decile of confidence is drawn below.
+    ``counted`` returns the number of examples behind a setting's row, as printed; ``gaps``
+    is True if the gap in each decile of confidence is drawn below.
     """
 
     title: str
@@ -155,7 +155,7 @@ _ALL = (TEACHER, REFERENCE, STUDENT)
 _MISLABELLED: dict[str, Any] = {"split": "train", "subset": MISLABELLED}
 
 FORESTS = {
-    # The effect has a panel of its own: it is small on the scale on which data sets differ.
+    # The effect has its own panel: it is small on a scale that fits all data sets.
     "accuracy": Forest(
         "Accuracy (share of the examples, given labels)",
         tuple(
@@ -179,7 +179,7 @@ FORESTS = {
         "Agreement with the teacher, and calibration",
         (Panel("agreement"), Panel("kl_from_teacher"), Panel("ece", models=_ALL)),
     ),
-    # At clean points both labels are the same: one panel.
+    # Both labels are the same at clean points: one panel is enough.
     "noise": Forest(
         "Belief in given and clean labels (mean probability, training points)",
         (
@@ -210,7 +210,7 @@ def draw(kind: str, analyses: dict[str, Analysis]) -> Figure:
 
 
 def draw_forest(forest: Forest, analyses: dict[str, Analysis]) -> Figure:
-    """Draw a forest figure: title, legend, a row per setting, maybe the grid of gaps."""
+    """Draw a forest figure: title, legend, a row per setting, and optionally the grid of gaps."""
     sheet = Sheet(style.TWO_COLUMNS)
     sheet.title(forest.title)
     models = dict.fromkeys(model for panel in forest.panels for model in panel.models)
@@ -225,10 +225,10 @@ def draw_forest(forest: Forest, analyses: dict[str, Analysis]) -> Figure:
 
 
 class Row:
-    """The place of a setting, in inches below the top of the plot.
+    """The vertical position of a setting, in inches below the top of the plot.
 
-    It has ``lanes`` lanes, one for each model, and begins below ``top``; ``counted`` is the number
-    of examples behind it.
+    It has ``lanes`` lanes, one per model, and begins below ``top``; ``counted`` is its number of
+    examples.
     """
 
     def __init__(self, analysis: Analysis, counted: str, lanes: int, top: float) -> None:
@@ -261,7 +261,7 @@ def _panels(sheet: Sheet, forest: Forest, analyses: dict[str, Analysis]) -> None
     for panel, label in zip(panels, labels, strict=True):
         axes = sheet.axes(left, width, height)
         axes.set_ylim(height, 0)
-        # Labels of one and of two lines begin at the same height.
+        # Labels with one and with two lines begin at the same height.
         head = label + "\n " * (lines - 1 - label.count("\n"))
         write_head(axes, head, 0.0, next(sheet.letters), ticks_above)
         _panel(axes, panel, rows, width)
@@ -302,7 +302,7 @@ def _panel(axes: Axes, panel: Panel, rows: list[Row], width: float) -> None:
             height = row.middle + (index - (len(lanes) - 1) / 2) * LANE
             name = f"{panel.name}/{model}/{row.analysis.setting}"
             _lane(axes, name, style.ROLES[model], height, *numbers)
-    # Room around all numbers; ticks keep away from both ends.
+    # Margins around all numbers; no ticks near either end.
     scale(axes, "x", shown, width=width, inset=INSET)
 
 

@@ -25,21 +25,21 @@ from disobey.figures.sheet import GAP, MARGIN, Sheet, put_ticks, scale, write_he
 from disobey.numbers import NBSP
 
 MODELS = (TEACHER, REFERENCE, STUDENT)
-# Inches: height of all panels, room at the left of each for its labels, and below.
+# Inches: height of the panels, and the margins left of and below each panel for its labels.
 HEIGHT, BELOW, RIGHT = 1.3, 0.27, 0.06
 LEFTS = {"accuracy": 0.34, "cosine": 0.38, "signs": 0.92, "plot": 0.3}
-# Between the two panels of the third column, and the height of the upper one.
+# Distance between the two panels of the third column, and the height of the upper one.
 BETWEEN, UPPER = 0.36, 0.32
 NUMBER_ROOM = 4.0  # per cent
 LINES: dict[str, Any] = {"train": (0, (2, 1)), "test": "-"}
-# Between two models, in units of a class.
+# Distance between two models, in units of a class.
 APART = 0.22
 TARGETS = {ONE_HOT: ("one-hot labels", REFERENCE), TEACHER: ("teacher's targets", TEACHER)}
 
 
 @style.styled
 def draw(analyses: dict[str, Analysis]) -> Figure:
-    """Draw what the data's true directions tell of one setting."""
+    """Draw how the models of one setting relate to the true directions of the data."""
     analysis = cells.only("gradients", analyses)
     if analysis.gradients is None:
         raise ValueError(
@@ -77,7 +77,7 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
 
 
 def _draw_accuracies(axes: Axes, analysis: Analysis) -> None:
-    """Draw accuracies over steps; where none were recorded, those at the end."""
+    """Draw accuracies over steps, or final accuracies if no curves were recorded."""
     shown: list[float] = []
     if analysis.curves is not None:
         shown = _draw_curves(axes, analysis.curves)
@@ -105,13 +105,13 @@ def _draw_curves(axes: Axes, curves: Curves) -> list[float]:
             role, gid = style.ROLES[model], f"curve/{split}/{model}"
             style.curve(axes, data.step.values, ends, role, gid, **look)
             shown += list(ends[0][np.isfinite(ends[0])])
-    # Of the drawn models alone: a control may be trained for longer.
+    # Only the drawn models: a control may be trained for longer.
     scale(axes, "x", [0, float(np.nanmax(curves.data.step.sel(model=drawn)))])
     return shown
 
 
 def _draw_cosines(axes: Axes, gradients: Gradients) -> None:
-    """Draw each class's cosine of teacher, reference and student, with intervals over seeds."""
+    """Draw the cosines of teacher, reference and student by class, with intervals over seeds."""
     shown: list[float] = []
     classes = gradients.data.sizes["class"]
     for place, model in enumerate(MODELS):
@@ -135,7 +135,7 @@ def _mark(
     upright: bool = True,
     filled: bool = True,
 ) -> None:
-    """Draw an estimate and its interval: upright at a place, or in a row."""
+    """Draw an estimate and its interval, vertically at a position or horizontally in a row."""
     (estimate, low, high), role = ends, style.role_of(model)
     (axes.vlines if upright else axes.hlines)(at, low, high, role.colour, linewidth=style.MEDIUM)
     size = style.BINNED_SIZE if upright else style.MARKER_SIZE
@@ -145,7 +145,7 @@ def _mark(
 
 
 def _draw_signs(axes: Axes, gradients: Gradients) -> None:
-    """Draw the shares of pairs whose signs are right, of first gradients and over training."""
+    """Draw the shares of pairs with the right sign, for first gradients and over training."""
     shown: list[float] = []
     for y, (target, (_, model)) in enumerate(TARGETS.items()):
         for share, filled in ((RIGHT_FIRST_GRADIENTS, False), (RIGHT_SIGNS, True)):
@@ -156,13 +156,13 @@ def _draw_signs(axes: Axes, gradients: Gradients) -> None:
         at = percent[0], y
         look: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
         axes.annotate(f"{percent[0]:.1f}", at, size=style.SMALL_SIZE, **look)
-    # Room for half a number on either side.
+    # Margins of half a number on either side.
     shown += [min(shown) - NUMBER_ROOM, max(shown) + NUMBER_ROOM]
     _rows(axes, [words for words, _ in TARGETS.values()], shown)
 
 
 def _draw_differences(axes: Axes, gradients: Gradients) -> None:
-    """Draw by how much the student's cosine is higher than its controls'."""
+    """Draw the differences between the student's cosine and those of its controls."""
     found = {c: gradients.number(MEAN_COSINE_DIFFERENCE, control=c) for c in gradients.controls}
     for y, (name, ends) in enumerate(found.items()):
         _mark(axes, y, ends, name, f"difference/{name}", upright=False)
@@ -171,7 +171,7 @@ def _draw_differences(axes: Axes, gradients: Gradients) -> None:
 
 
 def _rows(axes: Axes, labels: Sequence[str], shown: Sequence[float]) -> None:
-    """Name the rows, the first one above."""
+    """Label the rows, with the first row at the top."""
     scale(axes, "x", shown)
     axes.set_ylim(len(labels) - 0.4, -0.7)
     put_ticks(axes, "y", range(len(labels)), labels)

@@ -1,4 +1,4 @@
-"""One page on the finding: the paper's plot on train and test, and paths of the weights."""
+"""The finding on one page: the paper's plot on train and test, and paths of the weights."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -11,7 +11,7 @@ from disobey.figures import confidence as plot
 from disobey.figures import style
 from disobey.figures.sheet import MARGIN, Sheet, grid, say
 
-# Inches: between the pairs of panels above, and of the panels below.
+# Inches: distances between the upper pairs of panels, and dimensions of the lower panels.
 BETWEEN = 0.34
 COLUMNS, HEIGHT, PATH_LEFT, BELOW = 4, 1.05, 0.42, 0.26
 
@@ -20,9 +20,9 @@ COLUMNS, HEIGHT, PATH_LEFT, BELOW = 4, 1.05, 0.42, 0.26
 def draw(analyses: dict[str, Analysis]) -> Figure:
     """Draw the plot of one setting on train and on test, and paths of the weights in another.
 
-    The plot shows the setting of `telling`; the paths are of the first setting whose trajectories
-    along pairs of eigendirections are recorded, else of the first whose bias is measured, and left
-    out where there is none.
+    The plot shows the setting of `telling`. The paths are those of the first setting with recorded
+    trajectories along pairs of eigendirections, else of the first with a bias analysis; they are
+    left out if there is neither.
     """
     shown = telling(analyses)
     biases = [analysis.bias for analysis in analyses.values() if analysis.bias is not None]
@@ -43,10 +43,10 @@ def draw(analyses: dict[str, Analysis]) -> Figure:
 
 
 def telling(analyses: dict[str, Analysis]) -> Analysis:
-    """Return the setting whose student underfits most what its teacher is unsure of.
+    """Return the setting whose student underfits its teacher's least confident examples most.
 
-    That is where the student's gap in the teacher's lowest decile, on train, is furthest below the
-    second seed's; only settings with label noise count, if there are any.
+    In it the student's gap in the teacher's lowest decile, on train, is furthest below the second
+    seed's. If any settings have label noise, only those are considered.
     """
     noisy = [analysis for analysis in analyses.values() if analysis.about.get("label_noise")]
     candidates = noisy or list(analyses.values())
@@ -68,7 +68,7 @@ def _plots(sheet: Sheet, analysis: Analysis) -> None:
 
 
 def _pairs(sheet: Sheet, bias: Bias) -> None:
-    """Draw the first pairs of eigendirections that the trajectories are drawn of."""
+    """Draw the first pairs of eigendirections of the trajectories."""
     data, prefix = paths.pairs_of(bias)
     counts = [
         f"{paths.LABELS[model]} lags in {float(data[PAIRS_DRAWN].sel(model=model).isel(seed=0)):g}"
@@ -89,7 +89,7 @@ def _pairs(sheet: Sheet, bias: Bias) -> None:
 
 
 def _directions(sheet: Sheet, bias: Bias) -> None:
-    """Draw paths in the planes of the leading direction and of others, the last one included."""
+    """Draw paths in planes of the leading direction and another one, including the last."""
     data = bias.layers[bias.first]
     sheet.write(
         f"{bias.setting}, {bias.first}: weights along eigendirections; student over second seed at "

@@ -1,4 +1,4 @@
-"""Settings as numbered points in planes: bias, confidence and gain; gain against misfit."""
+"""Settings as numbered points: bias, confidence and gain in accuracy; gain against misfit."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,30 +37,30 @@ from disobey.figures.sheet import (
 )
 from disobey.numbers import NBSP, interval
 
-# Places of a point's number, in inches from the point, the nearest first.
+# Positions of a point's number, in inches from the point, the nearest first.
 RADII, ANGLES = (0.085, 0.12, 0.16, 0.2, 0.25, 0.3, 0.36, 0.43), 16
-# From this distance on a line leads to the point.
+# At this distance or more, a line connects number and point.
 FAR = 0.14
-# Half the size of a marker, and half the width of an interval's bar; also kept around numbers.
+# Half the size of a marker, half the width of an interval's bar, and the margin of numbers.
 MARKER, BAR = 0.03, 0.006
-# The share of a line that its number covers.
+# The share of a connecting line that its number covers.
 STOP_SHORT = 0.25
 # Centre and half sizes, in inches.
 Box = tuple[np.ndarray, np.ndarray]
-# The names of the numbers across and up.
+# The names of the horizontal and the vertical number.
 Plane = tuple[str, str]
 
 
 @dataclass(frozen=True)
 class Point:
-    """A setting: its number in the figure, and estimate and interval in each dimension."""
+    """A setting: its number in the figure, and its estimate and interval in each dimension."""
 
     number: int
     setting: str
     numbers: dict[str, Numbers]
 
     def known(self, plane: Plane) -> bool:
-        """Return whether it has a place in a plane."""
+        """Return True if both of its estimates in a plane are known."""
         return all(math.isfinite(self.numbers[name][0]) for name in plane)
 
     def draw(
@@ -75,7 +75,7 @@ class Point:
         least: float = -math.inf,
         **look: Any,
     ) -> None:
-        """Draw the marker and both intervals, from ``least`` on."""
+        """Draw the marker and both intervals, cut off below ``least``."""
         (x, left, right), (y, low, high) = (self.numbers[what] for what in plane)
         name, role = f"{name}/{self.setting}", style.ROLES[model]
         ends = [max(left, least), right]
@@ -87,9 +87,9 @@ class Point:
 def number_points(
     axes: Axes, points: list[Point], plane: Plane, size: np.ndarray, texts: Sequence[Box] = ()
 ) -> None:
-    """Write each point's number where it meets no other text, no point and no interval.
+    """Write the number of each point clear of other text, points and intervals.
 
-    ``size`` is that of the axes and ``texts`` are in them already, in inches.
+    ``size`` is the size of the axes and ``texts`` are boxes of existing text, in inches.
     """
     place = axes.transScale + axes.transLimits
 
@@ -124,7 +124,7 @@ def _free_place(
     avoided: Sequence[Box],
     size: np.ndarray,
 ) -> np.ndarray:
-    """Return the nearest place for a box: clear of other numbers, then of points and bars."""
+    """Return the nearest position for a box that overlaps numbers, then points and bars, least."""
     turns = 2 * np.pi * (np.arange(ANGLES) / ANGLES + 1 / 8)
     around = np.stack([np.cos(turns), np.sin(turns)], axis=1)
     places = [middle + radius * turn for radius in RADII for turn in around]
@@ -138,7 +138,7 @@ def _free_place(
 
 
 def _shared(place: np.ndarray, half: np.ndarray, boxes: Sequence[Box]) -> float:
-    """Return the area that a box shares with others."""
+    """Return the area of a box's overlap with other boxes."""
     shared = [half + other - np.abs(place - centre) for centre, other in boxes]
     return sum(float(np.prod(both)) for both in shared if (both > 0).all())
 
@@ -149,7 +149,7 @@ STATISTICS = {
     "bias": (BIAS, STUDENT), "confidence": (EXAGGERATION, STUDENT), "gain": ("accuracy", EFFECT),
 }  # fmt: skip
 PLANES = (("bias", "confidence"), ("confidence", "gain"), ("bias", "gain"))
-# Up to so many settings the planes are side by side.
+# With at most this many settings the planes are side by side.
 FEW = 4
 HEIGHTS = {True: 1.0, False: 1.6}
 
@@ -211,17 +211,17 @@ def _null(name: str) -> float:
     return NO_CHANGE if of == BIAS else statistic_of(of).null_of(model)
 
 
-# --- whether deviating from the teacher pays --------------------------------------------------
+# --- the pay-off of deviating from the teacher ------------------------------------------------
 
 SCORE_HEADS = {
     "brier": f"↑ gain over the teacher, Brier score ({SQUARED_PROBABILITY})",
     "nll": f"↑ gain over the teacher, NLL ({NATS})",
 }
 HEIGHT = 2.1
-# Lines of equal pay-off, and how much of each scale is free.
+# Lines of equal pay-off, and the free share of each scale.
 LINES = (2, 1, 0, -1, -2, -4)
 ROOM, EDGE = 1.08, 0.94
-# How many settings are side by side in the key.
+# Settings per row of the key.
 COLUMNS = 3
 
 
@@ -237,8 +237,8 @@ def _square(values: Any) -> Any:
 def draw_pay_off(analyses: dict[str, Analysis]) -> Figure:
     """Draw gain against misfit of students and references on test, by Brier score and NLL.
 
-    Both scales are square roots: numbers near 0 are not on top of each other, and lines of equal
-    pay-off stay straight.
+    Both scales are square roots, which spread numbers near 0 and keep lines of equal pay-off
+    straight.
     """
     shown = {name: analysis for name, analysis in analyses.items() if "test" in analysis.splits}
     sheet = Sheet(style.TWO_COLUMNS)
@@ -267,7 +267,7 @@ def _draw_score(axes: Axes, score: str, analyses: Mapping[str, Analysis], size: 
     plane = f"{score}_misfit", f"{score}_gain"
 
     def points(model: str) -> list[Point]:
-        """Return the settings where a model has a gain, by their numbers."""
+        """Return the numbered points of the settings in which a model has a gain."""
         found = (
             Point(number, name, {what: analysis.number(what, model) for what in plane})
             for number, (name, analysis) in enumerate(analyses.items(), start=1)
@@ -292,14 +292,14 @@ def _draw_score(axes: Axes, score: str, analyses: Mapping[str, Analysis], size: 
 
 
 def _scales(axes: Axes, points: list[Point], plane: Plane, width: float) -> None:
-    """Set both scales: misfit from 0, gain about 0, room for all intervals."""
+    """Set both scales: misfit from 0, gain around 0, both containing all intervals."""
     across, up = (
         [value for point in points for value in point.numbers[name] if math.isfinite(value)]
         for name in plane
     )
     right = max(across) or 1.0
     low, high = min(up), max(up)
-    # A single gain, or none on one side, still shows where 0 is.
+    # 0 stays visible with a single gain, or if all gains have the same sign.
     least = 0.05 * max(right, high, -low)
     low, high = min(low, -least), max(high, least)
     axes.set_xscale("function", functions=(_root, _square))
@@ -313,16 +313,16 @@ def _scales(axes: Axes, points: list[Point], plane: Plane, width: float) -> None
 
 
 def _round(end: float) -> list[float]:
-    """Return two round numbers up to an end, a quarter of it and the whole, about."""
+    """Return two round numbers, near a quarter of the end and near the end itself."""
     return sorted({tick for part in (0.3, 1) for tick in even_ticks(0, part * end, 2)[-1:] if tick})
 
 
 def _lines(axes: Axes, size: np.ndarray) -> Iterator[Box]:
-    """Draw lines of equal pay-off from no deviation to the frame; yield where they say which."""
+    """Draw lines of equal pay-off from the origin to the frame; yield the boxes of their labels."""
     right, (low, high) = _root(axes.get_xlim()[1]), _root(np.array(axes.get_ylim()))
     for payoff in LINES:
         slope = float(_root(payoff))
-        # Where the line meets the frame, in roots.
+        # The intersection of line and frame, in square roots.
         x = right if not slope else min(right, (high if slope > 0 else low) / slope)
         ends, colour = np.array([[0, x], [0, slope * x]]), style.FAINT if payoff else style.INK
         (line,) = axes.plot(*_square(ends), zorder=0.5, gid=f"equal/{payoff:g}")
@@ -339,7 +339,7 @@ def _lines(axes: Axes, size: np.ndarray) -> Iterator[Box]:
 
 
 def _key(sheet: Sheet, analyses: Mapping[str, Analysis]) -> None:
-    """Write number, name and the pay-off by Brier score of each setting, in columns."""
+    """Write the number, name and pay-off by Brier score of each setting, in columns."""
     sheet.write("Pay-off of the student by Brier score:")
     entries = []
     for number, (name, analysis) in enumerate(analyses.items(), start=1):

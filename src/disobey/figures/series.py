@@ -1,6 +1,6 @@
 """Statistics of settings that differ in one quantity, such as epoch, temperature or round.
 
-Settings that differ in nothing else are a family. A panel shows one statistic, with a line for each
+Settings that differ in nothing else form a family. A panel shows one statistic, with a line per
 model; every interval is drawn.
 """
 
@@ -29,11 +29,11 @@ Numbers = tuple[float, float, float]
 
 # --- families of settings ---------------------------------------------------------------------
 
-# Between a setting's name and the epoch of a snapshot.
+# Separates a setting's name from the epoch of a snapshot.
 AT = "@"
-# The model that a student is whose hard switch is at 0, and at 1.
+# The model that a student becomes if its hard switch is at 0 and at 1.
 ENDS = {DISTILLATION_FIRST: (REFERENCE, STUDENT), ONE_HOT_FIRST: (STUDENT, REFERENCE)}
-# In the name of every family; other keys only where two families differ in them.
+# Keys in the name of every family; other keys are named only if families differ in them.
 ALWAYS = ("dataset", "label_noise", "teacher", "student")
 WORDS: dict[str, Callable[[Any], str]] = {
     "loss": lambda value: f"loss {value}",
@@ -60,9 +60,9 @@ WORDS: dict[str, Callable[[Any], str]] = {
 
 @dataclass(frozen=True)
 class Family:
-    """Settings that differ in what a figure varies, in the order of the study.
+    """Settings that differ only in what a figure varies, in the order of the study.
 
-    ``name`` is what they have in common, in words; it differs between the families of a figure.
+    ``name`` describes what they have in common; it is unique among the families of a figure.
     """
 
     name: str
@@ -70,13 +70,13 @@ class Family:
 
     @property
     def head(self) -> str:
-        """Name and size."""
+        """The heading: name and size."""
         sizes = dict.fromkeys(size(analysis) for analysis in self.analyses)
         return f"{self.name}: test, n{NBSP}={NBSP}{' / '.join(sizes)}"
 
 
 def families(analyses: Sequence[Analysis], varied: Sequence[str]) -> list[Family]:
-    """Group settings by all keys of `Analysis.about` that are not ``varied``.
+    """Group settings by all keys of `Analysis.about` except ``varied``.
 
     Families are in the order of their first members.
     """
@@ -88,7 +88,7 @@ def families(analyses: Sequence[Analysis], varied: Sequence[str]) -> list[Family
 
 
 def named(groups: Sequence[tuple[Analysis, ...]], varied: Sequence[str]) -> list[Family]:
-    """Name groups of settings after their first members, by `ALWAYS` and what differs."""
+    """Name groups of settings after their first members, by `ALWAYS` and the keys that differ."""
     abouts = [group[0].about for group in groups]
     told = [
         key
@@ -110,12 +110,12 @@ def _name(about: dict[str, Any], told: Sequence[str]) -> str:
 
 
 def snapshots_of(kind: str, analyses: dict[str, Analysis]) -> dict[str, dict[float, Analysis]]:
-    """Return the snapshots of each setting by epoch, in order; the setting itself is the last.
+    """Return the snapshots of each setting by epoch, in order, with the setting itself last.
 
     Raises
     ------
     ValueError
-        If there is none; names the ``kind`` of figure.
+        If there are no snapshots; the message names the ``kind`` of figure.
     """
     found: dict[str, dict[float, Analysis]] = {}
     for name, analysis in analyses.items():
@@ -133,14 +133,14 @@ def snapshots_of(kind: str, analyses: dict[str, Analysis]) -> dict[str, dict[flo
 
 
 def ramp_of(analysis: Analysis) -> float:
-    """Return the share over which a setting's switch is stretched; 0 for a hard one, or none."""
+    """Return the share of training over which a switch is ramped; 0 if it is hard or missing."""
     return float(analysis.about.get("switch", {}).get("ramp") or 0)
 
 
 def unswitched(analysis: Analysis) -> str | None:
-    """Return the model that a setting's student is if it never switches; None if it does.
+    """Return the model that a setting's student is equivalent to, or None if it switches.
 
-    A hard switch at either end leaves only one of the two losses.
+    With a hard switch at either end, only one of the two losses is used.
     """
     if "switch" not in analysis.about:
         return STUDENT
@@ -150,34 +150,34 @@ def unswitched(analysis: Analysis) -> str | None:
 
 # --- panels of lines --------------------------------------------------------------------------
 
-# In place of a statistic: the progress ratio of the student in the first layer.
+# Used instead of a statistic: the progress ratio of the student in the first layer.
 BIAS = "bias"
-# The ratio of what does not deviate.
+# The ratio without a deviation.
 NO_CHANGE = 1.0
-# Between the intervals of two models at the same place, in inches.
+# Distance between the intervals of two models at the same place, in inches.
 DODGE = 0.03
-# A line with more places has a band in place of bars and marks, which would run into each other.
+# A line with more places has a band instead of bars and markers, which would overlap.
 MOST_BARS = 25
 NO_LINE = " "
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line.
+    """One line of a panel.
 
     Attributes
     ----------
     name : str
-        For example ``accuracy/student/mnist``; the artists' gid ends with it.
+        For example ``accuracy/student/mnist``; the gids of the artists end with it.
     role : disobey.figures.style.Role
     places : tuple of float
-        In ascending order.
+        Horizontal positions, in ascending order.
     numbers : tuple of (float, float, float)
-        Estimate, low and high at each place; NaN where there is none.
+        Estimate, low and high at each place; NaN if missing.
     linestyle : str
-        Of the line through the estimates; `NO_LINE` draws none.
+        The style of the line through the estimates; `NO_LINE` draws none.
     hollow : bool
-        Whether its marks are hollow, as those of a control.
+        True if its markers are hollow, as for a control.
     """
 
     name: str
@@ -190,7 +190,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Across:
-    """The horizontal axis: its label with unit, and whether its scale is logarithmic."""
+    """The horizontal axis: its label with the unit, and the type of its scale."""
 
     label: str
     log: bool = False
@@ -198,19 +198,19 @@ class Across:
 
 @dataclass(frozen=True)
 class SeriesPanel:
-    """One panel.
+    """One panel with lines.
 
     Attributes
     ----------
     head : str
-        The label of the vertical axis, with its unit; written above.
+        The label of the vertical axis, with its unit; written above the panel.
     series : tuple of Series
-        In the order of the legend.
+        The lines, in the order of the legend.
     across : Across
     null : float, optional
-        The value without a deviation; marked by a line.
+        The value without a deviation, marked by a line.
     ratio : bool
-        Whether the vertical scale is logarithmic.
+        True if the vertical scale is logarithmic.
     """
 
     head: str
@@ -245,14 +245,14 @@ def line(
     split: str = "test",
     subset: str = ALL,
 ) -> Series:
-    """Return a line through one statistic of some settings of a family, each at its place.
+    """Return the line of one statistic over settings of a family, each at its place.
 
     Parameters
     ----------
     members : sequence of (float, Analysis)
         Place and setting, in any order.
     role : disobey.figures.style.Role, optional
-        The look, where it is not that of ``model``.
+        The look of the line; by default that of ``model``.
     """
     role = role or ROLES[model]
     ordered = sorted(members, key=lambda member: member[0])
@@ -262,7 +262,7 @@ def line(
 
 
 def panel(statistic: str, model: str, lines: Sequence[Series], across: Across) -> SeriesPanel:
-    """Return a panel of lines with label and null of the statistic, ``model`` of a single one."""
+    """Return a panel of lines with the label and the null value of a statistic of ``model``."""
     if statistic == BIAS:
         head = f"bias: progress ratio, student{NBSP}÷{NBSP}reference"
         return SeriesPanel(head, tuple(lines), across, NO_CHANGE, ratio=True)
@@ -273,7 +273,7 @@ def panel(statistic: str, model: str, lines: Sequence[Series], across: Across) -
 
 
 def numbers_of(lines: Sequence[Series]) -> list[float]:
-    """Return all estimates and ends of intervals of some lines."""
+    """Return all estimates and ends of intervals of the lines."""
     return [value for line in lines for numbers in line.numbers for value in numbers]
 
 
@@ -289,7 +289,7 @@ def draw_series(
 
 
 def draw_panel(axes: Axes, panel: SeriesPanel, width: float) -> None:
-    """Draw one panel; ``width`` is that of the axes in inches."""
+    """Draw one panel; ``width`` is the width of the axes in inches."""
     axes.set_xlabel(panel.across.label)
     shown = numbers_of(panel.series)
     if not any(map(math.isfinite, shown)):
@@ -314,7 +314,7 @@ def draw_lines(axes: Axes, lines: Sequence[Series], apart: float = DODGE) -> Non
 def draw_line(axes: Axes, line: Series, aside: float = 0.0) -> None:
     """Draw estimates, intervals and the line through the estimates, ``aside`` inches to the right.
 
-    The artists keep the numbers of the store; only where they are drawn is shifted.
+    The artists keep the numbers of the store; only their drawn position is shifted.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None

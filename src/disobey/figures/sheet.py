@@ -1,6 +1,6 @@
-"""Pages of figures: text and rows of small panels are stacked, then the page gets its height.
+"""Pages of figures: stacked text and rows of small panels, which determine the page's height.
 
-Positions are in inches, so that figures of one and of thirty settings have the same type size.
+Positions are in inches, so the type size is the same in figures of one and of thirty settings.
 """
 
 import itertools
@@ -22,20 +22,20 @@ MARGIN = 0.04
 GAP = 0.05
 LEGEND_HANDLE = 0.18
 LEGEND_GAP = 0.09
-# Width of a panel's letter and the blank after it.
+# Width of a panel's letter and the space after it.
 LETTER = 0.11
-# Room for the labels of a panel's axes, and the height of a panel.
+# Margins for the labels of a panel's axes, and the height of a panel.
 LEFT, RIGHT, BELOW = 0.39, 0.06, 0.26
 HEIGHT = 0.85
-# Room on either side of the numbers, as a share of the scale.
+# Margin on either side of the numbers, as a share of the scale.
 ROOM = 0.08
-# Relative width of the scale of a constant.
+# Relative width of the scale if all numbers are equal.
 LEAST_SPREAD = 1e-3
 MAX_TICKS = 4
 STEPS = [1, 2, 5, 10]
-# Where these give a single tick, which shows no scale.
+# Used if the others give a single tick, which shows no scale.
 MORE_STEPS = [1, 2, 4, 5, 10]
-# On a logarithmic scale, from fine to coarse: what is labelled within each decade.
+# Labelled multiples within each decade of a logarithmic scale, from fine to coarse.
 DECADES = ((1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
 LONGEST_LABEL = 6
 # Least distance between labels of an axis, in inches.
@@ -52,7 +52,7 @@ class Sheet:
     page : float
         Width of the page, in inches.
     top : float
-        The height that is filled, in inches from the top.
+        The filled height, in inches from the top of the page.
     letters : iterator of str
         The letters of the panels, in order; panels after the 26th have none.
     """
@@ -78,7 +78,7 @@ class Sheet:
         weight: str = "normal",
         letter: bool = False,
     ) -> None:
-        """Add a paragraph over the whole width, after the next panel's letter if asked for."""
+        """Add a paragraph over the whole width, optionally after the next panel's letter."""
         indent = LETTER if letter else 0.0
         wrapped = style.wrap(text, self.width - indent, size, weight)
         parts = [(indent, wrapped, weight)]
@@ -126,7 +126,7 @@ class Sheet:
         self.top += GAP
 
     def finish(self) -> Figure:
-        """Give the figure its height and put everything in its place."""
+        """Set the height of the figure and place everything on it."""
         height = self.top + MARGIN
         self.figure.set_size_inches(self.page, height)
         for text, top in self._texts:
@@ -134,7 +134,7 @@ class Sheet:
         for axes, left, top, width, tall in self._axes:
             down = 1 - (top + tall) / height
             axes.set_position((left / self.page, down, width / self.page, tall / height))
-        # Ticks are made when they are first drawn: they must be made in this style.
+        # Ticks are created when they are first drawn: draw them once in this style.
         self.figure.draw_without_rendering()
         return self.figure
 
@@ -158,15 +158,15 @@ def grid(
     Parameters
     ----------
     heads : sequence of str
-        One for each panel, row by row; wrapped to the width of a cell.
+        One per panel, row by row; wrapped to the width of a cell.
     columns : int
         The number of panels side by side.
     height, left, below : float
-        Height of the axes; room for the labels of both axes.
+        Height of the axes, and the margins for the labels of both axes.
     indent : float
-        Room at the left of all panels.
+        Margin left of all panels.
     lettered : bool
-        Whether panels get letters; a single one gets none.
+        True if panels get letters; a single panel gets none.
     """
     cell = (sheet.width - indent) / columns
     lettered = lettered and len(heads) > 1
@@ -186,15 +186,15 @@ def grid(
 
 
 def columns_of(panels: int, most: int) -> int:
-    """Return how many panels, at most ``most``, are side by side in even rows."""
+    """Return the number of columns, at most ``most``, that makes the rows even."""
     rows = -(-panels // most)
     return -(-panels // rows)
 
 
 def write_head(axes: Axes, head: str, left: float, letter: str = "", up: float = 0.0) -> None:
-    """Write a heading above axes, ``left`` inches before them and ``up`` inches higher.
+    """Write a heading above axes, shifted ``left`` and ``up`` by these numbers of inches.
 
-    A letter is written before its first line.
+    A letter is written before the first line of the heading.
     """
     height = 2 + up / style.POINT
     if letter:
@@ -205,7 +205,7 @@ def write_head(axes: Axes, head: str, left: float, letter: str = "", up: float =
 
 
 def say(axes: Axes, text: str = "no estimate", at: tuple[float, float] = (0.5, 0.5)) -> None:
-    """Write in an empty panel, or an empty part of it, why it is empty."""
+    """Write the reason why a panel, or a part of it, is empty."""
     axes.set(xticks=[], yticks=[])
     style.write(axes, text, at, (0, 0), color=style.FAINT, ha="center", va="center")
 
@@ -222,16 +222,16 @@ def scale(
     width: float | None = None,
     inset: float = 0.0,
 ) -> None:
-    """Give the axis ``which`` limits with room around all finite numbers, and ticks.
+    """Set limits with margins around all finite numbers, and ticks, on the axis ``which``.
 
     Parameters
     ----------
     shown : iterable of float
         The numbers; on a logarithmic scale only positive ones count.
     width : float, optional
-        Length of the axis in inches; with it, labels that have no room are left out.
+        Length of the axis in inches; if given, labels that do not fit are left out.
     inset : float
-        Share of a linear scale at either end without a tick.
+        Share of a linear scale without ticks at either end.
     """
     known = [float(value) for value in shown if math.isfinite(value) and (value > 0 or not log)]
     if not known:
@@ -252,17 +252,17 @@ def put_ticks(
     labels: Sequence[str] | None = None,
     width: float | None = None,
 ) -> None:
-    """Put these ticks, and no others, on the axis ``which``.
+    """Replace the ticks of the axis ``which``.
 
     Parameters
     ----------
     ticks : sequence of float
         In ascending order.
     labels : sequence of str, optional
-        One for each tick; `short_labels` if not given.
+        One per tick; by default `short_labels`.
     width : float, optional
-        Length of the axis in inches, whose scale and limits are set already; with it, labels that
-        have no room are left out. The ends are labelled first: they show how far the data reach.
+        Length of the axis in inches; if given, its scale and limits must be set, and labels that do
+        not fit are left out. The ends are labelled first, to show the range of the data.
     """
     texts = short_labels(ticks) if labels is None else list(labels)
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -282,7 +282,7 @@ def put_ticks(
 
 
 def limits(low: float, high: float, *, log: bool = False) -> tuple[float, float]:
-    """Return the limits of a scale with room around the numbers from ``low`` to ``high``."""
+    """Return the limits of a scale with margins around the numbers from ``low`` to ``high``."""
     if log:
         lower, upper = limits(math.log(low), math.log(high))
         return math.exp(lower), math.exp(upper)
@@ -292,13 +292,13 @@ def limits(low: float, high: float, *, log: bool = False) -> tuple[float, float]
 
 
 def even_ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
-    """Return round numbers between two limits, as many as may be."""
+    """Return as many round numbers between two limits as possible, at most ``most``."""
     best: list[float] = []
     for steps, bins in itertools.product((STEPS, MORE_STEPS), range(1, 2 * most)):
         if steps is MORE_STEPS and len(best) > 1:
             break
         proposed = MaxNLocator(bins, steps=steps, min_n_ticks=1).tick_values(low, high)
-        # Rounding would print a tick at 0 as -0.
+        # Rounding could print a tick at 0 as -0.
         ticks = [float(tick) + 0.0 for tick in proposed if low <= tick <= high]
         if len(best) < len(ticks) <= most:
             best = ticks
@@ -306,7 +306,7 @@ def even_ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
 
 
 def ratio_ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
-    """Return round numbers for a logarithmic scale: even ones where it is short."""
+    """Return round numbers for a logarithmic scale, evenly spaced if the scale is short."""
     if high / low < DECADES[0][1] ** 2:
         return [tick for tick in even_ticks(low, high, most) if tick > 0]
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
@@ -320,7 +320,7 @@ def ratio_ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
 
 
 def short_labels(ticks: Sequence[float]) -> list[str]:
-    """Return labels that fit beside a small panel, all with as many decimals if they are short."""
+    """Return labels that fit beside a small panel, with equal decimals if they are short."""
     decimals = max((len(f"{tick:.4g}".partition(".")[2]) for tick in ticks), default=0)
     labels = [number(tick, decimals) for tick in ticks]
     fit = max(map(len, labels), default=0) <= LONGEST_LABEL
@@ -328,7 +328,7 @@ def short_labels(ticks: Sequence[float]) -> list[str]:
 
 
 def short(value: float) -> str:
-    """Return a number by itself in as few characters as may be, such as 0.5, 40 or 2.5e−4."""
+    """Return a number in as few characters as possible, such as 0.5, 40 or 2.5e−4."""
     mantissa, exponent, power = f"{value:.3g}".partition("e")
     text = mantissa + (exponent and f"e{int(power)}")
     if len(text) > LONGEST_LABEL:

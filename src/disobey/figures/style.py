@@ -1,7 +1,7 @@
 """The look of all figures: sizes, colours of the roles, wrapped text, reproducible files.
 
-Figures are made with `matplotlib.figure.Figure`, never with pyplot, which needs a window system and
-keeps every figure in a global list.
+Figures are created with `matplotlib.figure.Figure`, never with pyplot, which needs a window system
+and keeps every figure in a global list.
 """
 
 import contextlib
@@ -36,12 +36,12 @@ from disobey.analysis.names import (
 from disobey.numbers import NBSP
 
 CM = 1 / 2.54
-# One column of a two-column page, and both; figures are drawn at their printed size.
+# Widths of one and of both columns of a two-column page; figures are drawn at printed size.
 COLUMN_WIDTH, TWO_COLUMNS = 8.3 * CM, 17 * CM
 POINT = 1 / 72
 DPI = 300
-# An artist of more points than this becomes an image in a PDF: each point costs some ten bytes, and
-# every time that a page is shown.
+# An artist with more points than this becomes an image in a PDF: each point costs about ten bytes,
+# and drawing time whenever the page is shown.
 MOST_VECTOR_POINTS = 500
 
 FONT = "DejaVu Sans"
@@ -49,7 +49,7 @@ BASE_SIZE, TITLE_SIZE, SMALL_SIZE = 7.0, 7.5, 6.0
 LINE_SPACING = 1.2
 THIN, MEDIUM, BOLD = 0.5, 0.8, 1.2
 MARKER_SIZE, BINNED_SIZE, SEED_SIZE = 3.4, 2.4, 1.5
-# An estimate that has no interval is drawn hollow: it must not look like a finding.
+# An estimate without an interval is drawn hollow: it must not look like a finding.
 HOLLOW = "white"
 INK, FAINT, BAND = "#1A1A1A", "#5F5F5F", "#F1F1F1"
 # Opacity of the band of an interval.
@@ -68,16 +68,16 @@ class Role:
     glyph: str
 
 
-# After Okabe and Ito; the effect is darker, so that it differs from grey for everybody. Markers
-# differ too, so that a black-and-white print can be read.
+# After Okabe and Ito; the effect is darker, so that everybody can distinguish it from grey. Markers
+# differ too, so that a black-and-white print is readable.
 ROLES = {
     TEACHER: Role("teacher", "#0072B2", "D", "◆"),
     REFERENCE: Role("one-hot reference", "#6E6E6E", "s", "■"),
     STUDENT: Role("distilled student", "#D55E00", "o", "●"),
     EFFECT: Role("student − reference", "#5B2A6E", "^", "▲"),
 }
-# One-hot runs as the reference, with one thing changed: blues, but for the least rate and for the
-# temperature, which is nearest to distillation.
+# One-hot runs like the reference with one change: blues, except for the least rate and for the
+# temperature, which is closest to distillation.
 PLACEBO_ROLES = dict(
     zip(
         PLACEBOS,
@@ -93,21 +93,21 @@ PLACEBO_ROLES = dict(
     )
 )
 
-# Other models that a student is compared with.
+# Other models with which a student is compared.
 CONTROL_ROLES = {
     DOUBLE_LENGTH: Role("trained twice as long", "#117733", "h", "⬢"),
     STUDENT_AT_1: Role("student at T = 1", "#AA4499", "p", "⬟"),
 }
 
-# Orders of switched training; what begins distilled has the student's colour. The other one is
-# also after Okabe and Ito, and can be told from the student's and the reference's by everybody.
+# Orders of switched training; the one that begins with distillation has the student's colour. The
+# other colour, also after Okabe and Ito, is distinct from the student's and the reference's.
 DISTILLATION_FIRST, ONE_HOT_FIRST = "distillation_first", "one_hot_first"
 ORDER_ROLES = {
     DISTILLATION_FIRST: Role("distillation first", ROLES[STUDENT].colour, ">", "▶"),
     ONE_HOT_FIRST: Role("one-hot first", "#CC79A7", "<", "◀"),
 }
 
-# From nearly white to each model's hue, short of its full colour: lines must stay visible on it.
+# From nearly white towards each model's full colour, on which lines must stay visible.
 DENSITY = {
     STUDENT: LinearSegmentedColormap.from_list(STUDENT, ["#FBEADD", "#E08A4A"]),
     REFERENCE: LinearSegmentedColormap.from_list(REFERENCE, ["#EEEEEE", "#8F8F8F"]),
@@ -142,11 +142,11 @@ RC: Any = {
     "lines.markersize": MARKER_SIZE,
     "legend.fontsize": SMALL_SIZE,
     "legend.frameon": False,
-    # Text stays text in a PDF: it can be searched, and the file stays small.
+    # Text stays text in a PDF: it is searchable, and the file stays small.
     "pdf.fonttype": 42,
 }
 
-# The user's own matplotlibrc changes no figure; these two settings belong to the process.
+# The user's matplotlibrc must not change figures; these two settings belong to the process.
 OF_THE_PROCESS = ("backend", "date.epoch")
 DEFAULTS: Any = {
     key: value for key, value in matplotlib.rcParamsDefault.items() if key not in OF_THE_PROCESS
@@ -164,15 +164,15 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
 
 
 def line_height(size: float, lines: int = 1) -> float:
-    """Return the height of lines of text, in inches."""
+    """Return the height of ``lines`` lines of text, in inches."""
     return lines * size * LINE_SPACING * POINT
 
 
 def wrap(text: str, width: float, size: float, weight: str = "normal") -> str:
     """Break text so that no line is wider than ``width`` inches.
 
-    Lines break at blanks and at line breaks. A word that is wider than a line breaks at its
-    no-break blanks (U+00A0), else after ``-``, ``_`` or ``.``, and as a last resort anywhere.
+    Lines break at spaces and at line breaks. A word that is wider than a line breaks at its
+    no-break spaces (U+00A0), else after ``-``, ``_`` or ``.``, and as a last resort anywhere.
     """
     return "\n".join(_wrapped(line, width, size, weight) for line in text.split("\n"))
 
@@ -206,19 +206,19 @@ def _broken(word: str, width: float, size: float, weight: str) -> list[str]:
 
 
 def role_of(model: str) -> Role:
-    """Return how a model, placebos and controls included, is drawn and called."""
+    """Return the look and the name of a model, including placebos and controls."""
     return (ROLES | PLACEBO_ROLES | CONTROL_ROLES)[model]
 
 
 def handle(model: str, **options: Any) -> Line2D:
-    """Return the legend's entry of a model."""
+    """Return the legend entry of a model."""
     role = role_of(model)
     drawn = {"color": role.colour, "marker": role.marker, "label": role.label} | options
     return Line2D([], [], **drawn)
 
 
 def null_line(axes: Axes, which: str, value: float, linewidth: float = MEDIUM) -> None:
-    """Mark a value of the axis ``which``, one that means no deviation, by a dashed line."""
+    """Mark the value of the axis ``which`` that means no deviation by a dashed line."""
     draw = axes.axvline if which == "x" else axes.axhline
     draw(value, color=INK, linewidth=linewidth, linestyle=DASHED, zorder=1)
 
@@ -241,7 +241,7 @@ def curve(
 def estimate(
     axes: Axes, x: float, y: float, role: Role, gid: str, *, filled: bool, **options: Any
 ) -> None:
-    """Draw the marker of a model; hollow where it has no interval."""
+    """Draw the marker of a model, hollow if it has no interval."""
     look: dict[str, Any] = {"color": role.colour, "markersize": MARKER_SIZE, "gid": gid}
     look |= {"markerfacecolor": role.colour if filled else HOLLOW, "markeredgewidth": MEDIUM}
     axes.plot([x], [y], role.marker, **look | options)
@@ -254,7 +254,7 @@ def write(
     aside: tuple[float, float] = (0, 2),
     **options: Any,
 ) -> None:
-    """Write small text ``aside`` points from a place that is a share of the axes' size."""
+    """Write small text ``aside`` points from a place, which is in shares of the axes' size."""
     look: dict[str, Any] = {"size": SMALL_SIZE, "va": "bottom", "linespacing": LINE_SPACING}
     where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
     axes.annotate(text, xy=at, xytext=aside, **where, **look | options)
@@ -264,8 +264,8 @@ def write(
 def save(figure: Figure, pdf: Path, png: Path) -> None:
     """Write a figure as PDF and as PNG, without dates: the same figure gives the same bytes.
 
-    Clouds of points are images in the PDF, see `rasterise_crowds`; text and axes stay vectors. The
-    files' names may have any suffix, a temporary one for example.
+    Clouds of points are images in the PDF, see `rasterise_crowds`; text and axes stay vectors. File
+    names may have any suffix, such as a temporary one.
     """
     rasterise_crowds(figure)
     with _small_images():
@@ -276,10 +276,10 @@ def save(figure: Figure, pdf: Path, png: Path) -> None:
 
 @contextlib.contextmanager
 def _small_images() -> Iterator[None]:
-    """Let a PDF under way keep the images of crowds, each without the whole page around it.
+    """Make an open PDF keep copies of the images of crowds instead of views of whole pages.
 
-    matplotlib draws each crowd on an image of the whole page, cuts it out, and keeps the cut until
-    the file is closed: a view, and with it the page. Forty crowds on a high page were a gigabyte.
+    matplotlib draws each crowd on an image of the whole page, crops it, and keeps the crop until
+    the file is closed. The crop is a view and keeps the page: 40 crowds on a high page took 1 GB.
     """
     draw_image = RendererPdf.draw_image
 
@@ -294,14 +294,14 @@ def _small_images() -> Iterator[None]:
 
 
 def rasterise_crowds(figure: Figure) -> None:
-    """Let artists of more points than `MOST_VECTOR_POINTS` be images in vector formats."""
+    """Rasterise artists with more points than `MOST_VECTOR_POINTS` in vector formats."""
     for artist in figure.findobj(Artist):
         if _points(artist) > MOST_VECTOR_POINTS:
             artist.set_rasterized(True)
 
 
 def _points(artist: Artist) -> int:
-    """Return the points of a line, or the marks (the vertices, if more) of a collection."""
+    """Count the points of a line, or the marks (or vertices, if more) of a collection."""
     if isinstance(artist, Line2D):
         return np.size(artist.get_xdata())
     if isinstance(artist, Collection):

@@ -48,12 +48,12 @@ from disobey.figures.sheet import LEFT, RIGHT, Sheet, grid, say, scale
 from disobey.numbers import NBSP
 
 COLUMNS, HEIGHT = 4, 1.1
-# Room beside the lowest and the highest temperature, as a factor.
+# Margin below the lowest and above the highest temperature, as a factor.
 ROOM = 1.5
 
 
 def _draw_row(sheet: Sheet, panels: Sequence[SeriesPanel], places: Iterable[float]) -> None:
-    """Add a row of panels to a sheet, with room beside the ends of logarithmic scales."""
+    """Add a row of panels to a sheet, with margins at the ends of logarithmic scales."""
     at = list(places)
     for axes in draw_series(sheet, panels, COLUMNS, HEIGHT):
         if axes.get_xscale() == "log":
@@ -62,7 +62,7 @@ def _draw_row(sheet: Sheet, panels: Sequence[SeriesPanel], places: Iterable[floa
 
 # --- rounds of distillation -------------------------------------------------------------------
 
-# Room beside the first and the last round for markers side by side.
+# Margin beside the first and the last round for markers side by side.
 ROUND_ROOM = 0.4
 
 
@@ -70,7 +70,7 @@ ROUND_ROOM = 0.4
 def draw_rounds(analyses: dict[str, Analysis]) -> Figure:
     """Draw accuracy, exaggeration and bias of student and reference in each round.
 
-    The ``about`` of a setting says its ``round``; 1 where it does not.
+    The ``about`` of a setting has its ``round``, by default 1.
     """
     sheet = Sheet()
     sheet.title("Rounds of distillation")
@@ -96,9 +96,9 @@ def round_of(analysis: Analysis) -> int:
 
 
 def _chains(analyses: Sequence[Analysis]) -> list[Family]:
-    """Group settings into chains; a teacher of another name may be the student of a round before.
+    """Group settings into chains, in which a teacher may be the student of the round before.
 
-    Where this puts two settings into one round, chains of different teachers are kept apart.
+    If this puts two settings into the same round, chains of different teachers are separated.
     """
     groups: list[tuple[Analysis, ...]] = []
     for family in families(analyses, ("round", "teacher", "teacher_recipe", "trained")):
@@ -123,7 +123,8 @@ LARGEST_DENOMINATOR = 10_000
 def draw_temperature(analyses: dict[str, Analysis]) -> Figure:
     """Draw A, the gain in accuracy and the bias against T, one row per family of settings.
 
-    Settings of another learning rate (``lr``) than most of their family are beside its line.
+    Settings whose learning rate (``lr``) differs from the usual one of their family are drawn off
+    its line.
     """
     found = families(list(analyses.values()), VARIED)
     sheet = Sheet(style.TWO_COLUMNS)
@@ -146,7 +147,7 @@ def draw_temperature(analyses: dict[str, Analysis]) -> Figure:
 def rate(analysis: Analysis, family: Family) -> Fraction:
     """Return the learning rate as a multiple of the family's usual one.
 
-    The usual one is the most frequent, and of equally frequent ones the first.
+    The usual one is the most frequent; ties go to the first.
     """
     rates = Counter(member.about.get("lr") for member in family.analyses)
     ((usual, _),) = rates.most_common(1)
@@ -169,7 +170,7 @@ def _lines(family: Family, statistic: str, models: Sequence[str]) -> list[Series
             if factor != 1:
                 role = replace(role, marker=_marker(factor, by_rate), label=_words(factor))
                 look = NO_LINE
-            # A reference beside each line would hide it; the differences hold all references.
+            # A reference beside each line would hide it; the differences use all references.
             if factor == 1 or model != REFERENCE:
                 found.append(line(statistic, model, family, by_rate[factor], role, look))
     return found
@@ -204,8 +205,8 @@ OF_HELD_OUT: dict[str, Any] = {"split": HELD_OUT, "subset": MISLABELLED}
 def draw_leak(analyses: dict[str, Analysis]) -> Figure:
     """Draw leak and memory of student and reference, and their differences.
 
-    Against the temperature, a row of panels for each share; against the share where no two settings
-    differ in temperature alone.
+    They are drawn against the temperature, with a row of panels per share, or against the share if
+    no two settings differ only in temperature.
     """
     found = list(analyses.values())
     key, across = "temperature", TEMPERATURE
@@ -230,7 +231,7 @@ def draw_leak(analyses: dict[str, Analysis]) -> Figure:
 
 # --- the epochs of training -------------------------------------------------------------------
 
-# Epochs that reach over so many times the first one are spread logarithmically.
+# If the last epoch is more than this multiple of the first, the scale is logarithmic.
 LOG_FROM = 10
 
 
@@ -238,7 +239,7 @@ LOG_FROM = 10
 def draw_over_training(analyses: dict[str, Analysis]) -> Figure:
     """Draw A, gap and accuracy against the epoch, and the ratio of progress against progress.
 
-    A row of panels for each setting that has snapshots, named ``<setting>@<epoch>``.
+    Each setting with snapshots, named ``<setting>@<epoch>``, has a row of panels.
     """
     trainings = snapshots_of("over-training", analyses)
     tracked = units({name: analyses[name] for name in trainings if name in analyses})
@@ -275,7 +276,7 @@ def _training(sheet: Sheet, training: Family, epochs: list[float], bias: Bias | 
 
 
 def _curves(axes: Axes, bias: Bias, width: float) -> None:
-    """Draw the ratio of every seed along the last direction, against matched progress."""
+    """Draw the ratio of each seed along the last direction against matched progress."""
     data = bias.layers[bias.first].isel(direction=-1)
     shares = data.share.values
     axes.set_xlabel("share of progress along rank 1")
@@ -294,7 +295,7 @@ def _curves(axes: Axes, bias: Bias, width: float) -> None:
             drawn.set_linewidth(style.MEDIUM if model == STUDENT else style.THIN)
             drawn.set_gid(f"curve/{model}/{bias.setting}")
     scale(axes, "x", [0.0, *shares], width=width)
-    # Beyond the range, on the plateau, ratios run away: they must not squeeze the others.
+    # Beyond the range, on the plateau, ratios diverge: they must not compress the others.
     kept = [curve[:, shares <= high].ravel() for curve in curves.values()]
     scale(axes, "y", [*np.concatenate(kept), 1.0], log=True)
     theorem = np.exp(data.theorem_log_ratio.values)

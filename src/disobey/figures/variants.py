@@ -28,7 +28,7 @@ from disobey.figures.sheet import RIGHT, Sheet, grid, say, scale
 from disobey.numbers import NBSP, number
 
 TRAIN = "train"
-# Who ranks the examples, by statistic.
+# The model that ranks the examples, by statistic.
 AUCS = {PLOT_MISLABELLED_AUC: "by teacher", MISLABELLED_AUC: "at the label, by replicate"}
 LABEL_GAPS = {LABEL_GAP: "by teacher", f"{LABEL_GAP}{BY_REPLICATE}": "by replicate"}
 KL = "KL from teacher (nats)"
@@ -41,7 +41,7 @@ MEASURED = {
 }
 LEFT, BELOW, BELOW_LAST = 0.3, 0.13, 0.27
 FEWEST_COLUMNS, MOST_COLUMNS = 2, 4
-# The heading of a panel, and what draws it.
+# The heading of a panel, and the function that draws it.
 Panel = tuple[str, Callable[[Axes], None]]
 
 
@@ -52,9 +52,9 @@ def _rows(
     panels: Callable[[Analysis, Sequence[str]], list[Panel]],
     labels: tuple[str, str] = (X, Y),
 ) -> Figure:
-    """Draw a row of squares for each setting, below a line about it; outer squares have labels.
+    """Draw a row of squares per setting, below a line about it; only outer squares have labels.
 
-    Letters name the rows, or the squares of a single row.
+    Letters name the rows, or the squares if there is a single row.
     """
     models = cells.shown_in(analyses.values())
     wide = len(models) > 1 or not all(labels)
@@ -88,10 +88,10 @@ def _name(analysis: Analysis, split: str) -> str:
 
 @style.styled
 def draw_dissection(analyses: dict[str, Analysis]) -> Figure:
-    """Draw the plot in four panels, on test where there is a test split.
+    """Draw the plot in four panels, on test if there is a test split.
 
-    The panels hold the examples of which both, only the model, only the teacher or neither predicts
-    the label.
+    The panels contain the examples whose label is predicted by both models, only by the student or
+    reference, only by the teacher, or by neither.
     """
     return _rows(
         "Confidence logits, by who predicts the label",
@@ -141,7 +141,7 @@ def _dissected(analysis: Analysis, model: str, panel: str, axes: Axes) -> None:
 
 @style.styled
 def draw_mislabelled(analyses: dict[str, Analysis]) -> Figure:
-    """Draw the plot of clean and of mislabelled training points, of settings with label noise."""
+    """Draw the plot for clean and mislabelled training points of settings with label noise."""
     return _rows(
         "Clean and mislabelled training points",
         analyses,
@@ -245,7 +245,7 @@ def _measure(data: xr.Dataset, curve: str, axes: Axes) -> None:
 
 @style.styled
 def draw_label_class(analyses: dict[str, Analysis]) -> Figure:
-    """Draw confidence in the label's class: a column for each setting, train above, test below."""
+    """Draw confidence in the label's class: a column per setting, train above, test below."""
     settings = list(analyses.values())
     columns = min(max(len(settings), FEWEST_COLUMNS), MOST_COLUMNS)
     sheet = Sheet(style.COLUMN_WIDTH if columns == FEWEST_COLUMNS else style.TWO_COLUMNS)
@@ -258,7 +258,7 @@ def draw_label_class(analyses: dict[str, Analysis]) -> Figure:
 
 
 def _label_band(sheet: Sheet, settings: Sequence[Analysis], columns: int) -> None:
-    """Draw some settings side by side, a row for each split; a single one's splits in one row."""
+    """Draw settings side by side, with a row per split, or the splits of one setting in a row."""
     splits = [split for split in SPLITS if any(split in one.splits for one in settings)]
     rows = [[(one, split) for one in settings] for split in splits]
     if len(settings) == 1:

@@ -51,7 +51,7 @@ def _pairs(job: "Job") -> Pairs | None:
 
 
 def read_layer(job: "Job", layer: str) -> Recordings:
-    """Read one layer of every run, by model and seed, and check what may be compared.
+    """Read one layer of every run, by model and seed, and check that the runs are comparable.
 
     Raises
     ------
@@ -91,10 +91,10 @@ def _recording(job: "Job", id: str, layer: str) -> xr.Dataset:
 
 def _check(found: Recordings, seeds: list[int], matched: tuple[float, float]) -> None:
     check_same((one for of_model in found.values() for one in of_model), "step")
-    # Seed by seed: a deeper layer's eigendirections are those of each seed's own teacher.
+    # Seed by seed: the eigendirections of a deeper layer depend on the seed's own teacher.
     for of_seed in zip(*found.values(), strict=True):
         check_same(of_seed, "basis", "rank", "unit_norm")
-    # The teacher may start anywhere: it is not compared at equal leading progress.
+    # The teacher may start anywhere, because it is not compared at equal leading progress.
     trained = [of_model for name, of_model in found.items() if name != TEACHER]
     for seed, (reference, student, *placebos) in zip(
         seeds, zip(*trained, strict=True), strict=True
@@ -112,7 +112,7 @@ def analyse_layer(
     matched: tuple[float, float],
     pairs: Pairs | None = None,
 ) -> xr.Dataset:
-    """Return the group of one layer; see `disobey.analysis.bias`."""
+    """Return the analysis of one layer; see `disobey.analysis.bias`."""
     references = recordings[REFERENCE]
     first = references[0]
     eigenvalue = np.mean([reference.eigenvalue.values for reference in references], 0)
@@ -132,6 +132,6 @@ def analyse_layer(
 
 
 def _same_start(recordings: Recordings) -> bool:
-    """Return whether every model starts from the first weights of its seed's teacher."""
+    """Return True if every model starts from the initial weights of its seed's teacher."""
     by_seed = zip(*recordings.values(), strict=True)
     return all(len({one.initialisation for one in of_seed}) == 1 for of_seed in by_seed)

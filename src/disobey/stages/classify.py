@@ -28,13 +28,13 @@ from disobey.stores.reader import read_arrays, read_attributes
 from disobey.training.device import choose_device
 
 BATCH = 32
-# Examples that are read at a time; inside of them texts of similar length share a batch.
+# Examples that are read at a time; among these, texts of similar length share a batch.
 READ = 64 * BATCH
 UNLIMITED = 10**9  # tokens
 # The names that transformers gives to unnamed classes.
 UNNAMED = re.compile(r"LABEL_\d+")
 
-# Examples as a store holds them -> their logits, (example, class) in float32.
+# Maps examples, as stored, to their logits, float32 (example, class).
 Classify = Callable[[Sequence[Any]], np.ndarray]
 
 
@@ -82,16 +82,16 @@ def columns_of(
     outputs: Sequence[str] | None,
     folder: Path,
 ) -> list[int]:
-    """Return the model's output for each class of the data.
+    """Return the index of the model's output for each class of the data.
 
-    By the names that the study gives (``outputs``) or that the model has; by position where the
-    model has only numbers.
+    Outputs are matched by the names in the study (``outputs``) or in the model, or by position if
+    the model has only numbers.
 
     Raises
     ------
     UserError
-        When there are other classes, or other names: a guess would mix classes up in silence, as
-        with the many orders of entailment, neutral and contradiction.
+        If the number or the names of the classes differ: a guess could silently mix up classes, as
+        with the various orders of entailment, neutral and contradiction.
     """
     number = int(config.num_labels)
     if number != len(class_names):
@@ -124,7 +124,7 @@ def _plain(name: str) -> str:
 def _classifier(
     folder: Path, spec: Mapping[str, Any], device: torch.device
 ) -> tuple[Any, Classify]:
-    """Return a classifier's configuration, and what maps examples to logits."""
+    """Return a classifier's configuration, and the function that maps examples to logits."""
     of_ours = (read_config(folder) or {}).get("disobey")
     if of_ours:
         if spec["kind"] == "text":
@@ -132,7 +132,7 @@ def _classifier(
                 f"{folder}: is a model of images or features (shape {of_ours['shape']}), but the "
                 f"data set has texts; name a classifier of texts"
             )
-        exported = importlib.import_module("disobey.models.exported")  # others need none of it
+        exported = importlib.import_module("disobey.models.exported")  # others do not need it
         config, classify = exported.classifier(folder, device, BATCH)
         names = {int(number): name for number, name in config["id2label"].items()}
         return SimpleNamespace(num_labels=config["num_labels"], id2label=names), classify
@@ -157,26 +157,26 @@ def _load(auto: Any, folder: Path, device: torch.device) -> Any:
 
 
 def share_padding(folder: Path, config: Any, tokenizer: Any) -> None:
-    """Let a model know the token by which texts of different lengths share a batch.
+    """Set the padding token of a model, so that texts of different lengths can share a batch.
 
     Raises
     ------
     UserError
-        When its tokenizer has none.
+        If its tokenizer has no padding token.
     """
     if tokenizer.pad_token_id is None:
         raise UserError(
             f"{folder}: its tokenizer has no padding token, so texts of different lengths cannot "
             f"share a batch; set pad_token in tokenizer_config.json to the one it was trained with"
         )
-    if config.pad_token_id is None:  # decoders find a text's last token by it, encoders ignore it
+    if config.pad_token_id is None:  # decoders find a text's last token by it; encoders ignore it
         config.pad_token_id = tokenizer.pad_token_id
 
 
 def longest_input(*limits: int | None) -> int | None:
-    """Return the least of the limits that there are, in tokens; None where nothing limits.
+    """Return the smallest of the given limits, in tokens; None if there is none.
 
-    A tokenizer that knows no limit says so by a number that no text reaches.
+    A tokenizer without a limit has a number instead that no text reaches.
     """
     return min((int(limit) for limit in limits if limit and limit < UNLIMITED), default=None)
 

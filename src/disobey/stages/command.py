@@ -1,8 +1,8 @@
 """The command of a stage: its options, the lock of its store, and the manifest at the end.
 
-Jobs outlive a Snakemake that was killed, and such an orphan still writes the files that a job of
-the next run is to make. The job waits for it and takes over its work: the finished store, or a
-training's saved states.
+Jobs outlive a killed Snakemake, and such an orphan still writes files that a job of the next run
+must make. This job waits for the orphan and takes over its work: the finished store, or the saved
+states of a training.
 """
 
 import argparse
@@ -28,15 +28,15 @@ from disobey.stores.layout import lock_of, states_of
 from disobey.stores.manifest import Manifest, read_manifest
 from disobey.stores.writer import FULL
 
-# Stages that save a state when they are asked to stop; the others are short.
+# Stages that save a state when they receive a request to stop; the others are short.
 RESUMABLE = ("train",)
 
 
 @contextlib.contextmanager
 def store_locked(job: "Job") -> Iterator[None]:
-    """Hold the lock of the job's store, after waiting for whoever holds it.
+    """Hold the lock of the job's store, after waiting for its current holder.
 
-    Without locks on the file system the job goes on and leaves leftovers where they are.
+    If the file system has no locks, the job continues without one and keeps leftover files.
     """
 
     def waiting(holder: Holder) -> None:
@@ -56,10 +56,10 @@ def store_locked(job: "Job") -> Iterator[None]:
 
 
 def ask_to_stop(holder: Holder) -> None:
-    """Cancel the SLURM job that holds a lock: it saves its state, and its node is free again.
+    """Cancel the SLURM job that holds a lock: it saves its state and frees its node.
 
-    Only from another SLURM job: a job that SLURM has started again bears its old number. And only
-    a job that Snakemake submitted: in an allocation of the user's own there may be more at work.
+    This job must be another SLURM job, because a job that SLURM restarts keeps its number, and the
+    holder must be submitted by Snakemake, because a user's allocation may run other work.
     """
     mine = os.environ.get("SLURM_JOB_ID")
     if not mine or not holder.slurm_job or holder.slurm_job == mine:
@@ -71,10 +71,10 @@ def ask_to_stop(holder: Holder) -> None:
 
 
 def made_meanwhile(job: "Job") -> bool:
-    """Return whether another process has made this very store, and all of it is there.
+    """Return True if another process has completed this job's store, and touch its files.
 
-    Snakemake removes a job's outputs before it starts the job, so what is there was made since.
-    The files are touched: Snakemake wants outputs to be newer than inputs.
+    Snakemake removes a job's outputs before it starts the job, so existing files were made since.
+    They are touched because Snakemake requires outputs to be newer than inputs.
     """
     try:
         found = read_manifest(job.output)
@@ -102,15 +102,14 @@ def made_meanwhile(job: "Job") -> bool:
 def drop_states(inputs: Iterable[Manifest]) -> None:
     """Remove the saved states of the trainings that a finished job has read.
 
-    Until then they stay, though the training is over: Snakemake deletes its store when it has not
-    seen the job end.
+    They outlive the training because Snakemake deletes its store if it has not seen the job end.
     """
     for manifest in inputs:
         record = manifest.record
         if record.get("stage") != "train":
             continue
         contents = record["inputs"].values()
-        # The code that it ran with, whatever was accepted since.
+        # The code that the training ran with, whatever code was accepted since.
         code = record["accepted"][0]["from"] if record.get("accepted") else record["code"]
         folder = states_of(manifest.id, code, record["versions"]["torch"], contents)
         lock = Lock(lock_of(manifest.path))
@@ -119,12 +118,12 @@ def drop_states(inputs: Iterable[Manifest]) -> None:
             lock.release(remove=True)
 
 
-# Stages whose stores' ids end with digits of their specs.
+# Stages whose store ids end with digits from their specs.
 NAMED_BY_SPEC = ("pretrained", "prepare", "labels", "train", "basis", "compared", "classify")
 
 
 def parser(stage: str, summary: str) -> argparse.ArgumentParser:
-    """Return the command line that every stage has."""
+    """Return the command-line parser that all stages share."""
     made = argparse.ArgumentParser(prog=f"python -m disobey {stage}", description=summary)
     made.add_argument("--spec", type=_json, help="specification of the job, as JSON")
     made.add_argument("--code", default=BY_HAND, help="digest of the code for the manifest")
@@ -150,7 +149,7 @@ def parser(stage: str, summary: str) -> argparse.ArgumentParser:
 
 
 def parsed(stage: str, summary: str, arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options of a call; spec and inputs, of any length, may come by standard input."""
+    """Return the options of a call; spec and inputs, of any length, may be on standard input."""
     line = parser(stage, summary)
     options = line.parse_args(arguments)
     if options.from_stdin == (options.spec is not None):
@@ -175,7 +174,7 @@ def _json(text: str) -> dict[str, Any]:
 
 
 def main(stage: str, arguments: Sequence[str]) -> int:
-    """Run one stage; return its exit status (2 when the user has to change something)."""
+    """Run one stage; return its exit status (2 if the user has to change something)."""
     module = importlib.import_module(f"disobey.stages.{stage}")
     options = parsed(stage, module.__doc__ or "", arguments)
     try:
@@ -204,7 +203,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
         if isinstance(error, OutOfTime):
             start_again()
         return 2
-    except OSError as error:  # where nothing of the store was being written
+    except OSError as error:  # outside of writing the store
         if error.errno not in FULL:
             raise
         print(f"disobey {stage}: {error}; free some space and call again", file=sys.stderr)
@@ -213,7 +212,7 @@ def main(stage: str, arguments: Sequence[str]) -> int:
 
 
 def _several_processes() -> bool:
-    """Return whether torchrun has started this one among others; some clusters set WORLD_SIZE."""
+    """Return True if torchrun started several processes; some clusters set WORLD_SIZE anyway."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
 
 
@@ -224,13 +223,13 @@ def make(job: Job, run: Callable[[Job], None]) -> None:
         if not made_meanwhile(job):
             run(job)
             job.record(started)
-            if job.by_hand and job.states is not None:  # no later job would find them by its code
+            if job.by_hand and job.states is not None:  # no later job would look for them
                 shutil.rmtree(job.states, ignore_errors=True)
     drop_states(job.inputs)
 
 
 def _check_id(job: Job) -> None:
-    """Refuse to write one spec under another spec's id."""
+    """Refuse to write the store of a spec under another spec's id."""
     digits = provenance.spec_digits(job.spec)
     named = job.stage in NAMED_BY_SPEC
     if named and not job.id.endswith(f"-{digits}"):

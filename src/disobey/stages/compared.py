@@ -20,7 +20,7 @@ PAIR = ("teachers", "students", "references")
 
 
 def run(job: "Job") -> None:
-    """Read, check and align the files whose contents the spec names; write their store."""
+    """Read, check and align the files named in the spec; write their store."""
     spec, files = job.spec, job.files
     _check_contents(spec, files)
     for key, places in files.items():
@@ -55,7 +55,7 @@ def run(job: "Job") -> None:
 
 
 def _check_contents(spec: Mapping[str, Any], files: Mapping[str, list[str]]) -> None:
-    """Refuse files that are not those that the study was planned with."""
+    """Refuse files that have changed since the study was planned."""
     for key, places in files.items():
         planned = spec[key] if isinstance(spec[key], list) else [spec[key]]
         for place, content in zip(places, planned, strict=True):
@@ -66,7 +66,7 @@ def _check_contents(spec: Mapping[str, Any], files: Mapping[str, list[str]]) -> 
 
 
 def _examples(job: "Job") -> tuple[list[str] | None, dict[str, np.ndarray] | None]:
-    """Return class names, and labels and ids of the data set, where the comparison has one."""
+    """Return class names, and the labels and ids of the data set, or None without a data set."""
     if "dataset" not in job.spec:
         return job.spec.get("classes"), None
     data = job.input(job.spec["dataset"]["data"]).file()

@@ -19,7 +19,7 @@ from disobey.stores.layout import store_and_variable
 from disobey.stores.reader import ChosenRows, StoredRows, read_columns
 
 Runs = Mapping[str, Sequence[str]]
-# Rows that are compared at a time.
+# Rows that are analysed at a time.
 BLOCK = 256
 
 
@@ -31,7 +31,7 @@ def run(job: "Job") -> None:
         REFERENCE: spec["references"],
         STUDENT: spec["students"],
     }
-    # Verified once, not once for each split: a store may have gigabytes.
+    # Verified once instead of once per split: a store may have gigabytes.
     stored = {address: store_and_variable(address) for of in runs.values() for address in of}
     files = {id: job.input(id).file() for id in dict.fromkeys(id for id, _ in stored.values())}
     paths = {address: (files[id], variable) for address, (id, variable) in stored.items()}
@@ -41,7 +41,7 @@ def run(job: "Job") -> None:
         for name in spec.get("splits", SPLITS):
             with ExitStack() as opened:
                 split = open_split(paths, runs, name, opened)
-                # The training examples are the population: nothing to resample.
+                # The training examples are the population, so nothing is resampled.
                 resamples = 0 if name == "train" else spec["analysis"]["resamples"]
                 print(f"{name}: {split.examples} examples, {resamples} resamples", file=sys.stderr)
                 of_seen = seen if name == HELD_OUT else None
@@ -54,17 +54,17 @@ def run(job: "Job") -> None:
 def open_split(
     paths: Mapping[str, tuple[Path, str]], runs: Runs, split: str, files: ExitStack
 ) -> SplitLogits:
-    """Open one split of every run; all must hold the same examples, labels and classes.
+    """Open one split of every run; all must have the same examples, labels and classes.
 
-    Where student and reference saw a share of the training examples, their stores say which:
-    ``train`` is of these, and ``held_out`` of the others.
+    If student and reference saw only a share of the training examples, which their stores record,
+    ``train`` contains these examples and ``held_out`` the others.
 
     Parameters
     ----------
     paths : mapping of str to (Path, str)
         The logits of each run: a store and its variable.
     runs : mapping of str to sequence of str
-        For each role the run of each seed; further teachers are replicates.
+        The run of each seed, by role; further teachers are replicates.
     split : str
     files : ExitStack
         Closes the stores.
@@ -72,7 +72,7 @@ def open_split(
     Raises
     ------
     UserError
-        Naming the two stores that do not fit together, or are of the same teacher.
+        If two stores do not match or belong to the same teacher; the message names both.
     """
     first = runs[TEACHER][0]
     held_out, split = split == HELD_OUT, "train" if split == HELD_OUT else split
@@ -112,9 +112,9 @@ def open_split(
 
 
 def _refuse_twice(teachers: Mapping[str, StoredRows], split: str) -> None:
-    """Refuse one teacher under two names: it would be its own replicate, and share its own noise.
+    """Refuse a teacher with two names: it would be its own replicate and share its own noise.
 
-    Other teachers differ in their first rows, so nothing more is read of them.
+    Different teachers differ in their first rows, so only those are read.
     """
     for (id, rows), (other, others) in itertools.combinations(teachers.items(), 2):
         blocks = (slice(start, start + BLOCK) for start in range(0, rows.shape[0], BLOCK))

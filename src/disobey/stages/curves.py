@@ -41,12 +41,12 @@ def run(job: "Job") -> None:
 
 
 def read_model(job: "Job", ids: Sequence[str]) -> Recorded:
-    """Read what the runs of all seeds of one model recorded.
+    """Read the recordings of one model's runs of all seeds.
 
     Raises
     ------
     UserError
-        Naming the run: one that recorded nothing, or at other steps than the first.
+        If a run recorded nothing, or at other steps than the first run; the message names it.
     """
     found = [read_accuracies(job.input(id).file(f"{id}/{HISTORY}"), id) for id in ids]
     step = found[0]["step"]
@@ -60,7 +60,7 @@ def read_model(job: "Job", ids: Sequence[str]) -> Recorded:
 
 
 def read_accuracies(history: Path, run: str) -> dict[str, np.ndarray]:
-    """Read step, train and test accuracy of one run, each of shape (point,)."""
+    """Read steps, train and test accuracies of one run, each of shape (point,)."""
     if EVALUATE not in read_groups(history):
         raise UserError(
             f"{run}: recorded no accuracies in training; train it by a recipe with "
@@ -70,25 +70,25 @@ def read_accuracies(history: Path, run: str) -> dict[str, np.ndarray]:
 
 
 def switch_steps(run: Mapping[str, Any], steps: int) -> list[int] | None:
-    """Return between which steps the weight of distillation changes.
+    """Return the range of steps in which the weight of distillation changes.
 
     Parameters
     ----------
     run : mapping
         The spec of a training.
     steps : int
-        How many it had.
+        The number of steps of the training.
 
     Returns
     -------
     list of int or None
-        The first step of the change and the first one after it. None where nothing is switched,
-        or where a recipe of so many steps has a part in epochs, whose length is not recorded.
+        The first step of the change and the first step after it. None if nothing is switched, or if
+        a recipe in steps has parts in epochs, whose length is not recorded.
     """
     recipe, switch = run["recipe"], run.get("distill", {}).get("switch")
     if switch is None:
         return None
-    rates = np.ones(steps)  # a switch in steps does without the real ones
+    rates = np.ones(steps)  # a switch in steps does not depend on the actual rates
     if "unit" not in switch:
         if "epochs" not in recipe and _in_epochs(recipe):
             return None

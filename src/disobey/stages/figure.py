@@ -8,7 +8,7 @@ from disobey.stores.layout import FIGURE_FORMATS
 
 
 def run(job: "Job") -> None:
-    """Draw; a figure computes no statistic."""
+    """Draw the figure; no statistic is computed here."""
     analyses = read_analyses(job.inputs, job.spec["settings"], job.spec.get("paper"))
     figure = drawer(job.spec["figure"])(analyses)
     pdf, png = (job.store.with_name(job.store.name + suffix) for suffix in FIGURE_FORMATS)

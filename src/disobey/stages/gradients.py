@@ -29,7 +29,7 @@ def run(job: "Job") -> None:
 
 
 def read_learnt(job: "Job") -> Learnt:
-    """Read the data and targets of a setting's models, and their weights."""
+    """Read the data, the targets and the weights of a setting's models."""
     spec, runs, train = job.spec, job.spec["runs"], prepared_data(job).train
     stored = read_arrays(job.input(spec["data"], "prepare").file(), "/", "direction")
     direction = stored["direction"]

@@ -9,12 +9,12 @@ from disobey.job import Job
 
 
 def run(job: "Job") -> None:
-    """Write the training labels with the noise and the share that the spec describes.
+    """Write the training labels with the noise, and the share of examples, of the spec.
 
     Raises
     ------
     UserError
-        When the share leaves a class out.
+        If the share leaves out a class.
     """
     prepared = read_prepared(job.input(job.spec["data"]).file(), None)
     label, names = prepared.train.clean_label, prepared.class_names

@@ -29,8 +29,8 @@ from disobey.data.writing import (
 from disobey.job import Job
 from disobey.stores.writer import NetcdfWriter
 
-RANDOM_FEATURES = "disobey.data.random_features"  # a root of only the jobs that need it
-# Mean and deviation of the channels of large images are those of a sample [our choice].
+RANDOM_FEATURES = "disobey.data.random_features"  # part of the code of only the jobs that need it
+# For large images, means and deviations of channels are estimated on a sample [our choice].
 SAMPLED = 10_000
 
 
@@ -73,7 +73,7 @@ def opened(job: "Job") -> RawData:
 def _write_random_features(
     writer: NetcdfWriter, kept: Mapping[str, Kept], spec: Mapping[str, Any], name: str
 ) -> None:
-    """Write random features of images or vectors; the images too, to be looked at."""
+    """Write random features of images or vectors, and the images themselves for viewing."""
     random = importlib.import_module(RANDOM_FEATURES)
     features = random.RandomRelu(spec["features"])
     for split in SPLITS:

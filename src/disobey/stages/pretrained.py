@@ -34,7 +34,7 @@ def run(job: "Job") -> None:
 
 
 def _encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return configuration and weights, without those of a head and without what is missing."""
+    """Return configuration and weights of an encoder, without those of a head."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -60,7 +60,7 @@ def _encoder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _refuse_ties(folder: Path, weights: Mapping[str, Any]) -> None:
-    """Refuse two names of one weight, which safetensors cannot store; encoders have none."""
+    """Refuse weights that share memory: safetensors cannot store them, and encoders have none."""
     first: dict[int, str] = {}
     for name, weight in weights.items():
         known = first.setdefault(weight.data_ptr(), name)
@@ -72,7 +72,7 @@ def _refuse_ties(folder: Path, weights: Mapping[str, Any]) -> None:
 
 
 def _tokenizer(folder: Path) -> tuple[str, dict[str, str]]:
-    """Return the tokenizer as text, and the names of its padding and its separator."""
+    """Return the tokenizer as text, and its padding and separator tokens by name."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, **SAFELY)

@@ -18,21 +18,21 @@ from disobey.stores.layout import CAPTIONS, STAGES
 
 TEMPLATE = "report.html.jinja"
 TABLES = ("summary", "claims", "accuracy")
-# The first screen shows a figure and so many sentences; the matrix below has all claims.
+# The first screen shows a figure and this many sentences; the matrix below has all claims.
 LEAD, SENTENCES = "overview", 4
-# A table, a figure and a setting may bear the same name: told apart by the stage that made them.
+# A table, a figure and a setting may share a name; the stage that made them differs.
 STAGES_READ = ("table", "figure", "confidence", "explorer")
 
 
 def run(job: "Job") -> None:
-    """Put the page together; it computes nothing, and needs neither network nor other files."""
+    """Write the page; it computes nothing and needs neither a network nor other files."""
     html = render(content(job))
     with job.write(job.store) as path:
         path.write_text(html, encoding="utf-8")
 
 
 def content(job: "Job") -> dict[str, Any]:
-    """Return all that the template prints."""
+    """Return all values that the template prints."""
     spec = job.spec
     made = {which: [m for m in job.inputs if m.record["stage"] == which] for which in STAGES_READ}
     tables = {manifest.id: manifest for manifest in made["table"]}
@@ -75,9 +75,9 @@ def content(job: "Job") -> dict[str, Any]:
 
 
 def study_file(job: "Job") -> tuple[str, str, str] | None:
-    """Return the study file's name, address and text; None where the job was told of none.
+    """Return the study file's name, address and text; None if the job has no study file.
 
-    The text is part of the page, so that the page stays complete when the file changes or moves.
+    The page contains the text, so it stays complete if the file changes or moves.
     """
     path = job.study_file
     if path is None:

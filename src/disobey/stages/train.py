@@ -51,11 +51,11 @@ def run(job: "Job") -> None:
 
     def after_step() -> None:
         if snapshots is not None:
-            snapshots.after_step()  # first: a saved state comes after all snapshots before it
+            snapshots.after_step()  # first: snapshots must precede a later saved state
         saver.after_step()
 
-    # Before any communication of the ranks: a rank that a signal ends unnoticed would leave the
-    # others waiting.
+    # Before the ranks communicate: if a signal ended one rank unnoticed, the others would wait
+    # forever.
     with saver.watching():
         checkpoints.resume(training)
         training.run(after_step)
@@ -68,7 +68,7 @@ def run(job: "Job") -> None:
 def _classes(
     job: "Job",
 ) -> tuple[Callable[..., Training], Callable[[Path], Checkpoints], Callable[..., CheckpointSaver]]:
-    """Return the classes of the training, of its saved states and of what saves them."""
+    """Return the classes of the training, of its saved states and of the object that saves them."""
     if job.ranks is None:
         return Training, Checkpoints, CheckpointSaver
     from disobey.training.distributed import (
@@ -136,7 +136,7 @@ def write_store(job: "Job", training: Training, snapshots: "Snapshots | None") -
 def _tracker(
     job: "Job", model: nn.Module, data: Prepared, device: torch.device
 ) -> Callable[[int], Tracker] | None:
-    """Return a function that makes the tracker, given the number of steps."""
+    """Return a function that makes the tracker from the number of steps."""
     track: Callable[[int], Tracker] | None = None
     make_tracker, evaluate = component(job.spec, "progress"), component(job.spec, "evaluate")
     if make_tracker is not None:
@@ -149,14 +149,14 @@ def _tracker(
 
 
 def _checkpoint_folder(job: "Job") -> Path:
-    """Return the folder of saved states, named by all that could change a number."""
+    """Return the folder of saved states, whose name covers all that could change a number."""
     contents = [manifest.content for manifest in job.inputs]
     job.states = states_of(job.id, job.known_code(), version("torch"), contents)
     return job.states
 
 
 def write_history(history: History, writer: NetcdfWriter) -> None:
-    """Write the history's lists along ``epoch``, which are counted from 1."""
+    """Write the lists of the history along ``epoch``, which is counted from 1."""
     writer.write("/", "epoch", ("epoch",), range(1, len(history.seconds) + 1))
     for name, values in vars(history).items():
         writer.write("/", name, ("epoch",), values)

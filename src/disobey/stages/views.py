@@ -15,9 +15,9 @@ from disobey.training.predictions import predictions, trained_model
 
 
 def run(job: "Job") -> None:
-    """Write ``logits(slab, example, class)``, no temperature, and which ``view`` each row shows.
+    """Write ``logits(slab, example, class)``, without temperature, and the ``view`` of each row.
 
-    A view along the first dimension is a slab: what a student is shown in one epoch.
+    A slab is the set of views that a student sees in one epoch.
     """
     spec, device = job.spec, choose_device(job.device, job.take_card)
     data = prepared_data(job)
@@ -50,7 +50,7 @@ def write_slab(
     *,
     half: bool = False,
 ) -> None:
-    """Fill one position of ``logits`` with what the model says of a slab, batch by batch."""
+    """Fill one position of ``logits`` with the model's output for a slab, batch by batch."""
     inputs.show(slab)
     examples, what = logits.shape[1], f"slab {slab} of the training images"
     for rows, values in predictions(model, inputs, examples, what):
