@@ -184,7 +184,7 @@ def _(scene):
 
 @row("a docstring in a module")
 def _(scene):
-    scene.code("analysis/confidence.py", '"""Something of shape', '"""A thing of shape')
+    scene.code("analysis/confidence.py", '"""An array-like object of shape', '"""A thing of shape')
 
 
 @row("formatting of a module")
