@@ -93,7 +93,7 @@ def take_card(cards: Sequence[str], places: int = PLACES) -> int:
 def take_cards(cards: Sequence[str], count: int) -> list[int]:
     """Reserve ``count`` whole GPUs until this process ends; return their positions.
 
-    Raises an error if there are fewer GPUs, since waiting would never end; see `take_card`.
+    Raises a UserError if there are fewer GPUs, since waiting would never end; see `take_card`.
     """
     if len(cards) < count:
         raise UserError(

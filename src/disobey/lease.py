@@ -28,7 +28,10 @@ LOOKING_SECONDS = 60.0  # [our choice]: longer than any call of `looking_around`
 
 @contextlib.contextmanager
 def looking_around() -> Iterator[bool]:
-    """Hold the lease briefly; yield True if it was free, so that no Snakemake works here."""
+    """Hold the lease briefly; yield True if it was free, so that no Snakemake works here.
+
+    If it was free, Snakemake's stale locks are removed.
+    """
     lease = Lock(LEASE)
     free = lease.try_take(anonymous=True)
     try:

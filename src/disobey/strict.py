@@ -15,7 +15,7 @@ from disobey.errors import nearest
 
 
 class Strict(BaseModel):
-    """A model that refuses unknown keys, naming the nearest known one, and converts no types."""
+    """A model that refuses unknown keys, naming the nearest known one, and coerces no types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

@@ -96,7 +96,7 @@ def _listed(splits: Mapping[str, Any]) -> str:
 
 
 def _place_mistake(options: Checkpoint | Pretrained, *files: Any) -> tuple[str, str] | str | None:
-    """Return the content of a local checkpoint, None on the hub, or key and words of a mistake."""
+    """Return the hash of a local checkpoint, None on the hub, or the key and text of a mistake."""
     try:
         place = options.place()
         return None if place is None else content_of(checkpoint_files(place, *files))

@@ -157,7 +157,7 @@ def _over_training(kind: str, study: Study) -> Iterator[Planned]:
 
 
 def _steps(kind: str, study: Study) -> Iterator[Planned]:
-    """Plan a figure per group of settings with snapshots that differ only in the switch."""
+    """Plan a figure per group of settings that have snapshots and differ only in the switch."""
     groups: dict[tuple[object, ...], dict[str, str]] = {}
     for name in _over_trained(study):
         epochs = study.recipes[study.settings[name].recipe].snapshots or []

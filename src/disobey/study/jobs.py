@@ -59,7 +59,7 @@ class PlannedJob:
         """The size in bytes of those arguments of its command that grow with the study."""
         if self.stage in BY_STDIN:
             return 0
-        # quoted, each quote of the spec's own stays one byte
+        # each word is quoted; the quotes inside the spec stay one byte each
         return sum(len(word.encode()) + 3 for word in (self.spec, *self.inputs))
 
     @property

@@ -36,7 +36,7 @@ TORCH_MB = 500  # what torch adds
 GPU_MB = 3000  # what CUDA's libraries add to the host's memory
 CARD_MB = 1000  # CUDA's context and the workspace of its libraries, in the card's memory
 START_MINUTES = 15  # imports over a slow file system; and a signal needs time before the limit
-# A training shares a GPU if a step takes at most this many times its launch time on the GPU.
+# A training may share a GPU if a step's computation takes at most this many SECONDS_PER_STEP.
 LAUNCH_BOUND = 2
 USABLE = 0.9  # share of a GPU's memory that the estimates of jobs may fill
 UNKNOWN_CARD_MB = 8000

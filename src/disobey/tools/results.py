@@ -290,7 +290,7 @@ def rows() -> list[PaperRow]:
 
 
 def page(studies: Sequence[Drawn], command: str) -> Iterator[str]:
-    """Yield the lines of docs/paper.md; the page names ``command`` as the one that printed it."""
+    """Yield the lines of docs/paper.md, which name ``command`` as their source."""
     yield HEAD
     yield from markdown(COLUMNS, (_cells(row, studies) for row in rows()))
     yield from ("", "Figures come with their study, in `results/STUDY/figures`:", "")
