@@ -1,4 +1,4 @@
-"""Models on the examples of a page: confidence logits, top classes, and densities."""
+"""Model outputs for the examples of a page: confidence logits, top classes, and densities."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from disobey.explorer.page import Columns
 from disobey.stores.reader import StoredRows
 
 TOP = 3
-# Rows of logits read at a time, so that a store may be larger than the memory.
+# Number of logits read at a time, so that a store may be larger than the memory.
 BLOCK_LOGITS = 1 << 20
 # Cells along each axis of a density.
 CELLS = 64
-# A probability is kept as this many equal steps from 0 to 1, a Brier score from 0 to 2.
+# Probabilities, from 0 to 1, and Brier scores, from 0 to 2, are stored in this many equal steps.
 PROBABILITY_STEPS = 65535
 LARGEST_BRIER = 2
 
 
 @dataclass(frozen=True)
 class SeedRuns:
-    """The runs of one seed of a setting, by their ids.
+    """The ids of the runs of one seed of a setting.
 
-    A comparison may have no reference; the replicate, a teacher of another seed, is None where
-    there is no other teacher.
+    A comparison may have no reference. The replicate, a teacher of another seed, is None if there
+    is no other teacher.
     """
 
     teacher: str
@@ -36,7 +36,7 @@ class SeedRuns:
 
     @property
     def models(self) -> list[str]:
-        """The models that are held against the teacher."""
+        """The models that are compared with the teacher."""
         return [run for run in (self.reference, self.student) if run is not None]
 
     @property
@@ -46,10 +46,10 @@ class SeedRuns:
 
 
 def seeds_of(spec: Mapping[str, Any]) -> list[SeedRuns]:
-    """Return the runs of each seed, out of the spec of a setting's confidence analysis.
+    """Return the runs of each seed from the spec of a setting's confidence analysis.
 
-    The replicate of a seed is the next other teacher, of the last seed the first one: one is shown,
-    while the analysis averages over all.
+    Only one replicate is shown, while the analysis averages over all: it is the next different
+    teacher in the list of teachers, cyclically.
     """
     teachers, students = spec["teachers"], spec["students"]
     references = spec["references"] or [None] * len(students)
@@ -64,7 +64,7 @@ def seeds_of(spec: Mapping[str, Any]) -> list[SeedRuns]:
 class Confidences:
     """Confidence logits of models on one split, read in blocks of examples.
 
-    ``paths`` has the logits of each run: a store and its variable.
+    ``paths`` contains the store and the variable of each run's logits.
     """
 
     def __init__(self, paths: Mapping[str, tuple[Path, str]], split: str) -> None:
@@ -73,9 +73,10 @@ class Confidences:
         self._phi: dict[tuple[str, str], np.ndarray] = {}
 
     def phi(self, run: str, chosen_by: str) -> np.ndarray:
-        """Return a run's confidence logit in the class that another predicts, float32, remembered.
+        """Return a run's confidence logits of the class that the run ``chosen_by`` predicts.
 
-        All examples are read, since the ones to show are chosen among all.
+        The array, float32 of shape (example,), is cached. It contains all examples, since those to
+        show are chosen among all.
         """
         if (run, chosen_by) not in self._phi:
             chosen = self._prediction(chosen_by)
@@ -87,12 +88,12 @@ class Confidences:
         return self._phi[run, chosen_by]
 
     def gap(self, teacher: str, model: str, chosen_by: str) -> np.ndarray:
-        """Return how far a model departs from its teacher; -1 where a plot has no place for it."""
+        """Return the absolute gap in confidence logits of model and teacher; -1 if not finite."""
         gap = np.abs(self.phi(model, chosen_by) - self.phi(teacher, chosen_by))
         return np.where(np.isfinite(gap), gap, -1)
 
     def _prediction(self, run: str) -> np.ndarray:
-        """Return the class that a run predicts for each example, remembered."""
+        """Return the class that a run predicts for each example, shape (example,); cached."""
         if run not in self._predictions:
             parts = [block.argmax(1).astype(np.int32) for _, block in self.blocks(run)]
             self._predictions[run] = np.concatenate(parts)
@@ -109,7 +110,7 @@ class Confidences:
 
 
 def plots_of(seeds: Iterable[SeedRuns]) -> Iterator[tuple[SeedRuns, str, str]]:
-    """Yield every plot: the runs of a seed, the model on its axis, and who chooses the class."""
+    """Yield every plot: the runs of a seed, the model, and the run whose prediction is used."""
     for runs in seeds:
         for chosen_by in (runs.teacher, runs.replicate):
             if chosen_by is not None:
@@ -120,23 +121,25 @@ def plots_of(seeds: Iterable[SeedRuns]) -> Iterator[tuple[SeedRuns, str, str]]:
 def worst(
     confidences: Confidences, seeds: Iterable[SeedRuns], sampled: np.ndarray, most: int
 ) -> tuple[np.ndarray, int]:
-    """Return the examples to add to a sample so that it holds the worst ones of every plot.
+    """Return the examples to add to a sample so that it contains the worst ones of every plot.
 
     Parameters
     ----------
     confidences : Confidences
     seeds : iterable of SeedRuns
-        Of all settings on the split.
+        The runs of all settings on the split.
     sampled : ndarray of int
-        Positions that are shown anyway.
+        Positions in the sample.
     most : int
-        How many may be added.
+        Maximum number of examples to add.
 
     Returns
     -------
-    added : ndarray of int, rising
+    added : ndarray of int
+        Sorted positions.
     depth : int
-        How many examples of each plot, those that depart furthest from the teacher, are then shown.
+        Number of examples in each plot, those that deviate most from the teacher, that the extended
+        sample contains.
     """
     plots = dict.fromkeys((runs.teacher, *rest) for runs, *rest in plots_of(seeds))
     leaders = []
@@ -155,10 +158,10 @@ def worst(
 
 
 class SplitDeviations:
-    """Fills columns with the numbers of models on one split of one data store.
+    """Adds columns with model outputs on one split of one data store.
 
-    ``positions`` are those of the examples shown, rising; of all ``examples``, where they are more,
-    there are densities.
+    ``positions`` are the sorted positions of the examples shown. If these are fewer than
+    ``examples``, the number of all examples, densities of all examples are added.
     """
 
     def __init__(
@@ -175,9 +178,10 @@ class SplitDeviations:
     def add(
         self, runs: SeedRuns, labels: str | None = None, label: np.ndarray | None = None
     ) -> list[dict[str, Any]]:
-        """Add the columns of one seed of a setting; return its densities, none unless sampled.
+        """Add the columns of one seed of a setting; return its densities, if any.
 
-        ``label``, (example,) of those shown, is from the store ``labels``, where there are any.
+        ``label``, (example,), contains the labels of the examples shown, from the store with the
+        id ``labels``; both are None without labels.
         """
         for run in runs.all:
             self._add_probabilities(run, labels, label)
@@ -190,13 +194,13 @@ class SplitDeviations:
         return densities
 
     def _add_phi(self, run: str, chosen_by: str) -> None:
-        """Add confidence logits in the class that one run predicts."""
+        """Add a run's confidence logits of the class that the run ``chosen_by`` predicts."""
         name = f"phi/{run}/{chosen_by}/{self.split}"
         if name not in self.columns:
             self.columns.add_scaled(name, self.confidences.phi(run, chosen_by)[self.positions])
 
     def _add_density(self, teacher: str, model: str, chosen_by: str) -> dict[str, Any]:
-        """Count all examples in cells; store the logarithm of the counts in 255 steps."""
+        """Add the log counts of all examples in cells, in 255 steps; return the cells' extent."""
         name = f"density/{teacher}/{model}/{chosen_by}/{self.split}"
         x, y = (self.confidences.phi(run, chosen_by) for run in (teacher, model))
         finite = np.isfinite(x) & np.isfinite(y)
@@ -208,7 +212,7 @@ class SplitDeviations:
         return {"column": name, "cells": CELLS, "extent": extent}
 
     def _add_probabilities(self, run: str, labels: str | None, label: np.ndarray | None) -> None:
-        """Add top classes of the examples shown, their probabilities, and Brier scores."""
+        """Add top classes with their probabilities, and Brier scores, of the examples shown."""
         top = f"top/{run}/{self.split}"
         brier = None if labels is None else f"brier/{run}/{labels}/{self.split}"
         if top in self.columns and (brier is None or brier in self.columns):
@@ -227,7 +231,7 @@ class SplitDeviations:
             self.columns.add(brier, steps, LARGEST_BRIER / PROBABILITY_STEPS)
 
     def _shown_logits(self, run: str) -> np.ndarray:
-        """Return the logits of the examples shown in float64."""
+        """Return the logits of the examples shown, in float64."""
         parts = []
         for start, block in self.confidences.blocks(run):
             first, last = np.searchsorted(self.positions, [start, start + len(block)])

@@ -14,22 +14,22 @@ from disobey.data.prepared import RawExamples
 from disobey.errors import UserError
 from disobey.stores.reader import read_arrays, read_attributes
 
-# Pixels of the longer side: what a gallery shows. Larger images are made smaller.
+# Pixels of the longer side in a gallery. Larger images are scaled down.
 THUMBNAIL = 64
 # Characters of a text, or of each text of a pair.
 LONGEST_TEXT = 240
-# Examples whose pictures or texts are made first, to learn how many bytes one takes.
+# Number of examples from which the average size of a picture or text is estimated.
 PROBED = 100
-# Large images that are decoded at a time.
+# Number of images that are decoded at a time.
 DECODED = 64
 QUALITY = 85  # of colour pictures; grey ones are kept exactly
 SEED = 0
 
 
 def sample(examples: int, most: int) -> np.ndarray:
-    """Return positions of all examples, or of ``most`` of them drawn at random, rising.
+    """Return the sorted positions of all examples, or of a random sample of ``most`` of them.
 
-    The draw depends on the two numbers alone, so all settings on a data set show the same examples.
+    The draw depends only on the two numbers, so all settings on a data set show the same examples.
     """
     if examples <= most:
         return np.arange(examples)
@@ -38,7 +38,7 @@ def sample(examples: int, most: int) -> np.ndarray:
 
 
 class Examples:
-    """One split of a data store, see `disobey.data.prepared`, read where it is asked for."""
+    """One split of a data store, see `disobey.data.prepared`, read on demand."""
 
     def __init__(self, path: Path, split: str) -> None:
         self.path, self.split = path, split
@@ -55,7 +55,7 @@ class Examples:
         return names
 
     def check_ids(self, ids: np.ndarray, logits: Path) -> None:
-        """Refuse logits of other examples, or of these in another order."""
+        """Raise a `UserError` unless logits belong to the same examples in the same order."""
         if not np.array_equal(ids, self.id):
             raise UserError(
                 f"{logits}: its {self.split} examples are not those of {self.path}; make the "
@@ -63,16 +63,17 @@ class Examples:
             )
 
     def bytes_each(self) -> float:
-        """Return how many bytes of a page an example's picture or text takes, by a few of them."""
+        """Estimate the mean size in bytes of an example's picture or text from a small sample."""
         probe = sample(len(self), PROBED)
         return len(json.dumps(self.shown(probe))) / max(1, len(probe))
 
     def shown(self, positions: np.ndarray) -> dict[str, Any]:
-        """Return pictures or texts of the examples at rising ``positions``.
+        """Return pictures or texts of the examples at sorted ``positions``.
 
-        ``texts`` has for each example a list of one text, or two of a pair; the id where only
-        logits are known. Or ``sheet`` has all pictures as one data URI, row by row, ``columns`` of
-        them in a row, each of ``width`` and ``height`` pixels.
+        For text, the key ``texts`` has for each example a list of one text, or two for pairs. For
+        images, ``sheet`` is a data URI of a single picture in which all are arranged row by row,
+        with ``columns`` per row, each of ``width`` x ``height`` pixels. If only logits are known,
+        ``texts`` contains the ids.
         """
         with RawExamples(self.path, self.split) as given:
             if given.kind == "image":
@@ -84,7 +85,7 @@ class Examples:
 
 
 def _sheet(given: RawExamples, positions: np.ndarray) -> dict[str, Any]:
-    """Return all pictures as one, and their layout in it."""
+    """Return all pictures arranged in one, and their layout; see `Examples.shown`."""
     from PIL import Image
 
     pictures = list(_pictures(given, positions))

@@ -1,4 +1,4 @@
-"""The page: its template, and numbers as deflated typed arrays, one after another, in base64."""
+"""Rendering of the page: its template, and numbers as compressed typed arrays in base64."""
 
 import base64
 import json
@@ -13,15 +13,16 @@ from disobey.figures.style import ROLES
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "explorer.html.jinja"
-# Files that the page contains, by the template's names.
+# Files to embed in the page, by their names in the template.
 PARTS = {
     "library": "vendor/uPlot.iife.min.js", "library_style": "vendor/uPlot.min.css",
     "script": "explorer.js", "style": "explorer.css",
 }  # fmt: skip
 LICENCE = "vendor/uPlot.LICENSE"
-# Typed arrays of a browser must start at a multiple of their item's size.
+# Typed arrays in a browser must start at a multiple of their item size.
 ALIGNED = 8
-# A scaled number is a middle and an integer times a step; one that is not finite has this integer.
+# A scaled number is stored as an integer: number = middle + integer * step. LARGEST is the largest
+# integer, NOT_FINITE marks numbers that are not finite.
 LARGEST, NOT_FINITE = 32767, -32768
 ARRAYS = {
     "uint8": "Uint8Array",
@@ -34,10 +35,10 @@ ARRAYS = {
 
 
 class Columns:
-    """Named arrays that a page unpacks; equal names are one column.
+    """Named arrays that a page unpacks.
 
-    ``index`` has for each name ``[array type, offset in bytes, number of values]``, and two more
-    entries, step and middle, where a value is the middle and an integer times the step.
+    ``index`` contains, for each name, ``[array type, offset in bytes, number of values]`` and, for
+    scaled columns, also step and middle: a value is middle + integer * step.
     """
 
     def __init__(self) -> None:
@@ -51,7 +52,7 @@ class Columns:
     def add(
         self, name: str, values: np.ndarray, step: float | None = None, middle: float = 0.0
     ) -> None:
-        """Add a column as it is, or the integers that make it; browsers must have the type."""
+        """Add a column unchanged, or its integers if ``step`` is given; see `ARRAYS` for types."""
         kept = np.ascontiguousarray(values).reshape(-1)
         kept = kept.astype(kept.dtype.newbyteorder("<"))
         scaled = [] if step is None else [step, middle]
@@ -62,7 +63,7 @@ class Columns:
         self._end += len(data)
 
     def add_scaled(self, name: str, values: np.ndarray) -> None:
-        """Add floats as 16 bits each: at most 1/131,068 of their range is lost."""
+        """Add floats in 16 bits each, with an error of at most 1/131,068 of their range."""
         finite = np.isfinite(values)
         inside = values[finite].astype(np.float64)
         low, high = (inside.min(), inside.max()) if inside.size else (0.0, 0.0)
@@ -72,7 +73,7 @@ class Columns:
         self.add(name, integers, step, middle)
 
     def add_integers(self, name: str, values: np.ndarray) -> None:
-        """Add integers in the smallest type that holds them; in the largest they are BigInts."""
+        """Add integers in the smallest type that fits; 64-bit integers are BigInts in the page."""
         low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
         for dtype in (np.uint8, np.uint16, np.int32):
             limits = np.iinfo(dtype)
@@ -81,12 +82,12 @@ class Columns:
         return self.add(name, values.astype(np.int64))
 
     def packed(self) -> str:
-        """Return all columns as the base64 of a zlib stream."""
+        """Return all columns as a zlib stream in base64."""
         return base64.b64encode(zlib.compress(b"".join(self._parts), 9)).decode("ascii")
 
 
 def render(told: dict[str, Any], columns: Columns) -> str:
-    """Return the page of what `disobey.explorer.study.content` says of a study, and its numbers."""
+    """Return the HTML page for the index and columns from `disobey.explorer.study.content_of`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 SPLITS = ("test", "train")  # the first one is shown first
 OF_LOGITS = ("dump", "compared", "classify")  # stages that make stores of logits
-# Examples of a split that can be looked at; of larger splits a sample, over the density of all.
+# Most examples of a split that are shown; larger splits show a sample, over the density of all.
 MOST_EXAMPLES = 2000
-# The share of these that may be there because they deviate most, not because they were drawn.
+# Largest share of these that are chosen because they deviate most, instead of at random.
 ADDED_SHARE = 1 / 4
-# Bytes that all examples may take: the page is meant to be sent by mail and opened on a phone.
+# Most bytes for all examples: the page should be small enough for e-mail and a phone.
 BUDGET = 8_000_000
 BASE64 = 4 / 3
-# A density is mostly empty: deflated it had a sixth of its bytes in the default study.
+# A density is mostly empty: compression reduced it to a sixth of its size in the default study.
 DEFLATED_DENSITY = 1 / 3
 
 
@@ -47,8 +47,9 @@ DEFLATED_DENSITY = 1 / 3
 class Setting:
     """One setting, or comparison, as its analysis recorded it.
 
-    ``data`` is the id of the store of the examples, ``labels`` of that of its labels, None without
-    labels. ``teachers`` is the number of different ones, of all seeds, replicates included.
+    ``data`` is the id of the store of examples; ``labels`` is the id of the store of labels, or
+    None without labels. ``teachers`` is the number of distinct teachers over all seeds, including
+    replicates.
     """
 
     about: Mapping[str, Any]
@@ -59,11 +60,11 @@ class Setting:
     teachers: int
 
     def runs(self) -> Iterable[str]:
-        """Return every run once."""
+        """Return the ids of all runs, without duplicates."""
         return dict.fromkeys(run for of_seed in self.seeds for run in of_seed.all)
 
     def told(self) -> dict[str, Any]:
-        """Return what the page is told of the setting."""
+        """Return the setting's entry in the page's index."""
         told = {key: getattr(self, key) for key in ("data", "labels", "teachers")}
         seeds = [vars(runs) for runs in self.seeds]
         return told | {"about": dict(self.about), "seeds": seeds, "splits": list(self.splits)}
@@ -73,8 +74,8 @@ class Setting:
 class Sources:
     """Settings and stores of a page.
 
-    Settings by name; for each run the store of its logits, and the variable; the stores of examples
-    by id.
+    ``settings`` are by name; ``logits`` contains the store and the variable of each run's logits;
+    ``data`` contains the stores of examples by id.
     """
 
     settings: Mapping[str, Setting]
@@ -83,13 +84,13 @@ class Sources:
 
 
 def sources_of(job: "Job") -> Sources:
-    """Return the settings that a job's spec names, in its order, with their stores, verified."""
+    """Return the settings in a job's spec, in their order, with their verified stores."""
     analyses = {name: job.input(name, "confidence").spec for name in job.spec["settings"]}
     seeds = {name: seeds_of(analysis) for name, analysis in analyses.items()}
     runs = dict.fromkeys(run for of in seeds.values() for of_seed in of for run in of_seed.all)
     addresses = {run: store_and_variable(run) for run in runs}
     made = {m.id: m for m in job.inputs if m.record["stage"] in OF_LOGITS}
-    # Where there is no such store, job.input says so.
+    # If there is no such store, job.input raises an error.
     stores = {id: made.get(id) or job.input(id) for id, _ in addresses.values()}
     paths = {id: store.file() for id, store in stores.items()}  # verified once
     settings = {}
@@ -113,7 +114,7 @@ def sources_of(job: "Job") -> Sources:
 
 
 def _examples_of(logits: Manifest) -> tuple[str, str]:
-    """Return the ids of the stores of the examples of some logits, and of their labels."""
+    """Return the ids of the stores of examples and of labels that belong to some logits."""
     spec = logits.spec.get("dataset", {}) if logits.record["stage"] == "compared" else logits.spec
     data = spec.get("data", logits.id)
     return data, spec.get("labels", data)
@@ -122,7 +123,7 @@ def _examples_of(logits: Manifest) -> tuple[str, str]:
 def content(
     job: "Job", most: int = MOST_EXAMPLES, budget: float = BUDGET
 ) -> tuple[dict[str, Any], Columns]:
-    """Return the index of a study's page, and the numbers; see `content_of`."""
+    """Return the index and the columns of a study's page; see `content_of`."""
     spec = job.spec
     told, columns = content_of(sources_of(job), spec["study"], spec["seeds"], most, budget)
     return told | {"report": "report.html"}, columns
@@ -135,24 +136,24 @@ def content_of(
     most: int = MOST_EXAMPLES,
     budget: float = BUDGET,
 ) -> tuple[dict[str, Any], Columns]:
-    """Return the index of a page of some settings, and the numbers.
+    """Return the index of a page as a JSON-compatible dict, and its numbers as columns.
 
     Parameters
     ----------
     sources : Sources
     name : str
-        Of the study.
+        The study's name.
     seeds : sequence of int
     most : int
-        Examples of each split that can be looked at.
+        Most examples to show of each split.
     budget : float
-        Bytes that they may take; fewer are shown where it is too small.
+        Most bytes for the examples; fewer examples are shown if they would exceed it.
 
     Raises
     ------
     UserError
-        Where logits belong to other examples than the data store has, or the budget is too small
-        for a single example.
+        If logits do not belong to the examples in the data store, or the budget is too small for a
+        single example.
     """
     settings = sources.settings
     examples = {
@@ -195,10 +196,11 @@ def _over(settings: Iterable[Setting], data: str, split: str) -> list[Setting]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The examples of a split that can be looked at.
+    """The examples of a split that are shown.
 
-    ``sampled`` were drawn at random, or are all; ``added`` are those beside that depart furthest
-    from a teacher; both rise. ``depth`` says how many of the furthest of each plot are among both.
+    ``sampled`` are the sorted positions of a random sample, or of all examples; ``added`` are the
+    sorted positions of further examples that deviate most from a teacher. ``depth`` is the number
+    of most deviating examples in each plot that are certain to be shown.
     """
 
     sampled: np.ndarray
@@ -207,14 +209,14 @@ class Chosen:
 
     @property
     def positions(self) -> np.ndarray:
-        """All of them, rising."""
+        """The sorted positions of all examples that are shown."""
         return np.sort(np.concatenate([self.sampled, self.added]))
 
 
 def _choose(
     settings: Iterable[Setting], confidences: Confidences, examples: int, number: int
 ) -> Chosen:
-    """Draw a random sample, and add the worst of the rest so that none of these is missed."""
+    """Choose ``number`` examples: a random sample, and those that deviate most; see `Chosen`."""
     if number >= examples:
         return Chosen(np.arange(examples), np.array([], np.int64), examples)
     reserved = int(ADDED_SHARE * number)
@@ -229,7 +231,7 @@ def _numbers_to_show(
     most: int,
     budget: float,
 ) -> dict[tuple[str, str], int]:
-    """Return how many examples of each split are shown: as many as asked for, or as fit."""
+    """Return the number of examples to show of each split: ``most``, or fewer within the budget."""
     numbers = {key: min(most, len(split)) for key, split in examples.items()}
     needed, fixed = 0.0, 0.0
     for (data, name), split in examples.items():
@@ -247,7 +249,7 @@ def _numbers_to_show(
 
 
 def _bytes_of_columns(settings: Collection[Setting], examples: Examples) -> tuple[int, int]:
-    """Return the bytes of one example in all columns, and of all densities, before deflation."""
+    """Return the uncompressed bytes of one example in all columns, and of all densities."""
     plots = plots_of(runs for setting in settings for runs in setting.seeds)
     drawn = {(of.teacher, model, chosen_by) for of, model, chosen_by in plots}
     phis = {(run, chosen_by) for *models, chosen_by in drawn for run in models}
@@ -268,7 +270,7 @@ def _add_split(
     examples: Examples,
     chosen: Chosen,
 ) -> dict[str, Any]:
-    """Add the columns of one split of one data store; return its densities by column."""
+    """Add the columns of one split of one data store; return its densities by column name."""
     split, positions = examples.split, chosen.positions
     densities: dict[str, Any] = {}
     found = SplitDeviations(columns, confidences, positions, len(examples))
@@ -299,9 +301,9 @@ STORE = "examples"
 
 
 def page_of(found: "Comparison", beside: str = "") -> str:
-    """Return a page that opens from disk, in which every example can be looked at.
+    """Return the self-contained HTML page of a comparison, which shows its examples.
 
-    The page leads to the file ``beside``, with verdicts and intervals, if there is any.
+    The page links to the file ``beside``, with verdicts and intervals, unless it is empty.
     """
     from disobey.comparison.store import by_role, write_models
     from disobey.stores.writer import NetcdfWriter

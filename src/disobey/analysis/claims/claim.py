@@ -29,9 +29,9 @@ from disobey.analysis.store import SPLITS, Analysis
 from disobey.numbers import NBSP, interval
 
 ABOVE, BELOW = "above", "below"
-# On either side: a claim that one thing depends on another.
+# Two-sided, for claims that one thing depends on another.
 CLEAR_OF = "clear of"
-# No verdict although there is an interval: the settings are not what the claim is about.
+# No verdict although there is an interval, because the claim does not apply to the settings.
 WITHHELD = "withheld"
 NAN = float("nan")
 
@@ -46,21 +46,21 @@ class Claim:
     text : str
         The statement, in words.
     source : str
-        ``paper``, or ``ours`` where the paper does not make it or does not say on which side.
+        ``paper``, or ``ours`` if the paper does not make the claim or does not specify its side.
     paper : str
         The paper's number or words.
     statistic, model : str
-        See `disobey.analysis.names`; for a contrast the model says what is subtracted from what.
+        See `disobey.analysis.names`; for a contrast, ``model`` is the difference in words.
     null : float
         The value without an effect.
     side : str
         The side of the null on which the claim holds: ``above``, ``below`` or ``clear of`` it.
     split, subset : str
-        The examples; no split where the statistic is of weights.
+        The examples; no split if the statistic is computed from weights.
     reading : str
-        One of ``disobey.analysis.names.READINGS``; empty where a claim has only one.
+        One of ``disobey.analysis.names.READINGS``; empty if the claim has only one reading.
     control : str or None
-        The model whose same statistic is shown beside it.
+        The model whose value of the same statistic is shown for comparison.
     """
 
     name: str
@@ -111,7 +111,7 @@ class Number:
     ) -> Self:
         """Return mean and interval of ``per_seed``, shape (seed,).
 
-        The interval is cut to the values ``within`` which the statistic can be.
+        The interval is clipped to ``within``, the smallest and the largest possible value.
         """
         seeds = len(per_seed)
         estimate = float(per_seed.mean())
@@ -121,7 +121,7 @@ class Number:
         return cls(estimate, float(low), float(high), spread, example_variance, seeds)
 
     def words(self, null: float) -> str:
-        """Return ``-0.31 [-0.40, -0.22]``, in ASCII."""
+        """Return the estimate and its interval in ASCII, such as ``-0.31 [-0.40, -0.22]``."""
         printed = interval(self.estimate, self.low, self.high, null)
         return printed.replace(NBSP, " ").replace("−", "-")
 
@@ -141,16 +141,17 @@ class Finding:
     verdict : str
         ``holds``, ``contrary``, ``undecided`` or ``withheld``.
     p : float
-        Of "the statistic is not on the claimed side", one-sided; two-sided where the claim has no
-        side. NaN without a test.
+        One-sided p-value of "the statistic is not on the claimed side"; two-sided if the claim is
+        ``clear of`` its null. NaN without a test.
     examples : float
-        Their number; NaN where the statistic is not over examples.
+        Number of examples; NaN if the statistic is not computed over examples.
     control_name, control : str, float
-        The model or setting without the effect, and its statistic if it is another one; its number.
+        The model or setting without the effect, with its statistic if that differs; its value.
     layer, placebo, band : str
-        Where the claim is about one; a band is of ranks, see `disobey.analysis.bias.BANDS`.
+        The layer, placebo and band of ranks (`disobey.analysis.bias.BANDS`) of the finding; empty
+        if it has none.
     counted : bool
-        Whether the summary counts it: one finding per claim and setting.
+        True if the summary counts it: one finding per claim and setting.
     remark : str
     """
 
@@ -179,7 +180,7 @@ class Finding:
         withheld: bool = False,
         **about: Any,
     ) -> Self:
-        """Return the finding that the interval of a number decides, unless it is withheld."""
+        """Return the finding for a number, with the verdict by its interval unless withheld."""
         side, p = (WITHHELD, NAN) if withheld else decide(claim, number)
         return cls(claim, setting, number, side, p, examples, **about)
 
@@ -190,7 +191,7 @@ class Finding:
 
 
 def decide(claim: Claim, number: Number) -> tuple[str, float]:
-    """Return verdict and p by the side of the interval."""
+    """Return the verdict, by the position of the interval relative to the null, and the p-value."""
     above = one_sided_p(
         number.estimate, claim.null, number.seed_variance, number.seeds, number.example_variance
     )
@@ -206,14 +207,14 @@ def _side(claim: Claim, low: float, high: float) -> str:
 
 
 def two_sided(claim: Claim, p: float) -> float:
-    """Return the two-sided p-value of a finding's ``p``: as strict as the interval."""
+    """Return the two-sided p-value for a finding's ``p``, which is as strict as the interval."""
     return p if claim.side == CLEAR_OF else 2 * min(p, 1 - p)
 
 
 def number_of(
     analysis: Analysis, statistic: str, model: str, split: str = "test", subset: str = "all"
 ) -> Number:
-    """Return one statistic of one setting with all that its interval is made of."""
+    """Return one statistic of one setting with its interval and the interval's parts."""
     here = analysis.splits[split].sel(statistic=statistic, model=model, subset=subset)
     estimate, low, high = (float(here[name]) for name in ("estimate", "low", "high"))
     seeds = here.sizes["seed"]
@@ -222,12 +223,12 @@ def number_of(
 
 
 def examples_of(analysis: Analysis, split: str = "test", subset: str = "all") -> int:
-    """Return how many examples a subset has, as the mean over seeds."""
+    """Return the number of examples in a subset, averaged over seeds and rounded."""
     return round(float(analysis.splits[split].examples.sel(subset=subset).mean()))
 
 
 def find(claim: Claim, analysis: Analysis) -> Finding:
-    """Hold one claim about a stored statistic against one setting."""
+    """Evaluate one claim about a stored statistic in one setting."""
     where = claim.split, claim.subset
     number = number_of(analysis, claim.statistic, claim.model, *where)
     missing = what_is_missing(claim, analysis) if math.isnan(number.estimate) else ""
@@ -242,7 +243,7 @@ def find(claim: Claim, analysis: Analysis) -> Finding:
 
 
 def what_is_missing(claim: Claim, analysis: Analysis) -> str:
-    """Return in words why a claim's statistic has no value; empty where it has its denominator."""
+    """Return in words the missing input without which a statistic has no value; empty if none."""
     data = analysis.splits[claim.split]
     if claim.model == EFFECT and REFERENCE not in data.compared.values:
         return NO_REFERENCE
@@ -257,8 +258,13 @@ def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> N
     """Return a signed sum of one test statistic over settings, paired by seed.
 
     ``terms`` are pairs of a sign and an analysis. All settings share the draws of the test
-    examples, so that v is the variance over resamples of the contrast itself: what the settings
-    have in common cancels. A `ValueError` refuses settings of different seeds or test sets.
+    examples, so v is the variance over resamples of the contrast itself, in which variation that
+    the settings have in common cancels.
+
+    Raises
+    ------
+    ValueError
+        If the settings have different seeds or test sets.
     """
     cells = [
         (sign, analysis.splits["test"].sel(statistic=statistic, model=model, subset="all"))
@@ -278,10 +284,10 @@ def contrast(terms: list[tuple[int, Analysis]], statistic: str, model: str) -> N
 
 
 def distilled_throughout(analyses: Mapping[str, Analysis]) -> Iterator[Analysis]:
-    """Yield the settings that claims on distillation are about: those without a switch.
+    """Yield the settings to which claims on distillation apply: those without a switch.
 
-    Where distillation is switched on or off within one training its effect is a mixture, about
-    which there are claims of its own.
+    If distillation is switched on or off within one training, its effect is a mixture, which has
+    separate claims.
     """
     for analysis in analyses.values():
         if "switch" not in analysis.about:
@@ -290,17 +296,17 @@ def distilled_throughout(analyses: Mapping[str, Analysis]) -> Iterator[Analysis]
 
 # --- against several controls, such as placebos ------------------------------------------------
 
-# In place of a control's name in the finding over all of them.
+# Replaces the control's name in the finding over all controls.
 ALL_PLACEBOS = "all"
 
 
 def against_all(each: list[Finding], control_name: str, *, counted: bool = True) -> Finding:
-    """Put the findings against each control together: the claim holds if it holds against each.
+    """Combine the findings against each control: the claim holds if it holds against each.
 
-    Estimate and control are means over controls. The interval spans those of all, so that it is on
-    one side exactly if each is. So does p: the largest, or the smallest of the other side. If one
-    of them has no number, neither has the whole. ``placebo`` names the control of a finding, and
-    ``control_name`` the mean of their numbers.
+    Estimate and control are means over controls. The interval spans all intervals, so it is on one
+    side of the null exactly if each of them is. The p-value is the largest one, or the smallest if
+    all findings are on the contrary side. If one finding has no number, neither has the result.
+    ``control_name`` is the name of the mean over the controls' values.
     """
     first, numbers = each[0], [found.number for found in each]
     unknown = next((found for found in each if math.isnan(found.number.estimate)), None)
@@ -332,7 +338,7 @@ def against_all(each: list[Finding], control_name: str, *, counted: bool = True)
 
 
 def _joint_p(p_values: list[float]) -> float:
-    """Return the p of "it holds against each": the largest; of "contrary against each" likewise."""
+    """Combine p-values: the largest if all are below 1/2, the smallest if all above, else 1/2."""
     if max(p_values) < 1 / 2:
         return max(p_values)
     return max(min(p_values), 1 / 2)
@@ -340,15 +346,15 @@ def _joint_p(p_values: list[float]) -> float:
 
 # --- settings whose models or data are too poor for a verdict ---------------------------------
 
-# Fewer test examples give deciles of fewer than 20 [C].
+# With fewer test examples, deciles would have fewer than 20 examples [C].
 FEWEST_TEST_EXAMPLES = 200
 
 
 def why_degenerate(analysis: Analysis) -> str:
-    """Return why a setting gets no verdict, and what to change; empty where it gets one.
+    """Return the reason why a setting gets no verdict, with a remedy; empty if it gets one.
 
-    A teacher that is right no more often than a constant answer has learnt nothing that a student
-    could copy or exaggerate. One such teacher among the seeds is enough.
+    The reason is too few test examples, or a teacher, in any seed, that is right no more often than
+    a constant answer: it has learnt nothing that a student could copy or exaggerate.
     """
     test = analysis.splits.get("test")
     if test is None:

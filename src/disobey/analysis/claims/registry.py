@@ -38,9 +38,9 @@ CLAIMS = tuple(claim for claims, _ in SUBJECTS for claim in claims)
 
 
 def findings(analyses: Mapping[str, Analysis]) -> list[Finding]:
-    """Hold every claim against the settings that it is about, see `settings_of_claims`.
+    """Evaluate every claim in the settings to which it applies; see `settings_of_claims`.
 
-    Verdicts of degenerate settings are withheld; those on two seeds bear a warning.
+    Verdicts are withheld for degenerate settings; verdicts on two seeds have a warning.
     """
     held = settings_of_claims(analyses)
     reasons = {name: why_degenerate(analysis) for name, analysis in held.items()}
@@ -53,7 +53,7 @@ def findings(analyses: Mapping[str, Analysis]) -> list[Finding]:
 
 
 def _checked(found: Finding, degenerate: str) -> Finding:
-    """Withhold a verdict for a reason, if there is one; warn of two seeds."""
+    """Withhold the verdict if the setting is ``degenerate``; add a warning for two seeds."""
     if degenerate:
         remark = "; ".join(filter(None, (degenerate, found.remark)))
         return replace(found, verdict=WITHHELD, p=NAN, remark=remark)
@@ -63,11 +63,11 @@ def _checked(found: Finding, degenerate: str) -> Finding:
 
 
 def settings_of_claims(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:
-    """Return the settings that claims are about.
+    """Return the settings in which claims are evaluated.
 
-    Analyses at an epoch before the last (``about.epoch``) are left out, and the ends of a sweep
-    over switch points: where nothing is distilled the student *is* the reference, and where
-    everything is it is the student of the setting without a switch.
+    Analyses at an epoch before the last (``about.epoch``) are left out, as are the ends of a sweep
+    over switch points: there the student is identical to the reference (no distillation) or to the
+    student of the setting without a switch (distillation throughout).
     """
     return {
         name: analysis
@@ -83,10 +83,10 @@ def settings_of_claims(analyses: Mapping[str, Analysis]) -> dict[str, Analysis]:
 class Summary:
     """A claim over all settings.
 
-    It counts the settings that the claim was held against, by verdict one by one, and those that
-    keep the verdict when all are tested together (family-wise 5 %). ``expected_by_chance`` is in
-    how many it would hold if there were no effect in any: at most, where a verdict needs more than
-    one interval.
+    It contains the number of settings in which the claim was evaluated, in total and by verdict,
+    and the numbers that keep their verdict when all are tested together (family-wise 5 %).
+    ``expected_by_chance`` is the expected number of settings in which the claim would hold if no
+    setting had an effect; an upper bound where a verdict needs more than one interval.
     """
 
     claim: Claim
@@ -101,12 +101,12 @@ class Summary:
 
 
 def summarise(claim: Claim, findings: Sequence[Finding]) -> Summary:
-    """Count the verdicts of one claim, one finding per setting."""
+    """Count the verdicts of one claim, given one finding per setting."""
     counts = Counter(found.verdict for found in findings)
     # Two-sided like the interval, so that Holm with one setting agrees with the verdict.
     rejected = holm([two_sided(claim, found.p) for found in findings])
     after_holm = Counter(f.verdict for f, sure in zip(findings, rejected, strict=True) if sure)
-    # Chance that a whole 95 % interval is on a claimed side of the null when the null is true.
+    # Probability that a 95 % interval is entirely on the claimed side of a true null.
     chance = (1 - LEVEL) / (1 if claim.side == CLEAR_OF else 2)
     return Summary(
         claim,
@@ -122,6 +122,6 @@ def summarise(claim: Claim, findings: Sequence[Finding]) -> Summary:
 
 
 def summaries(found: list[Finding]) -> list[Summary]:
-    """Count the verdicts of each claim, split and reading that was held against a setting."""
+    """Count the verdicts of each claim, split and reading that was evaluated in a setting."""
     counted = {claim: [f for f in found if f.claim == claim and f.counted] for claim in CLAIMS}
     return [summarise(claim, of_claim) for claim, of_claim in counted.items() if of_claim]

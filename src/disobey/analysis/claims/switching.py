@@ -1,4 +1,4 @@
-"""Claims about teachers that do or do not interpolate, and about switching: between settings."""
+"""Claims that contrast settings: on switching, and on teachers that do or do not interpolate."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -57,7 +57,7 @@ CLAIMS = (SWITCHING, SWITCHING_DEPENDS, GAIN_DEPENDS)
 
 
 def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding]:
-    """Hold one claim against every contrast of settings that it is about."""
+    """Evaluate one claim in every contrast of settings to which it applies."""
     everything = list(analyses.values())
     if claim is SWITCHING:
         for switched in everything:
@@ -72,7 +72,7 @@ def findings(claim: Claim, analyses: Mapping[str, Analysis]) -> Iterator[Finding
 
 
 def _alike(analysis: Analysis, others: Iterable[Analysis], but: tuple[str, ...]) -> list[Analysis]:
-    """Return the other settings that are the same in all that is said of them ``but`` these."""
+    """Return the other settings whose ``about`` is the same except for the entries ``but``."""
 
     def rest(about: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in about.items() if name not in but}
@@ -82,7 +82,11 @@ def _alike(analysis: Analysis, others: Iterable[Analysis], but: tuple[str, ...])
 
 
 def is_an_end(analysis: Analysis, everything: Iterable[Analysis]) -> bool:
-    """Tell whether a switch leaves only one-hot labels, or only what another setting does."""
+    """Return True if a switch point makes the setting one-hot, or a duplicate of another setting.
+
+    The duplicate is a switch point with distillation throughout, if the study also contains the
+    setting without a switch.
+    """
     switch = analysis.about.get("switch")
     if switch is None or "ramp" in switch or 0 < switch["at"] < 1:
         return False
@@ -123,7 +127,7 @@ def _switching(claim: Claim, switched: Analysis, everything: list[Analysis]) -> 
 
 
 def switch_words(about: Mapping[str, Any]) -> str:
-    """Return a switch, and the teacher it is made with, in words."""
+    """Describe a switch, and whether its teacher interpolates, in words."""
     switch = about["switch"]
     order = switch["order"].replace("_", " ").replace("one hot", "one-hot")
     unit = switch.get("unit", "learning rate")
@@ -138,9 +142,9 @@ def switch_words(about: Mapping[str, Any]) -> str:
 
 
 def _beside_another_teacher(analysis: Analysis, everything: Iterable[Analysis]) -> list[Analysis]:
-    """Return the settings that are the same but for a teacher that interpolates.
+    """Return the settings that differ only in that their teacher interpolates.
 
-    Where one of them has a teacher of the same architecture, the others are left out.
+    If some of them have a teacher of the same architecture, only these are returned.
     """
     of_teacher = ("teacher_fits", "teacher", "teacher_recipe", "trained")
     alike = _alike(analysis, everything, of_teacher)
@@ -152,7 +156,7 @@ def _beside_another_teacher(analysis: Analysis, everything: Iterable[Analysis]) 
 def _between_teachers(
     claim: Claim, analysis: Analysis, everything: list[Analysis]
 ) -> Iterator[Finding]:
-    """Yield the contrast with each same setting whose teacher interpolates; the first counts."""
+    """Yield contrasts with equal settings whose teachers interpolate; only the first counts."""
     for index, other in enumerate(_beside_another_teacher(analysis, everything)):
         terms = [(1, analysis), (-1, other)]
         if claim is SWITCHING_DEPENDS:
@@ -164,7 +168,7 @@ def _between_teachers(
 
 
 def _contrast_of_teachers(claim: Claim, terms: list[tuple[int, Analysis]]) -> Finding:
-    """Return the finding; the interpolating teacher's part is the control."""
+    """Return the finding on a contrast; its part with the interpolating teacher is the control."""
     (_, analysis), (_, other) = terms[:2]
     model = STUDENT if claim is SWITCHING_DEPENDS else EFFECT
     number = contrast(terms, STATISTIC, model)
@@ -183,9 +187,10 @@ def _contrast_of_teachers(claim: Claim, terms: list[tuple[int, Analysis]]) -> Fi
 
 
 def teacher_misses(analysis: Analysis) -> str:
-    """Say where a teacher is not what the study calls it; empty where it is, or is called nothing.
+    """Return an error in words if a teacher contradicts its ``teacher_fits`` in some seed.
 
-    Interpolating means that it fits `FITTED` of its given training labels, in every seed.
+    A teacher interpolates if it fits at least `FITTED` of its given training labels. The result is
+    empty if the study does not specify ``teacher_fits``, or every seed agrees with it.
     """
     fits = analysis.about.get("teacher_fits")
     if fits is None:
