@@ -1,4 +1,4 @@
-"""Small checkpoints: random weights of real architectures, as `transformers` saves them."""
+"""Small checkpoints of real architectures with random weights, as saved by `transformers`."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def tokenizer_of(style, words=WORDS):
 
 
 def save_tokenizer(folder, style, words=WORDS):
-    """Write a tokenizer as a checkpoint has it; return its number of tokens and its padding."""
+    """Write the tokenizer files of a checkpoint; return the number of tokens and the padding."""
     made, names = tokenizer_of(style, words)
     made.save(str(folder / "tokenizer.json"))
     about = names | {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 40}

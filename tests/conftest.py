@@ -31,20 +31,20 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """End a run with an error when a worker dies: with a new one in its place runs have hung."""
+    """End a run with an error if a worker dies: runs have hung after its replacement."""
     if getattr(config.option, "maxworkerrestart", "") is None:
         config.option.maxworkerrestart = "0"
 
 
 def pytest_collection_finish():
-    """Search neither the libraries nor the collected tests for garbage again and again."""
+    """Exclude the libraries and the collected tests from repeated garbage collection."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """Return what ``-n auto`` means: cores that this process may use, not those of the machine."""
+    """Return the workers of ``-n auto``: the cores available to this process, not all cores."""
     return min(len(os.sched_getaffinity(0)), MOST_WORKERS)
 
 
@@ -64,7 +64,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
-    """Put long tests first, and those of the finished study last: it is made meanwhile."""
+    """Put long tests first, and those of the finished study last, as it is made meanwhile."""
     for item in items:
         if "finished" in item.fixturenames:
             item.add_marker(pytest.mark.workflow)
@@ -82,7 +82,7 @@ def turn(item):
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Return the folder of data sets beside the project, where some shipped studies look."""
+    """Return the folder of data sets beside the project that some shipped studies use."""
     if not REAL_DATA.is_dir():
         assert not os.environ.get("CI"), f"no real data at {REAL_DATA}"
         pytest.skip(f"no real data at {REAL_DATA}")

@@ -1,4 +1,4 @@
-"""Benchmarks run: with tiny sizes, and a record that is not the repository's."""
+"""Benchmarks run with tiny sizes, and leave the repository's records alone."""
 
 import json
 
@@ -92,7 +92,7 @@ def few(monkeypatch):
 
 @pytest.mark.parametrize("name", ["step", "peak", "dump", "tracking", "training", "study"])
 def test_a_benchmark_of_training_measures_something_everywhere(name, few, tmp_path):
-    """They are called by hand and seldom: nothing else would say that they no longer run."""
+    """They are rarely called, and only by hand: nothing else would show that they are broken."""
     module = {"step": step, "peak": peak, "dump": dump, "tracking": tracking,
               "training": training, "study": study}[name]  # fmt: skip
     module.main(*([] if name == "step" else [1]))

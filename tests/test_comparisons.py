@@ -1,4 +1,4 @@
-"""Studies of models that were made elsewhere: their files and checkpoints, up to the pages."""
+"""Studies of models trained elsewhere work from files and checkpoints to the pages."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Hints: what somebody probably meant."""
+"""Error messages suggest the most similar valid name."""
 
 import pytest
 

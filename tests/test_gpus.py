@@ -1,4 +1,4 @@
-"""GPUs are given out between real processes; only their names are made up."""
+"""Real processes share GPUs; only the names of the GPUs are fake."""
 
 import errno
 import fcntl
@@ -70,7 +70,7 @@ def wait_until(true):
 
 
 def has_said(other):
-    """Tell whether a process has printed something that is not read yet."""
+    """Return True if a process has printed something that has not been read."""
     return bool(select.select([other.stdout], [], [], 0)[0])
 
 

@@ -1,4 +1,4 @@
-"""Locks between real processes: exclusive, and gone with their holder, however it ends."""
+"""Locks between real processes are exclusive, and released when their holder ends in any way."""
 
 import errno
 import fcntl

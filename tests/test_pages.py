@@ -1,4 +1,4 @@
-"""The pages: links lead somewhere, what they name is there, and what can be run of them is run."""
+"""Links of the pages work, names in them exist, and their code runs."""
 
 import re
 import shlex

@@ -1,4 +1,4 @@
-"""Pages show what the benchmarks recorded, and nothing typed in."""
+"""Pages show the records of the benchmarks, without manual edits."""
 
 import json
 

@@ -113,7 +113,7 @@ def entries(table):
 
 
 def left_to_another(data, model):
-    """Return whether the other source of two that are alike meets the model of this index."""
+    """Return True if the other one of two similar sources is combined with this model."""
     return any(data in two and data != two[model % 2] for two in ALIKE)
 
 

@@ -1,4 +1,4 @@
-"""Statistics of arrays that are in memory, shown to the package's code in one go."""
+"""Statistics of arrays in memory, passed to the package's code as one block."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Runs that no training made: histories with progress, written by hand, and logits."""
+"""Simulated runs: histories with progress, and logits."""
 
 import json
 import time
@@ -16,12 +16,12 @@ LAYER = "hidden_1"
 
 
 def steps(points=60, last=2000):
-    """Logarithmically spaced steps, the first 1, each once."""
+    """Return unique logarithmically spaced steps from 1."""
     return np.unique(np.geomspace(1, last, points).round().astype(int))
 
 
 def write_history(path, step, progress, layer=LAYER, basis="b", **changed):
-    """Write history.nc; ``progress`` is of one layer (none where it is None), or by layer."""
+    """Write history.nc; ``progress`` is that of one layer, a dict by layer, or None."""
     path.parent.mkdir(parents=True, exist_ok=True)
     layers = progress if isinstance(progress, dict) else {layer: progress}
     with netCDF4.Dataset(path, "w") as file:
@@ -36,7 +36,7 @@ def _write_layer(
     group, step, progress, initialisation="w0", unit_norm=0, rank=RANKS, eigenvalue=EIGENVALUES,
     start=0.5,
 ):  # fmt: skip
-    """Weights start with norm ``start`` along every direction and move at right angles to it."""
+    """Write weights that start with norm ``start`` along every direction and move orthogonally."""
     group.initialisation = initialisation
     group.unit_norm = unit_norm
     group.total_variance = 9.0
@@ -91,9 +91,9 @@ def many_directions(rng, step, bias=0.0, wobble=0.03):
 
 
 def write_logits(folder, run, rng, signal, label, clean, scale=1.0, seen=None):
-    """Write a logits store: ``signal`` of each split, scaled, and noise of the run's own.
+    """Write a logits store: the scaled ``signal`` of each split plus the run's own noise.
 
-    ``seen`` is 1 for the training examples that the run saw, where it is given.
+    ``seen``, if given, is 1 for the training examples that the run saw.
     """
     path = folder / "results" / "logits" / f"{run}.nc"
     with atomic(path) as temporary, NetcdfWriter(temporary, {"run": run}) as writer:

@@ -1,8 +1,8 @@
-"""Compute every row of the tables again, sharing no code with the package.
+"""Recompute every row of the tables, sharing no code with the package.
 
 ``recompute(folder)`` reads the tables confidence, accuracy, bias and claims, the specs in the
-manifests of the analyses, the logits and the histories, and what the analyses hold for plots; it
-returns what does not fit, in words. By hand, in the folder that holds results/:
+manifests of the analyses, the logits, the histories, and the variables for plots of the analyses;
+it returns descriptions of all mismatches. Usage, in the folder that contains results/:
 
     python tests/analysis/recompute.py .
 
@@ -48,7 +48,7 @@ NAN = float("nan")
 
 
 def recompute(folder):
-    """Return a list of mismatches, empty where all tables below ``folder``/results are right."""
+    """Return a list of mismatches, empty if all tables below ``folder``/results are right."""
     results = Path(folder) / "results"
     tables = sorted(results.glob("*/tables/confidence.csv"))
     if not tables:
@@ -88,7 +88,7 @@ def _study(results, study):
 
 
 def _plots(path, split, expected):
-    """Yield what is wrong with an analysis's variables for plots; rounding may move some points."""
+    """Yield errors in an analysis's variables for plots; rounding may move some points."""
     with netCDF4.Dataset(path) as file:
         group = file[split]
         for name, should in expected.items():
@@ -198,7 +198,7 @@ def _load(path, split):
 
 @cache
 def _setting(folder, spec):
-    """Return rows of a setting, and a dict of what claims and plots need.
+    """Return the rows of a setting, and the values that claims and plots need.
 
     The spec is JSON without ``about``: settings of the same runs are computed once.
 

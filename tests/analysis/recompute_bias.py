@@ -1,8 +1,8 @@
-"""Compute bias.csv again from the histories of the runs; shares no code with the package.
+"""Recompute bias.csv from the histories of the runs, sharing no code with the package.
 
 Levels of leading progress are searched one after another, paths are straight lines between recorded
-points, the theorem is f(p) f(q) / f(p q) with f(a) = 1 - (1 - a)^r. Which pairs of directions are
-drawn is read from the bias store; what is counted of them is not.
+points, the theorem is f(p) f(q) / f(p q) with f(a) = 1 - (1 - a)^r. The drawn pairs of directions
+are read from the bias store; their counts are not.
 """
 
 import math
@@ -99,7 +99,7 @@ def _pair(compared, reference, matched):
 
 
 def _at(history, level):
-    """Walk along the path until leading progress is first at ``level``."""
+    """Walk along the path until leading progress first reaches ``level``."""
     before = np.zeros(1 + history["progress"].shape[1])
     for step, progress in zip(history["step"], history["progress"], strict=True):
         here = np.array([step, *progress])
@@ -157,7 +157,7 @@ def _rows(numbers, seeds, interval):
 
 
 def _of_pair(numbers, found, pair, seeds, interval, suffix):
-    """Yield the rows per seed and over seeds of everything but steps."""
+    """Yield the rows per seed and over seeds of all statistics except steps."""
     table = [
         (str(rank), "", "log_ratio", numbers["eigenvalue"][k], found["log_ratio"][:, k])
         for k, rank in enumerate(numbers["rank"])

@@ -1,4 +1,4 @@
-"""Decide every row of claims.csv again, from recomputed numbers; shares no code with the package.
+"""Recompute every row of claims.csv from recomputed numbers, sharing no code with the package.
 
 A setting is a namespace: ``about``, ``values[split, subset, model, statistic]`` of shape (seed,
 sample), ``counts[split, subset]`` (mean number of examples), ``constant`` (share of the most
@@ -73,13 +73,13 @@ def claims(settings):
 
 
 def degenerate(setting):
-    """Whether there are few test examples, or a teacher is right no more often than a constant."""
+    """True if there are few test examples, or a teacher is no more accurate than a constant."""
     right = setting.values["test", "all", "teacher", "clean_accuracy"][:, 0]
     return setting.counts["test", "all"] < FEWEST or right.min() <= setting.constant
 
 
 def within(statistic, model):
-    """Return the ends that an interval may have."""
+    """Return the bounds of an interval."""
     if statistic not in SHARES:
         return -np.inf, np.inf
     return (-1, 1) if model == EFFECT else (0, 1)
@@ -247,7 +247,7 @@ def _pairs(numbers, first):
 
 
 def _over_all(rows, side, counted):
-    """Put the rows against each control together."""
+    """Combine the rows against each control."""
     table, verdicts = np.array([row[0] for row in rows]), {row[2] for row in rows}
     p_values = table[:, 7]
     p = next((edge for edge, there in (
@@ -315,7 +315,7 @@ def _switching(setting, settings):
 
 
 def _teachers(setting, settings):
-    """Yield (claim, control name, row) where the teacher does not interpolate and another does."""
+    """Yield (claim, control name, row) if the teacher does not interpolate and another one does."""
     if setting.about.get("teacher_fits") != "non_interpolating":
         return
     pairs = [

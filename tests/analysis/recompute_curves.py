@@ -1,4 +1,4 @@
-"""Compare models at equal train accuracy again; shares no code with the package.
+"""Recompute comparisons at equal train accuracy, sharing no code with the package.
 
 Levels are searched one after another along the recorded points; a crossing is on the straight line
 between the last point below a level and the next one.
@@ -10,7 +10,7 @@ LEVELS = [k / 100 for k in range(20, 100, 5)]
 
 
 def crossing(train, values, level):
-    """Return ``values`` where ``train`` first reaches ``level``; None if that is not recorded."""
+    """Return ``values`` where ``train`` first reaches ``level``, or None if it never does."""
     if train[0] >= level:
         return None
     for k in range(1, len(train)):
@@ -21,7 +21,7 @@ def crossing(train, values, level):
 
 
 def at_equal_accuracy(one, other):
-    """Return test accuracy of one minus the other's, and ln of the ratio of their steps.
+    """Return the difference in test accuracy, one minus other, and ln of the ratio of their steps.
 
     Both are (step, train, test); the mean over levels that both reach, None below three of them.
     """

@@ -1,7 +1,7 @@
-"""Pay-off, calibration towards each other and inherited mistakes a second time.
+"""Recompute pay-off, mutual calibration and inherited mistakes.
 
-Shares no code with the package. ``samples`` are rows by number, as often as they were drawn; the
-first one holds every row once. Formulas are those of docs/science.md, one example or pair of models
+Shares no code with the package. ``samples`` are row numbers, repeated as often as drawn; the first
+sample has every row once. Formulas are those of docs/science.md, one example or pair of models
 at a time, by scipy's softmax and scikit-learn's kappa.
 """
 
@@ -169,7 +169,7 @@ def _kappas(agreements, classes, others, label, right, drawn):
 
 
 def _inherited(model, teacher, others, label, drawn):
-    """By counting pairs of an example and another teacher."""
+    """Count pairs of an example and another teacher."""
     a, b = {"pairs": 0, "says": 0, "right": 0}, {"pairs": 0, "says": 0, "right": 0}
     said, taught = model.argmax(1)[drawn], teacher.argmax(1)[drawn]
     truth = label[drawn]

@@ -1,7 +1,7 @@
-"""Other readings of the logits a second time: label's class, dissection, AUC, plots and curves.
+"""Recompute other readings of the logits: label's class, dissection, AUC, plots and curves.
 
-Shares no code with the package. ``samples`` are rows by number, as often as they were drawn; the
-first one holds every row once.
+Shares no code with the package. ``samples`` are row numbers, repeated as often as drawn; the first
+sample has every row once.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ SHARES = {name for name in NAMES if "share" in name or "auc" in name}
 
 
 def phi(logits, chosen):
-    """ln(p / (1 - p)) of the chosen class, by the logits of the others."""
+    """ln(p / (1 - p)) of the chosen class, from the logits of the others."""
     others = logits.astype(float)
     np.put_along_axis(others, chosen[:, None], -np.inf, 1)
     own = np.take_along_axis(logits, chosen[:, None], 1)[:, 0]

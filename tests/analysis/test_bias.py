@@ -25,7 +25,7 @@ MODELS = ("reference", "student", "batch_order", "double_lr")
 
 
 def path(rng, points=40):
-    """Progress of a network: leading progress goes up and down, all of it is positive."""
+    """Simulated progress of a network: all positive, with leading progress that rises and falls."""
     leading = np.abs(np.cumsum(rng.normal(0.3, 1, points))) + 0.1
     return np.column_stack([leading, *rng.uniform(0.5, 2, (DIRECTIONS - 1, points))])
 
@@ -141,7 +141,7 @@ def test_a_detour_after_a_level_was_passed_does_not_touch_it():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_student_minus_placebo_is_their_own_ratio_at_equal_progress(seed):
-    """Whatever the reference does, and whichever of the two is the shorter."""
+    """It does not depend on the reference, or on which of the two paths is shorter."""
     rng = np.random.default_rng(seed)
     reference, student, placebo = (path(rng) for _ in range(3))
     found = analyse(layer([[reference], [student], [placebo]], MODELS[:3]), RANGE)
@@ -152,7 +152,7 @@ def test_student_minus_placebo_is_their_own_ratio_at_equal_progress(seed):
 
 
 def test_a_placebo_that_is_cut_short_differs_from_its_whole_self_by_nothing():
-    """A ratio that changes with progress is no effect of how far a placebo came."""
+    """A ratio that changes with progress must not depend on the length of a placebo's path."""
     time = np.geomspace(1e-3, 1, 400)[:, None]
     reference = time * np.ones(DIRECTIONS)
     falling = time * np.exp(-np.arange(DIRECTIONS) * time)

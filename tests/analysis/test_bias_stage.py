@@ -1,4 +1,4 @@
-"""The stage bias: from histories written by hand to the store, and what it refuses."""
+"""The stage bias turns simulated histories into a store, and refuses invalid ones."""
 
 import netCDF4
 import numpy as np
@@ -22,7 +22,7 @@ SEEDS = (3, 8)
 
 
 def write_all(folder, models=MODELS, seeds=SEEDS, changed=None):
-    """Write one run per model and seed; ``changed`` maps a run to what is written otherwise."""
+    """Write one run per model and seed; ``changed`` maps a run to its differing arguments."""
     rng = np.random.default_rng(0)
     step = steps()
     manifests, runs = [], {name: [f"{name}-{seed}" for seed in seeds] for name in models}
@@ -86,7 +86,7 @@ def test_layers_keep_the_order_of_the_study(tmp_path):
 
 
 def test_seeds_may_have_bases_of_their_own_and_share_the_ranks_of_all(tmp_path):
-    """So it is where a layer reads the activations of the seed's teacher."""
+    """This happens if a layer reads the activations of the seed's own teacher."""
     own = {"basis": "of-8", "rank": (1, 3, 5, 7, 11), "eigenvalue": (8.0, 3.0, 2.0, 0.6, 0.5)}
     changed = {f"{model}-8": own for model in MODELS}
     runs, manifests = write_all(tmp_path, changed=changed)

@@ -1,4 +1,4 @@
-"""Curves along training: equal train accuracy, who reaches it when, and what is not compared."""
+"""Training curves: comparisons at equal train accuracy, and cases without a comparison."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ STEP = np.unique(np.geomspace(1, 2000, 24).astype(int))
 
 
 def make(rng, seeds=3, rate=1.0, gain=0.0, step=STEP, noise=0.01):
-    """Curves that rise, wobble, and fall back now and then; ``gain`` is of test at equal train."""
+    """Curves that rise with noise; ``gain`` is the test accuracy gained at equal train accuracy."""
     time = rate * step / 300
     train = 0.1 + 0.88 * (1 - np.exp(-time)) + noise * rng.normal(size=(seeds, len(step)))
     test = 0.1 + 0.7 * (train - 0.1) + gain * (train > 0.2) + noise * rng.normal(size=train.shape)

@@ -1,4 +1,4 @@
-"""The stage curves: from histories written by hand to store and table, and what it refuses."""
+"""The stage curves turns simulated histories into store and table, and refuses invalid ones."""
 
 import json
 import time

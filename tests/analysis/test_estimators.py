@@ -1,4 +1,4 @@
-"""A, G, A_z, B and the plot's fits: against loops written otherwise, and against known truth."""
+"""A, G, A_z, B and the plot's fits agree with independent loops and with known truth."""
 
 import warnings
 
@@ -194,7 +194,7 @@ def conditioned(model, teacher, replicate):
 
 
 def seed_of(signal, noise):
-    """One more training run: the shared signal and noise of its own."""
+    """Return another training run: the shared signal plus its own noise."""
     return signal + noise
 
 
@@ -266,7 +266,7 @@ def test_inheritance_tells_scaling_the_signal_from_copying_the_teacher(student, 
 
 @pytest.mark.parametrize("factor", [0.5, 0.9, 0.99, 1.01, 1.1, 2.0])
 def test_the_scale_of_the_replicate_says_nothing(factor):
-    """A few per cent of the logits' length are as much as all that one teacher has of its own."""
+    """A few per cent of the logits' norm are as large as a teacher's whole own deviation."""
     student, teacher, replicate = many_class_models(
         lambda x, d, e: x + 0.05 * d, lambda x, d, e: x + 0.1 * d, lambda x, d, e: x + 0.1 * e
     )

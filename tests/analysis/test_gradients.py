@@ -1,4 +1,4 @@
-"""Signs of targets and cosines, each computed a second time: by autograd, and by hand."""
+"""Signs of targets and cosines equal those computed by autograd and by hand."""
 
 from types import SimpleNamespace
 
@@ -35,7 +35,7 @@ def learnt():
 
 
 def updates(learnt, target_of, temperature):
-    """Return by how much a step on each example moves each class's weights along mu, at w = 0."""
+    """Return the step of each class's weights along mu for each example, at w = 0."""
     inputs = torch.tensor(learnt.channels.reshape(EXAMPLES, -1), dtype=torch.float32)
     data = SimpleNamespace(train=SimpleNamespace(inputs=inputs), class_names=tuple(range(CLASSES)))
     model = build_model({"family": "channel_linear"}, data)

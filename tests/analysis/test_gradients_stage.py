@@ -44,7 +44,7 @@ STAGES = ("prepare", "train", "dump", "confidence", "curves", "gradients", "expl
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory):
-    """Run all jobs of the study but figures and report, in a folder of their own."""
+    """Run all jobs of the study except figures and report in a new folder."""
     folder = tmp_path_factory.mktemp("gradients")
     (folder / "study.yaml").write_text(STUDY)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Intervals, p-values, verdicts: the formula, its coverage, what is found where nothing is."""
+"""Intervals, p-values and verdicts: formula, coverage, and the rate of false findings."""
 
 import warnings
 from types import SimpleNamespace

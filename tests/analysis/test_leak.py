@@ -1,6 +1,6 @@
-"""Leak and memory where the truth is known, and for a student that is one more reference.
+"""Leak and memory with known truth, and for a student that is another reference.
 
-`test_recompute.py` holds every number against code that shares nothing with the package.
+`test_recompute.py` compares every number with code that shares nothing with the package.
 """
 
 import numpy as np
@@ -154,7 +154,7 @@ def simulated(study, copied=0.0):
 
 
 def covers_0(copied, studies=STUDIES):
-    """Return in how many studies the intervals cover 0, {statistic: [of each model]}."""
+    """Return the number of studies whose intervals cover 0, {statistic: [by model]}."""
     low, high = np.moveaxis([simulated(study, copied) for study in range(studies)], 1, 0)
     return dict(zip(NAMES, ((low <= 0) & (high >= 0)).sum(0), strict=True))
 

@@ -1,6 +1,6 @@
-"""The whole analysis on a few simulated logits: what it says of a student that is another seed.
+"""The analysis recognises, on a few simulated studies, a student that is another seed.
 
-Too few to measure an error rate: `benchmarks/null_studies.py` does so with 2,000 studies, and
+These are too few to measure an error rate: `benchmarks/null_studies.py` uses 2,000 studies, and
 docs/science.md shows its record.
 """
 
@@ -25,7 +25,7 @@ NOMINAL = 0.025
     ("seeds", "sharpness_sd"), [(3, 0.15), (5, 0.0)], ids=["seeds", "examples"]
 )
 def test_a_student_that_is_another_seed_is_found_to_be_one(seeds, sharpness_sd):
-    """Whether examples or seeds make the spread."""
+    """This holds whether the spread is over examples or over seeds."""
     estimate, low, high = intervals(seeds, sharpness_sd, FEW)
     null = np.array(list(NULL.values()))
     assert ((low <= null) & (null <= high)).mean(0).min() >= 0.7

@@ -1,4 +1,4 @@
-"""Pairs of eigendirections: what counts as less progress at equal progress, and how often."""
+"""Pairs of eigendirections: the counts of less progress at equal leading progress."""
 
 import netCDF4
 import numpy as np
@@ -93,7 +93,7 @@ def test_a_model_that_reaches_no_level_cannot_be_compared():
 
 
 def test_two_models_of_one_law_count_in_half_of_the_pairs():
-    """Whatever the law: which of the two is the teacher is arbitrary."""
+    """This holds for any law, because the roles of the two models are arbitrary."""
     rng = np.random.default_rng(1)
     tops, bottoms = np.arange(15), np.arange(19, 40)
     pairs = Pairs(15, (20, 40), 0)

@@ -1,6 +1,6 @@
-"""Pay-off, mutual calibration, inherited mistakes: where the truth is simulated, and by chance.
+"""Pay-off, mutual calibration and inherited mistakes with simulated truth, and by chance.
 
-`test_recompute.py` holds every number against code that shares nothing with the package.
+`test_recompute.py` compares every number with code that shares nothing with the package.
 """
 
 import warnings
@@ -156,7 +156,7 @@ def test_every_deviation_of_a_student_that_knows_the_truth_pays():
 
 
 def test_every_deviation_from_a_calibrated_teacher_costs():
-    """However a student scales it: there is nothing to be gained."""
+    """This holds for any scaling by the student: nothing can be gained."""
     loss = []
 
     def scaled(teacher, *_):

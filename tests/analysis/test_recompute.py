@@ -1,4 +1,4 @@
-"""Every number of the tables, from the stored logits on, by code that shares nothing with ours."""
+"""Every number of the tables is recomputed from stored logits by independent code."""
 
 import json
 
@@ -16,7 +16,7 @@ SIZES, CLASSES = {"train": 130, "test": 200}, 5
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """A study of three settings: of three seeds, of one, and of two that saw a share."""
+    """A study of three settings, with three seeds, one seed, and two seeds that saw a share."""
     folder = tmp_path_factory.mktemp("study")
     rng = np.random.default_rng(0)
     signal = {split: 1.5 * rng.normal(size=(n, CLASSES)) for split, n in SIZES.items()}

@@ -1,4 +1,4 @@
-"""bias.csv and claims.csv from histories and logits on, by code that shares nothing with ours."""
+"""bias.csv and claims.csv are recomputed from histories and logits by independent code."""
 
 import json
 
@@ -142,7 +142,7 @@ def study(tmp_path_factory):
 
 
 def read_once():
-    """Return `read_analysis` that keeps what it has read."""
+    """Return a `read_analysis` with a cache."""
     read, kept = store.read_analysis, {}
 
     def from_memory(manifest, **options):

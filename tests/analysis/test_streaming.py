@@ -1,4 +1,4 @@
-"""Logits are read in blocks: that changes no number, and memory does not grow with the logits."""
+"""Reading logits in blocks changes no number, and memory does not grow with the logits."""
 
 import sys
 from contextlib import ExitStack

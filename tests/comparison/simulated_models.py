@@ -1,4 +1,4 @@
-"""Logits whose answer is known: a signal that all models share, and noise of each model's own."""
+"""Logits with known truth: a signal shared by all models plus each model's own noise."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ EXAMPLES, CLASSES = 300, 4
 
 
 def scaled_seeds(*scales, examples=EXAMPLES, classes=CLASSES, seed=0):
-    """Return one model for each scale of the shared signal; two models of one scale are seeds."""
+    """Return one model per scale of the shared signal; models of equal scale are seeds."""
     rng = np.random.default_rng(seed)
     signal = 3 * rng.normal(size=(examples, classes))
     return [scale * signal + rng.normal(size=signal.shape) for scale in scales]

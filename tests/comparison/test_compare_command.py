@@ -1,4 +1,4 @@
-"""The command prints, writes and refuses; the package's front door stays light."""
+"""The command prints, writes and refuses; importing the package stays fast."""
 
 import doctest
 import subprocess

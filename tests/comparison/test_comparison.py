@@ -1,4 +1,4 @@
-"""A comparison finds what was put in, says what it cannot know, and equals a study's analysis."""
+"""A comparison finds simulated effects, states its limits, and equals a study's analysis."""
 
 import math
 import re
@@ -19,7 +19,7 @@ REFERENCE = "reference"
 
 
 def held(found, split="test", reading="replicate"):
-    """Return the claims of one reading, and those that have none."""
+    """Return the claims of one reading, and the claims without a reading."""
     return {one.claim.name: one for one in found.held(split) if one.claim.reading in (reading, "")}
 
 

@@ -1,4 +1,4 @@
-"""Every format says the same; ids bring rows together, and what cannot be right is refused."""
+"""Every format gives equal logits; ids match rows, and invalid input is refused."""
 
 import netCDF4
 import numpy as np
@@ -334,7 +334,7 @@ def damaged(path):
 
 
 def packed_otherwise(path):
-    """State a compression that zipfile does not know, as other programs may use."""
+    """Mark the file as compressed by a method that zipfile does not know."""
     content = bytearray(path.read_bytes())
     content[8] = content[content.find(b"PK\x01\x02") + 10] = 99
     path.write_bytes(content)
@@ -415,7 +415,7 @@ def test_a_store_without_logits_is_refused(tmp_path, models):
 
 
 def as_netcdf(path, logits, filled=None, dims=("example", "class"), **attributes):
-    """Write logits as a library that is not this one does: with a default fill value."""
+    """Write logits like another library, with a default fill value."""
     with netCDF4.Dataset(path, "w") as file:
         for name, size in zip(dims, logits.shape, strict=True):
             file.createDimension(name, size)
@@ -498,7 +498,7 @@ def test_an_index_that_tells_rows_apart_is_their_ids(tmp_path, models, name):
 
 
 def test_an_index_that_repeats_itself_is_no_ids(tmp_path, models):
-    """The order of batches one after another."""
+    """Concatenated batches have such an index."""
     index = pd.Index(np.arange(EXAMPLES) % 100)
     paths = [indexed(tmp_path / f"{n}.parquet", z, index) for n, z in models.items()]
     assert "by position" in compare(*paths[:2]).notes[0]
@@ -592,7 +592,7 @@ def test_nullable_columns_are_taken_unless_a_value_is_missing(tmp_path, models):
 
 
 def test_labels_beside_logits_may_be_a_column_of_pandas(models):
-    """A nullable one, whose numbers numpy would take for objects."""
+    """This includes nullable columns, which numpy would convert to objects."""
     teacher = {"test": models["teacher"], "test_label": pd.Series(LABEL, dtype="Int64")}
     found = compare(teacher, models["student"])
     assert found.value("accuracy", "teacher") == (models["teacher"].argmax(1) == LABEL).mean()

@@ -1,4 +1,4 @@
-"""Teachers of whom the top classes alone are known, up to the loss of a student."""
+"""Teachers with only their top classes known, from the file to the loss of a student."""
 
 import re
 from pathlib import Path

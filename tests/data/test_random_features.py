@@ -1,4 +1,4 @@
-"""Random ReLU features: the law of their weights, and what the store of a data set holds."""
+"""Random ReLU features: the distribution of their weights, and the store of a data set."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The synthetic data of similar classes follow the law of the paper's appendix, draw by draw."""
+"""The synthetic data of similar classes follow the distribution in the paper's appendix."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The built-in sources: how many rows, which classes, and nothing on both sides of a split."""
+"""The built-in sources have the right rows and classes, and no row is in both splits."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from disobey.provenance import VERSIONED
 
 
 def block(split):
-    """Return the one block of a split that lies in memory."""
+    """Return the only block of a split in memory."""
     (only,) = split.blocks()
     return only
 

@@ -1,4 +1,4 @@
-"""The user's files and the hub's: every format gives the same store, every fault is named."""
+"""Files of users and of the hub: all formats give the same store, and errors are named."""
 
 import errno
 import io
@@ -47,7 +47,7 @@ def in_a_folder(tmp_path, monkeypatch):
 
 
 def prepared(**options):
-    """Prepare a data set of files as the workflow does; return what models read."""
+    """Prepare a data set of files like the workflow; return the input of models."""
     job = job_of(**options)
     prepare.run(job)
     return read_prepared(job.store, None)
@@ -375,7 +375,7 @@ def texts_with(**changed):
 
 
 def header_of_png(width, height):
-    """Return an image of which only the header is there."""
+    """Return an image that consists of only its header."""
 
     def chunk(kind, content):
         named = kind + content
@@ -970,7 +970,7 @@ def test_numbers_from_1_on_beside_a_word_are_classes():
 
 
 def test_whole_numbers_with_a_point_are_classes_in_their_order():
-    """As pandas writes a column of numbers that had a missing value."""
+    """pandas writes a column of whole numbers with a missing value like this."""
     write_labels(["10.0", "2.0", "1.", "2"] * 3)
     data = prepared(**TEXT)
     assert data.class_names == ("1", "2", "10") and data.train.label.tolist()[:4] == [2, 1, 0, 1]

@@ -88,7 +88,7 @@ def test_a_trained_tokenizer_takes_pairs_as_roberta_does():
 
 @pytest.mark.parametrize("made", [bert(8), train_tokenizer(TEXTS, 300, 40)], ids=["bert", "bpe"])
 def test_a_special_token_that_somebody_wrote_is_text(made):
-    """Or the first separator would not be the one that ends the first text."""
+    """Otherwise the first separator might not mark the end of the first text."""
     (row,) = made.encode([f"a {made.separator_token} b"])
     assert (row == made.attributes["separator"]).sum() == 1
 

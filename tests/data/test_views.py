@@ -1,4 +1,4 @@
-"""The order of an image's views: every one once, in an order that its seed decides."""
+"""Each view of an image occurs once, in an order that depends on the seed."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""docs/compare.md shows what its own script and commands really give."""
+"""docs/compare.md shows the actual output of its script and commands."""
 
 import re
 import shlex
@@ -20,7 +20,7 @@ SKIPPED = ("...", "  ...", "")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the page's script has run."""
+    """The folder in which the page's script has run."""
     made = tmp_path_factory.mktemp("page")
     script = PAGE.read_text(encoding="utf-8").rsplit("```python", 1)[1].split("```")[0]
     subprocess.run([sys.executable, "-c", script], cwd=made, check=True)

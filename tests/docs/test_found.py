@@ -1,4 +1,4 @@
-"""What README and the page of results say was found is what the table says."""
+"""The findings in README and the page of results agree with the table."""
 
 import csv
 import re

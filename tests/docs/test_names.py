@@ -1,4 +1,4 @@
-"""The reference of statistics and stores: in step with the code's own names."""
+"""The reference of statistics and stores agrees with the names in the code."""
 
 import pytest
 from disobey_docs import stores

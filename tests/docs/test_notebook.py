@@ -1,4 +1,4 @@
-"""What it takes for the notebook to print what it holds."""
+"""Conditions for the notebook to print its stored output."""
 
 import nbformat
 import pytest

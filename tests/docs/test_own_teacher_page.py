@@ -1,4 +1,4 @@
-"""docs/own-teacher.md: its script, its studies, and what it says of both."""
+"""docs/own-teacher.md: its script and studies work, and its statements about them are true."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The map of the paper's figures: whole, made of what there is, and filled from tables."""
+"""The map of the paper's figures is complete, names existing things, and uses the tables."""
 
 import csv
 import re
@@ -123,7 +123,7 @@ def test_a_figure_is_said_to_be_drawn_by_the_studies_that_draw_it(text, studies)
 
 
 def summary(study, claim):
-    """Return the rows of a claim in a study's table; none where the study was not run."""
+    """Return the rows of a claim in a study's table; none if the study was not run."""
     table = TABLES / study / "summary.csv"
     if not table.exists():
         return []

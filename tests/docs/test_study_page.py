@@ -1,4 +1,4 @@
-"""The reference of the study file: complete, and in words."""
+"""The reference of the study file is complete."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A real headless Chromium, driven by the DevTools protocol over two pipes: no dependency."""
+"""A real headless Chromium, controlled by the DevTools protocol over two pipes."""
 
 import base64
 import contextlib
@@ -109,7 +109,7 @@ class Browser:
     # --- a page ----------------------------------------------------------------------------------
 
     def size(self, width, height=1400, *, mobile=False):
-        """Make the window so wide, with touch and a phone's viewport where it is mobile."""
+        """Set the width of the window, with touch and a phone's viewport if it is mobile."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=mobile,
@@ -141,11 +141,11 @@ class Browser:
             time.sleep(0.02)
 
     def text(self, selector):
-        """Return what an element says."""
+        """Return the text of an element."""
         return self.run(f"document.querySelector({json.dumps(selector)}).innerText")
 
     def choose(self, name, value):
-        """Choose an entry of a list, or tick a box where the value is a bool."""
+        """Choose an entry of a list, or set a checkbox if the value is a bool."""
         control = f"document.getElementById('controls').elements[{json.dumps(name)}]"
         key = "checked" if isinstance(value, bool) else "value"
         self.run(
@@ -167,12 +167,12 @@ class Browser:
             self.call("Input.dispatchKeyEvent", type=kind, key=name, code=name)
 
     def printed_pages(self):
-        """Return how many sheets of A4 the page takes."""
+        """Return the number of A4 sheets of the printed page."""
         pdf = self.call("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"]
         return len(re.findall(rb"/Type /Page\b", base64.b64decode(pdf)))
 
     def screenshot(self, path, *, whole=False):
-        """Write what the window shows, or the whole page, as PNG."""
+        """Write the contents of the window, or the whole page, as PNG."""
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 

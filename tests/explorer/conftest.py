@@ -52,7 +52,7 @@ analysis: {resamples: 100, seed: 0}
 
 
 class Looked:
-    """The finished study, and what its stores say, read without the code under test."""
+    """The finished study and the contents of its stores, read without the code under test."""
 
     def __init__(self, folder):
         self.folder = folder

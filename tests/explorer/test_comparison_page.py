@@ -1,4 +1,4 @@
-"""The page of a comparison: models without a study, with less than a study has."""
+"""The page of a comparison works for models without a study."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The page in a real browser, opened from disk: what is shown, counted and said, by the stores."""
+"""The page, opened from disk in a real browser, agrees with the stores."""
 
 import itertools
 import json
@@ -39,7 +39,7 @@ def opened(browser, page, **state):
 
 
 def pixels(browser, x, y):
-    """Return where values lie in the window."""
+    """Return the positions of values in the window."""
     found = browser.run(
         "(() => { const box = plot.over.getBoundingClientRect();"
         f" const [xs, ys] = {json.dumps([x.tolist(), y.tolist()])};"
@@ -81,7 +81,7 @@ def test_every_view_opens_from_disk_without_a_complaint_and_asks_for_nothing_els
 
 
 def test_a_request_would_be_refused_and_noticed(browser, page):
-    """Else the test above could not fail."""
+    """Otherwise the test above could not fail."""
     browser.open(page)
     browser.run("fetch('https://example.org/').catch(() => 0)")
     browser.run("new Promise((done) => setTimeout(done, 50))")
@@ -511,7 +511,7 @@ def test_what_was_added_is_in_no_count(browser, looked):
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory):
-    """A page of 50,000 examples that no model made, and their confidence logits."""
+    """A page of 50,000 simulated examples, and their confidence logits."""
     rng = np.random.default_rng(0)
     x = rng.normal(2, 3, CROWDED).astype(np.float32)
     y = (0.8 * x + rng.normal(0, 1, CROWDED)).astype(np.float32)

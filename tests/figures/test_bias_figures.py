@@ -1,4 +1,4 @@
-"""Figures of the bias analyses: what is drawn is what the store holds, titles follow intervals."""
+"""Figures of the bias analyses show the numbers of the store."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The paper's plot: what is drawn and printed is what the store holds, student beside reference."""
+"""The paper's plot shows the numbers of the store, with student and reference side by side."""
 
 import numpy as np
 import pytest

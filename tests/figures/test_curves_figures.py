@@ -1,4 +1,4 @@
-"""Figures of curves along training, and of snapshots: what is drawn, of which model, where."""
+"""Figures of training curves and of snapshots draw the right models and numbers."""
 
 from dataclasses import replace
 

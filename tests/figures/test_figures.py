@@ -1,4 +1,4 @@
-"""All figures: they draw whatever a study holds, at column width, and are reproducible."""
+"""All figures draw any study at column width, and are reproducible."""
 
 import subprocess
 import sys

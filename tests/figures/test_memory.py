@@ -1,4 +1,4 @@
-"""A page of many crowds takes no page of memory for each of them."""
+"""The memory of a page with many crowds does not grow by a page image per crowd."""
 
 import numpy as np
 from matplotlib.backends.backend_pdf import RendererPdf

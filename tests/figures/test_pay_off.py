@@ -16,7 +16,7 @@ from disobey.figures import drawer, style
 
 @pytest.fixture
 def analyses():
-    """Settings of different misfit and gain, of which the last has no teacher."""
+    """Settings of different misfit and gain; the last one has no teacher."""
     made = make_analyses(6)
     for k, analysis in enumerate(made.values()):
         for score in SCORES:

@@ -1,4 +1,4 @@
-"""The figure trajectories: which paths it draws, and what it counts."""
+"""The figure trajectories draws the right paths and counts."""
 
 import math
 from dataclasses import replace

@@ -16,7 +16,7 @@ CUDA = pytest.param("cuda", marks=pytest.mark.gpu)
 
 
 def skip_without(gpus):
-    """Skip, with the reason, where there are fewer GPUs."""
+    """Skip, with the reason, if there are fewer GPUs."""
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found < gpus:
         pytest.skip(f"needs {gpus} GPU{'s' * (gpus > 1)}; torch {torch.__version__} finds {found}")

@@ -37,7 +37,7 @@ def weights_of(workplace, run):
 
 
 def both_devices(workplace, train):
-    """Return the weights that ``train()`` leaves on the device under test and on the CPU."""
+    """Return the weights after ``train()`` on the device under test and on the CPU."""
     under_test, found = workplace.device, {}
     for where in (under_test, "cpu"):
         workplace.device = where

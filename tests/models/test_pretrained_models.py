@@ -118,7 +118,7 @@ def test_more_layers_than_there_are_are_refused(store):
 
 
 def test_a_model_whose_layers_have_types_loses_the_types_of_those_cut_away(store):
-    """Its configuration says of each layer which attention it has."""
+    """Its configuration has the type of attention of each layer."""
     types = ["full_attention", "sliding_attention", "full_attention"]
     config = TINY_GPT | {"model_type": "qwen2", "layer_types": types, "use_sliding_window": True}
     model = built(store(config, "bert"), layers=2)

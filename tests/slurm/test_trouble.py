@@ -16,7 +16,7 @@ SHORT = "short"
 
 @dataclass
 class Trouble:
-    """One training that something happened to."""
+    """One training that had trouble."""
 
     cluster: Cluster
     status: int = -1
@@ -24,7 +24,7 @@ class Trouble:
     first_failure: str = ""
 
     def runs(self) -> list[str]:
-        """Return which trainings are to be made."""
+        """Return the trainings that must still be made."""
         return [self.cluster.one_run]
 
     def run(self, *words: str, pause: str) -> None:

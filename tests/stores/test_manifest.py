@@ -1,4 +1,4 @@
-"""Manifests: what vouches for a store, and what must not get past it."""
+"""Manifests vouch for complete stores, and damaged stores are refused."""
 
 import hashlib
 import json

@@ -109,7 +109,7 @@ class Forks:
             self.ranks[-1].start()
 
     def wait(self, seconds):
-        """Return the first exit status that is not 0, else 0."""
+        """Return the first nonzero exit status, or 0."""
         for process in self.ranks:
             process.join(seconds)
             assert process.exitcode is not None, "it hangs"

@@ -1,4 +1,4 @@
-"""Views: what is shown is the crop it says, and a stored row is the teacher on that very view."""
+"""Views show the stated crops, and a stored row is the teacher's output on the same view."""
 
 import copy
 

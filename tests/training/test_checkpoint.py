@@ -1,4 +1,4 @@
-"""A training that is stopped anywhere ends like one that was not, bit for bit."""
+"""A training that is stopped anywhere ends bit-equal to an uninterrupted one."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""A run depends on the code of what its spec asks for, and on nothing else that is optional."""
+"""A run depends on the code of the components in its spec, and on no other optional code."""
 
 import netCDF4
 import pytest

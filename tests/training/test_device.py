@@ -23,7 +23,7 @@ def no_gpu(monkeypatch):
 
 @pytest.fixture
 def two_gpus(monkeypatch):
-    """Return what torch.cuda.set_device was called with."""
+    """Return the arguments of calls of torch.cuda.set_device."""
     current = []
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

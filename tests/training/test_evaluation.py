@@ -1,4 +1,4 @@
-"""Accuracy along a training: what it says, and that the training does not notice it."""
+"""Recorded accuracies are right, and recording does not change the training."""
 
 import numpy as np
 import pytest
