@@ -125,7 +125,7 @@ def test_replicates_stand_beside_one_teacher_as_the_next_seed_does():
     for split in ("train", "test"):
         first = here[split].value.sel(seed=0), there[split].value.sel(seed=0)
         np.testing.assert_allclose(*first, rtol=1e-12)
-        # The student of seed 1 has teacher 0 too, so it is held against teacher 1.
+        # The student of seed 1 has teacher 0 too, so it is compared with teacher 1.
         other = there[split].value.sel(seed=1, statistic="exaggeration", model="student")
         assert np.isfinite(other.sel(subset="all"))
 

@@ -164,7 +164,7 @@ def test_the_tutorial_s_plans_are_those_of_its_study(mine, capsys):
 
 
 def test_the_tutorial_s_reasons_are_those_beside_the_finished_first_study(mine):
-    """What would run is what the first study has not made: all ids but those of results/mine."""
+    """The jobs that would run are those that the first study has not made."""
     first = {job.manifest for job in make_plan(load_study(FIRST)).jobs.values()}
     shown = [item for item in tutorial() if item[0] == "make why STUDY=mine.yaml"]
     counted = [item for item in shown if "jobs would run" in item[1]]

@@ -77,7 +77,7 @@ def networks_progress(rng, step, bias=0.0, rate=1.0):
     return np.array([3.0, 2.0, 2.0, 1.0, 0.5]) * learnt * behind * wobble
 
 
-# Of a run of which pairs are counted: all of these are tracked.
+# Ranks and eigenvalues of a run whose pairs are counted; all of them are tracked.
 MANY = {"rank": tuple(range(1, 41)), "eigenvalue": tuple(4 / np.arange(1, 41))}
 PAIRS = {"top": 15, "bottom": [20, 40], "seed": 0}
 

@@ -177,7 +177,7 @@ def test_holm_by_hand():
     assert holm([0.04, 0.005, 0.02, 0.011]) == [True] * 4
     # .005 <= .0125; .018 > .01667 stops: .02 and .04 stay, though below .025 and .05
     assert holm([0.04, 0.005, 0.02, 0.018]) == [False, True, False, False]
-    # NaN does not count: .03 is held against .05/1
+    # NaN does not count: .03 is compared with .05/1
     assert holm([np.nan, 0.03, np.nan]) == [False, True, False]
     assert holm([]) == []
 

@@ -29,7 +29,7 @@ def test_a_student_that_is_another_seed_is_found_to_be_one(seeds, sharpness_sd):
     estimate, low, high = intervals(seeds, sharpness_sd, FEW)
     null = np.array(list(NULL.values()))
     assert ((low <= null) & (null <= high)).mean(0).min() >= 0.7
-    # A mean of ratios lies a little above the ratio of means where sharpness varies.
+    # A mean of ratios is slightly above the ratio of means if sharpness varies.
     assert np.abs(estimate.mean(0) - null).max() < 0.1
 
 

@@ -75,7 +75,7 @@ def test_levels_are_shares_of_the_teachers_way_that_the_model_reaches():
 
 
 def test_norms_are_compared_on_the_way_from_the_start():
-    """The start lies at 2 along the top direction, and the way from there is what is shared out."""
+    """The start is at 2 along the top direction; levels are shares of the path from there."""
     time = np.linspace(0, 1, 401)[:, None]
     teacher = np.hstack([2 + time, 1 + time])
     compared = np.hstack([2 + time, 1 + 0 * time])

@@ -148,7 +148,7 @@ def test_gain_is_misfit_and_cross_by_either_score():
 
 
 def test_every_deviation_of_a_student_that_knows_the_truth_pays():
-    """What it lacks to the labels is then noise that no deviation from the teacher foretells."""
+    """Its remaining errors are noise, which no deviation from the teacher can predict."""
     found = analysed(knowing, examples=LARGE)
     assert value(found, "brier_payoff") == pytest.approx(1, abs=0.05)
     assert value(found, "nll_payoff") == pytest.approx(1, abs=0.06)

@@ -234,7 +234,7 @@ def test_large_images_stay_as_they_are_and_are_decoded_when_read():
 
 
 def test_of_many_large_images_every_so_manieth_says_what_the_channels_hold():
-    """Five images in blocks of three and two, of which three are to be decoded: 0, 2 and 4."""
+    """Of five images in blocks of three and two, images 0, 2 and 4 are decoded."""
     values = [10, 20, 40, 80, 160]
     files = [encoded(np.full((120, 120), value, np.uint8)) for value in values]
     label, ids = np.array([0, 1, 0, 1, 0]), np.arange(5)

@@ -259,7 +259,7 @@ def test_a_text_is_shown_as_it_stands_in_the_store(browser, looked, page):
 
 
 def passing(looked, setting, split, model, judge="given", **wanted):
-    """Return which examples pass some filters, by the stores alone."""
+    """Return the examples that pass some filters, from the stores only."""
     runs = looked.runs(setting)
     stored = looked.logits(runs[TEACHER], split)
     right = stored["label" if judge == "given" else "clean_label"]

@@ -16,7 +16,7 @@ from disobey.report.gallery import to_html
 from disobey.stores.layout import CAPTIONS
 from disobey.study.figures import FIGURES
 
-# Figures of which the paper has none alike.
+# Figures without a counterpart in the paper.
 OURS = {"inheritance", "rounds", "pay-off", "losses", "leak"}
 # Counts and accuracies; not the 56 in ResNet-56.
 NUMBER = re.compile(r"(?<![\w-])\d+(?:\.\d+)?(?= |$|,|;|\.)")

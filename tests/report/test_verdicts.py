@@ -1,4 +1,4 @@
-"""A claim of which some rows have one reading and others another."""
+"""A claim whose rows have different readings."""
 
 from types import SimpleNamespace
 

@@ -294,7 +294,7 @@ def test_a_store_without_a_stage_has_the_attributes_that_it_is_given_and_no_othe
 
 
 def test_columns_are_what_is_said_of_examples_whether_classes_have_names_or_not(tmp_path):
-    """Stores of earlier versions have no names of classes, and are held against today's."""
+    """Stores of earlier versions have no class names, and are compared with current ones."""
     with NetcdfWriter(tmp_path / "x.nc", stage="dump") as writer:
         writer.write("test", "label", ("example",), [0, 1, 1])
         writer.write("test", "class", ("class",), ["a", "b"])

@@ -36,7 +36,7 @@ def photo(seed):
 
 @pytest.fixture
 def photos(workplace, monkeypatch):
-    """The id of a data set of 20 and 6 photos, and the store it lies in."""
+    """The id of a data set of 20 and 6 photos, and its store."""
     files, ids = [photo(seed) for seed in range(TRAIN + TEST)], np.arange(TRAIN + TEST)
     halves = (slice(None, TRAIN), slice(TRAIN, None))
     raw = RawData(*(in_memory(files[h], ids[h] % 2, ids[h]) for h in halves), ("a", "b"))

@@ -114,7 +114,7 @@ def evaluated(kind):
 @pytest.mark.parametrize("kind", ["image", "text", "switched", "views"])
 @pytest.mark.parametrize("step", [2, 5])
 def test_a_training_stopped_between_points_ends_as_one_without_them(kind, step, tmp_path):
-    """What is followed beside accuracy is the same, too; and no point is lost or twice there."""
+    """Other recordings are equal too; no point is lost or repeated."""
     plain, whole, first = training(kind), evaluated(kind), evaluated(kind)
     plain.run()
     whole.run()

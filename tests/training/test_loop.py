@@ -1,4 +1,4 @@
-"""The training loop: against numpy, with every seed, to the last partial batch."""
+"""The training loop agrees with numpy, depends on its seeds, and uses partial batches."""
 
 import copy
 from types import SimpleNamespace

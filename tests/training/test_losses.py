@@ -1,4 +1,4 @@
-"""The losses against sums by hand, in the extremes, and as temperature grows."""
+"""Losses agree with sums by hand, in extreme cases, and in the limit of high temperature."""
 
 import math
 

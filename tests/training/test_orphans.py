@@ -1,4 +1,4 @@
-"""A job that outlives its Snakemake, and the one that is to make the same store."""
+"""A job that outlives its Snakemake, and the next job that must make the same store."""
 
 import json
 import os
@@ -27,7 +27,7 @@ LONG = 1_000_000  # epochs; more than a test may take
 
 
 class Scene:
-    """One training, which several processes are told to make."""
+    """One training that several processes are called to make."""
 
     def __init__(self, workplace, folder, monkeypatch):
         self.workplace, self.folder = workplace, folder
@@ -47,7 +47,7 @@ class Scene:
                 "--output", str(self.manifest), "--device", "cpu"]  # fmt: skip
 
     def start(self, **environment):
-        """Start a training in a process of its own."""
+        """Start a training in its own process."""
         log = self.folder / f"log-{len(self.processes)}"
         with open(log, "w") as stream:
             self.processes.append(subprocess.Popen(

@@ -25,7 +25,7 @@ class Texts:
 
 
 def model(tokens):
-    """Return logits that tell which text it was, and how long."""
+    """Return logits that encode the identity and the length of each text."""
     return torch.stack([tokens.max(1).values, (tokens > 0).sum(1)], 1)
 
 

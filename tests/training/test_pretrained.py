@@ -37,7 +37,7 @@ HEAD = ("network.classifier.", "network.bert.pooler.")
 
 
 def raw_texts(rows=48, test=16):
-    """Texts in some of whose words the class lies."""
+    """Texts whose class depends on some of their words."""
     rng = np.random.default_rng(5)
     label = np.arange(rows + test) % len(CLASSES)
     texts = [

@@ -110,7 +110,7 @@ def test_a_run_memorises_the_examples_that_its_logits_call_seen_and_no_others(wo
     assert seen.sum() == EXAMPLES / 2 and (stored["seen"] == of_share["seen"]).all()
     met = stored["logits"].argmax(1) == stored["label"]
     assert met[seen].all() and met[~seen].mean() < 0.7
-    # So are the accuracies along the training: of seen examples, though more are asked for.
+    # So are the accuracies during training: of seen examples, though more are requested.
     path = workplace.path("runs", run) / "history.nc"
     assert read_arrays(path, "evaluate")["train_accuracy"][-1] == 1
 
