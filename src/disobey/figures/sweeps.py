@@ -231,7 +231,7 @@ def draw_leak(analyses: dict[str, Analysis]) -> Figure:
 
 # --- the epochs of training -------------------------------------------------------------------
 
-# If the last epoch is more than this multiple of the first, the scale is logarithmic.
+# If the last epoch is at least this multiple of the first, the scale is logarithmic.
 LOG_FROM = 10
 
 
