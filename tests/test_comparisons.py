@@ -341,8 +341,8 @@ REFUSED = {
     )
     + "datasets: {digits: {source: builtin, name: digits}}\n",
     "says the classes": FILES.replace("temperature: 4", "dataset: digits\n    classes: [a, b]"),
-    "says of which split it is; remove split": FILES + "    split: test\n",
-    "other.npz holds test, but t0.npz holds": FILES.replace("s1.npz", "other.npz"),
+    "already name their splits; remove split": FILES + "    split: test\n",
+    "other.npz contains test, but t0.npz contains": FILES.replace("s1.npz", "other.npz"),
     "short.npz has 59 rows of train": FILES.replace("s1.npz", "short.npz"),
     "broken.npz: cannot be read as npz": FILES.replace("s1.npz", "broken.npz"),
     "neither settings nor comparisons": "",

@@ -213,14 +213,14 @@ def test_a_classifier_in_a_folder_teaches():
 
 TWO = "[t0.npz, t1.npz]"
 REFUSED = {
-    "has 2, but seeds has 3 .*name one for each seed, or one that teaches all": (
+    "has 2, but seeds has 3 .*name one per seed, or one for all seeds": (
         taught(TWO), {"seeds": "[0, 1, 2]"},
     ),
     "there is no file": (taught("[t0.npz, t9.npz]"), {}),
     "t0.npz is named twice": (taught(TWO, replicates="[t0.npz]"), {}),
-    "copy.npz holds the same as t0.npz": (taught("[t0.npz, copy.npz]"), {}),
-    "test.npz holds test; a student learns": (taught("[test.npz]"), {}),
-    "is the name of a model too": (taught(TWO, "small"), {}),
+    "copy.npz has the same content as t0.npz": (taught("[t0.npz, copy.npz]"), {}),
+    "test.npz contains test; a student learns": (taught("[test.npz]"), {}),
+    "is also the name of a model": (taught(TWO, "small"), {}),
     "half.npz has 100 rows of train, but data set 'digits' has 200": (taught("[half.npz]"), {}),
     "there is no teacher 'y'; add it below teachers": (
         f"settings:\n  it: {SETTING}{{external: y}}}}\n", {},
@@ -228,7 +228,7 @@ REFUSED = {
     "a mapping cannot be varied as a whole": (
         taught(TWO) + "sweeps: {by: {base: it, vary: {teacher: [big, {external: t}]}}}\n", {},
     ),
-    "holds the same as m0; each model": (
+    "has the same content as m0; name each model": (
         "teachers: {h: {source: huggingface, checkpoints: [{folder: m0}, {folder: m1}]}}\n"
         f"settings:\n  it: {SETTING}{{external: h}}}}\n", {},
     ),
@@ -248,7 +248,7 @@ REFUSED = {
     "was trained elsewhere; write a model as teacher, or remove initialisation": (
         taught(TWO).replace("recipe: short,", "recipe: short, initialisation: teacher,"), {},
     ),
-    "no network to be run": (
+    "no network to run": (
         taught(TWO).replace("{temperature: 4}", "{temperature: 4, teacher: live}"), {},
     ),
     "is augmented, but the logits": (taught(TWO), {"noise": ", augment: {crop_padding: 1}"}),
