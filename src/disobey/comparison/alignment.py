@@ -18,6 +18,7 @@ from disobey.comparison.files import (
     MISSING_MASS,
     ROWS,
     Columns,
+    check_has_logits,
     check_numbers,
     refuse_rows,
 )
@@ -116,11 +117,7 @@ def align(models: Sequence[Source], labels: Source | None, probabilities: bool) 
 
 
 def _checked(model: Source, probabilities: bool) -> Columns:
-    if LOGITS not in model.columns:
-        raise UserError(
-            f"{model.place(LOGITS)}: there are none; add an array {model.split or LOGITS}, or "
-            f"remove the {model.split} {', '.join(model.columns)}"
-        )
+    check_has_logits(model.columns, model.place(LOGITS), model.split)
     logits = checked_logits(model.columns[LOGITS], model.place(LOGITS), probabilities)
     return {LOGITS: logits} | _checked_columns(model, *logits.shape)
 

@@ -503,17 +503,22 @@ def logits_facts(path: Path) -> dict[str, Any]:
     found = {}
     for split, columns in read_file(path).items():
         where = f"{path}, {f'{split} {LOGITS}'.strip()}"
-        if LOGITS not in columns:  # beside the other split, which has some
-            raise UserError(
-                f"{where}: there are none; add an array {split}, or remove the "
-                f"{split} {', '.join(columns)}"
-            )
+        check_has_logits(columns, where, split)
         check_numbers(columns[LOGITS], where)
         rows, classes = columns[LOGITS].shape
         found[split] = {"rows": rows, "classes": classes, "noise": _noise(columns)}
         if TOP_CLASS in columns:
             found[split]["top"] = columns[TOP_CLASS].shape[1]
     return found
+
+
+def check_has_logits(columns: Mapping[str, np.ndarray], where: str, split: str) -> None:
+    """Refuse a split that has labels or ids but no logits, while the other split has some."""
+    if LOGITS not in columns:
+        found = f"{split} {', '.join(columns)}".strip()
+        raise UserError(
+            f"{where}: there are none; add an array {split or LOGITS}, or remove the {found}"
+        )
 
 
 def labels_facts(path: Path) -> dict[str, Any]:
